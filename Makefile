@@ -1,0 +1,14 @@
+.PHONY: style quality test
+
+style:
+	ruff format .
+	ruff check --fix .
+
+quality:
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+test:
+	pytest
