@@ -1,0 +1,184 @@
+"""The core: images in, one ``Analysis`` each out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Protocol
+
+from emotion_core.classifier import EmotionClassifier
+from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNetwork
+from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
+from emotion_core.model_card import Task
+from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
+from emotion_core.types import DEFAULT_MIN_SCORE, Analysis
+from emotion_core.weights import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from emotion_core.detector import FaceNetwork
+    from emotion_core.model_card import ModelCard, WeightFile
+    from emotion_core.runtime import Network
+    from emotion_core.types import Device, Faces, Image, Predictions
+    from emotion_core.weights import FetchedFile, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerInfo:
+    """What is at work, for the person who reads the results.
+
+    Attributes:
+        emotion: Card of the emotion network.
+        detector: Card of the face detector.
+        device: Where the emotion network runs.
+        origins: One sentence per weight file: where it came from.
+        notices: One sentence per wish that could not be met, e.g. a network out of reach.
+    """
+
+    emotion: ModelCard
+    detector: ModelCard
+    device: Device
+    origins: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+class Analyzer(Protocol):
+    """Reads faces and emotions. Thread-safe; local and remote ones look the same."""
+
+    @property
+    def info(self) -> AnalyzerInfo:
+        """What is at work."""
+
+    def analyze(
+        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+    ) -> list[Analysis]:
+        """Analyse images together.
+
+        Args:
+            images: RGB ``(H, W, 3)`` each, 0-255, any sizes.
+            min_score: Faces that the detector is less sure of, 0-1, are left out.
+
+        Returns:
+            One ``Analysis`` per image, in order; an image without a face has an empty one.
+        """
+
+
+class DetectsFaces(Protocol):
+    """What ``LocalAnalyzer`` needs of a detector."""
+
+    def detect(
+        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+    ) -> list[Faces]:
+        """Faces of each image."""
+
+
+class ReadsEmotions(Protocol):
+    """What ``LocalAnalyzer`` needs of a classifier."""
+
+    def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
+        """Predictions for the faces of each image."""
+
+
+class LocalAnalyzer:
+    """Detector and classifier in this process."""
+
+    def __init__(
+        self, detector: DetectsFaces, classifier: ReadsEmotions, info: AnalyzerInfo
+    ) -> None:
+        self.detector = detector
+        self.classifier = classifier
+        self.info = info
+
+    def analyze(
+        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+    ) -> list[Analysis]:
+        """See ``Analyzer``."""
+        if not images:
+            return []
+        start = time.perf_counter()
+        faces = self.detector.detect(images, min_score=min_score)
+        predictions = self.classifier.classify(images, faces)
+        time_s = (time.perf_counter() - start) / len(images)
+        return [
+            Analysis((image.shape[1], image.shape[0]), found, read, self.info.emotion.name, time_s)
+            for image, found, read in zip(images, faces, predictions, strict=True)
+        ]
+
+
+def load_analyzer(
+    emotion: Sequence[ModelCard],
+    detector: Sequence[ModelCard],
+    *,
+    device: str = "auto",
+    on_progress: Progress | None = None,
+) -> LocalAnalyzer:
+    """Fetch, verify and load a detector and an emotion network.
+
+    Args:
+        emotion: Emotion networks in order of preference; where the files of one are not to be
+            had, the next is taken and ``info.notices`` says so.
+        detector: Face detectors in order of preference.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        on_progress: Told of downloads.
+
+    Raises:
+        WeightsUnavailableError: None of the candidates' files is to be had.
+        WeightsMismatchError: A file is not what its card says.
+        EmotionError: The device does not exist here.
+    """
+    where = pick_device(device)
+    face_card, face_file, face_notices = _first_available(detector, where, on_progress)
+    card, file, notices = _first_available(emotion, where, on_progress)
+    network = _make_network(card, file.path, where)
+    origins = (f"{face_card.name}: {face_file.detail}", f"{card.name}: {file.detail}")
+    info = AnalyzerInfo(card, face_card, network.device, origins, (*face_notices, *notices))
+    faces = FaceDetector(_make_face_network(face_card, face_file.path, where), face_card)
+    return LocalAnalyzer(faces, EmotionClassifier(network, card), info)
+
+
+def _first_available(
+    cards: Sequence[ModelCard], device: Device, on_progress: Progress | None
+) -> tuple[ModelCard, FetchedFile, list[str]]:
+    """Fetch the first card's file that can be had, with a sentence per one that could not."""
+    notices = []
+    for card, following in zip_longest(cards, cards[1:]):
+        try:
+            fetched = fetch(card, _file_for(card, device), on_progress=on_progress)
+        except WeightsUnavailableError as error:
+            if following is None:
+                raise
+            notices.append(f"{error} Using {following.name} instead of {card.name}.")
+        else:
+            return card, fetched, notices
+    raise UnknownModelError("No model was named.")
+
+
+def _file_for(card: ModelCard, device: Device) -> WeightFile:
+    return card.torch_weights if device == "cuda" and card.torch_weights else card.weights
+
+
+def _make_network(card: ModelCard, path: Path, device: Device) -> Network:
+    """Decide what runs a network: see ``runtime``."""
+    if card.architecture == TRANSFORMERS:
+        return TorchNetwork(load_transformers_module(card), device)
+    if path.suffix == ".safetensors":
+        return TorchNetwork(_load_module(card, path), device)
+    return OnnxNetwork(path)
+
+
+def _load_module(card: ModelCard, path: Path) -> Any:
+    """Build one of the project's own torch modules; imports torch, which takes seconds."""
+    from emotion_core.face_network import load_face_network
+    from emotion_core.models import load_network
+
+    return load_face_network(path) if card.task is Task.DETECTION else load_network(path)
+
+
+def _make_face_network(card: ModelCard, path: Path, device: Device) -> FaceNetwork:
+    if card.architecture == "opencv-yunet":
+        return OpenCvFaceNetwork(path)
+    return BatchedFaceNetwork(_make_network(card, path, device))

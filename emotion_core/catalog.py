@@ -1,0 +1,196 @@
+"""Every fact about every weight file. What is not known of a file is not written here."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import UnknownModelError
+from emotion_core.labels import ALL_EMOTIONS, to_label_set
+from emotion_core.model_card import FivePoints, ModelCard, Preprocessing, Task, WeightFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARCFACE_TEMPLATE: FivePoints = (
+    (38.2946 / 112, 51.6963 / 112),
+    (73.5318 / 112, 51.5014 / 112),
+    (56.0252 / 112, 71.7366 / 112),
+    (41.5493 / 112, 92.3655 / 112),
+    (70.7299 / 112, 92.2041 / 112),
+)
+"""Where eyes, nose tip and mouth corners lie in an ArcFace-aligned crop, as fractions of its side.
+
+Source: deepinsight/insightface, and in opencv/opencv_zoo
+models/facial_expression_recognition/facial_fer_model.py (there in pixels of 112 x 112).
+"""
+
+
+_CARDS = (
+    ModelCard(
+        name="emoscope-fer-s",
+        task=Task.EMOTION,
+        architecture="onnx",
+        weights=WeightFile(
+            filename="emoscope-fer-s.onnx",
+            sha256="68bd50d7ff10be2a99319546c91633e2cbf550c3414d1d88a8a5988e4fcb88a8",
+            size_bytes=5_547_879,
+        ),
+        torch_weights=WeightFile(
+            filename="emoscope-fer-s.safetensors",
+            sha256="6044ee6693793bee93bb2a0eb6d909edc0223f2abe98f87bad011bf75c63fa89",
+            size_bytes=5_564_684,
+        ),
+        licence="MIT",
+        source="weights/emoscope-fer-s.md; trained on FER+ by python -m emotion_core.training",
+        labels=ALL_EMOTIONS,
+        preprocessing=Preprocessing(
+            size_px=48,
+            mean=(127.5,),
+            std=(64.0,),
+            template=(
+                (0.328, 0.396),
+                (0.683, 0.395),
+                (0.508, 0.591),
+                (0.348, 0.738),
+                (0.651, 0.741),
+            ),
+        ),
+        metrics={
+            "FER+ validation accuracy, 8 classes": 0.8602,
+            "FER+ validation macro-F1, 8 classes": 0.6746,
+            "FER+ validation calibration error": 0.0088,
+            "portraits, mean recall of 6 emotions": 0.5612,
+        },
+        note="Our own small network, trained on a CPU; valence and arousal by expectation.",
+        temperature=0.669,
+    ),
+    ModelCard(
+        name="emoscope-face-s",
+        task=Task.DETECTION,
+        architecture="onnx",
+        weights=WeightFile(
+            filename="emoscope-face-s.onnx",
+            sha256="3c7b860010e48dc1cda63ab03c069f58d46d4b7543f558a2e9e118af4da048f9",
+            size_bytes=354_609,
+        ),
+        torch_weights=WeightFile(
+            filename="emoscope-face-s.safetensors",
+            sha256="65c1651bd2626ce5d1541d4f02c4ee7af0512c48cf6c0048120277bd6cfb8ff5",
+            size_bytes=340_724,
+        ),
+        licence="MIT",
+        source="weights/emoscope-face-s.md, which has the commands that trained it",
+        metrics={
+            "held-out street photos AP, faces of at least 16 px": 0.898,
+            "held-out portraits recall": 0.996,
+        },
+        note="Our own small face detector with five landmarks, trained on a CPU.",
+    ),
+    ModelCard(
+        name="yunet",
+        task=Task.DETECTION,
+        architecture="opencv-yunet",
+        weights=WeightFile(
+            filename="face_detection_yunet_2023mar.onnx",
+            sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            size_bytes=232_589,
+        ),
+        licence="MIT",
+        source="https://huggingface.co/opencv/face_detection_yunet",
+        repo_id="opencv/face_detection_yunet",
+        revision="3cc26e7f1014a5ee5d74a42acee58bafc9d0a310",
+        metrics={
+            "WIDER FACE easy AP": 0.884,
+            "WIDER FACE medium AP": 0.866,
+            "WIDER FACE hard AP": 0.750,
+        },
+        note="OpenCV Zoo's small face detector, with five landmarks.",
+    ),
+    ModelCard(
+        name="mobilefacenet-rafdb",
+        task=Task.EMOTION,
+        architecture="onnx",
+        weights=WeightFile(
+            filename="facial_expression_recognition_mobilefacenet_2022july.onnx",
+            sha256="4f61307602fc089ce20488a31d4e4614e3c9753a7d6c41578c854858b183e1a9",
+            size_bytes=4_791_892,
+        ),
+        licence="Apache-2.0",
+        source="https://huggingface.co/opencv/facial_expression_recognition; size and hash also in "
+        "the Git LFS pointer in opencv/opencv_zoo",
+        repo_id="opencv/facial_expression_recognition",
+        labels=to_label_set(
+            ["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
+        ),
+        preprocessing=Preprocessing(
+            size_px=112, mean=(127.5,) * 3, std=(127.5,) * 3, template=ARCFACE_TEMPLATE
+        ),
+        metrics={"RAF-DB accuracy": 0.8827},
+        note="OpenCV Zoo's seven-emotion network, trained on RAF-DB.",
+    ),
+    ModelCard(
+        name="emotion-ferplus-8",
+        task=Task.EMOTION,
+        architecture="onnx",
+        weights=WeightFile(
+            filename="emotion-ferplus-8.onnx",
+            sha256="a2a2ba6a335a3b29c21acb6272f962bd3d47f84952aaffa03b60986e04efa61c",
+            size_bytes=35_040_571,
+        ),
+        licence="MIT in onnx/models; read the repository's card, where it may say otherwise",
+        source="https://huggingface.co/onnxmodelzoo/emotion-ferplus-8; size and hash from "
+        "ONNX_HUB_MANIFEST.json in onnx/models at 06189933463e51adb5ac34a5ead67cf6a3f51e2d",
+        repo_id="onnxmodelzoo/emotion-ferplus-8",
+        labels=to_label_set(
+            ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+        ),
+        preprocessing=Preprocessing(size_px=64, mean=(0.0,), std=(1.0,), margin=0.1),
+        note="Microsoft's FER+ network (VGG-13) with contempt; 35 MB.",
+    ),
+)
+
+CARDS: Mapping[str, ModelCard] = MappingProxyType({card.name: card for card in _CARDS})
+"""All released weight files by name."""
+
+
+_DEFAULTS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {
+        Task.DETECTION: ("yunet", "emoscope-face-s"),
+        Task.EMOTION: ("emoscope-fer-s", "mobilefacenet-rafdb"),
+    }
+)
+
+
+def cards_for(task: Task) -> list[ModelCard]:
+    """The cards of one task, the project's own first."""
+    return sorted((c for c in CARDS.values() if c.task is task), key=lambda c: not c.is_local)
+
+
+def candidates(task: Task) -> list[ModelCard]:
+    """What to use where nobody chose: the best first, then what is there without a network."""
+    return [CARDS[name] for name in _DEFAULTS[task]]
+
+
+def find_card(name: str, task: Task) -> ModelCard:
+    """Look up a card of one task.
+
+    Raises:
+        UnknownModelError: No card of that task goes by that name.
+    """
+    card = CARDS.get(name)
+    if card is None or card.task is not task:
+        known = ", ".join(c.name for c in cards_for(task))
+        raise UnknownModelError(f"There is no {task} model named {name!r}; there are: {known}.")
+    return card
+
+
+def find_any(name: str) -> ModelCard:
+    """Look up a card of any task.
+
+    Raises:
+        UnknownModelError: No card goes by that name.
+    """
+    if name not in CARDS:
+        raise UnknownModelError(f"There is no model {name!r}; there are: {', '.join(CARDS)}.")
+    return CARDS[name]

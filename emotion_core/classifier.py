@@ -1,0 +1,102 @@
+"""Reading emotions: faces of many pictures in, one ``Predictions`` per picture out, in batches."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.labels import VALENCE_AROUSAL
+from emotion_core.preprocess import crop_faces, to_input
+from emotion_core.types import Predictions, VaSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.labels import LabelSet
+    from emotion_core.model_card import ModelCard, Preprocessing
+    from emotion_core.runtime import Network
+    from emotion_core.types import Faces, FloatArray, Image
+
+BATCH = 64
+"""Faces in one forward pass at most; bounds memory whatever the number of faces."""
+
+
+class EmotionClassifier:
+    """An emotion network with the card that tells what goes in and what comes out. Thread-safe."""
+
+    def __init__(self, network: Network, card: ModelCard) -> None:
+        if card.preprocessing is None:
+            raise ValueError(f"{card.name} has no preprocessing.")
+        self._network = network
+        self._preprocessing: Preprocessing = card.preprocessing
+        self.card = card
+
+    def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
+        """Read the emotions of all faces of all images.
+
+        Args:
+            images: RGB ``(H, W, 3)`` each.
+            faces: Of each image, in its pixels.
+
+        Returns:
+            One ``Predictions`` per image, a row per face.
+        """
+        cut = [
+            crop_faces(image, found, self._preprocessing)
+            for image, found in zip(images, faces, strict=True)
+        ]
+        size_px = self._preprocessing.size_px
+        crops = np.concatenate(cut) if cut else np.empty((0, size_px, size_px, 3), np.uint8)
+        everything = self.classify_crops(crops)
+        bounds = np.cumsum([0, *(len(found) for found in faces)]).tolist()
+        return [everything[start:end] for start, end in pairwise(bounds)]
+
+    def classify_crops(self, crops: Image) -> Predictions:
+        """Read the emotions of faces that are cut out already.
+
+        Args:
+            crops: ``(N, S, S, 3)`` RGB, 0-255, as ``crop_faces`` makes them.
+        """
+        parts = [
+            self._network.run(to_input(crops[i : i + BATCH], self._preprocessing))
+            for i in range(0, len(crops), BATCH)
+        ]
+        n_labels = len(self.card.labels)
+        logits = _joined([part[0] for part in parts], n_labels)
+        probabilities = _softmax(logits / np.float32(self.card.temperature))
+        if self.card.has_va:
+            va = np.clip(_joined([part[1] for part in parts], 2), -1, 1)
+            source = VaSource.HEAD
+        else:
+            va = expected_va(probabilities, self.card.labels)
+            source = VaSource.EXPECTATION
+        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], source)
+
+
+def expected_va(probabilities: FloatArray, labels: LabelSet) -> FloatArray:
+    """Valence and arousal as the expectation of per-emotion coordinates.
+
+    Args:
+        probabilities: ``(N, C)``, rows sum to 1.
+        labels: Order of the columns.
+
+    Returns:
+        ``(N, 2)`` valence, arousal in [-1, 1]. Source of the coordinates: ``VALENCE_AROUSAL``.
+    """
+    coordinates = np.array([VALENCE_AROUSAL[label] for label in labels], np.float32)
+    return np.asarray(np.clip(probabilities @ coordinates, -1, 1), np.float32)
+
+
+def _joined(parts: list[FloatArray], width: int) -> FloatArray:
+    """Stack the batches; flatten trailing ones such as ``(N, C, 1, 1)``."""
+    rows = [np.asarray(part, np.float32).reshape(len(part), width) for part in parts]
+    return np.concatenate(rows) if rows else np.empty((0, width), np.float32)
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    if not len(logits):
+        return logits
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

@@ -1,0 +1,215 @@
+"""The command line: the same core without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+from tqdm import tqdm
+
+from emotion_core.catalog import CARDS, candidates, find_any
+from emotion_core.errors import EmotionError
+from emotion_core.hub_models import find_model
+from emotion_core.model_card import Task
+from emotion_core.runtime import DEVICES
+from emotion_core.types import DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emotion_core.model_card import ModelCard
+
+OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; ``sys.argv`` if not given.
+
+    Returns:
+        0 all done, 1 some inputs failed (the others are done), 2 wrong use or nothing to work with.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    # Errors only: its warnings are about its own choice of engine.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    chosen = _make_parser().parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+    except EmotionError as error:
+        _say(f"error: {error}")
+        return WRONG_USE
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        return 130
+    return code
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m emotion_core",
+        description="Read emotions, valence and arousal from faces.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True)
+    _add_photos(commands.add_parser("photos", help="analyse photos into CSV, pictures and a chart"))
+    models = commands.add_parser("models", help="list, fetch, verify and publish networks")
+    _add_models(models.add_subparsers(title="commands", required=True))
+    return parser
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photos and folders")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        help="emotion network: a name from `models list`, or a Hub repository, owner/name[@commit]",
+    )
+    parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument(
+        "--min-score",
+        type=_fraction,
+        default=DEFAULT_MIN_SCORE,
+        metavar="0-1",
+        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
+    )
+    parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
+    parser.set_defaults(run=_run_photos)
+
+
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listing = commands.add_parser("list", help="the networks there are, and which are here")
+    listing.set_defaults(run=_run_list)
+    for name, run, text in (
+        ("fetch", _run_fetch, "download and verify"),
+        ("verify", _run_verify, "check files that are here against their hashes"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "names", nargs="*", metavar="NAME", help="all of them if none is named"
+        )
+        command.set_defaults(run=run)
+    publish = commands.add_parser("publish", help="push a network of weights/ to the Hub")
+    publish.add_argument("name", metavar="NAME")
+    publish.add_argument("repo_id", metavar="OWNER/NAME")
+    publish.add_argument("--private", action="store_true")
+    publish.set_defaults(run=_run_publish)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _run_photos(chosen: argparse.Namespace) -> int:
+    from emotion_core.analyzer import load_analyzer
+    from emotion_core.photo_files import find_photos, write_results
+
+    paths = find_photos(chosen.paths, out=chosen.out)
+    if not paths:
+        _say("error: There is no photo among the paths given.")
+        return WRONG_USE
+    analyzer = load_analyzer(
+        _wanted(chosen.model, Task.EMOTION),
+        _wanted(chosen.detector, Task.DETECTION),
+        device=chosen.device,
+        on_progress=_show_download,
+    )
+    info = analyzer.info
+    _say(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
+    for notice in info.notices:
+        _say(f"note: {notice}")
+    results = write_results(
+        analyzer, paths, chosen.out, min_score=chosen.min_score, blur=chosen.blur
+    )
+    with tqdm(results, total=len(paths), unit="photo") as bar:
+        failed = [record for record in bar if record.error]
+    for record in failed:
+        _say(f"failed: {record.source}: {record.error}")
+    _say(f"{len(paths) - len(failed)} of {len(paths)} photos analysed; results in {chosen.out}.")
+    return SOME_FAILED if failed else OK
+
+
+def _wanted(name: str | None, task: Task) -> list[ModelCard]:
+    """A model that was asked for by name is used or nothing is; else there are defaults."""
+    return [find_model(name, task)] if name else candidates(task)
+
+
+def _run_list(_: argparse.Namespace) -> int:
+    from emotion_core.weights import is_available
+
+    for card in CARDS.values():
+        size = card.weights.size_bytes
+        megabytes = f"{size / 1e6:.1f} MB" if size else "size unknown"
+        place = "ships with the project" if card.is_local else card.repo_id
+        here = "here" if is_available(card) else "not downloaded"
+        line = f"{card.name:22} {card.task:10} {here:15} {megabytes:>8}  {place} ({card.licence})"
+        sys.stdout.write(line + "\n")
+    return OK
+
+
+def _run_fetch(chosen: argparse.Namespace) -> int:
+    from emotion_core.weights import fetch
+
+    def run(card: ModelCard) -> str:
+        return fetch(card, on_progress=_show_download).detail
+
+    return _for_each(chosen.names or list(CARDS), run)
+
+
+def _run_verify(chosen: argparse.Namespace) -> int:
+    from emotion_core.weights import is_available, verify
+
+    here = [card.name for card in CARDS.values() if is_available(card)]
+    return _for_each(chosen.names or here, lambda card: f"is intact: {verify(card).detail}")
+
+
+def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
+    """Do something with each model named; one that fails does not stop the others."""
+    code = OK
+    for card in [_card_of(name) for name in names]:
+        try:
+            sys.stdout.write(f"{card.name}: {run(card)}\n")
+        except EmotionError as error:
+            _say(f"failed: {card.name}: {error}")
+            code = SOME_FAILED
+    return code
+
+
+def _card_of(name: str) -> ModelCard:
+    """A card of the catalog, or an emotion network on the Hub."""
+    return find_model(name, Task.EMOTION) if "/" in name else find_any(name)
+
+
+def _run_publish(chosen: argparse.Namespace) -> int:
+    from emotion_core.publishing import publish
+    from emotion_core.weights import WEIGHTS_DIR
+
+    card = find_any(chosen.name)
+    reference = publish(card, WEIGHTS_DIR, chosen.repo_id, private=chosen.private)
+    sys.stdout.write(f"{reference}\n")
+    return OK
+
+
+def _show_download(filename: str, done: int, total: int) -> None:
+    """Keep one line of the terminal up to date; say nothing where there is no terminal."""
+    if sys.stderr.isatty():
+        whole = f" of {total / 1e6:.1f}" if total else ""
+        end = "\n" if done == total else ""
+        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{whole} MB{end}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,144 @@
+"""Analysis onto a copy of the picture: boxes, words, and blurred faces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from emotion_core.palette import EMOTION_COLOURS, ink_on, to_rgb
+
+if TYPE_CHECKING:
+    from emotion_core.types import Analysis, FloatArray, Image
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_SMALLEST_SIDE_PX = 360
+"""Smaller pictures are enlarged before anything is written on them, so that it can be read."""
+
+_Rect = tuple[int, int, int, int]
+
+
+def draw_analysis(image: Image, analysis: Analysis) -> Image:
+    """Mark every face with its box, emotion, probability, valence and arousal.
+
+    Args:
+        image: The RGB picture that was analysed, ``(H, W, 3)``.
+        analysis: What was found in it.
+
+    Returns:
+        An annotated copy; larger than ``image`` by a whole factor where that is too small to
+        write on.
+    """
+    canvas = image.copy()
+    factor = max(1, -(-_SMALLEST_SIDE_PX // max(canvas.shape[0], canvas.shape[1])))
+    if factor > 1:
+        size = (canvas.shape[1] * factor, canvas.shape[0] * factor)
+        canvas = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    boxes = [tuple(box) for box in np.rint(analysis.faces.boxes * factor).astype(int).tolist()]
+    unit = _unit_for(canvas, analysis.faces.boxes * factor)
+    colours = [EMOTION_COLOURS[emotion] for emotion in analysis.predictions.top]
+    for box, colour in zip(boxes, colours, strict=True):
+        _draw_box(canvas, box, colour, unit)
+    taken = list(boxes)
+    for i, (box, colour) in enumerate(zip(boxes, colours, strict=True)):
+        rect, lines = _place_label(canvas, box, label_variants(analysis, i), unit, taken)
+        _draw_label(canvas, rect, lines, colour, unit)
+        taken.append(rect)
+    return canvas
+
+
+def blur_faces(image: Image, boxes: FloatArray) -> Image:
+    """Replace each face, with a margin, by at most eight by eight smoothed colours.
+
+    Args:
+        image: RGB ``(H, W, 3)``.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels.
+    """
+    result = image.copy()
+    height, width = image.shape[:2]
+    for x1, y1, x2, y2 in boxes:
+        dx, dy = 0.15 * (x2 - x1), 0.2 * (y2 - y1)
+        left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
+        right, bottom = min(width, int(np.ceil(x2 + dx))), min(height, int(np.ceil(y2 + dy)))
+        part = image[top:bottom, left:right]
+        if part.size:
+            size = (part.shape[1], part.shape[0])
+            grid = [min(8, max(1, side // 3)) for side in size]
+            few = cv2.resize(part, grid, interpolation=cv2.INTER_AREA)
+            result[top:bottom, left:right] = cv2.resize(few, size, interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
+    """Say what was read in one face: as lines of text, the fullest version first.
+
+    Faces carry their number, as in the tables, where there are several.
+    """
+    read = analysis.predictions
+    several = len(analysis) > 1
+    number = f"{face + 1}" if several else ""
+    emotion = f"{number} {read.top[face]} {read.confidence[face]:.0%}".strip()
+    va = f"V {read.valence[face]:+.2f}  A {read.arousal[face]:+.2f}"
+    return [[emotion, va], [emotion], *([[number]] if several else [])]
+
+
+def _unit_for(canvas: Image, boxes: FloatArray) -> float:
+    """Scale of lines and type: grows with the picture, shrinks with the faces of a crowd."""
+    by_picture: float = min(canvas.shape[0], canvas.shape[1]) / 500
+    sides = boxes[:, 2] - boxes[:, 0]
+    by_face = float(np.median(sides)) / 70 if len(sides) > 1 else by_picture
+    return max(1.0, min(by_picture, by_face))
+
+
+def _draw_box(canvas: Image, box: _Rect, colour: str, unit: float) -> None:
+    """A line of the emotion's colour inside a dark one: it stands out on any background."""
+    width = max(2, round(2 * unit))
+    for thickness, rgb in ((width + max(2, width // 2 * 2), (20, 20, 20)), (width, to_rgb(colour))):
+        cv2.rectangle(canvas, box[:2], box[2:], rgb, thickness, cv2.LINE_AA)
+
+
+def _place_label(
+    canvas: Image, box: _Rect, variants: list[list[str]], unit: float, taken: list[_Rect]
+) -> tuple[_Rect, list[str]]:
+    """Find the fullest label, above or below its box, that covers no other face or label."""
+    height, width = canvas.shape[:2]
+    others = [rect for rect in taken if rect != box]
+    for lines in variants:
+        label_w, label_h = _label_size(lines, unit)
+        left = int(np.clip(box[0], 0, max(0, width - label_w)))
+        for top in (box[1] - label_h, box[3]):
+            rect = (left, top, left + label_w, top + label_h)
+            if 0 <= top <= height - label_h and not any(_overlap(rect, r) for r in others):
+                return rect, lines
+    lines = variants[-1]
+    label_w, label_h = _label_size(lines, unit)
+    left = int(np.clip(box[0], 0, max(0, width - label_w)))
+    top = int(np.clip(box[1], 0, max(0, height - label_h)))
+    return (left, top, left + label_w, top + label_h), lines
+
+
+def _draw_label(canvas: Image, rect: _Rect, lines: list[str], colour: str, unit: float) -> None:
+    cv2.rectangle(canvas, rect[:2], rect[2:], to_rgb(colour), cv2.FILLED)
+    scale, thickness, line_h, pad = _type_size(unit)
+    ink = to_rgb(ink_on(colour))
+    for i, line in enumerate(lines):
+        (_, text_h), _ = cv2.getTextSize("0", _FONT, scale, thickness)
+        baseline = rect[1] + pad + i * line_h + (line_h + text_h) // 2
+        origin = (rect[0] + pad, baseline)
+        cv2.putText(canvas, line, origin, _FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+def _label_size(lines: list[str], unit: float) -> tuple[int, int]:
+    scale, thickness, line_h, pad = _type_size(unit)
+    widest = max(cv2.getTextSize(line, _FONT, scale, thickness)[0][0] for line in lines)
+    return widest + 2 * pad, len(lines) * line_h + 2 * pad
+
+
+def _type_size(unit: float) -> tuple[float, int, int, int]:
+    """Scale and thickness of OpenCV's font, height of a line and padding in pixels."""
+    return 0.5 * unit, max(1, round(unit)), round(18 * unit), round(4 * unit)
+
+
+def _overlap(a: _Rect, b: _Rect) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,263 @@
+"""Networks that a user names by their Hub repository instead of by a card of the catalog.
+
+Two kinds are told apart by their ``config.json``: checkpoints that this project published, and
+image-classification models of the transformers library whose labels are emotions. Of the latter
+nothing is used but tensors (safetensors) and settings (JSON); code in a repository never runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.catalog import find_card
+from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMismatchError
+from emotion_core.hub_errors import HubFileMissingError, HubPlace, hub_errors
+from emotion_core.model_card import ModelCard, Task, WeightFile
+from emotion_core.publishing import CARD_FILENAME, load_published_card, parse_repo_reference
+from emotion_core.transformers_config import read_labels, read_preprocessing
+from emotion_core.weights import TIMEOUT_S, find_cached, read_text, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TRANSFORMERS = "transformers"
+"""``ModelCard.architecture`` of a network that the transformers library builds."""
+
+_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@(\S+))?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_WEIGHTS = "model.safetensors"
+
+_NOT_FOLLOWED = frozenset(
+    {"auto_map", "fusion_config", "quantization_config", "transformers_weights"}
+)
+"""Entries of a ``config.json`` that make transformers fetch or run something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What the Hub says of a repository at one commit; ``weights`` ``None`` if it has none."""
+
+    commit: str
+    weights: WeightFile | None
+    licence: str | None
+
+
+def find_model(name: str, task: Task) -> ModelCard:
+    """Turn what a user typed into a card.
+
+    Args:
+        name: A name of the catalog, or a Hub repository as ``owner/name``, ``owner/name@branch``
+            or ``owner/name@commit``. A branch, ``main`` if none is named, is taken at its present
+            commit. With a commit no network is needed where all files have been downloaded.
+        task: What the network is for; a detector can only come from the catalog or from a
+            checkpoint that this project published.
+
+    Raises:
+        UnknownModelError: No such name, or the repository holds something else.
+        MissingExtraError: It needs the transformers library, which is not installed.
+        WeightsUnavailableError: The repository is not to be had, or is one of this project named
+            without a commit.
+        WeightsMismatchError: Its description cannot be read.
+    """
+    name = name.strip()
+    if "/" not in name:
+        return find_card(name, task)
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UnknownModelError(
+            f"{name!r} names no Hub repository; write owner/name or owner/name@commit."
+        )
+    repo_id, revision = match.groups()
+    is_pinned = revision is not None and _COMMIT.fullmatch(revision) is not None
+    commit = revision if is_pinned else _ask_hub(repo_id, revision).commit
+    config = _read_json(repo_id, CARD_FILENAME, commit)
+    if config.keys() >= {"task", "weights"}:
+        card = load_published_card(*parse_repo_reference(name))
+    else:
+        card = _to_transformers_card(config, repo_id, commit)
+    if card.task is not task:
+        raise UnknownModelError(f"{name} is for {card.task}, not for {task}.")
+    return card
+
+
+def load_transformers_module(card: ModelCard) -> Any:
+    """Build a transformers network from files that were downloaded; they are verified again.
+
+    Args:
+        card: From ``find_model``.
+
+    Returns:
+        A torch module from float32 ``(N, 3, S, S)`` to logits ``(N, C)``, in evaluation mode.
+
+    Raises:
+        MissingExtraError: The transformers library is not installed.
+        WeightsUnavailableError: The weights have not been fetched yet.
+        WeightsMismatchError: The files don't make up the network that they describe.
+    """
+    _require_transformers()
+    import torch
+    from safetensors.torch import load_file
+
+    if card.repo_id is None or card.revision is None or card.preprocessing is None:
+        raise ValueError(f"{card.name} does not come from find_model.")
+    path = verify(card).path
+    config = _read_json(card.repo_id, CARD_FILENAME, card.revision)
+    shape = (1, len(card.preprocessing.mean), *[card.preprocessing.size_px] * 2)
+    with _build_errors(card):
+        network = _make_network(config, load_file(path))
+        with torch.no_grad():
+            n_logits = network(torch.zeros(shape)).shape[-1]
+    if n_logits != len(card.labels):
+        raise WeightsMismatchError(
+            f"{card.repo_id} gives {n_logits} values for {len(card.labels)} labels."
+        )
+    return network
+
+
+def _require_transformers() -> None:
+    """Say what to install; asked before a download and not after it."""
+    if find_spec("transformers") is None:
+        raise MissingExtraError(
+            "Models of other Hub authors need the package transformers: "
+            "pip install 'transformers>=5'."
+        )
+
+
+def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
+    """Build from settings and tensors alone.
+
+    Not ``AutoModel.from_pretrained(folder)``, which looks for adapters, remote code, other
+    formats and further files; and not ``load_state_dict``, for the library renames the tensors of
+    older checkpoints. Tensors without a place in the network are ignored, as the library does.
+    """
+    import torch
+
+    transformers: Any = import_module("transformers")  # typed in some environments only
+    safe = {key: value for key, value in config.items() if key not in _NOT_FOLLOWED}
+    settings = transformers.CONFIG_MAPPING[safe["model_type"]].from_dict(safe)
+    known = transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING[type(settings)]
+    classes = {c.__name__: c for c in (known if isinstance(known, tuple) else (known,))}
+    network, report = classes[safe["architectures"][0]].from_pretrained(
+        None,
+        config=settings,
+        state_dict=tensors,
+        dtype=torch.float32,
+        attn_implementation=None,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"no tensor for {min(report['missing_keys'])}")
+    network.register_forward_hook(lambda _module, _inputs, output: output.logits)
+    return network.eval()
+
+
+@contextmanager
+def _build_errors(card: ModelCard) -> Iterator[None]:
+    """Turn what transformers and torch raise over files that don't fit into one sentence."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (
+        StrictDataclassError,
+        SafetensorError,
+        ArithmeticError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise WeightsMismatchError(
+            f"{card.repo_id} cannot be built by the installed transformers library from its "
+            f"config.json and {card.weights.filename} ({str(error).partition(chr(10))[0]}); "
+            "choose another model, or update transformers."
+        ) from error
+
+
+def _ask_hub(repo_id: str, revision: str | None) -> _Listing:
+    from huggingface_hub import HfApi
+
+    with hub_errors(HubPlace(repo_id, "", revision)):
+        info = HfApi().model_info(
+            repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT_S
+        )
+        if info.sha is None:
+            raise ValueError("The Hub names no commit.")
+    large = {file.rfilename: file.lfs for file in info.siblings or () if file.lfs}
+    weights = large.get(_WEIGHTS)
+    licence = info.card_data.get("license") if info.card_data else None
+    return _Listing(
+        info.sha,
+        WeightFile(_WEIGHTS, weights.sha256, weights.size) if weights else None,
+        str(licence) if licence else None,
+    )
+
+
+def _look_in_cache(repo_id: str, commit: str) -> _Listing | None:
+    """Describe weights that have been downloaded: huggingface_hub names them by their SHA-256.
+
+    ``None`` if they are not here, or the cache has no links, so that the name is not to be had.
+    """
+    path = find_cached(HubPlace(repo_id, _WEIGHTS, commit))
+    if path is None or _SHA256.fullmatch(path.resolve().name) is None:
+        return None
+    weights = WeightFile(_WEIGHTS, path.resolve().name, path.stat().st_size)
+    return _Listing(commit, weights, None)
+
+
+def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
+    def parse(text: str) -> dict[str, Any]:
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise WeightsMismatchError(f"{place} cannot be read: {error}.") from error
+        if not isinstance(content, dict):
+            raise WeightsMismatchError(f"{place} cannot be read: it is no JSON object.")
+        return content
+
+    place = HubPlace(repo_id, filename, commit)
+    try:
+        return read_text(place, parse)
+    except HubFileMissingError as error:
+        raise UnknownModelError(
+            f"{repo_id} has no {filename}, without which its labels or its input are unknown; "
+            "choose another model."
+        ) from error
+
+
+def _to_transformers_card(config: dict[str, Any], repo_id: str, commit: str) -> ModelCard:
+    """Describe a transformers repository; its labels and input come from its own files."""
+    labels = read_labels(config, repo_id)
+    _require_transformers()
+    listing = _look_in_cache(repo_id, commit) or _ask_hub(repo_id, commit)
+    if listing.weights is None:
+        raise UnknownModelError(
+            f"{repo_id} has no {_WEIGHTS}; other formats may run code and are refused."
+        )
+    how = _read_json(repo_id, "preprocessor_config.json", commit)
+    return ModelCard(
+        name=f"{repo_id}@{commit[:7]}",
+        task=Task.EMOTION,
+        architecture=TRANSFORMERS,
+        weights=listing.weights,
+        licence=listing.licence or "see the repository's card",
+        source=f"https://huggingface.co/{repo_id}/tree/{commit}",
+        repo_id=repo_id,
+        revision=commit,
+        labels=labels,
+        preprocessing=read_preprocessing(how, repo_id),
+        note="Chosen by its Hub repository; not measured by this project.",
+    )

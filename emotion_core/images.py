@@ -1,0 +1,215 @@
+"""Bytes of a picture to an RGB array: upright, opaque, within limits, whatever its format."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from emotion_core.errors import ImageDecodeError
+
+if TYPE_CHECKING:
+    from emotion_core.types import Image
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded; an array of this size takes 300 MB."""
+
+MAX_BYTES = 60 * 1024 * 1024
+"""Larger files are refused."""
+
+ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF"
+"""Formats as a user is told of them."""
+
+SUFFIXES = (
+    "jpg",
+    "jpeg",
+    "jfif",
+    "png",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "gif",
+    "heic",
+    "heif",
+    "avif",
+)
+"""File endings offered for upload; the content decides, not the ending."""
+
+_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "ICO")
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
+
+_DAMAGE = (
+    *(ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, struct.error),
+)
+"""What Pillow and pi-heif raise on damaged files, found by damaging some."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DecodedImage:
+    """A picture, and what the person who gave it should know of it.
+
+    Attributes:
+        pixels: RGB ``(H, W, 3)``, 0-255, upright.
+        warnings: One sentence each; empty when all is as it should be.
+    """
+
+    pixels: Image
+    warnings: tuple[str, ...] = ()
+
+
+def decode_image(data: bytes) -> DecodedImage:
+    """Read a picture. The content decides on the format, not a file's name.
+
+    EXIF orientation is applied, transparency is laid over white, of an animation the first frame
+    is taken, and 16-bit grey is scaled by its own bit depth. Of a damaged JPEG the readable part
+    is returned, with a warning. No metadata (such as a place) is kept.
+
+    Args:
+        data: The whole file.
+
+    Raises:
+        ImageDecodeError: Not a picture, damaged beyond reading, or beyond the limits.
+    """
+    if not data:
+        raise ImageDecodeError("The file is empty (0 bytes).")
+    if len(data) > MAX_BYTES:
+        raise ImageDecodeError(
+            f"The file has {len(data) / 2**20:.0f} MB; at most {MAX_BYTES / 2**20:.0f} MB are read."
+        )
+    try:
+        return _decode(data)
+    except ImageDecodeError:
+        raise
+    except PIL.Image.DecompressionBombError:
+        raise ImageDecodeError(_too_large("far more than 178")) from None
+    except _DAMAGE as error:
+        return _salvage(data, error)
+
+
+def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:
+    """Compress a picture as JPEG, without metadata.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255.
+        quality: 1-100.
+    """
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, buffer = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
+    if not done:
+        raise ImageDecodeError("The picture could not be written as JPEG.")
+    return buffer.tobytes()
+
+
+def shrink(image: Image, longest_px: int) -> Image:
+    """Make a picture smaller, if it is larger, so that its longest side has so many pixels.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255.
+        longest_px: Pixels, at least 1.
+    """
+    height, width = image.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _decode(data: bytes) -> DecodedImage:
+    picture = _open(data)
+    _check_size(*picture.size)
+    notes = []
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format in ("GIF", "WEBP", "PNG", "AVIF"):
+        notes.append(f"Animated: only the first of {frames} frames is analysed.")
+    return DecodedImage(_to_rgb(picture), tuple(notes))
+
+
+def _open(data: bytes) -> PIL.Image.Image:
+    """Read the header; pixels are not decoded yet."""
+    try:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+            return _open_heif(data)
+        PIL.Image.init()  # makes all formats known; a second call does nothing
+        return PIL.Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
+    except PIL.UnidentifiedImageError:
+        raise ImageDecodeError(
+            f"The file is not a picture in a format that can be read ({ACCEPTED})."
+        ) from None
+
+
+def _open_heif(data: bytes) -> PIL.Image.Image:
+    try:
+        import pi_heif
+    except ImportError:
+        raise ImageDecodeError(
+            "HEIC pictures need the package pi-heif; install it, or save the picture as JPEG."
+        ) from None
+    heif = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+    _check_size(*heif.size)
+    picture: PIL.Image.Image = heif.to_pillow()
+    return picture
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageDecodeError(_too_large(f"{width * height / 1e6:.0f}"))
+
+
+def _too_large(megapixels: str) -> str:
+    return (
+        f"The picture has {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read. "
+        "Make it smaller and try again."
+    )
+
+
+def _to_rgb(picture: PIL.Image.Image) -> Image:
+    """Decode, turn upright, and make opaque 8-bit RGB."""
+    picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):
+        grey = _to_8_bit(np.asarray(picture))
+        return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = PIL.Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        picture = PIL.Image.alpha_composite(white, rgba)
+    return np.array(picture.convert("RGB"), dtype=np.uint8)
+
+
+def _to_8_bit(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Image:
+    """Scale wide grey values by the smallest bit depth (8, 10, 12, 14, 16, ...) that holds them."""
+    numbers = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
+    top = float(numbers.max(initial=0))
+    if 0 < top <= 1 and values.dtype.kind == "f":
+        limit = 1.0
+    else:
+        limit = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if top < 2**bits), top)
+    return np.clip(np.rint(numbers * (255 / limit)), 0, 255).astype(np.uint8)
+
+
+def _salvage(data: bytes, reason: Exception) -> DecodedImage:
+    """Read what can be read of a damaged JPEG or PNG with OpenCV, which forgives more."""
+    if data.startswith(_JPEG):
+        data += b"\xff\xd9"  # an end-of-image marker lets the decoder fill a missing part with grey
+    elif data.startswith(_PNG):
+        _check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+    else:
+        raise _unreadable(reason)
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise _unreadable(reason)
+    note = "The file is damaged or unusual: only what could be read of it is analysed."
+    return DecodedImage(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), (note,))
+
+
+def _unreadable(reason: Exception) -> ImageDecodeError:
+    return ImageDecodeError(f"The picture is damaged and cannot be read ({reason}).")

@@ -1,0 +1,166 @@
+"""A network's card: every fact that is needed to fetch it, feed it and cite it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.errors import WeightsMismatchError
+from emotion_core.labels import LabelSet, to_label_set
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FivePoints = tuple[
+    tuple[float, float],
+    tuple[float, float],
+    tuple[float, float],
+    tuple[float, float],
+    tuple[float, float],
+]
+
+
+class Task(StrEnum):
+    """What a network is for."""
+
+    DETECTION = "detection"
+    EMOTION = "emotion"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a face becomes a network's input. One implementation reads this: ``preprocess.py``.
+
+    Attributes:
+        size_px: Side of the square input.
+        mean: Subtracted, per channel, on the 0-255 scale; one entry means grey, three RGB.
+        std: Divided by afterwards, on the 0-255 scale.
+        margin: Added on each side of the square around the box, as a fraction of its side. Used
+            where there is no ``template``, or the detector gave no landmarks.
+        template: Where the five landmarks lie in the input, as fractions of its side; a similarity
+            transform brings the face there. ``None``: a square around the box is cut out instead.
+    """
+
+    size_px: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    margin: float = 0.0
+    template: FivePoints | None = None
+
+    def __post_init__(self) -> None:
+        if self.size_px < 1 or self.margin < 0:
+            raise ValueError("size_px must be positive and margin not negative.")
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            raise ValueError("mean and std need one (grey) or three (RGB) entries, std positive.")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """A file and what proves that it is the one meant.
+
+    Attributes:
+        filename: Inside the Hub repository or ``weights/``.
+        sha256: Lower-case hex.
+        size_bytes: Where known.
+    """
+
+    filename: str
+    sha256: str
+    size_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise ValueError(f"{self.filename}: sha256 must be 64 lower-case hex digits.")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One released network.
+
+    Attributes:
+        name: What users type and files cite.
+        task: What it is for.
+        architecture: ``"onnx"`` for a graph that carries its own structure, ``"opencv-yunet"`` for
+            one that OpenCV runs, else a name that ``models.py`` builds.
+        weights: The file that runs on the CPU.
+        licence: As its publisher states it.
+        source: Where the facts come from, for a reader who wants to check them.
+        repo_id: Hub repository, or ``None`` for files in the project's ``weights/``.
+        revision: Pinned commit of the repository; ``None`` where only the hash is known.
+        torch_weights: The same network as safetensors, for torch on a GPU; ``None`` if none.
+        labels: Order of the outputs; empty for a detector.
+        has_va: Whether the network has its own valence/arousal outputs.
+        preprocessing: Input of an emotion network; ``None`` for a detector.
+        temperature: Logits are divided by this before the softmax (calibration); 1 leaves them be.
+        metrics: Figures with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
+        note: One sentence for the person who chooses.
+    """
+
+    name: str
+    task: Task
+    architecture: str
+    weights: WeightFile
+    licence: str
+    source: str
+    repo_id: str | None = None
+    revision: str | None = None
+    torch_weights: WeightFile | None = None
+    labels: LabelSet = ()
+    has_va: bool = False
+    preprocessing: Preprocessing | None = None
+    temperature: float = 1.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task is Task.EMOTION and (not self.labels or self.preprocessing is None):
+            raise ValueError(f"{self.name}: an emotion network needs labels and preprocessing.")
+        if self.temperature <= 0:
+            raise ValueError(f"{self.name}: temperature must be positive.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files ship with the project."""
+        return self.repo_id is None
+
+    def to_json(self) -> str:
+        """The card as JSON text, as it is published beside the weights."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, repo_id: str, revision: str) -> ModelCard:
+        """Read a published card.
+
+        Args:
+            text: What ``to_json`` wrote.
+            repo_id: Repository it was read from.
+            revision: Commit it was read at.
+
+        Raises:
+            WeightsMismatchError: The text is not such a card.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            fields["task"] = Task(fields["task"])
+            fields["labels"] = to_label_set(fields["labels"])
+            fields["weights"] = WeightFile(**fields["weights"])
+            for key, make in (("torch_weights", WeightFile), ("preprocessing", Preprocessing)):
+                if fields.get(key):
+                    fields[key] = make(**_tuples(fields[key]))
+            return replace(cls(**fields), repo_id=repo_id, revision=revision)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise WeightsMismatchError(
+                f"{repo_id} at {revision[:12]} holds no readable Emoscope model card: {error}."
+            ) from error
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Turn JSON's lists, two deep at most, back into tuples."""
+    return {
+        key: tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        if isinstance(value, list)
+        else value
+        for key, value in fields.items()
+    }

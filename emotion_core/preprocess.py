@@ -1,0 +1,134 @@
+"""Faces to network inputs: one implementation for training and inference, driven by the card."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from emotion_core.model_card import Preprocessing
+    from emotion_core.types import Faces, FloatArray, Image
+
+Matrix = npt.NDArray[np.float64]
+"""A 2x3 affine map from pixels of one picture to pixels of another."""
+
+
+def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Cut every face out of an image, upright and at the network's size.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255.
+        faces: Boxes, and landmarks where there are any, in pixels of ``image``.
+        preprocessing: From the model's card.
+
+    Returns:
+        ``(N, S, S, 3)`` RGB, 0-255; what lies outside the image repeats its edge.
+    """
+    size_px = preprocessing.size_px
+    crops = np.empty((len(faces), size_px, size_px, 3), np.uint8)
+    for i, box in enumerate(faces.boxes):
+        if preprocessing.template is not None and faces.landmarks is not None:
+            target = np.asarray(preprocessing.template, np.float64) * size_px
+            matrix = fit_similarity(faces.landmarks[i].astype(np.float64), target)
+        else:
+            matrix = _square_matrix(box, preprocessing.margin, size_px)
+        crops[i] = _warp(image, matrix, size_px)
+    return crops
+
+
+def to_input(crops: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> FloatArray:
+    """Normalise crops into a network's input batch.
+
+    Args:
+        crops: ``(N, S, S, 3)`` RGB, 0-255.
+        preprocessing: From the model's card.
+
+    Returns:
+        ``(N, C, S, S)`` float32; C is 1 for a grey network. Grey is ITU-R BT.601 luma, as OpenCV
+        and Pillow make it.
+    """
+    mean = np.asarray(preprocessing.mean, np.float32)
+    std = np.asarray(preprocessing.std, np.float32)
+    if len(mean) == 1:
+        weights = np.array([0.299, 0.587, 0.114], np.float32)
+        planes = (crops.astype(np.float32) @ weights)[:, None]  # (N, 1, S, S)
+    else:
+        planes = crops.transpose(0, 3, 1, 2).astype(np.float32)  # (N, 3, S, S)
+    return np.ascontiguousarray((planes - mean[:, None, None]) / std[:, None, None])
+
+
+def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
+    """Find the rotation, scale and shift that bring points nearest to others in least squares.
+
+    Args:
+        source: ``(N, 2)`` points, N at least 2.
+        target: ``(N, 2)`` where they should come to lie.
+
+    Returns:
+        ``(2, 3)`` matrix; for points that all coincide, a mere shift.
+
+    Source: S. Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
+    Patterns", IEEE TPAMI 13(4), 1991; in the plane, without reflection, it has this closed form.
+    """
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    s, t = source - source_mean, target - target_mean
+    norm = float((s**2).sum())
+    if norm < 1e-6:
+        a, b = 1.0, 0.0
+    else:
+        a = float((s * t).sum()) / norm
+        b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / norm
+    linear = np.array([[a, -b], [b, a]])
+    return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
+
+
+def _square_matrix(box: FloatArray, margin: float, size_px: int) -> Matrix:
+    """Map the square around a box, widened by the margin on each side, onto the crop."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    side = max(x2 - x1, y2 - y1, 1.0) * (1 + 2 * margin)
+    scale = size_px / side
+    left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
+    return np.array([[scale, 0.0, -left * scale], [0.0, scale, -top * scale]])
+
+
+def _warp(image: Image, matrix: Matrix, size_px: int) -> npt.NDArray[np.uint8]:
+    """Apply an affine map of pixel-edge coordinates; where it shrinks, average against aliasing."""
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    if scale < 0.5:
+        image, matrix = _shrink(image, matrix, scale, size_px)
+    half = np.full(2, 0.5)
+    centred = matrix.copy()
+    centred[:, 2] += matrix[:, :2] @ half - half  # OpenCV counts from pixel centres
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            centred,
+            (size_px, size_px),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
+
+
+def _shrink(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[Image, Matrix]:
+    """Cut out what the crop shows and shrink it by area averaging to about the crop's scale."""
+    inverse = cv2.invertAffineTransform(matrix)
+    corners = np.array(
+        [[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], np.float64
+    )
+    points = corners @ inverse.T
+    height, width = image.shape[:2]
+    x1, y1 = np.clip(np.floor(points.min(axis=0)) - 2, 0, [width - 1, height - 1]).astype(int)
+    x2, y2 = np.clip(np.ceil(points.max(axis=0)) + 2, [x1 + 1, y1 + 1], [width, height]).astype(int)
+    part = image[y1:y2, x1:x2]
+    new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
+    small = np.asarray(cv2.resize(part, (new_w, new_h), interpolation=cv2.INTER_AREA), np.uint8)
+    back = np.array([(x2 - x1) / new_w, (y2 - y1) / new_h])
+    linear = matrix[:, :2] * back
+    shift = matrix[:, 2] + matrix[:, :2] @ np.array([x1, y1], np.float64)
+    return small, np.hstack([linear, shift[:, None]])

@@ -1,0 +1,125 @@
+"""The project's own networks on the Hub: pushed with their card, and the card read back.
+
+huggingface_hub is imported where it is used, see ``weights``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import WeightsUnavailableError
+from emotion_core.hub_errors import HubPlace, hub_errors
+from emotion_core.model_card import ModelCard, Task, WeightFile
+from emotion_core.weights import from_folder, read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CARD_FILENAME = "config.json"
+"""The card's name in a repository."""
+
+_HUB_LICENCES = frozenset({"mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0"})
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REFERENCE = re.compile(rf"({_REPO_ID.pattern})@([0-9a-f]{{40}})", re.ASCII)
+
+
+def parse_repo_reference(reference: str) -> tuple[str, str]:
+    """Split ``owner/name@commit``.
+
+    Raises:
+        WeightsUnavailableError: It has another form. A branch or tag is refused, because what it
+            names may change.
+    """
+    match = _REFERENCE.fullmatch(reference.strip())
+    if match is None:
+        raise WeightsUnavailableError(
+            f"{reference!r} names no pinned model; write owner/name@commit, the commit as its 40 "
+            "lower-case hex digits, which the repository's history on the Hub shows."
+        )
+    return match[1], match[2]
+
+
+def load_published_card(repo_id: str, revision: str) -> ModelCard:
+    """Read the card of a network that ``publish`` put on the Hub.
+
+    Args:
+        repo_id: ``owner/name``.
+        revision: Commit, 40 hex digits.
+
+    Raises:
+        WeightsMismatchError: The repository holds no readable card.
+        HubUnreachableError: The card is not here, and the Hub does not answer.
+        WeightsUnavailableError: ``revision`` is no commit, or the card cannot be had.
+    """
+    repo_id, revision = parse_repo_reference(f"{repo_id}@{revision}")
+    place = HubPlace(repo_id, CARD_FILENAME, revision)
+    return read_text(
+        place, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
+    )
+
+
+def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool = False) -> str:
+    """Push a network's files, its card and its description to the Hub as one commit.
+
+    Args:
+        card: The network; its files must be in ``weights_dir`` and have the hashes it states.
+        weights_dir: Folder of the files, and of ``<card.name>.md`` with the description.
+        repo_id: ``owner/name``; made if there is no such repository.
+        private: Whether a repository made here is private.
+
+    Returns:
+        ``owner/name@commit``, which the settings take.
+
+    Raises:
+        WeightsMismatchError: A file is not the one that the card describes; nothing was pushed.
+        WeightsUnavailableError: A file is missing, ``repo_id`` is malformed, or the Hub refuses.
+    """
+    if _REPO_ID.fullmatch(repo_id) is None:
+        raise WeightsUnavailableError(f"{repo_id!r} is no repository; write owner/name.")
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    sized = [_with_size(weights_dir, file) for file in (card.weights, card.torch_weights) if file]
+    published = replace(
+        card,
+        repo_id=repo_id,
+        revision=None,
+        weights=sized[0],
+        torch_weights=sized[1] if card.torch_weights else None,
+    )
+    contents: dict[str, Path | bytes] = {f.filename: weights_dir / f.filename for f in sized}
+    contents[CARD_FILENAME] = published.to_json().encode()
+    contents["README.md"] = _to_readme(card, weights_dir / f"{card.name}.md").encode()
+    with hub_errors(HubPlace(repo_id, card.weights.filename, None)):
+        api = HfApi()
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        commit = api.create_commit(
+            repo_id,
+            [CommitOperationAdd(name, content) for name, content in contents.items()],
+            commit_message=f"Publish {card.name}",
+        )
+    return f"{repo_id}@{commit.oid}"
+
+
+def _with_size(folder: Path, file: WeightFile) -> WeightFile:
+    return replace(file, size_bytes=from_folder(folder, file).path.stat().st_size)
+
+
+def _to_readme(card: ModelCard, description: Path) -> str:
+    """Write the Hub's front matter and below it the card's own description."""
+    from huggingface_hub import ModelCardData
+
+    licence = card.licence.lower()
+    known = licence in _HUB_LICENCES
+    detects = card.task is Task.DETECTION
+    data = ModelCardData(
+        license=licence if known else "other",
+        license_name=None if known else card.licence,
+        library_name="emoscope",
+        pipeline_tag="object-detection" if detects else "image-classification",
+        tags=["emoscope", "face-detection" if detects else "facial-expression-recognition"],
+    )
+    own = description.is_file()
+    text = description.read_text("utf-8") if own else f"# {card.name}\n\n{card.note}\n"
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"

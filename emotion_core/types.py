@@ -1,0 +1,173 @@
+"""The values that flow through the product. Validated once, when they are made; never coerced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from emotion_core.labels import Emotion, LabelSet
+
+Image = npt.NDArray[np.uint8]
+"""RGB, shape ``(H, W, 3)``, 0-255."""
+
+FloatArray = npt.NDArray[np.float32]
+"""A float32 array; the shape stands where it is used."""
+
+Device = Literal["cpu", "cuda"]
+
+DEFAULT_MIN_SCORE = 0.6
+"""Faces that a detector is less sure of are left out unless someone asks for them."""
+
+
+class VaSource(StrEnum):
+    """Where valence and arousal come from."""
+
+    HEAD = "head"
+    """Outputs of the network's own regression head."""
+
+    EXPECTATION = "expectation"
+    """Expectation of published per-emotion coordinates under the network's probabilities."""
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _check_floats(array: FloatArray, shape: tuple[int, ...], name: str) -> None:
+    _check(array.dtype == np.float32, f"{name} must be float32, not {array.dtype}.")
+    _check(array.shape == shape, f"{name} must have shape {shape}, not {array.shape}.")
+    _check(bool(np.isfinite(array).all()), f"{name} must be finite.")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Faces:
+    """The faces found in one image, from left to right.
+
+    Attributes:
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels of the image, inside it.
+        scores: ``(N,)`` detector confidence, 0-1.
+        landmarks: ``(N, 5, 2)`` pixels: two eyes, nose tip, two mouth corners; of each pair first
+            the one that lies left in the image of an upright face. ``None`` if there are none.
+        track_ids: ``(N,)`` int64 identity within one video or stream; ``None`` outside of one.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    landmarks: FloatArray | None = None
+    track_ids: npt.NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        _check_floats(self.boxes, (n, 4), "boxes")
+        _check_floats(self.scores, (n,), "scores")
+        _check(
+            bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all()), "boxes must be x1, y1, x2, y2."
+        )
+        _check(bool(((self.scores >= 0) & (self.scores <= 1)).all()), "scores must lie in [0, 1].")
+        if self.landmarks is not None:
+            _check_floats(self.landmarks, (n, 5, 2), "landmarks")
+        if self.track_ids is not None:
+            _check(self.track_ids.shape == (n,), "track_ids must have one entry per box.")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Faces:
+        """Choose faces by a mask or by indices."""
+        return Faces(
+            self.boxes[chosen],
+            self.scores[chosen],
+            None if self.landmarks is None else self.landmarks[chosen],
+            None if self.track_ids is None else self.track_ids[chosen],
+        )
+
+    @classmethod
+    def empty(cls) -> Faces:
+        """No face."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Predictions:
+    """What a network says of N faces.
+
+    Attributes:
+        labels: Order of the C columns of ``probabilities``.
+        probabilities: ``(N, C)``, each row sums to 1.
+        valence: ``(N,)`` unpleasant to pleasant, [-1, 1].
+        arousal: ``(N,)`` calm to excited, [-1, 1].
+        va_source: How valence and arousal were come by.
+    """
+
+    labels: LabelSet
+    probabilities: FloatArray
+    valence: FloatArray
+    arousal: FloatArray
+    va_source: VaSource
+
+    def __post_init__(self) -> None:
+        n = len(self.probabilities)
+        _check_floats(self.probabilities, (n, len(self.labels)), "probabilities")
+        sums = self.probabilities.sum(axis=1)
+        _check(bool(np.allclose(sums, 1, atol=1e-3)), "rows of probabilities must sum to 1.")
+        for name in ("valence", "arousal"):
+            values: FloatArray = getattr(self, name)
+            _check_floats(values, (n,), name)
+            _check(bool((np.abs(values) <= 1).all()), f"{name} must lie in [-1, 1].")
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __getitem__(
+        self, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
+    ) -> Predictions:
+        """Choose faces by a slice, a mask or indices."""
+        return Predictions(
+            self.labels,
+            self.probabilities[chosen],
+            self.valence[chosen],
+            self.arousal[chosen],
+            self.va_source,
+        )
+
+    @property
+    def top(self) -> list[Emotion]:
+        """The most probable emotion of each face."""
+        return [self.labels[i] for i in self.probabilities.argmax(axis=1)] if len(self) else []
+
+    @property
+    def confidence(self) -> FloatArray:
+        """``(N,)`` probability of the most probable emotion."""
+        return np.asarray(self.probabilities.max(axis=1, initial=0), np.float32)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Analysis:
+    """All that is known of one image; the only result that the page, the files and the wire see.
+
+    Attributes:
+        size_wh: Width and height of the image in pixels.
+        faces: The faces, from left to right.
+        predictions: One per face, in the same order.
+        model: Name of the emotion network, as files and charts cite it.
+        time_s: Seconds of analysis that fell to this image (a batch's time is shared out evenly).
+    """
+
+    size_wh: tuple[int, int]
+    faces: Faces
+    predictions: Predictions
+    model: str
+    time_s: float
+
+    def __post_init__(self) -> None:
+        _check(len(self.faces) == len(self.predictions), "one prediction per face is needed.")
+        _check(min(self.size_wh) > 0, "an image has at least one pixel.")
+
+    def __len__(self) -> int:
+        return len(self.faces)

@@ -1,0 +1,268 @@
+"""From a model card to a verified file on this machine: shipped, cached or downloaded.
+
+Cache, resumed downloads, ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and tokens are
+huggingface_hub's business. It is imported where it is used: the import takes a second, and whoever
+has all files in ``weights/`` needs none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.hub_errors import HubPlace, host_name, hub_errors
+
+if TYPE_CHECKING:
+    from emotion_core.model_card import ModelCard, WeightFile
+
+WEIGHTS_DIR = Path(__file__).resolve().parents[1] / "weights"
+"""The files that ship with the project."""
+
+Progress = Callable[[str, int, int], None]
+"""Told of a download, from any thread: file name, bytes done, bytes in all (0 if unknown)."""
+
+TIMEOUT_S = 5
+"""How long the Hub may take to answer a question."""
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Origin(StrEnum):
+    """Where a file was found."""
+
+    WEIGHTS = "weights"
+    """It ships with the project."""
+
+    CACHE = "cache"
+    """It was downloaded earlier."""
+
+    DOWNLOAD = "download"
+    """It was downloaded just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """A file that is the one its card describes.
+
+    Attributes:
+        path: Where it is.
+        origin: Where it was found.
+        detail: The same for people, e.g. ``"downloaded from huggingface.co/owner/name (0.2 MB)"``.
+    """
+
+    path: Path
+    origin: Origin
+    detail: str
+
+
+def fetch(
+    card: ModelCard, file: WeightFile | None = None, *, on_progress: Progress | None = None
+) -> FetchedFile:
+    """Find a card's file on this machine or download it, and verify it either way.
+
+    Args:
+        card: The model.
+        file: Which of its files; ``card.weights`` if not given.
+        on_progress: Told how a download proceeds; not called for a file that is already there.
+
+    Raises:
+        WeightsMismatchError: The file is not the one that the card describes. A downloaded one
+            has been removed again.
+        HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
+        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+    """
+    file = file or card.weights
+    if card.repo_id is None:
+        return from_folder(WEIGHTS_DIR, file)
+    place = HubPlace(card.repo_id, file.filename, card.revision)
+    return _obtain(place, lambda path: _check_hash(path, file), on_progress)
+
+
+def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
+    """Check a card's file without any network; nothing is removed.
+
+    Args:
+        card: The model.
+        file: Which of its files; ``card.weights`` if not given.
+
+    Raises:
+        WeightsMismatchError: The file is not the one that the card describes.
+        WeightsUnavailableError: It is not on this machine.
+    """
+    file = file or card.weights
+    if card.repo_id is None:
+        return from_folder(WEIGHTS_DIR, file)
+    place = HubPlace(card.repo_id, file.filename, card.revision)
+    path = find_cached(place)
+    if path is None:
+        raise WeightsUnavailableError(
+            f"{place} has not been downloaded yet; `python -m emotion_core models fetch` does it."
+        )
+    _check_hash(path, file)
+    return FetchedFile(path, Origin.CACHE, f"in the cache from {_source(place, path)}")
+
+
+def is_available(card: ModelCard) -> bool:
+    """Whether the card's file is on this machine; no network, no hashing."""
+    if card.repo_id is None:
+        return (WEIGHTS_DIR / card.weights.filename).is_file()
+    try:
+        return find_cached(HubPlace(card.repo_id, card.weights.filename, card.revision)) is not None
+    except WeightsUnavailableError:  # a name that can be nowhere
+        return False
+
+
+def read_text(place: HubPlace, parse: Callable[[str], _T]) -> _T:
+    """Read a text file of a repository from the cache or the Hub.
+
+    Args:
+        place: Where it is; ``revision`` a commit, else a later version is never asked for.
+        parse: Makes of the text what is wanted. What it refuses with ``WeightsMismatchError`` does
+            not stay in the cache.
+
+    Raises:
+        WeightsMismatchError: ``parse`` refuses it.
+        HubFileMissingError: The repository has no such file.
+        HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
+        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+    """
+
+    def read(path: Path) -> _T:
+        return parse(path.read_text("utf-8", errors="replace"))
+
+    return read(_obtain(place, read, None).path)
+
+
+def find_cached(place: HubPlace) -> Path | None:
+    """Where a file of the Hub lies on this machine, or ``None``; no network, no hashing.
+
+    Raises:
+        WeightsUnavailableError: The place has a name that can be nowhere.
+    """
+    # Not hf_hub_download(local_files_only=True), which may still ask the Hub for its list of
+    # user agents.
+    from huggingface_hub import try_to_load_from_cache
+
+    with hub_errors(place):
+        found = try_to_load_from_cache(place.repo_id, place.filename, revision=place.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def from_folder(folder: Path, file: WeightFile) -> FetchedFile:
+    """Find a file that ships with the project, and verify it.
+
+    Raises:
+        WeightsMismatchError: It is not the one that its card describes.
+        WeightsUnavailableError: It is missing.
+    """
+    path = folder / file.filename
+    if not path.is_file():
+        raise WeightsUnavailableError(
+            f"{path} is missing; it ships with the project, so get the project's files again."
+        )
+    _check_hash(path, file)
+    return FetchedFile(path, Origin.WEIGHTS, f"ships with the project ({_megabytes(path)})")
+
+
+def _check_hash(path: Path, file: WeightFile) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != file.sha256:
+        raise WeightsMismatchError(
+            f"{file.filename} is not the file that its card describes (SHA-256 {found[:12]}… "
+            f"instead of {file.sha256[:12]}…), so it is not used; get it again, and if that does "
+            "not help, tell whoever publishes it."
+        )
+
+
+def _obtain(
+    place: HubPlace, check: Callable[[Path], object], on_progress: Progress | None
+) -> FetchedFile:
+    """Take a file from the cache or the Hub; what ``check`` refuses does not stay in the cache."""
+    with hub_errors(place):
+        path = find_cached(place)
+        if path is not None:
+            try:
+                check(path)
+            except WeightsMismatchError as error:
+                _LOG.warning("Removed a cached file, downloading it anew: %s", error)
+                _discard(path)
+            else:
+                return FetchedFile(path, Origin.CACHE, f"in the cache from {_source(place, path)}")
+        path = _download(place, on_progress)
+        try:
+            check(path)
+        except WeightsMismatchError:
+            _discard(path)
+            raise
+        return FetchedFile(path, Origin.DOWNLOAD, f"downloaded from {_source(place, path)}")
+
+
+def _download(place: HubPlace, on_progress: Progress | None) -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    # Asked first because hf_hub_download retries for half a minute before it says that there is
+    # no network (and for six minutes behind a silent firewall); this request fails at once.
+    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision)
+    get_hf_file_metadata(url, timeout=TIMEOUT_S)
+    return Path(
+        hf_hub_download(
+            place.repo_id,
+            place.filename,
+            revision=place.revision,
+            etag_timeout=TIMEOUT_S,
+            tqdm_class=_make_bar_class(place.filename, on_progress),
+        )
+    )
+
+
+def _discard(path: Path) -> None:
+    """Remove a file of the Hub cache: the link and, unless it lies elsewhere, what it points to."""
+    from huggingface_hub import constants
+
+    blob = path.resolve()
+    path.unlink(missing_ok=True)
+    if blob.is_relative_to(Path(constants.HF_HUB_CACHE).resolve()):
+        blob.unlink(missing_ok=True)
+
+
+def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
+    """Make what huggingface_hub takes for a tqdm bar; draws nothing, tells ``on_progress``."""
+
+    class Bar:
+        def __init__(self, *, total: int | None = None, initial: int = 0, **_: object) -> None:
+            self.total, self.n = total, initial
+            self.update(0)
+
+        def update(self, count: int = 1) -> None:
+            self.n += count
+            if on_progress:
+                on_progress(filename, self.n, self.total or 0)
+
+        def ignore(self, *_: object, **__: object) -> None:
+            pass
+
+        close = refresh = set_postfix_str = ignore
+        update_transfer = set_transfer_postfix_str = ignore  # else Xet downloads make two bars
+
+        def __enter__(self) -> Self:
+            return self
+
+        __exit__ = ignore
+
+    return Bar
+
+
+def _source(place: HubPlace, path: Path) -> str:
+    return f"{host_name()}/{place.repo_id} ({_megabytes(path)})"
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,40 @@
+"""What all tests share: where the large samples are, and what to do where they are not."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("EMOSCOPE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs the samples, so that ``-m "not shared"`` leaves it out."""
+    for item in items:
+        if {"shared", "yunet_path"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.shared)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of large samples; not part of the repository."""
+    if not SHARED.is_dir():
+        reason = f"The samples are not here: no folder {SHARED} (set EMOSCOPE_SHARED to theirs)."
+        if os.environ.get("EMOSCOPE_REQUIRE_ALL"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def yunet_path(shared: Path) -> Path:
+    """A real face detector."""
+    return shared / "weights" / "yunet" / "yunet_n_dynamic.onnx"
+
+
+@pytest.fixture(scope="session")
+def nasty_photos(shared: Path) -> dict[str, bytes]:
+    """Awkward files by name, as the archive spells it; ``EXPECTED.csv`` among them."""
+    with zipfile.ZipFile(shared / "samples" / "nasty_photos.zip") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -1,0 +1,166 @@
+"""Charts: the same axes and colours whatever is in the table; files that open without a network."""
+
+import io
+import json
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from emotion_core.charts import (
+    BRUSH,
+    distribution_chart,
+    probabilities_chart,
+    select_faces,
+    to_html,
+    to_png,
+    valence_arousal_chart,
+)
+from emotion_core.labels import ALL_EMOTIONS, Emotion
+from emotion_core.palette import EMOTION_COLOURS
+from emotion_core.report import faces_table
+from tests.factories import make_record
+
+BOX = (4, 4, 20, 24)
+
+
+def make_table(tops=(Emotion.HAPPINESS, Emotion.SADNESS), names=None):
+    names = names or [f"{top}.jpg" for top in tops]
+    return faces_table(
+        make_record(name, (BOX,), top=top, labels=ALL_EMOTIONS)
+        for name, top in zip(names, tops, strict=True)
+    )
+
+
+TABLES = {
+    "empty": make_table(()),
+    "one face": make_table([Emotion.CONTEMPT]),
+    "several": make_table(ALL_EMOTIONS * 3),
+}
+CHARTS = [valence_arousal_chart, distribution_chart, probabilities_chart]
+
+
+def find_encodings(spec, channel):
+    """Every use of a channel, however deep the layers."""
+    if isinstance(spec, dict):
+        found = [spec["encoding"][channel]] if channel in spec.get("encoding", {}) else []
+        return found + [e for value in spec.values() for e in find_encodings(value, channel)]
+    if isinstance(spec, list):
+        return [e for value in spec for e in find_encodings(value, channel)]
+    return []
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+@pytest.mark.parametrize("make", CHARTS)
+def test_charts_are_valid_and_use_every_colour(make, table):
+    spec = make(table).to_dict(validate=True)
+    colours = find_encodings(spec, "color")
+    assert colours
+    for colour in colours:
+        assert colour["scale"]["domain"] == [str(emotion) for emotion in ALL_EMOTIONS]
+        assert colour["scale"]["range"] == list(EMOTION_COLOURS.values())
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+def test_plane_has_fixed_axes(table):
+    spec = valence_arousal_chart(table).to_dict()
+    for channel, field in (("x", "valence"), ("y", "arousal")):
+        scaled = [e for e in find_encodings(spec, channel) if "scale" in e]
+        assert {e["field"] for e in scaled} == {field}
+        assert all(e["scale"] == {"domain": [-1, 1], "nice": False} for e in scaled)
+    (shape,) = find_encodings(spec, "shape")
+    assert len(shape["scale"]["range"]) == len(ALL_EMOTIONS) == len(set(shape["scale"]["range"]))
+    assert [p["name"] for p in spec["params"] if "select" in p] == [BRUSH]
+
+
+@pytest.mark.parametrize("table", list(TABLES.values())[1:], ids=list(TABLES)[1:])
+def test_every_face_is_a_point(table):
+    spec = valence_arousal_chart(table).to_dict()
+    rows = [row for data in spec["datasets"].values() for row in data if "source" in row]
+    assert [row["source"] for row in rows] == table["source"].tolist()
+    assert {"face", "emotion", "confidence", "valence", "arousal"} <= set(rows[0])
+
+
+def test_words_stand_in_their_quadrants():
+    spec = valence_arousal_chart(TABLES["empty"]).to_dict()
+    rows = [row for data in spec["datasets"].values() for row in data if "word" in row]
+    signs = {row["word"]: (np.sign(row["valence"]), np.sign(row["arousal"])) for row in rows}
+    assert signs == {"tense": (-1, 1), "excited": (1, 1), "gloomy": (-1, -1), "calm": (1, -1)}
+
+
+def test_distribution_counts_faces():
+    table = make_table([Emotion.FEAR, Emotion.FEAR, Emotion.ANGER])
+    spec = distribution_chart(table).to_dict()
+    (rows,) = spec["datasets"].values()
+    assert {row["emotion"]: row["faces"] for row in rows} == {"fear": 2, "anger": 1}
+
+
+@pytest.mark.parametrize(("boxes", "rows"), [((BOX,), 9), ((BOX, (30, 4, 50, 24)), 18)])
+def test_probabilities_have_a_bar_per_label(boxes, rows):
+    table = faces_table([make_record(boxes=boxes, labels=ALL_EMOTIONS, top=Emotion.FEAR)])
+    spec = probabilities_chart(table).to_dict()
+    (data,) = spec["datasets"].values()
+    assert len(data) == rows
+    assert spec["encoding"]["x"]["scale"]["domain"] == [0, 1]
+    fear = [row["probability"] for row in data if row["emotion"] == "fear"]
+    assert fear == pytest.approx([0.8] * len(boxes))
+
+
+@pytest.mark.parametrize(
+    ("ranges", "chosen"),
+    [
+        ({}, ["happiness", "sadness"]),
+        ({"valence": [0, 1]}, ["happiness"]),
+        ({"valence": [1, 0]}, ["happiness"]),  # drawn from right to left
+        ({"valence": [-1, 1], "arousal": [-1, 0]}, ["sadness"]),
+        ({"valence": [0.99, 1], "arousal": [0.99, 1]}, []),
+        ({"emotion": [0, 1]}, ["happiness", "sadness"]),
+    ],
+    ids=str,
+)
+def test_brushed_faces(ranges, chosen):
+    assert select_faces(make_table(), ranges)["emotion"].tolist() == chosen
+    assert len(select_faces(TABLES["empty"], ranges)) == 0
+
+
+def test_brush_takes_its_edges_in():
+    table = make_table([Emotion.FEAR])
+    valence = table.loc[0, "valence"]
+    assert len(select_faces(table, {"valence": [valence, valence]})) == 1
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+def test_html_asks_no_other_host(table):
+    page = to_html(valence_arousal_chart(table), title="Faces & <b>more</b>")
+    assert page.startswith("<!DOCTYPE html>")
+    assert '<html lang="en">' in page
+    assert "<title>Faces &amp; &lt;b&gt;more&lt;/b&gt;</title>" in page
+    markup = re.sub(r"(<script\b[^>]*>).*?(</script>)", r"\1\2", page, flags=re.DOTALL)
+    tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", markup)
+    assert tags
+    assert not [tag for tag in tags if re.search(r"\b(src|href)\s*=", tag)]
+    assert "@import" not in page
+    assert "vegaEmbed" in page
+
+
+def test_file_name_cannot_leave_the_script():
+    name = "</script><script>alert(1)</script><!--.jpg"
+    page = to_html(valence_arousal_chart(make_table([Emotion.FEAR], [name])), title="x")
+    assert "alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert "</script><script>" not in page
+    parsed, _ = json.JSONDecoder().raw_decode(page[page.index('{"config"') :])
+    rows = [row for data in parsed["datasets"].values() for row in data if "source" in row]
+    assert rows[0]["source"] == name
+
+
+@pytest.mark.parametrize("table", [TABLES["empty"], TABLES["several"]], ids=["empty", "several"])
+def test_png_opens_and_holds_the_plane(table):
+    picture = PIL.Image.open(io.BytesIO(to_png(valence_arousal_chart(table, side_px=300))))
+    assert picture.format == "PNG"
+    assert picture.width == pytest.approx(600, abs=60)
+    assert picture.width <= picture.height <= picture.width * 1.6  # the legend stands below
+    pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels[:4] == 255).all()
+    assert (pixels != 255).any()

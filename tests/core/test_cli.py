@@ -1,0 +1,281 @@
+"""The command line: what it writes, what it says and how it ends, around a fake analyzer."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_core import analyzer as analyzer_module
+from emotion_core import catalog, cli, weights
+from emotion_core.catalog import CARDS, candidates
+from emotion_core.cli import main
+from emotion_core.errors import WeightsUnavailableError
+from emotion_core.images import decode_image
+from emotion_core.model_card import WeightFile
+from emotion_core.photo_files import find_photos, write_results
+from tests.factories import (
+    FakeDetector,
+    make_counting_photo,
+    make_emotion_card,
+    make_fake_analyzer,
+)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the analyzer was loaded with; the analyzer itself is a fake one."""
+    calls = []
+    detector = FakeDetector()
+
+    def load(emotion, detectors, *, device, on_progress):
+        calls.append((emotion, detectors, device, detector.calls))
+        on_progress("tiny.onnx", 1, 2)
+        return make_fake_analyzer(detector, notices=["Going on without far."])
+
+    monkeypatch.setattr(analyzer_module, "load_analyzer", load)
+    return calls
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of three good photos (two in folders below), a broken one and a text."""
+    folder = tmp_path / "in"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "a.png").write_bytes(make_counting_photo(2, 400, 300))
+    (folder / "sub" / "a.png").write_bytes(make_counting_photo(0, 400, 300))
+    (folder / "sub" / "deep" / "=cmd.png").write_bytes(make_counting_photo(1, 400, 300))
+    (folder / "notes.txt").write_text("not a photo")
+    return folder
+
+
+@pytest.mark.usefixtures("asked")
+def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert main(["photos", str(photos), "--out", str(out)]) == 0
+    written = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert written == [
+        "annotated/=cmd.jpg",
+        "annotated/a (2).jpg",
+        "annotated/a.jpg",
+        "faces.csv",
+        "photos.csv",
+        "valence_arousal.html",
+    ]
+    table = pd.read_csv(out / "photos.csv", encoding="utf-8-sig").set_index("source")
+    assert table["faces"].to_dict() == {"a.png": 2, "a (2).png": 0, "'=cmd.png": 1}
+    faces = pd.read_csv(out / "faces.csv", encoding="utf-8-sig")
+    assert sorted(faces["source"]) == ["'=cmd.png", "a.png", "a.png"]
+    assert decode_image((out / "annotated" / "a.jpg").read_bytes()).pixels.shape == (300, 400, 3)
+    assert (out / "valence_arousal.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "tiny on cpu, faces by tiny-faces." in said.err
+    assert "note: Going on without far." in said.err
+    assert f"3 of 3 photos analysed; results in {out}." in said.err
+
+
+@pytest.mark.usefixtures("asked")
+def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys):
+    (photos / "empty.jpg").write_bytes(b"")
+    paths = [str(photos), str(photos / "notes.txt"), str(photos / "missing.jpg")]
+    assert main(["photos", *paths, "--out", str(tmp_path / "out")]) == 1
+    table = pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig").set_index("source")
+    assert len(table) == 6
+    failed = table["error"].dropna().to_dict()
+    assert failed["empty.jpg"] == "The file is empty (0 bytes)."
+    assert failed["missing.jpg"] == "The file cannot be read (No such file or directory)."
+    assert failed["notes.txt"].startswith("The file is not a picture in a format that can be read")
+    assert len(failed) == 3
+    said = capsys.readouterr().err
+    assert "failed: empty.jpg: The file is empty (0 bytes)." in said
+    assert "3 of 6 photos analysed" in said
+    assert len(list((tmp_path / "out" / "annotated").iterdir())) == 3
+
+
+@pytest.mark.usefixtures("asked")
+def test_only_failures_still_write_all_tables(tmp_path):
+    assert main(["photos", str(tmp_path / "no.jpg"), "--out", str(tmp_path / "out")]) == 1
+    assert len(pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig")) == 1
+    assert len(pd.read_csv(tmp_path / "out" / "faces.csv", encoding="utf-8-sig")) == 0
+
+
+@pytest.mark.usefixtures("asked")
+def test_blur_makes_faces_unrecognisable(photos, tmp_path):
+    spreads = []
+    for options in ([], ["--blur"]):
+        out = tmp_path / f"out{len(options)}"
+        path = photos / "sub" / "deep" / "=cmd.png"
+        assert main(["photos", str(path), "--out", str(out), *options]) == 0
+        pixels = decode_image((out / "annotated" / "=cmd.jpg").read_bytes()).pixels
+        spreads.append(float(np.std(pixels[80:280, 20:380])))
+    assert spreads[1] < 0.2 * spreads[0]
+
+
+def test_options_reach_the_core(asked, photos, tmp_path):
+    arguments = ["photos", str(photos), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(arguments) == 0
+    options = ["--model", "emotion-ferplus-8", "--detector", "yunet", "--min-score", "0.25"]
+    assert main([*arguments, *options]) == 0
+    default, chosen = asked
+    assert default[:3] == (
+        candidates(catalog.Task.EMOTION),
+        candidates(catalog.Task.DETECTION),
+        "cpu",
+    )
+    assert chosen[:2] == ([CARDS["emotion-ferplus-8"]], [CARDS["yunet"]])
+    assert set(default[3]) == {0.6, 0.25}
+
+
+@pytest.mark.usefixtures("asked")
+def test_out_that_cannot_be_written(photos, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 2
+    assert re.search(r"error: .*out cannot be written \(.+\)\.", capsys.readouterr().err)
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_error_of_the_analyzer_is_not_taken_for_one_of_the_folder(photos, tmp_path):
+    detector = FakeDetector(WeightsUnavailableError("The Hub cannot be reached."))
+    results = write_results(make_fake_analyzer(detector), [photos / "a.png"], tmp_path / "out")
+    with pytest.raises(WeightsUnavailableError, match=r"^The Hub cannot be reached\.$"):
+        list(results)
+
+
+def test_stopping_early_keeps_what_was_done(photos, tmp_path):
+    paths = find_photos([photos], out=tmp_path / "out")
+    results = write_results(make_fake_analyzer(), paths, tmp_path / "out")
+    first = next(results)
+    results.close()
+    table = pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig")
+    assert table["source"].tolist() == [first.source]
+    assert len(list((tmp_path / "out" / "annotated").iterdir())) == 1
+
+
+@pytest.mark.usefixtures("asked")
+def test_folder_without_photos(tmp_path, capsys):
+    assert main(["photos", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "error: There is no photo among the paths given." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_model_names_what_there_is(photos, tmp_path, capsys):
+    arguments = ["photos", str(photos), "--out", str(tmp_path / "out"), "--model", "nonesuch"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "nonesuch" in said
+    assert "mobilefacenet-rafdb" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param([], "the following arguments are required", id="nothing"),
+        pytest.param(["photos"], "the following arguments are required: PATH, --out", id="photos"),
+        pytest.param(["photos", "a.jpg"], "arguments are required: --out", id="no out"),
+        pytest.param(["photos", "a", "--out", "b", "--min-score", "2"], "2 is not between", id="2"),
+        pytest.param(
+            ["photos", "a", "--out", "b", "--min-score", "x"], "x is not between 0 and 1", id="x"
+        ),
+        pytest.param(
+            ["photos", "a", "--out", "b", "--min-score", "nan"], "nan is not between", id="nan"
+        ),
+        pytest.param(["photos", "a", "--out", "b", "--device", "tpu"], "invalid choice", id="tpu"),
+        pytest.param(["models"], "the following arguments are required", id="models"),
+        pytest.param(["dance"], "invalid choice: 'dance'", id="unknown"),
+    ],
+)
+def test_wrong_use(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_interrupt(monkeypatch, photos, tmp_path, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analyzer_module, "load_analyzer", interrupt)
+    assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.endswith("Stopped.\n")
+
+
+# Models
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A catalog of two: one file ships intact, one is missing."""
+    intact = make_emotion_card(
+        name="intact",
+        weights=WeightFile(
+            "intact.onnx", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        ),
+    )
+    (tmp_path / "intact.onnx").write_bytes(b"test")  # whose SHA-256 it is
+    cards = {"intact": intact, "missing": make_emotion_card(name="missing")}
+    for module in (catalog, cli):
+        monkeypatch.setattr(module, "CARDS", cards)
+    monkeypatch.setattr(weights, "WEIGHTS_DIR", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("shipped")
+def test_models_list(capsys):
+    assert main(["models", "list"]) == 0
+    intact, missing = capsys.readouterr().out.splitlines()
+    assert re.match(r"intact +emotion +here +size unknown +ships with the project \(MIT\)", intact)
+    assert re.match(r"missing +emotion +not downloaded", missing)
+
+
+def test_models_list_names_every_card(capsys):
+    assert main(["models", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CARDS)
+    assert all(card.licence in line for card, line in zip(CARDS.values(), lines, strict=True))
+
+
+@pytest.mark.parametrize("names", [[], ["intact"]])
+@pytest.mark.usefixtures("shipped")
+def test_models_verify(names, capsys):
+    assert main(["models", "verify", *names]) == 0
+    assert capsys.readouterr().out.startswith("intact: is intact: ships with the project (")
+
+
+def test_models_verify_tells_tampered_and_missing_ones(shipped: Path, capsys):
+    (shipped / "intact.onnx").write_bytes(b"tampered")
+    assert main(["models", "verify", "intact", "missing"]) == 1
+    said = capsys.readouterr().err
+    assert "failed: intact: intact.onnx is not the file that its card describes" in said
+    assert re.search(r"failed: missing: .*tiny\.onnx is missing; it ships with", said)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_models_fetch_goes_on_after_a_failure(capsys):
+    assert main(["models", "fetch"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("intact: ships with the project")
+    assert "failed: missing: " in said.err
+
+
+@pytest.mark.parametrize("command", ["fetch", "verify", "publish"])
+@pytest.mark.usefixtures("shipped")
+def test_models_of_unknown_name(command, capsys):
+    more = ["owner/name"] if command == "publish" else []
+    assert main(["models", command, "nonesuch", *more]) == 2
+    expected = "error: There is no model 'nonesuch'; there are: intact, missing."
+    assert expected in capsys.readouterr().err
+
+
+def test_program_starts_as_a_module():
+    program = [sys.executable, "-m", "emotion_core"]
+    folder = Path(__file__).parents[2]
+    done = subprocess.run([*program, "models", "list"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(CARDS)
+    assert done.stderr == ""

@@ -1,0 +1,264 @@
+"""Scales, the second look, suppression: faces come out inside the picture, from left to right."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_core.detector import (
+    LONGEST_SIDE_PX,
+    BatchedFaceNetwork,
+    FaceDetector,
+    OpenCvFaceNetwork,
+)
+from emotion_core.errors import WeightsMismatchError
+from emotion_core.images import decode_image
+from emotion_core.runtime import OnnxNetwork
+from emotion_core.types import Faces
+from tests.factories import make_detector_card, make_face_onnx, make_faces, make_image
+
+
+class Scripted:
+    """A face network that answers by a function of the picture, and remembers what it saw."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.sizes = []
+
+    def find(self, images, _min_score):
+        self.sizes.append([image.shape[1::-1] for image in images])
+        return [self._answer(image) for image in images]
+
+
+class Counted:
+    """A network that remembers the shapes of its batches."""
+
+    device = "cpu"
+
+    def __init__(self, network):
+        self._network = network
+        self.shapes = []
+
+    def run(self, batch):
+        self.shapes.append(batch.shape)
+        return self._network.run(batch)
+
+
+def detect(answer, *images):
+    network = Scripted(answer)
+    return FaceDetector(network, make_detector_card()).detect(images), network.sizes
+
+
+def make_square_finder():
+    """Finds the red square as a face with landmarks at its corners and centre."""
+
+    def answer(image):
+        red = (image[..., 0] > 180) & (image[..., 1] < 90)
+        if not red.any():
+            return Faces.empty()
+        y, x = np.nonzero(red)
+        box = np.array([[x.min(), y.min(), x.max() + 1, y.max() + 1]], np.float32)
+        return make_faces(box, landmarks=True)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "seen"),
+    [
+        ((100, 50), (200, 100)),  # at most twice
+        ((400, 100), (640, 160)),
+        ((640, 480), (640, 480)),
+        ((1280, 720), (1280, 720)),
+        ((4000, 2000), (1280, 640)),
+        ((1, 1), (2, 2)),
+        ((5000, 2), (1280, 1)),
+    ],
+)
+def test_pictures_are_brought_to_a_working_size(size_wh, seen):
+    _, sizes = detect(lambda _: make_faces([(0, 0, 1, 1)]), np.zeros((*size_wh[::-1], 3), np.uint8))
+    assert sizes == [[seen]]
+    assert max(seen) <= LONGEST_SIDE_PX[1]
+
+
+@pytest.mark.parametrize(
+    "size_wh", [(100, 80), (400, 300), (640, 480), (1000, 900), (3000, 1500)], ids=str
+)
+def test_faces_come_back_in_pixels_of_the_picture(size_wh):
+    image = np.zeros((*size_wh[::-1], 3), np.uint8)
+    x, y, side = size_wh[0] // 4, size_wh[1] // 3, size_wh[1] // 4
+    image[y : y + side, x : x + side, 0] = 255
+    (faces,), _ = detect(make_square_finder(), image)
+    np.testing.assert_allclose(faces.boxes, [(x, y, x + side, y + side)], atol=size_wh[0] / 500)
+    assert faces.landmarks is not None
+    np.testing.assert_allclose(
+        faces.landmarks[0, 0], (x + 0.3 * side, y + 0.4 * side), atol=size_wh[0] / 500
+    )
+
+
+def test_no_pictures():
+    assert detect(make_square_finder())[0] == []
+
+
+def test_boxes_are_clipped_and_ordered_and_slivers_left_out():
+    found = [(1200, 5, 1400, 50), (-50, -50, 30, 30), (600, 10, 700, 90), (-80, 5, 0.5, 60)]
+    (faces,), _ = detect(lambda _: make_faces(found), np.zeros((720, 1280, 3), np.uint8))
+    expected = [(0, 0, 30, 30), (600, 10, 700, 90), (1200, 5, 1280, 50)]
+    assert faces.boxes.tolist() == [list(map(float, box)) for box in expected]
+
+
+def test_only_pictures_without_a_face_get_a_second_look():
+    with_face, without = np.zeros((2, 640, 640, 3), np.uint8)
+    with_face[100:200, 100:200, 0] = 255
+    found, sizes = detect(make_square_finder(), with_face, without, with_face)
+    assert [len(faces) for faces in found] == [1, 0, 1]
+    assert sizes == [[(640, 640)] * 3, [(640, 640)]]  # 320, and a border of 160 on each side
+
+
+@pytest.mark.parametrize("size_wh", [(640, 640), (90, 120), (2000, 1000)], ids=str)
+@pytest.mark.parametrize(("share", "found"), [(0.9, 1), (0.65, 1), (0.5, 0)])
+def test_second_look_finds_only_what_fills_the_picture(size_wh, share, found):
+    """A network that needs room around a face: it sees none that comes near the border."""
+    image = np.zeros((*size_wh[::-1], 3), np.uint8)
+    side = int(min(size_wh) * share)
+    x, y = (size_wh[0] - side) // 2, (size_wh[1] - side) // 2
+    image[y : y + side, x : x + side, 0] = 255
+    find = make_square_finder()
+
+    def answer(view):
+        grey_border = (view[0, 0] == 127).all()
+        return find(view) if grey_border else Faces.empty()
+
+    (faces,), _ = detect(answer, image)
+    assert len(faces) == found
+    if found:
+        expected = [(x, y, x + side, y + side)]
+        np.testing.assert_allclose(faces.boxes, expected, atol=max(size_wh) / 150)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (5000, 2), (64, 64)], ids=str)
+@pytest.mark.parametrize("min_score", [0.0, 0.6, 1.0])
+def test_opencv_network_takes_any_size_and_threshold(yunet_path, shape, min_score):
+    detector = FaceDetector(OpenCvFaceNetwork(yunet_path), make_detector_card())
+    (faces,) = detector.detect([make_image(shape[1], shape[0])], min_score=min_score)
+    assert (faces.scores >= min_score).all()
+    assert len(faces) > 0 or min_score > 0
+
+
+def test_opencv_network_is_thread_safe(yunet_path, shared):
+    network = OpenCvFaceNetwork(yunet_path)
+    detector = FaceDetector(network, make_detector_card())
+    photo = decode_image((shared / "samples" / "photos" / "multi_face.jpg").read_bytes()).pixels
+    images = [photo, photo[:, :500], cv2.resize(photo, (400, 300))]
+    expected = [detector.detect([image])[0].boxes for image in images]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda i: detector.detect([images[i % 3]])[0].boxes, range(18)))
+    for i, boxes in enumerate(found):
+        assert np.array_equal(boxes, expected[i % 3])
+    assert [len(boxes) > 0 for boxes in expected] == [True] * 3
+
+
+def test_opencv_network_refuses_another_file_at_once(tmp_path):
+    path = tmp_path / "nothing.onnx"
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsMismatchError, match=r"nothing\.onnx cannot be run"):
+        OpenCvFaceNetwork(path)
+
+
+# The project's own network
+
+
+@pytest.fixture
+def batched(tmp_path):
+    path = tmp_path / "faces.onnx"
+    path.write_bytes(make_face_onnx())
+    network = Counted(OnnxNetwork(path))
+    return BatchedFaceNetwork(network), network.shapes
+
+
+def make_picture(red, green, width=64, height=40):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[-1, -1] = (red, green, 255)
+    return image
+
+
+def test_batched_network_runs_equal_sizes_together(batched):
+    network, shapes = batched
+    images = [
+        make_picture(255, 0),
+        make_picture(0, 255, 100, 100),
+        make_picture(255, 204),
+        make_picture(0, 0, 60, 33),
+        make_picture(0, 0, 97, 128),
+    ]
+    found = network.find(images, 0.6)
+    assert sorted(shapes) == [(2, 3, 128, 128), (3, 3, 64, 64)]
+    assert [faces.boxes[:, 0].tolist() for faces in found] == [[4], [40], [4, 40], [], []]
+    np.testing.assert_allclose(found[2].scores, [1, 0.8], atol=1e-6)
+    assert found[2].landmarks is not None
+    assert found[2].landmarks[1].tolist() == np.arange(10).reshape(5, 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("min_score", "faces"), [(0.0, 2), (0.5, 1), (0.2, 2), (0.21, 1), (1.0, 1)]
+)
+def test_batched_network_keeps_scores_at_the_threshold(batched, min_score, faces):
+    (found,) = batched[0].find([make_picture(255, 51)], min_score)
+    assert len(found) == faces
+
+
+def test_batched_network_takes_nothing_and_one_pixel(batched):
+    network, shapes = batched
+    assert network.find([], 0.6) == []
+    assert [len(f) for f in network.find([np.full((1, 1, 3), 255, np.uint8)], 0.6)] == [2]
+    assert shapes == [(1, 3, 32, 32)]
+
+
+class Overlapping:
+    """Three places: two on the same face, one apart; scores may exceed 1 by rounding."""
+
+    device = "cpu"
+
+    def run(self, batch):
+        n = len(batch)
+        scores = np.tile(np.array([0.8, 1.0001, 0.7], np.float32), (n, 1))
+        boxes = np.array([[10, 10, 50, 50], [12, 11, 52, 51], [80, 10, 120, 50]], np.float32)
+        return [scores, np.tile(boxes, (n, 1, 1)), np.zeros((n, 3, 10), np.float32)]
+
+
+def test_of_overlapping_places_the_best_is_kept():
+    (found,) = BatchedFaceNetwork(Overlapping()).find([np.zeros((64, 128, 3), np.uint8)], 0.5)
+    assert found.boxes[:, 0].tolist() == [12, 80]
+    assert found.scores.tolist() == [1.0, np.float32(0.7)]
+
+
+class Inside(Overlapping):
+    """A whole face, and a part of it that looks like a face too."""
+
+    def run(self, batch):
+        n = len(batch)
+        boxes = np.array([[10, 10, 110, 110], [20, 20, 60, 60], [80, 5, 120, 45]], np.float32)
+        scores = np.array([0.9, 0.8, 0.7], np.float32)
+        return [
+            np.tile(scores, (n, 1)),
+            np.tile(boxes, (n, 1, 1)),
+            np.zeros((n, 3, 10), np.float32),
+        ]
+
+
+def test_part_of_a_face_is_not_a_second_face():
+    (found,) = BatchedFaceNetwork(Inside()).find([np.zeros((128, 128, 3), np.uint8)], 0.5)
+    assert found.boxes[:, 0].tolist() == [10, 80]
+
+
+def test_large_pictures_are_looked_at_twice_and_joined(batched):
+    network, shapes = batched
+    large = make_picture(255, 0, 384, 256)
+    small = make_picture(255, 0, 192, 100)
+    large[-2:, -2:] = large[-1, -1]  # survives shrinking to half
+    found = network.find([large, small], 0.6)
+    assert sorted(shapes) == [(1, 3, 128, 192), (1, 3, 128, 192), (1, 3, 256, 384)]
+    boxes = [faces.boxes.tolist() for faces in found]
+    assert boxes[0] == [[4, 6, 20, 26], [8, 12, 40, 52]]  # the same box, in the halved picture too
+    assert boxes[1] == [[4, 6, 20, 26]]

@@ -1,0 +1,187 @@
+"""Bytes to pixels: every kind of picture, upright and opaque, and nothing private written."""
+
+import io
+import sys
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+
+from emotion_core.errors import ImageDecodeError
+from emotion_core.images import decode_image, encode_jpeg, shrink
+from tests.factories import (
+    difference,
+    encode,
+    make_gps_exif,
+    make_heic,
+    make_image,
+    make_smooth_image,
+)
+
+RED = (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("PPM", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {"quality": 90}, 3),
+        ("JPEG", {"quality": 95}, 3),
+        ("JPEG", {"quality": 95, "progressive": True}, 3),
+        ("AVIF", {"quality": 95}, 3),
+        ("GIF", {}, 12),
+    ],
+)
+def test_formats(file_format, options, tolerance):
+    image = make_smooth_image()
+    decoded = decode_image(encode(image, file_format, **options))
+    assert difference(decoded.pixels, image) <= tolerance
+    assert decoded.pixels.dtype == np.uint8
+    assert decoded.warnings == ()
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (1, 1)])
+def test_heic(shape):
+    image = make_smooth_image(shape[1], shape[0])
+    assert difference(decode_image(make_heic(image)).pixels, image) <= 4
+
+
+def test_heic_without_the_package_says_what_to_install(monkeypatch):
+    data = make_heic(make_smooth_image())
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ImageDecodeError, match="need the package pi-heif; install it"):
+        decode_image(data)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "AVIF"])
+def test_one_pixel(file_format):
+    pixel = np.full((1, 1, 3), 200, np.uint8)
+    assert difference(decode_image(encode(pixel, file_format)).pixels, pixel) <= 3
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation, file_format):
+    upright = make_smooth_image()
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = make_gps_exif(orientation)
+    data = encode(np.ascontiguousarray(stored), file_format, exif=exif, quality=95)
+    assert difference(decode_image(data).pixels, upright) <= 3
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_senseless_orientation_is_ignored(orientation):
+    image = make_smooth_image()
+    data = encode(image, "PNG", exif=make_gps_exif(orientation))
+    assert difference(decode_image(data).pixels, image) == 0
+
+
+def test_cmyk_jpeg():
+    picture = PIL.Image.fromarray(make_smooth_image()).convert("CMYK")
+    decoded = decode_image(encode(picture, "JPEG", quality=95)).pixels
+    assert difference(decoded, np.asarray(picture.convert("RGB"))) <= 5
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+@pytest.mark.parametrize(("bits", "levels"), [(10, 2**10), (12, 2**12), (16, 2**16)])
+def test_wide_grey_is_scaled_by_its_own_depth(bits, levels, extension):
+    ramp = np.tile(np.linspace(0, levels - 1, 64).astype(np.uint16), (48, 1))
+    data = cv2.imencode(extension, ramp)[1].tobytes()
+    expected = np.repeat((ramp / (levels - 1) * 255)[..., None], 3, axis=2)
+    assert difference(decode_image(data).pixels, expected.round().astype(int)) <= 0.5, bits
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+def test_wide_colour(extension):
+    wide = make_smooth_image().astype(np.uint16) * 257
+    data = cv2.imencode(extension, wide[..., ::-1])[1].tobytes()
+    assert difference(decode_image(data).pixels, make_smooth_image()) <= 1
+
+
+@pytest.mark.parametrize("limit", [1.0, 255.0, 1e6])
+def test_float_tiff(limit):
+    ramp = np.tile(np.linspace(0, limit, 64, dtype=np.float32), (8, 1))
+    ramp[0, 0] = np.nan
+    grey = decode_image(encode(PIL.Image.fromarray(ramp), "TIFF")).pixels[1, :, 0]
+    assert (grey[0], grey[-1]) == (0, 255)
+    assert (np.diff(grey.astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        pytest.param(PIL.Image.new("RGBA", (4, 4), (255, 0, 0, 0)), id="RGBA"),
+        pytest.param(PIL.Image.new("LA", (4, 4), (0, 0)), id="grey"),
+        pytest.param(PIL.Image.new("L", (4, 4), 0), id="named grey"),
+        pytest.param(PIL.Image.new("P", (4, 4), 0), id="palette"),
+    ],
+)
+def test_transparency_becomes_white(picture):
+    options = {} if picture.mode.endswith("A") else {"transparency": 0}
+    assert (decode_image(encode(picture, "PNG", **options)).pixels == 255).all()
+
+
+def test_palette_with_several_alphas():
+    picture = PIL.Image.new("P", (3, 1))
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    picture.putdata([0, 1, 2])
+    data = encode(picture, "PNG", transparency=bytes([255, 0, 128]))
+    assert decode_image(data).pixels[0].tolist() == [[255, 0, 0], [255, 255, 255], [127, 127, 255]]
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_of_an_animation_the_first_frame_is_taken(file_format):
+    frames = [PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
+    data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
+    decoded = decode_image(data)
+    assert difference(decoded.pixels, np.full((16, 16, 3), RED)) <= 3
+    assert decoded.warnings == ("Animated: only the first of 3 frames is analysed.",)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_nothing_private_is_written(file_format):
+    data = encode(make_smooth_image(), file_format, exif=make_gps_exif(6))
+    assert b"SECRETMAKER" in data
+    written = encode_jpeg(decode_image(data).pixels)
+    assert b"SECRETMAKER" not in written
+    assert b"Exif" not in written
+    picture = PIL.Image.open(io.BytesIO(written))
+    assert not picture.getexif()
+    assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+@pytest.mark.parametrize("shape", [(48, 64, 3), (1, 1, 3)])
+def test_encode_jpeg_keeps_colours_and_its_argument(shape):
+    image = make_smooth_image(shape[1], shape[0])
+    before = image.copy()
+    assert difference(decode_image(encode_jpeg(image)).pixels, image) <= 4
+    assert (image == before).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "longest_px", "expected"),
+    [
+        ((100, 200), 50, (25, 50)),
+        ((200, 100), 50, (50, 25)),
+        ((10, 20), 50, (10, 20)),
+        ((1, 1), 1, (1, 1)),
+        ((1, 5000), 100, (1, 100)),
+    ],
+)
+def test_shrink(shape, longest_px, expected):
+    assert shrink(make_image(shape[1], shape[0]), longest_px).shape[:2] == expected

@@ -1,0 +1,80 @@
+"""Colours that stay apart for every kind of colour vision, and are the same everywhere."""
+
+import tomllib
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.palette import EMOTION_COLOURS, ink_on, luminance, to_rgb
+
+# Severity 1.0, on linear RGB. Source: G. Machado, M. Oliveira, L. Fernandes, "A Physiologically-
+# based Model for Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, supplementary
+# tables.
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def to_lab(colour, vision):
+    """CIE L*a*b* of a colour as seen."""
+    value = np.array(to_rgb(colour)) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.asarray(VISION[vision]) @ linear, 0, 1)
+    encoded = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return cv2.cvtColor(encoded.astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colours_differ_for_every_eye(vision):
+    labs = {emotion: to_lab(colour, vision) for emotion, colour in EMOTION_COLOURS.items()}
+    distances = {(a, b): float(np.linalg.norm(labs[a] - labs[b])) for a, b in combinations(labs, 2)}
+    nearest = min(distances, key=distances.__getitem__)
+    assert distances[nearest] >= 24, nearest
+
+
+def test_every_emotion_has_a_colour():
+    assert tuple(EMOTION_COLOURS) == ALL_EMOTIONS
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_page_uses_the_same_colours(theme):
+    path = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+    themes = tomllib.loads(path.read_text("utf-8"))["theme"]
+    assert themes[theme]["chartCategoricalColors"] == list(EMOTION_COLOURS.values())
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"), [("#000000", 0.0), ("#FFFFFF", 1.0), ("#808080", 0.2159)]
+)
+def test_luminance(colour, expected):
+    assert luminance(colour) == pytest.approx(expected, abs=1e-4)
+
+
+def test_rgb():
+    assert to_rgb("#01A0FF") == (1, 160, 255)
+
+
+@pytest.mark.parametrize("colour", [*EMOTION_COLOURS.values(), "#000000", "#FFFFFF"])
+def test_ink_is_legible(colour):
+    """At least 4.5 to 1, which WCAG 2.2 asks of text (success criterion 1.4.3)."""
+    light, dark = sorted((luminance(colour), luminance(ink_on(colour))), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5

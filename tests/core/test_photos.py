@@ -1,0 +1,240 @@
+"""Photos as a stream: order, failures, early ends, bounded memory, nothing private written."""
+
+import threading
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from emotion_core import photos
+from emotion_core.images import DecodedImage, decode_image
+from emotion_core.photo_files import find_photos
+from emotion_core.photos import (
+    BATCH_PHOTOS,
+    BATCH_PIXELS,
+    PREVIEW_PX,
+    PhotoSource,
+    _take_batch,
+    iter_photos,
+    make_preview,
+)
+from tests.factories import (
+    FakeDetector,
+    encode,
+    make_counting_photo,
+    make_fake_analyzer,
+    make_gps_exif,
+    make_image,
+    make_smooth_image,
+)
+
+
+def make_source(name, data):
+    return PhotoSource(name, lambda: data)
+
+
+def make_failing_source(name, error):
+    def read():
+        raise error
+
+    return PhotoSource(name, read)
+
+
+def count_decoders():
+    return sum(thread.name.startswith("decode") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, BATCH_PHOTOS, 21])
+def test_results_come_in_order(n):
+    sources = [make_source(f"{i}.png", make_counting_photo(i % 4, seed=i)) for i in range(n)]
+    results = list(iter_photos(make_fake_analyzer(), sources))
+    assert [r.record.source for r in results] == [f"{i}.png" for i in range(n)]
+    assert [len(r.record.analysis) for r in results] == [i % 4 for i in range(n)]
+    assert [len(r.thumbnails) for r in results] == [i % 4 for i in range(n)]
+    assert count_decoders() == 0
+
+
+def test_photos_are_analysed_together():
+    detector = FakeDetector()
+    sources = [make_source(f"{i}.png", make_counting_photo(1)) for i in range(40)]
+    assert len(list(iter_photos(make_fake_analyzer(detector), sources, min_score=0.3))) == 40
+    assert len(detector.calls) <= 2 + 40 // BATCH_PHOTOS
+    assert set(detector.calls) == {0.3}
+
+
+def test_failures_are_results_and_the_others_go_on():
+    good = make_counting_photo(1)
+    sources = [
+        make_source("a.png", good),
+        make_source("empty.jpg", b""),
+        make_source("text.jpg", b"Dear diary"),
+        make_failing_source("gone.jpg", FileNotFoundError(2, "No such file or directory")),
+        make_failing_source("odd.jpg", OSError("device on fire")),
+        make_source("b.png", good),
+    ]
+    results = list(iter_photos(make_fake_analyzer(), sources))
+    assert [r.record.source for r in results] == [s.name for s in sources]
+    assert [r.record.error for r in results] == [
+        "",
+        "The file is empty (0 bytes).",
+        "The file is not a picture in a format that can be read "
+        "(JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF).",
+        "The file cannot be read (No such file or directory).",
+        "The file cannot be read (device on fire).",
+        "",
+    ]
+    for result in results:
+        assert bool(result.annotated) == bool(result.preview) == (not result.record.error)
+
+
+def test_every_input_fails():
+    sources = [make_source(f"{i}.jpg", b"x") for i in range(12)]
+    results = list(iter_photos(make_fake_analyzer(), sources))
+    assert len(results) == 12
+    assert all(r.record.error for r in results)
+
+
+def test_warnings_reach_the_record():
+    picture = encode(make_smooth_image(256, 256), "JPEG")
+    (result,) = iter_photos(make_fake_analyzer(), [make_source("a.jpg", picture[:-500])])
+    assert "damaged or unusual" in result.record.warnings[0]
+
+
+def test_closing_early_leaves_no_thread_and_reads_no_further():
+    read = []
+
+    def make(i):
+        def get():
+            read.append(i)
+            return make_counting_photo(1)
+
+        return PhotoSource(str(i), get)
+
+    results = iter_photos(make_fake_analyzer(), (make(i) for i in range(500)))
+    assert next(results).record.source == "0"
+    results.close()
+    assert count_decoders() == 0
+    assert len(read) <= 2 + 2 * BATCH_PHOTOS
+
+
+def test_error_of_the_analyzer_ends_it_without_a_thread_left():
+    detector = FakeDetector(RuntimeError("out of order"))
+    sources = [make_source(str(i), make_counting_photo(1)) for i in range(20)]
+    with pytest.raises(RuntimeError, match="out of order"):
+        list(iter_photos(make_fake_analyzer(detector), sources))
+    assert count_decoders() == 0
+
+
+# Memory
+
+
+def make_decoded(width, height=1000):
+    """A decoded photo of any size that takes no memory."""
+    future = Future()
+    future.set_result(DecodedImage(np.broadcast_to(np.uint8(0), (height, width, 3))))
+    return make_source("x", b""), future
+
+
+def make_failed():
+    future = Future()
+    future.set_exception(ValueError("no picture"))
+    return make_source("x", b""), future
+
+
+@pytest.mark.parametrize(
+    ("widths", "taken"),
+    [
+        pytest.param([100] * 20, BATCH_PHOTOS, id="small: limited by number"),
+        pytest.param([8000] * 8, 3, id="8 megapixels: limited by pixels"),
+        pytest.param([24_000, 1], 1, id="exactly the limit"),
+        pytest.param([100_000, 100_000], 1, id="larger than the limit: one"),
+        pytest.param([100, 100_000, 100], 1, id="a large one waits"),
+        pytest.param([None, 24_000, None, 1], 3, id="failed ones take no pixels"),
+        pytest.param([None] * 20, BATCH_PHOTOS, id="all failed"),
+        pytest.param([1], 1, id="one"),
+        pytest.param([], 0, id="none"),
+    ],
+)
+def test_batches_are_bounded(widths, taken):
+    queue = [make_decoded(w) if w else make_failed() for w in widths]
+    batch, pixels = _take_batch(queue)
+    assert len(batch) == taken
+    assert len(queue) == len(widths) - taken
+    assert pixels == sum(1000 * w for w in widths[:taken] if w)
+    assert pixels <= BATCH_PIXELS or taken == 1
+
+
+def test_few_large_photos_are_in_memory(monkeypatch):
+    """Of photos as large as the limit one is analysed while two wait; never more."""
+    monkeypatch.setattr(photos, "BATCH_PIXELS", 64 * 48)
+    ahead = []
+    read = []
+
+    def make(i):
+        def get():
+            read.append(i)
+            return make_counting_photo(1)
+
+        return PhotoSource(str(i), get)
+
+    for number, _ in enumerate(iter_photos(make_fake_analyzer(), (make(i) for i in range(12)))):
+        ahead.append(max(read) - number)
+    assert max(ahead) <= 2
+
+
+# What is written
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_nothing_private_is_written(blur):
+    data = encode(make_smooth_image(400, 300), "JPEG", exif=make_gps_exif())
+    assert b"SECRETMAKER" in data
+    (result,) = iter_photos(make_fake_analyzer(), [make_source("a.jpg", data)], blur=blur)
+    for written in (result.annotated, result.preview):
+        assert b"Exif" not in written
+        assert b"SECRETMAKER" not in written
+
+
+def test_blur_reaches_everything_that_shows_a_face():
+    data = make_counting_photo(1, 400, 300)
+    (sharp,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)])
+    (blurred,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)], blur=True)
+    part = np.s_[80:280, 20:380]  # away from box and label
+    for name in ("annotated", "preview"):
+        a, b = (decode_image(getattr(r, name)).pixels[part].std() for r in (sharp, blurred))
+        assert b < 0.2 * a
+    assert blurred.thumbnails[0].std() < 0.5 * sharp.thumbnails[0].std()
+    assert blurred.record.analysis.predictions.top == sharp.record.analysis.predictions.top
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (64, 48), (500, 400)], ids=str)
+def test_small_photos_are_written_large_enough(size_wh):
+    data = make_counting_photo(0, *size_wh)
+    (result,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)])
+    written = decode_image(result.annotated).pixels
+    assert max(written.shape) >= 360
+    assert result.record.analysis.size_wh == size_wh
+
+
+def test_preview_is_shrunk():
+    assert decode_image(make_preview(make_image(3000, 30))).pixels.shape == (13, PREVIEW_PX, 3)
+    assert decode_image(make_preview(make_image(300, 30))).pixels.shape == (30, 300, 3)
+
+
+# Which files are meant
+
+
+def test_folders_are_searched_and_named_files_taken(tmp_path):
+    files = ("b.JPG", "a.png", "notes.txt", "sub/deep/c.webp", "sub/d.heic")
+    for name in (*files, "out/annotated/a.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "folder.jpg").mkdir()
+    missing, text = tmp_path / "missing.jpg", tmp_path / "notes.txt"
+    found = find_photos([text, tmp_path, missing, tmp_path / "a.png"], out=tmp_path / "out")
+    names = [p.relative_to(tmp_path).as_posix() for p in found]
+    assert names[0] == "notes.txt"
+    assert names[-1] == "missing.jpg"
+    assert sorted(names[1:-1]) == ["a.png", "b.JPG", "sub/d.heic", "sub/deep/c.webp"]
+    assert find_photos([], out=tmp_path) == []

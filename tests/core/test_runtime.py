@@ -1,0 +1,79 @@
+"""Devices a user may ask for, and torch modules as networks."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from emotion_core.errors import EmotionError
+from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device, usable_cores
+from tests.factories import make_classifier_onnx
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "expected"),
+    [("auto", True, "cuda"), ("auto", False, "cpu"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
+)
+def test_device(asked, gpu, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert pick_device(asked) == expected
+
+
+@pytest.mark.parametrize("asked", ["", "gpu", "CPU", "cuda:0"])
+def test_unknown_device_lists_the_known(asked):
+    with pytest.raises(EmotionError, match=f"no device '{asked}'; choose one of: auto, cpu, cuda"):
+        pick_device(asked)
+
+
+def test_missing_gpu_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EmotionError, match="torch sees no GPU here; use auto or cpu"):
+        pick_device("cuda")
+
+
+def test_usable_cores():
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+class Two(torch.nn.Module):
+    """Two outputs, and a dropout that must be off."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = torch.nn.Dropout(0.9)
+
+    def forward(self, x):
+        flat = self.dropout(x.flatten(1))
+        return flat[:, :3], flat.double().sum(dim=1, keepdim=True)
+
+
+def test_torch_network_gives_arrays_in_evaluation_mode():
+    batch = np.random.default_rng(0).normal(0, 1, (4, 1, 2, 2)).astype(np.float32)
+    before = batch.copy()
+    three, total = TorchNetwork(Two().train(), "cpu").run(batch)
+    assert (three.dtype, total.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(three, batch.reshape(4, 4)[:, :3])
+    np.testing.assert_allclose(total[:, 0], batch.sum(axis=(1, 2, 3)), rtol=1e-5)
+    assert (batch == before).all()
+
+
+def test_torch_network_with_one_output():
+    network = TorchNetwork(torch.nn.Flatten(), "cpu")
+    assert [out.shape for out in network.run(np.zeros((1, 1, 1, 1), np.float32))] == [(1, 1)]
+    assert network.device == "cpu"
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_networks_are_thread_safe(kind, tmp_path):
+    (tmp_path / "tiny.onnx").write_bytes(make_classifier_onnx("fixed"))
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7))
+    network = OnnxNetwork(tmp_path / "tiny.onnx") if kind == "onnx" else TorchNetwork(module, "cpu")
+    batches = np.random.default_rng(0).normal(0, 1, (4, 6, 1, 8, 8)).astype(np.float32)
+    expected = [network.run(batch)[0] for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: network.run(batches[i % 4])[0], range(80)))
+    for i, output in enumerate(found):
+        np.testing.assert_allclose(output, expected[i % 4], atol=1e-5)
