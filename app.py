@@ -1,0 +1,26 @@
+"""The entry: ``streamlit run app.py``."""
+
+from pathlib import Path
+
+import streamlit as st
+
+ASSETS = Path(__file__).parent / "streamlit_app" / "assets"
+
+st.set_page_config(
+    page_title="Emoscope",
+    page_icon=str(ASSETS / "icon.png"),
+    layout="wide",
+    initial_sidebar_state="auto",
+)
+st.logo(ASSETS / "logo.svg", size="large")
+page = st.navigation(
+    [
+        st.Page(
+            "streamlit_app/pages/photos.py", title="Photos", icon=":material/photo_library:",
+            default=True,
+        ),
+        st.Page("streamlit_app/pages/about.py", title="About", icon=":material/info:"),
+    ],
+    position="top",
+)  # fmt: skip
+page.run()

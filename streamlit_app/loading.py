@@ -1,0 +1,88 @@
+"""Loading networks beside the page, so that a visitor sees the download move."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from emotion_core.analyzer import load_analyzer
+from emotion_core.catalog import candidates
+from emotion_core.errors import WeightsUnavailableError
+from emotion_core.hub_models import find_model
+from emotion_core.model_card import Task
+
+if TYPE_CHECKING:
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.model_card import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """How far a download is; ``total`` is 0 where it is not known."""
+
+    filename: str
+    done: int
+    total: int
+
+
+class AnalyzerLoader:
+    """Loads one choice of networks in a thread of its own. Shared by all visitors."""
+
+    def __init__(self, emotion: str, detector: str, device: str) -> None:
+        self.download: Download | None = None
+        self._future: Future[Analyzer] = Future()
+        thread = threading.Thread(
+            target=self._load, args=(emotion, detector, device), name="load", daemon=True
+        )
+        thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait a while; tell whether loading has ended, well or not."""
+        try:
+            self._future.exception(timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def result(self) -> Analyzer:
+        """The loaded core.
+
+        Raises:
+            EmotionError: It could not be loaded.
+        """
+        return self._future.result()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether loading has ended badly, so that another try makes sense."""
+        return self._future.done() and self._future.exception() is not None
+
+    def _load(self, emotion: str, detector: str, device: str) -> None:
+        try:
+            emotions, missing = _preferred(emotion, Task.EMOTION)
+            detectors, missing_too = _preferred(detector, Task.DETECTION)
+            analyzer = load_analyzer(
+                emotions, detectors, device=device, on_progress=self._on_progress
+            )
+            notices = (*missing, *missing_too, *analyzer.info.notices)
+            analyzer.info = replace(analyzer.info, notices=notices)
+            self._future.set_result(analyzer)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            self._future.set_exception(error)
+
+    def _on_progress(self, filename: str, done: int, total: int) -> None:
+        self.download = Download(filename, done, total)
+
+
+def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:
+    """The visitor's choice, and after it what is there in any case; a sentence if it is not."""
+    defaults = candidates(task)
+    if not name:
+        return defaults, []
+    try:
+        chosen = find_model(name, task)
+    except WeightsUnavailableError as error:
+        return defaults, [f"{error} Going on without {name}."]
+    return [chosen, *(card for card in defaults if card.name != chosen.name)], []

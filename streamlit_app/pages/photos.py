@@ -1,0 +1,112 @@
+"""Photos: upload, annotated faces, statistics, the valence-arousal plane."""
+
+import streamlit as st
+
+from emotion_core.images import ACCEPTED, MAX_BYTES, SUFFIXES
+from emotion_core.photos import iter_photos
+from emotion_core.report import unique_names
+from streamlit_app.photo_batch import Photo
+from streamlit_app.photo_views import PER_PAGE, show_downloads, show_overview, show_photo
+from streamlit_app.resources import SAMPLE, get_analyzer, sample_photo
+from streamlit_app.settings import load_settings
+from streamlit_app.state import photo_batch
+from streamlit_app.widgets import errors_as_messages, sidebar, sidebar_info
+
+settings = load_settings()
+batch = photo_batch()
+options = sidebar(settings)
+
+st.title("What do these faces show?", anchor=False)
+uploads = st.file_uploader(
+    "Photos",
+    type=list(SUFFIXES),
+    accept_multiple_files=True,
+    max_upload_size=MAX_BYTES // 2**20,
+    help=f"{ACCEPTED}. Photos stay in this server's memory and are gone when you leave.",
+)
+if len(uploads) > settings.max_photos:
+    st.warning(
+        f"Only the first {settings.max_photos} of {len(uploads)} photos are analysed; take some "
+        "away, or use the command line for large collections."
+    )
+    uploads = uploads[: settings.max_photos]
+
+names = unique_names(upload.name for upload in uploads)
+photos = [
+    Photo(upload.file_id, name, upload.getvalue)
+    for upload, name in zip(uploads, names, strict=True)
+]
+if not photos and batch.sample:
+    photos = [Photo("sample", SAMPLE.name, sample_photo)]
+    st.button("Take the sample away", on_click=batch.hide_sample, icon=":material/close:")
+
+if not photos:
+    with st.container(border=True), st.container(horizontal=True, gap="large"):
+        st.image(
+            sample_photo(),
+            width=180,
+            alt="Portrait of the astronaut Eileen Collins, smiling, in an orange suit",
+        )
+        with st.container(width="stretch"):
+            st.subheader("No photo at hand?", anchor=False)
+            st.markdown(
+                "Try this portrait, or drop your own photos above: each face gets its emotion with "
+                "a probability, and its place between unpleasant and pleasant, calm and excited. "
+                "Tables, pictures and charts can be downloaded."
+            )
+            st.button(
+                "Try the sample",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=batch.show_sample,
+            )
+            st.caption("Eileen Collins, photo: NASA, public domain.")
+
+with errors_as_messages("The networks could not be loaded"):
+    analyzer = get_analyzer(options.emotion, options.detector, settings.device)
+sidebar_info(analyzer.info)
+if not photos:
+    st.stop()
+
+waiting = batch.begin(photos, options)
+progress, summary = st.empty(), st.container()
+pages = -(-len(photos) // PER_PAGE)
+page = 1
+if pages > 1:
+    page = st.pagination(pages, key="page")
+shown = photos[(page - 1) * PER_PAGE : page * PER_PAGE]
+slots = {photo.key: st.container() for photo in shown}
+for photo in shown:
+    if photo.key in batch.results:
+        with slots[photo.key]:
+            show_photo(photo, batch.results[photo.key], may_show_original=not options.blur)
+
+if waiting and not batch.is_stopped:
+    done = len(photos) - len(waiting)
+    with progress.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(done / len(photos), f"Photo {done + 1} of {len(photos)}")
+        st.button("Stop", on_click=batch.stop, icon=":material/stop:")
+    results = iter_photos(
+        analyzer,
+        [photo.to_source() for photo in waiting],
+        min_score=options.min_score,
+        blur=options.blur,
+    )
+    for photo, result in zip(waiting, results, strict=True):
+        batch.results[photo.key] = result
+        done += 1
+        bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
+        if photo.key in slots:
+            with slots[photo.key]:
+                show_photo(photo, result, may_show_original=not options.blur)
+    st.rerun()
+if waiting:
+    with progress.container(horizontal=True, vertical_alignment="center"):
+        st.info(f"Stopped: {len(batch.results)} of {len(photos)} photos are analysed.")
+        st.button("Go on", on_click=batch.go_on, type="primary", icon=":material/play_arrow:")
+
+finished = [batch.results[photo.key] for photo in photos if photo.key in batch.results]
+if finished:
+    with summary:
+        show_overview(finished)
+        show_downloads(finished)

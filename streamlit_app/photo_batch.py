@@ -1,0 +1,94 @@
+"""The photos of one visitor and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emotion_core.photos import PhotoSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from emotion_core.photos import PhotoResult
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a visitor chose in the sidebar.
+
+    Attributes:
+        emotion: Name of the emotion network; empty for the project's choice.
+        detector: Name of the face detector; empty for the project's choice.
+        min_score: Faces that the detector is less sure of, 0-1, are left out.
+        blur: Whether faces are made unrecognisable.
+    """
+
+    emotion: str
+    detector: str
+    min_score: float
+    blur: bool
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Photo:
+    """A photo on the page.
+
+    Attributes:
+        key: Tells uploads apart, also two of the same name.
+        name: Readable and unique on the page.
+        read: Gives its bytes.
+    """
+
+    key: str
+    name: str
+    read: Callable[[], bytes]
+
+    def to_source(self) -> PhotoSource:
+        """The photo as the core takes it."""
+        return PhotoSource(self.name, self.read)
+
+
+@dataclass(slots=True)
+class PhotoBatch:
+    """Results so far; a rerun of the page goes on where the last one was interrupted."""
+
+    options: Options | None = None
+    results: dict[str, PhotoResult] = field(default_factory=dict)
+    is_stopped: bool = False
+    sample: bool = False
+
+    def begin(self, photos: Sequence[Photo], options: Options) -> list[Photo]:
+        """Forget what is no longer on the page or was analysed otherwise.
+
+        Returns:
+            The photos that are still to be analysed.
+        """
+        names = {photo.key: photo.name for photo in photos}
+        if options != self.options:
+            self.options, self.results, self.is_stopped = options, {}, False
+        self.results = {
+            key: result
+            for key, result in self.results.items()
+            if names.get(key) == result.record.source
+        }
+        waiting = [photo for photo in photos if photo.key not in self.results]
+        if not waiting:
+            self.is_stopped = False
+        return waiting
+
+    def stop(self) -> None:
+        """Leave the photos that are not analysed yet."""
+        self.is_stopped = True
+
+    def go_on(self) -> None:
+        """Analyse them after all."""
+        self.is_stopped = False
+
+    def show_sample(self) -> None:
+        """Put the sample photo on the page."""
+        self.sample = True
+
+    def hide_sample(self) -> None:
+        """Take the sample photo off the page."""
+        self.sample = False

@@ -1,0 +1,216 @@
+"""How photos and their faces are shown."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from emotion_core.charts import (
+    BRUSH,
+    distribution_chart,
+    probabilities_chart,
+    select_faces,
+    to_html,
+    to_png,
+    valence_arousal_chart,
+)
+from emotion_core.images import decode_image
+from emotion_core.photos import make_preview
+from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
+from emotion_core.types import VaSource
+from streamlit_app.widgets import plain, shortened, va_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from emotion_core.photos import PhotoResult
+    from emotion_core.types import Analysis
+    from streamlit_app.photo_batch import Photo
+
+PER_PAGE = 8
+"""Photos shown at once; more are on further pages."""
+
+_GALLERY, _GALLERY_BRUSHED = 12, 48
+_TABLE_COLUMNS = {
+    "face": st.column_config.NumberColumn("Face", width=50),
+    "emotion": st.column_config.TextColumn("Emotion", width=90),
+    "confidence": st.column_config.NumberColumn("Confidence", format="percent", width=90),
+    "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=65),
+    "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=65),
+}
+
+
+def show_overview(results: Sequence[PhotoResult]) -> None:
+    """Totals, the valence-arousal plane, the distribution, and the faces that are brushed."""
+    faces = faces_table(result.record for result in results)
+    _show_totals(results, faces)
+    if faces.empty:
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Valence and arousal", anchor=False)
+        event: Any = st.altair_chart(
+            valence_arousal_chart(faces),
+            width="stretch",
+            on_select="rerun",
+            selection_mode=[BRUSH],
+            key="plane",
+            alt=_describe_plane(faces),
+        )
+        st.caption(
+            "Drag a rectangle over points to see their faces; double-click to see all again. "
+            + va_sentence(VaSource(faces["va_source"].iloc[0]))
+        )
+    chosen = select_faces(faces, event.selection.get(BRUSH, {}))
+    with right:
+        st.subheader("Emotions", anchor=False)
+        st.altair_chart(distribution_chart(faces), alt=_describe_distribution(faces))
+        _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
+
+
+def show_downloads(results: Sequence[PhotoResult]) -> None:
+    """Everything as files, made when a button is pressed."""
+    records = [result.record for result in results]
+    faces = faces_table(records)
+    with st.container(horizontal=True):
+        _download("Faces (CSV)", lambda: to_csv(faces), "faces.csv", "text/csv")
+        _download("Photos (CSV)", lambda: to_csv(photos_table(records)), "photos.csv", "text/csv")
+        if any(result.annotated for result in results):
+            _download(
+                "Annotated photos (ZIP)", lambda: _to_zip(results), "photos.zip", "application/zip"
+            )
+        if not faces.empty:
+            chart = valence_arousal_chart(faces)
+            title = "Valence and arousal"
+            name = "valence_arousal"
+            _download(
+                "Chart (HTML)", lambda: to_html(chart, title=title), f"{name}.html", "text/html"
+            )
+            _download("Chart (PNG)", lambda: to_png(chart), f"{name}.png", "image/png")
+
+
+def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) -> None:
+    """One photo: the annotated picture, its faces, and the original on demand."""
+    record, analysis = result.record, result.record.analysis
+    with st.container(border=True):
+        st.markdown(f"**{plain(shortened(record.source))}**")
+        if analysis is None:
+            st.error(plain(record.error), icon=":material/broken_image:")
+            return
+        for warning in record.warnings:
+            st.warning(plain(warning), icon=":material/warning:")
+        st.caption(_describe_photo(analysis))
+        wants_original = may_show_original and st.toggle("Show original", key=photo.key)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            st.image(result.preview, alt=_describe_faces(record.source, analysis), width="stretch")
+        if wants_original:
+            original = make_preview(decode_image(photo.read()).pixels)
+            with right:
+                st.image(original, alt=f"{record.source} as it was uploaded", width="stretch")
+            right = st.container()
+        with right:
+            if len(analysis):
+                _show_faces(result)
+            else:
+                st.info("No face was found.", icon=":material/face_retouching_off:")
+
+
+def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
+    failed = sum(result.record.analysis is None for result in results)
+    with st.grid(min_column_width=150):
+        st.metric("Photos", len(results) - failed, border=True)
+        st.metric("Faces", len(faces), border=True)
+        if failed:
+            st.metric("Not readable", failed, border=True)
+        if not faces.empty:
+            st.metric("Most frequent", faces["emotion"].mode()[0], border=True)
+            st.metric("Mean valence", f"{faces['valence'].mean():+.2f}", border=True)
+            st.metric("Mean arousal", f"{faces['arousal'].mean():+.2f}", border=True)
+
+
+def _show_gallery(
+    results: Sequence[PhotoResult], chosen: pd.DataFrame, *, is_brushed: bool
+) -> None:
+    st.subheader("Faces in the rectangle" if is_brushed else "Faces", anchor=False)
+    if chosen.empty:
+        st.caption("There is no face in it.")
+    thumbnails = {result.record.source: result.thumbnails for result in results}
+    limit = _GALLERY_BRUSHED if is_brushed else _GALLERY
+    with st.container(horizontal=True, gap="small", key="gallery"):
+        for row in chosen.head(limit).itertuples():
+            words = f"{row.emotion}, face {row.face} of {row.source}"
+            picture = thumbnails[str(row.source)][int(row.face) - 1]  # type: ignore[arg-type]
+            st.image(picture, caption=str(row.emotion), alt=words, width=88)
+    if len(chosen) > limit:
+        st.caption(f"and {len(chosen) - limit} more")
+
+
+def _show_faces(result: PhotoResult) -> None:
+    faces = faces_table([result.record])
+    name = result.record.source
+    st.dataframe(
+        faces,
+        column_order=list(_TABLE_COLUMNS),
+        column_config=_TABLE_COLUMNS,
+        hide_index=True,
+        height=min(36 * (len(faces) + 1) + 2, 300),
+        alt=f"Faces of {name} with emotion, confidence, valence and arousal",
+    )
+    st.altair_chart(
+        probabilities_chart(faces),
+        key=f"bars {name}",
+        alt=f"Probability of each emotion for the faces of {name}",
+    )
+
+
+def _download(label: str, data: Any, file_name: str, mime: str) -> None:
+    st.download_button(
+        label,
+        data,
+        file_name=file_name,
+        mime=mime,
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download {file_name}",
+    )
+
+
+def _to_zip(results: Sequence[PhotoResult]) -> bytes:
+    """The annotated photos; JPEG does not shrink further, so they are only stored."""
+    done = [result for result in results if result.annotated]
+    stems = safe_stems([result.record.source for result in done])
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for result, stem in zip(done, stems, strict=True):
+            archive.writestr(f"annotated/{stem}.jpg", result.annotated)
+    return buffer.getvalue()
+
+
+def _describe_photo(analysis: Analysis) -> str:
+    width, height = analysis.size_wh
+    n = len(analysis)
+    faces = "no face" if not n else "1 face" if n == 1 else f"{n} faces"
+    return f"{width} by {height} px, {faces}, {analysis.time_s * 1000:.0f} ms"
+
+
+def _describe_faces(name: str, analysis: Analysis) -> str:
+    words = ", ".join(str(emotion) for emotion in analysis.predictions.top)
+    return f"{name} with its faces marked: {words}" if words else f"{name}, no face found"
+
+
+def _describe_plane(faces: pd.DataFrame) -> str:
+    return (
+        f"{len(faces)} faces in the valence-arousal plane; mean valence "
+        f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}"
+    )
+
+
+def _describe_distribution(faces: pd.DataFrame) -> str:
+    counts = faces["emotion"].value_counts()
+    return "Faces per emotion: " + ", ".join(f"{word} {n}" for word, n in counts.items())

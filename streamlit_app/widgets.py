@@ -1,0 +1,117 @@
+"""Widgets that several places share, and the one place where an error becomes a message."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.catalog import CARDS, cards_for
+from emotion_core.errors import EmotionError
+from emotion_core.model_card import Task
+from emotion_core.types import DEFAULT_MIN_SCORE, VaSource
+from streamlit_app.photo_batch import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.analyzer import AnalyzerInfo
+    from streamlit_app.settings import Settings
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+
+def plain(text: str) -> str:
+    """Escape text that is not ours, such as a file's name, for places that read Markdown."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def shortened(name: str, longest: int = 60) -> str:
+    """A name with its middle left out where it is too long to show."""
+    if len(name) <= longest:
+        return name
+    head = longest * 2 // 3
+    return f"{name[:head]}…{name[-(longest - head - 1) :]}"
+
+
+@contextmanager
+def errors_as_messages(title: str) -> Iterator[None]:
+    """Show an ``EmotionError`` as a message with a way to try again, and end the page there."""
+    try:
+        yield
+    except EmotionError as error:
+        st.error(plain(str(error)), title=title, icon=":material/error:")
+        st.button("Try again", icon=":material/refresh:")
+        st.stop()
+
+
+def sidebar(settings: Settings) -> Options:
+    """Let the visitor choose; everything has a default that needs no choice."""
+    with st.sidebar:
+        st.subheader("Settings")
+        emotion = _choose("Emotion network", Task.EMOTION, settings.model)
+        detector = _choose("Face detector", Task.DETECTION, "")
+        min_score = st.slider(
+            "Least face confidence",
+            0.3,
+            0.95,
+            DEFAULT_MIN_SCORE,
+            0.05,
+            help="Faces that the detector is less sure of are left out.",
+        )
+        blur = st.toggle(
+            "Blur faces", help="Makes every face unrecognisable in what is shown and downloaded."
+        )
+    return Options(emotion, detector, min_score, blur)
+
+
+def sidebar_info(info: AnalyzerInfo) -> None:
+    """Tell what is at work, where it runs and where it came from."""
+    device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
+    with st.sidebar:
+        for notice in info.notices:
+            st.warning(plain(notice), icon=":material/cloud_off:")
+        st.subheader("At work")
+        st.caption(f"Running on the {device}.")
+        for origin in info.origins:
+            st.caption(plain(origin))
+        if info.emotion.note:
+            st.caption(plain(info.emotion.note))
+        source = VaSource.HEAD if info.emotion.has_va else VaSource.EXPECTATION
+        st.caption(va_sentence(source))
+
+
+def va_sentence(source: VaSource) -> str:
+    """Say how valence and arousal were come by."""
+    if source is VaSource.HEAD:
+        return "Valence and arousal come from the network's own outputs."
+    return (
+        "Valence and arousal are expected values: published coordinates of each emotion word, "
+        "weighted by the network's probabilities."
+    )
+
+
+def _choose(label: str, task: Task, preset: str) -> str:
+    """Offer the catalog's models of one task; empty means the project's choice."""
+    names = [card.name for card in cards_for(task)]
+    if preset and preset not in names:
+        names.insert(0, preset)
+    options = ["", *names]
+    return st.selectbox(
+        label,
+        options,
+        index=options.index(preset),
+        format_func=_describe,
+        help="Automatic takes the best that is at hand. Others are downloaded when first used.",
+    )
+
+
+def _describe(name: str) -> str:
+    if not name:
+        return "Automatic"
+    card = CARDS.get(name)
+    if card is None or card.is_local or not card.weights.size_bytes:
+        return name
+    return f"{name} ({card.weights.size_bytes / 1e6:.1f} MB)"

@@ -1,0 +1,27 @@
+"""Pages run by ``AppTest``, with a core that needs no networks."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.factories import make_fake_analyzer
+
+
+@pytest.fixture
+def core(monkeypatch):
+    """A core in place of the real one, for every page."""
+    analyzer = make_fake_analyzer()
+    monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: analyzer)
+    return analyzer
+
+
+@pytest.fixture
+def app(core, monkeypatch, request):
+    """The app's entry, not run yet."""
+    assert core
+    root = request.config.rootpath
+    monkeypatch.chdir(root)
+    for name in ("EMOSCOPE_MODEL", "EMOSCOPE_DEVICE", "EMOSCOPE_MAX_PHOTOS"):
+        monkeypatch.delenv(name, raising=False)
+    return AppTest.from_file(str(root / "app.py"), default_timeout=30)

@@ -1,0 +1,71 @@
+"""Loading networks beside the page."""
+
+import threading
+
+import pytest
+
+from emotion_core.errors import WeightsUnavailableError
+from streamlit_app import loading
+from tests.factories import make_fake_analyzer
+
+
+def wait_for(loader):
+    assert loader.wait(10)
+    return loader
+
+
+def test_progress_is_seen_while_loading(monkeypatch):
+    go_on = threading.Event()
+
+    def load(*_, on_progress, **__):
+        on_progress("net.onnx", 5, 10)
+        go_on.wait(10)
+        return make_fake_analyzer()
+
+    monkeypatch.setattr(loading, "load_analyzer", load)
+    loader = loading.AnalyzerLoader("", "", "cpu")
+    for _ in range(1000):
+        if loader.download:
+            break
+        loader.wait(0.01)
+    assert loader.download == loading.Download("net.onnx", 5, 10)
+    assert not loader.has_failed
+    go_on.set()
+    assert wait_for(loader).result().info.notices == ()
+
+
+def test_failure_is_raised_to_who_waits(monkeypatch):
+    def load(*_, **__):
+        raise WeightsUnavailableError("not here")
+
+    monkeypatch.setattr(loading, "load_analyzer", load)
+    loader = wait_for(loading.AnalyzerLoader("", "", "cpu"))
+    assert loader.has_failed
+    with pytest.raises(WeightsUnavailableError, match="not here"):
+        loader.result()
+
+
+def test_choice_comes_before_the_defaults(monkeypatch):
+    asked = {}
+
+    def load(emotion, detector, **_):
+        asked.update(emotion=[c.name for c in emotion], detector=[c.name for c in detector])
+        return make_fake_analyzer()
+
+    monkeypatch.setattr(loading, "load_analyzer", load)
+    wait_for(loading.AnalyzerLoader("emotion-ferplus-8", "", "cpu"))
+    assert asked["emotion"][0] == "emotion-ferplus-8"
+    assert len(asked["emotion"]) == len(set(asked["emotion"])) >= 2
+    assert asked["detector"] == [c.name for c in loading.candidates(loading.Task.DETECTION)]
+
+
+def test_repository_out_of_reach_leaves_the_defaults_and_says_so(monkeypatch):
+    def find(*_):
+        raise WeightsUnavailableError("The Hub cannot be reached.")
+
+    monkeypatch.setattr(loading, "find_model", find)
+    monkeypatch.setattr(loading, "load_analyzer", lambda *_, **__: make_fake_analyzer())
+    loader = wait_for(loading.AnalyzerLoader("team/net@abc", "", "cpu"))
+    assert loader.result().info.notices == (
+        "The Hub cannot be reached. Going on without team/net@abc.",
+    )

@@ -1,0 +1,175 @@
+"""The Photos page without a browser: what it shows for which input."""
+
+import pytest
+
+from emotion_core.errors import WeightsUnavailableError
+from tests.factories import make_counting_photo, make_fake_analyzer
+
+
+def upload(app, *files):
+    for name, data in files:
+        app.file_uploader[0].upload(name, data)
+    return app.run()
+
+
+def texts(elements):
+    return [element.value for element in elements]
+
+
+def metrics(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_empty_page_invites_and_needs_no_choice(app):
+    app.run()
+    assert not app.exception
+    assert [b.label for b in app.button] == ["Try the sample"]
+    assert app.metric == []
+    assert "Running on the processor (CPU)." in texts(app.sidebar.caption)
+
+
+def test_photos_with_and_without_faces_and_a_broken_one(app):
+    upload(
+        app.run(),
+        ("two.png", make_counting_photo(2)),
+        ("none.png", make_counting_photo(0)),
+        ("broken.jpg", b"nothing"),
+        ("nothing.jpg", b""),
+    )
+    assert not app.exception
+    shown = metrics(app)
+    assert (shown["Photos"], shown["Faces"], shown["Not readable"]) == ("2", "2", "2")
+    errors = texts(app.error)
+    assert "not a picture" in errors[0]
+    assert "empty" in errors[1]
+    assert texts(app.info) == ["No face was found."]
+    assert len(app.dataframe) == 1
+    assert app.dataframe[0].value["face"].tolist() == [1, 2]
+    labels = [button.label for button in app.get("download_button")]
+    assert labels == [
+        "Faces (CSV)",
+        "Photos (CSV)",
+        "Annotated photos (ZIP)",
+        "Chart (HTML)",
+        "Chart (PNG)",
+    ]
+
+
+def test_one_pixel_picture(app):
+    upload(app.run(), ("dot.png", make_counting_photo(0, width=1, height=1)))
+    assert not app.exception
+    assert metrics(app)["Faces"] == "0"
+
+
+def test_only_broken_files_offer_no_pictures(app):
+    upload(app.run(), ("broken.jpg", b"nothing"))
+    assert not app.exception
+    assert metrics(app) == {"Photos": "0", "Faces": "0", "Not readable": "1"}
+    assert [b.label for b in app.get("download_button")] == ["Faces (CSV)", "Photos (CSV)"]
+
+
+def test_same_name_twice_gives_two_photos(app):
+    upload(app.run(), ("a.png", make_counting_photo(1)), ("a.png", make_counting_photo(2)))
+    assert not app.exception
+    assert metrics(app)["Faces"] == "3"
+    names = [m.value for m in app.markdown if m.value.startswith("**")]
+    assert names == ["**a\\.png**", "**a \\(2\\)\\.png**"]
+
+
+def test_a_new_photo_is_analysed_alone(app, core, monkeypatch):
+    analysed = []
+    analyze = core.analyze
+
+    def counting(images, **options):
+        analysed.append(len(images))
+        return analyze(images, **options)
+
+    monkeypatch.setattr(core, "analyze", counting)
+    upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(1)))
+    app.run()
+    upload(app, ("c.png", make_counting_photo(1)))
+    assert sum(analysed) == 3
+
+
+def test_threshold_reaches_the_detector_and_analyses_anew(app, core):
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    app.sidebar.slider[0].set_value(0.8).run()
+    assert core.detector.calls[-1] == pytest.approx(0.8)
+    assert metrics(app)["Faces"] == "1"
+
+
+def test_blur_takes_the_original_away(app):
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    assert "Show original" in [toggle.label for toggle in app.toggle]
+    app.sidebar.toggle[0].set_value(True).run()
+    assert "Show original" not in [toggle.label for toggle in app.toggle]
+
+
+def test_original_on_demand(app):
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    before = len(app.image)
+    next(t for t in app.toggle if t.label == "Show original").set_value(True).run()
+    assert len(app.image) == before + 1
+
+
+def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):
+    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(12)))
+    batch = app.session_state["photo_batch"]
+    del batch.results[next(iter(batch.results))]
+    batch.stop()
+    app.run()
+    assert metrics(app)["Photos"] == "11"
+    assert texts(app.info) == ["Stopped: 11 of 12 photos are analysed."]
+    next(b for b in app.button if b.label == "Go on").click().run()
+    assert metrics(app)["Photos"] == "12"
+    assert texts(app.info) == []
+
+
+def test_more_photos_than_allowed(app, monkeypatch):
+    monkeypatch.setenv("EMOSCOPE_MAX_PHOTOS", "2")
+    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))
+    assert "Only the first 2 of 3 photos" in texts(app.warning)[0]
+    assert metrics(app)["Photos"] == "2"
+
+
+def test_sample_and_away_again(app):
+    app.run()
+    app.button[0].click().run()
+    assert metrics(app)["Photos"] == "1"
+    next(b for b in app.button if b.label == "Take the sample away").click().run()
+    assert [b.label for b in app.button] == ["Try the sample"]
+
+
+def test_networks_that_cannot_be_had_are_a_message_with_a_way_on(app, monkeypatch):
+    def fail(*_):
+        raise WeightsUnavailableError("The Hub cannot be reached; check the network.")
+
+    monkeypatch.setattr("streamlit_app.resources.get_analyzer", fail)
+    app.run()
+    assert not app.exception
+    assert texts(app.error) == ["The Hub cannot be reached; check the network\\."]
+    assert [b.label for b in app.button] == ["Try the sample", "Try again"]
+
+
+def test_notices_are_shown(app, monkeypatch):
+    analyzer = make_fake_analyzer(notices=["No network. Going on without it."])
+    monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: analyzer)
+    app.run()
+    assert texts(app.sidebar.warning) == ["No network\\. Going on without it\\."]
+
+
+def test_results_stay_while_another_page_is_open(app):
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    app.switch_page("streamlit_app/pages/about.py").run()
+    assert not app.exception
+    assert len(app.session_state["photo_batch"].results) == 1
+
+
+def test_about_page(app):
+    app.run()
+    app.switch_page("streamlit_app/pages/about.py").run()
+    assert not app.exception
+    text = " ".join(m.value for m in app.markdown)
+    assert "Article 5(1)(f)" in text
+    assert "must not" in text or "prohibited" in text
+    assert "yunet" in app.table[1].value["Name"].tolist()

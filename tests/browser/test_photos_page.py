@@ -1,0 +1,281 @@
+"""A visitor's way through the Photos page."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+from emotion_core.images import decode_image, encode_jpeg
+from emotion_core.palette import EMOTION_COLOURS, to_rgb
+from tests.browser.conftest import opened, running_app
+from tests.hub_server import HubServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+SAMPLE = Path(__file__).resolve().parents[2] / "streamlit_app" / "assets" / "astronaut.jpg"
+
+
+def upload(page: Page, *files: tuple[str, bytes]) -> None:
+    payload = [{"name": n, "mimeType": "image/jpeg", "buffer": data} for n, data in files]
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+
+
+def wait_for_results(page: Page) -> None:
+    page.get_by_role("button", name="Faces (CSV)").wait_for()
+
+
+def download(page: Page, label: str) -> bytes:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def picture(page: Page, image: Locator) -> np.ndarray:
+    """The pixels of a picture on the page."""
+    image.wait_for()
+    source = str(image.get_attribute("src"))
+    url = (
+        source
+        if "//" in source
+        else page.url.split("/")[0] + "//" + page.url.split("/")[2] + source
+    )
+    return decode_image(page.request.get(url).body()).pixels
+
+
+@pytest.fixture(scope="module")
+def portrait() -> bytes:
+    """Head and shoulders: one face, and nothing that a small detector could take for one."""
+    return encode_jpeg(decode_image(SAMPLE.read_bytes()).pixels[:260])
+
+
+@pytest.fixture(scope="module")
+def pair(portrait: bytes) -> bytes:
+    """The portrait beside its mirror image: two faces."""
+    pixels = decode_image(portrait).pixels
+    return encode_jpeg(np.hstack([pixels, pixels[:, ::-1]]))
+
+
+@pytest.fixture(scope="module")
+def empty() -> bytes:
+    """A picture without a face."""
+    return encode_jpeg(np.full((300, 400, 3), 200, np.uint8))
+
+
+def test_three_photos_and_a_broken_one(
+    page: Page, portrait: bytes, pair: bytes, empty: bytes
+) -> None:
+    upload(
+        page,
+        ("portrait.jpg", portrait),
+        ("pair.jpg", pair),
+        ("empty.jpg", empty),
+        ("broken.jpg", b"this is no picture"),
+    )
+    wait_for_results(page)
+    expect_text(page, "The file is not a picture in a format that can be read")
+    expect_text(page, "No face was found.")
+    marked = picture(page, page.get_by_role("img", name="portrait.jpg with its faces marked"))
+    happy = np.array(to_rgb(EMOTION_COLOURS["happiness"]))
+    assert (np.abs(marked.astype(int) - happy).max(axis=2) < 24).sum() > 500
+
+    faces = pd.read_csv(io.BytesIO(download(page, "Faces (CSV)")))
+    assert faces["source"].tolist() == ["portrait.jpg", "pair.jpg", "pair.jpg"]
+    assert (faces["emotion"] == "happiness").all()
+    assert set(faces["va_source"]) <= {"head", "expectation"}
+    photos = pd.read_csv(io.BytesIO(download(page, "Photos (CSV)"))).set_index("source")
+    assert photos["faces"].to_dict() == {
+        "portrait.jpg": 1,
+        "pair.jpg": 2,
+        "empty.jpg": 0,
+        "broken.jpg": 0,
+    }
+    assert "not a picture" in photos.loc["broken.jpg", "error"]
+
+
+def test_brushing_the_plane_shows_the_faces_in_it(page: Page, pair: bytes) -> None:
+    upload(page, ("pair.jpg", pair))
+    wait_for_results(page)
+    plane = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    assert box is not None
+    left = box["x"] + 0.2 * box["width"]
+    drag(page, (left, box["y"] + 0.45 * box["width"]), (left + 60, box["y"] + 0.6 * box["width"]))
+    expect_text(page, "There is no face in it.")
+    drag(
+        page,
+        (box["x"] + 0.6 * box["width"], box["y"] + 0.02 * box["width"]),
+        (box["x"] + box["width"] - 4, box["y"] + 0.45 * box["width"]),
+    )
+    page.get_by_role("heading", name="Faces in the rectangle").wait_for()
+    page.get_by_role("img", name="happiness, face 2 of pair.jpg").wait_for()
+
+
+def test_the_sample_its_blur_and_its_files(page: Page) -> None:
+    page.get_by_role("button", name="Try the sample").click()
+    wait_for_results(page)
+    plain = picture(page, page.get_by_role("img", name="astronaut.jpg with its faces marked"))
+    with PIL.Image.open(io.BytesIO(download(page, "Chart (PNG)"))) as chart:
+        assert chart.format == "PNG"
+    html = download(page, "Chart (HTML)").decode()
+    assert "vega" in html
+    assert 'src="http' not in html
+
+    page.get_by_text("Blur faces").click()
+    page.get_by_text("Show original").wait_for(state="detached")
+    wait_for_results(page)
+    blurred = picture(page, page.get_by_role("img", name="astronaut.jpg with its faces marked"))
+    face = (slice(100, 160), slice(200, 250))
+    assert detail(blurred[face]) < 0.2 * detail(plain[face])
+    archive = zipfile.ZipFile(io.BytesIO(download(page, "Annotated photos (ZIP)")))
+    with PIL.Image.open(io.BytesIO(archive.read("annotated/astronaut.jpg"))) as annotated:
+        assert annotated.size == (512, 512)
+        assert not annotated.getexif()
+
+
+def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> None:
+    names = [
+        "=cmd.jpg",
+        "портрет.jpg",
+        "<img src=x onerror=alert(1)>.jpg",
+        "**bold** $x$ [a](http:b).jpg",
+        "same.jpg",
+        "same.jpg",
+        "x" * 200 + ".jpg",
+    ]
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    upload(page, *((name, portrait) for name in names))
+    wait_for_results(page)
+    for name in [*names[:5], "same (2).jpg"]:
+        page.get_by_role("img", name=f"{name} with its faces marked").wait_for()
+        assert page.get_by_test_id("stMarkdown").get_by_text(name, exact=True).count() == 1
+    assert alerts == []
+    assert no_overflow(page)
+    cells = pd.read_csv(io.BytesIO(download(page, "Photos (CSV)")))["source"].tolist()
+    assert cells[0] == "'=cmd.jpg"
+    assert cells[1] == "портрет.jpg"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1920], ids=["phone", "wide"])
+def test_nothing_overflows(browser: Browser, app_url: str, scheme: str, width: int) -> None:
+    with opened(
+        browser, app_url, color_scheme=scheme, viewport={"width": width, "height": 900}
+    ) as page:
+        page.get_by_role("button", name="Try the sample").click()
+        wait_for_results(page)
+        assert no_overflow(page)
+        background = page.get_by_test_id("stApp").evaluate(
+            "e => getComputedStyle(e).backgroundColor"
+        )
+        brightness = sum(int(v) for v in background[4:-1].split(",")[:3]) / 3
+        assert (brightness < 60) == (scheme == "dark")
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    button = page.get_by_role("button", name="Try the sample")
+    button.wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("e => e === document.activeElement"):
+            break
+    else:
+        pytest.fail("Tab never reaches the sample's button.")
+    page.keyboard.press("Enter")
+    wait_for_results(page)
+
+
+def test_every_picture_and_chart_has_words(page: Page) -> None:
+    page.get_by_role("button", name="Try the sample").click()
+    wait_for_results(page)
+    pictures = page.get_by_test_id("stImage").locator("img")
+    assert pictures.count() >= 2
+    for image in pictures.all():
+        assert image.get_attribute("alt")
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+
+
+def test_about(browser: Browser, app_url: str) -> None:
+    with opened(browser, f"{app_url}/about") as page:
+        expect_text(page, "Article 5(1)(f)")
+        expect_text(page, "not kept")
+        assert no_overflow(page)
+
+
+def test_a_hub_out_of_reach_is_said_and_the_rest_goes_on(page: Page) -> None:
+    choose(page, "Emotion network", "mobilefacenet-rafdb")
+    expect_text(page, "HF_HUB_OFFLINE forbids downloading it")
+    page.get_by_role("button", name="Try the sample").click()
+    wait_for_results(page)
+
+
+def test_a_published_network_is_fetched_from_the_hub(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HubServer() as hub:
+        reference = publish_own_network(hub, tmp_path, monkeypatch)
+        environment = {"HF_ENDPOINT": hub.url, "EMOSCOPE_MODEL": reference}
+        with running_app(tmp_path, environment) as url, opened(browser, url) as page:
+            expect_text(page, "downloaded from 127.0.0.1")
+            page.get_by_role("button", name="Try the sample").click()
+            wait_for_results(page)
+            expect_text(page, "The team's own checkpoint.")
+
+
+def publish_own_network(hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put the shipped network into a repository, as `models publish` would, under another note."""
+    from dataclasses import replace
+
+    from emotion_core.catalog import candidates
+    from emotion_core.model_card import Task
+    from emotion_core.weights import WEIGHTS_DIR
+
+    monkeypatch.chdir(folder)
+    card = next(card for card in candidates(Task.EMOTION) if card.is_local)
+    published = replace(card, name="team", note="The team's own checkpoint.", torch_weights=None)
+    data = (WEIGHTS_DIR / card.weights.filename).read_bytes()
+    files = {card.weights.filename: data, "config.json": published.to_json().encode()}
+    return "team/faces@" + hub.add("team/faces", files)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+
+
+def expect_text(page: Page, text: str) -> None:
+    page.get_by_text(text).first.wait_for()
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+
+
+def detail(pixels: np.ndarray) -> float:
+    """Energy of fine structure."""
+    return float(cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def no_overflow(page: Page) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(
+        page.evaluate(
+            """() => [...document.querySelectorAll('[data-testid="stMain"], body')]
+                 .every(e => e.scrollWidth <= e.clientWidth + 1)"""
+        )
+    )
