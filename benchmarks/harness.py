@@ -1,0 +1,77 @@
+"""What all benchmarks share: their two options, the machine's description, tables and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.runtime import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with ``--quick`` and ``--json FILE``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, rougher figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    return parser
+
+
+def describe_machine() -> dict[str, Any]:
+    """Where and with what the figures were made."""
+    import onnxruntime
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _commit(),
+        "cores": usable_cores(),
+        "processor": _processor(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table with aligned columns; floats with three significant digits."""
+    cells = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
+    print(f"\n{title}")
+    for row in [list(header), *cells]:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def write_json(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write figures as JSON, if a file is asked for."""
+    if path:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        print(f"\nwritten: {path}", file=sys.stderr)
+
+
+def _commit() -> str:
+    root = Path(__file__).resolve().parents[1]
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((ln.split(":", 1)[1].strip() for ln in lines if ln.startswith("model name")), "")
