@@ -187,19 +187,23 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
 
 def _to_8_bit(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Image:
     """Scale wide grey values by the smallest bit depth (8, 10, 12, 14, 16, ...) that holds them."""
-    numbers = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
+    numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     top = float(numbers.max(initial=0))
     if 0 < top <= 1 and values.dtype.kind == "f":
         limit = 1.0
     else:
         limit = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if top < 2**bits), top)
-    return np.clip(np.rint(numbers * (255 / limit)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(numbers * (255 / limit)), 0, 255), np.uint8)
 
 
 def _salvage(data: bytes, reason: Exception) -> DecodedImage:
     """Read what can be read of a damaged JPEG or PNG with OpenCV, which forgives more."""
     if data.startswith(_JPEG):
         data += b"\xff\xd9"  # an end-of-image marker lets the decoder fill a missing part with grey
+        try:
+            _check_size(*PIL.Image.open(io.BytesIO(data), formats=("JPEG",)).size)
+        except OSError:
+            raise _unreadable(reason) from None
     elif data.startswith(_PNG):
         _check_size(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
     else:

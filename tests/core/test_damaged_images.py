@@ -149,3 +149,13 @@ def test_damage_of_any_kind_is_a_picture_or_a_sentence(kind):
             assert pixels.dtype == np.uint8
             assert pixels.ndim == 3
     assert refused > 0
+
+
+def test_damaged_jpeg_that_claims_to_be_huge_is_not_salvaged(monkeypatch):
+    """Its header cannot be trusted to OpenCV, which would make room for all of it."""
+    data = bytearray(encode(make_smooth_image(), "JPEG"))
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = (65_500).to_bytes(2) * 2
+    monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(ImageDecodeError, match="at most 100 are read"):
+        decode_image(bytes(data[:-20]))
