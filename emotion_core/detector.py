@@ -12,7 +12,7 @@ from emotion_core.errors import WeightsMismatchError
 from emotion_core.types import DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from emotion_core.model_card import ModelCard
@@ -29,6 +29,7 @@ _OWN_NMS_IOU, _OWN_NMS_INSIDE = 0.45, 0.7
 _COARSE_PX = 192
 _MAX_CANDIDATES = 5000
 _STRIDE_PX = 32
+_PASS_PIXELS = 2_500_000  # in one pass: bounds memory, and more is no faster on two cores
 
 
 class FaceNetwork(Protocol):
@@ -152,21 +153,33 @@ class BatchedFaceNetwork:
             height, width = (-(-side // _STRIDE_PX) * _STRIDE_PX for side in image.shape[:2])
             groups.setdefault((height, width), []).append(i)
         for (height, width), members in groups.items():
-            padded = np.zeros((len(members), height, width, 3), np.uint8)
-            for row, i in zip(padded, members, strict=True):
-                h, w = images[i].shape[:2]
-                row[:h, :w] = images[i]
-            batch = np.asarray(cv2.dnn.blobFromImages(list(padded)), np.float32)
-            outputs = self._network.run(batch)
-            for i, scores, boxes, points in zip(members, *outputs, strict=True):
-                chosen = np.flatnonzero(scores >= min_score)
-                chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:_MAX_CANDIDATES]
-                found[i] = Faces(
-                    boxes[chosen],
-                    np.clip(scores[chosen], 0, 1),
-                    points[chosen].reshape(-1, 5, 2),
-                )
+            step = max(1, _PASS_PIXELS // (height * width))
+            for start in range(0, len(members), step):
+                part = members[start : start + step]
+                for i, faces in zip(part, self._pass(images, part, (height, width)), strict=True):
+                    found[i] = _confident(*faces, min_score)
         return found
+
+    def _pass(
+        self, images: Sequence[Image], members: Sequence[int], size_hw: tuple[int, int]
+    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Scores, boxes and landmarks of some pictures, padded to one size, in one pass."""
+        padded = np.zeros((len(members), *size_hw, 3), np.uint8)
+        for row, i in zip(padded, members, strict=True):
+            height, width = images[i].shape[:2]
+            row[:height, :width] = images[i]
+        batch = np.asarray(cv2.dnn.blobFromImages(list(padded)), np.float32)
+        scores, boxes, points = self._network.run(batch)
+        return zip(scores, boxes, points, strict=True)
+
+
+def _confident(
+    scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float
+) -> Faces:
+    """The places of one picture that may be faces, best first."""
+    chosen = np.flatnonzero(scores >= min_score)
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:_MAX_CANDIDATES]
+    return Faces(boxes[chosen], np.clip(scores[chosen], 0, 1), points[chosen].reshape(-1, 5, 2))
 
 
 def _joined(first: Faces, second: Faces) -> Faces:
