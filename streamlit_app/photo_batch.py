@@ -61,6 +61,11 @@ class PhotoBatch:
     def begin(self, photos: Sequence[Photo], options: Options) -> list[Photo]:
         """Forget what is no longer on the page or was analysed otherwise.
 
+        Args:
+            photos: What is on the page.
+            options: With the names of the networks that are at work, which may be others than the
+                visitor chose.
+
         Returns:
             The photos that are still to be analysed.
         """

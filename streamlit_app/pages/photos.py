@@ -1,5 +1,7 @@
 """Photos: upload, annotated faces, statistics, the valence-arousal plane."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from emotion_core.images import ACCEPTED, MAX_BYTES, SUFFIXES
@@ -68,7 +70,9 @@ sidebar_info(analyzer.info)
 if not photos:
     st.stop()
 
-waiting = batch.begin(photos, options)
+info = analyzer.info
+at_work = replace(options, emotion=info.emotion.name, detector=info.detector.name)
+waiting = batch.begin(photos, at_work)
 progress, summary = st.empty(), st.container()
 pages = -(-len(photos) // PER_PAGE)
 page = 1

@@ -1,9 +1,11 @@
 """The Photos page without a browser: what it shows for which input."""
 
+from dataclasses import replace
+
 import pytest
 
 from emotion_core.errors import WeightsUnavailableError
-from tests.factories import make_counting_photo, make_fake_analyzer
+from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
 
 
 def upload(app, *files):
@@ -96,6 +98,17 @@ def test_threshold_reaches_the_detector_and_analyses_anew(app, core):
     app.sidebar.slider[0].set_value(0.8).run()
     assert core.detector.calls[-1] == pytest.approx(0.8)
     assert metrics(app)["Faces"] == "1"
+
+
+def test_other_networks_at_work_analyse_anew(app, core):
+    """A network that was out of reach may be there on the next run, at the same choice."""
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    calls = len(core.detector.calls)
+    app.run()
+    assert len(core.detector.calls) == calls
+    core.info = replace(core.info, detector=make_detector_card(name="back again"))
+    app.run()
+    assert len(core.detector.calls) == calls + 1
 
 
 def test_blur_takes_the_original_away(app):
