@@ -47,6 +47,11 @@ def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
     return loader.result()
 
 
+def forget_analyzer(emotion: str, detector: str, device: str) -> None:
+    """Load a choice of networks anew on the next run: what was out of reach may be there now."""
+    _loader.clear(emotion, detector, device)
+
+
 @st.cache_data(show_spinner=False)
 def sample_photo() -> bytes:
     """The sample photo's bytes."""

@@ -15,7 +15,7 @@ from emotion_core.types import DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emotion_core.analyzer import AnalyzerInfo
     from streamlit_app.settings import Settings
@@ -67,12 +67,19 @@ def sidebar(settings: Settings) -> Options:
     return Options(emotion, detector, min_score, blur)
 
 
-def sidebar_info(info: AnalyzerInfo) -> None:
-    """Tell what is at work, where it runs and where it came from."""
+def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
+    """Tell what is at work, where it runs and where it came from.
+
+    Args:
+        info: Of the core in use.
+        on_retry: Called when the visitor wants another try at what could not be had.
+    """
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
         for notice in info.notices:
             st.warning(plain(notice), icon=":material/cloud_off:")
+        if info.notices:
+            st.button("Try again", on_click=on_retry, icon=":material/refresh:")
         st.subheader("At work")
         st.caption(f"Running on the {device}.")
         for origin in info.origins:

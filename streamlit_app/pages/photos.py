@@ -1,6 +1,7 @@
 """Photos: upload, annotated faces, statistics, the valence-arousal plane."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -9,7 +10,7 @@ from emotion_core.photos import iter_photos
 from emotion_core.report import unique_names
 from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import PER_PAGE, show_downloads, show_overview, show_photo
-from streamlit_app.resources import SAMPLE, get_analyzer, sample_photo
+from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
 from streamlit_app.settings import load_settings
 from streamlit_app.state import photo_batch
 from streamlit_app.widgets import errors_as_messages, sidebar, sidebar_info
@@ -64,9 +65,10 @@ if not photos:
             )
             st.caption("Eileen Collins, photo: NASA, public domain.")
 
+choice = (options.emotion, options.detector, settings.device)
 with errors_as_messages("The networks could not be loaded"):
-    analyzer = get_analyzer(options.emotion, options.detector, settings.device)
-sidebar_info(analyzer.info)
+    analyzer = get_analyzer(*choice)
+sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
 if not photos:
     st.stop()
 

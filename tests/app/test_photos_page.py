@@ -169,6 +169,11 @@ def test_notices_are_shown(app, monkeypatch):
     monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: analyzer)
     app.run()
     assert texts(app.sidebar.warning) == ["No network\\. Going on without it\\."]
+    forgotten = []
+    monkeypatch.setattr("streamlit_app.resources.forget_analyzer", lambda *c: forgotten.append(c))
+    app.run()
+    app.sidebar.button[0].click().run()
+    assert forgotten == [("", "", "auto")]
 
 
 def test_results_stay_while_another_page_is_open(app):
