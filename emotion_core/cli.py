@@ -173,7 +173,13 @@ def _run_verify(chosen: argparse.Namespace) -> int:
     from emotion_core.weights import is_available, verify
 
     here = [card.name for card in CARDS.values() if is_available(card)]
-    return _for_each(chosen.names or here, lambda card: f"is intact: {verify(card).detail}")
+
+    def run(card: ModelCard) -> str:
+        if card.is_local and card.torch_weights:
+            verify(card, card.torch_weights)
+        return f"is intact: {verify(card).detail}"
+
+    return _for_each(chosen.names or here, run)
 
 
 def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
