@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.detector import FaceNetwork
     from emotion_core.model_card import ModelCard, WeightFile
     from emotion_core.runtime import Network
     from emotion_core.types import Device, Faces, Image, Predictions
@@ -131,20 +130,53 @@ def load_analyzer(
         EmotionError: The device does not exist here.
     """
     where = pick_device(device)
-    face_card, face_file, face_notices = _first_available(detector, where, on_progress)
-    card, file, notices = _first_available(emotion, where, on_progress)
-    network = _make_network(card, file.path, where)
-    origins = (f"{face_card.name}: {face_file.detail}", f"{card.name}: {file.detail}")
-    info = AnalyzerInfo(card, face_card, network.device, origins, (*face_notices, *notices))
-    faces = FaceDetector(_make_face_network(face_card, face_file.path, where), face_card)
-    return LocalAnalyzer(faces, EmotionClassifier(network, card), info)
+    faces = fetch_first(detector, where, on_progress)
+    read = fetch_first(emotion, where, on_progress)
+    network = make_network(read.card, read.file.path, where)
+    info = AnalyzerInfo(
+        read.card,
+        faces.card,
+        network.device,
+        tuple(f"{found.card.name}: {found.file.detail}" for found in (faces, read)),
+        (*faces.notices, *read.notices),
+    )
+    return LocalAnalyzer(
+        make_detector(faces.card, faces.file.path, where),
+        EmotionClassifier(network, read.card),
+        info,
+    )
 
 
-def _first_available(
-    cards: Sequence[ModelCard], device: Device, on_progress: Progress | None
-) -> tuple[ModelCard, FetchedFile, list[str]]:
-    """Fetch the first card's file that can be had, with a sentence per one that could not."""
-    notices = []
+@dataclass(frozen=True, slots=True)
+class FetchedModel:
+    """The first of some networks whose file is to be had.
+
+    Attributes:
+        card: Which one.
+        file: Its file for the device, verified.
+        notices: One sentence per network before it that is out of reach.
+    """
+
+    card: ModelCard
+    file: FetchedFile
+    notices: tuple[str, ...]
+
+
+def fetch_first(
+    cards: Sequence[ModelCard], device: Device, on_progress: Progress | None = None
+) -> FetchedModel:
+    """Fetch the first card's file that can be had.
+
+    Args:
+        cards: In order of preference.
+        device: Decides which of a card's files is meant.
+        on_progress: Told of downloads.
+
+    Raises:
+        WeightsUnavailableError: None of the files is to be had.
+        WeightsMismatchError: A file is not what its card says.
+    """
+    notices: list[str] = []
     for card, following in zip_longest(cards, cards[1:]):
         try:
             fetched = fetch(card, _file_for(card, device), on_progress=on_progress)
@@ -153,7 +185,7 @@ def _first_available(
                 raise
             notices.append(f"{error} Using {following.name} instead of {card.name}.")
         else:
-            return card, fetched, notices
+            return FetchedModel(card, fetched, tuple(notices))
     raise UnknownModelError("No model was named.")
 
 
@@ -161,13 +193,39 @@ def _file_for(card: ModelCard, device: Device) -> WeightFile:
     return card.torch_weights if device == "cuda" and card.torch_weights else card.weights
 
 
-def _make_network(card: ModelCard, path: Path, device: Device) -> Network:
-    """Decide what runs a network: see ``runtime``."""
+def make_network(card: ModelCard, path: Path, device: Device) -> Network:
+    """Load a network's file; ``runtime`` tells what runs it.
+
+    Args:
+        card: Says what the file holds.
+        path: ``.safetensors`` of this project, or ONNX; not read for a transformers network, whose
+            files are looked up by its card.
+        device: Where torch runs it; ONNX graphs stay on the CPU.
+
+    Raises:
+        WeightsMismatchError: The file is not what the card says.
+    """
     if card.architecture == TRANSFORMERS:
         return TorchNetwork(load_transformers_module(card), device)
     if path.suffix == ".safetensors":
         return TorchNetwork(_load_module(card, path), device)
     return OnnxNetwork(path)
+
+
+def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
+    """Load a face detector's file; arguments and errors as of ``make_network``.
+
+    OpenCV runs YuNet on the CPU, where it is faster than eager torch, and torch on a GPU, in
+    batches.
+    """
+    if card.architecture == "opencv-yunet":
+        if device == "cpu":
+            return FaceDetector(OpenCvFaceNetwork(path), card)
+        from emotion_core.yunet import load_yunet
+
+        network = TorchNetwork(load_yunet(path), device)
+        return FaceDetector(BatchedFaceNetwork.for_yunet(network), card)
+    return FaceDetector(BatchedFaceNetwork(make_network(card, path, device)), card)
 
 
 def _load_module(card: ModelCard, path: Path) -> Any:
@@ -176,9 +234,3 @@ def _load_module(card: ModelCard, path: Path) -> Any:
     from emotion_core.models import load_network
 
     return load_face_network(path) if card.task is Task.DETECTION else load_network(path)
-
-
-def _make_face_network(card: ModelCard, path: Path, device: Device) -> FaceNetwork:
-    if card.architecture == "opencv-yunet":
-        return OpenCvFaceNetwork(path)
-    return BatchedFaceNetwork(_make_network(card, path, device))

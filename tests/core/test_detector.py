@@ -45,9 +45,9 @@ class Counted:
         return self._network.run(batch)
 
 
-def detect(answer, *images):
+def detect(answer, *images, **options):
     network = Scripted(answer)
-    return FaceDetector(network, make_detector_card()).detect(images), network.sizes
+    return FaceDetector(network, make_detector_card()).detect(images, **options), network.sizes
 
 
 def make_square_finder():
@@ -77,7 +77,8 @@ def make_square_finder():
     ],
 )
 def test_pictures_are_brought_to_a_working_size(size_wh, seen):
-    _, sizes = detect(lambda _: make_faces([(0, 0, 1, 1)]), np.zeros((*size_wh[::-1], 3), np.uint8))
+    large = make_faces([(0, 0, 99, 99)])  # nothing small, no reason to look closer
+    _, sizes = detect(lambda _: large, np.zeros((*size_wh[::-1], 3), np.uint8))
     assert sizes == [[seen]]
     assert max(seen) <= LONGEST_SIDE_PX[1]
 
@@ -106,6 +107,16 @@ def test_boxes_are_clipped_and_ordered_and_slivers_left_out():
     (faces,), _ = detect(lambda _: make_faces(found), np.zeros((720, 1280, 3), np.uint8))
     expected = [(0, 0, 30, 30), (600, 10, 700, 90), (1200, 5, 1280, 50)]
     assert faces.boxes.tolist() == [list(map(float, box)) for box in expected]
+
+
+@pytest.mark.parametrize(
+    ("min_face_px", "kept"), [(0, 4), (1, 4), (11, 3), (20, 3), (21, 2), (99, 0)]
+)
+def test_faces_below_the_least_size_are_left_out(min_face_px, kept):
+    found = [(5, 5, 15, 95), (100, 5, 120, 25), (200, 5, 230, 40), (-9, 100, 21, 130)]
+    image = np.zeros((720, 1280, 3), np.uint8)
+    (faces,), _ = detect(lambda _: make_faces(found), image, min_face_px=min_face_px)
+    assert len(faces) == kept
 
 
 def test_only_pictures_without_a_face_get_a_second_look():
@@ -141,7 +152,8 @@ def test_second_look_finds_only_what_fills_the_picture(size_wh, share, found):
 @pytest.mark.parametrize("min_score", [0.0, 0.6, 1.0])
 def test_opencv_network_takes_any_size_and_threshold(yunet_path, shape, min_score):
     detector = FaceDetector(OpenCvFaceNetwork(yunet_path), make_detector_card())
-    (faces,) = detector.detect([make_image(shape[1], shape[0])], min_score=min_score)
+    image = make_image(shape[1], shape[0])
+    (faces,) = detector.detect([image], min_score=min_score, min_face_px=0)
     assert (faces.scores >= min_score).all()
     assert len(faces) > 0 or min_score > 0
 

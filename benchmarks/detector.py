@@ -1,0 +1,199 @@
+"""Face detection: one webcam frame, pictures by size, memory, batches on a GPU.
+
+The pictures are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the picture but
+at least 24 pixels ("group"), or once and half as high ("one"); ``--photos FOLDER`` adds real ones.
+"one look" asks only for faces that the first look at the shrunk picture can see.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from benchmarks.harness import describe_machine, make_parser, print_table, write_json
+from benchmarks.photos import SAMPLE
+from emotion_core.catalog import CARDS
+from emotion_core.detector import (
+    DEFAULT_MIN_FACE_PX,
+    BatchedFaceNetwork,
+    FaceDetector,
+    OpenCvFaceNetwork,
+)
+from emotion_core.face_network import load_face_network
+from emotion_core.images import decode_image
+from emotion_core.runtime import OnnxNetwork, TorchNetwork
+from emotion_core.weights import WEIGHTS_DIR, is_available, verify
+from emotion_core.yunet import load_yunet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emotion_core.detector import FaceNetwork
+    from emotion_core.types import Device, Image
+
+OWN, YUNET = CARDS["emoscope-face-s"], CARDS["yunet"]
+SIZES_WH = {
+    "0.3 MP": (640, 480),
+    "2 MP": (1600, 1200),
+    "12 MP": (4000, 3000),
+    "48 MP": (8000, 6000),
+}
+ONE_LOOK_SHARE = 1 / 95
+"""Whoever asks for no smaller faces, as a share of the longer side, gets one look."""
+BATCH = 16
+IN_TORCH = "yunet, torch"
+"""Not how the product runs it on a CPU; measured for comparison, on one frame."""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--yunet", type=Path, metavar="FILE", help="a YuNet's ONNX file")
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="measure these, too")
+    chosen = parser.parse_args()
+    repeats = 3 if chosen.quick else 10
+    if chosen.yunet is None and is_available(YUNET):
+        chosen.yunet = verify(YUNET).path
+    networks = make_networks(chosen.yunet, "cpu")
+    in_use = {name: networks[name] for name in networks if name != IN_TORCH}
+    figures: dict[str, Any] = {"machine": describe_machine()}
+    figures["frame_ms"] = measure_frame(networks, 10 * repeats)
+    rows = list(figures["frame_ms"].items())
+    print_table("one frame of 640 x 480 on the CPU, pixels to boxes", ["network", "ms"], rows)
+    pictures = {**make_pictures(), **read_photos(chosen.photos)}
+    figures["pictures"] = [
+        measure_picture(network, name, pictures[name], repeats)
+        for network in in_use.items()
+        for name in pictures
+    ]
+    header = ["network", "picture", "faces", "pictures/s", "faces, one look", "pictures/s"]
+    print_table("whole pictures", header, [list(row.values()) for row in figures["pictures"]])
+    figures["peak_memory_mb"] = measure_memory()
+    print_table("48 MP", ["peak of the process, MB"], [[figures["peak_memory_mb"]]])
+    if figures["machine"]["gpu"]:
+        figures["cuda"] = measure_cuda(make_networks(chosen.yunet, "cuda"), 3 * repeats)
+        rows = list(figures["cuda"].items())
+        print_table(f"GPU, batches of {BATCH} at 640 x 640", ["network", "pictures/s"], rows)
+    write_json(chosen.json, figures)
+
+
+def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceNetwork]:
+    """The project's network, and YuNet in every way in which it runs on a device."""
+    if device == "cuda":
+        path = WEIGHTS_DIR / f"{OWN.name}.safetensors"
+        networks: dict[str, FaceNetwork] = {
+            OWN.name: BatchedFaceNetwork(TorchNetwork(load_face_network(path), device))
+        }
+    else:
+        own = OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename)
+        networks = {OWN.name: BatchedFaceNetwork(own)}
+        if yunet:
+            networks["yunet, OpenCV"] = OpenCvFaceNetwork(yunet)
+    if yunet:
+        torch = TorchNetwork(load_yunet(yunet), device)
+        networks[IN_TORCH] = BatchedFaceNetwork.for_yunet(torch)
+    return networks
+
+
+def measure_frame(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each network, all in turn."""
+    frame = make_picture((640, 480), 5, 120)
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    for _ in range(repeats + 3):  # the first ones warm up
+        for name, network in networks.items():
+            start = time.perf_counter()
+            network.find([frame], 0.6)
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[3:]) * 1000 for name, values in times.items()}
+
+
+def make_pictures() -> dict[str, Image]:
+    """Groups and single faces by size."""
+    pictures = {}
+    for name, size_wh in SIZES_WH.items():
+        pictures[f"group, {name}"] = make_picture(size_wh, 40, max(24, size_wh[1] // 60))
+        pictures[f"one, {name}"] = make_picture(size_wh, 1, size_wh[1] // 2)
+    return pictures
+
+
+def make_picture(size_wh: tuple[int, int], n_faces: int, face_px: int) -> Image:
+    """Copies of the sample's face, of a given height, in ten columns on grey."""
+    portrait = decode_image(SAMPLE.read_bytes()).pixels[30:240, 120:330]  # its face: 107 high
+    side = face_px * portrait.shape[0] // 107
+    how = cv2.INTER_AREA if side < portrait.shape[0] else cv2.INTER_CUBIC
+    face = np.asarray(cv2.resize(portrait, (side, side), interpolation=how), np.uint8)
+    picture = np.full((size_wh[1], size_wh[0], 3), 128, np.uint8)
+    for i in range(n_faces):
+        x, y = side // 4 + (i % 10) * size_wh[0] // 10, size_wh[1] // 3 + (i // 10) * side
+        part = picture[y : y + side, x : x + side]
+        part[:] = face[: part.shape[0], : part.shape[1]]
+    return picture
+
+
+def read_photos(folder: Path | None) -> dict[str, Image]:
+    """The JPEG and PNG files of a folder, if one is given."""
+    paths = sorted(folder.iterdir()) if folder else []
+    paths = [p for p in paths if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    return {path.name: decode_image(path.read_bytes()).pixels for path in paths}
+
+
+def measure_picture(
+    network: tuple[str, FaceNetwork], name: str, image: Image, repeats: int
+) -> dict[str, Any]:
+    """Faces found and pictures a second, with finer looks and without."""
+    detector = FaceDetector(network[1], OWN)
+    row: dict[str, Any] = {"network": network[0], "picture": name}
+    one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)
+    for label, px in (("", DEFAULT_MIN_FACE_PX), (", one look", one_look_px)):
+        row[f"faces{label}"] = len(detector.detect([image], min_face_px=px)[0])
+        seconds = _median(partial(detector.detect, [image], min_face_px=px), repeats)
+        row[f"pictures_per_s{label}"] = 1 / seconds
+    return row
+
+
+def measure_memory() -> float:
+    """Peak megabytes of a new process that finds the faces of a group in 48 megapixels."""
+    script = (
+        "import re\n"
+        "from benchmarks.detector import *\n"
+        "image = make_picture(SIZES_WH['48 MP'], 40, 100)\n"
+        "FaceDetector(make_networks(None, 'cpu')[OWN.name], OWN).detect([image])\n"
+        # not getrusage, whose maximum begins with that of the process that started this one
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    return int(done.stdout) / 1024
+
+
+def measure_cuda(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
+    """Pictures a second of each network, from pixels in memory to faces in memory."""
+    batch = [make_picture((640, 640), 5, 120)] * BATCH
+    rates = {}
+    for name, network in networks.items():
+        for _ in range(3):
+            network.find(batch, 0.6)
+        seconds = _median(partial(network.find, batch, 0.6), repeats)
+        rates[name] = BATCH / seconds
+    return rates
+
+
+def _median(run: Callable[[], object], repeats: int) -> float:
+    """Median seconds of a call."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Faces as sets of boxes: chosen, moved, joined, rid of doubles. Pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from emotion_core.types import Faces
+
+if TYPE_CHECKING:
+    from emotion_core.types import FloatArray
+
+MAX_CANDIDATES = 5000
+"""Places of one picture that are looked at more closely; bounds the time of a picture that has no
+faces and a threshold of 0."""
+
+
+class Overlap(NamedTuple):
+    """Two boxes that share more than this are one face.
+
+    Attributes:
+        union: Of both together, 0-1.
+        smaller: Of the smaller one alone, 0-1; at 1 it says nothing.
+    """
+
+    union: float
+    smaller: float
+
+
+SAME_FACE = Overlap(0.45, 0.7)
+"""Parts of a face that fills the picture look like faces too, hence the second bound."""
+
+
+def confident(scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float) -> Faces:
+    """The places of one picture that may be faces, best first.
+
+    Args:
+        scores: ``(P,)``; rounding may have led them out of 0-1.
+        boxes: ``(P, 4)`` xyxy.
+        points: ``(P, 10)`` x, y of five landmarks.
+        min_score: Places below it are left out.
+    """
+    chosen = np.flatnonzero(scores >= min_score)
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:MAX_CANDIDATES]
+    return Faces(boxes[chosen], np.clip(scores[chosen], 0, 1), points[chosen].reshape(-1, 5, 2))
+
+
+def sides(faces: Faces) -> FloatArray:
+    """``(N, 2)`` width and height."""
+    return np.asarray(faces.boxes[:, 2:] - faces.boxes[:, :2], np.float32)
+
+
+def centres(faces: Faces) -> FloatArray:
+    """``(N, 2)`` x, y."""
+    return np.asarray((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2, np.float32)
+
+
+def chained(*several: Faces) -> Faces:
+    """One after another; with landmarks if all that have faces have them."""
+    sets = [faces for faces in several if len(faces)]
+    if not sets:
+        return Faces.empty()
+    points = [faces.landmarks for faces in sets if faces.landmarks is not None]
+    return Faces(
+        np.concatenate([faces.boxes for faces in sets]),
+        np.concatenate([faces.scores for faces in sets]),
+        np.concatenate(points) if len(points) == len(sets) else None,
+    )
+
+
+def best_first(faces: Faces) -> Faces:
+    """The same, by falling score."""
+    return faces[np.argsort(-faces.scores, kind="stable")]
+
+
+def suppress(faces: Faces, overlap: Overlap = SAME_FACE) -> Faces:
+    """Of faces that overlap, keep the first.
+
+    Args:
+        faces: In order of preference.
+        overlap: From where on two boxes are one face.
+    """
+    boxes = faces.boxes
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    left = np.arange(len(faces))
+    kept = []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        low = np.maximum(boxes[best, :2], boxes[left, :2])
+        high = np.minimum(boxes[best, 2:], boxes[left, 2:])
+        both = np.clip(high - low, 0, None).prod(axis=1)
+        union = area[best] + area[left] - both
+        smaller = np.minimum(area[best], area[left])
+        left = left[(both <= overlap.union * union) & (both <= overlap.smaller * smaller)]
+    return faces[np.array(kept, np.int64)]
+
+
+def moved(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:
+    """Bring faces of a scaled part of a picture into the picture's pixels.
+
+    Args:
+        faces: In pixels of the part.
+        scale: Pixels of the part per pixel of the picture.
+        origin: x, y of the part's upper left corner in the picture; negative for a border.
+    """
+    factor, corner = np.float32(scale), np.array(origin, np.float32)
+    points = None if faces.landmarks is None else faces.landmarks / factor + corner
+    return Faces(faces.boxes / factor + np.tile(corner, 2), faces.scores, points)

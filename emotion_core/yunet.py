@@ -1,0 +1,251 @@
+"""The published YuNet in torch, filled from its ONNX file, so that it runs in a batch on a GPU.
+
+``cv2.FaceDetectorYN`` takes one picture at a time, on the CPU, and carries state; this is the same
+network without all that. Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face
+Detector", Machine Intelligence Research 20, 2023, and the graphs that its authors publish
+(ShiqiYu/libfacedetection.train); the decoding is that of OpenCV's
+``modules/objdetect/src/face_detect.cpp``.
+
+Exporters name the tensors of one network differently from file to file. The twelve outputs have
+fixed names (OpenCV asks for them), so the layers are matched by walking from each output back to
+the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotion_core.errors import WeightsMismatchError
+from emotion_core.face_network import (
+    STRIDES,
+    DepthwiseUnit,
+    decode_boxes,
+    decode_landmarks,
+    place_centres,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from emotion_core.types import FloatArray
+
+HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+"""What is told of each place, by the names of the graph, with the number of channels."""
+
+_LAYERS = {"Conv": nn.Conv2d, "Relu": nn.ReLU, "MaxPool": nn.MaxPool2d}
+_AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the form of an output
+
+
+@dataclass(frozen=True, slots=True)
+class YuNetConfig:
+    """Which of the two published networks.
+
+    Attributes:
+        name: As the paper calls it.
+        middle: Channels between the two stages at stride 4.
+        shared: Whether the four outputs of a level share a unit.
+    """
+
+    name: str
+    middle: int
+    shared: bool
+
+
+YUNETS = (YuNetConfig("YuNet-n", 64, shared=True), YuNetConfig("YuNet-s", 32, shared=False))
+"""The published networks. OpenCV's ``face_detection_yunet_2023mar.onnx`` is a YuNet-s."""
+
+
+class YuNet(nn.Module):
+    """RGB pictures to scores, boxes and landmarks, normalisation folded into the convolutions."""
+
+    def __init__(self, config: YuNetConfig) -> None:
+        super().__init__()
+        first = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(
+                    *(first, nn.ReLU(inplace=True), *_unit(16, 16), nn.MaxPool2d(2)),
+                    *(*_unit(16, 16), *_unit(16, config.middle)),
+                    *(*_unit(config.middle, config.middle), *_unit(config.middle, 64)),
+                    *(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)),
+                ),
+                *(nn.Sequential(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)) for _ in "45"),
+            ]
+        )
+        self.laterals = nn.ModuleList(nn.Sequential(*_unit(64, 64)) for _ in STRIDES)
+        self.shared = nn.ModuleList(
+            nn.Sequential(*(_unit(64, 64) if config.shared else ())) for _ in STRIDES
+        )
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.ModuleList(DepthwiseUnit(64, size, last=True) for _ in STRIDES)
+                for name, size in HEADS.items()
+            }
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Find candidates; overlapping ones are left in.
+
+        Args:
+            images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
+
+        Returns:
+            Scores ``(B, P)`` 0-1, boxes ``(B, P, 4)`` xyxy, landmarks ``(B, P, 10)`` x, y, both in
+            pixels of the input.
+        """
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        outputs: list[Tensor] = []
+        above: Tensor | None = None
+        for level in (2, 1, 0):
+            x = features[level]
+            if above is not None:
+                x = x + functional.interpolate(above, scale_factor=2.0, mode="nearest")
+            above = self.laterals[level](x)
+            outputs.insert(0, self._at_level(above, level))
+        raw = torch.cat(outputs, dim=2).transpose(1, 2).float()  # (B, P, 16)
+        size_wh = features[0].shape[3] * STRIDES[0], features[0].shape[2] * STRIDES[0]
+        return self._decode(raw, size_wh)
+
+    def layers_to(self, head: str, level: int) -> list[nn.Module]:
+        """The layers from the picture to one output, in order, without the way down the pyramid."""
+        parts = (*self.stages[: level + 1], self.laterals[level], self.shared[level])
+        ways = nn.Sequential(*parts, self.heads[head][level])  # type: ignore[index]
+        return [module for module in ways.modules() if isinstance(module, tuple(_LAYERS.values()))]
+
+    def _at_level(self, x: Tensor, level: int) -> Tensor:
+        x = self.shared[level](x)
+        heads = [self.heads[name][level](x) for name in HEADS]  # type: ignore[index]
+        return torch.cat(heads, dim=1).flatten(2)  # (B, 16, h * w)
+
+    def _decode(self, raw: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``forward``; offsets count from the upper left corner of a place, not its centre."""
+        corners = place_centres(size_wh).to(raw.device)
+        corners[:, :2] -= corners[:, 2:] / 2
+        scores = torch.sqrt(raw[..., 0].sigmoid() * raw[..., 1].sigmoid())
+        raw = raw[..., 1:]  # objectness, box, landmarks: the order of the project's own network
+        return scores, decode_boxes(raw, corners), decode_landmarks(raw, corners)
+
+
+def load_yunet(path: Path) -> YuNet:
+    """Build the YuNet that an ONNX file holds, ready to predict.
+
+    Args:
+        path: As its authors, OpenCV's model zoo or the Hub publish it, with a fixed or a free size.
+
+    Raises:
+        WeightsMismatchError: It is no ONNX file, or holds neither YuNet-n nor YuNet-s, exactly.
+    """
+    graph = _read_graph(path)
+    differences = []
+    for config in YUNETS:
+        network = YuNet(config)
+        difference = _fill(network, graph)
+        if difference is None:
+            return network.eval()
+        differences.append(f"{config.name} ({difference})")
+    raise WeightsMismatchError(f"{path.name} holds neither {' nor '.join(differences)}.")
+
+
+class _Node(NamedTuple):
+    kind: str
+    inputs: tuple[str, ...]
+
+
+class _Graph(NamedTuple):
+    """What of an ONNX graph matters here.
+
+    Attributes:
+        makers: Node by the name of what it makes.
+        weights: Initialisers of floating point by name, but for those that say how to resize.
+    """
+
+    makers: dict[str, _Node]
+    weights: dict[str, FloatArray]
+
+
+def _unit(inputs: int, outputs: int) -> Iterator[nn.Module]:
+    """The paper's unit, its normalisation folded into the second convolution."""
+    yield DepthwiseUnit(inputs, outputs, last=True)
+    yield nn.ReLU(inplace=True)
+
+
+def _read_graph(path: Path) -> _Graph:
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
+
+    try:
+        graph = onnx.load_from_string(path.read_bytes()).graph
+    except DecodeError as error:
+        raise WeightsMismatchError(f"{path.name} is not an ONNX file.") from error
+    nodes = [(_Node(n.op_type, tuple(n.input)), n.output) for n in graph.node]
+    sizes = {name for node, _ in nodes if node.kind == "Resize" for name in node.inputs}
+    return _Graph(
+        {name: node for node, outputs in nodes for name in outputs},
+        {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in graph.initializer
+            if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name not in sizes
+        },
+    )
+
+
+def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
+    """The nodes from the picture to an output, in order, without the way down the pyramid."""
+    nodes = []
+    name = output
+    for _ in makers:  # a way is no longer than that, whatever a broken file says
+        node = makers.get(name)
+        if node is None:
+            break
+        name = node.inputs[0]
+        if node.kind == "Add" and name in makers and makers[name].kind == "Resize":
+            name = node.inputs[1]
+        if node.kind not in ("Add", *_AROUND):
+            nodes.append(node)
+    return nodes[::-1]
+
+
+def _fill(network: YuNet, graph: _Graph) -> str | None:
+    """Copy the weights of a graph; say what does not fit, or nothing."""
+    matched: dict[nn.Module, _Node] = {}
+    for level, stride in enumerate(STRIDES):
+        for head in HEADS:
+            output = f"{head}_{stride}"
+            nodes = _nodes_to(output, graph.makers)
+            layers = network.layers_to(head, level)
+            if [_LAYERS.get(node.kind) for node in nodes] != [type(layer) for layer in layers]:
+                return f"other layers before {output}"
+            if any(
+                matched.setdefault(*pair) is not pair[1] for pair in zip(layers, nodes, strict=True)
+            ):
+                return f"other ways to {output}"
+    convolutions = {m: n.inputs for m, n in matched.items() if isinstance(m, nn.Conv2d)}
+    left = set(graph.weights) - {name for names in convolutions.values() for name in names[1:]}
+    if left:
+        return f"{len(left)} weights too many"
+    return next(filter(None, (_copy(m, names, graph) for m, names in convolutions.items())), None)
+
+
+def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | None:
+    """Copy weight and bias of one convolution; say what does not fit, or nothing."""
+    names = dict(zip(("weight", "bias"), inputs[1:], strict=False))
+    for kind, parameter in layer.named_parameters():
+        value = graph.weights.get(names.get(kind, ""))
+        if value is None:
+            return f"no {kind} of {inputs[0]}"
+        if value.shape != parameter.shape:
+            return f"{names[kind]} {value.shape} instead of {tuple(parameter.shape)}"
+        tensor = torch.from_numpy(value.copy())
+        # The published network takes blue, green, red; a picture here is red, green, blue.
+        parameter.data.copy_(tensor.flip(1) if value.shape[1:2] == (3,) else tensor)
+    return None
