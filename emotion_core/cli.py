@@ -17,6 +17,9 @@ from emotion_core.errors import EmotionError
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
 from emotion_core.runtime import DEVICES
+from emotion_core.training.data_command import add_data
+from emotion_core.training.evaluate_command import add_evaluate
+from emotion_core.training.train_command import add_export, add_train
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -60,6 +63,12 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_photos(commands.add_parser("photos", help="analyse photos into CSV, pictures and a chart"))
     models = commands.add_parser("models", help="list, fetch, verify and publish networks")
     _add_models(models.add_subparsers(title="commands", required=True))
+    add_train(commands.add_parser("train", help="train an emotion network"))
+    add_export(commands.add_parser("export", help="release a trained network, calibrated"))
+    add_evaluate(
+        commands.add_parser("evaluate", help="measure a network on labelled faces or photos")
+    )
+    add_data(commands.add_parser("data", help="fetch, look at and crop data sets"))
     return parser
 
 

@@ -2,115 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from emotion_core.backbones import make_features
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 
-class Standardise(nn.Module):
-    """Bring every picture to mean 0 and deviation about 1: exposure and contrast don't count."""
-
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Standardise ``(N, C, S, S)`` one by one; a picture of one colour becomes zeros."""
-        centred = planes - planes.mean((2, 3), keepdim=True)
-        deviation = centred.square().mean((2, 3), keepdim=True).sqrt()
-        return centred / (deviation + 0.05)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut, which averages 2x2 pixels where the block halves.
-
-    Source: K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; the averaging
-    shortcut: T. He et al., "Bag of Tricks for Image Classification", CVPR 2019, section 4.
-    """
-
-    def __init__(self, in_width: int, width: int, *, halve: bool) -> None:
-        super().__init__()
-        stride = 2 if halve else 1
-        self.body = nn.Sequential(
-            nn.Conv2d(in_width, width, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-        self.shortcut = nn.Sequential(
-            nn.AvgPool2d(2, ceil_mode=True) if halve else nn.Identity(),
-            nn.Conv2d(in_width, width, 1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-        if in_width == width and not halve:
-            self.shortcut = nn.Sequential()
-
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Map ``(N, C, H, W)`` to ``(N, width, H', W')``."""
-        return torch.relu(self.body(planes) + self.shortcut(planes))
-
-
-class SmallFaceNet(nn.Module):
-    """A residual network for grey faces of about 48 pixels; stages at 1/2, 1/4, 1/8 of the side.
+class EmotionNet(nn.Module):
+    """A backbone with a linear head for the emotions and, if wanted, one for valence and arousal.
 
     Args:
-        n_outputs: Logits, one per emotion.
-        widths: Channels of each stage.
-        depths: Residual blocks of each stage.
+        features: Maps ``(N, 1 or 3, S, S)`` to ``(N, width, H, W)``.
+        width: Channels that ``features`` gives.
+        n_labels: Logits, one per emotion.
+        has_va: Whether valence and arousal are outputs, too.
     """
 
-    def __init__(self, n_outputs: int, *, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    def __init__(self, features: nn.Module, width: int, n_labels: int, *, has_va: bool) -> None:
         super().__init__()
-        width = 32
-        layers: list[nn.Module] = [
-            Standardise(),
-            nn.Conv2d(1, width, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        ]
-        for stage, (next_width, depth) in enumerate(zip(widths, depths, strict=True)):
-            for block in range(depth):
-                layers.append(ResidualBlock(width, next_width, halve=stage > 0 and block == 0))
-                width = next_width
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, n_outputs))
+        self.features = features
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, n_labels))
+        self.va_head = nn.Linear(width, 2) if has_va else None
 
-    def forward(self, faces: torch.Tensor) -> torch.Tensor:
-        """Map ``(N, 1, S, S)`` from ``preprocess.to_input`` to ``(N, n_outputs)`` logits."""
+    def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Map faces from ``preprocess.to_input`` to their readings.
+
+        Returns:
+            ``(N, n_labels)`` logits and, with ``has_va``, ``(N, 2)`` valence and arousal in
+            [-1, 1].
+        """
         pooled = self.features(faces).mean((2, 3))  # (N, C)
         logits: torch.Tensor = self.head(pooled)
-        return logits
+        if self.va_head is None:
+            return (logits,)
+        return logits, torch.tanh(self.va_head(pooled))
 
 
-ARCHITECTURES: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType(
-    {
-        "small-face-net": lambda n: SmallFaceNet(n, widths=(40, 80, 192), depths=(1, 2, 2)),
-        "tiny-face-net": lambda n: SmallFaceNet(n, widths=(16, 32), depths=(1, 1)),
-    }
-)
-"""What ``make_network`` builds, by name; the tiny one is for trying things out and for tests."""
-
-
-def make_network(architecture: str, n_outputs: int) -> nn.Module:
+def make_network(
+    architecture: str, n_labels: int, *, has_va: bool = False, imagenet: bool = False
+) -> EmotionNet:
     """Build a network with fresh weights.
+
+    Args:
+        architecture: A name in ``ARCHITECTURES``.
+        n_labels: Logits, one per emotion.
+        has_va: Whether valence and arousal are outputs, too.
+        imagenet: Whether the layers below the heads start from torchvision's ImageNet weights,
+            which are downloaded if need be.
 
     Raises:
         UnknownModelError: No architecture goes by that name.
+        WeightsUnavailableError: The ImageNet weights are not to be had.
     """
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise UnknownModelError(f"There is no architecture {architecture!r}; there are: {known}.")
-    return ARCHITECTURES[architecture](n_outputs)
+    features, width = make_features(architecture, imagenet=imagenet)
+    return EmotionNet(features, width, n_labels, has_va=has_va)
 
 
-def load_network(path: Path) -> nn.Module:
+def load_network(path: Path) -> EmotionNet:
     """Build a network as its weight file's metadata says, and fill it, ready to predict on the CPU.
 
     Args:
@@ -126,7 +81,11 @@ def load_network(path: Path) -> nn.Module:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        network = make_network(metadata["architecture"], len(metadata["labels"].split(",")))
+        network = make_network(
+            metadata["architecture"],
+            len(metadata["labels"].split(",")),
+            has_va=metadata.get("has_va") == "True",
+        )
         network.load_state_dict(state)
     except (SafetensorError, KeyError, RuntimeError, UnknownModelError) as error:
         raise WeightsMismatchError(f"{path.name} is no Emoscope weight file: {error}") from error

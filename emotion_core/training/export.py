@@ -2,117 +2,186 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-import onnxruntime
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.model_card import Preprocessing
-from emotion_core.models import load_network, make_network
-from emotion_core.preprocess import to_input
-from emotion_core.training.config import LABELS, TrainConfig
-from emotion_core.training.loop import load_checkpoint
+from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.models import EmotionNet, load_network, make_network
+from emotion_core.training.checkpoint import load_checkpoint
+from emotion_core.training.config import TrainConfig
+from emotion_core.training.face_set import LABELS
+from emotion_core.training.metrics import fit_temperature
+from emotion_core.training.validation import make_classifier, predict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.datasets import FaceSet
-    from emotion_core.types import FloatArray
+    from emotion_core.training.face_set import FaceSet
 
 _OPSET = 18
-_BATCH_SIZE = 256
+_TOLERANCE = 1e-4
 
 
-def predict_checkpoint(checkpoint: Path, faces: FaceSet) -> FloatArray:
-    """Run the averaged weights of a checkpoint on whole grey faces: ``(N, 9)`` logits."""
-    saved = load_checkpoint(checkpoint)
-    config = TrainConfig.from_json(saved["config"])
-    network = make_network(config.architecture, len(LABELS)).eval()
-    network.load_state_dict(saved["averaged"])
-    with torch.inference_mode():
-        logits = [
-            network(torch.from_numpy(to_input(crops, config.preprocessing)))
-            for crops in _iter_crops(faces)
-        ]
-    return np.asarray(torch.cat(logits).numpy(), np.float32)
+@dataclass(frozen=True, eq=False, slots=True)
+class Trained:
+    """The averaged network of a checkpoint.
 
-
-def predict_onnx(path: Path, faces: FaceSet) -> tuple[FloatArray, float]:
-    """Run a released network on whole grey faces, as the product runs it on its crops.
-
-    Args:
-        path: What ``export_onnx`` wrote.
-        faces: At the size of the network's input.
-
-    Returns:
-        ``(N, C)`` logits, and the temperature by which they are to be divided.
-
-    Raises:
-        WeightsUnavailableError: The file is not there.
-        WeightsMismatchError: The file lacks what ``export_onnx`` writes into it.
+    Attributes:
+        network: On the CPU, ready to predict.
+        config: Of its training.
+        metadata: What its files tell, but for the temperature.
     """
-    if not path.is_file():
-        raise WeightsUnavailableError(f"There is no weight file {path}.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    if "preprocessing" not in metadata:
-        raise WeightsMismatchError(f"{path.name} does not say how faces become its input.")
-    preprocessing = Preprocessing(**json.loads(metadata["preprocessing"]))
-    logits = [
-        session.run(["logits"], {"faces": to_input(crops, preprocessing)})[0]
-        for crops in _iter_crops(faces)
-    ]
-    return np.concatenate(logits).astype(np.float32), float(metadata["temperature"])
+
+    network: EmotionNet
+    config: TrainConfig
+    metadata: dict[str, str]
 
 
-def export_safetensors(checkpoint: Path, path: Path, temperature: float) -> None:
-    """Write the averaged weights of a checkpoint, with all that is needed to use them as metadata.
+@dataclass(frozen=True, slots=True)
+class ReleasedFile:
+    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    temperature: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}  "
+            f"temperature {self.temperature}"
+        )
+
+
+def release(
+    checkpoint: Path, path: Path, faces: FaceSet, *, logit_adjustment: float = 0.0
+) -> tuple[ReleasedFile, ReleasedFile]:
+    """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
 
     Args:
         checkpoint: What a ``Trainer`` saved.
-        path: Where to write.
-        temperature: Fitted on validation faces; written down, not folded into the weights.
+        path: The safetensors file; the ONNX goes beside it.
+        faces: To fit the temperature on; not those that were learnt from.
+        logit_adjustment: See ``adjust_logits``.
+
+    Raises:
+        EmotionError: The checkpoint, the file's name or the adjustment does not fit.
+    """
+    if path.suffix != ".safetensors":
+        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
+    _require_onnxscript()
+    trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
+    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
+    # With temperature 1 these are the logits but for a constant per face, which does not count.
+    temperature = fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
+    graph = path.with_suffix(".onnx")
+    export_safetensors(trained, path, temperature)
+    export_onnx(path, graph)
+    check_onnx(path, graph)
+    weights, onnx_file = (
+        ReleasedFile(
+            file,
+            file.stat().st_size,
+            hashlib.sha256(file.read_bytes()).hexdigest(),
+            temperature,
+        )
+        for file in (path, graph)
+    )
+    return weights, onnx_file
+
+
+def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
+    """Build the averaged network of a checkpoint.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no checkpoint of an emotion network.
+        EmotionError: The logits cannot be adjusted.
     """
     saved = load_checkpoint(checkpoint)
     config = TrainConfig.from_json(saved["config"])
+    network = make_network(config.architecture, len(LABELS), has_va=config.has_va).eval()
+    network.load_state_dict(saved["averaged"])
     metadata = {
         "architecture": config.architecture,
         "labels": ",".join(LABELS),
+        "has_va": str(config.has_va),
         "preprocessing": json.dumps(asdict(config.preprocessing)),
-        "temperature": str(temperature),
         "train_config": saved["config"],
         "epoch": str(saved["epoch"]),
     }
-    state = {key: value.contiguous() for key, value in saved["averaged"].items()}
+    for key in ("data", "pretrained"):
+        if saved.get(key):
+            metadata[key] = saved[key]
+    if logit_adjustment:
+        if config.balance != "none":
+            raise EmotionError(
+                f"The network was trained with balance {config.balance}, which already makes rare "
+                "classes likelier; leave out --logit-adjustment."
+            )
+        if "class_shares" not in saved:
+            raise EmotionError(
+                f"{checkpoint} does not tell the training share of each class; leave out "
+                "--logit-adjustment, or train with this version."
+            )
+        adjust_logits(network, saved["class_shares"], logit_adjustment)
+        metadata["logit_adjustment"] = str(logit_adjustment)
+    return Trained(network, config, metadata)
+
+
+@torch.no_grad()
+def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
+    """Make rare classes likelier: subtract ``tau`` times the log of their training share.
+
+    Folded into the last layer's bias. A class that did not occur in training is left as it is.
+
+    Source: A. Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9.
+    """
+    prior = torch.tensor(shares, dtype=torch.float32)
+    prior[prior <= 0] = 1.0
+    network.state_dict()["head.1.bias"].sub_(tau * prior.log())
+
+
+def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:
+    """Write a network, with all that is needed to use it as metadata.
+
+    Args:
+        trained: From ``load_trained``.
+        path: Where to write.
+        temperature: Fitted on validation faces; written down, not folded into the weights.
+    """
+    state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, metadata)
+    save_file(state, path, trained.metadata | {"temperature": str(temperature)})
 
 
 def export_onnx(weights: Path, path: Path) -> None:
-    """Make the ONNX of a safetensors file: "faces" ``(N, 1, S, S)`` to "logits" ``(N, 9)``.
+    """Make the ONNX of a safetensors file, with its metadata, for any number of faces.
 
-    The metadata goes along.
+    Inputs and outputs: "faces" ``(N, 1 or 3, S, S)``, "logits" ``(N, 9)`` and, if the network has
+    them, "va" ``(N, 2)``.
+
+    Raises:
+        MissingExtraError: The package onnxscript is not installed.
+        WeightsMismatchError: The network could not be translated.
     """
+    import onnx
+
+    _require_onnxscript()
     network = load_network(weights)
-    with safe_open(weights, framework="pt") as file:
-        metadata: dict[str, str] = file.metadata()
-    size_px = json.loads(metadata["preprocessing"])["size_px"]
+    metadata = _read_metadata(weights)
     program = torch.onnx.export(
         network,
-        (torch.zeros(2, 1, size_px, size_px),),
+        (_example(metadata, 2),),
         input_names=["faces"],
-        output_names=["logits"],
+        output_names=["logits", "va"] if network.va_head is not None else ["logits"],
         dynamic_shapes=({0: torch.export.Dim("n")},),
         opset_version=_OPSET,
         dynamo=True,
@@ -127,6 +196,44 @@ def export_onnx(weights: Path, path: Path) -> None:
     onnx.save(model, path)
 
 
-def _iter_crops(faces: FaceSet) -> Iterator[npt.NDArray[np.uint8]]:
-    for start in range(0, len(faces), _BATCH_SIZE):
-        yield np.repeat(faces.faces[start : start + _BATCH_SIZE, :, :, None], 3, axis=3)
+def check_onnx(weights: Path, graph: Path) -> None:
+    """Compare both files on random input, for one face and for three.
+
+    Raises:
+        WeightsMismatchError: An output differs by more than 1e-4.
+    """
+    import onnxruntime
+
+    network = load_network(weights)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for n in (1, 3):
+        faces = _example(_read_metadata(weights), n)
+        with torch.inference_mode():
+            expected = network(faces)
+        found = session.run(None, {"faces": faces.numpy()})
+        for ours, its in zip(expected, found, strict=True):
+            gap = float(np.abs(ours.numpy() - its).max())
+            if gap > _TOLERANCE:
+                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+
+
+def _example(metadata: dict[str, str], n: int) -> torch.Tensor:
+    """Random input ``(n, C, S, S)`` of the size that the metadata name."""
+    preprocessing = json.loads(metadata["preprocessing"])
+    shape = (n, len(preprocessing["mean"]), *[preprocessing["size_px"]] * 2)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(n))
+
+
+def _read_metadata(weights: Path) -> dict[str, str]:
+    with safe_open(weights, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata()
+    return metadata
+
+
+def _require_onnxscript() -> None:
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
+        ) from error

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn import functional
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from emotion_core.errors import WeightsMismatchError
-from emotion_core.models import make_network
+from emotion_core.architectures import find_architecture
+from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.augment import augment
-from emotion_core.training.config import GREY_MEAN, GREY_STD, LABELS, TrainConfig
+from emotion_core.training.balance import to_class_shares, to_class_weights
+from emotion_core.training.batches import draw_order, iter_batches, make_chances, split_order
+from emotion_core.training.checkpoint import (
+    SaveRule,
+    copy_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from emotion_core.training.config import TrainConfig
+from emotion_core.training.distributed import Place, share_buffers, share_object, wrap
+from emotion_core.training.history import Row, best_epoch, is_exhausted, to_row
+from emotion_core.training.losses import to_loss
+from emotion_core.training.mixing import Batch, fill_va, mix, smooth
+from emotion_core.training.start import make_optimiser, one_cycle, start_network
+from emotion_core.training.validation import validate
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from emotion_core.training.datasets import FaceSet
+    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.metrics import Figures
 
 _LOG = logging.getLogger(__name__)
-_CHECKPOINT = "last.pt"
+
+OnStep = Callable[[int, torch.Tensor], None]
+"""Told after each step how many are done since the run began, and the loss of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +50,17 @@ class EpochReport:
 
     Attributes:
         epoch: Counted from 1.
-        loss: Mean training loss, cross-entropy against the votes.
-        time_s: How long it took.
+        loss: Mean training loss, of this process's faces.
+        learning_rate: At the last step.
+        time_s: How long training and validation took.
+        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
     """
 
     epoch: int
     loss: float
+    learning_rate: float
     time_s: float
+    figures: Figures | None
 
 
 class Trainer:
@@ -50,142 +71,214 @@ class Trainer:
 
     Args:
         config: The hyper-parameters.
-        folder: Where the checkpoint lies; created if need be. A checkpoint in it is continued.
+        saving: Where the checkpoints lie. A run found there is continued.
+        place: This process, where several train together.
 
     Attributes:
         config: As given.
         epoch: How many are done.
-        checkpoint_path: Written after every epoch.
         averaged: The averaged network, the one to use.
+        history: One row for each epoch done; see ``history.py``.
+        pretrained: The weights that the network started from, or empty.
 
     Raises:
-        WeightsMismatchError: The checkpoint in ``folder`` is of another configuration.
+        WeightsMismatchError: The checkpoint is of another configuration.
+        WeightsUnavailableError: The checkpoint to start from is not there, or ImageNet weights were
+            asked for and cannot be had.
     """
 
-    def __init__(self, config: TrainConfig, folder: Path) -> None:
-        torch.manual_seed(config.seed)
+    def __init__(self, config: TrainConfig, saving: SaveRule, place: Place | None = None) -> None:
         self.config = config
+        self.saving = saving
         self.epoch = 0
-        self.checkpoint_path = folder / _CHECKPOINT
-        self._network = _make(config)
-        self.averaged = _make(config).eval().requires_grad_(requires_grad=False)
-        self.averaged.load_state_dict(self._network.state_dict())
-        self._optimiser = _make_optimiser(self._network, config)
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.checkpoint_path.exists():
-            self._resume()
+        self.history: list[Row] = []
+        self._place = place or Place()
+        self._n_faces: int | None = None
+        found = self._find_checkpoint()
+        torch.manual_seed(config.seed)
+        network, self.pretrained = start_network(config, self._place, is_fresh=found is None)
+        network = network.to(self._place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = deepcopy(network).eval().requires_grad_(requires_grad=False)
+        self._optimiser = make_optimiser(network, config)
+        self._network = network
+        if found is not None:
+            self._restore(found)
+        saving.folder.mkdir(parents=True, exist_ok=True)
+        self._wrapped = wrap(network, self._place)
+        if found is None:
+            self.averaged.load_state_dict(network.state_dict())  # the first process's
+        if self._place.device == "cuda":
+            torch.backends.cudnn.benchmark = True
 
-    def iter_epochs(self, faces: FaceSet) -> Iterator[EpochReport]:
-        """Train until the last epoch; yield after each one, once its checkpoint is written."""
-        while self.epoch < self.config.epochs:
+    def iter_epochs(
+        self, faces: FaceSet, held_out: FaceSet, on_step: OnStep | None = None
+    ) -> Iterator[EpochReport]:
+        """Train until the last epoch or the early stop.
+
+        Args:
+            faces: To learn from; the same ones in every process and after every resume.
+            held_out: To validate on.
+            on_step: Told of progress.
+
+        Yields:
+            After each epoch, once its checkpoint is written.
+
+        Raises:
+            DatasetError: These are not the faces that the run began with, or too few.
+            EmotionError: The loss is no longer a number.
+        """
+        if self._n_faces not in (None, len(faces)):
+            raise DatasetError(
+                f"The run began with {self._n_faces} training faces, and now there are "
+                f"{len(faces)}; give the same data sets, or choose another --run."
+            )
+        while not self.is_done:
             start_s = time.perf_counter()
-            loss = self._train_epoch(faces)
+            loss = self._train_epoch(faces, on_step)
             self.epoch += 1
-            self._save()
-            yield EpochReport(self.epoch, loss, time.perf_counter() - start_s)
+            yield self._finish_epoch(faces, held_out, loss, start_s)
 
-    def _train_epoch(self, faces: FaceSet) -> float:
-        generator = torch.Generator().manual_seed(self.config.seed * 10_007 + self.epoch)
-        torch.manual_seed(self.config.seed * 10_007 + self.epoch)  # dropout draws from here
-        self._network.train()
-        order = torch.randperm(len(faces), generator=generator)
-        batches = torch.split(order, self.config.batch_size)
-        total = 0.0
-        for i, batch in enumerate(batches):
-            progress = (self.epoch + i / len(batches)) / self.config.epochs
-            inputs = augment(_to_planes(faces, batch), self.config, generator)
-            targets = torch.from_numpy(faces.targets)[batch]
-            total += self._step(inputs, targets, progress) * len(batch)
-            self._average(self.epoch * len(batches) + i)
-        return total / len(faces)
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or the early stop has been reached."""
+        return self.epoch >= self.config.epochs or is_exhausted(self.history, self.config.patience)
 
-    def _step(self, inputs: torch.Tensor, targets: torch.Tensor, progress: float) -> float:
+    def _finish_epoch(
+        self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
+    ) -> EpochReport:
+        """Validate and save in the first process; all of them keep its row of figures."""
+        figures = row = None
+        if self._place.is_first:
+            figures = validate(self.averaged, self.config, self._place.device, held_out)
+        rate = self._optimiser.param_groups[0]["lr"]
+        report = EpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
+        if figures:
+            row = to_row(report, figures)
+            self._save(faces, [*self.history, row])
+        self.history.append(share_object(row, self._place) or {})
+        return report
+
+    def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
+        chances = make_chances(self.config.seed, self.epoch, self._place)
+        order = draw_order(faces, self.config, chances.order)
+        steps = split_order(order, self.config.batch_size, self._place.world)
+        weights = self._weigh_classes(faces)
+        self._wrapped.train()
+        total = torch.zeros((), device=self._place.device)
+        n_seen = 0
+        for i, batch in enumerate(iter_batches(faces, steps, self.config, self._place)):
+            self._set_rate((self.epoch + i / len(steps)) / self.config.epochs)
+            inputs = augment(batch.faces, self.config, chances.augmentation)
+            targets = smooth(batch.targets, self.config.label_smoothing)
+            ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
+            loss = self._step(mix(ready, self.config, chances.mixing), weights)
+            total += loss * len(inputs)
+            n_seen += len(inputs)
+            done = self.epoch * len(steps) + i
+            self._average(done)
+            if on_step:
+                on_step(done + 1, loss)
+        share_buffers(self._network, self._place)
+        share_buffers(self.averaged, self._place)
+        if not torch.isfinite(total):
+            raise EmotionError(
+                f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
+                "--learning-rate or clip_norm."
+            )
+        return float(total) / n_seen
+
+    def _weigh_classes(self, faces: FaceSet) -> torch.Tensor | None:
+        if self.config.balance != "loss":
+            return None
+        weights = to_class_weights(faces.targets, self.config.effective_beta)
+        return torch.from_numpy(weights).to(self._place.device)
+
+    def _set_rate(self, progress: float) -> None:
         rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        planes = ((inputs - GREY_MEAN) / GREY_STD).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            logits = self._network(planes)
-        loss = functional.cross_entropy(logits.float(), targets)
+
+    def _step(self, batch: Batch, class_weights: torch.Tensor | None) -> torch.Tensor:
+        architecture = find_architecture(self.config.architecture)
+        shape = (1, architecture.channels, 1, 1)
+        mean = torch.tensor(architecture.mean, device=batch.faces.device).view(shape)
+        std = torch.tensor(architecture.std, device=batch.faces.device).view(shape)
+        planes = ((batch.faces - mean) / std).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._place.device, torch.bfloat16, enabled=self._uses_bf16):
+            outputs = self._wrapped(planes)
+        loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._network.parameters(), self.config.clip_norm)
         self._optimiser.step()
-        return loss.item()
+        return loss.detach()
+
+    @property
+    def _uses_bf16(self) -> bool:
+        """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
+        able = self._place.device == "cpu" or torch.cuda.is_bf16_supported()
+        return self.config.bf16 and able
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
         """Move the averaged weights towards the network's; faster at first, when those move far."""
         keep = min(self.config.ema_decay, (1 + step) / (10 + step))
-        current = self._network.state_dict()
-        for key, value in self.averaged.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[key], 1 - keep)
-            else:
-                value.copy_(current[key])
+        averaged, current = self.averaged.state_dict(), self._network.state_dict()
+        names = [name for name, value in averaged.items() if value.is_floating_point()]
+        move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+        move([averaged[name] for name in names], [current[name] for name in names], None)
+        for name in averaged.keys() - set(names):
+            averaged[name].copy_(current[name])
 
-    def _save(self) -> None:
-        part = self.checkpoint_path.with_suffix(".part")
-        torch.save(
-            {
-                "config": self.config.to_json(),
-                "epoch": self.epoch,
-                "network": self._network.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-            },
-            part,
-        )
-        part.replace(self.checkpoint_path)  # a kill in mid-writing leaves the old checkpoint whole
+    def _save(self, faces: FaceSet, history: list[Row]) -> None:
+        """Write ``last.pt`` after the others: a kill in between has the epoch done anew."""
+        state = {
+            "config": self.config.to_json(),
+            "epoch": self.epoch,
+            "network": self._network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "history": history,
+            "n_faces": len(faces),
+            "data": faces.name,
+            "class_shares": to_class_shares(faces.targets).tolist(),
+            "pretrained": self.pretrained,
+        }
+        fresh = self.saving.last.with_suffix(".new")
+        save_checkpoint(state, fresh)
+        if best_epoch(history) == self.epoch:
+            copy_checkpoint(fresh, self.saving.best)
+        if self.saving.keep_every and self.epoch % self.saving.keep_every == 0:
+            copy_checkpoint(fresh, self.saving.folder / f"epoch-{self.epoch:04d}.pt")
+        fresh.replace(self.saving.last)
 
-    def _resume(self) -> None:
-        checkpoint = load_checkpoint(self.checkpoint_path)
-        if TrainConfig.from_json(checkpoint["config"]) != self.config:
+    def _find_checkpoint(self) -> dict[str, Any] | None:
+        if self.saving.resume is not None:
+            return load_checkpoint(self.saving.resume)
+        if not self.saving.last.exists():
+            return None
+        found = load_checkpoint(self.saving.last)
+        differences = self.config.to_differences(TrainConfig.from_json(found["config"]))
+        if differences:
             raise WeightsMismatchError(
-                f"{self.checkpoint_path} is of another configuration; choose another folder."
+                f"{self.saving.last} is of another configuration ({differences}); "
+                "choose another --run, or give the same settings."
             )
-        self.epoch = checkpoint["epoch"]
-        self._network.load_state_dict(checkpoint["network"])
-        self.averaged.load_state_dict(checkpoint["averaged"])
-        self._optimiser.load_state_dict(checkpoint["optimiser"])
+        self._n_faces = found.get("n_faces")
+        return found
+
+    def _restore(self, found: dict[str, Any]) -> None:
+        try:
+            self._network.load_state_dict(found["network"])
+            self.averaged.load_state_dict(found["averaged"])
+            self._optimiser.load_state_dict(found["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            architecture = TrainConfig.from_json(found["config"]).architecture
+            raise WeightsMismatchError(
+                f"The checkpoint's network ({architecture}) is not the one of this run "
+                f"({self.config.architecture}, has_va {self.config.has_va})."
+            ) from error
+        self.epoch = found["epoch"]
+        self.history = found.get("history", [])
+        self.pretrained = found.get("pretrained", "")
         _LOG.info("Resumed after epoch %d.", self.epoch)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what a ``Trainer`` saved: config (JSON), epoch, network, averaged, optimiser."""
-    checkpoint: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    return checkpoint
-
-
-def one_cycle(progress: float, warmup: float) -> float:
-    """Learning rate as a share of its peak: half a cosine up, half a cosine down to nothing.
-
-    Args:
-        progress: Share of the steps done, 0-1.
-        warmup: Share of the steps in which the rate climbs, above 0.
-
-    Source: L. Smith and N. Topin, "Super-Convergence", 2018 (arXiv:1708.07120).
-    """
-    if progress < warmup:
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
-    return (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
-
-
-def _make(config: TrainConfig) -> nn.Module:
-    network = make_network(config.architecture, len(LABELS))
-    return network.to(memory_format=torch.channels_last)
-
-
-def _make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": kernels, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-    )
-
-
-def _to_planes(faces: FaceSet, batch: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(faces.faces)[batch][:, None].float()  # (N, 1, S, S)

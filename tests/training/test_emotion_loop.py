@@ -1,16 +1,32 @@
 """Training on a tiny synthetic set: the loss falls, a resumed run equals an unbroken one."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from emotion_core.errors import WeightsMismatchError
-from emotion_core.preprocess import to_input
-from emotion_core.training.augment import augment
-from emotion_core.training.config import GREY_MEAN, GREY_STD, LABELS, TrainConfig
-from emotion_core.training.datasets import FaceSet
-from emotion_core.training.loop import Trainer, one_cycle
+from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.training.balance import to_class_shares, to_class_weights, to_face_weights
+from emotion_core.training.batches import iter_ahead, split_order
+from emotion_core.training.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.config import TrainConfig
+from emotion_core.training.history import best_epoch, is_exhausted
+from emotion_core.training.loop import Trainer
+from emotion_core.training.losses import concordance, to_loss
+from emotion_core.training.mixing import fill_va
+from emotion_core.training.start import one_cycle
+from tests.training.synthetic import make_faces
 
+ROOT = Path(__file__).parents[2]
 CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, learning_rate=0.02)
 
 
@@ -25,59 +41,239 @@ def _one_thread():
 
 @pytest.fixture
 def faces():
-    """Dark left halves are class 0, dark upper halves class 1."""
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(100, 256, (64, 48, 48)).astype(np.uint8)
-    pictures[:32, :, :24] //= 4
-    pictures[32:, :24] //= 4
-    classes = np.repeat([0, 1], 32)
-    return FaceSet(pictures, np.eye(len(LABELS), dtype=np.float32)[classes], classes)
+    return make_faces()
 
 
-def test_loss_falls(faces, tmp_path):
-    losses = [report.loss for report in Trainer(CONFIG, tmp_path).iter_epochs(faces)]
-    assert len(losses) == 3
-    assert losses[-1] < 0.8 * losses[0]
+@pytest.fixture(scope="module")
+def held_out():
+    return make_faces(16, seed=1)
 
 
-def test_resumed_run_equals_an_unbroken_one(faces, tmp_path):
-    unbroken = Trainer(CONFIG, tmp_path / "unbroken")
-    list(unbroken.iter_epochs(faces))
-    next(Trainer(CONFIG, tmp_path / "cut").iter_epochs(faces))
-    resumed = Trainer(CONFIG, tmp_path / "cut")
-    assert resumed.epoch == 1
-    list(resumed.iter_epochs(faces))
-    expected = unbroken.averaged.state_dict()
-    for key, value in resumed.averaged.state_dict().items():
+def _run(config, folder, faces, held_out):
+    trainer = Trainer(config, SaveRule(folder))
+    reports = list(trainer.iter_epochs(faces, held_out))
+    return trainer, reports
+
+
+def _assert_equal(state, expected):
+    assert state.keys() == expected.keys()
+    for key, value in state.items():
         assert torch.equal(value, expected[key]), key
 
 
-def test_checkpoint_of_another_configuration_is_refused(faces, tmp_path):
-    next(Trainer(CONFIG, tmp_path).iter_epochs(faces))
-    with pytest.raises(WeightsMismatchError, match="of another configuration"):
-        Trainer(TrainConfig(architecture="tiny-face-net"), tmp_path)
+def test_loss_falls_and_validation_improves(faces, held_out, tmp_path):
+    _, reports = _run(replace(CONFIG, epochs=6), tmp_path, faces, held_out)
+    losses = [report.loss for report in reports]
+    assert len(losses) == 6
+    assert losses[-1] < 0.8 * losses[0]
+    assert reports[-1].figures.cross_entropy < reports[0].figures.cross_entropy
 
 
-def test_config_survives_json():
-    assert TrainConfig.from_json(CONFIG.to_json()) == CONFIG
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1},
+        {"balance": "sampler"},
+        {"balance": "loss"},
+        {"architecture": "mobilenet-v3", "size_px": 32, "pretrained": "none", "epochs": 2},
+    ],
+    ids=["default", "mixed", "sampler", "balanced loss", "colour"],
+)
+def test_resumed_run_equals_an_unbroken_one(settings, faces, held_out, tmp_path):
+    config = replace(CONFIG, **settings)
+    unbroken, _ = _run(config, tmp_path / "unbroken", faces, held_out)
+    cut = SaveRule(tmp_path / "cut")
+    next(Trainer(config, cut).iter_epochs(faces, held_out))
+    resumed = Trainer(config, cut)
+    assert resumed.epoch == 1
+    list(resumed.iter_epochs(faces, held_out))
+    _assert_equal(resumed.averaged.state_dict(), unbroken.averaged.state_dict())
 
 
-def test_training_normalises_as_the_product_does(faces):
-    crops = np.repeat(faces.faces[:2, :, :, None], 3, axis=3)
-    trained_on = (torch.from_numpy(faces.faces[:2])[:, None].float() - GREY_MEAN) / GREY_STD
-    np.testing.assert_allclose(to_input(crops, CONFIG.preprocessing), trained_on, atol=1e-5)
+KILLED = """
+import sys, time, torch
+from pathlib import Path
+from emotion_core.training.checkpoint import SaveRule
+from emotion_core.training.config import TrainConfig
+from emotion_core.training.loop import Trainer
+from tests.training.synthetic import make_faces
+torch.set_num_threads(1)
+trainer = Trainer(TrainConfig.from_json(sys.argv[1]), SaveRule(Path(sys.argv[2])))
+for report in trainer.iter_epochs(make_faces(), make_faces(16, seed=1), lambda *_: time.sleep(0.5)):
+    print(report.epoch, flush=True)
+"""
 
 
-@pytest.mark.parametrize("n", [1, 5])
-def test_augmentation_is_seeded_and_keeps_range(n):
-    planes = torch.arange(n * 48 * 48).reshape(n, 1, 48, 48).float() % 256
-    once, again = (augment(planes, CONFIG, torch.Generator().manual_seed(3)) for _ in range(2))
-    other = augment(planes, CONFIG, torch.Generator().manual_seed(4))
-    assert torch.equal(once, again)
-    assert not torch.equal(once, other)
-    assert once.shape == planes.shape
-    assert once.min() >= 0
-    assert once.max() <= 255
+def test_run_that_was_killed_ends_with_the_same_weights(faces, held_out, tmp_path):
+    unbroken, _ = _run(CONFIG, tmp_path / "unbroken", faces, held_out)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, CONFIG.to_json(), str(tmp_path / "cut")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "1\n"  # the second epoch has begun, and takes a while
+    time.sleep(0.15)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    resumed = Trainer(CONFIG, SaveRule(tmp_path / "cut"))
+    assert resumed.epoch == 1
+    list(resumed.iter_epochs(faces, held_out))
+    _assert_equal(resumed.averaged.state_dict(), unbroken.averaged.state_dict())
+
+
+def test_checkpoint_of_another_configuration_is_refused(faces, held_out, tmp_path):
+    next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(faces, held_out))
+    message = r"of another configuration \(epochs 3, not 5\); choose another --run"
+    with pytest.raises(WeightsMismatchError, match=message):
+        Trainer(replace(CONFIG, epochs=5), SaveRule(tmp_path))
+
+
+def test_other_training_faces_are_refused(faces, held_out, tmp_path):
+    next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(faces, held_out))
+    resumed = Trainer(CONFIG, SaveRule(tmp_path))
+    with pytest.raises(DatasetError, match="began with 64 training faces, and now there are 32"):
+        next(resumed.iter_epochs(make_faces(32), held_out))
+
+
+def test_any_checkpoint_starts_a_run_even_with_other_settings(faces, held_out, tmp_path):
+    first, _ = _run(CONFIG, tmp_path / "first", faces, held_out)
+    longer = replace(CONFIG, epochs=4)
+    rule = SaveRule(tmp_path / "second", resume=first.saving.last)
+    second = Trainer(longer, rule)
+    assert second.epoch == 3
+    assert len(list(second.iter_epochs(faces, held_out))) == 1
+    with pytest.raises(WeightsMismatchError, match=r"checkpoint's network .* is not the one"):
+        Trainer(replace(CONFIG, has_va=False), rule)
+
+
+def test_damaged_checkpoint_is_refused(tmp_path):
+    for name, content in (("empty.pt", b""), ("text.pt", b"no checkpoint")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(WeightsMismatchError, match=f"{name} is no readable checkpoint"):
+            load_checkpoint(path)
+    torch.save({"a": 1}, tmp_path / "other.pt")
+    with pytest.raises(WeightsMismatchError, match=r"other\.pt is no checkpoint of an emotion net"):
+        load_checkpoint(tmp_path / "other.pt")
+
+
+def test_checkpoint_without_the_newer_keys_and_settings_is_continued(faces, held_out, tmp_path):
+    """As runs wrote them before history and early stop were part of it."""
+    rule = SaveRule(tmp_path)
+    next(Trainer(CONFIG, rule).iter_epochs(faces, held_out))
+    saved = load_checkpoint(rule.last)
+    old = {key: saved[key] for key in ("epoch", "network", "averaged", "optimiser")}
+    settings = (
+        '{"architecture": "tiny-face-net", "epochs": 3, "batch_size": 16, "learning_rate": 0.02}'
+    )
+    torch.save(old | {"config": settings}, rule.last)
+    resumed = Trainer(CONFIG, rule)
+    assert [report.epoch for report in resumed.iter_epochs(faces, held_out)] == [2, 3]
+
+
+def test_early_stop_is_the_same_after_a_resume(faces, held_out, tmp_path):
+    # A rate of almost nothing lets no epoch be better than the first few.
+    config = replace(CONFIG, learning_rate=1e-9, epochs=9, patience=2, ema_decay=0.0)
+    unbroken, reports = _run(config, tmp_path / "unbroken", faces, held_out)
+    assert len(reports) < 9
+    assert unbroken.is_done
+    cut = SaveRule(tmp_path / "cut")
+    next(Trainer(config, cut).iter_epochs(faces, held_out))
+    resumed = Trainer(config, cut)
+    list(resumed.iter_epochs(faces, held_out))
+    assert resumed.epoch == unbroken.epoch
+    assert Trainer(config, cut).is_done
+
+
+def test_best_and_kept_checkpoints_are_those_of_their_epochs(faces, held_out, tmp_path):
+    trainer = Trainer(CONFIG, SaveRule(tmp_path, keep_every=2))
+    list(trainer.iter_epochs(faces, held_out))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.pt",
+        "epoch-0002.pt",
+        "last.pt",
+    ]
+    assert load_checkpoint(tmp_path / "best.pt")["epoch"] == best_epoch(trainer.history)
+    assert load_checkpoint(tmp_path / "epoch-0002.pt")["epoch"] == 2
+    assert load_checkpoint(tmp_path / "last.pt")["class_shares"][:3] == [0.5, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        ([], 0),
+        ([(0.5, 1.0), (0.6, 2.0), (0.4, 0.1)], 2),
+        ([(0.5, 1.0), (0.5, 0.9), (0.5, 0.9)], 2),
+        ([(None, None), (None, None)], 1),
+    ],
+    ids=["none", "accuracy", "cross-entropy between equals", "no truth"],
+)
+def test_best_epoch(rows, best):
+    history = [
+        {"epoch": i, "accuracy": accuracy, "cross_entropy": cross_entropy}
+        for i, (accuracy, cross_entropy) in enumerate(rows, 1)
+    ]
+    assert best_epoch(history) == best
+
+
+def test_without_labels_concordance_decides():
+    history = [
+        {"epoch": 1, "accuracy": None, "valence_ccc": 0.2, "arousal_ccc": 0.2},
+        {"epoch": 2, "accuracy": None, "valence_ccc": 0.9, "arousal_ccc": None},
+    ]
+    assert best_epoch(history) == 2
+
+
+@pytest.mark.parametrize(("patience", "stops"), [(0, False), (1, True), (2, True), (3, False)])
+def test_patience_counts_the_epochs_since_the_best(patience, stops):
+    history = [{"epoch": i, "accuracy": a} for i, a in enumerate([0.5, 0.4, 0.3], 1)]
+    assert is_exhausted(history, patience) is stops
+
+
+def test_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(faces, held_out, tmp_path):
+    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    next(trainer.iter_epochs(faces, held_out))
+    with torch.no_grad():
+        next(trainer._network.parameters()).fill_(float("nan"))
+    with pytest.raises(EmotionError, match="loss of epoch 2 is not a number; train with a smaller"):
+        next(trainer.iter_epochs(faces, held_out))
+    assert load_checkpoint(trainer.saving.last)["epoch"] == 1
+
+
+def test_rated_faces_teach_valence_and_arousal(held_out, tmp_path):
+    faces = make_faces()
+    va = np.where(faces.targets[:, :1] > 0, [[0.8, -0.6]], [[-0.8, 0.6]]).astype(np.float32)
+    faces = replace(faces, targets=np.zeros_like(faces.targets), va=va)
+    held_out = replace(held_out, va=va[[0] * 8 + [63] * 8])
+    _, reports = _run(replace(CONFIG, epochs=20, ema_decay=0.9), tmp_path, faces, held_out)
+    assert reports[-1].figures.valence_ccc > 0.5 > reports[0].figures.valence_ccc
+
+
+def test_missing_ratings_become_the_expectation_under_the_targets():
+    targets = torch.zeros(2, 9)
+    targets[:, 1] = 1  # happiness, rated (0.92, 0.464) as a word
+    va = torch.tensor([[float("nan"), 0.1], [0.2, float("nan")]])
+    torch.testing.assert_close(fill_va(va, targets), torch.tensor([[0.92, 0.1], [0.2, 0.464]]))
+
+
+def test_loss_is_cross_entropy_plus_the_lack_of_concordance():
+    logits, targets = torch.zeros(4, 9), torch.eye(9)[:4]
+    va = torch.rand(4, 2, generator=torch.Generator().manual_seed(0))
+    cross_entropy = float(np.log(9))
+    assert float(to_loss((logits,), targets, va, 0.5)) == pytest.approx(cross_entropy)
+    assert float(to_loss((logits, va), targets, va, 0.5)) == pytest.approx(cross_entropy, abs=1e-4)
+    worst = float(to_loss((logits, 2 * va.mean(0) - va), targets, va, 0.5))
+    assert worst == pytest.approx(cross_entropy + 0.5 * 2, abs=1e-3)
+
+
+def test_concordance_equals_the_formula():
+    a, b = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.5], [1.0], [2.5]])
+    x, y = a.numpy().ravel(), b.numpy().ravel()
+    expected = 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    assert float(concordance(a, b)) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +281,104 @@ def test_augmentation_is_seeded_and_keeps_range(n):
 )
 def test_one_cycle(progress, rate):
     assert one_cycle(progress, 0.2) == pytest.approx(rate, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "world", "sizes"),
+    [(10, 1, [4, 4, 2]), (9, 1, [4, 4]), (11, 2, [4, 4]), (3, 1, [3]), (4, 2, [4])],
+    ids=["whole", "single face left out", "cut to the processes", "one step", "two processes"],
+)
+def test_order_is_cut_into_steps(n, world, sizes):
+    steps = split_order(np.arange(n), 4, world)
+    assert [len(step) for step in steps] == sizes
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(0, 8), (1, 8), (9, 1)])
+def test_too_few_faces_for_a_step_are_refused(n, batch_size):
+    with pytest.raises(DatasetError, match=f"there are {n} faces in steps of {batch_size}"):
+        split_order(np.arange(n), batch_size, 1)
+
+
+def test_read_ahead_keeps_the_order_and_passes_errors_on():
+    def work(item):
+        if item == 3:
+            raise DatasetError("broken.png cannot be read.")
+        return 2 * item
+
+    done = []
+    with pytest.raises(DatasetError, match=r"broken\.png"):
+        done.extend(iter_ahead(work, range(9)))  # what came before the error is kept
+    assert list(iter_ahead(work, range(3))) == [0, 2, 4]
+
+
+def test_read_ahead_is_bounded_and_ends_with_its_consumer():
+    started = []
+    ahead = iter_ahead(started.append, range(1000), ahead=2)
+    next(ahead)
+    ahead.close()
+    assert len(started) <= 4
+    assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
+
+
+def test_unreadable_picture_ends_the_epoch_with_its_name(faces, held_out, tmp_path):
+    class Broken:
+        def __len__(self):
+            return 64
+
+        def load(self, *_):
+            raise DatasetError("face 7.png is no picture.")
+
+    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    with pytest.raises(DatasetError, match=r"face 7\.png is no picture"):
+        next(trainer.iter_epochs(replace(faces, pictures=Broken()), held_out))
+
+
+RARE = np.zeros((10, 9), np.float32)
+RARE[:8, 0] = 1
+RARE[8, 1] = 1
+
+
+def test_rare_classes_are_drawn_as_often_as_others():
+    weights = to_face_weights(RARE)  # the last row has no label and gets the mean weight
+    assert weights.sum() == pytest.approx(1)
+    assert weights[:8].sum() == pytest.approx(weights[8])
+    assert weights[9] == pytest.approx(weights[:9].mean())
+
+
+def test_class_weights_follow_the_effective_numbers():
+    weights = to_class_weights(RARE, 0.9)
+    effective = (1 - 0.9**8) / (1 - 0.9)
+    assert weights[1] / weights[0] == pytest.approx(effective)
+    assert weights[2:].tolist() == [0] * 7
+    assert (weights * RARE.sum(0)).sum() / RARE.sum() == pytest.approx(1)
+    np.testing.assert_allclose(to_class_weights(RARE, 0.0)[:2], 1)
+    assert to_class_shares(RARE)[:2] == pytest.approx([8 / 9, 1 / 9])
+
+
+def test_config_survives_json():
+    config = replace(CONFIG, balance="loss", template=((0.1, 0.2),) * 5)
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('{"epochs": 0}', "epochs must be at least 1, not 0"),
+        ('{"epochs": 2.5}', "epochs must be a whole number, not 2.5"),
+        ('{"epochs": true}', "epochs must be a whole number, not True"),
+        ('{"bf16": 1}', "bf16 must be true or false, not 1"),
+        ('{"learning_rate": 0}', "learning_rate must be positive, not 0"),
+        ('{"learning_rate": NaN}', "learning_rate must be positive, not nan"),
+        ('{"erase": 1.5}', "erase must be between 0 and 1, not 1.5"),
+        ('{"warmup": 0}', "warmup must lie between 0 and 1"),
+        ('{"balance": "some"}', "balance must be one of none, sampler, loss, not 'some'"),
+        ('{"architecture": "vgg"}', "no architecture 'vgg'; there are: small-face-net"),
+        ('{"template": [[0, 1]]}', "template must be five pairs of numbers"),
+        ('{"lr": 1}', "no setting 'lr'; there are: architecture"),
+        ("[1]", "not a JSON object"),
+        ("{", "not JSON"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(EmotionError, match=re.escape(message)):
+        TrainConfig.from_json(settings)

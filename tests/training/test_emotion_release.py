@@ -1,9 +1,9 @@
-"""Networks, the released files, and the commands."""
+"""Releasing a checkpoint: both files, their metadata, calibration; and the files that ship."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -11,18 +11,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
-from emotion_core.models import ARCHITECTURES, load_network, make_network
-from emotion_core.training.__main__ import main
-from emotion_core.training.config import LABELS, TrainConfig
-from emotion_core.training.datasets import FaceSet
-from emotion_core.training.export import (
-    export_onnx,
-    export_safetensors,
-    predict_checkpoint,
-    predict_onnx,
-)
+from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.models import load_network, make_network
+from emotion_core.training.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.config import TrainConfig
+from emotion_core.training.export import adjust_logits, check_onnx, load_trained, release
+from emotion_core.training.face_set import LABELS
+from emotion_core.training.load import load_model
 from emotion_core.training.loop import Trainer
+from emotion_core.training.teacher import load_teacher, predict_both_ways, teach
+from tests.training.synthetic import make_faces
 
 RELEASED = Path(__file__).parents[2] / "weights" / "emoscope-fer-s.safetensors"
 
@@ -36,32 +34,167 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
+def _train(config, folder):
+    trainer = Trainer(config, SaveRule(folder))
+    faces = make_faces(16, side=config.size_px, channels=len(config.preprocessing.mean))
+    list(trainer.iter_epochs(faces, faces))
+    return trainer.saving.last
+
+
 @pytest.fixture(scope="module")
-def planes():
-    rng = np.random.default_rng(0)
-    return rng.normal(0, 1, (3, 1, 48, 48)).astype(np.float32)
+def tiny_checkpoint(tmp_path_factory):
+    config = TrainConfig(
+        architecture="tiny-face-net", epochs=6, batch_size=4, learning_rate=0.02, ema_decay=0.9
+    )
+    return _train(config, tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_architecture_builds_and_predicts(architecture, planes):
-    network = make_network(architecture, 9).eval()
-    assert network(torch.from_numpy(planes)).shape == (3, 9)
+@pytest.fixture(scope="module")
+def tiny_files(tiny_checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("release") / "tiny.safetensors"
+    return release(tiny_checkpoint, path, make_faces(16, seed=1))
 
 
-def test_exposure_and_contrast_do_not_count(planes):
-    network = make_network("tiny-face-net", 9).eval()
-    faces = torch.from_numpy(planes)
-    torch.testing.assert_close(network(faces), network(2 * faces + 1), atol=0.02, rtol=0.05)
+@pytest.mark.parametrize(
+    ("architecture", "has_va", "size_px"),
+    [("small-face-net", True, 48), ("resnet18", True, 64), ("mobilenet-v3", False, 32)],
+)
+def test_onnx_equals_torch(architecture, has_va, size_px, tmp_path):
+    config = TrainConfig(
+        architecture=architecture,
+        has_va=has_va,
+        size_px=size_px,
+        pretrained="none",
+        epochs=1,
+        batch_size=8,
+    )
+    checkpoint = _train(config, tmp_path)
+    channels = len(config.preprocessing.mean)
+    path = tmp_path / "net.safetensors"
+    release(checkpoint, path, make_faces(8, side=size_px, channels=channels))
+    network = load_network(path)
+    session = onnxruntime.InferenceSession(
+        path.with_suffix(".onnx"), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    assert names == (["logits", "va"] if has_va else ["logits"])
+    for n in (1, 5):
+        faces = torch.randn(n, channels, size_px, size_px)
+        with torch.inference_mode():
+            expected = network(faces)
+        for ours, its in zip(expected, session.run(names, {"faces": faces.numpy()}), strict=True):
+            np.testing.assert_allclose(its, ours.numpy(), atol=1e-4)
 
 
-def test_picture_of_one_colour_gives_finite_logits():
-    network = make_network("tiny-face-net", 9).eval()
-    assert network(torch.full((1, 1, 48, 48), 7.0)).isfinite().all()
+def test_released_file_holds_the_averaged_weights_and_tells_what_it_is(tiny_checkpoint, tiny_files):
+    weights, graph = tiny_files
+    saved = load_checkpoint(tiny_checkpoint)
+    with safe_open(weights.path, framework="pt") as file:
+        metadata = file.metadata()
+        for key, value in saved["averaged"].items():
+            assert torch.equal(file.get_tensor(key), value), key
+    session = onnxruntime.InferenceSession(graph.path, providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map == metadata
+    assert metadata["labels"] == ",".join(LABELS)
+    assert metadata["has_va"] == "True"
+    assert metadata["epoch"] == "6"
+    assert metadata["data"] == "patterns"
+    assert float(metadata["temperature"]) == weights.temperature == graph.temperature
+    config = TrainConfig.from_json(metadata["train_config"])
+    assert json.loads(metadata["preprocessing"])["size_px"] == config.size_px
 
 
-def test_unknown_architecture_is_named():
-    with pytest.raises(UnknownModelError, match="no architecture 'vgg'; there are: small-face-net"):
-        make_network("vgg", 9)
+def test_line_of_a_released_file_has_what_the_catalog_needs(tiny_files):
+    for file in tiny_files:
+        assert str(file) == (
+            f"{file.path}  {file.path.stat().st_size} bytes  sha256 {file.sha256}  "
+            f"temperature {file.temperature}"
+        )
+
+
+def test_classifier_reads_a_checkpoint_and_its_released_files_alike(tiny_checkpoint, tiny_files):
+    crops = make_faces(6).pictures.load(np.arange(6), 48, 3)
+    weights, graph = (load_model(str(file.path), "cpu").classifier for file in tiny_files)
+    expected = weights.classify_crops(crops)
+    found = graph.classify_crops(crops)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    np.testing.assert_allclose(found.valence, expected.valence, atol=1e-4)
+    raw = load_model(str(tiny_checkpoint), "cpu").classifier.classify_crops(crops)
+    logits = np.log(raw.probabilities) / tiny_files[0].temperature
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(expected.probabilities, softmax, atol=1e-4)
+
+
+def test_logit_adjustment_makes_rare_classes_likelier_and_is_noted(tiny_checkpoint):
+    plain = load_trained(tiny_checkpoint)
+    adjusted = load_trained(tiny_checkpoint, logit_adjustment=0.5)
+    gain = adjusted.network.head[1].bias - plain.network.head[1].bias
+    expected = torch.tensor([*[-0.5 * np.log(0.5)] * 2, *[0.0] * 7])  # no face is of the others
+    torch.testing.assert_close(gain.detach(), expected.float())
+    assert adjusted.metadata["logit_adjustment"] == "0.5"
+    assert "logit_adjustment" not in plain.metadata
+
+
+def test_adjusted_logits_are_those_minus_the_log_prior():
+    network = make_network("tiny-face-net", 3).eval()
+    faces = torch.randn(2, 1, 48, 48)
+    before = network(faces)[0].detach()
+    adjust_logits(network, [0.8, 0.15, 0.05], 1.0)
+    prior = torch.tensor([0.8, 0.15, 0.05])
+    torch.testing.assert_close(network(faces)[0], before - prior.log())
+
+
+def test_logit_adjustment_is_refused_where_it_does_not_fit(tiny_checkpoint, tmp_path):
+    saved = load_checkpoint(tiny_checkpoint)
+    config = replace(TrainConfig.from_json(saved["config"]), balance="sampler")
+    torch.save(saved | {"config": config.to_json()}, tmp_path / "balanced.pt")
+    with pytest.raises(EmotionError, match="trained with balance sampler, which already makes"):
+        load_trained(tmp_path / "balanced.pt", logit_adjustment=1.0)
+    del saved["class_shares"]
+    torch.save(saved, tmp_path / "old.pt")
+    with pytest.raises(EmotionError, match="does not tell the training share of each class"):
+        load_trained(tmp_path / "old.pt", logit_adjustment=1.0)
+    assert load_trained(tmp_path / "old.pt").metadata["epoch"] == "6"
+
+
+def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):
+    with pytest.raises(EmotionError, match=r"Name the file OUT\.safetensors, not net\.onnx"):
+        release(tiny_checkpoint, tmp_path / "net.onnx", make_faces(4))
+
+
+def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
+    weights, graph = tiny_files
+    with safe_open(weights.path, framework="pt") as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    state["head.1.bias"] = state["head.1.bias"] + 0.01
+    save_file(state, tmp_path / "other.safetensors", metadata)
+    with pytest.raises(WeightsMismatchError, match=r"tiny\.onnx is off by 1\.0e-02 from other"):
+        check_onnx(tmp_path / "other.safetensors", graph.path)
+
+
+def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoint, tiny_files):
+    faces = make_faces(6)
+    network = load_trained(tiny_checkpoint).network
+    grey = faces.pictures.load(np.arange(6), 48, 1).transpose(0, 3, 1, 2).astype(np.float32)
+    planes = torch.from_numpy((grey - 127.5) / 64)
+    with torch.inference_mode():
+        logits = (network(planes)[0] + network(planes.flip(3))[0]) / 2
+    teacher = load_teacher(str(tiny_files[1].path), "cpu")
+    assert (teacher.name, teacher.sha256) == ("tiny.onnx", tiny_files[1].sha256)
+    taught = predict_both_ways(teacher.classifier, faces)
+    np.testing.assert_allclose(taught, logits.softmax(1).numpy(), atol=1e-4)
+
+
+def test_teacher_takes_its_share_and_all_of_what_is_unlabelled(tiny_files):
+    faces = make_faces(6)
+    faces.targets[0] = 0
+    teacher = load_teacher(str(tiny_files[0].path), "cpu")
+    taught = predict_both_ways(teacher.classifier, faces)
+    mixed = teach(faces, teacher, 0.25).targets
+    np.testing.assert_allclose(mixed[0], taught[0], atol=1e-6)
+    np.testing.assert_allclose(mixed[1:], 0.75 * faces.targets[1:] + 0.25 * taught[1:], atol=1e-6)
+    np.testing.assert_allclose(mixed.sum(1), 1, atol=1e-5)
 
 
 def test_missing_weights_are_named(tmp_path):
@@ -80,35 +213,20 @@ def test_foreign_weights_are_refused(tmp_path):
             load_network(path)
 
 
-def test_export_keeps_the_outputs(tmp_path):
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (8, 48, 48)).astype(np.uint8)
-    faces = FaceSet(pictures, np.full((8, 9), 1 / 9, np.float32), np.full(8, -1))
-    config = TrainConfig(architecture="tiny-face-net", epochs=1, batch_size=4)
-    trainer = Trainer(config, tmp_path)
-    next(trainer.iter_epochs(faces))
-    weights, graph = tmp_path / "net.safetensors", tmp_path / "net.onnx"
-    export_safetensors(trainer.checkpoint_path, weights, temperature=1.25)
-    export_onnx(weights, graph)
-    logits, temperature = predict_onnx(graph, faces)
-    assert temperature == 1.25
-    np.testing.assert_allclose(
-        logits, predict_checkpoint(trainer.checkpoint_path, faces), atol=1e-4
-    )
-
-
-def test_released_onnx_equals_released_safetensors(planes):
+def test_shipped_onnx_equals_shipped_safetensors():
     session = onnxruntime.InferenceSession(
         RELEASED.with_suffix(".onnx"), providers=["CPUExecutionProvider"]
     )
+    planes = np.random.default_rng(0).normal(0, 1, (3, 1, 48, 48)).astype(np.float32)
     with torch.inference_mode():
-        expected = load_network(RELEASED)(torch.from_numpy(planes)).numpy()
+        expected = [output.numpy() for output in load_network(RELEASED)(torch.from_numpy(planes))]
     for n in (1, 3):
-        logits = session.run(["logits"], {"faces": planes[:n]})[0]
-        np.testing.assert_allclose(logits, expected[:n], atol=1e-4)
+        found = session.run(None, {"faces": planes[:n]})
+        for ours, its in zip(expected, found, strict=True):
+            np.testing.assert_allclose(its, ours[:n], atol=1e-4)
 
 
-def test_released_files_tell_what_they_are():
+def test_shipped_files_tell_what_they_are():
     with safe_open(RELEASED, framework="np") as file:
         metadata = file.metadata()
     session = onnxruntime.InferenceSession(
@@ -117,38 +235,3 @@ def test_released_files_tell_what_they_are():
     assert session.get_modelmeta().custom_metadata_map == metadata
     assert metadata["labels"] == ",".join(LABELS)
     assert TrainConfig.from_json(metadata["train_config"]).architecture == metadata["architecture"]
-
-
-def test_commands_train_export_and_evaluate(tmp_path, monkeypatch, capsys):
-    rng = np.random.default_rng(0)
-    for split in ("Train", "Valid"):
-        (tmp_path / f"FER2013{split}").mkdir()
-        lines = []
-        for i in range(4):
-            picture = rng.integers(0, 256, (48, 48)).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / f"FER2013{split}" / f"{i}.png"), picture)
-            votes = [10 * (column == i) for column in range(10)]
-            lines.append(f'{i}.png,"(0, 0, 48, 48)",{",".join(map(str, votes))}')
-        (tmp_path / f"FER2013{split}" / "label.csv").write_text("\n".join(lines))
-    run, weights, figures = (tmp_path / name for name in ("run", "net.safetensors", "net.json"))
-    for command in (
-        ["train", run, "--epochs", 1],
-        ["export", run / "last.pt", weights],
-        ["evaluate", weights.with_suffix(".onnx"), "--json", figures],
-    ):
-        words = ["training", *command, "--data", tmp_path, "--threads", 1]
-        monkeypatch.setattr("sys.argv", [str(word) for word in words])
-        assert main() == 0
-    assert json.loads(figures.read_text())["n"] == 4
-    printed = capsys.readouterr().out
-    assert "epoch 1/1" in printed
-    assert "accuracy, 8 classes" in printed
-
-
-def test_command_says_what_is_missing(tmp_path, monkeypatch, capsys):
-    weights = str(tmp_path / "gone.onnx")
-    monkeypatch.setattr(
-        "sys.argv", ["training", "evaluate", weights, "--data", str(tmp_path), "--threads", "1"]
-    )
-    assert main() == 1
-    assert "holds neither a folder FER2013Valid" in capsys.readouterr().err

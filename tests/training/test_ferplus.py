@@ -9,8 +9,9 @@ import pytest
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
-from emotion_core.training.config import LABELS
-from emotion_core.training.datasets import find_majority, read_ferplus, to_target
+from emotion_core.training.datasets.ferplus import find_majority, read_ferplus, to_target
+from emotion_core.training.datasets.splits import SplitMissingError
+from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
 ROWS = [
@@ -44,10 +45,15 @@ def test_reads_faces_and_votes(tmp_path, zipped):
     folder = write_folder(tmp_path)
     if zipped:
         zip_folder(folder)
-    faces = read_ferplus(tmp_path, "Valid")
+    faces = read_ferplus(tmp_path, "valid")
     assert len(faces) == 3  # the face with nothing but single votes is left out
-    assert faces.faces.shape == (3, 48, 48)
-    assert faces.faces[:, 0, 0].tolist() == [0, 10, 20]
+    assert faces.name == "FER+ Valid"
+    assert faces.classes == EIGHT_EMOTIONS
+    assert faces.files[1] == "FER2013Valid/fer0000001.png"
+    assert np.isnan(faces.va).all()
+    pictures = faces.pictures.load(np.arange(3), 48, 1)
+    assert pictures.shape == (3, 48, 48, 1)
+    assert pictures[:, 0, 0, 0].tolist() == [0, 10, 20]
     np.testing.assert_allclose(faces.targets.sum(axis=1), 1)
     assert faces.targets[0, LABELS.index(Emotion.ANGER)] == pytest.approx(3 / 9)
     assert faces.targets[2, LABELS.index(Emotion.UNCERTAIN)] == pytest.approx(0.8)
@@ -83,13 +89,13 @@ def test_target_leaves_out_votes_for_not_a_face():
 
 def test_missing_split_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"neither a folder FER2013Train nor FER2013Train\.zip"):
-        read_ferplus(tmp_path, "Train")
+        read_ferplus(tmp_path, "train")
 
 
 def test_broken_zip_is_named(tmp_path):
     (tmp_path / "FER2013Valid.zip").write_bytes(b"no zip")
     with pytest.raises(DatasetError, match=r"FER2013Valid\.zip is not a readable zip file"):
-        read_ferplus(tmp_path, "Valid")
+        read_ferplus(tmp_path, "valid")
 
 
 @pytest.mark.parametrize("file", ["label.csv", "fer0000001.png"])
@@ -100,7 +106,7 @@ def test_missing_file_is_named(tmp_path, file, zipped):
     if zipped:
         zip_folder(folder)
     with pytest.raises(DatasetError, match=f"FER2013Valid lacks {file}"):
-        read_ferplus(tmp_path, "Valid")
+        read_ferplus(tmp_path, "valid")
 
 
 @pytest.mark.parametrize(
@@ -109,17 +115,34 @@ def test_missing_file_is_named(tmp_path, file, zipped):
 def test_malformed_line_is_named(tmp_path, line):
     (write_folder(tmp_path) / "label.csv").write_text(line)
     with pytest.raises(DatasetError, match=r"Line 1 of FER2013Valid/label\.csv is not"):
-        read_ferplus(tmp_path, "Valid")
+        read_ferplus(tmp_path, "valid")
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"], ids=["empty", "text"])
 def test_unreadable_picture_is_named(tmp_path, content):
     (write_folder(tmp_path) / "fer0000000.png").write_bytes(content)
     with pytest.raises(DatasetError, match=r"fer0000000\.png is not a picture of 48x48"):
-        read_ferplus(tmp_path, "Valid")
+        read_ferplus(tmp_path, "valid")
+
+
+def test_label_file_that_is_not_text_is_named(tmp_path):
+    (write_folder(tmp_path) / "label.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=r"FER2013Valid/label\.csv is not text in UTF-8"):
+        read_ferplus(tmp_path, "valid")
+
+
+def test_other_splits_are_refused(tmp_path):
+    with pytest.raises(SplitMissingError, match="FER\\+ has no split 'all'"):
+        read_ferplus(tmp_path, "all")
+
+
+def test_official_validation_set_has_its_published_size(shared):
+    faces = read_ferplus(shared / "data" / "ferplus", "valid")
+    assert faces.has_majority.sum() == 3191
+    assert len(faces) == 3579
 
 
 def test_no_face_at_all_is_an_error(tmp_path):
     write_folder(tmp_path, rows=ROWS[3:])
     with pytest.raises(DatasetError, match="names no face with votes"):
-        read_ferplus(tmp_path, "Valid")
+        read_ferplus(tmp_path, "valid")

@@ -1,14 +1,12 @@
-"""Readers of emotion data sets in their official layouts."""
+"""FER+: the pictures of FER2013 with ten people's votes each."""
 
 from __future__ import annotations
 
 import csv
 import io
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,10 +14,15 @@ import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_emotion
-from emotion_core.training.config import LABELS
-from emotion_core.types import FloatArray
+from emotion_core.training.datasets.splits import SplitMissingError
+from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.pictures import ArrayPictures
 
-Split = Literal["Train", "Valid", "Test"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from emotion_core.types import FloatArray
 
 _COLUMNS = (
     *("neutral", "happiness", "surprise", "sadness", "anger"),
@@ -27,41 +30,19 @@ _COLUMNS = (
 )
 """Votes in FER+'s ``label.csv`` after file name and box; the last column, not a face, follows."""
 
-_NO_MAJORITY = -1
+_FOLDERS = MappingProxyType(
+    {"train": "FER2013Train", "valid": "FER2013Valid", "test": "FER2013Test"}
+)
 _SIDE_PX = 48
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class FaceSet:
-    """Grey faces with the votes that people gave.
-
-    Attributes:
-        faces: ``(N, H, W)`` grey, 0-255.
-        targets: ``(N, 9)`` share of the votes per emotion of ``LABELS``, rows sum to 1.
-        majority: ``(N,)`` index into ``LABELS`` by the official majority rule, -1 where the rule
-            drops the face.
-    """
-
-    faces: npt.NDArray[np.uint8]
-    targets: FloatArray
-    majority: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.faces)
-
-    @property
-    def has_majority(self) -> npt.NDArray[np.bool_]:
-        """``(N,)`` which faces the majority rule keeps."""
-        return np.asarray(self.majority != _NO_MAJORITY)
-
-
-def read_ferplus(root: Path, split: Split) -> FaceSet:
-    """Read one split of FER+.
+def read_ferplus(root: Path, split: str) -> FaceSet:
+    """Read one split of FER+ into memory.
 
     Args:
         root: Holds ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` as folders or zip files,
             each with ``label.csv`` and its pictures of 48x48 pixels.
-        split: Which one.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
 
     Returns:
         All faces of which a vote is left once single votes and votes for "not a face" are dropped.
@@ -69,7 +50,9 @@ def read_ferplus(root: Path, split: Split) -> FaceSet:
     Raises:
         DatasetError: Something is missing or not laid out so.
     """
-    name = f"FER2013{split}"
+    if split not in _FOLDERS:
+        raise SplitMissingError(f"FER+ has no split {split!r}; it has train, valid and test.")
+    name = _FOLDERS[split]
     if (root / name).is_dir():
         return _read_split(name, lambda file: (root / name / file).read_bytes())
     archive = root / f"{name}.zip"
@@ -86,24 +69,41 @@ def read_ferplus(root: Path, split: Split) -> FaceSet:
 
 
 def _read_split(name: str, read: Callable[[str], bytes]) -> FaceSet:
-    faces, targets, majority = [], [], []
-    for number, row in enumerate(csv.reader(io.StringIO(_fetch(name, "label.csv", read).decode()))):
+    files, faces, targets, majority = [], [], [], []
+    for number, row in enumerate(csv.reader(io.StringIO(_read_table(name, read)))):
         votes = _parse_votes(name, number, row)
         target = to_target(votes)
         if target is None:
             continue
-        data = np.frombuffer(_fetch(name, row[0], read), np.uint8)
-        face = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-        if face is None or face.shape != (_SIDE_PX, _SIDE_PX):
-            raise DatasetError(f"{name}/{row[0]} is not a picture of 48x48 pixels.")
-        faces.append(face)
+        files.append(f"{name}/{row[0]}")
+        faces.append(_decode(files[-1], _fetch(name, row[0], read)))
         targets.append(target)
         majority.append(find_majority(votes))
     if not faces:
         raise DatasetError(f"{name}/label.csv names no face with votes.")
     return FaceSet(
-        np.stack(faces).astype(np.uint8), np.stack(targets), np.array(majority, np.int64)
+        name=f"FER+ {name.removeprefix('FER2013')}",
+        pictures=ArrayPictures(np.stack(faces)),
+        targets=np.stack(targets),
+        majority=np.array(majority, np.int64),
+        va=np.full((len(faces), 2), np.nan, np.float32),
+        classes=EIGHT_EMOTIONS,
+        files=files,
     )
+
+
+def _read_table(name: str, read: Callable[[str], bytes]) -> str:
+    try:
+        return _fetch(name, "label.csv", read).decode()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{name}/label.csv is not text in UTF-8 ({error}).") from error
+
+
+def _decode(file: str, data: bytes) -> npt.NDArray[np.uint8]:
+    face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    if face is None or face.shape != (_SIDE_PX, _SIDE_PX):
+        raise DatasetError(f"{file} is not a picture of 48x48 pixels.")
+    return np.asarray(face, np.uint8)
 
 
 def _fetch(name: str, file: str, read: Callable[[str], bytes]) -> bytes:
@@ -160,12 +160,12 @@ def find_majority(votes: npt.NDArray[np.int64]) -> int:
         votes: ``(10,)`` counts in the order of ``label.csv``.
 
     Returns:
-        Index into ``LABELS``, or -1 where the rule drops the face.
+        Index into ``LABELS``, or ``NO_CLASS`` where the rule drops the face.
 
     Source: microsoft/FERPlus, src/ferplus.py (mode "majority").
     """
     kept = _drop_single_votes(votes)
     winner = int(kept.argmax())
     if 2 * kept[winner] <= kept.sum() or winner >= len(_COLUMNS) - 1:
-        return _NO_MAJORITY
+        return NO_CLASS
     return LABELS.index(to_emotion(_COLUMNS[winner]))

@@ -1,0 +1,88 @@
+"""What a run saves after every epoch: all that is needed to go on, or to release the network."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_KEYS = ("config", "epoch", "network", "averaged", "optimiser")
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRule:
+    """Where a run's weights go and come from.
+
+    Attributes:
+        folder: Gets ``last.pt`` after every epoch, and ``best.pt``.
+        keep_every: Also keep ``epoch-NNNN.pt`` of every so many epochs; 0 keeps none.
+        resume: Start from this checkpoint, not from ``last.pt`` in ``folder``. Its settings may
+            differ as long as its network is the same.
+    """
+
+    folder: Path
+    keep_every: int = 0
+    resume: Path | None = None
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch done."""
+        return self.folder / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that validation likes best."""
+        return self.folder / "best.pt"
+
+
+def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint; a kill in mid-writing leaves the old one whole."""
+    part = path.with_name(path.name + ".part")
+    torch.save(checkpoint, part)
+    part.replace(path)
+
+
+def copy_checkpoint(source: Path, path: Path) -> None:
+    """Copy a file; a kill in mid-writing leaves the old one whole."""
+    part = path.with_name(path.name + ".part")
+    shutil.copyfile(source, part)
+    part.replace(path)
+
+
+def load_checkpoint(
+    path: Path, keys: Sequence[str] = _KEYS, what: str = "an emotion network"
+) -> dict[str, Any]:
+    """Read what a ``Trainer`` saved.
+
+    Args:
+        path: Checkpoint.
+        keys: What it must hold.
+        what: It is of, for the message.
+
+    Returns:
+        Of an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
+        ``optimiser``; from newer runs also ``history``, ``n_faces``, ``data``, ``class_shares`` and
+        ``pretrained``.
+
+    Raises:
+        WeightsUnavailableError: The file is not there.
+        WeightsMismatchError: It is no such file.
+    """
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no checkpoint {path}.")
+    try:
+        checkpoint: Any = torch.load(path, weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise WeightsMismatchError(f"{path} is no readable checkpoint.") from error
+    if not isinstance(checkpoint, dict) or any(key not in checkpoint for key in keys):
+        raise WeightsMismatchError(f"{path} is no checkpoint of {what}.")
+    return checkpoint

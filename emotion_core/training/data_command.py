@@ -1,0 +1,218 @@
+"""``python -m emotion_core data``: fetch, look at and crop data sets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import DatasetError
+from emotion_core.runtime import DEVICES
+
+if TYPE_CHECKING:
+    from emotion_core.detector import FaceDetector
+    from emotion_core.labels import Emotion
+    from emotion_core.training.face_set import FaceSet
+
+_OK, _SOME_FAILED = 0, 1
+_CROP_PX = 112
+_DATASET_HELP = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add ``download``, ``show``, ``template`` and ``crop``; each sets ``run``."""
+    commands = parser.add_subparsers(title="commands", required=True)
+    _add_download(commands.add_parser("download", help="fetch a data set from Kaggle"))
+    show = commands.add_parser("show", help="count the faces of a data set by emotion")
+    _add_dataset(show)
+    show.add_argument("--split", help="train, valid, test or all (default: those that there are)")
+    show.set_defaults(run=_run_show)
+    template = commands.add_parser(
+        "template", help="measure where eyes, nose and mouth lie in a data set's pictures"
+    )
+    _add_dataset(template)
+    template.add_argument("--split", default="train", help="default train")
+    _add_detector(template)
+    template.set_defaults(run=_run_template)
+    _add_crop(commands.add_parser("crop", help="cut the faces out of a folder of labelled photos"))
+
+
+def _add_download(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", choices=["fer2013"])
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR", help="where it goes (default data/fer2013)"
+    )
+    parser.add_argument(
+        "--source",
+        choices=["dataset", "competition"],
+        default="dataset",
+        help="folders of pictures (default), or the competition's CSV files, whose rules must be "
+        "accepted on Kaggle first",
+    )
+    parser.set_defaults(run=_run_download)
+
+
+def _add_crop(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Cut the largest face out of each photo that FOLDER/labels.csv lists, as faces lie in "
+        "training pictures. OUT/labels.csv labels the crops and is read as data set csv; photos "
+        "without a face are in OUT/missed.csv."
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds labels.csv")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    parser.add_argument(
+        "--size",
+        type=_to_side,
+        default=_CROP_PX,
+        metavar="PX",
+        help=f"side of the crops (default {_CROP_PX})",
+    )
+    parser.add_argument(
+        "--halves",
+        metavar="COLUMN",
+        help="split into OUT/a and OUT/b so that no value of the column, e.g. person, is in both",
+    )
+    parser.add_argument(
+        "--skip", nargs="+", default=[], metavar="EMOTION", help="leave out these emotions"
+    )
+    _add_detector(parser)
+    parser.set_defaults(run=_run_crop)
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help=_DATASET_HELP)
+    parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, as published")
+
+
+def _add_detector(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+
+
+def _to_side(text: str) -> int:
+    if not text.isdecimal() or not 8 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 8 to 1024")
+    return int(text)
+
+
+def _run_download(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.kaggle import SOURCES, download_fer2013
+
+    folder: Path = chosen.to or Path("data", chosen.dataset)
+    download_fer2013(folder, SOURCES[chosen.source])
+    _say(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
+    sys.stdout.write(f"{folder}\n")
+    return _OK
+
+
+def _run_show(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.datasets import read_faces
+    from emotion_core.training.datasets.splits import SplitMissingError
+
+    if chosen.split:
+        _show(read_faces(chosen.dataset, chosen.root, chosen.split))
+        return _OK
+    shown, failures = _read_splits(chosen.dataset, chosen.root)
+    for faces in shown:
+        _show(faces)
+    for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
+        _say(f"note: {failure}")
+    is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
+    return _OK if is_whole else _SOME_FAILED
+
+
+def _read_splits(dataset: str, root: Path) -> tuple[list[FaceSet], list[DatasetError]]:
+    """The splits of a data set that can be read, and why others cannot."""
+    from emotion_core.training.datasets import read_faces
+    from emotion_core.training.datasets.splits import SPLITS
+
+    shown, failures = [], []
+    for split in SPLITS:
+        try:
+            shown.append(read_faces(dataset, root, split))
+        except DatasetError as error:
+            failures.append(error)
+    if not shown:
+        raise failures[0]
+    return shown, failures
+
+
+def _show(faces: FaceSet) -> None:
+    from emotion_core.training.face_set import LABELS, NO_CLASS
+
+    lines = [f"{faces.name}: {len(faces)} faces", f"  {'emotion':12}{'protocol':>9}{'labels':>10}"]
+    for i, label in enumerate(LABELS):
+        counted = f"{(faces.majority == i).sum()}" if label in faces.classes else "-"
+        lines.append(f"  {label:12}{counted:>9}{faces.targets[:, i].sum():>10.1f}")
+    rated = (faces.va == faces.va).sum(axis=0)  # NaN is not equal to itself
+    lines += [
+        f"  left out by the protocol: {(faces.majority == NO_CLASS).sum()}",
+        f"  without a label: {(faces.targets.sum(axis=1) == 0).sum()}",
+        f"  rated valence: {rated[0]}, arousal: {rated[1]}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _run_template(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.datasets import read_faces
+    from emotion_core.training.framing import measure_template
+
+    faces = read_faces(chosen.dataset, chosen.root, chosen.split)
+    template = measure_template(faces, _load_detector(chosen))
+    _say(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
+    names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
+    for name, (x, y) in zip(names, template.points, strict=True):
+        sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")
+    return _OK
+
+
+def _run_crop(chosen: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from emotion_core.model_card import Preprocessing
+    from emotion_core.training.config import FERPLUS_TEMPLATE
+    from emotion_core.training.crop_folder import CropCount, read_photos, write_crops
+
+    skip = {_to_emotion(word) for word in chosen.skip}
+    photos = read_photos(chosen.folder, halves=chosen.halves, skip=skip)
+    detector = _load_detector(chosen)
+    framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
+    count = CropCount()
+    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing)
+    with tqdm(crops, total=len(photos), unit="photo") as bar:
+        for count in bar:  # noqa: B007 - the last one counts
+            pass
+    for half, cut in count.cut.items():
+        _say(f"{cut} crops in {chosen.out / half}.")
+    _say(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
+    return _OK if any(count.cut.values()) and not count.unreadable else _SOME_FAILED
+
+
+def _to_emotion(word: str) -> Emotion:
+    from emotion_core.labels import to_emotion
+
+    try:
+        return to_emotion(word)
+    except ValueError as error:
+        raise DatasetError(f"--skip: {error}") from error
+
+
+def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
+    from emotion_core.analyzer import fetch_first, make_detector
+    from emotion_core.catalog import candidates, find_card
+    from emotion_core.model_card import Task
+    from emotion_core.runtime import pick_device
+
+    device = pick_device(chosen.device)
+    name = chosen.detector
+    cards = [find_card(name, Task.DETECTION)] if name else candidates(Task.DETECTION)
+    found = fetch_first(cards, device)
+    for notice in found.notices:
+        _say(f"note: {notice}")
+    _say(f"Faces by {found.card.name}.")
+    return make_detector(found.card, found.file.path, device)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,180 @@
+"""AffectNet: the first release with its CSV files, and the later one with a file per number."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.errors import DatasetError
+from emotion_core.labels import Emotion
+from emotion_core.training.datasets.affectnet_npy import has_npy_layout, read_npy_split
+from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.splits import SplitMissingError
+from emotion_core.training.datasets.tables import open_table
+from emotion_core.training.face_set import EIGHT_EMOTIONS
+from emotion_core.training.pictures import FilePictures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.training.face_set import FaceSet
+
+_CODES = (
+    *(Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS, Emotion.SURPRISE),
+    *(Emotion.FEAR, Emotion.DISGUST, Emotion.ANGER, Emotion.CONTEMPT),
+    *(Emotion.UNCERTAIN, Emotion.UNCERTAIN),  # "none" of the eight, and "uncertain"
+)
+"""Emotions by their number; 10 means that there is no face."""
+
+_NO_FACE = 10
+_NOT_RATED = -2
+_COLUMNS = 9  # path, four of the box, 68 landmarks, expression, valence, arousal
+_TABLES = MappingProxyType({"train": "training.csv", "valid": "validation.csv"})
+_MANUAL, _AUTOMATIC = "Manually_Annotated", "Automatically_Annotated"
+_LISTS = MappingProxyType(
+    {
+        _MANUAL: ("", "Manually_Annotated_file_lists"),
+        _AUTOMATIC: (
+            *("", "Automatically_Annotated_file_lists"),
+            *("Automatically_annotated_file_lists", "Automatically_annotated_file_list"),
+        ),
+    }
+)
+"""Folders that hold the CSV files; copies of the release differ in their names."""
+
+_HOW = "AffectNet is given to researchers who ask for it on mohammadmahoor.com/affectnet."
+
+
+def read_affectnet(root: Path, split: str) -> FaceSet:
+    """Read one split of the part of AffectNet that people annotated.
+
+    Of the first release, faces that are "none" of the emotions or "uncertain" become uncertain, and
+    pictures without a face are left out. The given box is cut from each picture.
+
+    Args:
+        root: Holds ``training.csv`` and ``validation.csv`` (or the folder
+            ``Manually_Annotated_file_lists`` that does) and ``Manually_Annotated_Images``, each
+            also below ``Manually_Annotated``; or, of the later release with eight expressions,
+            ``train_set`` and ``val_set``.
+        split: ``"train"`` or ``"valid"``.
+
+    Raises:
+        SplitMissingError: Another split was asked for.
+        DatasetError: Something is missing or not laid out so.
+    """
+    if split not in _TABLES:
+        raise SplitMissingError(
+            f"AffectNet has no split {split!r}: its test set is not public, results are reported "
+            "on valid."
+        )
+    if has_npy_layout(root):
+        return read_npy_split(root, split)
+    return _read_part(root, _MANUAL, _TABLES[split], f"AffectNet {split}")
+
+
+def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
+    """Read the part of AffectNet that a network annotated; it is for training only.
+
+    Args:
+        root: Holds ``automatically_annotated.csv`` (or the folder
+            ``Automatically_Annotated_file_lists`` that does) and
+            ``Automatically_Annotated_Images``, each also below ``Automatically_Annotated``.
+        split: ``"train"``.
+
+    Raises:
+        SplitMissingError: Another split was asked for.
+        DatasetError: Something is missing or not laid out so.
+    """
+    if split != "train":
+        raise SplitMissingError(
+            f"The automatically annotated part of AffectNet has no split {split!r}, only train; "
+            "use the data set affectnet to validate."
+        )
+    table = "automatically_annotated.csv"
+    return _read_part(root, _AUTOMATIC, table, "AffectNet automatic train")
+
+
+def _read_part(root: Path, part: str, table: str, name: str) -> FaceSet:
+    images = f"{part}_Images"
+    homes = [root, root / part]
+    path = _find(
+        [home / folder / table for home in homes for folder in _LISTS[part]],
+        f"{root} holds neither {table} nor {part}_file_lists/{table}, nor the folder train_set of "
+        f"the later release. {_HOW}",
+    )
+    folder = _find(
+        [home / inner for home in homes for inner in (f"{images}/{images}", images)],
+        f"{root} holds neither {images} nor {part}/{images}; unpack the pictures there. {_HOW}",
+    )
+    faces, boxes = FaceList(), []
+    for place, cells in _iter_cells(path):
+        code = _to_code(cells[6], place)
+        if code != _NO_FACE:
+            va = (_to_rating(cells[7], place), _to_rating(cells[8], place))
+            faces.add(cells[0], _CODES[code], va)
+            boxes.append(_to_box(cells[1:5], place))
+    if not faces:
+        raise DatasetError(f"{path} lists no face.")
+    missing = find_missing(folder, faces.files)
+    if missing:
+        raise DatasetError(
+            f"{folder} lacks {missing[0]} ({len(missing)} of {len(faces)} are missing); unpack all "
+            "parts of the archive."
+        )
+    pictures = FilePictures((folder / f for f in faces.files), np.array(boxes, np.float32))
+    return faces.to_face_set(name, pictures, EIGHT_EMOTIONS)
+
+
+def _find(candidates: list[Path], message: str) -> Path:
+    for path in candidates:
+        if path.exists():
+            return path
+    raise DatasetError(message)
+
+
+def _iter_cells(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The lines by their place; copies of the release differ in whether the first is a heading."""
+    with open_table(path) as file:
+        reader = csv.reader(file)
+        for cells in reader:
+            place = f"Line {reader.line_num} of {path.name}"
+            if cells and cells[0] != "subDirectory_filePath":
+                if len(cells) != _COLUMNS:
+                    raise DatasetError(f"{place} has {len(cells)} columns, not {_COLUMNS}.")
+                yield place, cells
+
+
+def _to_code(text: str, place: str) -> int:
+    if text not in [str(code) for code in range(_NO_FACE + 1)]:
+        raise DatasetError(f"{place}: expression must be 0 to {_NO_FACE}, not {text!r}.")
+    return int(text)
+
+
+def _to_rating(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if value == _NOT_RATED:
+        return math.nan
+    if not -1 <= value <= 1:
+        raise DatasetError(
+            f"{place}: valence and arousal must be -2 or lie in [-1, 1], not {text}."
+        )
+    return value
+
+
+def _to_box(cells: list[str], place: str) -> tuple[float, float, float, float]:
+    """The box as x1, y1, x2, y2; NaN where no face was marked, as a side below 1 px tells."""
+    try:
+        x, y, width, height = map(float, cells)
+    except ValueError as error:
+        raise DatasetError(f"{place}: the box of the face must be four numbers.") from error
+    if width < 1 or height < 1:
+        return (math.nan, math.nan, math.nan, math.nan)
+    return (x, y, x + width, y + height)

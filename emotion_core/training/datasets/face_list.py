@@ -1,0 +1,92 @@
+"""Faces with one label each, collected one by one into a ``FaceSet``."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.training.face_set import LABELS, NO_CLASS, FaceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emotion_core.labels import Emotion, LabelSet
+    from emotion_core.training.face_set import Pictures
+
+NOT_RATED = (math.nan, math.nan)
+
+
+class FaceList:
+    """Grows by one face at a time.
+
+    Attributes:
+        files: Name of each face's picture inside the data set.
+    """
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self._emotions: list[Emotion | None] = []
+        self._va: list[tuple[float, float]] = []
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def add(self, file: str, emotion: Emotion | None, va: tuple[float, float] = NOT_RATED) -> None:
+        """Add a face.
+
+        Args:
+            file: Name of its picture inside the data set.
+            emotion: ``None`` where nobody named one.
+            va: Valence and arousal in [-1, 1]; NaN where nobody rated them.
+        """
+        self.files.append(file)
+        self._emotions.append(emotion)
+        self._va.append(va)
+
+    def to_face_set(self, name: str, pictures: Pictures, classes: LabelSet) -> FaceSet:
+        """The faces with their pictures.
+
+        Args:
+            name: For a reader, e.g. ``"RAF-DB train"``.
+            pictures: One per face.
+            classes: The protocol's; faces of another emotion, such as uncertain, are left out of
+                ``majority``.
+        """
+        targets = np.zeros((len(self), len(LABELS)), np.float32)
+        majority = np.full(len(self), NO_CLASS, np.int64)
+        for i, emotion in enumerate(self._emotions):
+            if emotion is not None:
+                targets[i, LABELS.index(emotion)] = 1
+            if emotion in classes:
+                majority[i] = LABELS.index(emotion)
+        va = np.array(self._va, np.float32).reshape(-1, 2)
+        return FaceSet(name, pictures, targets, majority, va, classes, self.files)
+
+
+def list_names(folder: Path) -> list[str]:
+    """The names of what lies in a folder, sorted; quicker than ``Path.iterdir`` for many files."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+def find_missing(folder: Path, files: Iterable[str]) -> list[str]:
+    """Tell which files are not there; folders are listed once each, no file is opened.
+
+    Args:
+        folder: Where the files should lie.
+        files: Paths inside it.
+    """
+    listed: dict[str, set[str]] = {}
+    missing = []
+    for file in files:
+        parent, name = os.path.split(file)
+        if parent not in listed:
+            place = folder / parent
+            listed[parent] = set(list_names(place)) if place.is_dir() else set()
+        if name not in listed[parent]:
+            missing.append(file)
+    return missing

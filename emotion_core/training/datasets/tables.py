@@ -1,0 +1,168 @@
+"""CSV files of labels: rows with their line numbers, and clear errors."""
+
+from __future__ import annotations
+
+import csv
+import math
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Literal, get_args
+
+from emotion_core.errors import DatasetError
+from emotion_core.labels import to_emotion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from emotion_core.labels import Emotion
+
+LABELS_FILE = "labels.csv"
+
+Half = Literal["a", "b"]
+HALVES: tuple[Half, ...] = get_args(Half)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        place: For messages, e.g. ``"Line 7 of labels.csv"``.
+        cells: By the columns' names, without blanks around; empty where the line is too short.
+    """
+
+    place: str
+    cells: Mapping[str, str]
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[TextIO]:
+    """Open a text file for ``csv``; what goes wrong while it is read is a ``DatasetError``.
+
+    Raises:
+        DatasetError: The file cannot be read, or is no CSV file in UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except DatasetError:
+        raise
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path} is not a CSV file in UTF-8 ({error}).") from error
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of a table's columns, without blanks around.
+
+    Raises:
+        DatasetError: The file cannot be read or is empty.
+    """
+    with open_table(path) as file:
+        columns = [name.strip() for name in next(csv.reader(file), [])]
+    if not columns:
+        raise DatasetError(f"{path} is empty; its first line must name the columns.")
+    return columns
+
+
+def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+    """Read a table line by line; empty lines are left out.
+
+    Args:
+        path: A CSV file whose first line names the columns.
+        needed: Columns that must be there.
+
+    Raises:
+        DatasetError: The file cannot be read, or a column is missing.
+    """
+    columns = read_columns(path)
+    for name in needed:
+        if name not in columns:
+            raise DatasetError(
+                f"{path} has no column {name!r}; its columns are: {', '.join(columns)}."
+            )
+    with open_table(path) as file:
+        reader = csv.reader(file)
+        next(reader)
+        for line in reader:
+            cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
+            if any(cells):
+                place = f"Line {reader.line_num} of {path.name}"
+                yield Row(place, dict(zip(columns, cells, strict=False)))
+
+
+def to_inner_path(text: str, place: str) -> str:
+    """Check that a path leads to a file inside the folder that it is relative to.
+
+    Raises:
+        DatasetError: It is empty, absolute, or leaves the folder by "..".
+    """
+    path = PureWindowsPath(text)  # knows drives and both sorts of slashes
+    if not text or path.drive or path.root or ".." in path.parts:
+        raise DatasetError(
+            f"{place}: {text!r} does not lead to a picture inside the folder of the table; "
+            "write paths relative to it."
+        )
+    return text
+
+
+def to_label(row: Row) -> Emotion | None:
+    """The emotion in a row's column label or emotion; ``None`` where there is none.
+
+    Raises:
+        DatasetError: The word is unknown.
+    """
+    word = row.cells.get("label") or row.cells.get("emotion")
+    try:
+        return to_emotion(word) if word else None
+    except ValueError as error:
+        raise DatasetError(f"{row.place}: {error}") from error
+
+
+def to_number(row: Row, column: str) -> float:
+    """A finite number of a row.
+
+    Raises:
+        DatasetError: The cell holds none.
+    """
+    text = row.cells[column]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}.")
+    return value
+
+
+def to_rating(row: Row, column: str) -> float:
+    """A rating in [-1, 1] of a row; NaN where the cell is empty or the column missing.
+
+    Raises:
+        DatasetError: The cell holds something else.
+    """
+    if not row.cells.get(column):
+        return math.nan
+    value = to_number(row, column)
+    if abs(value) > 1:
+        raise DatasetError(
+            f"{row.place}: {column} must lie between -1 and 1, not be {row.cells[column]!r}."
+        )
+    return value
+
+
+def to_half(row: Row, column: str) -> Half:
+    """Half a or b of a data set, the same for all rows with the same value, e.g. person.
+
+    Half a has the values whose CRC-32 (of UTF-8) is even.
+
+    Raises:
+        DatasetError: The cell is empty.
+    """
+    if not row.cells[column]:
+        raise DatasetError(f"{row.place}: {column!r} is empty, so that it belongs to no half.")
+    return HALVES[zlib.crc32(row.cells[column].encode()) % 2]

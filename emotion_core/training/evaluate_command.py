@@ -1,0 +1,245 @@
+"""``python -m emotion_core evaluate``: how good a network is, on data sets and on photos."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.runtime import DEVICES, usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.training.evaluate import Report
+    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.load import LoadedModel
+
+_PHOTOS = "photos"
+_PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``evaluate`` and what it runs."""
+    parser.description = (
+        "Measure an emotion network. Faces of a data set are given to it whole; with `photos`, "
+        "files go the whole way of the product: detector, crop, network. Prints a table; --json "
+        "writes all figures, and a page of plots beside them."
+    )
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="ferplus, fer2013, rafdb, affectnet, ..., folders, csv; or photos: a folder of photos "
+        "with labels.csv (image, emotion and, if rated, valence and arousal)",
+    )
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument(
+        "--split",
+        help="train, valid, test, or, where it is not split, all (default: valid, else test)",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        help="a name from `models list`, a Hub repository, owner/name[@commit], a released "
+        ".safetensors or .onnx, or a checkpoint .pt (default: the product's network)",
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument(
+        "--threads", type=_count, metavar="N", help="CPU cores to use (default: all)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.add_argument(
+        "--calibration-plot", type=Path, metavar="FILE", help="reliability diagram, .svg or .png"
+    )
+    photos = parser.add_argument_group("photos only")
+    photos.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    photos.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="CSV of faces marked by hand, instead of a detector: image, x1, y1, x2, y2 and, if "
+        "there are, five landmarks lx1, ly1 to lx5, ly5",
+    )
+    photos.add_argument(
+        "--only", type=Path, metavar="FILE", help="CSV: only photos that its column image names"
+    )
+    photos.add_argument(
+        "--half", choices=["a", "b"], help="only one of two halves, as `data crop --halves` splits"
+    )
+    photos.add_argument(
+        "--halves", metavar="COLUMN", help="column of labels.csv that makes the halves, e.g. person"
+    )
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(chosen: argparse.Namespace) -> int:
+    """Measure, print and write.
+
+    Returns:
+        0, or 1 if photos could not be read (they count as wrong).
+
+    Raises:
+        EmotionError: Something that was asked for is not there or cannot be.
+    """
+    is_photos = chosen.dataset.lower() == _PHOTOS
+    _check_options(chosen, is_photos=is_photos)
+    with _limited_cores(chosen.threads):
+        report = _measure_photos(chosen) if is_photos else _measure_faces(chosen)
+    _write(chosen, report)
+    return 1 if report.missed is not None and report.missed.unreadable else 0
+
+
+def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
+    """Find mistakes before anything takes time."""
+    if is_photos and chosen.split:
+        raise EmotionError("--split is for data sets; choose photos by --half or --only.")
+    for name in () if is_photos else _PHOTO_OPTIONS:
+        if getattr(chosen, name) is not None:
+            raise EmotionError(f"--{name} is for `evaluate photos` only.")
+    if (chosen.half is None) != (chosen.halves is None):
+        raise EmotionError("--half and --halves need each other: --half b --halves person.")
+    if chosen.boxes is not None and chosen.detector is not None:
+        raise EmotionError("--boxes takes the place of --detector; leave one of them out.")
+    _check_outputs(chosen)
+
+
+def _check_outputs(chosen: argparse.Namespace) -> None:
+    """Find out before a long measurement that its results could not be written."""
+    if chosen.json is not None and chosen.json.suffix == ".html":
+        raise EmotionError("--json needs another ending than .html, where the plots go.")
+    plot = chosen.calibration_plot
+    if plot is not None and plot.suffix not in (".svg", ".png"):
+        raise EmotionError(f"{plot} must end in .svg or .png.")
+    for path in (chosen.json, plot):
+        if path is not None and not path.parent.is_dir():
+            raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+
+
+def _measure_faces(chosen: argparse.Namespace) -> Report:
+    from emotion_core.training.evaluate import evaluate
+
+    faces = _read_split(chosen.dataset, chosen.root, chosen.split)
+    return evaluate(_load(chosen), faces)
+
+
+def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
+    """Read the split that was asked for, else the validation split, else the test split."""
+    from emotion_core.training.datasets import READERS, read_faces
+    from emotion_core.training.datasets.splits import SplitMissingError
+
+    if dataset.lower() not in READERS:
+        known = ", ".join([*READERS, _PHOTOS])
+        raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")
+    if split is not None:
+        return read_faces(dataset, root, split)
+    try:
+        return read_faces(dataset, root, "valid")
+    except SplitMissingError as error:
+        try:
+            faces = read_faces(dataset, root, "test")
+        except SplitMissingError:
+            raise error from None
+        _say(f"note: {error} The test split is measured.")
+        return faces
+
+
+def _measure_photos(chosen: argparse.Namespace) -> Report:
+    from emotion_core.training.evaluate_photos import (
+        evaluate_photos,
+        look_by_boxes,
+        look_by_detector,
+    )
+    from emotion_core.training.load import load_pipeline
+    from emotion_core.training.photo_labels import keep_half, keep_only, read_boxes, read_labels
+
+    labels = read_labels(chosen.root)
+    if chosen.only is not None:
+        labels = keep_only(labels, chosen.only)
+    if chosen.half is not None:
+        labels = keep_half(labels, chosen.half, chosen.halves)
+    if chosen.boxes is not None:
+        boxes = read_boxes(chosen.boxes, [label.image for label in labels])
+        model = _load(chosen)
+        look = look_by_boxes(model.classifier, boxes)
+        framing = f"Faces are cut out as {chosen.boxes.name} marks them; no detector is used."
+    else:
+        model = _load(chosen)
+        analyzer = load_pipeline(model, chosen.detector, chosen.device)
+        for notice in analyzer.info.notices:
+            _say(f"note: {notice}")
+        look = look_by_detector(analyzer)
+        name = analyzer.info.detector.name
+        framing = f"Faces are found by {name}; the largest of each photo counts."
+    folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
+    return evaluate_photos(model, look, folder, labels, framing)
+
+
+def _load(chosen: argparse.Namespace) -> LoadedModel:
+    from emotion_core.training.load import load_model
+
+    model = load_model(chosen.model, chosen.device)
+    _say(f"{model.classifier.card.name} on {model.network.device}.")
+    for notice in model.notices:
+        _say(f"note: {notice}")
+    return model
+
+
+def _write(chosen: argparse.Namespace, report: Report) -> None:
+    from emotion_core.training.evaluation_page import save_plot, to_page
+    from emotion_core.training.evaluation_report import to_json, to_table
+    from emotion_core.training.plots import calibration_chart
+
+    sys.stdout.write(to_table(report))
+    try:
+        if chosen.json is not None:
+            chosen.json.write_text(to_json(report), encoding="utf-8")
+            chosen.json.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
+    except OSError as error:
+        raise EmotionError(
+            f"{chosen.json} cannot be written ({error.strerror or error})."
+        ) from error
+    if chosen.calibration_plot is not None:
+        save_plot(calibration_chart(report), chosen.calibration_plot)
+
+
+@contextmanager
+def _limited_cores(n: int | None) -> Iterator[None]:
+    """Let this process use so many cores only, whatever computes: torch, ONNX Runtime, OpenCV.
+
+    Raises:
+        EmotionError: There are not so many, or the system cannot limit them.
+    """
+    if n is None:
+        yield
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise EmotionError("--threads works on Linux only; leave it out.")
+    if n > usable_cores():
+        raise EmotionError(f"--threads can be at most {usable_cores()} here.")
+    import cv2
+    import torch
+
+    cores, threads, opencv = os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads()
+    os.sched_setaffinity(0, sorted(cores)[:n])
+    torch.set_num_threads(n)
+    cv2.setNumThreads(n)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(opencv)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,103 @@
+"""Labelled faces, as every reader gives them and training and evaluation take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_core.labels import ALL_EMOTIONS, Emotion, LabelSet
+from emotion_core.types import FloatArray, Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABELS: LabelSet = ALL_EMOTIONS
+"""Order of the columns of ``FaceSet.targets``, and of the outputs of every network trained here."""
+
+EIGHT_EMOTIONS: LabelSet = tuple(label for label in LABELS if label is not Emotion.UNCERTAIN)
+
+NO_CLASS = -1
+
+Channels = Literal[1, 3]
+Indices = npt.NDArray[np.int64]
+
+
+class Pictures(Protocol):
+    """Square pictures of faces, in memory or read when asked for. Safe to use from any thread."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
+        """Read some of them.
+
+        Args:
+            indices: Which, in the order wanted.
+            size_px: Side to bring them to; areas are averaged where they shrink.
+            channels: 3 for RGB, 1 for grey (ITU-R BT.601 luma, as OpenCV converts).
+
+        Returns:
+            ``(n, size_px, size_px, channels)``, 0-255.
+
+        Raises:
+            DatasetError: A file is missing or is no picture; the message names it.
+        """
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FaceSet:
+    """Faces with what people said of them.
+
+    Attributes:
+        name: What it is, for a reader, e.g. ``"FER+ Valid"``.
+        pictures: One per face.
+        targets: ``(N, 9)`` share of the votes per emotion of ``LABELS``; rows sum to 1, or are all
+            zero where nobody named an emotion. A single label is a share of 1.
+        majority: ``(N,)`` index into ``LABELS`` of the class that counts by the data set's own
+            protocol, ``NO_CLASS`` for faces which that protocol leaves out.
+        va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN where nobody did.
+        classes: The emotions between which the data set's protocol decides.
+        files: Name of each face's picture inside the data set, for messages and tables.
+    """
+
+    name: str
+    pictures: Pictures
+    targets: FloatArray
+    majority: Indices
+    va: FloatArray
+    classes: LabelSet
+    files: Sequence[str]
+
+    def __post_init__(self) -> None:
+        n = len(self.pictures)
+        if self.targets.shape != (n, len(LABELS)) or self.va.shape != (n, 2):
+            raise ValueError(f"{self.name}: targets must be (N, 9) and va (N, 2) with N = {n}.")
+        if self.majority.shape != (n,) or len(self.files) != n:
+            raise ValueError(f"{self.name}: majority and files need {n} entries.")
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def has_majority(self) -> npt.NDArray[np.bool_]:
+        """``(N,)`` which faces the data set's protocol keeps."""
+        return np.asarray(self.majority != NO_CLASS)
+
+
+class Reader(Protocol):
+    """Reads one data set in its official layout."""
+
+    def __call__(self, root: Path, split: str) -> FaceSet:
+        """Read one split.
+
+        Args:
+            root: Folder of the data set, as published.
+            split: ``"train"``, ``"valid"`` or ``"test"``.
+
+        Raises:
+            DatasetError: Something is missing or not laid out so; the message says what was
+                looked for, where, and how the data set is had.
+        """

@@ -1,0 +1,176 @@
+"""How large a network is, and how long it takes for a face."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from emotion_core.classifier import EmotionClassifier
+    from emotion_core.runtime import Network
+    from emotion_core.types import Image
+
+BATCH = 32
+"""Faces in the batch whose speed is measured."""
+
+_WARM_UPS, _SINGLES, _BATCHES, _LIMIT_S = 3, 100, 20, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """What a network takes.
+
+    Attributes:
+        parameters: Learnt numbers; of an ONNX graph all floating-point numbers that it stores. It
+            has fewer than the torch module that it was made from where batch normalisation was
+            folded into the convolutions.
+        multiply_adds: Of convolutions and matrix products for one face; ``None`` for a graph whose
+            shapes cannot be told.
+        file_bytes: Size of the file.
+    """
+
+    parameters: int
+    multiply_adds: int | None
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Medians over runs on real crops, crop to probabilities.
+
+    Attributes:
+        processor: What computed.
+        threads: How many CPU threads it had.
+        one_ms: Milliseconds for a face alone.
+        batch_ms: Milliseconds a face in batches of ``BATCH``.
+    """
+
+    processor: str
+    threads: int
+    one_ms: float
+    batch_ms: float
+
+
+def count_onnx(path: Path, shape: tuple[int, ...]) -> NetworkSize:
+    """Measure an ONNX graph.
+
+    Args:
+        path: A file that ``runtime.OnnxNetwork`` runs.
+        shape: ``(1, C, S, S)`` of its input.
+    """
+    import onnx
+    from onnx import TensorProto
+
+    model = onnx.load(path)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    parameters = sum(prod(t.dims) for t in model.graph.initializer if t.data_type in floats)
+    inputs = [i for i in model.graph.input if i.name not in constants]
+    for dim, size in zip(inputs[0].type.tensor_type.shape.dim, shape, strict=True):
+        dim.dim_value = size
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")  # they may name the batch that is fixed now
+    del model.graph.value_info[:]
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        shapes[value.name] = tuple(d.dim_value for d in dims)
+    counts = [_multiply_adds(node, shapes) for node in inferred.graph.node]
+    known = [count for count in counts if count is not None]
+    total = sum(known) if len(known) == len(counts) else None
+    return NetworkSize(parameters, total, path.stat().st_size)
+
+
+def _multiply_adds(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
+    """Of one node; ``None`` if its shapes are not known."""
+    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+        return 0
+    first, second, result = (
+        shapes.get(name, ()) for name in (node.input[0], node.input[1], node.output[0])
+    )
+    if not (first and second and result) or 0 in (*first, *second, *result):
+        return None
+    if node.op_type == "Conv":
+        return prod(result) * prod(second[1:])
+    if node.op_type == "ConvTranspose":
+        return prod(first) * prod(second[1:])
+    transposed = any(a.name == "transA" and a.i for a in node.attribute)
+    return prod(result) * first[0 if transposed else -1]
+
+
+def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize:
+    """Measure a torch module.
+
+    Args:
+        module: In evaluation mode, on the CPU.
+        shape: ``(1, C, S, S)`` of its input.
+        file: From which it came.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module(torch.zeros(shape))
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return NetworkSize(parameters, counter.get_total_flops() // 2, file.stat().st_size)
+
+
+def measure_speed(classifier: EmotionClassifier, network: Network, crops: Image) -> Speed | None:
+    """Time a network face by face and in batches.
+
+    Args:
+        classifier: Runs ``network``.
+        network: Tells the device.
+        crops: ``(N, S, S, 3)`` RGB faces; with fewer than ``BATCH`` they repeat. ``None`` is
+            returned if there is none.
+    """
+    if not len(crops):
+        return None
+    batch = crops[np.arange(BATCH) % len(crops)]
+    singles = [batch[i : i + 1] for i in range(BATCH)]
+    one_s = _median_s(classifier, singles, _SINGLES)
+    batch_s = _median_s(classifier, [batch], _BATCHES)
+    processor, threads = _processor(network)
+    return Speed(processor, threads, one_s * 1e3, batch_s * 1e3 / BATCH)
+
+
+def _median_s(classifier: EmotionClassifier, inputs: list[Image], runs: int) -> float:
+    """Median seconds of so many runs, fewer if they take longer than ``_LIMIT_S`` together."""
+    times: list[float] = []
+    start_s = time.perf_counter()
+    for run in range(_WARM_UPS + runs):
+        before_s = time.perf_counter()
+        classifier.classify_crops(inputs[run % len(inputs)])
+        after_s = time.perf_counter()
+        times.append(after_s - before_s)
+        if run >= _WARM_UPS and after_s - start_s > _LIMIT_S:
+            break
+    return float(np.median(times[_WARM_UPS:]))
+
+
+def _processor(network: Network) -> tuple[str, int]:
+    from emotion_core.runtime import OnnxNetwork, usable_cores
+
+    if isinstance(network, OnnxNetwork):
+        return f"{_cpu_name()}, ONNX Runtime", usable_cores()
+    import torch
+
+    if network.device == "cuda":
+        return f"{torch.cuda.get_device_name()}, torch", torch.get_num_threads()
+    return f"{_cpu_name()}, torch", torch.get_num_threads()
+
+
+def _cpu_name() -> str:
+    """The processor as Linux names it, elsewhere as Python does."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,101 @@
+"""The folder of a run: log, figures, weights, TensorBoard, configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tqdm import tqdm
+
+from emotion_core.training.history import to_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emotion_core.training.history import Row
+
+RUNS = Path("debug")
+"""Where runs lie that are given by a name."""
+
+_LOGGER = logging.getLogger("emotion_core.training")
+
+
+class Config(Protocol):
+    """Hyper-parameters, of whatever is trained."""
+
+    def to_json(self) -> str:
+        """As JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where the files of a run lie.
+
+    Attributes:
+        path: Of the folder; it is made when something is written.
+    """
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "weights"
+
+    @property
+    def summary(self) -> Path:
+        """Folder that TensorBoard reads."""
+        return self.path / "summary"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of ``train.log`` and ``metrics.csv``."""
+        return self.path / "logs"
+
+    def write_config(self, config: Config) -> None:
+        """Write ``config.json``."""
+        _write(self.path / "config.json", config.to_json() + "\n")
+
+    def write_history(self, history: Sequence[Row]) -> None:
+        """Write ``logs/metrics.csv``, one row per epoch."""
+        _write(self.logs / "metrics.csv", to_csv(history))
+
+    @contextlib.contextmanager
+    def keep_log(self) -> Iterator[None]:
+        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(self.logs / "train.log", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handlers: list[logging.Handler] = [file, _Terminal()]
+        level, propagate = _LOGGER.level, _LOGGER.propagate
+        _LOGGER.setLevel(logging.INFO)
+        _LOGGER.propagate = False
+        for handler in handlers:
+            _LOGGER.addHandler(handler)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                _LOGGER.removeHandler(handler)
+                handler.close()
+            _LOGGER.setLevel(level)
+            _LOGGER.propagate = propagate
+
+
+class _Terminal(logging.Handler):
+    """Lines on stderr that leave a progress bar below them whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file; a kill in mid-writing leaves the old one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

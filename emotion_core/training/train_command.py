@@ -1,0 +1,231 @@
+"""The commands that train a network and release it; torch is imported when they run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from emotion_core.architectures import ARCHITECTURES
+from emotion_core.errors import EmotionError
+from emotion_core.runtime import DEVICES
+from emotion_core.training.config import Balance, Pretrained, TrainConfig
+
+if TYPE_CHECKING:
+    from emotion_core.training.run_folder import RunFolder
+
+_DEFAULT = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    """A setting with a flag of its own; its name is the flag's, but for two."""
+
+    name: str
+    metavar: str
+    help: str
+    flag: str = ""
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def option(self) -> str:
+        return "--" + (self.flag or self.name.replace("_", "-"))
+
+
+_FLAGS = (
+    _Flag("architecture", "B", f"network: {', '.join(ARCHITECTURES)}", flag="backbone"),
+    _Flag("size_px", "PX", "side of the input; torchvision's want 112 to 224", flag="size"),
+    _Flag("epochs", "N", "passes over the training faces"),
+    _Flag("patience", "N", "stop after so many epochs without a better validation; 0 never"),
+    _Flag("batch_size", "N", "faces in one step, over all GPUs"),
+    _Flag("learning_rate", "R", "peak of the one-cycle course"),
+    _Flag("balance", "HOW", "what is done about rare classes", choices=get_args(Balance)),
+    _Flag("mixup", "A", "alpha of mixup; 0 is off"),
+    _Flag("cutmix", "A", "alpha of CutMix; 0 is off"),
+    _Flag("label_smoothing", "E", "share of each target spread over all classes"),
+    _Flag("pretrained", "P", "ImageNet weights of torchvision", choices=get_args(Pretrained)),
+    _Flag("seed", "N", "of everything random"),
+)
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``train``; sets ``run``."""
+    parser.description = (
+        "Train an emotion network, or go on with a run that was cut off. Several GPUs: "
+        "torchrun --nproc-per-node N -m emotion_core train ..."
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="reader: ferplus, rafdb, csv, ...")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument(
+        "--also",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("DATASET", "ROOT"),
+        help="learn from this, too; given three times it counts three times",
+    )
+    parser.add_argument(
+        "--valid",
+        nargs=3,
+        metavar=("DATASET", "ROOT", "SPLIT"),
+        help="validate on this; else on valid, else test, else a tenth of the training faces",
+    )
+    # Before it hands over, torchrun's parser stops at "--run", which two of its own begin with.
+    parser.add_argument(
+        "--run",
+        "--run-name",
+        dest="folder",
+        metavar="NAME",
+        help="folder under debug/, or a path; under torchrun write --run-name",
+    )
+    for flag in _FLAGS:
+        default = getattr(_DEFAULT, flag.name)
+        parser.add_argument(
+            flag.option,
+            dest=flag.name,
+            type=type(default),
+            choices=flag.choices,
+            metavar=None if flag.choices else flag.metavar,
+            help=f"{flag.help} (default {default})",
+        )
+    _add_how(parser)
+    parser.set_defaults(run=_run_train)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--teacher", metavar="T", help="learn from this network, too: a name or a released file"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting of config.json, e.g. erase=0.2",
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
+    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``export``; sets ``run``."""
+    parser.description = "Release a checkpoint as safetensors and ONNX, calibrated."
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")
+    parser.add_argument(
+        "--calibrate",
+        nargs=2,
+        required=True,
+        metavar=("DATASET", "ROOT"),
+        help="fit the temperature on this data set",
+    )
+    parser.add_argument("--split", default="valid", help="of that data set (default valid)")
+    parser.add_argument(
+        "--logit-adjustment",
+        type=float,
+        default=0.0,
+        metavar="TAU",
+        help="make rare classes likelier: subtract TAU times the log of their training share",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    parser.set_defaults(run=_run_export)
+
+
+def _run_train(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.session import Plan, run_training
+    from emotion_core.training.sources import Source
+
+    _set_threads(chosen.threads)
+    config, run = _to_config(chosen)
+    plan = Plan(
+        config=config,
+        run=run,
+        main=Source(chosen.dataset, chosen.root),
+        also=tuple(Source(dataset, Path(root)) for dataset, root in chosen.also),
+        valid=Source(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2])
+        if chosen.valid
+        else None,
+        teacher=chosen.teacher,
+        device=chosen.device,
+        resume=chosen.resume,
+        keep_every=chosen.keep_every,
+    )
+    return run_training(plan)
+
+
+def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
+    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+
+    Raises:
+        EmotionError: A setting is unknown or wrong, or a file is not there.
+    """
+    from emotion_core.training.run_folder import RUNS, RunFolder
+
+    settings = _to_settings(chosen)
+    base = _DEFAULT
+    if chosen.config:
+        base = TrainConfig.from_json(_read_text(chosen.config))
+    elif chosen.resume:
+        base = _read_config(chosen.resume)
+    config = base.changed(settings)
+    run = RunFolder(RUNS / (chosen.folder or f"{chosen.dataset}-{config.architecture}"))
+    last = run.weights / "last.pt"
+    if last.is_file() and not (chosen.config or chosen.resume):
+        config = _read_config(last).changed(settings)
+    return config, run
+
+
+def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
+    given = {flag.name: getattr(chosen, flag.name) for flag in _FLAGS}
+    settings = {name: value for name, value in given.items() if value is not None}
+    for text in chosen.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise EmotionError(f"--set takes KEY=VALUE, not {text!r}.")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmotionError(f"{path} cannot be read: {error}.") from error
+
+
+def _read_config(checkpoint: Path) -> TrainConfig:
+    from emotion_core.training.checkpoint import load_checkpoint
+
+    return TrainConfig.from_json(load_checkpoint(checkpoint)["config"])
+
+
+def _run_export(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.datasets import read_faces
+    from emotion_core.training.export import release
+
+    _set_threads(chosen.threads)
+    dataset, root = chosen.calibrate
+    faces = read_faces(dataset, Path(root), chosen.split)
+    files = release(chosen.checkpoint, chosen.out, faces, logit_adjustment=chosen.logit_adjustment)
+    for file in files:
+        sys.stdout.write(f"{file}\n")
+    return 0
+
+
+def _set_threads(n_threads: int | None) -> None:
+    if n_threads is None:
+        return
+    import torch
+
+    if n_threads < 1:
+        raise EmotionError("--threads must be at least 1.")
+    torch.set_num_threads(n_threads)

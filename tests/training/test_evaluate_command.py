@@ -1,0 +1,260 @@
+"""``evaluate`` as a user types it."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from emotion_core.catalog import candidates
+from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.model_card import Task
+from emotion_core.training import load as load_module
+from emotion_core.training.evaluate_command import add_evaluate
+from tests.factories import encode, make_image
+
+BOXES = "image,x1,y1,x2,y2"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """More threads on pictures this small only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def ferplus(tmp_path):
+    """A validation split of four faces."""
+    folder = tmp_path / "data" / "FER2013Valid"
+    folder.mkdir(parents=True)
+    lines = []
+    for i in range(4):
+        cv2.imwrite(str(folder / f"{i}.png"), make_image(48, 48, i)[:, :, 0])
+        votes = [10 * (column == i) for column in range(10)]
+        lines.append(f'{i}.png,"(0, 0, 48, 48)",{",".join(map(str, votes))}')
+    (folder / "label.csv").write_text("\n".join(lines))
+    return folder.parent
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two photos without a face and one that is none."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for i in range(2):
+        (folder / f"{i}.png").write_bytes(encode(make_image(64, 48, i)))
+    (folder / "2.png").write_text("no picture")
+    lines = [
+        "image,emotion,person",
+        *(f"{i}.png,happy,{('123456789', 'a')[i % 2]}" for i in range(3)),
+    ]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def _local_models(monkeypatch):
+    """Only what ships with the project."""
+    real = load_module.candidates
+    monkeypatch.setattr(
+        load_module, "candidates", lambda task: [c for c in real(task) if c.is_local]
+    )
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    add_evaluate(parser)
+    chosen = parser.parse_args([str(word) for word in words])
+    return chosen.run(chosen)
+
+
+def test_a_data_set_gives_a_table_json_page_and_plot(tmp_path, ferplus, capsys):
+    figures, plot = tmp_path / "out.json", tmp_path / "calibration.svg"
+    words = ["FERplus", ferplus, "--json", figures, "--calibration-plot", plot, "--device", "cpu"]
+    assert run(*words) == 0
+    printed = capsys.readouterr()
+    assert "accuracy, 8 classes" in printed.out
+    assert "on cpu." in printed.err
+    assert json.loads(figures.read_text())["n"] == 4
+    assert "<html" in figures.with_suffix(".html").read_text(encoding="utf-8")
+    assert plot.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_a_split_may_be_spelt_as_data_sets_do(ferplus, capsys):
+    assert run("ferplus", ferplus, "--split", "Validation", "--device", "cpu") == 0
+    assert ", 4 faces" in capsys.readouterr().out
+
+
+def test_the_test_split_takes_the_place_of_a_missing_validation_split(tmp_path, capsys):
+    (tmp_path / "test" / "happy").mkdir(parents=True)
+    (tmp_path / "test" / "happy" / "a.png").write_bytes(encode(make_image(48, 48)))
+    assert run("folders", tmp_path, "--device", "cpu") == 0
+    printed = capsys.readouterr()
+    assert "The test split is measured." in printed.err
+    assert ", 1 faces" in printed.out
+
+
+@pytest.mark.usefixtures("_local_models")
+def test_photos_without_a_reading_are_reported(tmp_path, photos, capsys):
+    figures = tmp_path / "out.json"
+    assert run("photos", photos, "--json", figures, "--device", "cpu") == 1
+    content = json.loads(figures.read_text())
+    assert (content["n"], content["missed"]) == (3, 3)
+    assert content["missed_files"] == ["0.png", "1.png"]
+    assert content["unreadable_files"][0]["file"] == "2.png"
+    out = capsys.readouterr().out
+    assert "2 of 3 photos without a face found, 1 unreadable" in out
+
+
+@pytest.mark.usefixtures("_local_models")
+def test_half_of_the_photos_can_be_measured(photos, capsys):
+    run("photos", photos, "--half", "a", "--halves", "person", "--device", "cpu")
+    run("photos", photos, "--half", "b", "--halves", "person", "--device", "cpu")
+    out = capsys.readouterr().out
+    assert out.index("album, 2 photos") < out.index("album, 1 photos")
+
+
+def test_marked_faces_need_no_detector(tmp_path, photos, monkeypatch, capsys):
+    monkeypatch.setattr(load_module, "make_detector", pytest.fail)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(f"{BOXES}\n0.png,4,4,40,40\n1.png,0,0,48,48\n")
+    words = ["photos", photos / "labels.csv", "--boxes", boxes, "--only", boxes]
+    assert run(*words, "--device", "cpu") == 0
+    out = capsys.readouterr().out
+    assert "0 of 2 photos without a face found" in out
+    assert "as boxes.csv marks them; no detector is used" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "reason"),
+    [
+        pytest.param(
+            ["cifar", "."],
+            DatasetError,
+            "no data set 'cifar'; there are: ferplus, .*photos",
+            id="data set",
+        ),
+        pytest.param(["ferplus", "gone"], DatasetError, "There is no folder gone", id="folder"),
+        pytest.param(
+            ["ferplus", ".", "--split", "dev"],
+            DatasetError,
+            "no split 'dev'; there are: train",
+            id="split",
+        ),
+        pytest.param(
+            ["ferplus", ".", "--half", "a"],
+            EmotionError,
+            "--half is for `evaluate photos` only",
+            id="photo option",
+        ),
+        pytest.param(
+            ["photos", ".", "--split", "test"],
+            EmotionError,
+            "--split is for data sets",
+            id="photo split",
+        ),
+        pytest.param(
+            ["photos", ".", "--half", "a"],
+            EmotionError,
+            "--half and --halves need each other",
+            id="half",
+        ),
+        pytest.param(
+            ["photos", ".", "--halves", "x"],
+            EmotionError,
+            "--half and --halves need each other",
+            id="halves",
+        ),
+        pytest.param(
+            ["photos", ".", "--boxes", "b", "--detector", "d"],
+            EmotionError,
+            "leave one of them out",
+            id="boxes",
+        ),
+        pytest.param(["photos", "gone"], DatasetError, "There is no file gone", id="photos"),
+        pytest.param(
+            ["ferplus", ".", "--json", "a.html"],
+            EmotionError,
+            "another ending than .html",
+            id="json",
+        ),
+        pytest.param(
+            ["ferplus", ".", "--json", "gone/a.json"],
+            EmotionError,
+            "There is no folder gone to write a.json to",
+            id="json folder",
+        ),
+        pytest.param(
+            ["ferplus", ".", "--calibration-plot", "a.pdf"],
+            EmotionError,
+            "a.pdf must end in .svg or .png",
+            id="plot",
+        ),
+        pytest.param(
+            ["ferplus", ".", "--threads", "4096"],
+            EmotionError,
+            "--threads can be at most",
+            id="threads",
+        ),
+    ],
+)
+def test_wrong_use_is_one_sentence(tmp_path, monkeypatch, words, error, reason):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=reason):
+        run(*words)
+
+
+@pytest.mark.parametrize("n", ["0", "-1", "two"])
+def test_threads_must_be_a_number_from_one(capsys, n):
+    with pytest.raises(SystemExit) as caught:
+        run("ferplus", ".", f"--threads={n}")
+    assert caught.value.code == 2
+    assert f"{n} is not a number from 1" in capsys.readouterr().err
+
+
+def test_json_that_cannot_be_written_is_named(tmp_path, ferplus):
+    (tmp_path / "out.json").mkdir()
+    with pytest.raises(EmotionError, match=r"out\.json cannot be written \(Is a directory"):
+        run("ferplus", ferplus, "--json", tmp_path / "out.json", "--device", "cpu")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux limits cores")
+def test_cores_are_limited_while_it_measures(tmp_path, ferplus):
+    before = os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads()
+    figures = tmp_path / "out.json"
+    run("ferplus", ferplus, "--threads", 1, "--json", figures, "--device", "cpu")
+    assert json.loads(figures.read_text())["speed"]["threads"] == 1
+    assert before == (os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads())
+
+
+def test_the_commands_arguments_cost_no_import_of_torch():
+    code = (
+        "import sys; from emotion_core.training import evaluate_command; "
+        "print({'torch', 'pandas', 'altair', 'onnxruntime'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_default_network_gives_on_ferplus_what_its_card_says(tmp_path, shared):
+    figures = tmp_path / "out.json"
+    words = ["--json", figures, "--device", "cpu", "--threads", 1]
+    assert run("ferplus", shared / "data" / "ferplus", *words) == 0
+    content = json.loads(figures.read_text())
+    assert (content["n"], content["n_nine"]) == (3191, 3203)
+    claimed = candidates(Task.EMOTION)[0].metrics
+    for key, name in (
+        ("accuracy", "FER+ validation accuracy, 8 classes"),
+        ("macro_f1", "FER+ validation macro-F1, 8 classes"),
+        ("ece", "FER+ validation calibration error"),
+    ):
+        assert round(content[key], 4) == claimed[name]
+    assert np.sum(content["confusion"]) == 3191
