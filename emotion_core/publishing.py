@@ -65,7 +65,8 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
 
     Args:
         card: The network; its files must be in ``weights_dir`` and have the hashes it states.
-        weights_dir: Folder of the files, and of ``<card.name>.md`` with the description.
+        weights_dir: Folder of the files, of ``<card.name>.md`` with the description, and of the
+            plots ``<card.name>-*.svg`` that it shows.
         repo_id: ``owner/name``; made if there is no such repository.
         private: Whether a repository made here is private.
 
@@ -91,6 +92,7 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
     contents: dict[str, Path | bytes] = {f.filename: weights_dir / f.filename for f in sized}
     contents[CARD_FILENAME] = published.to_json().encode()
     contents["README.md"] = _to_readme(card, weights_dir / f"{card.name}.md").encode()
+    contents |= {plot.name: plot for plot in weights_dir.glob(f"{card.name}-*.svg")}
     with hub_errors(HubPlace(repo_id, card.weights.filename, None)):
         api = HfApi()
         api.create_repo(repo_id, private=private, exist_ok=True)

@@ -6,6 +6,7 @@ import torch
 from huggingface_hub import constants
 
 from emotion_core.analyzer import load_analyzer
+from emotion_core.architectures import find_architecture
 from emotion_core.catalog import CARDS, candidates
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
@@ -16,7 +17,8 @@ from emotion_core.model_card import Task
 from emotion_core.models import load_network
 from emotion_core.preprocess import crop_faces
 from emotion_core.runtime import OnnxNetwork, TorchNetwork
-from emotion_core.types import Faces
+from emotion_core.training.pictures import ArrayPictures
+from emotion_core.types import Faces, VaSource
 from emotion_core.weights import WEIGHTS_DIR, verify
 
 LOCAL = [card for card in CARDS.values() if card.is_local]
@@ -26,7 +28,8 @@ FACE = Faces(
     np.array([0.9], np.float32),
     np.array([[[203, 117], [246, 116], [226, 138], [208, 156], [244, 155]]], np.float32),
 )
-PROBABILITIES = [0.4399, 0.5445, 0.0049, 0.0011, 0.0001, 0.0001, 0.0014, 0.0015, 0.0065]
+PROBABILITIES = [0.5359, 0.4436, 0.0091, 0.0058, 0.0015, 0.0, 0.0, 0.0005, 0.0035]
+VALENCE_AROUSAL = (0.3924, 0.2179)
 BOXES = [(180.5, 74.3, 269.5, 180.9)]
 SCORES = [0.8485]
 
@@ -49,7 +52,7 @@ def test_shipped_files_are_what_their_cards_say(card):
 
 def test_nothing_else_lies_in_weights():
     files = {f.filename for c in LOCAL for f in (c.weights, c.torch_weights) if f}
-    known = files | {f"{card.name}.md" for card in LOCAL}
+    known = files | {f"{card.name}.md" for card in LOCAL} | {"emoscope-fer-s-calibration.svg"}
     assert {path.name for path in WEIGHTS_DIR.iterdir()} == known
 
 
@@ -65,14 +68,38 @@ WAYS = [("onnx", "cpu"), ("torch", "cpu"), pytest.param("torch", "cuda", marks=N
 
 @pytest.mark.parametrize(("way", "device"), WAYS)
 def test_emotion_network(portrait, way, device):
-    """A fixed crop gives fixed probabilities; its mouth is covered, so that they are not 0 or 1."""
+    """A fixed crop gives fixed readings."""
     card = CARDS["emoscope-fer-s"]
     classifier = EmotionClassifier(make_network(card, way, device), card)
-    crops = crop_faces(portrait, FACE, card.preprocessing)
-    crops[:, 28:] = 127
-    read = classifier.classify_crops(crops)
+    read = classifier.classify_crops(make_crop(portrait, card))
     tolerance = 1e-3 if device == "cpu" else 0.03
     np.testing.assert_allclose(read.probabilities[0], PROBABILITIES, atol=tolerance)
+    assert read.va_source is VaSource.HEAD
+    va = (read.valence[0], read.arousal[0])
+    np.testing.assert_allclose(va, VALENCE_AROUSAL, atol=tolerance)
+
+
+def make_crop(portrait, card):
+    """The lower half is covered, so that the probabilities are not 0 or 1."""
+    crops = crop_faces(portrait, FACE, card.preprocessing)
+    crops[:, 18:] = 127
+    return crops
+
+
+def test_emotion_network_as_training_feeds_it(portrait):
+    """The same crop, read and normalised as the training loop does it: grey in whole numbers."""
+    card = CARDS["emoscope-fer-s"]
+    architecture = find_architecture("small-face-net")
+    pictures = ArrayPictures(make_crop(portrait, card))
+    grey = pictures.load(np.array([0]), 48, architecture.channels)  # (1, 48, 48, 1)
+    planes = torch.from_numpy(grey).permute(0, 3, 1, 2).float()
+    planes = (planes - architecture.mean[0]) / architecture.std[0]
+    network = load_network(WEIGHTS_DIR / card.torch_weights.filename)
+    with torch.inference_mode():
+        logits, va = network(planes)
+    probabilities = torch.softmax(logits / card.temperature, dim=1)
+    np.testing.assert_allclose(probabilities[0], PROBABILITIES, atol=3e-3)
+    np.testing.assert_allclose(va[0], VALENCE_AROUSAL, atol=3e-3)
 
 
 @pytest.mark.parametrize(("way", "device"), WAYS)

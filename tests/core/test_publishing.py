@@ -17,6 +17,7 @@ def test_published_network_comes_back(
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     (weights_dir / "tiny.safetensors").write_bytes(b"torch")
     (weights_dir / "tiny.md").write_text("# Tiny\n\nMade for a test.\n")
+    (weights_dir / "tiny-calibration.svg").write_text("<svg/>")
     card = replace(make_card(), torch_weights=make_file(b"torch", "tiny.safetensors"))
 
     reference = publishing.publish(card, weights_dir, "team/tiny", private=True)
@@ -25,7 +26,9 @@ def test_published_network_comes_back(
     assert repository.private
     assert len(repository.commits) == 1
     assert reference == f"team/tiny@{repository.main}"
-    readme = repository.commits[str(repository.main)]["README.md"].decode()
+    files = repository.commits[str(repository.main)]
+    assert files["tiny-calibration.svg"] == b"<svg/>"
+    readme = files["README.md"].decode()
     for line in ("---", "license: mit", "pipeline_tag: image-classification", "# Tiny"):
         assert line in readme.splitlines()
     assert {r.authorization for r in hub.requests} == {"Bearer hf_test"}
