@@ -21,12 +21,7 @@ import numpy as np
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
 from emotion_core.catalog import CARDS
-from emotion_core.detector import (
-    DEFAULT_MIN_FACE_PX,
-    BatchedFaceNetwork,
-    FaceDetector,
-    OpenCvFaceNetwork,
-)
+from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNetwork
 from emotion_core.face_network import load_face_network
 from emotion_core.images import decode_image
 from emotion_core.runtime import OnnxNetwork, TorchNetwork
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.detector import FaceNetwork
-    from emotion_core.types import Device, Image
+    from emotion_core.types import DEFAULT_MIN_FACE_PX, Device, Image
 
 OWN, YUNET = CARDS["emoscope-face-s"], CARDS["yunet"]
 SIZES_WH = {

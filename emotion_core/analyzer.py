@@ -13,7 +13,7 @@ from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
 from emotion_core.model_card import Task
 from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
-from emotion_core.types import DEFAULT_MIN_SCORE, Analysis
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.weights import fetch
 
 if TYPE_CHECKING:
@@ -53,13 +53,18 @@ class Analyzer(Protocol):
         """What is at work."""
 
     def analyze(
-        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float = DEFAULT_MIN_SCORE,
+        min_face_px: float = DEFAULT_MIN_FACE_PX,
     ) -> list[Analysis]:
         """Analyse images together.
 
         Args:
             images: RGB ``(H, W, 3)`` each, 0-255, any sizes.
             min_score: Faces that the detector is less sure of, 0-1, are left out.
+            min_face_px: Faces whose shorter side is less, in pixels of the image, are left out.
 
         Returns:
             One ``Analysis`` per image, in order; an image without a face has an empty one.
@@ -70,7 +75,11 @@ class DetectsFaces(Protocol):
     """What ``LocalAnalyzer`` needs of a detector."""
 
     def detect(
-        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float = DEFAULT_MIN_SCORE,
+        min_face_px: float = DEFAULT_MIN_FACE_PX,
     ) -> list[Faces]:
         """Faces of each image."""
 
@@ -93,13 +102,17 @@ class LocalAnalyzer:
         self.info = info
 
     def analyze(
-        self, images: Sequence[Image], *, min_score: float = DEFAULT_MIN_SCORE
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float = DEFAULT_MIN_SCORE,
+        min_face_px: float = DEFAULT_MIN_FACE_PX,
     ) -> list[Analysis]:
         """See ``Analyzer``."""
         if not images:
             return []
         start = time.perf_counter()
-        faces = self.detector.detect(images, min_score=min_score)
+        faces = self.detector.detect(images, min_score=min_score, min_face_px=min_face_px)
         predictions = self.classifier.classify(images, faces)
         time_s = (time.perf_counter() - start) / len(images)
         return [

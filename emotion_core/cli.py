@@ -20,7 +20,7 @@ from emotion_core.runtime import DEVICES
 from emotion_core.training.data_command import add_data
 from emotion_core.training.evaluate_command import add_evaluate
 from emotion_core.training.train_command import add_export, add_train
-from emotion_core.types import DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,6 +89,13 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
         metavar="0-1",
         help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
     )
+    parser.add_argument(
+        "--min-face",
+        type=_pixels,
+        default=DEFAULT_MIN_FACE_PX,
+        metavar="PX",
+        help=f"least side of a face, in pixels of the photo (default {DEFAULT_MIN_FACE_PX})",
+    )
     parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
     parser.set_defaults(run=_run_photos)
 
@@ -110,6 +117,12 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     publish.add_argument("repo_id", metavar="OWNER/NAME")
     publish.add_argument("--private", action="store_true")
     publish.set_defaults(run=_run_publish)
+
+
+def _pixels(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 1")
+    return int(text)
 
 
 def _fraction(text: str) -> float:
@@ -141,9 +154,14 @@ def _run_photos(chosen: argparse.Namespace) -> int:
     for notice in info.notices:
         _say(f"note: {notice}")
     results = write_results(
-        analyzer, paths, chosen.out, min_score=chosen.min_score, blur=chosen.blur
+        analyzer,
+        paths,
+        chosen.out,
+        min_score=chosen.min_score,
+        min_face_px=chosen.min_face,
+        blur=chosen.blur,
     )
-    with tqdm(results, total=len(paths), unit="photo") as bar:
+    with tqdm(results, total=len(paths), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]
     for record in failed:
         _say(f"failed: {record.source}: {record.error}")

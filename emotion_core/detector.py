@@ -28,7 +28,7 @@ from emotion_core.finer_look import (
     look_closer,
     scale_image,
 )
-from emotion_core.types import DEFAULT_MIN_SCORE, Faces
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,10 +42,6 @@ LONGEST_SIDE_PX = (640, 1280)
 """Pictures are enlarged towards the first (at most twice) and shrunk to the second before a
 network sees them: small faces in small pictures are found, and a large picture costs little more
 than a middling one, unless there are signs of small faces in it."""
-
-DEFAULT_MIN_FACE_PX = 12
-"""Emotion networks see 48 pixels or more: from a quarter of that they read next to nothing. Of the
-street photos' annotated faces of at least 16 pixels this loses none (16 would: boxes err)."""
 
 _YUNET_OVERLAP = Overlap(0.3, 1.0)  # OpenCV's default
 _COARSE_PX = 192

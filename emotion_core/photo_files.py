@@ -16,7 +16,7 @@ from emotion_core.report import (
     to_csv,
     unique_names,
 )
-from emotion_core.types import DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +56,7 @@ def write_results(
     out: Path,
     *,
     min_score: float = DEFAULT_MIN_SCORE,
+    min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoRecord]:
     """Analyse photos into a folder; yields what became of each as it is written.
@@ -68,6 +69,7 @@ def write_results(
         paths: The photos.
         out: Made if it does not exist; files of the same names in it are replaced.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
+        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in the pictures.
 
     Raises:
@@ -76,12 +78,15 @@ def write_results(
     names = unique_names(path.name for path in paths)
     stems = dict(zip(names, safe_stems(names), strict=True))
     sources = [PhotoSource(name, path.read_bytes) for name, path in zip(names, paths, strict=True)]
+    results = iter_photos(
+        analyzer, sources, min_score=min_score, min_face_px=min_face_px, blur=blur
+    )
     pictures = out / _PICTURES
     records: list[PhotoRecord] = []
     try:
         pictures.mkdir(parents=True, exist_ok=True)
         try:
-            for result in iter_photos(analyzer, sources, min_score=min_score, blur=blur):
+            for result in results:
                 records.append(result.record)
                 if result.annotated:
                     name = stems[result.record.source] + ".jpg"

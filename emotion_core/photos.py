@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from emotion_core.images import DecodedImage, decode_image, encode_jpeg, shrink
 from emotion_core.model_card import Preprocessing
 from emotion_core.preprocess import crop_faces
 from emotion_core.report import PhotoRecord
-from emotion_core.types import DEFAULT_MIN_SCORE, Faces
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -67,6 +68,7 @@ def iter_photos(
     sources: Iterable[PhotoSource],
     *,
     min_score: float = DEFAULT_MIN_SCORE,
+    min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoResult]:
     """Analyse photos, one result per source, in order.
@@ -79,8 +81,10 @@ def iter_photos(
         analyzer: The core.
         sources: The photos.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
+        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in ``annotated``.
     """
+    analyze = partial(analyzer.analyze, min_score=min_score, min_face_px=min_face_px)
     waiting = iter(sources)
     queue: list[_Decoded] = []
     ahead = 2  # until the size of the photos is known
@@ -97,7 +101,7 @@ def iter_photos(
                 fitting = BATCH_PIXELS * len(batch) // max(1, pixels)
                 ahead = min(BATCH_PHOTOS, max(2, fitting))
                 fill()
-                yield from _analyze_batch(analyzer, batch, min_score, blur=blur)
+                yield from _analyze_batch(analyze, batch, blur=blur)
         finally:
             for _, future in queue:
                 future.cancel()
@@ -127,7 +131,7 @@ def _take_batch(queue: list[_Decoded]) -> tuple[list[_Decoded], int]:
 
 
 def _analyze_batch(
-    analyzer: Analyzer, batch: list[_Decoded], min_score: float, *, blur: bool
+    analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoded], *, blur: bool
 ) -> Iterator[PhotoResult]:
     decoded: dict[int, DecodedImage] = {}
     failed: dict[int, str] = {}
@@ -139,7 +143,7 @@ def _analyze_batch(
         except OSError as error:
             failed[i] = f"The file cannot be read ({error.strerror or error})."
     images = [image.pixels for image in decoded.values()]
-    analyses = dict(zip(decoded, analyzer.analyze(images, min_score=min_score), strict=True))
+    analyses = dict(zip(decoded, analyze(images), strict=True))
     for i, (source, _) in enumerate(batch):
         if i in failed:
             yield PhotoResult(PhotoRecord(source.name, error=failed[i]))

@@ -23,6 +23,13 @@ Device = Literal["cpu", "cuda"]
 DEFAULT_MIN_SCORE = 0.6
 """Faces that a detector is less sure of are left out unless someone asks for them."""
 
+DEFAULT_MIN_FACE_PX = 12
+"""Faces whose shorter side is less are left out unless someone asks for them.
+
+Emotion networks see 48 pixels or more: from a quarter of that they read next to nothing. Of the
+street photos' annotated faces of at least 16 pixels this loses none (16 would: boxes err).
+"""
+
 
 class VaSource(StrEnum):
     """Where valence and arousal come from."""

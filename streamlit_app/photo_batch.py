@@ -21,12 +21,14 @@ class Options:
         emotion: Name of the emotion network; empty for the project's choice.
         detector: Name of the face detector; empty for the project's choice.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
+        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Whether faces are made unrecognisable.
     """
 
     emotion: str
     detector: str
     min_score: float
+    min_face_px: int
     blur: bool
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
 from emotion_core.model_card import Task
-from emotion_core.types import DEFAULT_MIN_SCORE, VaSource
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 
 if TYPE_CHECKING:
@@ -61,10 +61,20 @@ def sidebar(settings: Settings) -> Options:
             0.05,
             help="Faces that the detector is less sure of are left out.",
         )
+        min_face_px = st.slider(
+            "Smallest face",
+            8,
+            200,
+            DEFAULT_MIN_FACE_PX,
+            2,
+            "%d px",
+            help="Faces whose shorter side has fewer pixels are left out. A larger value is faster "
+            "on large photos, which are then not searched for small faces.",
+        )
         blur = st.toggle(
             "Blur faces", help="Makes every face unrecognisable in what is shown and downloaded."
         )
-    return Options(emotion, detector, min_score, blur)
+    return Options(emotion, detector, min_score, min_face_px, blur)
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:

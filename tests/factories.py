@@ -131,9 +131,11 @@ class FakeDetector:
     def __init__(self, error=None):
         self._error = error
         self.calls = []
+        self.least_sides = []
 
-    def detect(self, images, *, min_score=0.6):
+    def detect(self, images, *, min_score=0.6, min_face_px=12):
         self.calls.append(min_score)
+        self.least_sides.append(min_face_px)
         if self._error:
             raise self._error
         return [self._find(image) for image in images]

@@ -180,7 +180,7 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
     count = CropCount()
     crops = write_crops(chosen.folder, photos, chosen.out, detector, framing)
-    with tqdm(crops, total=len(photos), unit="photo") as bar:
+    with tqdm(crops, total=len(photos), unit="photo", disable=None) as bar:
         for count in bar:  # noqa: B007 - the last one counts
             pass
     for half, cut in count.cut.items():

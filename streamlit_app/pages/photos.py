@@ -96,6 +96,7 @@ if waiting and not batch.is_stopped:
         analyzer,
         [photo.to_source() for photo in waiting],
         min_score=options.min_score,
+        min_face_px=options.min_face_px,
         blur=options.blur,
     )
     for photo, result in zip(waiting, results, strict=True):

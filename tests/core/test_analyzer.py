@@ -52,10 +52,10 @@ def test_nothing_and_one_pixel():
     assert (len(analysis), analysis.size_wh) == (0, (1, 1))
 
 
-def test_threshold_reaches_the_detector():
+def test_threshold_and_least_size_reach_the_detector():
     detector = FakeDetector()
-    make_fake_analyzer(detector).analyze([make_image()], min_score=0.25)
-    assert detector.calls == [0.25]
+    make_fake_analyzer(detector).analyze([make_image()], min_score=0.25, min_face_px=40)
+    assert (detector.calls, detector.least_sides) == ([0.25], [40])
 
 
 def test_eight_threads_get_the_same_results():

@@ -32,7 +32,7 @@ def asked(monkeypatch):
     detector = FakeDetector()
 
     def load(emotion, detectors, *, device, on_progress):
-        calls.append((emotion, detectors, device, detector.calls))
+        calls.append((emotion, detectors, device, detector))
         on_progress("tiny.onnx", 1, 2)
         return make_fake_analyzer(detector, notices=["Going on without far."])
 
@@ -119,6 +119,7 @@ def test_options_reach_the_core(asked, photos, tmp_path):
     arguments = ["photos", str(photos), "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main(arguments) == 0
     options = ["--model", "emotion-ferplus-8", "--detector", "yunet", "--min-score", "0.25"]
+    options += ["--min-face", "40"]
     assert main([*arguments, *options]) == 0
     default, chosen = asked
     assert default[:3] == (
@@ -127,7 +128,8 @@ def test_options_reach_the_core(asked, photos, tmp_path):
         "cpu",
     )
     assert chosen[:2] == ([CARDS["emotion-ferplus-8"]], [CARDS["yunet"]])
-    assert set(default[3]) == {0.6, 0.25}
+    assert set(default[3].calls) == {0.6, 0.25}
+    assert set(default[3].least_sides) == {12, 40}
 
 
 @pytest.mark.usefixtures("asked")
@@ -178,6 +180,9 @@ def test_unknown_model_names_what_there_is(photos, tmp_path, capsys):
         pytest.param(["photos"], "the following arguments are required: PATH, --out", id="photos"),
         pytest.param(["photos", "a.jpg"], "arguments are required: --out", id="no out"),
         pytest.param(["photos", "a", "--out", "b", "--min-score", "2"], "2 is not between", id="2"),
+        pytest.param(
+            ["photos", "a", "--out", "b", "--min-face", "0"], "0 is not a number of", id="no side"
+        ),
         pytest.param(
             ["photos", "a", "--out", "b", "--min-score", "x"], "x is not between 0 and 1", id="x"
         ),
