@@ -18,6 +18,8 @@ from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
 from emotion_core.runtime import DEVICES
 from emotion_core.training.data_command import add_data
+from emotion_core.training.detector.commands import add_export_detector, add_train_detector
+from emotion_core.training.detector.evaluate_command import add_evaluate_detector
 from emotion_core.training.evaluate_command import add_evaluate
 from emotion_core.training.train_command import add_export, add_train
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
@@ -69,6 +71,11 @@ def _make_parser() -> argparse.ArgumentParser:
         commands.add_parser("evaluate", help="measure a network on labelled faces or photos")
     )
     add_data(commands.add_parser("data", help="fetch, look at and crop data sets"))
+    add_train_detector(commands.add_parser("train-detector", help="train a face detector"))
+    add_export_detector(commands.add_parser("export-detector", help="release a face detector"))
+    add_evaluate_detector(
+        commands.add_parser("evaluate-detector", help="measure face detectors side by side")
+    )
     return parser
 
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _KEYS = ("config", "epoch", "network", "averaged", "optimiser")
 
+_DAMAGE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError),
+    *(LookupError, AttributeError, TypeError),  # of a text that looks like a pickle
+)
+"""What torch raises on files that it did not write."""
+
 
 @dataclass(frozen=True, slots=True)
 class SaveRule:
@@ -81,7 +87,7 @@ def load_checkpoint(
         raise WeightsUnavailableError(f"There is no checkpoint {path}.")
     try:
         checkpoint: Any = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise WeightsMismatchError(f"{path} is no readable checkpoint.") from error
     if not isinstance(checkpoint, dict) or any(key not in checkpoint for key in keys):
         raise WeightsMismatchError(f"{path} is no checkpoint of {what}.")

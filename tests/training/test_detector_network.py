@@ -18,8 +18,7 @@ from emotion_core.face_network import (
     decode_landmarks,
     place_centres,
 )
-from emotion_core.training.detector_loop import DetectorTrainConfig, Trainer, export, load_average
-from emotion_core.training.detector_loss import Targets, assign, detector_loss
+from emotion_core.training.detector.loss import Targets, assign, detector_loss
 
 SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s"
 TINY = FaceNetworkConfig(stem=8, body=8, deep=(1, 1, 1))
@@ -114,44 +113,6 @@ def test_a_batch_without_faces_has_a_finite_loss():
     losses = detector_loss(torch.zeros(1, len(places), 15), places, targets)
     assert all(math.isfinite(float(loss)) for loss in losses)
     assert float(losses.box) == 0
-
-
-def test_training_lowers_the_loss_and_resumes(tmp_path):
-    config = DetectorTrainConfig(size_px=64, minutes=1.0, learning_rate=1e-2, warm_up_steps=5)
-    trainer = Trainer(config, tmp_path)
-    images = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
-    images[:, :, 20:44, 16:40] = 255
-    box = torch.tensor([16.0, 20, 40, 44]).expand(4, 1, 4)
-    empty = torch.zeros(4, 1, 4)
-    targets = Targets(box, torch.full((4, 1, 10), math.nan), torch.ones(4, 1).bool(), empty)
-    first, *_, last = [trainer.advance(images, targets)[0] for _ in range(25)]
-    assert last < 0.6 * first
-    trainer.save()
-    again = Trainer(config, tmp_path)
-    again.resume()
-    assert again.step == 25
-    theirs, mine = again.network.state_dict(), trainer.network.state_dict()
-    assert all(torch.equal(theirs[name], value) for name, value in mine.items())
-    plain, shifted = (load_average(tmp_path / "last.pt", shift=shift) for shift in (0.0, -1.5))
-    with torch.no_grad():
-        difference = plain(images.float()) - shifted(images.float())
-    torch.testing.assert_close(difference[..., 0], torch.full_like(difference[..., 0], 1.5))
-    assert float(difference[..., 1:].abs().max()) == 0
-    assert json.loads((tmp_path / "config.json").read_text())["size_px"] == 64
-
-
-@pytest.mark.filterwarnings("ignore")  # the exporter's own
-def test_exported_graph_equals_the_module(tmp_path):
-    torch.manual_seed(0)
-    network = FaceNetwork(TINY).eval()
-    export(network, tmp_path / "tiny")
-    session = onnxruntime.InferenceSession(str(tmp_path / "tiny.onnx"))
-    for shape in [(1, 3, 32, 32), (3, 3, 64, 96)]:
-        images = torch.rand(shape) * 8
-        with torch.no_grad():
-            wanted = DecodedFaceNetwork(network)(images)
-        for got, want in zip(session.run(None, {"images": images.numpy()}), wanted, strict=True):
-            np.testing.assert_allclose(got, want.numpy(), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(not SHIPPED.with_suffix(".onnx").exists(), reason="not in this checkout")

@@ -1,4 +1,4 @@
-"""Training pictures for the face detector: composed from cached ones at many scales."""
+"""Training pictures for the face detector: composed from others at many scales."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.training.detector_data import BOXES, PORTRAITS, SCENES
-from emotion_core.training.detector_pixels import (
-    Matrix,
-    cover_part,
-    draw_badge,
-    paint,
-    shrink,
-    spoil,
-)
+from emotion_core.training.detector.labelled import Kind
+from emotion_core.training.detector.pixels import Matrix, cover_part, draw_badge, paint, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.detector_data import LabelledPicture
+    from emotion_core.training.detector.labelled import LabelledPicture
     from emotion_core.types import FloatArray, Image
 
 SMALLEST_PX, LARGEST_PX = 9.0, 360.0
@@ -32,11 +25,9 @@ FLIPPED = np.array([2, 3, 0, 1, 4, 5, 8, 9, 6, 7])
 
 _LARGE_PX = 90.0
 _LEAST_VISIBLE = 0.35
-_SHELF = 64
-_COARSE = 0.6  # below this scale the smaller copy of a scene serves: it is quicker to draw
 _GRIDS = (1, 1, 1, 1, 2, 2, 3)
-_KINDS = (BOXES, PORTRAITS, SCENES)
-_KIND_ODDS = (0.52, 0.36, 0.12)
+_KIND_ODDS = {Kind.BOXES: 0.52, Kind.PORTRAITS: 0.36, Kind.SCENES: 0.12}
+_MOST_ENLARGED = 3.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,40 +48,37 @@ class Sample:
 
 
 class Composer:
-    """Makes training pictures without end; the same seed gives the same ones."""
+    """Makes training pictures without end, each from a generator of its own.
 
-    def __init__(self, pictures: Sequence[LabelledPicture], size_px: int, seed: int) -> None:
-        self._by_kind = {kind: [p for p in pictures if p.kind == kind] for kind in _KINDS}
-        sizes = (2 * size_px, size_px)
-        self._backdrops = [[shrink(p.image, n) for n in sizes] for p in self._by_kind[SCENES]]
-        self._shelf: list[Sample] = []
+    Pictures are read from their files as they are needed.
+
+    Args:
+        pictures: To learn from; of a kind that is missing there are plain colours instead.
+        size_px: Side of the composed pictures.
+    """
+
+    def __init__(self, pictures: Sequence[LabelledPicture], size_px: int) -> None:
+        self._by_kind = {kind: [p for p in pictures if p.kind is kind] for kind in Kind}
         self._size_px = size_px
-        self._rng = np.random.default_rng(seed)
 
-    def compose(self) -> Sample:
-        """Make one training picture: a grid of parts, mirrored and spoilt by chance.
+    def compose(self, rng: np.random.Generator) -> Sample:
+        """Make one training picture: a grid of parts, mirrored, covered and spoilt by chance.
 
-        A grid is used about twice, each time mirrored and spoilt anew, to save time.
+        Raises:
+            DatasetError: A picture cannot be read.
         """
-        rng = self._rng
-        if len(self._shelf) == _SHELF and rng.random() < 0.5:
-            sample = self._shelf[rng.integers(_SHELF)]
-        else:
-            sample = self._assemble()
-            if len(self._shelf) == _SHELF:
-                self._shelf.pop(0)
-            self._shelf.append(sample)
+        sample = self._assemble(rng)
         if rng.random() < 0.5:
             sample = mirror(sample)
         image = cover_part(sample.image, sample.boxes, rng)
         return Sample(spoil(image, rng), sample.boxes, sample.landmarks, sample.ignored)
 
-    def _assemble(self) -> Sample:
-        rng, size = self._rng, self._size_px
+    def _assemble(self, rng: np.random.Generator) -> Sample:
+        size = self._size_px
         canvas = np.empty((size, size, 3), np.uint8)
         boxes, marks, ignored = [], [], []
         for x1, y1, x2, y2 in _cells(int(rng.choice(_GRIDS)), size, rng):
-            part = self._fill((x2 - x1, y2 - y1))
+            part = self._fill((x2 - x1, y2 - y1), rng)
             corner = np.array([x1, y1], np.float32)
             canvas[y1:y2, x1:x2] = part.image
             boxes.append(part.boxes + np.tile(corner, 2))
@@ -98,40 +86,38 @@ class Composer:
             ignored.append(part.ignored + np.tile(corner, 2))
         return Sample(canvas, np.vstack(boxes), np.vstack(marks), np.vstack(ignored))
 
-    def _pick(self, kind: str) -> LabelledPicture | None:
+    def _pick(self, kind: Kind, rng: np.random.Generator) -> LabelledPicture | None:
         pictures = self._by_kind[kind]
-        return pictures[self._rng.integers(len(pictures))] if pictures else None
+        return pictures[rng.integers(len(pictures))] if pictures else None
 
-    def _fill(self, size_wh: tuple[int, int]) -> Sample:
+    def _fill(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Sample:
         """Fill one part of the grid with a scene, or with a face at a random scale."""
-        rng = self._rng
-        kind = str(rng.choice(_KINDS, p=_KIND_ODDS))
-        background = self._background(size_wh)
-        picture = self._pick(kind)
+        kind = list(_KIND_ODDS)[rng.choice(len(_KIND_ODDS), p=list(_KIND_ODDS.values()))]
+        background = self._background(size_wh, rng)
+        picture = self._pick(kind, rng)
         if picture is None or not len(picture.boxes):
             return _bare(background)
         largest = min(LARGEST_PX, 1.25 * min(size_wh))
-        smallest = SMALLEST_PX if kind == BOXES else 1.5 * SMALLEST_PX
+        smallest = SMALLEST_PX if kind is Kind.BOXES else 1.5 * SMALLEST_PX
         if rng.random() < 0.5:
             smallest = _LARGE_PX  # selfies: otherwise the many small faces would drown them
         target = math.exp(rng.uniform(math.log(smallest), math.log(max(largest, smallest))))
-        copies = 1
-        if kind == PORTRAITS and target < min(size_wh) / 5:
-            copies = int(rng.integers(2, 7))
-        return self._paste(background, picture, target, copies)
+        n = 1
+        if kind is Kind.PORTRAITS and target < min(size_wh) / 5:
+            n = int(rng.integers(2, 7))
+        others = [self._pick(kind, rng) or picture for _ in range(n - 1)]
+        return _paste(background, [picture, *others], target, rng)
 
-    def _background(self, size_wh: tuple[int, int]) -> Image:
+    def _background(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Image:
         """A scene without faces at a random scale, or a plain colour."""
-        rng = self._rng
         colour = rng.integers(0, 256, 3, dtype=np.uint8)
         plain = np.broadcast_to(colour, (size_wh[1], size_wh[0], 3)).copy()
-        if not self._backdrops or rng.random() < 0.1:
+        picture = self._pick(Kind.SCENES, rng)
+        if picture is None or rng.random() < 0.1:
             return plain
-        large, small = self._backdrops[rng.integers(len(self._backdrops))]
-        least = max(size_wh[0] / large.shape[1], size_wh[1] / large.shape[0])
+        scene = picture.file.read_shrunk(2 * self._size_px)
+        least = max(size_wh[0] / scene.shape[1], size_wh[1] / scene.shape[0])
         scale = math.exp(rng.uniform(math.log(least), math.log(max(1.2, 1.5 * least))))
-        scene = large if scale > _COARSE else small
-        scale *= large.shape[1] / scene.shape[1]
         canvas = paint(plain, scene, _window(scene, size_wh, scale, rng))
         if rng.random() < 0.35:
             _add_distractors(canvas, scene, rng)
@@ -140,24 +126,27 @@ class Composer:
                 draw_badge(canvas, rng)
         return canvas
 
-    def _paste(self, canvas: Image, picture: LabelledPicture, target: float, copies: int) -> Sample:
-        """Paste a picture so that a face has the wanted size; further ones where there is room."""
-        rng = self._rng
-        size_wh = (canvas.shape[1], canvas.shape[0])
-        taken: list[FloatArray] = []
-        parts = []
-        for _ in range(copies):
-            matrix = _matrix_for(picture, target, size_wh, rng)
-            extent = _extent(picture.image, matrix)
-            if not any(_touch(extent, other) for other in taken):
-                taken.append(extent)
-                blended = picture.kind == PORTRAITS and rng.random() < 0.5
-                canvas = paint(canvas, picture.image, matrix, blended=blended)
-                parts.append(move_labels(picture, matrix, size_wh))
-            picture = self._pick(picture.kind) or picture
-            target = min(target * math.exp(rng.uniform(-0.3, 0.3)), LARGEST_PX)
-        boxes, marks, ignored = (np.vstack(group) for group in zip(*parts, strict=True))
-        return Sample(canvas, boxes, marks, ignored)
+
+def _paste(
+    canvas: Image, pictures: Sequence[LabelledPicture], target: float, rng: np.random.Generator
+) -> Sample:
+    """Paste pictures so that a face of each has the wanted size; later ones where there is room."""
+    size_wh = (canvas.shape[1], canvas.shape[0])
+    taken: list[FloatArray] = []
+    parts = []
+    for picture in pictures:
+        matrix = _matrix_for(picture, target, size_wh, rng)
+        image, reduction = picture.file.read_scaled(math.hypot(matrix[0, 0], matrix[1, 0]))
+        drawn = matrix * (reduction, reduction, 1)
+        extent = _extent(image, drawn)
+        if not any(_touch(extent, other) for other in taken):
+            taken.append(extent)
+            blended = picture.kind is Kind.PORTRAITS and rng.random() < 0.5
+            canvas = paint(canvas, image, drawn, blended=blended)
+            parts.append(move_labels(picture, matrix, size_wh))
+        target = min(target * math.exp(rng.uniform(-0.3, 0.3)), LARGEST_PX)
+    boxes, marks, ignored = (np.vstack(group) for group in zip(*parts, strict=True))
+    return Sample(canvas, boxes, marks, ignored)
 
 
 def _bare(image: Image) -> Sample:
@@ -184,12 +173,9 @@ def _matrix_for(
 
     A face may be cut by the edge; an enlargement beyond three times is not asked for.
     """
-    if len(picture.boxes):
-        box = picture.boxes[rng.integers(len(picture.boxes))].astype(np.float64)
-    else:
-        box = np.array([0, 0, picture.image.shape[1], picture.image.shape[0]], np.float64)
+    box = picture.boxes[rng.integers(len(picture.boxes))].astype(np.float64)
     side = max(4.0, math.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
-    scale = min(3.0, target / side)
+    scale = min(_MOST_ENLARGED, target / side)
     turn = math.radians(float(np.clip(rng.normal(0, 9), -35, 35))) if rng.random() < 0.6 else 0.0
     cos, sin = scale * math.cos(turn), scale * math.sin(turn)
     linear = np.array([[cos, -sin], [sin, cos]])

@@ -64,15 +64,6 @@ def paint(canvas: Image, image: Image, matrix: Matrix, *, blended: bool = False)
     )
 
 
-def shrink(image: Image, long_px: int) -> Image:
-    """Bring the longer side down to a length; smaller images are left as they are."""
-    scale = long_px / max(image.shape[:2])
-    if scale >= 1:
-        return np.ascontiguousarray(image)
-    size_wh = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def cover_part(image: Image, boxes: FloatArray, rng: np.random.Generator) -> Image:
     """Hide a part of some faces behind a plain patch, as hands, masks and other heads do."""
     if not len(boxes) or rng.random() > 0.2:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from emotion_core.face_network import decode_boxes, decode_landmarks
+from emotion_core.face_network import STRIDES, decode_boxes, decode_landmarks
 
 _LEVEL_RANGES = {8: (0.0, 44.0), 16: (26.0, 104.0), 32: (64.0, math.inf)}
 """Face sizes (square root of the area, pixels) that each stride may answer for."""
@@ -34,6 +34,10 @@ class Targets(NamedTuple):
     landmarks: Tensor
     is_face: Tensor
     ignored: Tensor
+
+    def to(self, device: str) -> Targets:
+        """The same on another device."""
+        return Targets(*(part.to(device, non_blocking=True) for part in self))
 
 
 class Losses(NamedTuple):
@@ -89,17 +93,17 @@ def assign(raw: Tensor, boxes: Tensor, places: Tensor, targets: Targets) -> Tens
     centre = (truth[..., :2] + truth[..., 2:]) / 2
     size = (truth[..., 2:] - truth[..., :2]).prod(dim=-1).sqrt()  # (B, G, 1)
     stride = places[:, 2]
-    low = torch.tensor([_LEVEL_RANGES[int(s)][0] for s in (8, 16, 32)])
-    high = torch.tensor([_LEVEL_RANGES[int(s)][1] for s in (8, 16, 32)])
-    level = (stride / 8).log2().long()
+    ranges = torch.tensor([_LEVEL_RANGES[s] for s in STRIDES], device=stride.device)
+    low, high = ranges[(stride / STRIDES[0]).log2().long()].unbind(dim=1)  # (P,) each
     near = (places[:, :2] - centre).abs().amax(dim=-1) < _RADIUS_STRIDES * stride
-    may = near & (size >= low[level]) & (size < high[level]) & targets.is_face[..., None]
+    may = near & (size >= low) & (size < high) & targets.is_face[..., None]
     chance = functional.logsigmoid(raw[:, None, :, 0].float())
     cost = -chance - 3 * overlap.clamp(min=1e-4).log() + _NEVER * (~may)
     best = (overlap * may).topk(_TOP, dim=2).values.sum(dim=2)
     count = best.int().clamp(min=1)  # (B, G)
     cheap, index = cost.topk(_TOP, dim=2, largest=False)
-    taken = (torch.arange(_TOP) < count[..., None]) & (cheap < _NEVER / 2)
+    rank = torch.arange(_TOP, device=cost.device)
+    taken = (rank < count[..., None]) & (cheap < _NEVER / 2)
     chosen = torch.full_like(cost, math.inf).scatter(2, index, cheap.masked_fill(~taken, math.inf))
     least, face = chosen.min(dim=1)  # (B, P)
     return torch.where(least.isfinite(), face, -1)

@@ -1,0 +1,120 @@
+"""Composed pictures in batches, made ahead of the network by other processes."""
+
+from __future__ import annotations
+
+import math
+import signal
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from emotion_core.errors import EmotionError
+from emotion_core.training.detector.compose import Composer
+from emotion_core.training.detector.loss import Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emotion_core.training.detector.compose import Sample
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.detector.labelled import LabelledPicture
+    from emotion_core.types import Device
+
+Batch = tuple[torch.Tensor, Targets]
+"""Pictures ``(B, 3, S, S)`` uint8 RGB, and their labels."""
+
+_AHEAD = 4
+_FOREVER = 2**31
+_START = "spawn"  # OpenCV hangs in a fork of a process that has used its threads
+
+
+class _Batches(Dataset[Any]):
+    """The batch of every step; nothing but its number and the seed decides what is in it."""
+
+    def __init__(self, pictures: Sequence[LabelledPicture], config: DetectorTrainConfig) -> None:
+        self._composer = Composer(pictures, config.size_px)
+        self._seed, self._size = config.seed, config.batch_size
+
+    def __getitem__(self, step: int) -> Batch | EmotionError:
+        try:
+            return collate(self.compose(step))
+        except EmotionError as error:
+            return error  # raised over there it would reach the user with a traceback in its text
+
+    def compose(self, step: int) -> list[Sample]:
+        chances = (np.random.default_rng([self._seed, step, i]) for i in range(self._size))
+        return [self._composer.compose(rng) for rng in chances]
+
+
+def compose_step(
+    pictures: Sequence[LabelledPicture], config: DetectorTrainConfig, step: int
+) -> list[Sample]:
+    """The pictures of one step, counted from 0."""
+    return _Batches(pictures, config).compose(step)
+
+
+def iter_batches(
+    pictures: Sequence[LabelledPicture],
+    config: DetectorTrainConfig,
+    start: int,
+    *,
+    device: Device,
+    n_workers: int,
+) -> Iterator[Batch]:
+    """Make the batches of a run.
+
+    Args:
+        pictures: To learn from.
+        config: Says how many batches there are, and what they are made of.
+        start: Steps done before.
+        device: Where the batches go.
+        n_workers: Processes that make them; 0 makes them in this one, as they are asked for.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    loader = DataLoader(
+        _Batches(pictures, config),
+        batch_size=None,
+        sampler=range(start, config.n_steps or _FOREVER),
+        num_workers=n_workers,
+        prefetch_factor=_AHEAD if n_workers else None,
+        pin_memory=device == "cuda",
+        worker_init_fn=_prepare_worker,
+        multiprocessing_context=_START if n_workers else None,
+    )
+    for batch in loader:
+        if isinstance(batch, EmotionError):
+            raise batch
+        images, targets = batch
+        yield images.to(device, non_blocking=True), targets.to(device)
+
+
+def _prepare_worker(_: int) -> None:
+    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack pictures and fill their labels up to equal counts."""
+    images = np.stack([s.image for s in samples])
+    faces = max(1, *(len(s.boxes) for s in samples))
+    ignored = max(1, *(len(s.ignored) for s in samples))
+    b = len(samples)
+    targets = Targets(
+        torch.zeros(b, faces, 4),
+        torch.full((b, faces, 10), math.nan),
+        torch.zeros(b, faces, dtype=torch.bool),
+        torch.zeros(b, ignored, 4),
+    )
+    for i, sample in enumerate(samples):
+        n = len(sample.boxes)
+        targets.boxes[i, :n] = torch.from_numpy(sample.boxes)
+        targets.landmarks[i, :n] = torch.from_numpy(sample.landmarks)
+        targets.is_face[i, :n] = True
+        targets.ignored[i, : len(sample.ignored)] = torch.from_numpy(sample.ignored)
+    return torch.from_numpy(images).permute(0, 3, 1, 2), targets

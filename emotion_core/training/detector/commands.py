@@ -1,0 +1,243 @@
+"""The commands that train a face detector and release it; torch is imported when they run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.errors import EmotionError
+from emotion_core.runtime import DEVICES
+
+if TYPE_CHECKING:
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.run_folder import RunFolder
+
+LABELS = Path("debug", "detector-labels")
+"""Where the teacher's labels are kept, for all runs and for evaluation."""
+
+_NO_TEACHER = "none"
+_DEFAULT_RUN = "detector"
+_SHORT_WARM_UP = 50
+
+_FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
+    ("--epochs", "epochs", int, "N", "of 250 steps each (default 74)"),
+    ("--minutes", "minutes", float, "M", "train for this time instead; such a run is not exact"),
+    ("--size", "size_px", int, "PX", "side of the composed pictures (default 320)"),
+    ("--batch-size", "batch_size", int, "N", "pictures in one step (default 16)"),
+    ("--learning-rate", "learning_rate", float, "R", "highest, after the warm-up (default 0.003)"),
+    ("--seed", "seed", int, "N", "of everything random (default 0)"),
+)
+
+
+def add_train_detector(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``train-detector``; sets ``run``."""
+    parser.description = (
+        "Train a face detector, or go on with a run that was cut off. A fifth of the pictures, and "
+        "WIDER's validation pictures, are held out."
+    )
+    add_sources(parser)
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        default=_DEFAULT_RUN,
+        metavar="NAME",
+        help=f"folder under debug/, or a path (default {_DEFAULT_RUN})",
+    )
+    length = parser.add_mutually_exclusive_group()
+    for option, name, kind, metavar, text in _FLAGS:
+        group = length if name in ("epochs", "minutes") else parser
+        group.add_argument(option, dest=name, type=kind, metavar=metavar, help=text)
+    _add_how(parser)
+    parser.set_defaults(run=_run_train)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--init", type=Path, metavar="WEIGHTS.safetensors", help="start from released weights"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting of config.json, e.g. ema_decay=0.999",
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
+    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that compose pictures (default: cores-1)",
+    )
+
+
+def add_export_detector(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``export-detector``; sets ``run``."""
+    parser.description = "Release a detector's checkpoint as safetensors and ONNX."
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--shift", type=float, default=0.0, metavar="S", help="added to the logit of every score"
+    )
+    how.add_argument(
+        "--precision",
+        type=float,
+        metavar="P",
+        help="shift so that held-out pictures of --boxes and --wider give this precision at the "
+        "product's threshold; figures measured on them then flatter",
+    )
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="folder or ZIP with boxes.csv; may be given again",
+    )
+    parser.add_argument("--wider", type=Path, metavar="PATH", help="WIDER FACE")
+    parser.set_defaults(run=_run_export)
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add what names data and the teacher."""
+    for option, text in (
+        ("--boxes", "folder or ZIP of pictures with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
+         "to lx5, ly5); may be given again"),
+        ("--portraits", "folder or ZIP of portraits, which a teacher marks; may be given again"),
+        ("--scenes", "folder or ZIP of pictures without faces; may be given again"),
+    ):  # fmt: skip
+        parser.add_argument(
+            option, type=Path, action="append", default=[], metavar="PATH", help=text
+        )
+    parser.add_argument(
+        "--wider", type=Path, metavar="PATH", help="WIDER FACE, as published: WIDER_train, ..."
+    )
+    parser.add_argument(
+        "--teacher",
+        default="yunet",
+        metavar="T",
+        help="yunet (default), a YuNet's ONNX file, or none: marks portraits, adds landmarks and "
+        "faces that were left out",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        default=LABELS,
+        metavar="DIR",
+        help=f"where the teacher's labels are kept (default {LABELS})",
+    )
+
+
+def to_sources(chosen: argparse.Namespace) -> Sources:
+    """The data that were named."""
+    from emotion_core.training.detector.sources import Sources
+
+    named = {name: tuple(getattr(chosen, name, ())) for name in ("boxes", "portraits", "scenes")}
+    return Sources(wider=chosen.wider, **named)
+
+
+def to_teacher(chosen: argparse.Namespace) -> str | None:
+    """Name or file of the teacher; ``None`` if there shall be none."""
+    return None if chosen.teacher == _NO_TEACHER else str(chosen.teacher)
+
+
+def _run_train(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.detector.session import Plan, run_training
+
+    _set_threads(chosen.threads)
+    if chosen.workers is not None and chosen.workers < 0:
+        raise EmotionError("--workers must be at least 0.")
+    config, run = _to_config(chosen)
+    plan = Plan(
+        config=config,
+        run=run,
+        sources=to_sources(chosen),
+        labels=chosen.labels,
+        teacher=to_teacher(chosen),
+        init=chosen.init,
+        device=chosen.device,
+        resume=chosen.resume,
+        keep_every=chosen.keep_every,
+        n_workers=chosen.workers,
+    )
+    return run_training(plan)
+
+
+def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFolder]:
+    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+
+    Raises:
+        EmotionError: A setting is unknown or wrong, or a file is not there.
+    """
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.detector.load import read_train_config
+    from emotion_core.training.run_folder import RUNS, RunFolder
+
+    run = RunFolder(RUNS / chosen.folder)
+    last = run.weights / "last.pt"
+    if chosen.config:
+        config = DetectorTrainConfig.from_json(_read_text(chosen.config))
+    elif chosen.resume or last.is_file():
+        config = read_train_config(chosen.resume or last)
+    else:
+        config = DetectorTrainConfig()
+        if chosen.init:
+            config = config.changed({"warm_up_steps": _SHORT_WARM_UP})
+    return config.changed(_to_settings(chosen)), run
+
+
+def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(chosen, name) for _, name, *_ in _FLAGS}
+    settings = {name: value for name, value in given.items() if value is not None}
+    for text in chosen.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise EmotionError(f"--set takes KEY=VALUE, not {text!r}.")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmotionError(f"{path} cannot be read: {error}.") from error
+
+
+def _run_export(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.detector.export import check_release, find_shift, release
+
+    check_release(chosen.out)
+    shift = chosen.shift
+    if chosen.precision is not None:
+        if not 0 < chosen.precision <= 1:
+            raise EmotionError("--precision must be above 0 and at most 1.")
+        pictures = to_sources(chosen).read()
+        held_out = [p for part in pictures.values() for p in part if p.held_out]
+        shift = find_shift(chosen.checkpoint, held_out, chosen.precision)
+        sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out pictures\n")
+    for file in release(chosen.checkpoint, chosen.out, shift=shift):
+        sys.stdout.write(f"{file}\n")
+    return 0
+
+
+def _set_threads(n_threads: int | None) -> None:
+    if n_threads is None:
+        return
+    import torch
+
+    if n_threads < 1:
+        raise EmotionError("--threads must be at least 1.")
+    torch.set_num_threads(n_threads)

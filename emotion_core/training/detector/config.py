@@ -1,0 +1,152 @@
+"""Everything that decides what a training of the face detector does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from emotion_core.errors import EmotionError
+from emotion_core.face_network import FaceNetworkConfig
+
+_AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
+_POSITIVE = ("learning_rate", "clip_norm")
+_NOT_NEGATIVE = ("epochs", "minutes", "weight_decay", "warm_up_steps", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorTrainConfig:
+    """The hyper-parameters of one run; saved as JSON beside its checkpoints.
+
+    Attributes:
+        size_px: Side of the composed pictures, a multiple of 32.
+        batch_size: Pictures in one step.
+        epochs: Of ``epoch_steps`` each; the learning rate falls to nothing at their end. 0 where
+            ``minutes`` says when to end.
+        minutes: Of training and validation; the schedule follows the clock, so that such a run
+            cannot be repeated exactly. 0 where ``epochs`` says when to end.
+        epoch_steps: Steps between checkpoints.
+        validate_every: Epochs between validations.
+        learning_rate: Highest, after the warm-up.
+        warm_up_steps: Steps in which the rate rises.
+        weight_decay: Of AdamW, on convolution kernels only.
+        clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
+        ema_decay: Share that the averaged weights keep per step; those are evaluated and released.
+        seed: Of the first weights and of the pictures.
+        bf16: Whether layers compute in bfloat16 where that is safe.
+        stem: Channels of the network at stride 2.
+        body: Channels from stride 4 on.
+        deep: Units in each of the stages at strides 8, 16 and 32.
+        init: Name of the weights that the run starts from, or empty.
+        init_sha256: Of their file, or empty.
+        teacher: Name of the teacher, or empty.
+        teacher_sha256: Of its file, or empty.
+    """
+
+    size_px: int = 320
+    batch_size: int = 16
+    epochs: int = 74
+    minutes: float = 0.0
+    epoch_steps: int = 250
+    validate_every: int = 5
+    learning_rate: float = 3e-3
+    warm_up_steps: int = 200
+    weight_decay: float = 0.02
+    clip_norm: float = 10.0
+    ema_decay: float = 0.998
+    seed: int = 0
+    bf16: bool = True
+    stem: int = 16
+    body: int = 64
+    deep: tuple[int, int, int] = (4, 4, 4)
+    init: str = ""
+    init_sha256: str = ""
+    teacher: str = ""
+    teacher_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.default)
+            _check_range(field.name, getattr(self, field.name))
+        if self.size_px < 64 or self.size_px % 32:
+            raise EmotionError(f"size_px must be a multiple of 32 from 64, not {self.size_px}.")
+        if not 0 <= self.ema_decay < 1:
+            raise EmotionError(
+                f"ema_decay must be at least 0 and less than 1, not {self.ema_decay}."
+            )
+        if bool(self.epochs) == bool(self.minutes):
+            raise EmotionError("Either epochs or minutes says when to end; the other must be 0.")
+
+    @property
+    def network(self) -> FaceNetworkConfig:
+        """Widths of the network."""
+        return FaceNetworkConfig(self.stem, self.body, self.deep)
+
+    @property
+    def n_steps(self) -> int | None:
+        """Steps of the whole run; ``None`` if the clock ends it."""
+        return self.epochs * self.epoch_steps or None
+
+    def to_json(self) -> str:
+        """The configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> DetectorTrainConfig:
+        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
+
+        Raises:
+            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
+        """
+        try:
+            values: Any = json.loads(text)
+        except ValueError as error:
+            raise EmotionError(f"The configuration is not JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise EmotionError("The configuration is not a JSON object of names and values.")
+        return cls().changed(values)
+
+    def changed(self, values: dict[str, Any]) -> DetectorTrainConfig:
+        """The same with other values, as JSON has them.
+
+        Whoever sets only one of ``epochs`` and ``minutes`` sets the other to 0.
+
+        Raises:
+            EmotionError: A name is unknown, or a value is not one that the field takes.
+        """
+        known = [field.name for field in fields(self)]
+        for name in values:
+            if name not in known:
+                raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for name, other in (("epochs", "minutes"), ("minutes", "epochs")):
+            if values.get(name) and other not in values:
+                values[other] = type(getattr(self, other))(0)
+        return replace(self, **values)
+
+    def to_differences(self, other: DetectorTrainConfig) -> str:
+        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
+        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
+        return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
+
+
+def _check_type(name: str, value: Any, default: Any) -> None:
+    """Let a value be of the type of the field's default; a whole number also counts as a float."""
+    wanted = (int, float) if isinstance(default, float) else (type(default),)
+    fits = isinstance(value, wanted) and (not isinstance(value, bool) or bool in wanted)
+    if isinstance(default, tuple):
+        fits = fits and len(value) == 3 and all(isinstance(n, int) and n > 0 for n in value)
+    if not fits:
+        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+        raise EmotionError(
+            f"{name} must be {words.get(type(default), 'three whole numbers from 1')}, "
+            f"not {value!r}."
+        )
+
+
+def _check_range(name: str, value: Any) -> None:
+    for names, least in ((_AT_LEAST_ONE, 1), (_NOT_NEGATIVE, 0)):
+        if name in names and not least <= value < float("inf"):
+            raise EmotionError(f"{name} must be at least {least}, not {value}.")
+    if name in _POSITIVE and not 0 < value < float("inf"):
+        raise EmotionError(f"{name} must be positive, not {value}.")

@@ -1,0 +1,240 @@
+"""Measures a face detector on held-out pictures, through the product's own detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from emotion_core.training.detector.figures import (
+    FALSE_ALARMS,
+    LARGE,
+    SIZES,
+    MarkedFigures,
+    PortraitFigures,
+    SceneFigures,
+)
+from emotion_core.training.detector.labelled import Kind, LabelledPicture, overlaps
+from emotion_core.training.detector.metrics import (
+    MATCH,
+    Judgement,
+    Truth,
+    at_threshold,
+    average_precision,
+    judge,
+    pool,
+    recall_at_false_alarms,
+)
+from emotion_core.training.detector.wider import SETTINGS
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from emotion_core.analyzer import DetectsFaces
+    from emotion_core.training.detector.wider import WiderTruth
+    from emotion_core.types import Faces, FloatArray, Image
+
+LEAST_SCORE = 0.02
+"""Average precision looks at all scores from here on; what is below has no precision to add."""
+
+_BATCH = 16
+_BATCH_PIXELS = 25_000_000  # held at once, save for a single larger picture
+_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How detectors are asked.
+
+    Attributes:
+        threshold: Of the product.
+        min_face_px: Smaller faces are not asked for.
+    """
+
+    threshold: float = DEFAULT_MIN_SCORE
+    min_face_px: float = DEFAULT_MIN_FACE_PX
+
+
+def find_all(
+    detector: DetectsFaces,
+    pictures: Sequence[LabelledPicture],
+    *,
+    min_score: float = LEAST_SCORE,
+    min_face_px: float = DEFAULT_MIN_FACE_PX,
+) -> Iterator[tuple[LabelledPicture, Faces]]:
+    """Ask a detector about pictures, some at once.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    for chosen, images in _iter_images(pictures):
+        found = detector.detect(images, min_score=min_score, min_face_px=min_face_px)
+        yield from zip(chosen, found, strict=True)
+
+
+def measure_ap(found: Iterable[tuple[LabelledPicture, Faces]]) -> float:
+    """Average precision of faces from 16 px; 0 without any."""
+    judged = pool([judge(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
+    return average_precision(judged) or 0.0
+
+
+def judge_large(detector: DetectsFaces, pictures: Sequence[LabelledPicture]) -> Judgement:
+    """All detections in pictures marked by hand, of faces from 16 px."""
+    found = find_all(detector, pictures)
+    return pool([judge(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
+
+
+def measure_marked(
+    detector: DetectsFaces,
+    pictures: Sequence[LabelledPicture],
+    asked: Asked,
+    settings: Mapping[str, WiderTruth] | None = None,
+) -> MarkedFigures:
+    """Measure on pictures marked by hand.
+
+    A detector is asked twice: for everything, and as the product asks, since what it does may
+    depend on what it finds.
+
+    Args:
+        detector: The product's.
+        pictures: Marked by hand.
+        asked: How the product asks.
+        settings: Of WIDER FACE, by picture.
+    """
+    tally = _Tally()
+    for chosen, images in _iter_images(pictures):
+        every = detector.detect(images, min_score=LEAST_SCORE, min_face_px=asked.min_face_px)
+        likely = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
+        for picture, found, best in zip(chosen, every, likely, strict=True):
+            tally.add(picture, found, best)
+            for name, judged in _judge_settings(found, picture, settings or {}):
+                tally.by_setting[name].append(judged)
+    pooled = {name: pool(judged) for name, judged in tally.by_size.items()}
+    precision, recall = at_threshold(pool(tally.sure), asked.threshold)
+    alarms = FALSE_ALARMS * len(pictures)
+    return MarkedFigures(
+        pictures=len(pictures),
+        faces={name: judged.n_faces for name, judged in pooled.items()},
+        average_precision={name: average_precision(judged) for name, judged in pooled.items()},
+        precision=precision,
+        recall=recall,
+        recall_at_false_alarms=recall_at_false_alarms(pooled[LARGE], alarms),
+        settings={name: average_precision(pool(j)) for name, j in tally.by_setting.items() if j},
+        curve=_to_curve(pooled[LARGE]),
+    )
+
+
+class _Tally:
+    """Judgements of pictures so far: of everything found by size, and of what the product finds."""
+
+    def __init__(self) -> None:
+        self.by_size: dict[str, list[Judgement]] = {name: [] for name in SIZES}
+        self.by_setting: dict[str, list[Judgement]] = {name: [] for name in SETTINGS}
+        self.sure: list[Judgement] = []
+
+    def add(self, picture: LabelledPicture, found: Faces, best: Faces) -> None:
+        truth = _to_truth(picture)
+        for name, sizes in SIZES.items():
+            self.by_size[name].append(judge(found, truth, sizes))
+        self.sure.append(judge(best, truth, SIZES[LARGE]))
+
+
+def measure_portraits(
+    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
+) -> PortraitFigures:
+    """Measure on portraits that a teacher has marked."""
+    wrong, total, n_found = 0, 0, 0
+    errors: list[float] = []
+    for picture, found in find_all(
+        detector, pictures, min_score=asked.threshold, min_face_px=asked.min_face_px
+    ):
+        total += len(found)
+        seen = overlaps(found.boxes, np.vstack([picture.boxes, picture.ignored]))
+        wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
+        largest = int((picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(axis=1).argmax())
+        shared = overlaps(picture.boxes[largest : largest + 1], found.boxes)[0]
+        if shared.max(initial=0) < MATCH:
+            continue
+        n_found += 1
+        if found.landmarks is not None:
+            marks = found.landmarks[int(shared.argmax())]
+            errors.append(landmark_error(marks, picture.landmarks[largest].reshape(5, 2)))
+    return PortraitFigures(
+        pictures=len(pictures),
+        recall=n_found / len(pictures) if pictures else None,
+        precision=1 - wrong / total if total else None,
+        landmark_error_mean=float(np.mean(errors)) if errors else None,
+        landmark_error_median=float(np.median(errors)) if errors else None,
+    )
+
+
+def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
+    """Mean distance of landmarks ``(5, 2)`` as a share of the true distance of the eyes."""
+    eyes = max(1.0, float(np.linalg.norm(truth[0] - truth[1])))
+    return float(np.linalg.norm(marks - truth, axis=1).mean()) / eyes
+
+
+def measure_scenes(
+    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
+) -> SceneFigures:
+    """Measure on pictures without faces."""
+    false = [
+        len(found)
+        for _, found in find_all(
+            detector, pictures, min_score=asked.threshold, min_face_px=asked.min_face_px
+        )
+    ]
+    return SceneFigures(len(pictures), int(np.count_nonzero(false)), sum(false))
+
+
+def _iter_images(
+    pictures: Sequence[LabelledPicture],
+) -> Iterator[tuple[list[LabelledPicture], list[Image]]]:
+    """Read pictures in batches that memory can hold."""
+    chosen: list[LabelledPicture] = []
+    images: list[Image] = []
+    bar: Any = tqdm(pictures, unit="picture", disable=None, leave=False)
+    with bar:
+        for picture in bar:
+            image = picture.file.read()
+            held = sum(i.size for i in images) // 3
+            if len(images) == _BATCH or (images and held + image.size // 3 > _BATCH_PIXELS):
+                yield chosen, images
+                chosen, images = [], []
+            chosen.append(picture)
+            images.append(image)
+        if images:
+            yield chosen, images
+
+
+def _to_truth(picture: LabelledPicture) -> Truth:
+    """A portrait's doubtful faces are neutral, as are those that WIDER FACE calls invalid."""
+    return Truth(picture.boxes, np.ones(len(picture.boxes), bool), picture.ignored)
+
+
+def _judge_settings(
+    found: Faces, picture: LabelledPicture, settings: Mapping[str, WiderTruth]
+) -> Iterator[tuple[str, Judgement]]:
+    truth = settings.get(picture.file.name)
+    if truth is not None and picture.kind is Kind.BOXES:
+        none = np.zeros((0, 4), np.float32)
+        for name, wanted in truth.wanted.items():
+            yield name, judge(found, Truth(truth.boxes, wanted, none))
+
+
+def _to_curve(judged: Judgement) -> list[list[float]]:
+    """Points of the precision-recall curve at right detections, evenly spread over the recall."""
+    right, hits = np.cumsum(judged.right), np.flatnonzero(judged.right)
+    n = min(len(hits), _CURVE_POINTS)
+    places = hits[np.linspace(0, len(hits) - 1, n).astype(int)]
+    return [
+        [
+            round(float(right[i] / max(judged.n_faces, 1)), 4),
+            round(float(right[i] / (i + 1)), 4),
+            round(float(judged.scores[i]), 4),
+        ]
+        for i in places
+    ]

@@ -1,0 +1,192 @@
+"""``python -m emotion_core evaluate-detector``: how good face detectors are, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.runtime import DEVICES
+from emotion_core.training.detector.commands import add_sources, to_sources, to_teacher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emotion_core.training.detector.evaluate import Asked
+    from emotion_core.training.detector.labelled import LabelledPicture
+    from emotion_core.training.detector.load import Loaded
+    from emotion_core.training.detector.report import DetectorReport, Report
+    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.detector.wider import WiderTruth
+
+
+def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``evaluate-detector``; sets ``run``."""
+    parser.description = (
+        "Measure face detectors as the product runs them, on the pictures that training holds out. "
+        "Prints a table; --json writes all figures, and a page of plots beside them."
+    )
+    add_sources(parser)
+    parser.add_argument(
+        "--detector",
+        action="append",
+        default=[],
+        metavar="D",
+        help="a name from `models list`, a .safetensors, .onnx (also a YuNet's) or .pt; may be "
+        "given again (default: all that are here)",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="measure all pictures, not those held out"
+    )
+    parser.add_argument(
+        "--min-face",
+        type=float,
+        metavar="PX",
+        help="ask for no smaller faces (default: as the product does)",
+    )
+    parser.add_argument(
+        "--no-speed", action="store_true", help="do not measure the time a picture takes"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(chosen: argparse.Namespace) -> int:
+    """Measure, print and write.
+
+    Returns:
+        0.
+
+    Raises:
+        EmotionError: Something that was asked for is not there or cannot be.
+    """
+    _check_output(chosen.json)
+    report = _measure(chosen)
+    _write(chosen.json, report)
+    return 0
+
+
+def _check_output(path: Path | None) -> None:
+    """Find out before a long measurement that its results could not be written."""
+    if path is None:
+        return
+    if path.suffix == ".html":
+        raise EmotionError("--json needs another ending than .html, where the plots go.")
+    if not path.parent.is_dir():
+        raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+
+
+def _measure(chosen: argparse.Namespace) -> Report:
+    from emotion_core.runtime import pick_device
+    from emotion_core.training.detector.evaluate import Asked
+    from emotion_core.training.detector.load import load_detector
+    from emotion_core.training.detector.report import Report
+    from emotion_core.training.detector.speed import measure_speed
+
+    sources = to_sources(chosen)
+    asked = Asked() if chosen.min_face is None else Asked(min_face_px=chosen.min_face)
+    names = chosen.detector or _all_here()
+    loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
+    groups, teacher = _read(chosen, sources)
+    settings = _read_settings(sources)
+    reports = [_measure_one(one, groups, asked, settings) for one in loaded]
+    if not chosen.no_speed:
+        example = next(group[0] for group in groups.values() if group).file.read()
+        times = measure_speed(names, example)
+        for name, report in zip(names, reports, strict=True):
+            report.milliseconds.update(times[name])
+    counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
+    part = "all" if chosen.all else "held out"
+    return Report(f"{counts} ({part})", teacher, asked, reports)
+
+
+def _all_here() -> list[str]:
+    """Detectors of the catalog whose files are on this machine."""
+    from emotion_core.catalog import cards_for
+    from emotion_core.model_card import Task
+    from emotion_core.weights import is_available
+
+    return [card.name for card in cards_for(Task.DETECTION) if is_available(card)]
+
+
+def _read(
+    chosen: argparse.Namespace, sources: Sources
+) -> tuple[dict[str, list[LabelledPicture]], str]:
+    """The pictures to measure on, by what they are, and the teacher of the portraits."""
+    from emotion_core.training.detector.label_store import teach
+    from emotion_core.training.detector.teacher import load_teacher
+
+    groups = {
+        name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
+    }
+    if not any(groups.values()):
+        raise DatasetError("No picture of these is held out; --all measures all of them.")
+    name = to_teacher(chosen)
+    if groups["portraits"] and name is None:
+        raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
+    teacher = load_teacher(name) if groups["portraits"] and name else None
+    if teacher:
+        groups["portraits"] = teach(groups["portraits"], teacher, chosen.labels)
+    return groups, teacher.name if teacher else ""
+
+
+def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
+    """WIDER's easy, medium and hard faces; a note where they cannot be read."""
+    from emotion_core.errors import MissingExtraError
+    from emotion_core.training.detector.wider import find_settings, read_settings
+
+    folder = find_settings(sources.wider) if sources.wider else None
+    if folder is None:
+        return {}
+    try:
+        return read_settings(folder)
+    except MissingExtraError as error:
+        sys.stderr.write(f"note: {error}\n")
+        return {}
+
+
+def _measure_one(
+    loaded: Loaded,
+    groups: Mapping[str, Sequence[LabelledPicture]],
+    asked: Asked,
+    settings: Mapping[str, WiderTruth],
+) -> DetectorReport:
+    from emotion_core.training.detector.evaluate import (
+        measure_marked,
+        measure_portraits,
+        measure_scenes,
+    )
+    from emotion_core.training.detector.report import DetectorReport
+
+    detector = loaded.detector
+    sys.stderr.write(f"Measuring {loaded.card.name}.\n")
+    marked = {
+        name: measure_marked(detector, groups[name], asked, settings if name == "wider" else None)
+        for name in ("boxes", "wider")
+        if groups[name]
+    }
+    portraits, scenes = groups["portraits"], groups["scenes"]
+    return DetectorReport(
+        name=loaded.card.name,
+        sha256=loaded.sha256,
+        marked=marked,
+        portraits=measure_portraits(detector, portraits, asked) if portraits else None,
+        scenes=measure_scenes(detector, scenes, asked) if scenes else None,
+    )
+
+
+def _write(path: Path | None, report: Report) -> None:
+    from emotion_core.training.detector.page import to_page
+    from emotion_core.training.detector.report import to_json, to_table
+
+    sys.stdout.write(to_table(report))
+    if path is None:
+        return
+    try:
+        path.write_text(to_json(report), encoding="utf-8")
+        path.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
+    except OSError as error:
+        raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error

@@ -1,0 +1,166 @@
+"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.face_network import DecodedFaceNetwork, load_face_network
+from emotion_core.training.detector.evaluate import judge_large
+from emotion_core.training.detector.load import load_average, network_fields, wrap_network
+from emotion_core.training.detector.metrics import threshold_for
+from emotion_core.types import DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from emotion_core.face_network import FaceNetwork
+    from emotion_core.training.detector.labelled import LabelledPicture
+
+_OPSET = 18
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedFile:
+    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}"
+
+
+def release(checkpoint: Path, path: Path, *, shift: float = 0.0) -> tuple[ReleasedFile, ...]:
+    """Write the averaged weights of a checkpoint as both files, and compare them.
+
+    Args:
+        checkpoint: What a ``Trainer`` saved.
+        path: The safetensors file; the ONNX goes beside it.
+        shift: Added to the logit of every score.
+
+    Raises:
+        EmotionError: The checkpoint or the file's name does not fit, or a package is missing.
+    """
+    check_release(path)
+    network = load_average(checkpoint, shift=shift)
+    graph = path.with_suffix(".onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"config": json.dumps(network_fields(network)), "shift": str(shift)}
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, path, metadata)
+    export_onnx(network, graph)
+    check_onnx(path, graph)
+    return tuple(
+        ReleasedFile(f, f.stat().st_size, hashlib.sha256(f.read_bytes()).hexdigest())
+        for f in (path, graph)
+    )
+
+
+def check_release(path: Path) -> None:
+    """Find out before a long measurement that nothing could be written.
+
+    Raises:
+        EmotionError: The file's name does not fit, or onnxscript is not installed.
+    """
+    if path.suffix != ".safetensors":
+        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
+        ) from error
+
+
+def find_shift(checkpoint: Path, pictures: Sequence[LabelledPicture], precision: float) -> float:
+    """The shift of all scores that brings a precision to the product's threshold.
+
+    Args:
+        checkpoint: What a ``Trainer`` saved.
+        pictures: Held out, marked by hand. What is measured on them afterwards flatters.
+        precision: Of faces from 16 px, 0-1.
+
+    Returns:
+        Rounded down to thousandths, so that the precision is at least as wanted.
+
+    Raises:
+        EmotionError: There is no such picture, or no threshold gives that precision.
+    """
+    if not pictures:
+        raise EmotionError("--precision needs pictures marked by hand: --boxes or --wider.")
+    judged = judge_large(wrap_network(load_average(checkpoint), "cpu", checkpoint), pictures)
+    score = threshold_for(judged, precision)
+    if score is None:
+        raise EmotionError(f"No threshold gives a precision of {precision:g}; ask for less.")
+    return math.floor(1000 * (_logit(DEFAULT_MIN_SCORE) - _logit(score))) / 1000
+
+
+def export_onnx(network: FaceNetwork, path: Path) -> None:
+    """Write a network as ONNX with boxes decoded, for any batch, height and width.
+
+    Args:
+        network: In evaluation mode.
+        path: Where to write.
+
+    Raises:
+        WeightsMismatchError: The network could not be translated.
+    """
+    import onnx
+
+    rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
+    program = torch.onnx.export(
+        DecodedFaceNetwork(network).eval(),
+        (torch.zeros(2, 3, 256, 320),),
+        input_names=["images"],
+        output_names=["scores", "boxes", "landmarks"],
+        dynamic_shapes={
+            "images": {0: torch.export.Dim("batch", min=1), 2: 32 * rows, 3: 32 * columns}
+        },
+        opset_version=_OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    if program is None:
+        raise WeightsMismatchError(f"{path.stem} could not be translated to ONNX.")
+    graph = program.model_proto
+    for node in graph.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporter, with paths of this machine
+    del graph.graph.value_info[:]
+    onnx.save(graph, path)
+
+
+def check_onnx(weights: Path, graph: Path) -> None:
+    """Compare both files on random pictures, one and three.
+
+    Raises:
+        WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.
+    """
+    import onnxruntime
+
+    network = load_face_network(weights)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for n in (1, 3):
+        images = torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255
+        with torch.inference_mode():
+            expected = network(images)
+        for ours, its in zip(expected, session.run(None, {"images": images.numpy()}), strict=True):
+            gap = float(np.abs(ours.numpy() - its).max())
+            if gap > _TOLERANCE * max(1.0, float(ours.abs().max())):
+                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+
+
+def _logit(share: float) -> float:
+    share = min(max(share, 1e-6), 1 - 1e-6)
+    return math.log(share / (1 - share))

@@ -1,0 +1,189 @@
+"""Networks by what a user typed: released weights, checkpoints, detectors of the catalog."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.analyzer import fetch_first, make_detector
+from emotion_core.catalog import find_card
+from emotion_core.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.face_network import (
+    DecodedFaceNetwork,
+    FaceNetwork,
+    FaceNetworkConfig,
+    load_face_network,
+)
+from emotion_core.model_card import ModelCard, Task, WeightFile
+from emotion_core.runtime import TorchNetwork
+from emotion_core.training.checkpoint import load_checkpoint
+from emotion_core.training.detector.config import DetectorTrainConfig
+
+if TYPE_CHECKING:
+    from emotion_core.types import Device
+
+FILES = (".safetensors", ".onnx", ".pt")
+"""Endings by which a path is told from the name of a detector."""
+
+KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
+"""What every checkpoint of a detector holds, the first ones included."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loaded:
+    """A detector, ready to be measured.
+
+    Attributes:
+        detector: The product's own.
+        path: The file that it came from.
+    """
+
+    detector: FaceDetector
+    path: Path
+
+    @property
+    def card(self) -> ModelCard:
+        """Its description."""
+        return self.detector.card
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
+        return _hash(self.path)
+
+
+def load_detector(name: str, device: Device) -> Loaded:
+    """Load a detector.
+
+    Args:
+        name: Of the catalog, or a path: to a released ``.safetensors`` or ``.onnx``, a YuNet's
+            ``.onnx``, or a ``.pt`` of a training run, whose averaged weights are taken.
+        device: Where torch runs it; ONNX graphs stay on the CPU.
+
+    Raises:
+        UnknownModelError: No such name.
+        WeightsUnavailableError: The file is not to be had.
+        WeightsMismatchError: The file is not what it should be.
+    """
+    path = Path(name)
+    if path.suffix not in FILES:
+        found = fetch_first([find_card(name, Task.DETECTION)], device)
+        return Loaded(make_detector(found.card, found.file.path, device), found.file.path)
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no weight file {path}.")
+    if path.suffix == ".pt":
+        return Loaded(wrap_network(load_average(path), device, path), path)
+    is_yunet = path.suffix == ".onnx" and not _is_own_graph(path)
+    card = _describe(path, "opencv-yunet" if is_yunet else "onnx")
+    return Loaded(make_detector(card, path, device), path)
+
+
+def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
+    """The averaged network of a checkpoint, on the CPU, ready for use.
+
+    Args:
+        path: Checkpoint.
+        shift: Added to the logit of every score, so that the place of the threshold can be chosen.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no checkpoint of a face detector.
+    """
+    state = load_checkpoint(path, KEYS, "a face detector")
+    network = FaceNetwork(_to_network_config(state["network_config"]))
+    try:
+        network.load_state_dict(state["average"])
+    except RuntimeError as error:
+        raise WeightsMismatchError(f"{path} does not hold the network that it tells of.") from error
+    shift_scores(network, shift)
+    return network.eval()
+
+
+def read_train_config(path: Path) -> DetectorTrainConfig:
+    """The configuration that a checkpoint was trained with.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no checkpoint of a face detector, or of an older form, which can
+            be exported but not resumed.
+    """
+    text = load_checkpoint(path, KEYS, "a face detector")["config"]
+    if not isinstance(text, str):
+        raise WeightsMismatchError(
+            f"{path} was written by an older version; export it, and start from the weights: "
+            "--init OUT.safetensors."
+        )
+    return DetectorTrainConfig.from_json(text)
+
+
+def load_start(path: Path) -> FaceNetwork:
+    """Released weights to start a training from.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no released face network.
+    """
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no weight file {path} to start from.")
+    return load_face_network(path).network
+
+
+def shift_scores(network: FaceNetwork, shift: float) -> None:
+    """Add a number to the logit of every score of a network."""
+    for head in network.heads:
+        head.get_parameter("1.bias").data[0] += shift
+
+
+def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
+    """Put a network in training behind the product's detector.
+
+    Args:
+        network: Is set to evaluation.
+        device: Where it is or is to go.
+        path: Of its file, for the description; it need not exist.
+    """
+    module = TorchNetwork(DecodedFaceNetwork(network), device)
+    return FaceDetector(BatchedFaceNetwork(module), _describe(path, "onnx"))
+
+
+def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
+    try:
+        return FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
+    except (TypeError, KeyError) as error:
+        raise WeightsMismatchError(f"The checkpoint does not tell its network: {error}.") from error
+
+
+def network_fields(network: FaceNetwork) -> dict[str, Any]:
+    """What ``face_network`` needs to build a network anew."""
+    return asdict(network.config)
+
+
+def _is_own_graph(path: Path) -> bool:
+    """Whether a graph gives decoded boxes as this project's do."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        names = {output.name for output in onnx.load(path).graph.output}
+    except DecodeError as error:
+        raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
+    return names >= {"scores", "boxes", "landmarks"}
+
+
+def _describe(path: Path, architecture: str) -> ModelCard:
+    return ModelCard(
+        name=path.name,
+        task=Task.DETECTION,
+        architecture=architecture,
+        weights=WeightFile(path.name, _hash(path) if path.is_file() else "0" * 64),
+        licence="not stated",
+        source=str(path),
+    )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,135 @@
+"""Judges detections: right or wrong, and the figures that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_core.training.detector.labelled import overlaps, short_sides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.types import Faces, FloatArray
+
+MATCH = 0.5
+"""Intersection over union from which on a detection is the marked face."""
+
+_SLACK = 0.8
+_NEUTRAL_OVERLAP = 0.3
+
+SizeRange = tuple[float, float]
+"""Shorter sides in pixels: from the first, below the second."""
+
+EVERY_SIZE: SizeRange = (0, float("inf"))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Truth:
+    """The faces of one picture.
+
+    Attributes:
+        boxes: ``(G, 4)``.
+        wanted: ``(G,)`` whether a face is to be found; the others are neutral.
+        neutral: ``(M, 4)`` places that are neither right nor wrong to find.
+    """
+
+    boxes: FloatArray
+    wanted: npt.NDArray[np.bool_]
+    neutral: FloatArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judgement:
+    """The detections that count, in one picture or in many.
+
+    Attributes:
+        scores: ``(D,)``, falling.
+        right: ``(D,)`` whether it fits a wanted face that no better detection fits.
+        n_faces: Wanted ones.
+    """
+
+    scores: FloatArray
+    right: npt.NDArray[np.bool_]
+    n_faces: int
+
+
+def judge(found: Faces, truth: Truth, sizes: SizeRange = EVERY_SIZE) -> Judgement:
+    """Judge the detections in one picture.
+
+    Args:
+        found: In any order.
+        truth: What is there.
+        sizes: Other faces are neutral, and so are detections that fit nothing and whose shorter
+            side is below 0.8 of the range or above 1.25 of it.
+    """
+    low, high = sizes
+    faces = short_sides(truth.boxes)
+    wanted = truth.wanted & (faces >= low) & (faces < high)
+    order = np.argsort(-found.scores, kind="stable")
+    boxes = found.boxes[order]
+    own = short_sides(boxes)
+    beside = overlaps(boxes, truth.neutral).max(axis=1, initial=0)
+    outside = (own < _SLACK * low) | (own >= high / _SLACK) | (beside >= _NEUTRAL_OVERLAP)
+    free = np.ones(len(faces), bool)
+    right, counts = np.zeros(len(boxes), bool), np.zeros(len(boxes), bool)
+    for i, row in enumerate(overlaps(boxes, truth.boxes)):
+        row = np.where(free, row, 0)
+        if row.max(initial=0) >= MATCH:
+            j = int(row.argmax())
+            free[j] = False
+            right[i] = counts[i] = wanted[j]
+        else:
+            counts[i] = not outside[i]
+    return Judgement(found.scores[order][counts], right[counts], int(wanted.sum()))
+
+
+def pool(judgements: Sequence[Judgement]) -> Judgement:
+    """Judgements of several pictures as one."""
+    scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in judgements)])
+    right = np.concatenate([np.zeros(0, bool), *(j.right for j in judgements)])
+    order = np.argsort(-scores, kind="stable")
+    return Judgement(scores[order], right[order], sum(j.n_faces for j in judgements))
+
+
+def average_precision(judged: Judgement) -> float | None:
+    """Area under the precision-recall curve, precision made monotone; ``None`` without a face.
+
+    Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge", as of 2010.
+    """
+    if not judged.n_faces:
+        return None
+    precision, _ = precision_recall(judged)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(best[judged.right].sum() / judged.n_faces)
+
+
+def precision_recall(judged: Judgement) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """``(D,)`` precision and recall if the score of each detection were the threshold."""
+    right = np.cumsum(judged.right)
+    return right / np.arange(1, len(right) + 1), right / max(judged.n_faces, 1)
+
+
+def at_threshold(judged: Judgement, threshold: float) -> tuple[float | None, float | None]:
+    """Precision and recall; ``None`` where nothing was found, or there was nothing to find."""
+    sure = judged.scores >= threshold
+    right = int(judged.right[sure].sum())
+    precision = right / int(sure.sum()) if sure.any() else None
+    return precision, right / judged.n_faces if judged.n_faces else None
+
+
+def recall_at_false_alarms(judged: Judgement, n_allowed: float) -> float | None:
+    """Recall at the lowest threshold that lets through at most so many false alarms."""
+    if not judged.n_faces:
+        return None
+    few = np.cumsum(~judged.right) <= n_allowed
+    return float(judged.right[few].sum() / judged.n_faces)
+
+
+def threshold_for(judged: Judgement, precision: float) -> float | None:
+    """The lowest score from which on the precision is reached; ``None`` if it never is."""
+    reached = np.flatnonzero(precision_recall(judged)[0] >= precision)
+    return float(judged.scores[reached[-1]]) if len(reached) else None

@@ -1,0 +1,129 @@
+"""Readers of the detector's data sets: folders or ZIP files of pictures."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.errors import DatasetError
+from emotion_core.training.datasets.tables import LABELS_FILE, to_inner_path, to_number
+from emotion_core.training.detector.archive import PictureFolder, iter_table
+from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emotion_core.training.datasets.tables import Row
+    from emotion_core.training.detector.archive import PictureFile
+
+BOXES_FILE = "boxes.csv"
+_BOX = ("x1", "y1", "x2", "y2")
+_POINTS = tuple(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
+
+
+def read_boxes(path: Path) -> list[LabelledPicture]:
+    """Read pictures whose faces ``boxes.csv`` marks, one face a line.
+
+    Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright picture,
+    all empty in the one line of a picture without faces; if known, landmarks lx1, ly1 to lx5, ly5.
+    Pictures that the table does not name are left out.
+
+    Args:
+        path: Folder or ZIP file.
+
+    Returns:
+        In the order of the table; a fifth is held out by a hash of the names.
+
+    Raises:
+        DatasetError: There is no such table, or it names no picture that is there.
+    """
+    folder = PictureFolder(path)
+    table = folder.find_table(BOXES_FILE)
+    if table is None:
+        raise DatasetError(
+            f"{path} holds no {BOXES_FILE}; it must mark the faces in the columns image, x1, y1, "
+            "x2, y2."
+        )
+    faces: dict[str, list[list[float]]] = {}
+    for row in iter_table(table, ["image", *_BOX]):
+        rows = faces.setdefault(to_inner_path(row.cells["image"], row.place), [])
+        if any(row.cells[side] for side in _BOX):
+            rows.append(_to_face(row))
+    if not faces:
+        raise DatasetError(f"{table} names no picture.")
+    return [_to_picture(folder, table, name, rows) for name, rows in faces.items()]
+
+
+def read_portraits(path: Path) -> list[LabelledPicture]:
+    """Read portraits, whose faces a teacher is to mark.
+
+    Args:
+        path: Folder or ZIP file. Where it holds ``labels.csv`` with the columns image and person,
+            all pictures of a person are held out or none is.
+
+    Raises:
+        DatasetError: There is no picture.
+    """
+    folder = PictureFolder(path)
+    table = folder.find_table(LABELS_FILE)
+    people: dict[str, str] = {}
+    if table is not None:
+        for row in iter_table(table, ["image"]):
+            name = _beside(table, row.cells["image"])
+            people[name] = row.cells.get("person", "")
+    return [
+        LabelledPicture(file, Kind.PORTRAITS, is_held_out(people.get(file.name) or _key(file)))
+        for file in _all_pictures(folder)
+    ]
+
+
+def read_scenes(path: Path) -> list[LabelledPicture]:
+    """Read pictures without faces.
+
+    Args:
+        path: Folder or ZIP file.
+
+    Raises:
+        DatasetError: There is no picture.
+    """
+    return [
+        LabelledPicture(file, Kind.SCENES, is_held_out(_key(file)))
+        for file in _all_pictures(PictureFolder(path))
+    ]
+
+
+def _all_pictures(folder: PictureFolder) -> list[PictureFile]:
+    if not folder.pictures:
+        raise DatasetError(f"{folder.path} holds no picture.")
+    return folder.pictures
+
+
+def _key(file: PictureFile) -> str:
+    return PurePosixPath(file.name).name
+
+
+def _beside(table: PictureFile, image: str) -> str:
+    """Path of a picture inside the source, from that relative to the table."""
+    return str(PurePosixPath(table.name).parent / image.replace("\\", "/"))
+
+
+def _to_face(row: Row) -> list[float]:
+    """Box and landmarks of a line, NaN where they are not known."""
+    box = [to_number(row, side) for side in _BOX]
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
+    known = all(row.cells.get(point) for point in _POINTS)
+    return [*box, *(to_number(row, point) if known else np.nan for point in _POINTS)]
+
+
+def _to_picture(
+    folder: PictureFolder, table: PictureFile, image: str, rows: list[list[float]]
+) -> LabelledPicture:
+    file = folder.find(_beside(table, image))
+    if file is None:
+        raise DatasetError(f"{table} names the picture {image}, which is not there.")
+    faces = np.asarray(rows, np.float32).reshape(-1, 14)
+    held_out = is_held_out(PurePosixPath(image).name)
+    return LabelledPicture(file, Kind.BOXES, held_out, faces[:, :4], faces[:, 4:])

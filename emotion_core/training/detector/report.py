@@ -1,0 +1,141 @@
+"""What was measured of detectors, side by side: a table to read, and JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from emotion_core.training.detector.figures import FALSE_ALARMS, SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from emotion_core.training.detector.evaluate import Asked
+    from emotion_core.training.detector.figures import (
+        MarkedFigures,
+        PortraitFigures,
+        SceneFigures,
+    )
+
+WORDS = {
+    "all": "all faces",
+    "from_16_px": ">= 16 px",
+    "under_16_px": "< 16 px",
+    "16_to_32_px": "16-32 px",
+    "32_to_96_px": "32-96 px",
+    "from_96_px": ">= 96 px",
+}
+"""The names of ``SIZES`` for people."""
+
+_NAME, _COLUMN = 34, 22
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorReport:
+    """All figures of one detector; what was not measured is ``None`` or empty.
+
+    Attributes:
+        name: Of the catalog or of the file.
+        sha256: Of its file.
+        marked: By data: ``"boxes"``, ``"wider"``.
+        portraits: On portraits.
+        scenes: On pictures without faces.
+        milliseconds: A picture on one core, by size.
+    """
+
+    name: str
+    sha256: str
+    marked: dict[str, MarkedFigures] = field(default_factory=dict)
+    portraits: PortraitFigures | None = None
+    scenes: SceneFigures | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured in one run.
+
+    Attributes:
+        data: What on, for people.
+        teacher: Name of the teacher that marked the portraits; empty without any.
+        asked: How the detectors were asked.
+        detectors: One each; at least one.
+    """
+
+    data: str
+    teacher: str
+    asked: Asked
+    detectors: list[DetectorReport]
+
+
+def to_json(report: Report) -> str:
+    """All figures as a JSON object; numbers that do not exist are null, never NaN.
+
+    Keys are the attributes of the report's classes.
+    """
+    return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_table(report: Report) -> str:
+    """All figures as text, a column for each detector."""
+    first = report.detectors[0]
+    lines = [
+        report.data,
+        f"threshold {report.asked.threshold:g}, faces from {report.asked.min_face_px:g} px",
+        "",
+        _line("", [d.name[-_COLUMN + 2 :] for d in report.detectors]),
+    ]
+    for data in first.marked:
+        lines += ["", *_marked_lines(data, [d.marked[data] for d in report.detectors])]
+    portraits = [d.portraits for d in report.detectors if d.portraits]
+    if portraits:
+        lines += ["", *_portrait_lines(portraits, report.teacher)]
+    scenes = [d.scenes for d in report.detectors if d.scenes]
+    if scenes:
+        lines += ["", f"scenes without faces: {scenes[0].pictures}"]
+        lines.append(_line("  with a false face", [str(s.with_false_face) for s in scenes]))
+        lines.append(_line("  false faces", [str(s.false_faces) for s in scenes]))
+    if first.milliseconds:
+        lines += ["", "milliseconds a picture, one core"]
+        for size in first.milliseconds:
+            times = [f"{d.milliseconds[size]:.1f}" for d in report.detectors]
+            lines.append(_line(f"  {size}", times))
+    return "\n".join(lines) + "\n"
+
+
+def _marked_lines(data: str, figures: Sequence[MarkedFigures]) -> Iterator[str]:
+    first = figures[0]
+    yield f"{data}: {first.pictures} pictures, {first.faces['all']} faces"
+    for name in SIZES:
+        values = [_number(f.average_precision[name]) for f in figures]
+        yield _line(f"  AP {WORDS[name]} ({first.faces[name]})", values)
+    rows: list[tuple[str, Callable[[MarkedFigures], float | None]]] = [
+        ("precision, >= 16 px", lambda f: f.precision),
+        ("recall, >= 16 px", lambda f: f.recall),
+        (f"recall at {FALSE_ALARMS:g} false a picture", lambda f: f.recall_at_false_alarms),
+    ]
+    for word, get in rows:
+        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+    for name in first.settings:
+        yield _line(f"  AP {name}", [_number(f.settings[name]) for f in figures])
+
+
+def _portrait_lines(figures: Sequence[PortraitFigures], teacher: str) -> Iterator[str]:
+    yield f"portraits: {figures[0].pictures}, against {teacher}"
+    rows: list[tuple[str, Callable[[PortraitFigures], float | None]]] = [
+        ("recall", lambda f: f.recall),
+        ("precision", lambda f: f.precision),
+        ("landmark error / eyes, mean", lambda f: f.landmark_error_mean),
+        ("landmark error / eyes, median", lambda f: f.landmark_error_median),
+    ]
+    for word, get in rows:
+        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+
+
+def _line(name: str, values: Sequence[str]) -> str:
+    return (f"{name:{_NAME}}" + "".join(f"{value:>{_COLUMN}}" for value in values)).rstrip()
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

@@ -1,0 +1,202 @@
+"""WIDER FACE in its official layout.
+
+Source: S. Yang et al., "WIDER FACE: A Face Detection Benchmark", CVPR 2016; the layout is told by
+the readme of its ``wider_face_split.zip``, the settings by its ``eval_tools``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotion_core.errors import DatasetError, MissingExtraError
+from emotion_core.training.detector.archive import PictureFile
+from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from emotion_core.types import FloatArray
+
+SETTINGS = ("easy", "medium", "hard")
+_LANDMARKS = "retinaface_gt_v1.1/train/label.txt"
+_INVALID = 7  # x1 y1 w h blur expression illumination invalid occlusion pose
+_COLUMNS = 10
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class WiderTruth:
+    """What the official evaluation knows of a picture.
+
+    Attributes:
+        boxes: ``(N, 4)`` x1, y1, x2, y2 of all faces.
+        wanted: ``(N,)`` for each setting, whether it asks for a face; others are neutral.
+    """
+
+    boxes: FloatArray
+    wanted: Mapping[str, npt.NDArray[np.bool_]]
+
+
+def read_wider(root: Path) -> list[LabelledPicture]:
+    """Read the training and validation pictures, as far as they are there.
+
+    Boxes that the list calls invalid, or that have no area, are to be ignored. The validation
+    pictures are held out; where they are missing, a fifth of the others is. Landmarks of the
+    training faces are taken from RetinaFace's ``retinaface_gt_v1.1/train/label.txt``, if it is
+    there.
+
+    Args:
+        root: Holds ``WIDER_train``, ``WIDER_val`` and ``wider_face_split``.
+
+    Raises:
+        DatasetError: Lists or pictures are missing, or a list is not laid out so.
+    """
+    parts = {name: (root / f"WIDER_{name}" / "images").is_dir() for name in ("train", "val")}
+    if not any(parts.values()):
+        raise DatasetError(
+            f"{root} holds neither WIDER_train/images nor WIDER_val/images; unpack WIDER FACE's "
+            "ZIP files there."
+        )
+    pictures = list(_read_part(root, "val")) if parts["val"] else []
+    if parts["train"]:
+        landmarks = _read_landmarks(root / _LANDMARKS)
+        for picture in _read_part(root, "train"):
+            held_out = not parts["val"] and is_held_out(picture.file.name)
+            marks = _match_landmarks(picture, landmarks.get(picture.file.name, {}))
+            pictures.append(replace(picture, held_out=held_out, landmarks=marks))
+    return pictures
+
+
+def _read_part(root: Path, part: str) -> Iterator[LabelledPicture]:
+    table = root / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
+    folder = root / f"WIDER_{part}" / "images"
+    try:
+        lines = iter(table.read_text(encoding="utf-8").splitlines())
+    except OSError as error:
+        raise DatasetError(f"{table} cannot be read ({error.strerror or error}).") from error
+    for name in filter(None, map(str.strip, lines)):
+        faces = _read_faces(lines, f"{name} in {table}")
+        boxes = np.hstack([faces[:, :2], faces[:, :2] + faces[:, 2:4]])
+        valid = (faces[:, 2:4] > 0).all(axis=1) & (faces[:, _INVALID] == 0)
+        path = folder / name
+        if not path.is_file():
+            raise DatasetError(f"{table} names {name}, which is not in {folder}.")
+        yield LabelledPicture(
+            PictureFile(folder, name, path.stat().st_size),
+            Kind.BOXES,
+            part == "val",
+            boxes[valid],
+            np.full((int(valid.sum()), 10), np.nan, np.float32),
+            boxes[~valid & (faces[:, 2:4] > 0).all(axis=1)],
+        )
+
+
+def _read_faces(lines: Iterator[str], place: str) -> FloatArray:
+    """The faces of one picture, ``(N, 10)`` as listed; a count of 0 has one line of zeros."""
+    try:
+        count = int(next(lines))
+        rows = [[float(word) for word in next(lines).split()] for _ in range(max(1, count))]
+        faces = np.asarray(rows, np.float32)[:count]
+    except (ValueError, StopIteration) as error:
+        text = f"{place}: a count and a line of numbers per face must follow."
+        raise DatasetError(text) from error
+    if faces.ndim != 2 or faces.shape[1] != _COLUMNS:
+        raise DatasetError(f"{place}: a face must have {_COLUMNS} numbers.")
+    return faces
+
+
+_Landmarks = dict[tuple[int, ...], list[float]]
+
+
+def _read_landmarks(path: Path) -> dict[str, _Landmarks]:
+    """RetinaFace's landmarks by picture and box (x, y, w, h); nothing where there is no file.
+
+    Lines: ``# name``, then per face x y w h, five times x y and a flag, and a quality; -1 is for
+    what is not known. Source: J. Deng et al., "RetinaFace", CVPR 2020, and its annotations.
+    """
+    found: dict[str, _Landmarks] = {}
+    if not path.is_file():
+        return found
+    faces: _Landmarks = {}
+    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("#"):
+            faces = found.setdefault(line[1:].strip(), {})
+            continue
+        try:
+            numbers = [float(word) for word in line.split()]
+        except ValueError as error:
+            raise DatasetError(f"Line {i} of {path} holds something else than numbers.") from error
+        points = [v for k in range(4, 19, 3) for v in numbers[k : k + 2]]
+        if len(points) == 10 and min(points) >= 0:
+            faces[tuple(int(v) for v in numbers[:4])] = points
+    return found
+
+
+def _match_landmarks(picture: LabelledPicture, known: _Landmarks) -> FloatArray:
+    marks = picture.landmarks.copy()
+    for i, (x1, y1, x2, y2) in enumerate(picture.boxes.astype(int).tolist()):
+        marks[i] = known.get((x1, y1, x2 - x1, y2 - y1), np.nan)
+    return marks
+
+
+def find_settings(root: Path) -> Path | None:
+    """The folder of the official evaluation's ground truth; ``None`` if it is not there."""
+    for place in ("wider_face_split", "eval_tools/ground_truth"):
+        if all((root / place / f"wider_{name}_val.mat").is_file() for name in SETTINGS):
+            return root / place
+    return None
+
+
+def read_settings(folder: Path) -> dict[str, WiderTruth]:
+    """Read which faces count as easy, medium and hard.
+
+    Args:
+        folder: Holds ``wider_easy_val.mat`` and the other two.
+
+    Returns:
+        By picture, as the lists name it: ``event/file.jpg``.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+        DatasetError: A file is not the official one.
+    """
+    try:
+        load: Any = importlib.import_module("scipy.io").loadmat
+    except ImportError as error:
+        raise MissingExtraError(
+            "WIDER's easy, medium and hard faces are in MATLAB files, which take scipy to read; "
+            "`pip install scipy` adds it."
+        ) from error
+    truths: dict[str, WiderTruth] = {}
+    for setting in SETTINGS:
+        path = folder / f"wider_{setting}_val.mat"
+        try:
+            for name, boxes, wanted in _iter_setting(load(str(path))):
+                before = truths[name].wanted if name in truths else {}
+                truths[name] = WiderTruth(boxes, {**before, setting: wanted})
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            raise DatasetError(f"{path} is not WIDER FACE's ground truth ({error}).") from error
+    return truths
+
+
+def _iter_setting(
+    table: Mapping[str, Any],
+) -> Iterator[tuple[str, FloatArray, npt.NDArray[np.bool_]]]:
+    """Picture, boxes and which of them count; the cells are nested arrays of objects."""
+    events = zip(
+        table["event_list"], table["file_list"], table["face_bbx_list"], table["gt_list"],
+        strict=True,
+    )  # fmt: skip
+    for (event,), (files,), (boxes,), (counted,) in events:
+        for (file,), (faces,), (indices,) in zip(files, boxes, counted, strict=True):
+            corners = np.asarray(faces, np.float32).reshape(-1, 4)
+            corners = np.hstack([corners[:, :2], corners[:, :2] + corners[:, 2:]])
+            wanted = np.zeros(len(corners), bool)
+            wanted[np.asarray(indices, np.int64).ravel() - 1] = True  # they count from 1
+            yield f"{event[0]}/{file[0]}.jpg", corners, wanted
