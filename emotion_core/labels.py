@@ -90,8 +90,9 @@ VALENCE_AROUSAL = MappingProxyType(
 )
 """Valence and arousal in [-1, 1] that people connect with the word for each emotion.
 
-Used only where a network has no valence/arousal head: the expectation of these under its
-probabilities is then reported, and said to be that.
+Where a network has no valence/arousal head, the expectation of these under its probabilities is
+reported, and said to be that. Where nobody rated a training face, a head learns their expectation
+under the votes.
 
 Source: S. Mohammad, "Obtaining Reliable Human Ratings of Valence, Arousal, and Dominance for
 20,000 English Words", ACL 2018 (NRC-VAD lexicon 1.0, rows of the same words, given there in

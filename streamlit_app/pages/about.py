@@ -20,9 +20,10 @@ in a plane that psychologists call the circumplex of affect (Russell 1980):
 - **Valence** runs from -1 (unpleasant) to +1 (pleasant).
 - **Arousal** runs from -1 (calm) to +1 (excited).
 
-Some networks learn these two from people's ratings. For the others they are the average of the
-coordinates below, weighted by the probabilities; the page and the files say which (`va_source` is
-`head` or `expectation`).
+Some networks give these two themselves: they learned them from people's ratings or, like our own,
+mostly from the coordinates below. For the others they are the average of those coordinates,
+weighted by the probabilities; the page and the files say which (`va_source` is `head` or
+`expectation`).
 """
 )
 coordinates = pd.DataFrame(
