@@ -118,14 +118,8 @@ class FaceNetwork(nn.Module):
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        outputs: list[Tensor] = []
-        above: Tensor | None = None
-        for level in (2, 1, 0):
-            x = features[level]
-            if above is not None:
-                x = x + functional.interpolate(above, scale_factor=2.0, mode="nearest")
-            above = self.laterals[level](x)
-            outputs.insert(0, self.heads[level](above).flatten(2))  # (B, 15, h * w)
+        merged = merge_down(features, self.laterals)
+        outputs = [head(x).flatten(2) for head, x in zip(self.heads, merged, strict=True)]
         return torch.cat(outputs, dim=2).transpose(1, 2)
 
     def _initialise(self) -> None:
@@ -137,6 +131,26 @@ class FaceNetwork(nn.Module):
         for head in self.heads:
             last = head[-1]  # type: ignore[index]
             nn.init.constant_(last.bias[0], -4.0)  # faces are rare: begin with a score near 0.02
+
+
+def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
+    """Pass what coarse maps show down to the finer ones: enlarge, add, convolve.
+
+    Args:
+        features: ``(B, C, H, W)`` each, from fine to coarse, each half as wide as the one before.
+        laterals: A layer for each map.
+
+    Returns:
+        One map for each, in the same order.
+
+    Source: T.-Y. Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017.
+    """
+    merged: list[Tensor] = []
+    for x, lateral in zip(reversed(features), reversed(laterals), strict=True):
+        if merged:
+            x = x + functional.interpolate(merged[0], scale_factor=2.0, mode="nearest")
+        merged.insert(0, lateral(x))
+    return merged
 
 
 def place_centres(size_wh: tuple[int, int]) -> Tensor:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_network import (
@@ -26,6 +25,7 @@ from emotion_core.face_network import (
     DepthwiseUnit,
     decode_boxes,
     decode_landmarks,
+    merge_down,
     place_centres,
 )
 
@@ -103,14 +103,8 @@ class YuNet(nn.Module):
         for stage in self.stages:
             images = stage(images)
             features.append(images)
-        outputs: list[Tensor] = []
-        above: Tensor | None = None
-        for level in (2, 1, 0):
-            x = features[level]
-            if above is not None:
-                x = x + functional.interpolate(above, scale_factor=2.0, mode="nearest")
-            above = self.laterals[level](x)
-            outputs.insert(0, self._at_level(above, level))
+        merged = merge_down(features, self.laterals)
+        outputs = [self._at_level(x, level) for level, x in enumerate(merged)]
         raw = torch.cat(outputs, dim=2).transpose(1, 2).float()  # (B, P, 16)
         size_wh = features[0].shape[3] * STRIDES[0], features[0].shape[2] * STRIDES[0]
         return self._decode(raw, size_wh)

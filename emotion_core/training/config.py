@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from emotion_core.architectures import find_architecture
 from emotion_core.errors import EmotionError
 from emotion_core.model_card import FivePoints, Preprocessing
+from emotion_core.training.settings import Settings
 
 FERPLUS_TEMPLATE: FivePoints = (
     (0.328, 0.396),
@@ -40,7 +40,7 @@ _SHARES = (
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """The hyper-parameters of one run.
 
     Attributes:
@@ -150,47 +150,6 @@ class TrainConfig:
             std=architecture.std,
             template=self.template,
         )
-
-    def to_json(self) -> str:
-        """The configuration as JSON text."""
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> TrainConfig:
-        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
-
-        Raises:
-            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
-        """
-        try:
-            values: Any = json.loads(text)
-        except ValueError as error:
-            raise EmotionError(f"The configuration is not JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise EmotionError("The configuration is not a JSON object of names and values.")
-        return cls().changed(values)
-
-    def changed(self, values: dict[str, Any]) -> TrainConfig:
-        """The same with other values, as JSON has them.
-
-        Raises:
-            EmotionError: A name is unknown, or a value is not one that the field takes.
-        """
-        known = [field.name for field in fields(self)]
-        for name in values:
-            if name not in known:
-                raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
-        return replace(self, **{name: _tupled(value) for name, value in values.items()})
-
-    def to_differences(self, other: TrainConfig) -> str:
-        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
-        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
-        return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
-
-
-def _tupled(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
-    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value
 
 
 def _check_type(name: str, value: Any, default: Any) -> None:

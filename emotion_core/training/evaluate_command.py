@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.runtime import DEVICES, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from emotion_core.training.evaluate import Report
     from emotion_core.training.face_set import FaceSet
@@ -87,7 +87,8 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     """
     is_photos = chosen.dataset.lower() == _PHOTOS
     _check_options(chosen, is_photos=is_photos)
-    with _limited_cores(chosen.threads):
+    _check_threads(chosen.threads)
+    with _limited(chosen.threads):
         report = _measure_photos(chosen) if is_photos else _measure_faces(chosen)
     _write(chosen, report)
     return 1 if report.missed is not None and report.missed.unreadable else 0
@@ -206,33 +207,19 @@ def _write(chosen: argparse.Namespace, report: Report) -> None:
         save_plot(calibration_chart(report), chosen.calibration_plot)
 
 
-@contextmanager
-def _limited_cores(n: int | None) -> Iterator[None]:
-    """Let this process use so many cores only, whatever computes: torch, ONNX Runtime, OpenCV.
-
-    Raises:
-        EmotionError: There are not so many, or the system cannot limit them.
-    """
-    if n is None:
-        yield
-        return
-    if not hasattr(os, "sched_setaffinity"):
+def _check_threads(n: int | None) -> None:
+    if n is not None and not hasattr(os, "sched_setaffinity"):
         raise EmotionError("--threads works on Linux only; leave it out.")
-    if n > usable_cores():
+    if n is not None and n > usable_cores():
         raise EmotionError(f"--threads can be at most {usable_cores()} here.")
-    import cv2
-    import torch
 
-    cores, threads, opencv = os.sched_getaffinity(0), torch.get_num_threads(), cv2.getNumThreads()
-    os.sched_setaffinity(0, sorted(cores)[:n])
-    torch.set_num_threads(n)
-    cv2.setNumThreads(n)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(opencv)
+
+def _limited(n: int | None) -> AbstractContextManager[None]:
+    if n is None:
+        return nullcontext()
+    from emotion_core.training.cores import limited_cores
+
+    return limited_cores(n)
 
 
 def _count(text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from emotion_core.architectures import ARCHITECTURES
 from emotion_core.errors import EmotionError
 from emotion_core.runtime import DEVICES
 from emotion_core.training.config import Balance, Pretrained, TrainConfig
+from emotion_core.training.settings import parse_settings
 
 if TYPE_CHECKING:
     from emotion_core.training.run_folder import RunFolder
@@ -170,7 +170,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
     settings = _to_settings(chosen)
     base = _DEFAULT
     if chosen.config:
-        base = TrainConfig.from_json(_read_text(chosen.config))
+        base = TrainConfig.from_file(chosen.config)
     elif chosen.resume:
         base = _read_config(chosen.resume)
     config = base.changed(settings)
@@ -184,22 +184,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
 def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
     given = {flag.name: getattr(chosen, flag.name) for flag in _FLAGS}
     settings = {name: value for name, value in given.items() if value is not None}
-    for text in chosen.set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise EmotionError(f"--set takes KEY=VALUE, not {text!r}.")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EmotionError(f"{path} cannot be read: {error}.") from error
+    return settings | parse_settings(chosen.set)
 
 
 def _read_config(checkpoint: Path) -> TrainConfig:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
 from emotion_core.runtime import DEVICES
+from emotion_core.training.settings import parse_settings
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
@@ -185,7 +185,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFold
     run = RunFolder(RUNS / chosen.folder)
     last = run.weights / "last.pt"
     if chosen.config:
-        config = DetectorTrainConfig.from_json(_read_text(chosen.config))
+        config = DetectorTrainConfig.from_file(chosen.config)
     elif chosen.resume or last.is_file():
         config = read_train_config(chosen.resume or last)
     else:
@@ -198,22 +198,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFold
 def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(chosen, name) for _, name, *_ in _FLAGS}
     settings = {name: value for name, value in given.items() if value is not None}
-    for text in chosen.set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise EmotionError(f"--set takes KEY=VALUE, not {text!r}.")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EmotionError(f"{path} cannot be read: {error}.") from error
+    return settings | parse_settings(chosen.set)
 
 
 def _run_export(chosen: argparse.Namespace) -> int:

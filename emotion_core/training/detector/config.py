@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from emotion_core.errors import EmotionError
 from emotion_core.face_network import FaceNetworkConfig
+from emotion_core.training.settings import Settings
 
 _AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
 _POSITIVE = ("learning_rate", "clip_norm")
@@ -15,7 +15,7 @@ _NOT_NEGATIVE = ("epochs", "minutes", "weight_decay", "warm_up_steps", "seed")
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorTrainConfig:
+class DetectorTrainConfig(Settings):
     """The hyper-parameters of one run; saved as JSON beside its checkpoints.
 
     Attributes:
@@ -87,47 +87,17 @@ class DetectorTrainConfig:
         """Steps of the whole run; ``None`` if the clock ends it."""
         return self.epochs * self.epoch_steps or None
 
-    def to_json(self) -> str:
-        """The configuration as JSON text."""
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> DetectorTrainConfig:
-        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
+    def changed(self, values: dict[str, Any]) -> Self:
+        """The same with other values; ``epochs`` set alone sets ``minutes`` to 0, and vice versa.
 
         Raises:
-            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
+            EmotionError: See ``Settings.changed``.
         """
-        try:
-            values: Any = json.loads(text)
-        except ValueError as error:
-            raise EmotionError(f"The configuration is not JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise EmotionError("The configuration is not a JSON object of names and values.")
-        return cls().changed(values)
-
-    def changed(self, values: dict[str, Any]) -> DetectorTrainConfig:
-        """The same with other values, as JSON has them.
-
-        Whoever sets only one of ``epochs`` and ``minutes`` sets the other to 0.
-
-        Raises:
-            EmotionError: A name is unknown, or a value is not one that the field takes.
-        """
-        known = [field.name for field in fields(self)]
-        for name in values:
-            if name not in known:
-                raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        values = dict(values)
         for name, other in (("epochs", "minutes"), ("minutes", "epochs")):
             if values.get(name) and other not in values:
                 values[other] = type(getattr(self, other))(0)
-        return replace(self, **values)
-
-    def to_differences(self, other: DetectorTrainConfig) -> str:
-        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
-        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
-        return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
+        return Settings.changed(self, values)
 
 
 def _check_type(name: str, value: Any, default: Any) -> None:

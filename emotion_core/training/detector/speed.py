@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import statistics
 import time
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
+from emotion_core.training.cores import limited_cores
 from emotion_core.training.detector.load import load_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from emotion_core.types import Image
 
@@ -39,7 +37,7 @@ def measure_speed(
     Raises:
         EmotionError: A detector cannot be loaded.
     """
-    with _one_core():
+    with limited_cores(1):
         detectors = {name: load_detector(name, "cpu").detector for name in names}
         times: dict[str, dict[str, float]] = {name: {} for name in names}
         for size_wh in SIZES_WH:
@@ -62,21 +60,3 @@ def _note(
 ) -> None:
     for name, values in runs.items():
         times[name][size] = round(statistics.median(values[_WARM_UPS:]), 2)
-
-
-@contextlib.contextmanager
-def _one_core() -> Iterator[None]:
-    """Let this process use one core, or where that cannot be, one thread of each library."""
-    threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    if cores:
-        os.sched_setaffinity(0, {min(cores)})
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        if cores:
-            os.sched_setaffinity(0, cores)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(opencv)

@@ -1,0 +1,90 @@
+"""Hyper-parameters as text: JSON in checkpoints and files, KEY=VALUE on the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from emotion_core.errors import EmotionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configurations of both trainings can do; every field of theirs has a default."""
+
+    def to_json(self) -> str:
+        """The configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
+
+        Raises:
+            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
+        """
+        try:
+            values: Any = json.loads(text)
+        except ValueError as error:
+            raise EmotionError(f"The configuration is not JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise EmotionError("The configuration is not a JSON object of names and values.")
+        return cls().changed(values)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a file of such JSON.
+
+        Raises:
+            EmotionError: The file cannot be read, or holds something else.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EmotionError(f"{path} cannot be read: {error}.") from error
+        return cls.from_json(text)
+
+    def changed(self, values: dict[str, Any]) -> Self:
+        """The same with other values, as JSON has them.
+
+        Raises:
+            EmotionError: A name is unknown, or a value is not one that the field takes.
+        """
+        known = [field.name for field in fields(self)]
+        for name in values:
+            if name not in known:
+                raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
+        return replace(self, **{name: _tupled(value) for name, value in values.items()})
+
+    def to_differences(self, other: Self) -> str:
+        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
+        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
+        return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
+
+
+def parse_settings(words: Iterable[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` words; a value is JSON, or else text.
+
+    Raises:
+        EmotionError: A word has no ``=``.
+    """
+    settings: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise EmotionError(f"--set takes KEY=VALUE, not {word!r}.")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
+def _tupled(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value
