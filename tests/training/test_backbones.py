@@ -22,15 +22,6 @@ from emotion_core.training.start import make_optimiser, start_network
 from tests.training.synthetic import make_faces
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_builds_and_takes_a_training_step(name):
     torch.manual_seed(0)

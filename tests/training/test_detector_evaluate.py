@@ -9,7 +9,6 @@ import sys
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.training.detector import evaluate_command
@@ -37,14 +36,6 @@ from tests.training.drawn_faces import (
 )
 
 ASKED = Asked()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class FixedDetector:

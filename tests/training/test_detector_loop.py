@@ -23,15 +23,6 @@ CONFIG = DetectorTrainConfig(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def pictures(tmp_path):
     (tmp_path / "pictures").mkdir()

@@ -24,14 +24,6 @@ SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s"
 TINY = FaceNetworkConfig(stem=8, body=8, deep=(1, 1, 1))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def make_targets(boxes, landmarks=None, ignored=()):
     marks = torch.full((1, len(boxes), 10), math.nan) if landmarks is None else landmarks
     return Targets(

@@ -43,14 +43,6 @@ SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s.onnx"
 CONFIG = DetectorTrainConfig(size_px=64, batch_size=2, epochs=1, epoch_steps=1, stem=8, body=8)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """A folder with a checkpoint, ``last.pt``, and ``a.safetensors`` and ``a.onnx`` made of it."""

@@ -30,15 +30,6 @@ ROOT = Path(__file__).parents[2]
 CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, learning_rate=0.02)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def faces():
     return make_faces()

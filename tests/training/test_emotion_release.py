@@ -25,15 +25,6 @@ from tests.training.synthetic import make_faces
 RELEASED = Path(__file__).parents[2] / "weights" / "emoscope-fer-s.safetensors"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _train(config, folder):
     trainer = Trainer(config, SaveRule(folder))
     faces = make_faces(16, side=config.size_px, channels=len(config.preprocessing.mean))

@@ -21,15 +21,6 @@ from tests.factories import encode, make_image
 BOXES = "image,x1,y1,x2,y2"
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def ferplus(tmp_path):
     """A validation split of four faces."""

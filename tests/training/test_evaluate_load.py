@@ -24,15 +24,6 @@ from tests.factories import make_classifier_onnx, make_image
 CONFIG = TrainConfig(architecture="tiny-face-net", has_va=True)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def make_metadata(**changes):
     return {
         "architecture": "tiny-face-net",

@@ -22,15 +22,6 @@ from tests.training.synthetic import make_faces
 CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, learning_rate=0.02)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More threads on pictures this small only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _train(folder, n_epochs, faces, held_out):
     """Some epochs of the run in a folder, with its summary."""
     trainer = Trainer(CONFIG, SaveRule(folder / "weights"))
