@@ -147,7 +147,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
         rows: alt.Chart = bars.encode(
             x=share,
             y=alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False)),
-            color=_emotion_colour(),
+            color=_emotion_colour(columns=2),  # it stands in narrow columns
             order="rank:O",
             tooltip=tooltip,
         ).properties(height=alt.Step(22))
@@ -209,14 +209,16 @@ def _axis(field: str, title: str) -> Any:
     )
 
 
-def _emotion_colour(*, legend: bool = True) -> alt.Color:
+def _emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
     return alt.Color(
         "emotion:N",
         title="Emotion",
         scale=alt.Scale(
             domain=list(ALL_EMOTIONS), range=[EMOTION_COLOURS[e] for e in ALL_EMOTIONS]
         ),
-        legend=alt.Legend(orient="bottom", columns=3, symbolStrokeWidth=0.6) if legend else None,
+        legend=alt.Legend(orient="bottom", columns=columns, symbolStrokeWidth=0.6)
+        if legend
+        else None,
     )
 
 

@@ -39,7 +39,7 @@ _GALLERY, _GALLERY_BRUSHED = 12, 48
 _TABLE_COLUMNS = {
     "face": st.column_config.NumberColumn("Face", width=50),
     "emotion": st.column_config.TextColumn("Emotion", width=90),
-    "confidence": st.column_config.NumberColumn("Confidence", format="percent", width=90),
+    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=90),
     "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=65),
     "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=65),
 }
@@ -155,7 +155,7 @@ def _show_faces(result: PhotoResult) -> None:
     faces = faces_table([result.record])
     name = result.record.source
     st.dataframe(
-        faces,
+        faces.assign(confidence=100 * faces["confidence"]),
         column_order=list(_TABLE_COLUMNS),
         column_config=_TABLE_COLUMNS,
         hide_index=True,
