@@ -58,6 +58,7 @@ class Analyzer(Protocol):
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         min_face_px: float = DEFAULT_MIN_FACE_PX,
+        search_px: int | None = None,
     ) -> list[Analysis]:
         """Analyse images together.
 
@@ -65,6 +66,8 @@ class Analyzer(Protocol):
             images: RGB ``(H, W, 3)`` each, 0-255, any sizes.
             min_score: Faces that the detector is less sure of, 0-1, are left out.
             min_face_px: Faces whose shorter side is less, in pixels of the image, are left out.
+            search_px: Longest side, in pixels, at which images are searched in one look: quick,
+                for pictures of a video. ``None`` for the thorough search that a photo is worth.
 
         Returns:
             One ``Analysis`` per image, in order; an image without a face has an empty one.
@@ -80,6 +83,7 @@ class DetectsFaces(Protocol):
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         min_face_px: float = DEFAULT_MIN_FACE_PX,
+        search_px: int | None = None,
     ) -> list[Faces]:
         """Faces of each image."""
 
@@ -107,12 +111,15 @@ class LocalAnalyzer:
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         min_face_px: float = DEFAULT_MIN_FACE_PX,
+        search_px: int | None = None,
     ) -> list[Analysis]:
         """See ``Analyzer``."""
         if not images:
             return []
         start = time.perf_counter()
-        faces = self.detector.detect(images, min_score=min_score, min_face_px=min_face_px)
+        faces = self.detector.detect(
+            images, min_score=min_score, min_face_px=min_face_px, search_px=search_px
+        )
         predictions = self.classifier.classify(images, faces)
         time_s = (time.perf_counter() - start) / len(images)
         return [

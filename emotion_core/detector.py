@@ -13,6 +13,7 @@ from emotion_core.face_boxes import (
     MAX_CANDIDATES,
     SAME_FACE,
     Overlap,
+    average_landmarks,
     best_first,
     chained,
     confident,
@@ -75,6 +76,7 @@ class FaceDetector:
         *,
         min_score: float = DEFAULT_MIN_SCORE,
         min_face_px: float = DEFAULT_MIN_FACE_PX,
+        search_px: int | None = None,
     ) -> list[Faces]:
         """Find the faces of each picture.
 
@@ -83,11 +85,16 @@ class FaceDetector:
             min_score: Detections below this confidence, 0-1, are left out.
             min_face_px: Faces whose shorter side is less, in pixels of the picture, are left out;
                 the more is asked for, the fewer looks a large picture needs.
+            search_px: Longest side, in pixels, at which pictures are searched in one look: for
+                pictures of a video, whose faces are roughly known. ``None`` for as many looks as
+                a photo is worth.
 
         Returns:
             One ``Faces`` per picture, from left to right, in its pixels and inside it.
         """
         wanted = Wanted(min_score, max(1.0, min_face_px))
+        if search_px is not None:
+            return self._detect_in_one_look(images, wanted, search_px)
         scales = [_working_scale(image) for image in images]
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
         may_go_on = any(finer_scale(scale, wanted.face_px) for scale in scales)
@@ -99,6 +106,17 @@ class FaceDetector:
             closer = look_closer(self._network.find, image, moved(faces, scale), look, wanted)
             result.append(_inside(closer, image, wanted.face_px))
         return result
+
+    def _detect_in_one_look(
+        self, images: Sequence[Image], wanted: Wanted, search_px: int
+    ) -> list[Faces]:
+        scales = [min(1.0, search_px / max(image.shape[:2])) for image in images]
+        small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
+        found = self._network.find(small, wanted.score)
+        return [
+            _inside(moved(faces, scale), image, wanted.face_px)
+            for image, scale, faces in zip(images, scales, found, strict=True)
+        ]
 
     def _look_again(
         self, images: Sequence[Image], found: list[Faces], min_score: float
@@ -160,33 +178,34 @@ class BatchedFaceNetwork:
     """A network that takes a batch: pictures of one size in one pass, boxes decoded by the graph.
 
     Every picture is looked at as it is and, by the project's own network, which does not see faces
-    that fill it, also shrunk to a small one.
+    that fill it, also shrunk to a small one; its landmarks are means over places and looks.
     Outputs of the graph for P places: ``scores (B, P)``, ``boxes (B, P, 4)`` x1, y1, x2, y2 and
     ``landmarks (B, P, 10)``, in pixels of its input.
     """
 
     def __init__(
-        self, network: Network, overlap: Overlap = SAME_FACE, *, also_small: bool = True
+        self, network: Network, overlap: Overlap = SAME_FACE, *, is_ours: bool = True
     ) -> None:
         self._network = network
-        self._overlap, self._also_small = overlap, also_small
+        self._overlap, self._is_ours = overlap, is_ours
 
     @classmethod
     def for_yunet(cls, network: Network) -> Self:
         """Give what ``cv2.FaceDetectorYN`` gives: one look, boxes that share 0.3 are one face."""
-        return cls(network, _YUNET_OVERLAP, also_small=False)
+        return cls(network, _YUNET_OVERLAP, is_ours=False)
 
     def find(self, images: Sequence[Image], min_score: float) -> list[Faces]:
         """See ``FaceNetwork``."""
         found = self._candidates(images, min_score)
+        if not self._is_ours:
+            return [suppress(faces, self._overlap) for faces in found]
         large = [i for i, image in enumerate(images) if max(image.shape[:2]) > _COARSE_PX]
-        large = large if self._also_small else []
         scales = [_COARSE_PX / max(images[i].shape[:2]) for i in large]
         small = [scale_image(images[i], scale) for i, scale in zip(large, scales, strict=True)]
         again = self._candidates(small, min_score)
         for i, scale, faces in zip(large, scales, again, strict=True):
             found[i] = best_first(chained(found[i], moved(faces, scale)))
-        return [suppress(faces, self._overlap) for faces in found]
+        return [average_landmarks(suppress(faces, self._overlap), faces) for faces in found]
 
     def _candidates(self, images: Sequence[Image], min_score: float) -> list[Faces]:
         """Everything confident in each picture, overlapping or not."""
@@ -211,7 +230,10 @@ class BatchedFaceNetwork:
         for row, i in zip(padded, members, strict=True):
             height, width = images[i].shape[:2]
             row[:height, :width] = images[i]
-        batch = np.asarray(cv2.dnn.blobFromImages(list(padded)), np.float32)
+        if self._network.device == "cuda":
+            batch = padded.transpose(0, 3, 1, 2)
+        else:
+            batch = np.asarray(cv2.dnn.blobFromImages(list(padded)), np.float32)
         scores, boxes, points = self._network.run(batch)
         return zip(scores, boxes, points, strict=True)
 

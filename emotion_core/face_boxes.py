@@ -32,6 +32,9 @@ SAME_FACE = Overlap(0.45, 0.7)
 """Parts of a face that fills the picture look like faces too, hence the second bound."""
 
 
+_SAME_PLACE = 0.6  # of the union; 0.45 and 0.75 gave the same landmarks to a tenth of a per cent
+
+
 def confident(scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float) -> Faces:
     """The places of one picture that may be faces, best first.
 
@@ -95,6 +98,30 @@ def suppress(faces: Faces, overlap: Overlap = SAME_FACE) -> Faces:
         smaller = np.minimum(area[best], area[left])
         left = left[(both <= overlap.union * union) & (both <= overlap.smaller * smaller)]
     return faces[np.array(kept, np.int64)]
+
+
+def average_landmarks(kept: Faces, candidates: Faces) -> Faces:
+    """Give each face the mean landmarks of all candidates that fit it, weighted by their scores.
+
+    Places beside each other, and looks at several scales, err differently: on 344 portraits the
+    mean lay 6.5 % of the eye distance off a teacher's, those of the best place alone 7.3 %.
+
+    Args:
+        kept: What is left of ``candidates`` after ``suppress``.
+        candidates: Everything confident.
+    """
+    if kept.landmarks is None or candidates.landmarks is None:
+        return kept
+    points = kept.landmarks.copy()
+    for i, box in enumerate(kept.boxes):
+        low = np.maximum(box[:2], candidates.boxes[:, :2])
+        high = np.minimum(box[2:], candidates.boxes[:, 2:])
+        both = np.clip(high - low, 0, None).prod(axis=1)
+        union = sides(candidates).prod(axis=1) + (box[2:] - box[:2]).prod() - both
+        fits = both >= _SAME_PLACE * union
+        if fits.any():
+            points[i] = np.average(candidates.landmarks[fits], 0, candidates.scores[fits])
+    return Faces(kept.boxes, kept.scores, points)
 
 
 def moved(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:

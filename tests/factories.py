@@ -132,9 +132,11 @@ class FakeDetector:
         self._error = error
         self.calls = []
         self.least_sides = []
+        self.search_sides = []
 
-    def detect(self, images, *, min_score=0.6, min_face_px=12):
+    def detect(self, images, *, min_score=0.6, min_face_px=12, search_px=None):
         self.calls.append(min_score)
+        self.search_sides.append(search_px)
         self.least_sides.append(min_face_px)
         if self._error:
             raise self._error

@@ -98,6 +98,29 @@ def test_faces_come_back_in_pixels_of_the_picture(size_wh):
     )
 
 
+@pytest.mark.parametrize(
+    ("size_wh", "seen"),
+    [((1280, 720), (320, 180)), ((4000, 3000), (320, 240)), ((200, 100), (200, 100))],
+)
+def test_a_quick_search_looks_once_at_the_size_asked_for(size_wh, seen):
+    image = np.zeros((*size_wh[::-1], 3), np.uint8)
+    x, y, side = size_wh[0] // 4, size_wh[1] // 3, size_wh[1] // 4
+    image[y : y + side, x : x + side, 0] = 255
+    blank = np.zeros_like(image)
+    (faces, none), sizes = detect(make_square_finder(), image, blank, search_px=320)
+    assert sizes == [[seen, seen]]  # no further look, with a border or closer
+    assert len(none) == 0
+    np.testing.assert_allclose(faces.boxes, [(x, y, x + side, y + side)], atol=size_wh[0] / 160)
+
+
+def test_a_quick_search_leaves_out_small_faces():
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[100:120, 100:120, 0] = 255
+    (kept,), _ = detect(make_square_finder(), image, search_px=640, min_face_px=20)
+    (left_out,), _ = detect(make_square_finder(), image, search_px=640, min_face_px=21)
+    assert (len(kept), len(left_out)) == (1, 0)
+
+
 def test_no_pictures():
     assert detect(make_square_finder())[0] == []
 
@@ -209,7 +232,7 @@ def test_batched_network_runs_equal_sizes_together(batched):
     assert [faces.boxes[:, 0].tolist() for faces in found] == [[4], [40], [4, 40], [], []]
     np.testing.assert_allclose(found[2].scores, [1, 0.8], atol=1e-6)
     assert found[2].landmarks is not None
-    assert found[2].landmarks[1].tolist() == np.arange(10).reshape(5, 2).tolist()
+    np.testing.assert_allclose(found[2].landmarks[1], np.arange(10).reshape(5, 2), atol=1e-5)
 
 
 @pytest.mark.parametrize(
