@@ -151,6 +151,27 @@ _CARDS = (
         preprocessing=Preprocessing(size_px=64, mean=(0.0,), std=(1.0,), margin=0.1),
         note="Microsoft's FER+ network (VGG-13) with contempt; 35 MB.",
     ),
+    ModelCard(
+        name="sface",
+        task=Task.EMBEDDING,
+        architecture="onnx",
+        weights=WeightFile(
+            filename="face_recognition_sface_2021dec.onnx",
+            sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+            size_bytes=38_696_353,
+        ),
+        licence="Apache-2.0",
+        source="https://huggingface.co/opencv/face_recognition_sface; size and hash also in the "
+        "Git LFS pointer in opencv/opencv_zoo at edef535367a4f8053b5bfb7580935c83772a9639",
+        repo_id="opencv/face_recognition_sface",
+        revision="3d7082438a6e4551e840c9b2bb60b71e8da4b524",
+        # The graph itself subtracts and divides, as cv2.FaceRecognizerSF feeds it raw RGB.
+        preprocessing=Preprocessing(
+            size_px=112, mean=(0.0,) * 3, std=(1.0,) * 3, template=ARCFACE_TEMPLATE
+        ),
+        metrics={"LFW accuracy": 0.9940},
+        note="OpenCV Zoo's face recognition; only for finding people again in one video; 39 MB.",
+    ),
 )
 
 CARDS: Mapping[str, ModelCard] = MappingProxyType({card.name: card for card in _CARDS})
@@ -161,6 +182,7 @@ _DEFAULTS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     {
         Task.DETECTION: ("yunet", "emoscope-face-s"),
         Task.EMOTION: ("emoscope-fer-s", "mobilefacenet-rafdb"),
+        Task.EMBEDDING: ("sface",),
     }
 )
 

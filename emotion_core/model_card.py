@@ -27,6 +27,7 @@ class Task(StrEnum):
 
     DETECTION = "detection"
     EMOTION = "emotion"
+    EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ class ModelCard:
         repo_id: Hub repository, or ``None`` for files in the project's ``weights/``.
         revision: Pinned commit of the repository; ``None`` where only the hash is known.
         torch_weights: The same network as safetensors, for torch on a GPU; ``None`` if none.
-        labels: Order of the outputs; empty for a detector.
+        labels: Order of the outputs of an emotion network; else empty.
         has_va: Whether the network has its own valence/arousal outputs.
-        preprocessing: Input of an emotion network; ``None`` for a detector.
+        preprocessing: Input of a network that takes faces; ``None`` for a detector.
         temperature: Logits are divided by this before the softmax (calibration); 1 leaves them be.
         metrics: Figures with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
         note: One sentence for the person who chooses.
@@ -117,6 +118,8 @@ class ModelCard:
     def __post_init__(self) -> None:
         if self.task is Task.EMOTION and (not self.labels or self.preprocessing is None):
             raise ValueError(f"{self.name}: an emotion network needs labels and preprocessing.")
+        if self.task is Task.EMBEDDING and self.preprocessing is None:
+            raise ValueError(f"{self.name}: an embedding network needs preprocessing.")
         if self.temperature <= 0:
             raise ValueError(f"{self.name}: temperature must be positive.")
 

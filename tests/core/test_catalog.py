@@ -55,6 +55,14 @@ def test_a_detector_is_no_emotion_network():
         find_card("yunet", Task.EMOTION)
 
 
+def test_what_recognises_faces_is_for_nothing_else():
+    assert [card.name for card in cards_for(Task.EMBEDDING)] == ["sface"]
+    with pytest.raises(UnknownModelError, match="no emotion model named 'sface'"):
+        find_card("sface", Task.EMOTION)
+    with pytest.raises(UnknownModelError, match="no detection model named 'sface'"):
+        find_card("sface", Task.DETECTION)
+
+
 @pytest.mark.parametrize(
     "card",
     [
@@ -120,6 +128,11 @@ def test_unreadable_card_is_refused(text):
         pytest.param(lambda: Preprocessing(8, (0.0,) * 2, (1.0,) * 2), "one .grey.", id="two"),
         pytest.param(lambda: Preprocessing(8, (0.0,), (0.0,)), "std positive", id="std 0"),
         pytest.param(lambda: make_emotion_card(labels=()), "needs labels", id="no labels"),
+        pytest.param(
+            lambda: make_emotion_card(task=Task.EMBEDDING, preprocessing=None),
+            "an embedding network needs preprocessing",
+            id="no input",
+        ),
         pytest.param(lambda: make_emotion_card(temperature=0), "must be positive", id="temp"),
     ],
 )

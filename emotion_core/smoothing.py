@@ -1,0 +1,143 @@
+"""Readings of a person evened out over time: the same recursion for a stream and for a table.
+
+Exponential smoothing for uneven times: each new reading counts with the weight 1 - exp(-dt / tau),
+where dt is the time since the person was last read and tau the time constant.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from emotion_core.types import Analysis, Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORGET = 3.0
+"""After a gap of so many time constants a person starts afresh; what was before would count 5 %."""
+
+_PREFIX = "p_"
+
+
+class Smoother:
+    """Smoothing of one stream. Not thread-safe; a stream has its own.
+
+    Args:
+        time_constant_s: From 0, which changes nothing.
+
+    Raises:
+        ValueError: The time constant is negative or not finite.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        _check(time_constant_s)
+        self._tau_s = time_constant_s
+        self._states: dict[int, tuple[float, npt.NDArray[np.float64]]] = {}
+
+    def update(self, analysis: Analysis, time_s: float) -> Analysis:
+        """Smooth the readings of the next picture; boxes stay as they are.
+
+        Args:
+            analysis: Faces with track ids.
+            time_s: When the picture is shown; not before the one before.
+
+        Raises:
+            ValueError: There are faces without track ids.
+        """
+        if self._tau_s == 0 or not len(analysis):
+            return analysis
+        tracks = analysis.faces.track_ids
+        if tracks is None:
+            raise ValueError("Faces need track ids to be smoothed.")
+        longest_s = FORGET * self._tau_s
+        self._states = {k: s for k, s in self._states.items() if time_s - s[0] <= longest_s}
+        read = analysis.predictions
+        rows = np.column_stack([read.probabilities, read.valence, read.arousal]).astype(np.float64)
+        for row, track in zip(rows, tracks.tolist(), strict=True):
+            if track in self._states:
+                before_s, before = self._states[track]
+                row[:] = before + _weight(time_s - before_s, self._tau_s) * (row - before)
+            self._states[track] = (time_s, row)
+        values = rows.astype(np.float32)
+        smooth = Predictions(
+            read.labels, values[:, :-2], values[:, -2], values[:, -1], read.va_source
+        )
+        return Analysis(analysis.size_wh, analysis.faces, smooth, analysis.model, analysis.time_s)
+
+
+def smooth_frames(frames: pd.DataFrame, time_constant_s: float) -> pd.DataFrame:
+    """Smooth a table of frames as ``Smoother`` smooths a stream.
+
+    Args:
+        frames: Columns track (missing where a picture has no face), time_s, emotion, confidence,
+            ``p_<label>`` and valence and arousal; for each track in order of time.
+        time_constant_s: From 0, which changes nothing.
+
+    Returns:
+        A table of the same form; emotion and confidence go by the smoothed probabilities.
+
+    Raises:
+        ValueError: The time constant is negative or not finite.
+    """
+    _check(time_constant_s)
+    has_face = frames["track"].notna().to_numpy()
+    result = frames.copy()
+    if time_constant_s == 0 or not has_face.any():
+        return result
+    labels = [column for column in frames.columns if column.startswith(_PREFIX)]
+    tracks = frames["track"].to_numpy(np.int64, na_value=0)
+    by_track = np.flatnonzero(has_face)[np.argsort(tracks[has_face], kind="stable")]
+    times_s = frames["time_s"].to_numpy(np.float64)
+    weights = _weights(tracks[by_track], times_s[by_track], time_constant_s)
+    for name in [*labels, "valence", "arousal"]:
+        values = frames[name].to_numpy(np.float64, copy=True)
+        values[by_track] = _follow(values[by_track].tolist(), weights)
+        # The stream's values are float32: so are these, whatever holds them.
+        smooth = pd.Series(values.astype(np.float32), frames.index)
+        result[name] = smooth.astype(frames[name].dtype)
+    probabilities = result[labels].to_numpy()[has_face]
+    emotions = result["emotion"].to_numpy(object, copy=True)
+    words = np.array([label.removeprefix(_PREFIX) for label in labels], object)
+    emotions[has_face] = words[probabilities.argmax(axis=1)]
+    result["emotion"] = pd.Series(emotions, frames.index).astype(frames["emotion"].dtype)
+    result.loc[has_face, "confidence"] = probabilities.max(axis=1)
+    return result
+
+
+def _check(time_constant_s: float) -> None:
+    if not 0 <= time_constant_s < math.inf:
+        raise ValueError(f"A time constant must be finite and not negative, not {time_constant_s}.")
+
+
+def _weight(gap_s: float, tau_s: float) -> float:
+    """How much a new reading counts."""
+    return -math.expm1(-gap_s / tau_s)
+
+
+def _weights(
+    tracks: npt.NDArray[np.int64], times_s: npt.NDArray[np.float64], tau_s: float
+) -> list[float]:
+    """Of rows sorted by track and time; 1 where a person starts afresh."""
+    gaps = np.diff(times_s)
+    goes_on = np.append(False, (tracks[1:] == tracks[:-1]) & (gaps <= FORGET * tau_s))
+    gaps = np.append(0.0, gaps)
+    pairs = zip(gaps.tolist(), goes_on.tolist(), strict=True)
+    return [_weight(gap, tau_s) if on else 1.0 for gap, on in pairs]
+
+
+def _follow(values: Iterable[float], weights: Iterable[float]) -> list[float]:
+    """The recursion, with the stream's own arithmetic.
+
+    Plain floats in a loop: faster than arrays, as each value needs the one before.
+    """
+    result = []
+    state = 0.0
+    for value, weight in zip(values, weights, strict=True):
+        state = value if weight == 1.0 else state + weight * (value - state)
+        result.append(state)
+    return result
