@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BRUSH = "brush"
 """Name of the selection in the valence-arousal chart: a rectangle given by both axes' ranges."""
 
-_SHAPES = (
+EMOTION_SHAPES = (
     "circle",
     "square",
     "triangle-down",
@@ -33,7 +33,7 @@ _SHAPES = (
     "triangle-right",
     "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
 )
-_SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
+SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
 _QUADRANTS = pd.DataFrame(
     {
         "valence": [-0.97, 0.97, -0.97, 0.97],
@@ -56,19 +56,14 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460) -> ChartTy
         faces: As ``report.faces_table`` makes it; may be empty.
         side_px: Width and height of the plane.
     """
-    plane = [_circle(), _zero_lines(), _quadrant_words()]
     points = (
         alt.Chart(faces)
         .mark_point(filled=True, opacity=0.85, stroke="#14171C", strokeWidth=0.6)
         .encode(
-            x=_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=_axis("arousal", "Arousal (calm to excited)"),
-            color=_emotion_colour(),
-            shape=alt.Shape(
-                "emotion:N",
-                title="Emotion",
-                scale=alt.Scale(domain=list(ALL_EMOTIONS), range=list(_SHAPES)),
-            ),
+            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
+            y=plane_axis("arousal", "Arousal (calm to excited)"),
+            color=emotion_colour(),
+            shape=emotion_shape(),
             size=alt.Size(
                 "confidence:Q",
                 title="Confidence",
@@ -87,7 +82,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460) -> ChartTy
         .add_params(alt.selection_interval(name=BRUSH, encodings=["x", "y"]))
     )
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
-    chart = alt.layer(*plane, points).add_params(square)
+    chart = alt.layer(*plane_layers(), points).add_params(square)
     return chart.properties(
         width=side_px,
         height=side_px,
@@ -108,7 +103,7 @@ def distribution_chart(faces: pd.DataFrame) -> ChartType:
         .encode(
             x=alt.X("faces:Q", title="Faces", axis=alt.Axis(tickMinStep=1, format="d")),
             y=_emotion_rows(),
-            color=_emotion_colour(legend=False),
+            color=emotion_colour(legend=False),
             tooltip=[
                 alt.Tooltip("emotion:N", title="Emotion"),
                 alt.Tooltip("faces:Q", title="Faces"),
@@ -147,7 +142,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
         rows: alt.Chart = bars.encode(
             x=share,
             y=alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False)),
-            color=_emotion_colour(columns=2),  # it stands in narrow columns
+            color=emotion_colour(columns=2),  # it stands in narrow columns
             order="rank:O",
             tooltip=tooltip,
         ).properties(height=alt.Step(22))
@@ -155,7 +150,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     single: alt.Chart = bars.encode(
         x=share,
         y=_emotion_rows(),
-        color=_emotion_colour(legend=False),
+        color=emotion_colour(legend=False),
         tooltip=tooltip,
     ).properties(height=alt.Step(20))
     return single
@@ -179,15 +174,16 @@ def select_faces(faces: pd.DataFrame, ranges: dict[str, Sequence[float]]) -> pd.
 def to_html(chart: ChartType, *, title: str) -> str:
     """A page with the chart and all that draws it; it opens without a network."""
     options = {"actions": {"editor": False}}
-    html: str = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": _ScriptJson})
+    html: str = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": ScriptJson})
     head = f"<head><title>{escape(title)}</title>"
     return html.replace("<html>", '<html lang="en">', 1).replace("<head>", head, 1)
 
 
-class _ScriptJson(json.JSONEncoder):
+class ScriptJson(json.JSONEncoder):
     """JSON that may stand in a script element: a file name cannot end it."""
 
     def encode(self, o: Any) -> str:
+        """Write a value as JSON without any ``<``."""
         return super().encode(o).replace("<", "\\u003c")
 
 
@@ -198,18 +194,39 @@ def to_png(chart: ChartType) -> bytes:
     return buffer.getvalue()
 
 
-def _axis(field: str, title: str) -> Any:
+def plane_layers() -> list[ChartType]:
+    """What lies behind points in the valence-arousal plane: unit circle, zero lines and words."""
+    return [_circle(), _zero_lines(), _quadrant_words()]
+
+
+def plane_axis(field: Literal["valence", "arousal"], title: str) -> Any:
+    """An axis of the plane, from -1 to 1: of x for valence, of y for arousal."""
     encoding = alt.X if field == "valence" else alt.Y
     scale = alt.Scale(domain=[-1, 1], nice=False)
     return encoding(
         f"{field}:Q",
         title=title,
         scale=scale,
-        axis=alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=False, labelExpr=_SIGNED),
+        axis=alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=False, labelExpr=SIGNED),
     )
 
 
-def _emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
+def emotion_shape() -> alt.Shape:
+    """The fixed shape of each emotion, by the column ``emotion``."""
+    return alt.Shape(
+        "emotion:N",
+        title="Emotion",
+        scale=alt.Scale(domain=list(ALL_EMOTIONS), range=list(EMOTION_SHAPES)),
+    )
+
+
+def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
+    """The fixed colour of each emotion, by the column ``emotion``.
+
+    Args:
+        legend: Whether to say below the chart which is which.
+        columns: Of the legend.
+    """
     return alt.Color(
         "emotion:N",
         title="Emotion",
@@ -235,8 +252,8 @@ def _circle() -> ChartType:
         alt.Chart(points)
         .mark_line(color="#8A938C", strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
         .encode(
-            x=_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=_axis("arousal", "Arousal (calm to excited)"),
+            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
+            y=plane_axis("arousal", "Arousal (calm to excited)"),
             order="order:Q",
         )
     )

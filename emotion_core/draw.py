@@ -30,7 +30,19 @@ def draw_analysis(image: Image, analysis: Analysis) -> Image:
         An annotated copy; larger than ``image`` by a whole factor where that is too small to
         write on.
     """
-    canvas = image.copy()
+    return draw_in_place(image.copy(), analysis)
+
+
+def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
+    """Mark every face like ``draw_analysis``, on the picture itself: saves a copy in videos.
+
+    Args:
+        canvas: RGB ``(H, W, 3)``; drawn on.
+        analysis: What was found in it.
+
+    Returns:
+        ``canvas``, or an enlarged picture where it is too small to write on.
+    """
     factor = max(1, -(-_SMALLEST_SIDE_PX // max(canvas.shape[0], canvas.shape[1])))
     if factor > 1:
         size = (canvas.shape[1] * factor, canvas.shape[0] * factor)
@@ -56,31 +68,39 @@ def blur_faces(image: Image, boxes: FloatArray) -> Image:
         boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels.
     """
     result = image.copy()
-    height, width = image.shape[:2]
+    blur_in_place(result, boxes)
+    return result
+
+
+def blur_in_place(canvas: Image, boxes: FloatArray) -> None:
+    """Blur faces like ``blur_faces``, in the picture itself."""
+    height, width = canvas.shape[:2]
     for x1, y1, x2, y2 in boxes:
         dx, dy = 0.15 * (x2 - x1), 0.2 * (y2 - y1)
         left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
         right, bottom = min(width, int(np.ceil(x2 + dx))), min(height, int(np.ceil(y2 + dy)))
-        part = image[top:bottom, left:right]
+        part = canvas[top:bottom, left:right]
         if part.size:
             size = (part.shape[1], part.shape[0])
             grid = [min(8, max(1, side // 3)) for side in size]
             few = cv2.resize(part, grid, interpolation=cv2.INTER_AREA)
-            result[top:bottom, left:right] = cv2.resize(few, size, interpolation=cv2.INTER_LINEAR)
-    return result
+            canvas[top:bottom, left:right] = cv2.resize(few, size, interpolation=cv2.INTER_LINEAR)
 
 
 def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
     """Say what was read in one face: as lines of text, the fullest version first.
 
-    Faces carry their number, as in the tables, where there are several.
+    Faces carry their number, as in the tables: that of the person in a video, and in a picture
+    with several faces that of the face.
     """
-    read = analysis.predictions
-    several = len(analysis) > 1
-    number = f"{face + 1}" if several else ""
-    emotion = f"{number} {read.top[face]} {read.confidence[face]:.0%}".strip()
+    read, ids = analysis.predictions, analysis.faces.track_ids
+    emotion = f"{read.top[face]} {read.confidence[face]:.0%}"
     va = f"V {read.valence[face]:+.2f}  A {read.arousal[face]:+.2f}"
-    return [[emotion, va], [emotion], *([[number]] if several else [])]
+    if ids is None and len(analysis) == 1:
+        return [[emotion, va], [emotion]]
+    number = f"{face + 1 if ids is None else ids[face]}"
+    numbered = [[f"{number} {emotion}", va], [f"{number} {emotion}"], [number]]
+    return numbered if ids is None else [[f"Person {number}: {emotion}", va], *numbered]
 
 
 def _unit_for(canvas: Image, boxes: FloatArray) -> float:

@@ -1,0 +1,214 @@
+"""The course of emotions in a video as Altair charts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import altair as alt
+
+from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.video.course import course, person_name
+from emotion_core.video.time_layers import (
+    CLICK,
+    LABEL_PX,
+    SPAN,
+    probability_layers,
+    reading_tooltip,
+    timeline_layers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from altair.typing import ChartType
+
+__all__ = [
+    "CLICK",
+    "SPAN",
+    "probabilities_course_chart",
+    "shares_chart",
+    "timeline_chart",
+    "trajectory_chart",
+]
+
+
+def timeline_chart(frames: pd.DataFrame) -> ChartType:
+    """Valence and arousal over time: a row per person, broken where the person is not seen.
+
+    Dragging selects a span of time (parameter ``SPAN``), a click one picture (``CLICK``).
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+            people. Long videos are thinned.
+    """
+    rows = course(frames)
+    return timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows)).properties(
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    )
+
+
+def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
+    """Probabilities of the emotions over time, stacked: a row per person, gaps where not seen.
+
+    A click selects one picture (parameter ``CLICK``).
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+            people. Long videos are thinned.
+    """
+    rows = course(frames)
+    chart = alt.Chart(rows)
+    return probability_layers(
+        chart, names_of(rows), time_range(frames, rows), has_click=True
+    ).properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+
+
+def trajectory_chart(frames: pd.DataFrame, *, side_px: int = 320) -> ChartType:
+    """The way of one person through the valence-arousal plane; what is long ago fades.
+
+    Args:
+        frames: Rows of one person; others in it are left out. May be empty.
+        side_px: Width and height of the plane.
+    """
+    rows = course(frames)
+    first = rows[rows["row"] == 0]
+    title = first["person"].iloc[0] if len(first) else ""
+    square = alt.param(name="height", expr="width")  # also where a page stretches the width
+    chart: ChartType = (
+        alt.layer(*plane_layers(), *trajectory_layers(alt.Chart(first)))
+        .add_params(square)
+        .resolve_scale(size="independent")
+        .properties(
+            width=side_px,
+            height=side_px,
+            title=title,
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        )
+    )
+    return chart
+
+
+def shares_chart(people: pd.DataFrame) -> ChartType:
+    """Share of the time seen in which each emotion was the most probable, a bar per person.
+
+    Args:
+        people: As ``tables.people_table`` makes it.
+    """
+    shares = [column for column in people.columns if column.startswith("share_")]
+    long = people.melt(["track"], shares, "label", "share")
+    long["emotion"] = long["label"].str.removeprefix("share_")
+    long["person"] = [person_name(track) for track in long["track"]]
+    names = [person_name(track) for track in people["track"]]
+    chart = alt.Chart(long[["person", "emotion", "share"]])
+    return share_bars(chart, names, has_legend=True).properties(
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    )
+
+
+def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
+    """Trail and points of one person for the valence-arousal plane.
+
+    Args:
+        rows: Chart of the rows that ``course.course`` makes.
+        row: Whose.
+    """
+    shown = (
+        rows.transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
+        .transform_joinaggregate(first="min(time_s)", last="max(time_s)")
+        .transform_calculate(
+            age="datum.last > datum.first ?"
+            " (datum.time_s - datum.first) / (datum.last - datum.first) : 1"
+        )
+        .encode(
+            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
+            y=plane_axis("arousal", "Arousal (calm to excited)"),
+        )
+    )
+    trail = shown.mark_trail(color="#8A938C", opacity=0.35).encode(
+        detail="run:N",
+        order="time_s:Q",
+        size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 2.5]), legend=None),
+    )
+    points = shown.mark_point(filled=True).encode(
+        color=emotion_colour(legend=False),
+        shape=emotion_shape(),
+        size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[20, 110]), legend=None),
+        opacity=alt.Opacity(
+            "age:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 0.95]), legend=None
+        ),
+        tooltip=reading_tooltip(),
+    )
+    last = (
+        shown.transform_filter("datum.time_s == datum.last")
+        .mark_point(filled=True, size=170, opacity=1, stroke="#14171C", strokeWidth=1)
+        .encode(
+            color=emotion_colour(legend=False),
+            shape=emotion_shape(),
+            tooltip=reading_tooltip(),
+        )
+    )
+    return [trail, points, last]
+
+
+def share_bars(chart: alt.Chart, names: Sequence[str], *, has_legend: bool) -> alt.Chart:
+    """Bars laid end to end.
+
+    Args:
+        chart: Of rows with person, emotion and share (0-1).
+        names: Of the people, from top to bottom.
+        has_legend: Whether to say which colour is which emotion.
+    """
+    ranked = chart.transform_calculate(
+        rank=f"indexof({json.dumps([str(e) for e in ALL_EMOTIONS])}, datum.emotion)"
+    )
+    bars: alt.Chart = (
+        ranked.mark_bar()
+        .encode(
+            x=alt.X(
+                "share:Q",
+                title="Share of the time seen",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
+            ),
+            y=alt.Y(
+                "person:N",
+                title=None,
+                scale=alt.Scale(domain=list(names)),
+                axis=alt.Axis(
+                    labelOverlap=False, minExtent=LABEL_PX, maxExtent=LABEL_PX, ticks=False
+                ),
+            ),
+            color=emotion_colour(legend=has_legend),
+            order="rank:O",
+            tooltip=[
+                alt.Tooltip("person:N", title="Person"),
+                alt.Tooltip("emotion:N", title="Emotion"),
+                alt.Tooltip("share:Q", title="Share of the time", format=".1%"),
+            ],
+        )
+        .properties(height=30 * max(1, len(names)))
+    )
+    return bars
+
+
+def names_of(rows: pd.DataFrame) -> list[str]:
+    """Names of the people in a course, in order of their rows."""
+    return list(rows.drop_duplicates("row")["person"])
+
+
+def time_range(frames: pd.DataFrame, rows: pd.DataFrame) -> tuple[float, float]:
+    """From when to when charts of a table of frames run; a second where there is no length.
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it.
+        rows: Their course, whose last rows stand for a while after the last picture.
+    """
+    if frames.empty:
+        return 0.0, 1.0
+    start, end = float(frames["time_s"].min()), float(frames["time_s"].max())
+    if len(rows):
+        end = max(end, float(rows["end_s"].max()))
+    return (start, end) if end > start else (start, start + 1)

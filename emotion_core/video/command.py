@@ -1,0 +1,149 @@
+"""``python -m emotion_core video``: videos in, a folder of results each out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from emotion_core.arguments import OK, SOME_FAILED, WRONG_USE, add_analysis, load_chosen, say
+from emotion_core.errors import EmotionError
+from emotion_core.video.values import VideoSettings
+
+if TYPE_CHECKING:
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.video.files import VideoTask
+    from emotion_core.video.values import VideoProgress, VideoResult
+
+
+def add_video(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``video`` and what it runs."""
+    parser.description = (
+        "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
+        "report.html, charts.html and charts.png. A run that was stopped goes on when the same "
+        "command is given again: videos that are finished are skipped."
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    often = parser.add_mutually_exclusive_group()
+    often.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="analyse every N-th picture"
+    )
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R pictures a second of video")
+    parser.add_argument(
+        "--smooth",
+        type=_seconds,
+        default=VideoSettings().smoothing_s,
+        metavar="S",
+        help="time constant, in seconds, of the smoothing of what is drawn, charted and summed up; "
+        f"0 for none (default {VideoSettings().smoothing_s}); frames.csv is never smoothed",
+    )
+    parser.add_argument("--no-video", action="store_true", help="write no annotated video")
+    parser.add_argument(
+        "--reidentify",
+        action="store_true",
+        help="recognise people after longer gaps (downloads a network once)",
+    )
+    parser.add_argument("--again", action="store_true", help="redo videos that are finished")
+    add_analysis(parser, picture="video")
+    parser.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from emotion_core.video.files import choose_folders, find_videos, is_done
+
+    paths = find_videos(chosen.paths)
+    if not paths:
+        say("error: There is no video among the paths given.")
+        return WRONG_USE
+    analyzer = load_chosen(chosen)
+    task = _make_task(chosen)
+    failed = skipped = 0
+    for path, folder in zip(paths, choose_folders(paths, chosen.out), strict=True):
+        if not chosen.again and is_done(path, folder, analyzer, task):
+            say(f"{path}: finished before; results in {folder}.")
+            skipped += 1
+            continue
+        try:
+            result = _analyze(path, folder, analyzer, task)
+        except EmotionError as error:
+            say(f"failed: {path}: {error}")
+            failed += 1
+        else:
+            say(f"{path}: {_sum_up(result)}; results in {folder}.")
+            for remark in (*result.info.warnings, result.fault):
+                if remark:
+                    say(f"note: {path}: {remark}")
+    done = len(paths) - failed - skipped
+    say(f"{done} of {len(paths)} videos analysed, {skipped} skipped, {failed} failed.")
+    return SOME_FAILED if failed else OK
+
+
+def _make_task(chosen: argparse.Namespace) -> VideoTask:
+    from emotion_core.video.files import VideoTask
+
+    settings = VideoSettings(
+        every=chosen.every,
+        hz=chosen.hz,
+        min_score=chosen.min_score,
+        min_face_px=chosen.min_face,
+        blur=chosen.blur,
+        smoothing_s=chosen.smooth,
+    )
+    embedder = None
+    if chosen.reidentify:
+        from emotion_core.embedding import load_embedder
+
+        embedder = load_embedder()
+    return VideoTask(settings, has_video=not chosen.no_video, embedder=embedder)
+
+
+def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
+    """Analyse one video with a bar on the terminal."""
+    from emotion_core.video.files import write_video
+
+    with tqdm(desc=path.name, unit="picture", disable=None, leave=False) as bar:
+
+        def show(progress: VideoProgress) -> None:
+            bar.total = progress.n_frames
+            bar.update(progress.frames - bar.n)
+
+        return write_video(path, folder, analyzer, task, show)
+
+
+def _sum_up(result: VideoResult) -> str:
+    n_people = len(result.people)
+    people = {0: "no face", 1: "1 person"}.get(n_people, f"{n_people} people")
+    speed = result.n_frames / max(result.elapsed_s, 1e-3)
+    pictures = f"{result.n_analyzed} of {result.n_frames} pictures analysed"
+    return f"{people}; {pictures} in {result.elapsed_s:.1f} s ({speed:.0f} a second)"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1000")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,128 @@
+"""What charts draw of a video: few enough rows, lines that break where nobody is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from emotion_core.video.tables import MOST_PERIODS, analysis_period, seen_seconds
+
+LONGEST = 600
+"""Points in time that a chart shows at most; more do not fit a screen's pixels."""
+
+MOST_ROWS = 4500
+"""Points of all people that a chart shows at most; Altair refuses 5000 by itself."""
+
+
+def thin(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
+    """Fewer rows for drawing: means over equal spans of time, never over a whole gap.
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it.
+        longest: Points in time that are left at most.
+
+    Returns:
+        ``frames`` itself where it has few enough pictures. Else columns frame, time_s (of the
+        first picture of the span), track, emotion, confidence, ``p_<label>``..., valence, arousal:
+        one row per person seen in the span, or one with an empty track where there is none.
+    """
+    bins = _time_bins(frames, longest)
+    if bins is None:
+        return frames
+    labels = [column for column in frames.columns if column.startswith("p_")]
+    binned = frames.assign(bin=bins)
+    pictures = binned.groupby("bin", as_index=False)[["frame", "time_s"]].min()
+    seen = binned[binned["track"].notna()]
+    groups = seen.groupby(["bin", "track"], as_index=False)
+    means = groups[[*labels, "valence", "arousal"]].mean()
+    if len(means):
+        best = means[labels].idxmax(axis=1)
+        means["emotion"] = [str(column).removeprefix("p_") for column in best]
+    else:
+        means["emotion"] = pd.Series(dtype="str")
+    means["confidence"] = means[labels].max(axis=1)
+    thinned = pictures.merge(means, on="bin", how="left").drop(columns="bin")
+    return thinned[["frame", "time_s", "track", "emotion", "confidence", *means.columns[2:-2]]]
+
+
+def course(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
+    """The rows that charts over time draw.
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed.
+        longest: Points in time at most; fewer where there are many people.
+
+    Returns:
+        In order of people and time: time_s, end_s (up to when the row stands), clock (the time as
+        words), track, row (of the person, from 0), person (in words), run (number of an unbroken
+        stretch), emotion, confidence, ``p_<label>``..., valence, arousal. Each stretch ends with a
+        copy of its last row at the time at which that ends; there time_s equals end_s.
+    """
+    n_people = max(1, frames["track"].nunique())
+    thinned = thin(frames, max(2, min(longest, MOST_ROWS // n_people)))
+    rows = thinned.assign(seen_s=seen_seconds(thinned))
+    rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
+    rows = rows.astype({"track": "int64"}).reset_index(drop=True)
+    gap_s = MOST_PERIODS * analysis_period(thinned) + 1e-6
+    starts = (rows["time_s"].diff() > gap_s) | (rows["track"].diff() != 0)
+    rows["run"] = starts.cumsum().astype("int64")
+    rows["end_s"] = rows["time_s"] + rows["seen_s"]
+    last = rows[rows["run"] != rows["run"].shift(-1)]
+    rows = pd.concat([rows, last.assign(time_s=last["end_s"])])
+    rows = rows.sort_values(["run", "time_s"], kind="stable", ignore_index=True)
+    rows["row"] = rows["track"].rank(method="dense").astype("int64") - 1
+    rows["person"] = [person_name(track) for track in rows["track"]]
+    rows["clock"] = [clock(time) for time in rows["time_s"]]
+    columns = ["time_s", "end_s", "clock", "track", "row", "person", "run"]
+    columns += ["emotion", "confidence"]
+    numbers = [c for c in rows.columns if c.startswith("p_")] + ["valence", "arousal"]
+    rounded = {name: rows[name].astype("float64").round(3) for name in ["confidence", *numbers]}
+    rounded |= {name: rows[name].round(6) for name in ("time_s", "end_s")}
+    return rows.assign(**rounded)[[*columns, *numbers]]
+
+
+def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
+    """For how long each person showed each emotion most, by spans of time as in ``course``.
+
+    Returns:
+        Columns time_s, track, emotion, seconds; of one person they sum to the time seen.
+    """
+    n_people = max(1, frames["track"].nunique())
+    bins = _time_bins(frames, max(2, min(longest, MOST_ROWS // n_people)))
+    rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=seen_seconds(frames))
+    rows["bin"] = frames["frame"].to_numpy() if bins is None else bins
+    rows["time_s"] = rows.groupby("bin")["time_s"].transform("min").round(6)
+    rows = rows[rows["track"].notna()]
+    sums = rows.groupby(["time_s", "track", "emotion"], as_index=False)[["seconds"]].sum()
+    return sums.astype({"track": "int64"}).round({"seconds": 4})
+
+
+def person_name(track: int) -> str:
+    """How a person is called: ``Person 3``."""
+    return f"Person {track}"
+
+
+def clock(time_s: float, *, decimals: int = 1) -> str:
+    """A time in a video as people read it: ``1:02.4`` or ``1:00:02.4``.
+
+    Args:
+        time_s: Seconds, not negative.
+        decimals: Of the seconds.
+    """
+    units = 10**decimals
+    whole, fraction = divmod(round(time_s * units), units)
+    minutes, seconds = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{seconds:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
+
+
+def _time_bins(frames: pd.DataFrame, longest: int) -> npt.NDArray[np.int64] | None:
+    """Number of the span of time in which each row lies; ``None`` where there is no need."""
+    if frames["frame"].nunique() <= longest:
+        return None
+    times = frames["time_s"].to_numpy(float)
+    start, length = times.min(), np.ptp(times)
+    bins = (times - start) * (longest / max(length, 1e-9))
+    return np.asarray(np.minimum(bins, longest - 1), np.int64)

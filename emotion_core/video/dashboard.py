@@ -1,0 +1,88 @@
+"""All charts of a video in one, linked: a span of time brushed in the first filters the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import pandas as pd
+
+from emotion_core.charts import plane_layers
+from emotion_core.video.charts import names_of, share_bars, time_range, trajectory_layers
+from emotion_core.video.course import course, emotion_seconds, person_name
+from emotion_core.video.time_layers import LABEL_PX, SPAN, probability_layers, timeline_layers
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
+
+PLANE_PX, PLANE_ROOM_PX = 230, 70
+"""Side of a valence-arousal plane, and what its axis takes beside it."""
+
+
+def dashboard_chart(frames: pd.DataFrame, *, width_px: int = 900) -> alt.VConcatChart:
+    """Timeline, probabilities, shares of time and trajectories, below each other.
+
+    Everything runs where it is shown: brushed shares are summed up anew from the seconds of each
+    emotion, in spans of time as fine as the drawing.
+
+    Args:
+        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+            people. Long videos are thinned.
+        width_px: Width of the whole.
+    """
+    rows, seconds = course(frames), emotion_seconds(frames)
+    names, span = names_of(rows), time_range(frames, rows)
+    seconds = seconds.assign(person=[person_name(track) for track in seconds["track"]])
+    tables = {"course": rows, "seconds": seconds[["time_s", "person", "emotion", "seconds"]]}
+    chart = _chart_of("course", rows)
+    brushed = chart.transform_filter({"param": SPAN})
+    guides = plane_layers()
+    plot_px = max(120, width_px - LABEL_PX - 12)
+    planes = [
+        alt.layer(
+            *guides,
+            *trajectory_layers(brushed, row),
+            width=PLANE_PX,
+            height=PLANE_PX,
+            title=name,
+            resolve=_independent("size"),
+        )
+        for row, name in enumerate(names)
+    ]
+    parts: list[ChartType] = [
+        timeline_layers(chart, names, span).properties(width=plot_px),
+        probability_layers(brushed, names, span, has_click=False).properties(width=plot_px),
+        share_bars(_brushed_shares(seconds), names, has_legend=False).properties(width=plot_px),
+    ]
+    if planes:
+        columns = max(1, width_px // (PLANE_PX + PLANE_ROOM_PX))
+        parts.append(alt.concat(*planes, columns=columns))
+    # as text: Altair copies and checks every value of a table many times over
+    texts = {name: table.to_csv(index=False) for name, table in tables.items()}
+    return alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)
+
+
+def _independent(*channels: str) -> alt.Resolve:
+    scales: dict[str, Any] = dict.fromkeys(channels, "independent")
+    return alt.Resolve(scale=alt.ScaleResolveMap(**scales))
+
+
+def _chart_of(name: str, table: pd.DataFrame) -> alt.Chart:
+    """A chart of a table that stands, as CSV, among the data sets of the whole."""
+    parse = {
+        str(column): "number" if pd.api.types.is_numeric_dtype(table[column]) else "string"
+        for column in table.columns
+    }
+    return alt.Chart(alt.NamedData(name, format=alt.CsvDataFormat(type="csv", parse=parse)))
+
+
+def _brushed_shares(seconds: pd.DataFrame) -> alt.Chart:
+    """Rows with person, emotion and share of the time seen in the brushed span."""
+    chart: alt.Chart = (
+        _chart_of("seconds", seconds)
+        .transform_filter({"param": SPAN})
+        .transform_aggregate(seconds="sum(seconds)", groupby=["person", "emotion"])
+        .transform_joinaggregate(total="sum(seconds)", groupby=["person"])
+        .transform_calculate(share="datum.total > 0 ? datum.seconds / datum.total : 0")
+    )
+    return chart

@@ -1,0 +1,184 @@
+"""A video from file to result: every picture analysed, drawn and written in one pass."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from emotion_core.draw import blur_in_place, draw_in_place
+from emotion_core.smoothing import smooth_frames
+from emotion_core.video.moments import MomentKeeper
+from emotion_core.video.reader import VideoReader
+from emotion_core.video.schedule import Schedule
+from emotion_core.video.stream import AnalysisStream, FrameReadings
+from emotion_core.video.tables import FrameLog, people_table
+from emotion_core.video.values import AnalyzedFrame, VideoProgress, VideoResult
+from emotion_core.video.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.video.stream import StreamedFrame
+    from emotion_core.video.values import VideoInfo, VideoSettings
+
+VideoSource = Path | Callable[[], BinaryIO]
+"""A file's path, or what gives a new, independent handle of it at each call."""
+
+OnProgress = Callable[[VideoProgress], None]
+
+_REPORT_EVERY_S = 0.1
+_SPEED_OVER_S = 4.0
+
+
+def iter_analyzed(
+    reader: VideoReader,
+    analyzer: Analyzer,
+    settings: VideoSettings,
+    embedder: FaceEmbedder | None = None,
+) -> Iterator[AnalyzedFrame]:
+    """Analyse a video, picture by picture.
+
+    Pictures are decoded and analysed ahead, in threads of their own that end with the iteration.
+
+    Args:
+        reader: Its pictures are taken, all of them.
+        analyzer: The core.
+        settings: What is analysed; blurring and smoothing are the caller's.
+        embedder: Recognises people after longer gaps.
+
+    Yields:
+        Every picture, in order. Each is the caller's to keep or to draw on.
+
+    Raises:
+        VideoDecodeError: Not a single picture can be decoded.
+        EmotionError: The analyser failed.
+    """
+    readings = FrameReadings(analyzer, settings, embedder, smoothing_s=0)
+    with AnalysisStream(reader, readings, Schedule(settings), is_sparse=False) as stream:
+        for item in stream:
+            yield AnalyzedFrame(item.frame, item.shown, item.raw is not None)
+
+
+def analyze_video(
+    source: VideoSource,
+    analyzer: Analyzer,
+    settings: VideoSettings,
+    *,
+    target: Path | None = None,
+    on_progress: OnProgress | None = None,
+    embedder: FaceEmbedder | None = None,
+) -> VideoResult:
+    """Analyse a video and write it anew with its faces marked.
+
+    Memory does not grow with the length, but for the rows of the table (some hundred bytes each).
+
+    Args:
+        source: The video.
+        analyzer: The core.
+        settings: What is analysed and how it is shown.
+        target: Where the annotated MP4 is written; ``None`` for none. Of a video that breaks off
+            it has all up to there. After an exception it is not complete.
+        on_progress: Told how far it is, ten times a second at most. What it raises ends
+            everything at once and is raised again.
+        embedder: Recognises people after longer gaps.
+
+    Raises:
+        VideoDecodeError: The file is no video, or not a single picture can be decoded.
+        EmotionError: The analyser failed, or ``target`` cannot be written.
+    """
+    start = time.perf_counter()
+    schedule = Schedule(settings)
+    with ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(_open(source, stack)))
+        writer = None
+        if target is not None:
+            writer = VideoWriter(target, reader, sound=_open(source, stack))
+            stack.enter_context(writer)
+        consumer = _Consumer(settings, writer)
+        progress = _Progress(reader.info, on_progress)
+        readings = FrameReadings(analyzer, settings, embedder, smoothing_s=settings.smoothing_s)
+        stream = AnalysisStream(reader, readings, schedule, is_sparse=target is None)
+        for item in stack.enter_context(stream):
+            consumer.take(item)
+            progress.report(item.frame.index + 1, item.frame.time_s)
+    frames = consumer.log.table()
+    return VideoResult(
+        info=reader.info,
+        settings=settings,
+        model=analyzer.info.emotion.name,
+        frames=frames,
+        people=people_table(smooth_frames(frames, settings.smoothing_s)),
+        moments=consumer.keeper.moments(),
+        n_frames=schedule.n_frames,
+        n_analyzed=schedule.n_wanted,
+        elapsed_s=time.perf_counter() - start,
+        fault=reader.fault,
+    )
+
+
+class _Consumer:
+    """Takes pictures in order: notes what was read, draws, writes."""
+
+    def __init__(self, settings: VideoSettings, writer: VideoWriter | None) -> None:
+        self._blur, self._writer = settings.blur, writer
+        self.log = FrameLog()
+        self.keeper = MomentKeeper()
+
+    def take(self, item: StreamedFrame) -> None:
+        frame, canvas = item.frame, item.frame.image
+        if self._blur:
+            blur_in_place(canvas, item.shown.faces.boxes)
+        if item.raw is not None:
+            self.log.add(frame.index, frame.time_s, item.raw)
+            self.keeper.add(frame, item.shown, canvas)
+        if self._writer is not None:
+            self._writer.write(frame, draw_in_place(canvas, item.shown))
+
+
+class _Progress:
+    """Tells how far a video is, now and then."""
+
+    def __init__(self, info: VideoInfo, on_progress: OnProgress | None) -> None:
+        self._info, self._on_progress = info, on_progress
+        self._history: deque[tuple[float, int, float]] = deque([(time.monotonic(), 0, 0.0)])
+
+    def report(self, frames: int, time_s: float) -> None:
+        """Call ``on_progress`` if the last call is long enough ago.
+
+        Args:
+            frames: Pictures finished.
+            time_s: Place in the video.
+        """
+        now, history = time.monotonic(), self._history
+        if self._on_progress is None or now - history[-1][0] < _REPORT_EVERY_S:
+            return
+        history.append((now, frames, time_s))
+        while len(history) > 2 and now - history[0][0] > _SPEED_OVER_S:
+            history.popleft()
+        then, frames_then, time_s_then = history[0]
+        fps = (frames - frames_then) / (now - then)
+        speed = (time_s - time_s_then) / (now - then)
+        self._on_progress(
+            VideoProgress(
+                frames, self._info.n_frames, time_s, fps, self._left(frames, time_s, fps, speed)
+            )
+        )
+
+    def _left(self, frames: int, time_s: float, fps: float, speed: float) -> float | None:
+        """Seconds, by the number of pictures, else by the length; a header may be wrong on both."""
+        n_frames, duration_s = self._info.n_frames, self._info.duration_s
+        if n_frames and n_frames >= frames and fps > 0:
+            return (n_frames - frames) / fps
+        if duration_s and duration_s >= time_s and speed > 0:
+            return (duration_s - time_s) / speed
+        return None
+
+
+def _open(source: VideoSource, stack: ExitStack) -> Path | BinaryIO:
+    return source if isinstance(source, Path) else stack.enter_context(source())

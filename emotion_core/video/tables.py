@@ -1,0 +1,247 @@
+"""Analysed pictures of a video to tables: one row a picture and face, one row a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emotion_core.report import to_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy.typing as npt
+
+    from emotion_core.labels import LabelSet
+    from emotion_core.types import Analysis
+
+MOST_PERIODS = 2.0
+"""A picture stands for the time to the next analysed one, but for at most so many median periods.
+
+What lies longer ago is not known: there a person counts as not seen, and lines are broken.
+"""
+
+_NO_TRACK = -1
+
+
+class FrameLog:
+    """Collects analysed pictures in about 100 bytes a face, whatever the length of the video."""
+
+    def __init__(self) -> None:
+        self._labels: LabelSet | None = None
+        self._model = ""
+        self._va_source = ""
+        self._packed = bytearray()
+
+    def add(self, frame_index: int, time_s: float, analysis: Analysis) -> None:
+        """Take in one analysed picture; without a face it becomes a row that says so.
+
+        Args:
+            frame_index: Index of the picture in the video.
+            time_s: Seconds after the first picture.
+            analysis: Faces carry track ids; the network is the same for all pictures.
+
+        Raises:
+            ValueError: Faces have no track ids, or the network has changed.
+        """
+        faces, read = analysis.faces, analysis.predictions
+        if self._labels is None:
+            self._labels, self._model = read.labels, analysis.model
+        if read.labels != self._labels:
+            raise ValueError("All pictures of a video must be read by one network.")
+        if len(faces) and faces.track_ids is None:
+            raise ValueError("Faces of a video need track ids.")
+        rows = np.zeros(max(1, len(faces)), _row_type(len(read.labels)))
+        rows["frame"], rows["time_s"], rows["track"] = frame_index, time_s, _NO_TRACK
+        if len(faces):
+            self._va_source = str(read.va_source)
+            rows["track"], rows["box"], rows["score"] = faces.track_ids, faces.boxes, faces.scores
+            rows["p"], rows["valence"] = read.probabilities, read.valence
+            rows["arousal"] = read.arousal
+        self._packed += rows.tobytes()
+
+    def table(self) -> pd.DataFrame:
+        """All pictures so far, in the order in which they were given.
+
+        Returns:
+            Columns frame, time_s (to the microsecond), track, x1, y1, x2, y2 (pixels), score,
+            emotion, confidence, one ``p_<label>`` per label of the network, valence, arousal,
+            va_source, model. Of a picture without a face only frame, time_s and model are filled.
+        """
+        labels = self._labels or ()
+        rows = np.frombuffer(bytes(self._packed), _row_type(len(labels)))
+        has_face = rows["track"] != _NO_TRACK
+        tracks = pd.array(rows["track"].astype(np.int64), dtype="Int64")
+        tracks[~has_face] = pd.NA
+        columns: dict[str, object] = {
+            "frame": rows["frame"],
+            "time_s": rows["time_s"].round(6),
+            "track": tracks,
+        }
+        boxes = np.where(has_face[:, None], rows["box"].round(1), np.nan)
+        columns.update({name: boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))})
+        columns["score"] = np.where(has_face, rows["score"], np.nan)
+        probabilities = np.where(has_face[:, None], rows["p"], np.nan)
+        columns.update(_most_probable(probabilities, has_face, labels))
+        columns.update({f"p_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+        for name in ("valence", "arousal"):
+            columns[name] = np.where(has_face, rows[name], np.nan)
+        sources = np.full(len(rows), None, object)
+        sources[has_face] = self._va_source
+        columns["va_source"] = _words(sources)
+        columns["model"] = _words(np.full(len(rows), self._model, object))
+        return pd.DataFrame(columns)
+
+
+def frames_csv(frames: pd.DataFrame) -> bytes:
+    """A table of frames as CSV, as ``report.to_csv``, but with times to the microsecond.
+
+    Six significant digits would tell times of a two-hour video only to a hundredth of a second.
+    """
+    times = [np.format_float_positional(time, 6, trim="-") for time in frames["time_s"]]
+    return to_csv(frames.assign(time_s=_words(np.array(times, object))))
+
+
+def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -> pd.DataFrame:
+    """One row per person, of raw or smoothed frames, of a whole video or a part of it.
+
+    A picture counts for the time to the next analysed picture, at most ``MOST_PERIODS`` times the
+    period. Means and (population) standard deviations are weighted with that time.
+
+    Args:
+        frames: As ``FrameLog.table`` makes it, with the pictures in which nobody is seen.
+        analysis_period_s: Usual time between analysed pictures; by default their median.
+
+    Returns:
+        Columns track, first_s, last_s, time_s (for which the person is seen), frames (pictures),
+        dominant_emotion (with the largest share), one ``share_<label>`` per label (of the time
+        seen, in which it is the most probable; they sum to 1), mean_valence, sd_valence,
+        mean_arousal, sd_arousal, changes (of the most probable emotion from one picture with the
+        person to the next), and positive_s, negative_s, intense_s: the times of highest and lowest
+        valence and of the largest distance from the origin of the plane. In order of tracks.
+    """
+    labels = [column.removeprefix("p_") for column in frames.columns if column.startswith("p_")]
+    seen = frames.assign(weight=seen_seconds(frames, analysis_period_s))
+    seen = seen[seen["track"].notna()].sort_values("time_s", kind="stable")
+    rows = [_person_row(rows, labels) for _, rows in seen.groupby("track")]
+    return pd.DataFrame(rows, columns=_people_columns(labels)).astype(
+        {"track": "int64", "frames": "int64", "changes": "int64", "dominant_emotion": "str"}
+    )
+
+
+def select_time(frames: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
+    """The pictures from one time to another, both included, in either order."""
+    low, high = sorted((start_s, end_s))
+    return frames[frames["time_s"].between(low, high)]
+
+
+def select_people(frames: pd.DataFrame, tracks: Collection[int]) -> pd.DataFrame:
+    """The rows of some people only; pictures without any of them stay, as ones without a face."""
+    wanted = frames["track"].isin(list(tracks))
+    others = frames[~wanted & ~frames["frame"].isin(frames.loc[wanted, "frame"])]
+    blank = others.drop_duplicates("frame").copy()
+    kept = ("frame", "time_s", "model")
+    emptied = blank.reindex(columns=[c for c in blank.columns if c in kept])
+    chosen = pd.concat([frames[wanted], emptied]) if len(emptied) else frames[wanted]
+    return chosen.sort_values(["frame", "track"], kind="stable", ignore_index=True)
+
+
+def longest_seen(people: pd.DataFrame, n: int = 6) -> list[int]:
+    """Tracks of the people seen longest, in order of tracks.
+
+    Args:
+        people: As ``people_table`` makes it.
+        n: So many at most.
+    """
+    first = people.sort_values("time_s", ascending=False, kind="stable").head(n)
+    return sorted(int(track) for track in first["track"])
+
+
+def analysis_period(frames: pd.DataFrame) -> float:
+    """Median time in seconds from one analysed picture to the next; 0 for fewer than two."""
+    times = frames.drop_duplicates("frame")["time_s"].sort_values().to_numpy(float)
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
+def seen_seconds(
+    frames: pd.DataFrame, analysis_period_s: float | None = None
+) -> npt.NDArray[np.float64]:
+    """For how many seconds each row stands: to the next analysed picture, within limits.
+
+    Args:
+        frames: As ``FrameLog.table`` makes it.
+        analysis_period_s: Usual time between analysed pictures; by default their median. It is
+            also what the last picture counts for.
+    """
+    period = analysis_period(frames) if analysis_period_s is None else analysis_period_s
+    index, first, back = np.unique(
+        frames["frame"].to_numpy(), return_index=True, return_inverse=True
+    )
+    if not len(index):
+        return np.zeros(0)
+    times = frames["time_s"].to_numpy(float)[first]
+    lasting = np.append(np.minimum(np.diff(times), MOST_PERIODS * period), period)
+    return np.asarray(lasting[back], np.float64)
+
+
+def _row_type(n_labels: int) -> np.dtype[np.void]:
+    return np.dtype(
+        [
+            *(("frame", np.int64), ("time_s", np.float64), ("track", np.int32)),
+            *(("box", np.float32, 4), ("score", np.float32), ("p", np.float32, n_labels)),
+            *(("valence", np.float32), ("arousal", np.float32)),
+        ]
+    )
+
+
+def _most_probable(
+    probabilities: npt.NDArray[np.floating], has_face: npt.NDArray[np.bool_], labels: LabelSet
+) -> dict[str, object]:
+    """Columns emotion and confidence of ``(N, C)`` probabilities, empty where there is no face."""
+    words = np.full(len(has_face), None, object)
+    confidence = np.full(len(has_face), np.nan, np.float32)
+    if labels:
+        of_faces = probabilities[has_face]
+        words[has_face] = np.array([str(label) for label in labels], object)[of_faces.argmax(1)]
+        confidence[has_face] = of_faces.max(axis=1)
+    return {"emotion": _words(words), "confidence": confidence}
+
+
+def _words(values: npt.NDArray[np.object_]) -> pd.Series[str]:
+    return pd.Series(values, dtype="str")
+
+
+def _people_columns(labels: list[str]) -> list[str]:
+    columns = ["track", "first_s", "last_s", "time_s", "frames", "dominant_emotion"]
+    columns += [f"share_{label}" for label in labels]
+    columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal", "changes"]
+    return [*columns, "positive_s", "negative_s", "intense_s"]
+
+
+def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
+    """The numbers of one person from their rows, in order of time."""
+    weight = rows["weight"].to_numpy(float)
+    if not weight.sum():  # a single picture: there is no period to tell for how long it stands
+        weight = np.ones(len(rows))
+    times, emotions = rows["time_s"].to_numpy(float), rows["emotion"].to_numpy(object)
+    shares = [float(weight[emotions == label].sum() / weight.sum()) for label in labels]
+    row: dict[str, object] = {
+        "track": int(rows["track"].iloc[0]),
+        "first_s": times[0],
+        "last_s": times[-1],
+    }
+    row.update(time_s=float(rows["weight"].sum()), frames=len(rows))
+    row["dominant_emotion"] = labels[int(np.argmax(shares))]
+    row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})
+    plane = {name: rows[name].to_numpy(float) for name in ("valence", "arousal")}
+    for name, values in plane.items():
+        mean = float(np.average(values, weights=weight))
+        row[f"mean_{name}"] = mean
+        row[f"sd_{name}"] = float(np.sqrt(np.average((values - mean) ** 2, weights=weight)))
+    row["changes"] = int((emotions[1:] != emotions[:-1]).sum())
+    row["positive_s"] = times[plane["valence"].argmax()]
+    row["negative_s"] = times[plane["valence"].argmin()]
+    row["intense_s"] = times[np.hypot(plane["valence"], plane["arousal"]).argmax()]
+    return row

@@ -1,0 +1,131 @@
+"""Opens a video file: whether it is one, which of its tracks are taken, and what it must not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import av
+import av.error
+from av.stream import Disposition
+
+from emotion_core.errors import VideoDecodeError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+Source = Path | BinaryIO
+"""A file, or a seekable binary stream that nobody else reads meanwhile."""
+
+ACCEPTED = "MP4, MOV, AVI, MKV, WebM"
+"""Formats as a user is told of them; some more can be read."""
+
+MAX_SIDE_PX = 8192
+MAX_PIXELS = 50_000_000
+"""Videos with larger pictures are refused; one picture of this size takes 150 MB."""
+
+_FORMATS = (
+    *("mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "ogg", "mxf", "ivf"),
+    *("dv", "nut", "h264", "hevc", "m4v", "rm", "wtv", "yuv4mpegpipe"),
+    *("mp3", "wav", "flac", "aac"),  # to be able to say that they are sound
+)
+"""What FFmpeg may take a file for. Without this list, a text that calls itself a video would make
+it open whatever other file or address the text names."""
+
+_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
+_MP4_ATOMS = frozenset({b"ftyp", b"mdat", b"free", b"wide", b"skip"})
+
+_CUT_OFF = (
+    "The file begins like a video, but its table of contents is missing or damaged, as when the "
+    "recording or the transfer was cut off. Repair it with the program that recorded it, or "
+    "transfer it again."
+)
+_PICTURE = "The file is a picture, not a video; have it analysed as a photo."
+_NO_VIDEO = f"The file is not a video in a format that can be read ({ACCEPTED})."
+_SOUND_ONLY = "The file has sound but no pictures; choose one with pictures."
+_NO_TRACK = "The file is a video without a single picture; it may have been cut off."
+
+
+def open_input(source: Source) -> InputContainer:
+    """Open a file as a video.
+
+    Raises:
+        VideoDecodeError: It cannot be read, or is of no format that may hold a video.
+    """
+    try:
+        head = _read_head(source)
+        if not head:
+            raise VideoDecodeError("The file is empty (0 bytes).")
+        return av.open(
+            str(source) if isinstance(source, Path) else source,
+            "r",
+            options={"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MAX_PIXELS)},
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError:
+        raise VideoDecodeError(_tell_what(head)) from None
+    except OSError as error:
+        raise VideoDecodeError(f"The file cannot be read ({error.strerror or error}).") from error
+
+
+def choose_pictures(container: InputContainer) -> VideoStream:
+    """Choose the track to analyse: the one that players show.
+
+    Raises:
+        VideoDecodeError: There is none that can be decoded, or its pictures are too large.
+    """
+    if container.metadata.get("major_brand") in _PICTURE_BRANDS:
+        raise VideoDecodeError(_PICTURE)
+    # The cover of a piece of music is a track of one picture.
+    tracks = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
+    readable = [s for s in tracks if s.codec_context is not None]
+    if not readable:
+        if tracks:
+            raise VideoDecodeError(
+                "The video's pictures are in a codec that cannot be read; convert it to H.264."
+            )
+        raise VideoDecodeError(_SOUND_ONLY if container.streams.audio else _NO_TRACK)
+    best = container.streams.best("video")
+    chosen = next((s for s in readable if s is best), readable[0])
+    check_size(chosen.codec_context.width, chosen.codec_context.height)
+    return chosen
+
+
+def choose_sound(container: InputContainer, pictures: VideoStream) -> AudioStream | None:
+    """Choose the sound that goes with the pictures; ``None`` if there is none to decode."""
+    tracks = [s for s in container.streams.audio if s.codec_context and s.codec_context.rate]
+    best = container.streams.best("audio", related=pictures)
+    return next((s for s in tracks if s is best), tracks[0] if tracks else None)
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse pictures beyond the limits.
+
+    Raises:
+        VideoDecodeError: They are.
+    """
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise VideoDecodeError(
+            f"The pictures are {width} by {height} pixels; at most {MAX_SIDE_PX} on a side and "
+            f"{MAX_PIXELS // 10**6} megapixels are read. Make the video smaller and try again."
+        )
+
+
+def _read_head(source: Source) -> bytes:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(16)
+    source.seek(0)
+    head = source.read(16)
+    source.seek(0)
+    return head
+
+
+def _tell_what(head: bytes) -> str:
+    """Say what a file is that is no video, by its first bytes."""
+    if head.startswith(_PICTURE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return _PICTURE
+    return _CUT_OFF if head[4:8] in _MP4_ATOMS else _NO_VIDEO

@@ -1,0 +1,242 @@
+"""The report: all in one file, nothing from elsewhere, no word of a user's run as code."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from emotion_core.images import decode_image, encode_jpeg
+from emotion_core.video.page import MOST_PEOPLE, charts_page, describe_rate, report_page
+from emotion_core.video.tables import people_table
+from emotion_core.video.values import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings
+from tests.video.frame_tables import make_none, make_table, walk
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+NASTY = "<script>alert(1)</script> & \"x\" 'y'.mp4"
+
+
+class Outline(HTMLParser):
+    """Tags in order, texts by the element they stand in; remembers what is not closed."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.texts, self.open, self.wrong = [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((self.open[-1] if self.open else "", data.strip()))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def words(self):
+        return " ".join(text for tag, text in self.texts if tag not in ("script", "style"))
+
+
+def make_result(frames, **changes):
+    people = people_table(frames)
+    picture = encode_jpeg(np.full((128, 128, 3), 120, np.uint8))
+    moments = [
+        Moment(int(track), kind, 3, 61.5, "happiness", 0.8, -0.25, picture)
+        for track in people["track"]
+        for kind in MomentKind
+    ]
+    n = frames["frame"].nunique()
+    result = VideoResult(
+        info=VideoInfo((1280, 720), 25.0, 20.0, n, "h264", "aac"),
+        settings=VideoSettings(),
+        model="emoscope-tiny",
+        frames=frames,
+        people=people,
+        moments=tuple(moments),
+        n_frames=n,
+        n_analyzed=n,
+        elapsed_s=1.0,
+        fault="",
+    )
+    return replace(result, **changes)
+
+
+TWO = make_result(walk(2, seconds=5))
+NO_FACE = make_result(make_table([(i, i / 10, make_none()) for i in range(5)]))
+
+
+def spec_in(page):
+    (text,) = re.findall(
+        r'<script type="application/json" id="spec">(.*?)</script>', page, re.DOTALL
+    )
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("result", [TWO, NO_FACE], ids=["two people", "no face"])
+def test_page_is_well_formed_and_asks_nobody(result):
+    page = report_page(result, "clip.mp4")
+    outline = Outline(page)
+    assert not outline.wrong
+    assert not outline.open
+    for _, attributes in outline.tags:
+        assert not attributes.get("src", "data:").startswith(("http", "//", "/"))
+        assert "href" not in attributes
+    assert not outline.all("link") + outline.all("iframe")
+    assert "url(" not in page[: page.index("</style>")]
+    policies = [m["content"] for m in outline.all("meta") if "http-equiv" in m]
+    assert policies[0].startswith("default-src 'none'; img-src data: blob:;")
+    assert outline.all("html") == [{"lang": "en"}]
+
+
+def test_headings_go_down_step_by_step():
+    levels = [
+        int(tag[1]) for tag, _ in Outline(report_page(TWO, "a.mp4")).tags if re.match(r"h\d", tag)
+    ]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_page_tells_what_was_analysed():
+    settings = VideoSettings(every=3, blur=True, smoothing_s=0.5, min_face_px=20, min_score=0.7)
+    words = Outline(report_page(replace(TWO, settings=settings), "clip.mp4")).words()
+    for expected in (
+        *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 a second", "50 of 50 (one in 3)"),
+        *("emoscope-tiny", "0.5 s", "score below 0.7, or smaller than 20 px", "Faces blurred yes"),
+        *("six cases of ten", "AI Act"),
+    ):
+        assert expected in words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (VideoSettings(), "every picture"),
+        (VideoSettings(every=4), "one in 4"),
+        (VideoSettings(every=4, hz=2.5), "2.5 a second"),
+    ],
+    ids=["every", "fourth", "rate"],
+)
+def test_rate_in_words(settings, words):
+    assert describe_rate(settings) == words
+
+
+def test_length_is_of_the_last_picture_where_the_header_has_none():
+    info = replace(TWO.info, duration_s=None, fps=0.0)
+    words = Outline(report_page(replace(TWO, info=info), "a.mp4")).words()
+    assert "Length 0:04.9 Picture 1280 \u00d7 720 Pictures" in words
+
+
+def test_names_and_sentences_are_text_only():
+    info = replace(TWO.info, warnings=("<b>odd</b>",))
+    page = report_page(replace(TWO, info=info, fault="Broke <i>off</i>.", model="<u>m"), NASTY)
+    outline = Outline(page)
+    titles = [text for tag, text in outline.texts if tag in ("title", "h1")]
+    assert titles == [f"Emotions in {NASTY}"] * 2
+    assert "<script>alert" not in page
+    assert not outline.all("i") + outline.all("u")
+    assert "Broke <i>off</i>." in outline.words()
+    assert "<b>odd</b>" in outline.words()
+    assert [a for _, a in outline.tags if a.get("role") == "alert"]
+
+
+def test_name_that_reorders_text_is_made_readable():
+    outline = Outline(report_page(NO_FACE, "rtl_\u202egpj.mp4"))
+    assert "Emotions in rtl_gpj.mp4" in outline.words()
+
+
+def test_table_has_a_row_per_person_with_scopes():
+    outline = Outline(report_page(TWO, "a.mp4"))
+    scopes = [a["scope"] for a in outline.all("th")]
+    assert scopes == ["col"] * 8 + ["row"] * 2
+    row = TWO.people.iloc[0]
+    words = outline.words()
+    mean = f"{row['mean_valence']:+.2f} \u00b1 {row['sd_valence']:.2f}".replace("-", "\u2212")
+    assert mean in words
+    bars = [a for _, a in outline.tags if a.get("class") == "bar"]
+    assert len(bars) == 2
+    assert (
+        f"{row['dominant_emotion']} {row['share_' + row['dominant_emotion']]:.0%}"
+        in bars[0]["aria-label"]
+    )
+
+
+def test_moments_carry_their_pictures_and_words():
+    outline = Outline(report_page(TWO, "a.mp4"))
+    pictures = outline.all("img")
+    assert [p["alt"] for p in pictures] == [
+        f"Face of Person {track} at 1:01.5, happiness" for track in (1, 2) for _ in MomentKind
+    ]
+    data = base64.b64decode(pictures[0]["src"].removeprefix("data:image/jpeg;base64,"))
+    assert decode_image(data).pixels.shape == (128, 128, 3)
+    words = outline.words()
+    assert "Most positive 1:01.5, happiness V +0.80, A \u22120.25" in words
+    assert "Most negative" in words
+    assert "Most intense" in words
+
+
+def test_no_moment_is_no_section():
+    words = Outline(report_page(replace(TWO, moments=()), "a.mp4")).words()
+    assert "Strongest moments" not in words
+    assert "Course over time" in words
+
+
+def test_a_video_without_a_face_says_so_and_draws_nothing():
+    page = report_page(NO_FACE, "a.mp4")
+    words = Outline(page).words()
+    assert "No face was found" in words
+    assert "None of the 5 pictures" in words
+    assert "vegaEmbed" not in page
+    assert len(page) < 20_000
+
+
+def test_charts_show_the_six_seen_longest_and_the_table_more():
+    result = make_result(walk(8, seconds=4))
+    page = report_page(result, "a.mp4")
+    assert len(spec_in(page)["vconcat"][-1]["concat"]) == 6
+    words = Outline(page).words()
+    assert "Shown are the 6 people seen longest." in words
+    assert words.count("Most positive") == 8
+
+
+def test_a_crowd_is_cut_and_counted():
+    result = make_result(walk(MOST_PEOPLE + 3, seconds=2, gaps=False))
+    outline = Outline(report_page(result, "a.mp4"))
+    assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MOST_PEOPLE
+    assert (
+        f"These are the {MOST_PEOPLE} people seen longest, of {MOST_PEOPLE + 3}." in outline.words()
+    )
+
+
+def test_charts_are_smoothed_as_set():
+    pages = [
+        report_page(replace(TWO, settings=VideoSettings(smoothing_s=s)), "a.mp4") for s in (0, 1.0)
+    ]
+    courses = [
+        np.genfromtxt(spec_in(page)["datasets"]["course"].splitlines(), delimiter=",", names=True)
+        for page in pages
+    ]
+    rough, smooth = (np.abs(np.diff(c["valence"])).mean() for c in courses)
+    assert smooth < rough / 2
+
+
+def test_charts_alone_are_a_page_too():
+    page = charts_page(walk(1, seconds=3), NASTY)
+    outline = Outline(page)
+    assert not outline.wrong
+    assert ("h1", NASTY) in outline.texts
+    assert "vegaEmbed" in page
+    assert [a for _, a in outline.tags if a.get("id") == "charts"]
+    assert len(spec_in(page)["vconcat"]) == 4

@@ -1,0 +1,428 @@
+"""The pipeline: every picture in order, ends at once, bounded, and what a result holds."""
+
+import gc
+import io
+import resource
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_core.analyzer import load_analyzer
+from emotion_core.catalog import candidates
+from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
+from emotion_core.images import decode_image
+from emotion_core.model_card import Task
+from emotion_core.video import pipeline, stream
+from emotion_core.video.pipeline import analyze_video, iter_analyzed
+from emotion_core.video.reader import VideoReader
+from emotion_core.video.values import VideoFrame, VideoInfo, VideoSettings
+from tests.factories import (
+    FakeDetector,
+    difference,
+    make_faces,
+    make_fake_analyzer,
+    make_image,
+    make_smooth_image,
+)
+from tests.video.clips import make_clip, numbered_images, read_number
+
+SIZE_WH = (64, 48)
+
+
+class FakeReader:
+    """Gives pictures that are made as they are asked for, and then fails if it is to.
+
+    Attributes:
+        given: How many were asked for.
+    """
+
+    def __init__(self, n, *, fps=10, size_wh=SIZE_WH, error=None, faces=1):
+        self.n, self.fps, self.size_wh, self.error, self.faces = n, fps, size_wh, error, faces
+        self.info = VideoInfo(size_wh, fps, n / fps, n, "h264", "")
+        self.fault = ""
+        self.given = 0
+
+    def frames(self, is_wanted=None):
+        for i in range(self.n):
+            if is_wanted is None or is_wanted(i, i / self.fps):
+                image = make_smooth_image(*self.size_wh)
+                image[0, 0, 0], image[1, 0, 0] = self.faces, i % 256
+                self.given += 1
+                yield VideoFrame(i, i / self.fps, i, image)
+        if self.error:
+            raise self.error
+
+
+class SlowDetector(FakeDetector):
+    """Takes its time; remembers how many pictures it got together."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds, self.batches = seconds, []
+
+    def detect(self, images, **options):
+        self.batches.append(len(images))
+        time.sleep(self.seconds * len(images))
+        return super().detect(images, **options)
+
+
+class MovingDetector:
+    """A face 20 pixels wide that is two pixels farther to the right in each picture."""
+
+    def detect(self, images, **_):
+        lefts = [2 * int(image[1, 0, 0]) for image in images]
+        return [make_faces([(left, 10, left + 20, 30)]) for left in lefts]
+
+
+def thread_names():
+    return {thread.name for thread in threading.enumerate()}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    assert not {name for name in thread_names() if name.startswith("video-")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "analyzed"),
+    [
+        pytest.param({}, range(20), id="every"),
+        pytest.param({"every": 3}, range(0, 20, 3), id="every third"),
+        pytest.param({"every": 50}, [0], id="only the first"),
+        pytest.param({"hz": 5}, range(0, 20, 2), id="5 a second"),
+    ],
+)
+def test_every_picture_comes_in_order(settings, analyzed):
+    items = list(iter_analyzed(FakeReader(20), make_fake_analyzer(), VideoSettings(**settings)))
+    assert [item.frame.index for item in items] == list(range(20))
+    assert [i for i, item in enumerate(items) if item.is_analyzed] == list(analyzed)
+    assert [len(item.analysis) for item in items] == [1] * 20
+    assert {int(id_) for item in items for id_ in item.analysis.faces.track_ids} == {1}
+
+
+def test_analyzed_pictures_are_as_the_analyzer_reads_them():
+    analyzer, settings = make_fake_analyzer(), VideoSettings(smoothing_s=5)
+    items = list(iter_analyzed(FakeReader(5, faces=2), analyzer, settings))
+    for item in items:
+        (alone,) = analyzer.analyze([item.frame.image])
+        assert (item.analysis.faces.boxes == alone.faces.boxes).all()
+        assert (item.analysis.predictions.probabilities == alone.predictions.probabilities).all()
+
+
+def left_edges(items):
+    return [float(item.analysis.faces.boxes[0, 0]) for item in items]
+
+
+def test_boxes_follow_the_track_between_analyzed_pictures():
+    analyzer = make_fake_analyzer(MovingDetector())
+    items = iter_analyzed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
+    assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 10, 12, 14, 16])
+
+
+def test_after_the_last_analyzed_picture_boxes_stay():
+    analyzer = make_fake_analyzer(MovingDetector())
+    items = iter_analyzed(FakeReader(7, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
+    assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 8, 8])
+
+
+def test_wait_for_the_next_analyzed_picture_is_bounded(monkeypatch):
+    monkeypatch.setattr(stream, "_WAITING_PICTURES", 2)
+    analyzer = make_fake_analyzer(MovingDetector())
+    items = iter_analyzed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=8))
+    assert left_edges(items) == pytest.approx([0, 0, 0, 0, 0, 0, 16 / 3, 32 / 3, 16])
+
+
+@pytest.mark.parametrize("consumer_s", [0.0, 0.01], ids=["slow analysis", "slow consumer"])
+def test_number_of_pictures_in_memory_does_not_grow(consumer_s, monkeypatch):
+    monkeypatch.setattr(stream, "_QUEUE_BYTES", 10 * SIZE_WH[0] * SIZE_WH[1] * 3)
+    reader, taken, most = FakeReader(120), 0, 0
+    analyzer = make_fake_analyzer(SlowDetector(0.01 if not consumer_s else 0))
+    for _ in iter_analyzed(reader, analyzer, VideoSettings()):
+        taken += 1
+        most = max(most, reader.given - taken)
+        time.sleep(consumer_s)
+    assert taken == 120
+    assert most <= 10 + 8 + 10 + 2
+
+
+def test_waiting_pictures_are_analyzed_together():
+    detector = SlowDetector(0.01)
+    list(iter_analyzed(FakeReader(60), make_fake_analyzer(detector), VideoSettings()))
+    assert max(detector.batches) == 8
+
+
+def test_pictures_that_take_long_are_analyzed_one_by_one():
+    detector = SlowDetector(0.3)
+    list(iter_analyzed(FakeReader(5), make_fake_analyzer(detector), VideoSettings()))
+    assert max(detector.batches) == 1
+
+
+def test_iteration_that_is_left_ends_everything():
+    reader = FakeReader(10_000)
+    items = iter_analyzed(reader, make_fake_analyzer(), VideoSettings())
+    kept = weakref.ref(next(items).frame.image)
+    assert {"video-decode", "video-analyse"} <= thread_names()
+    start = time.monotonic()
+    items.close()
+    assert time.monotonic() - start < 2
+    assert not {"video-decode", "video-analyse"} & thread_names()
+    given = reader.given
+    assert given < 10_000
+    gc.collect()
+    assert kept() is None, "pictures are let go"
+    assert reader.given == given
+
+
+@pytest.mark.parametrize(
+    ("reader", "detector", "expected"),
+    [
+        pytest.param(
+            FakeReader(0, error=VideoDecodeError("Not a single picture.")),
+            None,
+            (VideoDecodeError, r"^Not a single picture\.$"),
+            id="decoding",
+        ),
+        pytest.param(
+            FakeReader(50),
+            FakeDetector(WeightsUnavailableError("The Hub cannot be reached.")),
+            (WeightsUnavailableError, r"^The Hub cannot be reached\.$"),
+            id="analysis",
+        ),
+    ],
+)
+def test_what_fails_in_a_thread_is_raised(reader, detector, expected):
+    with pytest.raises(expected[0], match=expected[1]):
+        list(iter_analyzed(reader, make_fake_analyzer(detector), VideoSettings()))
+
+
+def test_pictures_before_a_failure_are_given():
+    taken = []
+    with pytest.raises(VideoDecodeError, match=r"^Broken\.$"):
+        taken.extend(
+            item.frame.index
+            for item in iter_analyzed(
+                FakeReader(7, error=VideoDecodeError("Broken.")),
+                make_fake_analyzer(),
+                VideoSettings(),
+            )
+        )
+    assert taken == list(range(7))
+
+
+# Whole videos
+
+
+def numbered_scene(n, size_wh=(480, 360), scene=None):
+    """Pictures of one scene with a strip at the top that tells their number."""
+    height = size_wh[1] // 16
+    scene = make_smooth_image(*size_wh) if scene is None else scene
+    return [np.vstack([strip, scene[height:]]) for strip in numbered_images(n, size_wh[0], height)]
+
+
+class NumberDetector:
+    """One face in the middle of a numbered picture, from picture ``first`` to before ``end``."""
+
+    def __init__(self, first=0, end=64):
+        self.first, self.end = first, end
+
+    def detect(self, images, **_):
+        return [self._find(image) for image in images]
+
+    def _find(self, image):
+        height, width = image.shape[:2]
+        is_there = self.first <= read_number(image[: height // 16]) < self.end
+        return make_faces([(width / 4, height / 4, width / 2, height * 3 / 4)] if is_there else [])
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Thirty numbered pictures in three seconds, with sound."""
+    return make_clip(tmp_path / "clip.mp4", numbered_scene(30), fps=10, audio="aac")
+
+
+def read_pictures(path):
+    with VideoReader(path) as reader:
+        return reader.info, list(reader.frames())
+
+
+@pytest.mark.parametrize("has_target", [True, False], ids=["with a video", "tables only"])
+def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
+    target = tmp_path / "out.mp4" if has_target else None
+    analyzer = make_fake_analyzer(NumberDetector(6, 20))
+    result = analyze_video(clip, analyzer, VideoSettings(every=2), target=target)
+    assert (result.n_frames, result.n_analyzed, result.fault) == (30, 15, "")
+    assert result.model == "tiny"
+    assert result.elapsed_s > 0
+    assert result.info.size_wh == (480, 360)
+    assert result.frames["frame"].tolist() == list(range(0, 30, 2))
+    np.testing.assert_allclose(result.frames["time_s"], np.arange(15) / 5, atol=1e-6)
+    seen = result.frames[result.frames["track"].notna()]
+    assert seen["frame"].tolist() == list(range(6, 20, 2))
+    assert result.people["track"].tolist() == [1]
+    assert result.people["frames"].tolist() == [7]
+    assert {moment.track for moment in result.moments} == {1}
+
+
+def test_written_video_has_every_picture_marked_and_the_sound(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    analyze_video(clip, make_fake_analyzer(NumberDetector(10, 20)), VideoSettings(), target=target)
+    (_, before), (info, after) = read_pictures(clip), read_pictures(target)
+    assert info.audio_codec == "aac"
+    assert [f.time_s for f in after] == pytest.approx([f.time_s for f in before], abs=0.001)
+    changed = [difference(a.image, b.image) for a, b in zip(before, after, strict=True)]
+    assert min(changed[10:20]) > 3 * max(changed[:10] + changed[20:])
+
+
+def test_faces_are_blurred_also_between_analyzed_pictures(tmp_path):
+    noise = np.where(make_image(480, 360) > 127, 255, 0).astype(np.uint8)
+    clip = make_clip(tmp_path / "noise.mp4", numbered_scene(7, scene=noise))
+    analyzer = make_fake_analyzer(AlwaysDetector())
+    target = tmp_path / "out.mp4"
+    result = analyze_video(clip, analyzer, VideoSettings(every=3, blur=True), target=target)
+    _, after = read_pictures(target)
+    inside = np.s_[160:240, 160:230]
+    assert max(float(frame.image[inside].std()) for frame in after) < 30
+    assert min(float(frame.image[300:, 300:].std()) for frame in after) > 60
+    for moment in result.moments:
+        assert float(decode_image(moment.picture).pixels[50:80, 50:80].std()) < 30
+
+
+class AlwaysDetector:
+    """A face in the same place in every picture."""
+
+    def detect(self, images, **_):
+        return [make_faces([(140, 120, 260, 280)]) for _ in images]
+
+
+def test_raw_rows_and_smoothed_people(tmp_path):
+    scenes = [make_smooth_image(480, 360) // 2 + 20 * np.uint8(i % 3) for i in range(30)]
+    clip = make_clip(tmp_path / "clip.mp4", [numbered_scene(1, scene=s)[0] for s in scenes])
+    analyzer = make_fake_analyzer(NumberDetector())
+    without = analyze_video(clip, analyzer, VideoSettings(smoothing_s=0))
+    smooth = analyze_video(clip, analyzer, VideoSettings(smoothing_s=2))
+    pd.testing.assert_frame_equal(without.frames, smooth.frames)
+    spreads = [float(result.people["sd_valence"].iloc[0]) for result in (without, smooth)]
+    assert spreads[1] < 0.7 * spreads[0]
+
+
+def test_video_without_any_face_is_a_result(clip):
+    result = analyze_video(clip, make_fake_analyzer(NumberDetector(64)), VideoSettings())
+    assert len(result.frames) == 30
+    assert result.frames["track"].isna().all()
+    assert len(result.people) == 0
+    assert result.moments == ()
+
+
+def test_handles_of_a_file_in_memory(clip, tmp_path):
+    data = clip.read_bytes()
+    target = tmp_path / "out.mp4"
+    result = analyze_video(
+        lambda: io.BytesIO(data), make_fake_analyzer(), VideoSettings(), target=target
+    )
+    assert result.n_frames == 30
+    info, after = read_pictures(target)
+    assert (len(after), info.audio_codec) == (30, "aac")
+
+
+def test_video_that_breaks_off_is_kept_up_to_there(tmp_path):
+    whole = make_clip(tmp_path / "whole.mkv", numbered_scene(60), fps=10)
+    clip = tmp_path / "cut.mkv"
+    clip.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    target = tmp_path / "out.mp4"
+    result = analyze_video(
+        clip, make_fake_analyzer(NumberDetector()), VideoSettings(), target=target
+    )
+    assert 10 < result.n_frames < 60
+    assert len(read_pictures(target)[1]) == result.n_frames == len(result.frames)
+
+
+def test_file_that_is_no_video(tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("not a video" * 100)
+    with pytest.raises(VideoDecodeError):
+        analyze_video(path, make_fake_analyzer(), VideoSettings(), target=tmp_path / "out.mp4")
+
+
+def test_what_the_consumer_raises_ends_everything(clip, tmp_path):
+    calls = []
+
+    def stop(progress):
+        calls.append(progress)
+        raise RuntimeError("cancelled")
+
+    analyzer = make_fake_analyzer(SlowDetector(0.05))
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"^cancelled$"):
+        analyze_video(
+            clip, analyzer, VideoSettings(), target=tmp_path / "out.mp4", on_progress=stop
+        )
+    assert time.monotonic() - start < 2
+    assert len(calls) == 1
+
+
+def test_progress_is_told_now_and_then(clip):
+    told = []
+    analyzer = make_fake_analyzer(SlowDetector(0.03))
+    result = analyze_video(clip, analyzer, VideoSettings(), on_progress=told.append)
+    assert 2 <= len(told) <= 10 * result.elapsed_s + 1
+    assert [p.frames for p in told] == sorted({p.frames for p in told})
+    last = told[-1]
+    assert last.n_frames == 30
+    assert 0 < last.time_s < 3
+    assert 5 < last.fps < 60
+    assert last.left_s == pytest.approx((30 - last.frames) / last.fps)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "duration_s", "expected"),
+    [
+        pytest.param(100, None, 9, id="by the number of pictures"),
+        pytest.param(None, 10.0, 9, id="by the length"),
+        pytest.param(5, 10.0, 9, id="more pictures than the header says"),
+        pytest.param(5, 0.5, None, id="both are wrong"),
+        pytest.param(None, None, None, id="not known"),
+    ],
+)
+def test_time_left(n_frames, duration_s, expected, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: now)
+    told = []
+    info = VideoInfo(SIZE_WH, 10, duration_s, n_frames, "h264", "")
+    progress = pipeline._Progress(info, told.append)
+    now += 1
+    progress.report(10, 1.0)
+    assert told[0].left_s == (None if expected is None else pytest.approx(expected))
+
+
+@contextmanager
+def small_files(n_bytes):
+    """No file may grow beyond a size."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_disk_that_is_full(clip, tmp_path):
+    analyzer, target = make_fake_analyzer(NumberDetector()), tmp_path / "out.mp4"
+    message = r"^The annotated video cannot be written \(.+\)"
+    with small_files(20_000), pytest.raises(EmotionError, match=message):
+        analyze_video(clip, analyzer, VideoSettings(), target=target)
+
+
+@pytest.mark.parametrize(
+    ("name", "people"),
+    [("single_face_neutral_to_smile.mp4", (1, 1)), ("no_face_animation.mp4", (0, 1))],
+)
+def test_real_videos(shared, name, people, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    analyzer = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device="cpu")
+    result = analyze_video(shared / "samples" / "video" / name, analyzer, VideoSettings(hz=5))
+    assert people[0] <= len(result.people) <= people[1]
+    assert result.n_analyzed == result.frames["frame"].nunique()

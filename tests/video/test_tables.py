@@ -1,0 +1,224 @@
+"""Tables of videos: rows that say what was seen, numbers checked by hand, times kept exactly."""
+
+import io
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_core.labels import Emotion
+from emotion_core.video.tables import (
+    FrameLog,
+    analysis_period,
+    frames_csv,
+    longest_seen,
+    people_table,
+    seen_seconds,
+    select_people,
+    select_time,
+)
+from tests.factories import make_analysis
+from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
+
+N, H, S = THREE
+
+
+def test_a_face_is_a_row_and_a_picture_without_one_is_too():
+    two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
+    table = make_table([(0, 0.0, two), (3, 0.1000001, make_none())])
+    assert list(table.columns) == [
+        *("frame", "time_s", "track", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"),
+        *("p_neutral", "p_happiness", "p_sadness", "valence", "arousal", "va_source", "model"),
+    ]
+    assert table["frame"].tolist() == [0, 0, 3]
+    assert table["time_s"].tolist() == [0, 0, 0.1]
+    assert table["track"].dtype == "Int64"
+    assert table["track"].tolist()[:2] == [4, 2]
+    assert table.loc[1, ["x1", "y1", "x2", "y2"]].tolist() == [100, 20, 160, 90]
+    assert table["emotion"].tolist()[:2] == ["happiness", "sadness"]
+    assert table["confidence"].tolist()[:2] == pytest.approx([0.7, 0.6])
+    assert table["valence"].tolist()[:2] == pytest.approx([0.5, -0.4])
+    assert table["va_source"].tolist()[:2] == ["head", "head"]
+    empty = table.columns.difference(["frame", "time_s", "model"])
+    assert table.loc[2, empty].isna().all()
+    assert table["model"].tolist() == ["tiny"] * 3
+
+
+def test_no_picture_is_a_table_with_no_row():
+    table = FrameLog().table()
+    assert len(table) == 0
+    assert {"frame", "time_s", "track", "valence", "model"} <= set(table.columns)
+    people = people_table(table)
+    assert len(people) == 0
+    assert {"track", "time_s", "dominant_emotion", "intense_s"} <= set(people.columns)
+
+
+def test_a_video_without_faces_has_all_columns_of_people_and_none_of_them():
+    people = people_table(make_table([(i, i / 10, make_none()) for i in range(3)]))
+    assert len(people) == 0
+    assert [c for c in people.columns if c.startswith("share_")] == [f"share_{e}" for e in THREE]
+    assert people["track"].dtype == "int64"
+
+
+def test_a_log_can_go_on_after_a_table_was_made():
+    log = FrameLog()
+    log.add(0, 0.0, make_one(1, H))
+    first = log.table()
+    log.add(1, 0.1, make_one(1, S))
+    assert first["emotion"].tolist() == ["happiness"]
+    assert log.table()["emotion"].tolist() == ["happiness", "sadness"]
+
+
+def test_faces_without_tracks_are_refused():
+    with pytest.raises(ValueError, match="Faces of a video need track ids"):
+        FrameLog().add(0, 0.0, make_analysis([(0, 0, 9, 9)]))
+
+
+def test_another_network_is_refused():
+    log = FrameLog()
+    log.add(0, 0.0, make_none())
+    with pytest.raises(ValueError, match="read by one network"):
+        log.add(1, 0.1, make_seen([1], [0.5, 0.5], [0, 0], labels=(H, S)))
+
+
+def test_a_row_takes_about_a_hundred_bytes():
+    log = FrameLog()
+    picture = make_one(1, H)
+    before = sum(sys.getsizeof(value) for value in vars(log).values())
+    for i in range(10_000):
+        log.add(i, i / 25, picture)
+    held = sum(sys.getsizeof(value) for value in vars(log).values()) - before
+    assert held < 100 * 10_000
+
+
+def test_csv_keeps_times_of_a_long_video():
+    times = [0.0, 1 / 30, 7199.966667, 36000.033333]
+    table = make_table([(i, time, make_one(1, H, (-0.5, 0))) for i, time in enumerate(times)])
+    data = frames_csv(table)
+    parsed = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
+    assert parsed["time_s"].tolist() == [0, 0.033333, 7199.966667, 36000.033333]
+    assert list(parsed.columns) == list(table.columns)
+    assert data.decode("utf-8-sig").splitlines()[1].startswith("0,0,1,")
+    assert parsed["valence"].tolist() == [-0.5] * 4
+
+
+def test_csv_leaves_the_track_empty_without_a_face():
+    data = frames_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
+    line = data.splitlines()[1]
+    assert line.startswith("7,0.5,,")
+    assert line.endswith(",tiny")
+
+
+def test_a_picture_counts_to_the_next_but_not_through_a_gap():
+    times = [0.0, 0.1, 0.2, 0.3, 0.45, 2.0]
+    table = make_table([(i, time, make_one(1, H)) for i, time in enumerate(times)])
+    assert analysis_period(table) == pytest.approx(0.1)
+    assert seen_seconds(table) == pytest.approx([0.1, 0.1, 0.1, 0.15, 0.2, 0.1])
+    assert seen_seconds(table, 1.0) == pytest.approx([0.1, 0.1, 0.1, 0.15, 1.55, 1.0])
+
+
+def test_numbers_of_a_person_by_hand():
+    shown = [(0, N, (0, 0)), (1, H, (0.8, 0.2)), (2, H, (0.6, 0.9)), (4, S, (-0.7, -0.1))]
+    pictures = {i: make_one(5, top, va) for i, top, va in shown} | {3: make_none()}
+    row = people_table(make_table([(i, i / 2, p) for i, p in sorted(pictures.items())])).loc[0]
+    assert row["track"] == 5
+    assert (row["first_s"], row["last_s"], row["time_s"]) == pytest.approx((0, 2, 2))
+    assert row["frames"] == 4
+    assert row["dominant_emotion"] == "happiness"
+    assert [row[f"share_{e}"] for e in THREE] == pytest.approx([0.25, 0.5, 0.25])
+    assert row["mean_valence"] == pytest.approx(np.mean([0, 0.8, 0.6, -0.7]), abs=1e-6)
+    assert row["sd_valence"] == pytest.approx(np.std([0, 0.8, 0.6, -0.7]), abs=1e-6)
+    assert row["mean_arousal"] == pytest.approx(0.25, abs=1e-6)
+    assert row["sd_arousal"] == pytest.approx(np.std([0, 0.2, 0.9, -0.1]), abs=1e-6)
+    assert row["changes"] == 2
+    assert (row["positive_s"], row["negative_s"], row["intense_s"]) == (0.5, 2.0, 1.0)
+
+
+def test_means_go_by_time_not_by_pictures():
+    """Of 1 s in six pictures, then 1 s in three, the time counts: half and half."""
+    times = [*(i / 6 for i in range(6)), 1, 4 / 3, 5 / 3]
+    tops = [H] * 6 + [S] * 3
+    pictures = [
+        (i, time, make_one(1, top, (1.0 if top == H else -1.0, 0)))
+        for i, (time, top) in enumerate(zip(times, tops, strict=True))
+    ]
+    row = people_table(make_table(pictures), analysis_period_s=1 / 3).loc[0]
+    assert row["time_s"] == pytest.approx(2)
+    assert row["share_happiness"] == pytest.approx(0.5)
+    assert row["mean_valence"] == pytest.approx(0, abs=1e-6)
+    assert row["sd_valence"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("tops", "changes"),
+    [
+        pytest.param([H], 0, id="one picture"),
+        pytest.param([H, S, H], 2, id="to and fro"),
+        pytest.param([H, None, None, None, None, H], 0, id="the same after a gap"),
+        pytest.param([H, None, None, None, None, S], 1, id="another after a gap"),
+    ],
+)
+def test_a_gap_is_no_change_by_itself(tops, changes):
+    pictures = [
+        (i, i / 10, make_none() if top is None else make_one(1, top)) for i, top in enumerate(tops)
+    ]
+    assert people_table(make_table(pictures))["changes"].tolist() == [changes]
+
+
+def test_a_single_picture_has_shares_and_no_duration():
+    row = people_table(make_table([(0, 0.0, make_one(1, H, (0.5, 0.5)))])).loc[0]
+    assert row["time_s"] == 0
+    assert row["share_happiness"] == 1
+    assert row["mean_valence"] == pytest.approx(0.5)
+    assert row["sd_valence"] == 0
+
+
+def test_shares_sum_to_one_for_everybody():
+    people = people_table(walk(3))
+    assert people["track"].tolist() == [1, 2, 3]
+    shares = people.filter(regex="^share_")
+    assert shares.shape[1] == 8
+    assert shares.sum(axis=1).tolist() == pytest.approx([1] * 3)
+    best = shares.idxmax(axis=1).str.removeprefix("share_")
+    assert people["dominant_emotion"].tolist() == best.tolist()
+
+
+def test_times_of_a_part_add_up_to_the_whole():
+    table = walk(2)
+    whole = people_table(table)["time_s"]
+    period = analysis_period(table)
+    halves = [select_time(table, 0, 9.95), select_time(table, 9.95, 20)]
+    parts = [people_table(half, period)["time_s"] for half in halves]
+    assert (parts[0] + parts[1]).tolist() == pytest.approx(whole.tolist())
+
+
+@pytest.mark.parametrize("span", [(0.3, 0.5), (0.5, 0.3)], ids=["forwards", "backwards"])
+def test_a_span_of_time_includes_its_ends(span):
+    assert select_time(walk(1), *span)["time_s"].unique().tolist() == [0.3, 0.4, 0.5]
+
+
+def test_choosing_people_keeps_every_picture():
+    table = walk(3)
+    chosen = select_people(table, [2])
+    assert chosen["frame"].unique().tolist() == table["frame"].unique().tolist()
+    assert set(chosen["track"].dropna()) == {2}
+    assert chosen["model"].notna().all()
+    assert chosen.loc[chosen["track"].isna(), "valence"].isna().all()
+    whole = people_table(table).set_index("track").loc[[2]].reset_index()
+    pd.testing.assert_frame_equal(people_table(chosen), whole)
+    assert select_people(table, [])["track"].isna().all()
+    assert select_people(table, {1, 2, 3})["track"].tolist() == table["track"].tolist()
+
+
+def test_longest_seen_come_in_order_of_tracks():
+    people = pd.DataFrame({"track": [1, 2, 3, 4], "time_s": [5.0, 1.0, 9.0, 2.0]})
+    assert longest_seen(people, 2) == [1, 3]
+    assert longest_seen(people) == [1, 2, 3, 4]
+    assert longest_seen(people.head(0)) == []
+
+
+def test_the_most_probable_emotion_is_the_word():
+    table = make_table([(0, 0.0, make_one(1, Emotion.SADNESS, sureness=0.9))])
+    assert table.loc[0, "emotion"] == "sadness"
+    assert table.loc[0, "p_sadness"] == pytest.approx(0.9)
