@@ -1,0 +1,1 @@
+"""Live streams: frames of several visitors in, the newest reading of each out, nobody waits."""

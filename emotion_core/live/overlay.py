@@ -1,0 +1,54 @@
+"""The newest reading onto the newest frame: boxes, words, and blurred faces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.draw import blur_faces, blur_in_place, draw_in_place
+from emotion_core.live.values import FRESH_S
+
+if TYPE_CHECKING:
+    from emotion_core.live.values import LiveReading
+    from emotion_core.types import Analysis, Image
+
+
+def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: bool) -> Image:
+    """Draw what was read lately on the frame of now.
+
+    Args:
+        image: RGB ``(H, W, 3)``; not changed.
+        reading: The newest finished one, maybe of a frame of another size.
+        now_s: When ``image`` came in, by the clock of the reading.
+        blur: Make faces unrecognisable; without a reading younger than ``FRESH_S`` that is done to
+            the whole frame, since nobody knows where faces are.
+
+    Returns:
+        ``image`` itself where there is nothing to draw.
+    """
+    size_wh = (image.shape[1], image.shape[0])
+    if reading is None or now_s - reading.frame_s > FRESH_S:
+        return blur_all(image) if blur else image
+    if not (len(reading.smoothed) or blur):
+        return image
+    canvas = image.copy()
+    if blur:
+        blur_in_place(canvas, reading.cover.at(now_s, size_wh))
+    return draw_in_place(canvas, _scaled(reading.smoothed, size_wh))
+
+
+def blur_all(image: Image) -> Image:
+    """Leave eight by eight smoothed colours of a picture, as of a blurred face."""
+    return blur_faces(image, np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32))
+
+
+def _scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
+    """Move an analysis to a frame of another size, which shows the same."""
+    if analysis.size_wh == size_wh:
+        return analysis
+    factors = np.divide(size_wh, analysis.size_wh).astype(np.float32)
+    boxes = analysis.faces.boxes * np.tile(factors, 2)
+    faces = replace(analysis.faces, boxes=boxes, landmarks=None)
+    return replace(analysis, size_wh=size_wh, faces=faces)

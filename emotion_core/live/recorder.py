@@ -1,0 +1,154 @@
+"""What a visitor saw, as an MP4 that browsers play; encoded beside the stream."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+
+from emotion_core.video.scratch import ScratchFile
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+    from emotion_core.types import Image
+
+_log = logging.getLogger(__name__)
+
+MOST_S = 3600.0
+"""Longest recording; what comes later is left out."""
+
+MOST_BYTES = 2**30
+"""Largest recording; what comes later is left out."""
+
+_QUEUE = 15  # frames that wait for the encoder at most: half a second, 14 MB at 640 x 480
+_TIME_BASE = Fraction(1, 90_000)
+_NOMINAL_FPS = 30  # for the encoder's rate control only; frames carry their own times
+_OPTIONS = {"preset": "superfast", "crf": "23"}
+_JOIN_S = 10.0
+_WAKE_S = 0.5
+
+
+class Recorder:
+    """Writes frames with their times to an H.264 MP4, in a thread of its own.
+
+    All frames get the size of the first; those of another are scaled and padded with black. When
+    the encoder is slower than the stream, frames are left out and counted: nobody waits for it.
+
+    Attributes:
+        length_s: From the first frame handed in to the last one that was taken.
+        written: Frames in the file.
+        dropped: Frames left out because the encoder was busy.
+        is_full: Whether the recording has become too long or too large to go on.
+        error: One sentence if writing failed, else empty.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.written = 0
+        self.error = ""
+        self.is_full = False
+        self.length_s = 0.0
+        self._start_s: float | None = None
+        self._file = ScratchFile()
+        self._queue: queue.Queue[tuple[Image, float]] = queue.Queue(_QUEUE)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live-recorder", daemon=True)
+        self._thread.start()
+
+    def write(self, image: Image, time_s: float) -> None:
+        """Hand in a frame; never waits.
+
+        Args:
+            image: RGB ``(H, W, 3)``, 0-255; must not be changed afterwards.
+            time_s: Of a clock that never falls.
+        """
+        if self._start_s is None:
+            self._start_s = time_s
+        self.is_full |= time_s - self._start_s > MOST_S
+        if self.is_full or self.error or self._stopping.is_set():
+            return
+        try:
+            self._queue.put_nowait((image, time_s - self._start_s))
+        except queue.Full:
+            self.dropped += 1
+        else:
+            self.length_s = time_s - self._start_s
+
+    def stop(self) -> ScratchFile | None:
+        """Finish the file. May be called once.
+
+        Returns:
+            The MP4, to be closed by the caller; ``None`` without a frame or if writing failed
+            (``error`` says why).
+        """
+        self._stopping.set()
+        self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            self.error = "The recording could not be finished in time."
+        if self.error or not self.written:
+            self._file.close()
+            return None
+        return self._file
+
+    def _run(self) -> None:
+        try:
+            first = self._next()
+            if first is None:
+                return
+            with av.open(
+                str(self._file.path), "w", format="mp4", options={"movflags": "+faststart"}
+            ) as container:
+                self._encode_all(container, first)
+        except (av.error.FFmpegError, OSError) as error:
+            _log.warning("Recording failed.", exc_info=error)
+            self.error = f"The recording could not be written ({error.strerror})."
+
+    def _encode_all(self, container: OutputContainer, first: tuple[Image, float]) -> None:
+        height, width = (side + side % 2 for side in first[0].shape[:2])
+        stream: VideoStream = container.add_stream("libx264", rate=_NOMINAL_FPS, options=_OPTIONS)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = _TIME_BASE
+        stream.codec_context.thread_count = 1
+        last_pts = -1
+        item: tuple[Image, float] | None = first
+        while item is not None:
+            image, time_s = item
+            frame = av.VideoFrame.from_ndarray(_letterboxed(image, (width, height)), "rgb24")
+            frame.time_base = _TIME_BASE
+            frame.pts = last_pts = max(last_pts + 1, round(time_s / _TIME_BASE))
+            container.mux(stream.encode(frame))
+            self.written += 1
+            self.is_full |= self._file.size > MOST_BYTES
+            item = self._next()
+        container.mux(stream.encode(None))
+
+    def _next(self) -> tuple[Image, float] | None:
+        """Wait for a frame; ``None`` once stopped and all are taken."""
+        while True:
+            try:
+                return self._queue.get(timeout=0.05 if self._stopping.is_set() else _WAKE_S)
+            except queue.Empty:
+                if self._stopping.is_set():
+                    return None
+
+
+def _letterboxed(image: Image, size_wh: tuple[int, int]) -> Image:
+    """Fit a picture into a size, with black where it does not fill it."""
+    width, height = size_wh
+    if image.shape[:2] == (height, width):
+        return image
+    factor = min(width / image.shape[1], height / image.shape[0])
+    fitted = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+    result = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - fitted[0]) // 2, (height - fitted[1]) // 2
+    small = cv2.resize(image, fitted, interpolation=cv2.INTER_AREA)
+    result[top : top + fitted[1], left : left + fitted[0]] = small
+    return result

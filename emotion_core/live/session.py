@@ -1,0 +1,49 @@
+"""A session's results in the form of a video's, so that its downloads are the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emotion_core.smoothing import smooth_frames
+from emotion_core.video.tables import people_table
+from emotion_core.video.values import VideoInfo, VideoResult, VideoSettings
+
+if TYPE_CHECKING:
+    from emotion_core.live.stream import LiveStream
+
+
+def session_result(stream: LiveStream) -> VideoResult:
+    """All that was learned from a stream, up to now.
+
+    Args:
+        stream: Running or closed.
+    """
+    status, record, settings = stream.status(), stream.record, stream.settings
+    frames = record.table()
+    length_s = record.length_s
+    info = VideoInfo(
+        size_wh=stream.size_wh or (0, 0),
+        fps=status.frames / length_s if length_s else 0.0,
+        duration_s=length_s,
+        n_frames=status.frames,
+        codec="webcam",
+        audio_codec="",
+    )
+    full = f"The session became too long for its table; it ends after {length_s / 60:.0f} minutes."
+    return VideoResult(
+        info=info,
+        settings=VideoSettings(
+            min_score=settings.min_score,
+            min_face_px=settings.min_face_px,
+            blur=settings.blur,
+            smoothing_s=settings.smoothing_s,
+        ),
+        model=stream.info.emotion.name,
+        frames=frames,
+        people=people_table(smooth_frames(frames, settings.smoothing_s)),
+        moments=record.moments(),
+        n_frames=status.frames,
+        n_analyzed=status.analyzed,
+        elapsed_s=length_s,
+        fault=full if status.is_log_full else "",
+    )

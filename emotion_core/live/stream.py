@@ -1,0 +1,192 @@
+"""One visitor's stream: the newest frame is analysed, older ones are dropped and counted."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import EmotionError
+from emotion_core.live.following import FaceFollower, LiveFrame
+from emotion_core.live.pace import Pace
+from emotion_core.live.record import HISTORY_S, SessionRecord
+from emotion_core.live.values import LiveSettings, LiveStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.live.values import LiveReading
+    from emotion_core.types import Image
+
+_log = logging.getLogger(__name__)
+
+_DARK = 16
+"""Brightest value of a black frame. A camera that is switched off sends zeros, which lossy coding
+raises by a few; in a room this dark no face would be found."""
+
+_WAKE_S = 0.5  # the worker looks around this often, whether or not it was notified
+_JOIN_S = 1.5
+
+
+class LiveStream:
+    """Analyses the newest frame of one stream in a thread of its own.
+
+    ``settings`` may be exchanged at any time and hold from the next frame.
+
+    Args:
+        analyzer: Shared with other streams, see ``BatchingAnalyzer``.
+        settings: To start with.
+        clock: Seconds, never falling; the times of frames are of the same clock.
+    """
+
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        settings: LiveSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings or LiveSettings()
+        self.record = SessionRecord()
+        self.info: AnalyzerInfo = analyzer.info
+        self.size_wh: tuple[int, int] | None = None
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: LiveFrame | None = None
+        self._latest: LiveReading | None = None
+        self._is_closed = False
+        self._start_s = math.nan
+        self._dark_s = -math.inf
+        self._is_dark = False
+        self._error, self._error_s = "", 0.0
+        self._n_frames = self._n_analyzed = self._n_replaced = self._n_dark = self._n_failed = 0
+        self._arrivals, self._analyses = Pace(), Pace()
+        self._thread = threading.Thread(
+            target=self._run, args=(analyzer,), name="live-analysis", daemon=True
+        )
+
+    def submit(self, image: Image, time_s: float) -> None:
+        """Hand in a frame; never waits.
+
+        Args:
+            image: RGB ``(H, W, 3)``, 0-255; must not be changed afterwards.
+            time_s: When it came in, by the stream's clock.
+        """
+        is_dark = int(image[::8, ::8].max()) < _DARK
+        with self._changed:
+            if self._is_closed:
+                return
+            if not self._n_frames:
+                self._start_s = time_s
+                self._thread.start()  # not before: who only looks at the page costs no thread
+            index = self._n_frames
+            self._n_frames += 1
+            self._arrivals.mark(time_s)
+            self.size_wh = (image.shape[1], image.shape[0])
+            self._is_dark = is_dark
+            if is_dark:
+                self._n_dark += 1
+                self._dark_s, self._latest = time_s, None
+                return
+            self._n_replaced += self._waiting is not None
+            self._waiting = LiveFrame(index, time_s, time_s - self._start_s, image)
+            self._changed.notify()
+
+    @property
+    def latest(self) -> LiveReading | None:
+        """The newest finished analysis; ``None`` before the first and after a black frame."""
+        return self._latest
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread of the analysis runs."""
+        return self._thread.is_alive()
+
+    def status(self) -> LiveStatus:
+        """How the stream is doing."""
+        now_s = self._clock()
+        with self._changed:
+            return LiveStatus(
+                frames=self._n_frames,
+                analyzed=self._n_analyzed,
+                replaced=self._n_replaced,
+                dark=self._n_dark,
+                failed=self._n_failed,
+                frames_per_s=self._arrivals.per_s(now_s),
+                analyses_per_s=self._analyses.per_s(now_s),
+                analysis_ms=self._analyses.median_ms(0, now_s),
+                delay_ms=self._analyses.median_ms(1, now_s),
+                is_dark=self._is_dark,
+                error=self._error,
+                error_s=self._error_s,
+                is_log_full=self.record.is_full,
+            )
+
+    def history(self, seconds: float = HISTORY_S) -> pd.DataFrame:
+        """The last readings for live charts, see ``SessionRecord.history``."""
+        return self.record.history(seconds)
+
+    def close(self) -> None:
+        """End the analysis; the record, the counts and the newest reading stay.
+
+        Returns within two seconds: a thread whose analysis hangs is left to end by itself once
+        that returns, and then changes nothing. May be called again.
+        """
+        with self._changed:
+            self._is_closed = True
+            self._waiting = None
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    def _run(self, analyzer: Analyzer) -> None:
+        follower = FaceFollower(analyzer, self._clock)
+        while frame := self._next_frame():
+            start_s = self._clock()
+            settings = self.settings
+            try:
+                reading = follower.read(frame, settings)
+                if not self._is_closed:
+                    self.record.add(frame, reading, blur=settings.blur)
+            except Exception as error:  # noqa: BLE001 - the stream goes on, the page is told
+                self._fail(error)
+            else:
+                self._publish(reading, start_s)
+
+    def _next_frame(self) -> LiveFrame | None:
+        """Wait for a frame; ``None`` once closed."""
+        with self._changed:
+            while self._waiting is None and not self._is_closed:
+                self._changed.wait(_WAKE_S)
+            frame, self._waiting = self._waiting, None
+            return frame
+
+    def _publish(self, reading: LiveReading, start_s: float) -> None:
+        now_s = self._clock()
+        with self._changed:
+            if self._is_closed:
+                return
+            self._error, self._error_s = "", 0.0
+            self._n_analyzed += 1
+            self._analyses.mark(now_s, now_s - start_s, now_s - reading.frame_s)
+            if reading.frame_s > self._dark_s:
+                self._latest = reading
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, EmotionError):
+            sentence = str(error)
+        else:
+            sentence = f"A frame could not be analysed ({type(error).__name__}: {error})."
+        with self._changed:
+            if self._is_closed:
+                return
+            is_new = sentence != self._error
+            self._error, self._error_s = sentence, self._clock()
+            self._n_failed += 1
+        if is_new:
+            _log.warning("Live analysis failed.", exc_info=error)

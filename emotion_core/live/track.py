@@ -1,0 +1,152 @@
+"""A visitor's track: camera frames in, annotated ones out, no faster than they can be sent.
+
+streamlit-webrtc's own track around a callback sends a picture for each that comes in, through
+queues without a limit: a server that cannot encode so many falls behind further and further
+(``python -m benchmarks.live --path callback`` shows it). This one takes the newest frame whenever
+the picture before the last has been encoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import av
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST_UNSENT = 2
+"""Pictures on their way to the encoder. aiortc's relay holds on to the last one until the next, so
+that of two one may be in the encoder while the other waits."""
+
+_PATIENCE_S = 0.5
+"""After which a picture counts as sent: someone else may hold on to it."""
+
+_WAKE_S = 0.1  # who waits looks around this often, whether or not it was notified
+
+
+class _Unsent:
+    """Lives as long as the picture that carries it."""
+
+    __slots__ = ("__weakref__", "since_s")
+
+    def __init__(self, since_s: float) -> None:
+        self.since_s = since_s
+
+
+class LiveTrack(MediaStreamTrack):
+    """Both ends of one visitor's stream, for one session: not used again once it has ended.
+
+    Given to ``webrtc_streamer`` as ``sink_video_track`` and ``source_video_track``. Its methods
+    belong to the event loop, except ``stop`` and ``readyState``.
+
+    Args:
+        process: Camera frame to the one to be shown, with its times. Called in a thread of the
+            track, one frame after another; must not raise.
+        on_ended: Called once in that thread when the stream has ended, however that came.
+    """
+
+    kind = "video"
+
+    def __init__(
+        self, process: Callable[[av.VideoFrame], av.VideoFrame], on_ended: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._process, self._on_ended = process, on_ended
+        self._camera: MediaStreamTrack | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._newest: av.VideoFrame | None = None
+        self._changed = asyncio.Event()
+        self._unsent: weakref.WeakSet[_Unsent] = weakref.WeakSet()
+        self._ending = threading.Lock()
+        self._is_ended = False
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="live-frames")
+
+    def addTrack(self, track: MediaStreamTrack) -> None:  # noqa: N802 - the library's name
+        """Take the camera's track."""
+        self._camera = track
+
+    def hasTrack(self) -> bool:  # noqa: N802 - the library's name
+        """Whether there is a camera."""
+        return self._camera is not None
+
+    def start(self) -> None:
+        """Begin to read the camera; called in the event loop."""
+        if self._camera is not None and self._pump is None and self.readyState == "live":
+            self._loop = asyncio.get_running_loop()
+            self._pump = self._loop.create_task(self._read(self._camera))
+
+    def stop(self) -> None:
+        """End the stream. May be called again, and from any thread."""
+        with self._ending:
+            if self._is_ended:
+                return
+            self._is_ended = True
+        super().stop()
+        self._newest = None
+        self._executor.submit(self._on_ended)
+        self._executor.shutdown(wait=False)
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._end_in_loop)
+
+    async def recv(self) -> av.VideoFrame:
+        """The next annotated frame.
+
+        Raises:
+            MediaStreamError: The stream has ended.
+        """
+        frame = await self._next()
+        work = self._executor.submit(self._process, frame)
+        shown = await asyncio.wrap_future(work)
+        token = _Unsent(time.monotonic())
+        weakref.finalize(token, self._note_sent).atexit = False
+        self._unsent.add(token)
+        shown.opaque = token
+        return shown
+
+    async def _next(self) -> av.VideoFrame:
+        """Wait for a frame and for room to send it."""
+        while self.readyState == "live":
+            if self._newest is not None and self._has_room():
+                frame, self._newest = self._newest, None
+                return frame
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), _WAKE_S)
+            except TimeoutError:
+                continue
+        raise MediaStreamError
+
+    def _has_room(self) -> bool:
+        old_s = time.monotonic() - _PATIENCE_S
+        return sum(token.since_s > old_s for token in list(self._unsent)) < _MOST_UNSENT
+
+    async def _read(self, camera: MediaStreamTrack) -> None:
+        """Keep the newest frame of the camera until it ends."""
+        try:
+            while self.readyState == "live":
+                frame = await camera.recv()
+                if isinstance(frame, av.VideoFrame):
+                    self._newest = frame
+                    self._changed.set()
+        except MediaStreamError:
+            self.stop()
+
+    def _note_sent(self) -> None:
+        """Look again for room; called in whatever thread frees a picture."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+    def _end_in_loop(self) -> None:
+        self._changed.set()
+        if self._pump is not None:
+            self._pump.cancel()
+        self._camera = None
