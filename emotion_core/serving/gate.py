@@ -1,0 +1,285 @@
+"""The door of the server: who may enter, how much they may bring, and what is counted.
+
+A request's body is read here, whole and within limits, before a replica hears of it: whoever
+sends slowly, or too much, holds up nobody else. The body of a request whose replica died is sent
+to another one, once. Stands in the HTTP proxy of every node (see ``middlewares``), and again
+before each replica, for clusters whose proxies were started without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.errors import EmotionError
+from emotion_core.images import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BATCH_HEADER = "x-emoscope-batch"
+"""In answers: how many pictures were analysed together with this one."""
+
+TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "EMOSCOPE_SERVER_TOKEN", "EMOSCOPE_SERVER_TOKEN_FILE"
+DRAIN_VARIABLE = "EMOSCOPE_SERVER_DRAIN_KEY"
+LIMIT_VARIABLE = "EMOSCOPE_SERVER_BODY_MB"
+READ_VARIABLE = "EMOSCOPE_SERVER_READ_S"
+
+_OPEN = ("/healthz", "/readyz")
+"""Answered without a token: probes of orchestrators have none."""
+
+_ATTEMPTS = 2
+_HELD_BYTES = 512 * 1024 * 1024
+_FORM_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What the gate allows.
+
+    Attributes:
+        token: What clients must send as ``Authorization: Bearer``; empty for nobody must.
+        drain_key: The same for ``POST /drain``, which ends the intake; empty for no such page.
+        body_bytes: Bytes of a body at most.
+        idle_s: Seconds within which some of a body must come.
+        read_s: Seconds within which all of it must.
+    """
+
+    token: str = field(default="", repr=False)
+    drain_key: str = field(default="", repr=False)
+    body_bytes: int = MAX_BYTES + _FORM_BYTES
+    idle_s: float = 10.0
+    read_s: float = 120.0
+
+
+def settings_from(variables: Mapping[str, str]) -> GateSettings:
+    """Read the settings from environment variables.
+
+    Raises:
+        EmotionError: The token's file cannot be read or is empty: no server without the token
+            that was meant.
+    """
+    default = GateSettings()
+    body_mb, read_s = variables.get(LIMIT_VARIABLE, ""), variables.get(READ_VARIABLE, "")
+    return GateSettings(
+        token=read_token(variables),
+        drain_key=variables.get(DRAIN_VARIABLE, ""),
+        body_bytes=int(body_mb) << 20 if body_mb.isdecimal() else default.body_bytes,
+        idle_s=min(default.idle_s, float(read_s)) if read_s.isdecimal() else default.idle_s,
+        read_s=float(read_s) if read_s.isdecimal() else default.read_s,
+    )
+
+
+def read_token(variables: Mapping[str, str]) -> str:
+    """The bearer token that is set, or an empty string; errors as of ``settings_from``."""
+    token, file = variables.get(TOKEN_VARIABLE, ""), variables.get(TOKEN_FILE_VARIABLE, "")
+    if not file:
+        return token.strip()
+    try:
+        token = Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise EmotionError(f"The token file {file} cannot be read ({reason}).") from error
+    if not token:
+        raise EmotionError(f"The token file {file} is empty; write the token into it.")
+    return token
+
+
+class _Refusal(Exception):  # noqa: N818 - ends the reading of a request, not a program
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status, self.headers = status, headers
+
+
+class Gate:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp, settings: GateSettings) -> None:
+        self._app = app
+        self._settings = settings
+        # Imported here: the command line reads this module's names without the extra `serve`.
+        from emotion_core.serving.gate_metrics import GateMetrics
+
+        self._metrics = GateMetrics()
+        self._held_bytes = 0
+        self._in_hand = 0
+        self._is_draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI; websockets are refused, as nothing here speaks them."""
+        if scope["type"] == "http":
+            await self._handle(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, start = scope["path"], time.perf_counter()
+        if path == "/healthz":
+            await _respond(send, 200, b"ok", {"content-type": "text/plain"})
+            return
+        seen = _Seen(send)
+        try:
+            if path == "/drain" and self._settings.drain_key:
+                await self._drain(scope, send)
+            elif path == "/metrics":
+                self._check_token(scope, self._settings.token)
+                await _respond(send, 200, self._metrics.page(), self._metrics.headers)
+            else:
+                await self._admit(scope, receive, seen)
+                self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
+        except _Refusal as refusal:
+            body = json.dumps({"error": str(refusal)}).encode()
+            headers = {"content-type": "application/json", "connection": "close"}
+            await _respond(send, refusal.status, body, {**headers, **refusal.headers})
+            self._metrics.count(refusal.status, time.perf_counter() - start, 0)
+
+    async def _admit(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
+        if self._is_draining:
+            raise _Refusal(503, "The server is shutting down.", **{"retry-after": "5"})
+        if scope["path"] not in _OPEN:
+            self._check_token(scope, self._settings.token)
+        self._in_hand += 1
+        self._metrics.in_hand.set(self._in_hand)
+        try:
+            body = await self._read(scope, receive)
+            try:
+                await self._pass_on(scope, body, receive, seen)
+            finally:
+                self._held_bytes -= len(body)
+        except _Gone:
+            seen.status = 499  # as nginx counts those who went away
+        finally:
+            self._in_hand -= 1
+            self._metrics.in_hand.set(self._in_hand)
+
+    def _check_token(self, scope: Scope, token: str) -> None:
+        if not token:
+            return
+        sent = dict(scope["headers"]).get(b"authorization", b"")
+        kind, _, value = sent.partition(b" ")
+        # compare_digest takes as long for a wrong first letter as for a wrong last one.
+        if kind.lower() != b"bearer" or not hmac.compare_digest(value.strip(), token.encode()):
+            raise _Refusal(
+                401, "This server wants a bearer token.", **{"www-authenticate": "Bearer"}
+            )
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """Read the whole body; what is held is accounted for by ``_held_bytes``."""
+        limit = self._settings.body_bytes
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared[:12]) > limit:
+            raise self._too_large()
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._settings.read_s):
+                more = True
+                while more:
+                    async with asyncio.timeout(self._settings.idle_s):
+                        message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    part, more = message.get("body", b""), message.get("more_body", False)
+                    size += len(part)
+                    self._held_bytes += len(part)
+                    parts.append(part)
+                    if size > limit:
+                        raise self._too_large()
+                    if self._held_bytes > _HELD_BYTES:
+                        raise _Refusal(503, "The server is busy.", **{"retry-after": "1"})
+        except BaseException as error:
+            self._held_bytes -= size
+            if isinstance(error, TimeoutError):
+                raise _Refusal(408, "The request's body did not arrive in time.") from None
+            raise
+        return b"".join(parts)
+
+    def _too_large(self) -> _Refusal:
+        return _Refusal(413, f"At most {self._settings.body_bytes >> 20} MB are taken.")
+
+    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, seen: _Seen) -> None:
+        """Let the app answer. If it ends without a word, its replica has died: once more."""
+        for _ in range(_ATTEMPTS):
+            replay = _Replay(body, receive)
+            await self._app(dict(scope), replay, seen)
+            if replay.is_gone and not seen.status:
+                raise _Gone
+            if seen.status:
+                return
+        raise _Refusal(503, "The request could not be finished.", **{"retry-after": "1"})
+
+    async def _drain(self, scope: Scope, send: Send) -> None:
+        """Take nothing more in; answer once everything that is in hand has been answered."""
+        self._check_token(scope, self._settings.drain_key)
+        self._is_draining = True
+        while self._in_hand:
+            await asyncio.sleep(0.02)
+        await _respond(send, 200, b"drained", {"content-type": "text/plain"})
+
+
+class _Gone(Exception):  # noqa: N818 - nothing is wrong: the client went away
+    pass
+
+
+class _Seen:
+    """A ``send`` that notes the status and the batch."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.batch = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = dict(message.get("headers", ()))
+            self.batch = int(headers.get(BATCH_HEADER.encode(), b"0"))
+        await self._send(message)
+
+
+class _Replay:
+    """A ``receive`` that gives a body that was read before, then what still comes."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+        self.is_gone = False
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            message = await self._receive()
+            self.is_gone = message["type"] == "http.disconnect"
+            return message
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def middlewares() -> list[Any]:
+    """What Ray Serve puts before every HTTP proxy; also limits the time for headers there.
+
+    Ray Serve calls it by the name in ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``, in the proxy's
+    process, before it listens.
+    """
+    from starlette.middleware import Middleware
+
+    from emotion_core.serving.header_time import limit_header_time
+
+    limit_header_time()
+    return [Middleware(Gate, settings=settings_from(os.environ))]
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    sent = {**headers, "content-length": str(len(body))}
+    pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

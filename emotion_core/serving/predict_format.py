@@ -1,0 +1,154 @@
+"""The V1 inference protocol that TensorFlow Serving and KServe share: instances and predictions.
+
+Source: https://www.tensorflow.org/tfx/serving/api_rest (Predict API, row format, base64) and
+https://kserve.github.io/website/latest/modelserving/data_plane/v1_protocol/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotion_core.preprocess import crop_faces
+from emotion_core.serving.wire import parse_json
+from emotion_core.types import Faces
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from emotion_core.model_card import Preprocessing
+    from emotion_core.types import Analysis, Image, Predictions
+
+MAX_INSTANCES = 64
+"""In one request; more go into another."""
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""Text that is parsed at most: a megabyte of it may become twenty in memory."""
+
+_MAX_LISTS = 1_000_000
+_MAX_SIDE_PX = 2048
+
+_FORMS = 'an instance is {"b64": "..."}, {"image_bytes": {"b64": "..."}} or a face crop as lists'
+
+
+class PredictFormatError(ValueError):
+    """A request is not of this protocol; the message is a sentence for its sender."""
+
+
+def read_instances(data: bytes) -> list[bytes | Image]:
+    """Read the body of a predict request.
+
+    Args:
+        data: ``{"instances": [...]}``; other fields, such as ``signature_name``, are ignored.
+
+    Returns:
+        For each instance the bytes of a picture file, or a face crop, RGB ``(H, W, 3)``.
+
+    Raises:
+        PredictFormatError: It is anything else.
+    """
+    if data.count(b"[") + data.count(b"{") > _MAX_LISTS:
+        raise PredictFormatError(
+            "The JSON holds more than a million lists; send fewer or smaller crops."
+        )
+    try:
+        body = parse_json(data)
+    except ValueError as error:
+        raise PredictFormatError(str(error)) from None
+    if not isinstance(body, dict) or not isinstance(body.get("instances"), list):
+        raise PredictFormatError(
+            'The body must be {"instances": [...]} (the row format of protocol V1).'
+        )
+    instances = body["instances"]
+    if not 1 <= len(instances) <= MAX_INSTANCES:
+        raise PredictFormatError(
+            f"There must be 1 to {MAX_INSTANCES} instances, not {len(instances)}."
+        )
+    return [_read_instance(instance, i) for i, instance in enumerate(instances)]
+
+
+def fit_crop(crop: Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Bring a face crop to the network's size; what a square lacks repeats the crop's edge.
+
+    Args:
+        crop: RGB ``(H, W, 3)``, a face as a detector's box cuts it out.
+        preprocessing: From the network's card; its margin is not added to what is cut out already.
+
+    Returns:
+        ``(S, S, 3)`` RGB, 0-255.
+    """
+    box = np.array([[0, 0, crop.shape[1], crop.shape[0]]], np.float32)
+    whole = Faces(box, np.ones(1, np.float32))
+    fitted: npt.NDArray[np.uint8] = crop_faces(crop, whole, replace(preprocessing, margin=0.0))[0]
+    return fitted
+
+
+def crop_prediction(read: Predictions, i: int) -> dict[str, Any]:
+    """What was read in face ``i``, as it is sent."""
+    probabilities = read.probabilities[i].tolist()
+    return {
+        "emotion": str(read.top[i]),
+        "probabilities": dict(zip(map(str, read.labels), probabilities, strict=True)),
+        "valence": float(read.valence[i]),
+        "arousal": float(read.arousal[i]),
+    }
+
+
+def picture_prediction(analysis: Analysis) -> dict[str, Any]:
+    """What was read in a whole picture: the largest face's reading, then every face.
+
+    Where there is no face, ``emotion``, ``probabilities``, ``valence`` and ``arousal`` are null
+    and ``faces`` is empty.
+    """
+    boxes = analysis.faces.boxes
+    faces = [
+        {
+            "box": box.tolist(),
+            "score": float(analysis.faces.scores[i]),
+            **crop_prediction(analysis.predictions, i),
+        }
+        for i, box in enumerate(boxes)
+    ]
+    names = ("emotion", "probabilities", "valence", "arousal")
+    if not faces:
+        return {**dict.fromkeys(names), "faces": []}
+    largest = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).argmax())
+    return {**{name: faces[largest][name] for name in names}, "faces": faces}
+
+
+def _read_instance(instance: object, i: int) -> bytes | Image:
+    if isinstance(instance, list):
+        return _read_crop(instance, i)
+    content = instance
+    if isinstance(content, dict) and "b64" not in content and len(content) == 1:
+        content = next(iter(content.values()))  # a named input; what it is called is the client's
+    if isinstance(content, dict) and isinstance(content.get("b64"), str):
+        try:
+            return base64.b64decode(content["b64"], validate=True)
+        except (binascii.Error, ValueError):
+            raise PredictFormatError(
+                f"Instance {i}: what stands under b64 is not base64."
+            ) from None
+    if isinstance(content, list):
+        return _read_crop(content, i)
+    raise PredictFormatError(f"Instance {i} cannot be read: {_FORMS}.")
+
+
+def _read_crop(rows: list[Any], i: int) -> Image:
+    try:
+        numbers = np.asarray(rows)
+    except ValueError:  # ragged, or nested deeper than an array can be
+        numbers = np.asarray(0)
+    if numbers.ndim != 3 or numbers.shape[2] != 3 or numbers.dtype.kind not in "iuf":
+        raise PredictFormatError(f"Instance {i}: a face crop is H x W x 3 numbers (RGB, 0-255).")
+    if min(numbers.shape[:2]) < 1 or max(numbers.shape[:2]) > _MAX_SIDE_PX:
+        raise PredictFormatError(
+            f"Instance {i}: sides of a face crop are 1 to {_MAX_SIDE_PX} pixels."
+        )
+    if not (numbers.min() >= 0 and numbers.max() <= 255):
+        raise PredictFormatError(f"Instance {i}: a face crop's values lie between 0 and 255.")
+    return np.asarray(np.rint(numbers), np.uint8)

@@ -1,0 +1,131 @@
+"""What the OpenAPI page says of bodies and answers that are more than a few plain fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+
+
+def _answer(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema or _ERROR}}}
+
+
+def _list_of(item: dict[str, Any], text: str = "") -> dict[str, Any]:
+    return {"type": "array", "items": item, **({"description": text} if text else {})}
+
+
+def _record(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+_NUMBER = {"type": "number"}
+_TEXT = {"type": "string"}
+_WHOLE = {"type": "integer"}
+_UNIT = {"type": "number", "minimum": -1, "maximum": 1}
+
+_REFUSALS = {
+    "400": _answer("The body is not of the agreed form."),
+    "401": _answer("The bearer token is missing or wrong."),
+    "408": _answer("The body did not arrive in time."),
+    "413": _answer("The body is too large."),
+    "422": _answer("A value is out of range, or the picture cannot be read."),
+    "503": _answer("Too many requests are waiting; try again after Retry-After seconds."),
+}
+
+_ANALYSIS = _record(
+    {
+        "version": {"const": 1},
+        "size_wh": _list_of(_WHOLE, "Width and height of the picture, upright, in pixels."),
+        "model": _TEXT,
+        "time_s": {"type": "number", "description": "Seconds of analysis."},
+        "server_ms": {
+            "type": "number",
+            "description": "Milliseconds in the server, with decoding and the wait for a batch.",
+        },
+        "faces": _record(
+            {
+                "boxes": _list_of(_list_of(_NUMBER), "x1, y1, x2, y2 in pixels, left to right."),
+                "scores": _list_of({"type": "number", "minimum": 0, "maximum": 1}),
+                "landmarks": {
+                    "type": ["array", "null"],
+                    "description": "Per face five x, y: eyes, nose tip, mouth corners.",
+                    "items": _list_of(_list_of(_NUMBER)),
+                },
+                "track_ids": {"type": ["array", "null"], "items": _WHOLE},
+            }
+        ),
+        "predictions": _record(
+            {
+                "labels": _list_of(_TEXT, "Order of the columns of probabilities."),
+                "probabilities": _list_of(_list_of(_NUMBER), "A row per face; each sums to 1."),
+                "valence": _list_of(_UNIT, "Unpleasant to pleasant."),
+                "arousal": _list_of(_UNIT, "Calm to excited."),
+                "va_source": {"enum": ["head", "expectation"]},
+            }
+        ),
+        "warnings": _list_of(_TEXT, "What is odd about the picture, one sentence each."),
+    }
+)
+
+ANALYZE_DOCS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": _record({"image": {"type": "string", "format": "binary"}})
+            },
+        },
+    },
+    "responses": {"200": _answer("All that was found.", _ANALYSIS), **_REFUSALS},
+}
+"""Of ``POST /v1/analyze``."""
+
+_B64 = _record({"b64": {"type": "string", "format": "byte"}})
+_READING = {
+    "emotion": {"type": ["string", "null"]},
+    "probabilities": {"type": ["object", "null"], "additionalProperties": _NUMBER},
+    "valence": {"type": ["number", "null"]},
+    "arousal": {"type": ["number", "null"]},
+}
+_FACE = _record({"box": _list_of(_NUMBER), "score": _NUMBER, **_READING})
+_PREDICTION = _record(_READING)
+_PREDICTION["properties"] = {
+    **_READING,
+    "faces": _list_of(_FACE, "Of whole pictures only, from left to right."),
+}
+
+PREDICT_DOCS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _record(
+                    {
+                        "instances": _list_of(
+                            {
+                                "anyOf": [
+                                    _B64,
+                                    _record({"image_bytes": _B64}),
+                                    _list_of(
+                                        _list_of(_list_of(_NUMBER)),
+                                        "A face crop, H x W x 3, RGB, 0-255.",
+                                    ),
+                                ]
+                            }
+                        )
+                    }
+                ),
+                "example": {"instances": [{"b64": "/9j/4AAQSkZJRg..."}]},
+            }
+        },
+    },
+    "responses": {
+        "200": _answer(
+            "One prediction per instance.", _record({"predictions": _list_of(_PREDICTION)})
+        ),
+        **_REFUSALS,
+    },
+}
+"""Of ``POST /v1/models/emotion:predict``."""

@@ -1,0 +1,74 @@
+"""A real server process, started once; and the pages without Ray, in this process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SESAME = "open-sesame"
+START_S = 240
+
+
+class ServerProcess:
+    """``python -m emotion_core serve`` on a free port.
+
+    Attributes:
+        url: Its address.
+        said: What it has written so far.
+        folder: Where it may put what is temporary.
+    """
+
+    def __init__(self, port, token_file, folder, *options):
+        command = "from emotion_core.serving.serve_command import add_serve as add\n"
+        command += "import argparse, sys\n"
+        command += "parser = argparse.ArgumentParser()\nadd(parser)\n"
+        command += "from emotion_core.errors import EmotionError\n"
+        command += "try: sys.exit((chosen := parser.parse_args()).run(chosen))\n"
+        command += "except EmotionError as error: sys.stderr.write(str(error)); sys.exit(2)"
+        arguments = ["--port", str(port), "--device", "cpu", "--token-file", str(token_file)]
+        self.folder = Path(folder)
+        self.url = f"http://127.0.0.1:{port}"
+        self.said = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", command, *arguments, *options],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HF_HUB_OFFLINE": "1",
+                "EMOSCOPE_SERVER_READ_S": "2",
+                "TMPDIR": str(folder),
+            },
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        self.thread = threading.Thread(target=self._listen)
+        self.thread.start()
+
+    def _listen(self):
+        for line in self.process.stderr:
+            self.said += line
+
+    def wait_until_ready(self):
+        end = time.monotonic() + START_S
+        while not re.search("^Ready: ", self.said, re.MULTILINE):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                pytest.fail(f"The server did not start: {self.said}")
+            time.sleep(0.1)
+
+    def stop(self, number=signal.SIGTERM):
+        """End it as an operator would, or wait for its end; gives the exit code."""
+        if number is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(60)
+        self.thread.join()
+        self.process.stderr.close()
+        return code

@@ -1,0 +1,253 @@
+"""The pages around the real service with fakes inside, without Ray, over a real connection."""
+
+import base64
+import json
+import re
+import socket
+import threading
+import time
+
+import numpy as np
+import PIL.Image
+import pytest
+import requests
+import uvicorn
+
+from emotion_core.classifier import EmotionClassifier
+from emotion_core.serving.gate import Gate, GateSettings
+from emotion_core.serving.header_time import TimedProtocol
+from emotion_core.serving.service import EmotionService
+from emotion_core.serving.web import make_web_app
+from emotion_core.serving.wire import analysis_from_json, info_from_json
+from tests.factories import (
+    FakeNetwork,
+    encode,
+    make_counting_photo,
+    make_emotion_card,
+    make_fake_analyzer,
+    make_image,
+)
+
+
+@pytest.fixture(scope="module")
+def url():
+    classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
+    service = EmotionService(make_fake_analyzer(), classifier.classify_crops)
+    gate = Gate(make_web_app(service), GateSettings())
+    config = uvicorn.Config(
+        gate, port=0, http=TimedProtocol, log_level="critical", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+def predict(url, body):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return requests.post(f"{url}/v1/models/emotion:predict", data=data, timeout=20)
+
+
+def b64(data):
+    return {"b64": base64.b64encode(data).decode()}
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_a_picture_is_analysed_like_in_this_process(url, n):
+    answer = requests.post(f"{url}/v1/analyze", data=make_counting_photo(n), timeout=20)
+    found = analysis_from_json(answer.content)
+    image = make_image(seed=0)
+    image[0, 0, 0] = n
+    wanted = make_fake_analyzer().analyze([image])[0]
+    np.testing.assert_array_equal(found.faces.boxes, wanted.faces.boxes)
+    np.testing.assert_array_equal(found.predictions.probabilities, wanted.predictions.probabilities)
+    assert answer.headers["x-emoscope-batch"] == "1"
+
+
+def test_a_form_holds_a_picture_too(url):
+    files = {"image": ("a.png", make_counting_photo(2), "image/png")}
+    answer = requests.post(f"{url}/v1/analyze", files=files, timeout=20)
+    assert len(analysis_from_json(answer.content)) == 2
+
+
+def test_what_is_odd_about_a_picture_is_said(url):
+    frames = [make_image(seed=i) for i in range(2)]
+    first, second = (PIL.Image.fromarray(frame) for frame in frames)
+    data = encode(first, "GIF", save_all=True, append_images=[second])
+    answer = requests.post(f"{url}/v1/analyze", data=data, timeout=20).json()
+    assert answer["warnings"] == ["Animated: only the first of 2 frames is analysed."]
+
+
+@pytest.mark.parametrize(
+    ("query", "data", "status", "text"),
+    [
+        ("", b"", 422, "empty"),
+        ("", b"no picture", 422, "not a picture"),
+        ("min_score=2", None, 422, "min_score: "),
+        ("min_score=nan", None, 422, "min_score: "),
+        ("min_face_px=-1", None, 422, "min_face_px: "),
+        ("search_px=1.5", None, 422, "search_px: "),
+        ("search_px=999999", None, 422, "search_px: "),
+    ],
+    ids=["empty", "text", "score 2", "score nan", "negative", "half a pixel", "too many pixels"],
+)
+def test_what_cannot_be_analysed_is_refused_in_a_sentence(url, query, data, status, text):
+    data = make_counting_photo(1) if data is None else data
+    answer = requests.post(f"{url}/v1/analyze?{query}", data=data, timeout=20)
+    assert answer.status_code == status
+    assert text in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("multipart/form-data", b"x", "boundary"),
+        ("multipart/form-data; boundary=a", b"no form", "cannot be read"),
+        ("multipart/form-data; boundary=a", b"--a--\r\n", "holds no file"),
+    ],
+    ids=["no boundary", "damaged", "empty"],
+)
+def test_a_form_without_a_picture_is_refused(url, kind, body, text):
+    headers = {"Content-Type": kind}
+    answer = requests.post(f"{url}/v1/analyze", data=body, headers=headers, timeout=20)
+    assert answer.status_code == 400
+    assert text in answer.json()["error"]
+
+
+def test_protocol_v1_tells_its_status(url):
+    status = requests.get(f"{url}/v1/models/emotion", timeout=20).json()
+    assert status["model_version_status"][0]["state"] == "AVAILABLE"
+    assert (status["name"], status["ready"]) == ("emotion", True)
+    assert requests.get(f"{url}/v1/models", timeout=20).json() == {"models": ["emotion"]}
+    assert requests.get(url, timeout=20).json() == {"status": "alive"}
+
+
+def test_protocol_v1_takes_pictures_and_crops_together(url):
+    crop = make_image(9, 7).tolist()
+    instances = [b64(make_counting_photo(2)), {"image_bytes": b64(make_counting_photo(0))}, crop]
+    answer = predict(url, {"signature_name": "serving_default", "instances": instances})
+    whole, none, cut = answer.json()["predictions"]
+    assert len(whole["faces"]) == 2
+    assert none == {
+        **dict.fromkeys(("emotion", "probabilities", "valence", "arousal")),
+        "faces": [],
+    }
+    for read in (whole, cut, *whole["faces"]):
+        assert sum(read["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert read["emotion"] == max(read["probabilities"], key=read["probabilities"].get)
+        assert -1 <= read["valence"] <= 1
+        assert -1 <= read["arousal"] <= 1
+    assert "faces" not in cut
+
+
+def test_a_crop_of_the_networks_size_reaches_it_unchanged(url):
+    crop = make_image(8, 8, seed=3)
+    classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
+    wanted = classifier.classify_crops(crop[None]).probabilities[0]
+    found = predict(url, {"instances": [crop.tolist()]}).json()["predictions"][0]
+    np.testing.assert_allclose(list(found["probabilities"].values()), wanted, rtol=1e-5)
+
+
+def test_the_largest_face_speaks_for_the_picture(url):
+    prediction = predict(url, {"instances": [b64(make_counting_photo(1))]}).json()["predictions"][0]
+    assert {k: prediction[k] for k in ("emotion", "valence")} == {
+        k: prediction["faces"][0][k] for k in ("emotion", "valence")
+    }
+
+
+PIXEL = [[[0, 0, 0]]]
+HOSTILE = {
+    "no JSON": (b"hello", "not JSON"),
+    "not UTF-8": (b"\xff\xfe", "not UTF-8"),
+    "nested deeply": (b"[" * 200_000, "nested too deeply"),
+    "millions of lists": (b'{"instances": [' + b"[]," * 1_000_001 + b"[]]}", "a million lists"),
+    "NaN": (b'{"instances": [NaN]}', "NaN is not a number"),
+    "thousands of digits": (b'{"instances": [' + b"9" * 5000 + b"]}", "too many digits"),
+    "a list": ([], "row format"),
+    "columns": ({"inputs": [PIXEL]}, "row format"),
+    "no instances": ({"instances": []}, "1 to 64"),
+    "too many instances": ({"instances": [PIXEL] * 65}, "1 to 64"),
+    "null": ({"instances": [None]}, "Instance 0 cannot be read"),
+    "text": ({"instances": ["hello"]}, "Instance 0 cannot be read"),
+    "no base64": ({"instances": [PIXEL, {"b64": "!!"}]}, "Instance 1: .*base64"),
+    "b64 is a number": ({"instances": [{"b64": 1}]}, "cannot be read"),
+    "grey": ({"instances": [[[0, 0], [0, 0]]]}, "H x W x 3"),
+    "ragged": ({"instances": [[[[0, 0, 0]], []]]}, "H x W x 3"),
+    "text as numbers": ({"instances": [[[["1", "2", "3"]]]]}, "H x W x 3"),
+    "no pixels": ({"instances": [[[]]]}, "H x W x 3"),
+    "too bright": ({"instances": [[[[256, 0, 0]]]]}, "between 0 and 255"),
+    "infinite": (b'{"instances": [[[[1e999, 0, 0]]]]}', "between 0 and 255"),
+    "huge": ({"instances": [[[[10**30, 0, 0]]]]}, "H x W x 3"),
+    "too wide": ({"instances": [[[[0, 0, 0]] * 2049]]}, "1 to 2048"),
+}
+
+
+@pytest.mark.parametrize(("body", "text"), HOSTILE.values(), ids=HOSTILE)
+def test_what_is_not_protocol_v1_is_refused_in_a_sentence(url, body, text):
+    answer = predict(url, body)
+    assert answer.status_code == 400
+    assert re.search(text, answer.json()["error"])
+
+
+def test_json_that_is_too_large_is_not_parsed(url):
+    answer = predict(url, b'{"instances": ["' + b"x" * (16 << 20) + b'"]}')
+    assert (answer.status_code, answer.json()["error"]) == (
+        413,
+        "JSON of more than 16 MB is not read.",
+    )
+
+
+def test_a_picture_that_cannot_be_read_is_named(url):
+    answer = predict(url, {"instances": [b64(make_counting_photo(1)), b64(b"no picture")]})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("Instance 1: The file is not a picture")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/v1/analyze", 405)])
+def test_what_is_not_there_is_said_in_a_sentence(url, path, status):
+    answer = requests.get(f"{url}{path}", timeout=20)
+    assert answer.status_code == status
+    assert "listed under /docs" in answer.json()["error"]
+
+
+def test_the_cards_are_told(url):
+    info = info_from_json(requests.get(f"{url}/v1/info", timeout=20).content)
+    assert info == make_fake_analyzer().info
+
+
+def test_both_formats_are_described(url):
+    assert "swagger" in requests.get(f"{url}/docs", timeout=20).text
+    paths = requests.get(f"{url}/openapi.json", timeout=20).json()["paths"]
+    analyze = paths["/v1/analyze"]["post"]
+    assert set(analyze["requestBody"]["content"]) == {"image/*", "multipart/form-data"}
+    assert {"200", "400", "401", "408", "413", "422", "503"} <= set(analyze["responses"])
+    assert (
+        "example"
+        in (
+            paths["/v1/models/emotion:predict"]["post"]["requestBody"]["content"][
+                "application/json"
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"POST /v1/analyze HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half a header"]
+)
+def test_a_connection_without_a_request_is_closed(url, monkeypatch, first):
+    monkeypatch.setattr("emotion_core.serving.header_time.HEADERS_S", 0.3)
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5) as client:
+        client.sendall(first)
+        assert client.recv(100) == b""
+
+
+def test_a_connection_is_used_again_after_a_while(url, monkeypatch):
+    monkeypatch.setattr("emotion_core.serving.header_time.HEADERS_S", 0.3)
+    with requests.Session() as session:
+        for _ in range(2):
+            assert session.get(f"{url}/healthz", timeout=5).text == "ok"
+            time.sleep(0.5)

@@ -1,0 +1,172 @@
+import argparse
+import threading
+import time
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from emotion_core.errors import EmotionError, RemoteError, VideoDecodeError
+from emotion_core.serving.webcam import Asker, Camera, Reading, Tally
+from emotion_core.serving.webcam_command import add_webcam
+from emotion_core.serving.webcam_outlets import Recording, Window, describe
+from tests.factories import make_analysis, make_fake_analyzer, make_smooth_image
+from tests.serving.misbehaving_server import MisbehavingServer
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A second of video, 25 pictures of 160 x 120, each a little brighter."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for i in range(25):
+            image = make_smooth_image(160, 120) // 2 + np.uint8(4 * i)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    add_webcam(parser)
+    chosen = parser.parse_args([str(argument) for argument in arguments])
+    return chosen.run(chosen)
+
+
+class SlowAnalyzer:
+    """Takes its time and notes how bright the pictures were."""
+
+    def __init__(self, seconds, error=None):
+        self.seconds, self.error, self.seen = seconds, error, []
+        self.info = make_fake_analyzer().info
+
+    def analyze(self, images, **_):
+        time.sleep(self.seconds)
+        self.seen.append(float(images[0].mean()))
+        if self.error:
+            raise self.error
+        return [make_analysis()]
+
+
+def test_a_file_plays_at_its_own_speed_and_ends(clip):
+    start, numbers, last = time.monotonic(), [], 0
+    with Camera(str(clip)) as camera:
+        while found := camera.newer_than(last):
+            last, image = found
+            numbers.append(last)
+            assert image.shape == (120, 160, 3)
+    assert numbers[-1] == 25
+    assert numbers == sorted(set(numbers))
+    assert time.monotonic() - start > 0.8
+
+
+def test_who_is_slow_gets_the_newest_picture_not_the_next(clip):
+    with Camera(str(clip)) as camera:
+        assert camera.newer_than(0)
+        time.sleep(0.4)
+        assert camera.newer_than(1)[0] > 5
+
+
+def test_capture_does_not_wait_for_a_slow_server(clip):
+    analyzer = SlowAnalyzer(0.3)
+    shown, last = 0, 0
+    with Camera(str(clip)) as camera, Asker(camera, analyzer) as asker:
+        while found := camera.newer_than(last):
+            last, shown = found[0], shown + 1
+    assert last == 25
+    assert shown > 2 * asker.reading.answered
+    assert analyzer.seen == sorted(analyzer.seen)
+    assert 1 <= asker.reading.answered <= 5
+    assert asker.reading.delay_s >= 0.3
+
+
+def test_a_server_that_fails_is_said_and_asked_again(clip):
+    with (
+        Camera(str(clip)) as camera,
+        Asker(camera, SlowAnalyzer(0.2, RemoteError("Away."))) as asker,
+    ):
+        while camera.newer_than(24) is not None:
+            break
+    assert asker.reading.error == "Away."
+    assert asker.reading.answered == 0
+
+
+def test_a_fault_of_the_program_ends_it(clip):
+    with (
+        pytest.raises(ZeroDivisionError),
+        Camera(str(clip)) as camera,
+        Asker(camera, SlowAnalyzer(0.0, ZeroDivisionError())),
+    ):
+        camera.newer_than(24)
+
+
+@pytest.mark.parametrize("source", ["no such file.mp4", "97"])
+def test_a_source_that_is_not_there_is_said(source):
+    with pytest.raises(VideoDecodeError, match=f"{source} cannot be opened; give the number"):
+        Camera(source)
+
+
+def test_the_command_prints_and_records(clip, tmp_path, capsys):
+    out = tmp_path / "seen.mp4"
+    with MisbehavingServer() as server:
+        assert run("--server", server.url, "--source", clip, "--no-window", "--out", out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("25 pictures captured, ")
+    with av.open(str(out)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        times = container.streams.video[0].duration * container.streams.video[0].time_base
+    assert len(frames) > 5
+    assert 0.5 < float(times) < 3
+    assert frames[-1].shape[0] % 2 == frames[-1].shape[1] % 2 == 0
+
+
+def test_the_time_ends_it(clip):
+    start = time.monotonic()
+    with MisbehavingServer() as server:
+        run("--server", server.url, "--source", clip, "--no-window", "--seconds", "0.3")
+    assert time.monotonic() - start < 2
+
+
+def test_without_an_answer_the_command_fails(clip, capsys):
+    with MisbehavingServer() as server:
+        server.plan = [(500, b"")] * 1000
+        assert run("--server", server.url, "--source", clip, "--no-window") == 1
+    assert "HTTP 500" in capsys.readouterr().err
+
+
+def test_without_a_window_the_remedy_is_named(monkeypatch):
+    def refuse(*_):
+        raise cv2.error("no GUI")
+
+    monkeypatch.setattr(cv2, "namedWindow", refuse)
+    with pytest.raises(EmotionError, match="Use --no-window"):
+        Window()
+
+
+def test_a_recording_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(EmotionError, match="cannot be written"):
+        Recording(tmp_path / "no folder" / "out.mp4")
+
+
+@pytest.mark.parametrize(
+    ("reading", "text"),
+    [
+        (Reading(), "waiting for the first answer"),
+        (Reading(error="Away."), "Away."),
+        (Reading(make_analysis(), 3, 0.02), "no face (20 ms, 3 answers)"),
+        (Reading(make_analysis([(4, 4, 20, 24)]), 1, 0.1), "happiness 80%, valence +0."),
+    ],
+    ids=["nothing yet", "error", "no face", "a face"],
+)
+def test_a_line_says_what_is_seen(reading, text):
+    assert describe(Tally(reading=reading)).startswith(text)
+
+
+def test_no_thread_is_left(clip):
+    with MisbehavingServer() as server:
+        run("--server", server.url, "--source", clip, "--no-window", "--seconds", "0.2")
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if name.startswith(("capture", "ask", "remote"))] == []
