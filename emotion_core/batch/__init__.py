@@ -1,0 +1,1 @@
+"""Bulk analysis on Ray Data: folders and lists in, Parquet tables out."""

@@ -1,0 +1,258 @@
+"""``python -m emotion_core batch``: any number of photos and videos in, Parquet tables out."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from emotion_core.analyzer import fetch_first
+from emotion_core.arguments import (
+    OK,
+    SOME_FAILED,
+    WRONG_USE,
+    fraction,
+    pixels,
+    say,
+    show_download,
+)
+from emotion_core.catalog import candidates
+from emotion_core.errors import MissingExtraError
+from emotion_core.hub_models import find_model
+from emotion_core.model_card import Task
+from emotion_core.runtime import DEVICES, usable_cores
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.batch.bulk_run import Extent
+    from emotion_core.batch.job import Job
+    from emotion_core.model_card import ModelCard
+
+DEFAULT_CHUNK = 256
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``batch`` and what it runs."""
+    parser.description = (
+        "Analyse any number of photos and videos by several processes on Ray Data. SOURCE is a "
+        "folder, a file, or a text file (.txt, .list) with one path or URL a line; all may be "
+        "URLs for which fsspec has a driver. DIR gets Parquet tables: faces, photos, frames, "
+        "people, videos, failed. A run that was stopped goes on when the same command is given "
+        "again."
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="paths and URLs")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="where results go; may be a URL"
+    )
+    _add_workforce(parser)
+    _add_settings(parser)
+    parser.set_defaults(run=run_batch)
+
+
+def _add_workforce(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("who does the work")
+    group.add_argument(
+        "--actors",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="processes that each load the networks (default: one per GPU, else per two cores)",
+    )
+    group.add_argument(
+        "--cpus-per-actor", type=_count, default=0, metavar="N", help="cores of each"
+    )
+    group.add_argument(
+        "--gpus-per-actor",
+        type=_share,
+        default=-1.0,
+        metavar="F",
+        help="GPUs of each, e.g. 0.5 for two actors on one",
+    )
+    group.add_argument(
+        "--address",
+        metavar="A",
+        help="Ray cluster that runs, e.g. auto; DIR must be reached from all its machines, and "
+        "emoscope be installed on them (default: Ray is started here for this run)",
+    )
+    group.add_argument("--device", choices=DEVICES, default="auto")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings; those of a run that goes on must be the same")
+    group.add_argument("--model", metavar="M", help="emotion network, as of `photos`")
+    group.add_argument("--detector", metavar="D", help="face detector, likewise")
+    group.add_argument(
+        "--min-score",
+        type=fraction,
+        default=DEFAULT_MIN_SCORE,
+        metavar="0-1",
+        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
+    )
+    group.add_argument(
+        "--min-face",
+        type=pixels,
+        default=DEFAULT_MIN_FACE_PX,
+        metavar="PX",
+        help=f"least side of a face, in pixels of the picture (default {DEFAULT_MIN_FACE_PX})",
+    )
+    often = group.add_mutually_exclusive_group()
+    often.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="of videos, every N-th picture"
+    )
+    often.add_argument("--hz", type=float, metavar="R", help="R pictures a second of video")
+    group.add_argument(
+        "--smooth",
+        type=float,
+        default=0.3,
+        metavar="S",
+        help="time constant, in seconds, of the smoothing of what is summed up of people in "
+        "videos (default 0.3)",
+    )
+    group.add_argument(
+        "--chunk",
+        type=_count,
+        default=DEFAULT_CHUNK,
+        metavar="N",
+        help=f"photos in a Parquet file; a run that is killed redoes so many per actor "
+        f"(default {DEFAULT_CHUNK})",
+    )
+
+
+def run_batch(chosen: argparse.Namespace) -> int:
+    """Run a bulk analysis, or go on with one.
+
+    Returns:
+        0 all inputs are analysed, 1 some failed, 2 there is none.
+
+    Raises:
+        EmotionError: It cannot be begun as asked, or had to end early.
+    """
+    _check_installed()
+    from emotion_core.batch.bulk_run import make_plan
+
+    job = _make_job(chosen)
+    with _terminable(), job.folder.lock():
+        job.folder.prepare(job.note())
+        try:
+            extent = make_plan(job, chosen.sources)
+            if not extent.inputs:
+                say("error: There is no photo or video among the sources given.")
+                return WRONG_USE
+            if extent.finished:
+                say(f"{extent.finished} of {extent.inputs} inputs were finished before.")
+            done = failed = 0
+            if extent.parts:
+                done, failed = _work(chosen, job, extent)
+        finally:
+            job.folder.clear()
+    return _sum_up(extent, done, failed, chosen.out)
+
+
+def _check_installed() -> None:
+    """Say what is missing before anything else is done; Ray itself is imported later, set up."""
+    if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
+        raise MissingExtraError(
+            "A bulk run needs Ray Data; install it with: pip install 'emoscope[serve]'."
+        )
+
+
+def _make_job(chosen: argparse.Namespace) -> Job:
+    from emotion_core.batch.job import Job
+    from emotion_core.batch.results import ResultFolder
+    from emotion_core.video.values import VideoSettings
+
+    settings = VideoSettings(
+        every=chosen.every,
+        hz=chosen.hz,
+        min_score=chosen.min_score,
+        min_face_px=chosen.min_face,
+        smoothing_s=chosen.smooth,
+    )
+    emotion = _choose(chosen.model, Task.EMOTION)
+    detector = _choose(chosen.detector, Task.DETECTION)
+    say(f"{emotion.name}, faces by {detector.name}.")
+    folder = ResultFolder(chosen.out, emotion.labels)
+    return Job(folder, emotion, detector, settings, chosen.chunk)
+
+
+def _choose(name: str | None, task: Task) -> ModelCard:
+    """Choose a network that is to be had, before actors are started that would lack it."""
+    wanted = [find_model(name, task)] if name else candidates(task)
+    found = fetch_first(wanted, "cpu", show_download)
+    for notice in found.notices:
+        say(f"note: {notice}")
+    return found.card
+
+
+def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, int]:
+    """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
+    from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
+    from emotion_core.batch.local_ray import ray_session
+
+    wanted = Workforce(chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device)
+    cpus = max(usable_cores(), chosen.actors * max(1, chosen.cpus_per_actor))
+    done = failed = 0
+    with (
+        ray_session(address=chosen.address, cpus=cpus) as ray,
+        tqdm(total=extent.inputs, initial=extent.finished, unit="input", disable=None) as bar,
+    ):
+        for step in iter_steps(ray, job, fit_workforce(ray, wanted), extent.parts):
+            done += step.inputs
+            failed += step.failed
+            bar.set_postfix(failed=extent.failed + failed, refresh=False)
+            bar.update(step.inputs)
+    return done, failed
+
+
+def _sum_up(extent: Extent, done: int, failed: int, out: str) -> int:
+    failed += extent.failed
+    lost = extent.inputs - extent.finished - done
+    analyzed = extent.finished + done - failed
+    say(f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed; results in {out}.")
+    if lost > 0:
+        say(
+            f"{lost} were not finished: the processes at work on them ended. "
+            "The same command tries them again."
+        )
+    return SOME_FAILED if failed or lost > 0 else OK
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: everything that was started is ended."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        say("What is finished stays; the same command goes on.")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 64:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 64")
+    return value

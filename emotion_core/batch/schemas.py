@@ -1,0 +1,102 @@
+"""The tables of a bulk run: those of the CSV files, each row with the place of its input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from emotion_core.labels import ALL_EMOTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from emotion_core.labels import LabelSet
+
+_BOX = ("x1", "y1", "x2", "y2")
+_PLANE = ("mean_valence", "sd_valence", "mean_arousal", "sd_arousal")
+
+
+def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
+    """The columns of every table, the same in all its files.
+
+    Args:
+        labels: Of the emotion network, in the order of its outputs.
+
+    Returns:
+        By table: ``faces`` and ``photos`` as ``report.faces_table`` and ``photos_table`` but
+        without the time that a photo took, which no two runs share; ``frames`` and ``people`` as
+        ``video.tables`` has them; ``videos``: one row a video; ``failed``: one row an input.
+        All begin with ``url``.
+    """
+    usual = [label for label in ALL_EMOTIONS if label in labels]
+    read = {"va_source": "string", "model": "string"}
+    face = {**_of("float", (*_BOX, "score")), "emotion": "string", "confidence": "float"}
+    size = _of("int32", ("width", "height"))
+    remarks = _of("string", ("model", "warning", "error"))
+    columns = {
+        "faces": {
+            "source": "string",
+            "face": "int32",
+            **face,
+            **_of("float", [*_prefixed("p_", usual), "valence", "arousal"]),
+            **read,
+        },
+        "photos": {
+            "source": "string",
+            **size,
+            "faces": "int32",
+            "dominant_emotion": "string",
+            **_of("float", [*_prefixed("mean_p_", usual), *_PLANE]),
+            **remarks,
+        },
+        "frames": {
+            "frame": "int64",
+            "time_s": "double",
+            "track": "int32",
+            **face,
+            **_of("float", [*_prefixed("p_", labels), "valence", "arousal"]),
+            **read,
+        },
+        "people": {
+            "track": "int32",
+            **_of("double", ("first_s", "last_s", "time_s")),
+            "frames": "int64",
+            "dominant_emotion": "string",
+            **_of("float", [*_prefixed("share_", labels), *_PLANE]),
+            "changes": "int64",
+            **_of("double", ("positive_s", "negative_s", "intense_s")),
+        },
+        "videos": {
+            "source": "string",
+            **size,
+            "fps": "double",
+            "duration_s": "double",
+            **_of("string", ("codec", "audio_codec")),
+            **_of("int64", ("frames", "analyzed", "people")),
+            **remarks,
+        },
+        "failed": _of("string", ("source", "kind", "error")),
+    }
+    return {
+        table: pa.schema(
+            [pa.field(k, pa.type_for_alias(v)) for k, v in {"url": "string", **c}.items()]
+        )
+        for table, c in columns.items()
+    }
+
+
+def to_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Give a table of pandas the columns and types of a schema; what it lacks is empty."""
+    rows = rows.reindex(columns=schema.names)
+    return pa.Table.from_pandas(rows, schema=schema, preserve_index=False).replace_schema_metadata()
+
+
+def _of(kind: str, names: Iterable[str]) -> dict[str, str]:
+    return dict.fromkeys(names, kind)
+
+
+def _prefixed(prefix: str, labels: Iterable[str]) -> list[str]:
+    return [f"{prefix}{label}" for label in labels]

@@ -1,0 +1,75 @@
+"""The actor: holds the networks, takes chunks, tells of its progress."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.analyzer import load_analyzer
+from emotion_core.batch.job import do_chunk
+from emotion_core.batch.plan import Chunk
+from emotion_core.batch.sources import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from emotion_core.batch.job import Job
+
+
+class ChunkWorker:
+    """What Ray Data calls with rows of the plan; loads the networks once.
+
+    Args:
+        job: What is to be done with each chunk.
+        device: Where the emotion network runs.
+        cores: Of the machine that this actor may use.
+    """
+
+    def __init__(self, job: Job, device: str, cores: int) -> None:
+        self._job = job
+        _limit_threads(cores)
+        with _few_cores(cores):
+            self._analyzer = load_analyzer([job.emotion], [job.detector], device=device)
+
+    def __call__(self, rows: Mapping[str, Any]) -> Iterator[dict[str, list[int]]]:
+        """Do some chunks.
+
+        Args:
+            rows: Columns ``kind`` and ``urls``, see ``Chunk``.
+
+        Yields:
+            One row: inputs finished, and how many of them failed.
+        """
+        for kind, urls in zip(rows["kind"], rows["urls"], strict=True):
+            chunk = Chunk(Kind(kind), tuple(map(str, urls)))
+            self._job.folder.begin(chunk)
+            for step in do_chunk(self._analyzer, self._job, chunk):
+                yield {"inputs": [step.inputs], "failed": [step.failed]}
+
+
+def _limit_threads(cores: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(cores)
+    os.environ["OMP_NUM_THREADS"] = str(cores)
+
+
+@contextmanager
+def _few_cores(cores: int) -> Iterator[None]:
+    """Let networks believe that this process may use only so many cores.
+
+    They have as many threads as cores when they are loaded. All threads may then run anywhere.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(usable)[:cores])
+    try:
+        yield
+    finally:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):  # it has just ended
+                os.sched_setaffinity(int(thread.name), usable)

@@ -1,0 +1,91 @@
+import pytest
+
+from emotion_core.batch import command
+from emotion_core.batch.command import run_batch
+from emotion_core.batch.job import do_chunk
+from emotion_core.batch.plan import Chunk
+from emotion_core.batch.sources import Kind
+from emotion_core.errors import EmotionError, MissingExtraError
+from tests.batch.conftest import NETWORKS, PORTRAIT, parse, read_parts
+
+pytest.importorskip("ray.data", reason="The extra `serve` is not installed.")
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    """These runs have nothing to do for an actor: that none is started is part of the test."""
+
+    def fail(*_):
+        pytest.fail("Ray is not needed here.")
+
+    monkeypatch.setattr(command, "_work", fail)
+
+
+def run(*arguments):
+    return run_batch(parse(*arguments, *NETWORKS))
+
+
+def finish(out, *paths, analyzer):
+    """What a run leaves behind that has done these photos."""
+    job = command._make_job(parse("x", "--out", out, *NETWORKS))
+    job.folder.prepare(job.note())
+    list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, tuple(map(str, paths)))))
+
+
+def test_sources_without_a_photo_are_wrong_use(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    assert run(tmp_path / "in", "--out", tmp_path / "out") == 2
+    assert "There is no photo or video among the sources given." in capsys.readouterr().err
+
+
+def test_run_that_is_finished_does_nothing(tmp_path, capsys, analyzer):
+    finish(tmp_path / "out", PORTRAIT, analyzer=analyzer)
+    before = read_parts(tmp_path / "out")
+    assert run(PORTRAIT, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().err
+    assert "1 of 1 inputs were finished before." in said
+    assert "1 of 1 inputs analysed, 0 failed; results in" in said
+    assert read_parts(tmp_path / "out") == before
+
+
+def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
+    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
+    assert run(PORTRAIT, tmp_path / "none.jpg", "--out", tmp_path / "out") == 1
+    assert "1 of 2 inputs analysed, 1 failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--min-score", "0.9", r"min_score 0\.6 there, 0\.9 now"),
+        ("--hz", "2", r"hz None there, 2\.0 now"),
+        ("--chunk", "10", "chunk_photos 256 there, 10 now"),
+    ],
+    ids=["score", "rate", "chunk"],
+)
+def test_other_settings_than_those_of_the_folder_are_refused(tmp_path, option, value, said):
+    (tmp_path / "in").mkdir()
+    assert run(tmp_path / "in", "--out", tmp_path / "out") == 2
+    with pytest.raises(EmotionError, match=said):
+        run(tmp_path / "in", "--out", tmp_path / "out", option, value)
+
+
+def test_missing_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else name)
+    with pytest.raises(MissingExtraError, match=r"pip install 'emoscope\[serve\]'\.$"):
+        run(tmp_path, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--actors", "0"], "0 is not a number from 1"),
+        (["--gpus-per-actor", "much"], "much is not a number from 0 to 64"),
+        (["--every", "2", "--hz", "1"], "not allowed with argument"),
+    ],
+    ids=["no actor", "no number", "both"],
+)
+def test_wrong_arguments_are_refused(options, said, capsys):
+    with pytest.raises(SystemExit):
+        parse("photos", "--out", "out", *options)
+    assert said in capsys.readouterr().err

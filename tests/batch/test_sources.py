@@ -1,0 +1,179 @@
+import os
+
+import fsspec
+import pytest
+
+from emotion_core.batch import sources
+from emotion_core.batch.sources import (
+    Input,
+    Kind,
+    StorageError,
+    list_inputs,
+    local_copy,
+    name_of,
+    read_photo,
+    to_path,
+    to_url,
+)
+from emotion_core.errors import ImageDecodeError, MissingExtraError
+
+
+@pytest.fixture
+def memory():
+    """fsspec's file system in memory, emptied afterwards."""
+    storage = fsspec.filesystem("memory")
+    yield storage
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+
+
+def listed(*given):
+    return {(one.url, one.kind) for one in list_inputs(map(str, given))}
+
+
+def test_folder_gives_its_photos_and_videos_and_those_below(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("one.JPG", "a/two.heic", "a/b/three.mp4", "a/notes.txt", "results.parquet"):
+        (tmp_path / name).touch()
+    assert listed(tmp_path) == {
+        (str(tmp_path / "one.JPG"), Kind.PHOTO),
+        (str(tmp_path / "a" / "two.heic"), Kind.PHOTO),
+        (str(tmp_path / "a" / "b" / "three.mp4"), Kind.VIDEO),
+    }
+
+
+def test_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
+    (tmp_path / "one.jpg").touch()
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert listed(tmp_path) == {(str(tmp_path / "one.jpg"), Kind.PHOTO)}
+
+
+def test_empty_folder_gives_nothing(tmp_path):
+    assert listed(tmp_path) == set()
+
+
+def test_file_is_taken_whatever_its_ending_and_whether_it_exists(tmp_path):
+    missing, odd = tmp_path / "missing", tmp_path / "photo.dat"
+    odd.touch()
+    assert listed(missing, odd) == {(str(missing), Kind.PHOTO), (str(odd), Kind.PHOTO)}
+
+
+def test_list_gives_a_path_or_url_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = b"\xef\xbb\xbfone.jpg\r\n\n  \nhttps://example.org/v.mp4?key=1\n with space.png\n"
+    (tmp_path / "all.txt").write_bytes(lines)
+    assert listed("all.txt") == {
+        (str(tmp_path / "one.jpg"), Kind.PHOTO),
+        ("https://example.org/v.mp4?key=1", Kind.VIDEO),
+        (str(tmp_path / " with space.png"), Kind.PHOTO),
+    }
+
+
+def test_missing_list_is_an_error(tmp_path):
+    with pytest.raises(StorageError, match=r"The list .*all\.txt cannot be read \(No such file"):
+        listed(tmp_path / "all.txt")
+
+
+def test_folder_and_list_in_memory(memory):
+    for name in ("/top/one.jpg", "/top/sub/two.webm", "/top/sub/readme.md"):
+        memory.pipe_file(name, b"data")
+    memory.pipe_file("/list.txt", b"memory://top/one.jpg\n")
+    assert listed("memory://top") == {
+        ("memory:///top/one.jpg", Kind.PHOTO),
+        ("memory:///top/sub/two.webm", Kind.VIDEO),
+    }
+    assert listed("memory://list.txt") == {("memory://top/one.jpg", Kind.PHOTO)}
+
+
+def test_name_that_is_not_utf8_goes_there_and_back(tmp_path):
+    path = tmp_path / os.fsdecode(b"bad\xff.jpg")
+    path.write_bytes(b"data")
+    ((url, kind),) = listed(tmp_path)
+    assert url.encode().endswith(b"/bad%FF.jpg")
+    assert url.startswith("file:///")
+    assert kind is Kind.PHOTO
+    assert to_path(url) == path
+    assert read_photo(url) == b"data"
+    assert name_of(url) == "bad?.jpg"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("file:///a%20b/c.jpg", "/a b/c.jpg"),
+        ("file://localhost/c.jpg", "/c.jpg"),
+        ("/a/../b.jpg", "/b.jpg"),
+        ("/a/b::c.jpg", "/a/b::c.jpg"),
+        ("s3://bucket/key.jpg", "s3://bucket/key.jpg"),
+    ],
+    ids=["escaped", "host", "dots", "colons in a name", "s3"],
+)
+def test_place_is_written_in_one_way(text, url):
+    assert to_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("/a/b.jpg", "b.jpg"),
+        ("https://example.org/x/y.png?size=3#top", "y.png"),
+        ("https://example.org", "example.org"),
+        ("zip://in/side.jpg::s3://bucket/all.zip", "side.jpg"),
+    ],
+    ids=["path", "query", "host only", "chained"],
+)
+def test_name_is_the_last_part(url, name):
+    assert name_of(url) == name
+
+
+def test_unknown_kind_of_url_is_an_error():
+    with pytest.raises(StorageError, match=r"^nope://x/y\.jpg cannot be reached: "):
+        read_photo("nope://x/y.jpg")
+
+
+def test_driver_that_is_not_installed_is_named(monkeypatch):
+    def fail(*_, **__):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
+    with pytest.raises(MissingExtraError, match="Install s3fs to access S3"):
+        read_photo("s3://bucket/y.jpg")
+
+
+@pytest.mark.parametrize("url", ["{0}/none.jpg", "memory://none.jpg"], ids=["path", "url"])
+def test_missing_photo_is_an_error(url, tmp_path):
+    expected = r"^The file cannot be read \(No such file or directory\)\.$"
+    with pytest.raises(StorageError, match=expected):
+        read_photo(url.format(tmp_path))
+
+
+def test_photo_beyond_the_limit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources.images, "MAX_BYTES", 2**20)
+    (tmp_path / "large.jpg").write_bytes(bytes(2**20 + 1))
+    with pytest.raises(ImageDecodeError, match=r"more than 1 MB; at most 1 MB are read\.$"):
+        read_photo(str(tmp_path / "large.jpg"))
+
+
+def test_video_elsewhere_is_copied_and_one_here_is_not(memory, tmp_path):
+    memory.pipe_file("/clip.mp4", b"pictures")
+    with local_copy("memory://clip.mp4") as path:
+        assert path.read_bytes() == b"pictures"
+    (tmp_path / "clip.mp4").touch()
+    with local_copy(str(tmp_path / "clip.mp4")) as path:
+        assert path == tmp_path / "clip.mp4"
+
+
+def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):
+    class DriverError(Exception):
+        pass
+
+    def fail(_):
+        raise DriverError("403 Forbidden")
+
+    monkeypatch.setattr(sources, "open_url", fail)
+    with pytest.raises(StorageError, match=r"^The file cannot be read \(403 Forbidden\)\.$"):
+        read_photo("gs://bucket/y.jpg")
+
+
+def test_input_is_a_value():
+    assert Input("/a.jpg", Kind.PHOTO) == Input("/a.jpg", Kind.PHOTO)
