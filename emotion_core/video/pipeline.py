@@ -116,7 +116,7 @@ def analyze_video(
         people=people_table(smooth_frames(frames, settings.smoothing_s)),
         moments=consumer.keeper.moments(),
         n_frames=schedule.n_frames,
-        n_analyzed=schedule.n_wanted,
+        n_analyzed=consumer.n_analyzed,
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
     )
@@ -129,12 +129,14 @@ class _Consumer:
         self._blur, self._writer = settings.blur, writer
         self.log = FrameLog()
         self.keeper = MomentKeeper()
+        self.n_analyzed = 0
 
     def take(self, item: StreamedFrame) -> None:
         frame, canvas = item.frame, item.frame.image
         if self._blur:
             blur_in_place(canvas, item.shown.faces.boxes)
         if item.raw is not None:
+            self.n_analyzed += 1
             self.log.add(frame.index, frame.time_s, item.raw)
             self.keeper.add(frame, item.shown, canvas)
         if self._writer is not None:

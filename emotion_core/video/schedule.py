@@ -32,13 +32,12 @@ _ROUNDING_S = 1e-6  # time stamps are rounded to a tick of their track's clock
 
 
 class Schedule:
-    """Says of each picture, in order, whether it is analysed; counts both."""
+    """Says of each picture, in order, whether it is analysed; counts the pictures."""
 
     def __init__(self, settings: VideoSettings) -> None:
         self._every, self._hz = settings.every, settings.hz
         self._due_s = -math.inf
         self.n_frames = 0
-        self.n_wanted = 0
 
     def stride(self, fps: float) -> int:
         """Pictures per analysed one, about.
@@ -49,22 +48,21 @@ class Schedule:
         return self._every if self._hz is None else max(1, round(fps / self._hz))
 
     def is_wanted(self, index: int, time_s: float) -> bool:
-        """Decide on the next picture; the first is always wanted.
+        """Decide on the next picture; the first that is asked about is always wanted.
 
         Args:
-            index: From 0.
+            index: From 0; damaged pictures may be missing.
             time_s: Seconds after the first picture.
         """
+        is_first = self.n_frames == 0
         self.n_frames += 1
         if self._hz is None:
-            wanted = index % self._every == 0
-        else:
-            # Due times are those of a clock that started with the video, so that a rate that
-            # does not divide that of the video is kept on the average.
-            wanted = time_s + _ROUNDING_S >= self._due_s
-            if wanted:
-                self._due_s = (math.floor((time_s + _ROUNDING_S) * self._hz) + 1) / self._hz
-        self.n_wanted += wanted
+            return is_first or index % self._every == 0
+        # Due times are those of a clock that started with the video, so that a rate that does
+        # not divide that of the video is kept on the average.
+        wanted = time_s + _ROUNDING_S >= self._due_s
+        if wanted:
+            self._due_s = (math.floor((time_s + _ROUNDING_S) * self._hz) + 1) / self._hz
         return wanted
 
 

@@ -20,13 +20,19 @@ def test_pictures_per_analysed_one(settings, fps, expected):
 def wanted(settings, times):
     schedule = Schedule(settings)
     chosen = [i for i, time_s in enumerate(times) if schedule.is_wanted(i, time_s)]
-    assert (schedule.n_frames, schedule.n_wanted) == (len(times), len(chosen))
+    assert schedule.n_frames == len(times)
     return chosen
 
 
 @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6])])
 def test_every_n_th_picture(every, expected):
     assert wanted(VideoSettings(every=every), [i / 25 for i in range(7)]) == expected
+
+
+@pytest.mark.parametrize("settings", [{"every": 5}, {"hz": 2}], ids=str)
+def test_first_picture_is_wanted_even_if_those_before_it_were_damaged(settings):
+    schedule = Schedule(VideoSettings(**settings))
+    assert [schedule.is_wanted(i, i / 10) for i in (3, 4, 5)] == [True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""A scratch file that several threads use and that is freed when the last of them is done."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import EmotionError
+from emotion_core.video.scratch import ScratchFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class HeldFile:
+    """A file without a name on the disk.
+
+    Its path leads through a number that the system gives to another file once this one is closed,
+    so it must be used only inside ``in_use``.
+
+    Args:
+        file: By default an empty one.
+    """
+
+    def __init__(self, file: ScratchFile | None = None) -> None:
+        self._file = file or ScratchFile()
+        self._lock = threading.Lock()
+        self._users = 0
+        self._is_closing = False
+
+    @contextmanager
+    def in_use(self) -> Iterator[Path]:
+        """The file's path; it stays open inside the with-block.
+
+        Raises:
+            EmotionError: The file was closed before.
+        """
+        with self._lock:
+            if self._is_closing:
+                raise EmotionError("The video is no longer here; upload it again.")
+            self._users += 1
+        try:
+            yield self._file.path
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._close_if_unused()
+
+    def read(self) -> bytes:
+        """All of the file.
+
+        Raises:
+            EmotionError: The file was closed before.
+        """
+        with self.in_use() as path:
+            return path.read_bytes()
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 once it is closed."""
+        with self._lock:
+            return 0 if self._is_closing else self._file.size
+
+    def close(self) -> None:
+        """Free the file as soon as nobody uses it."""
+        with self._lock:
+            self._is_closing = True
+            self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._is_closing and not self._users:
+            self._file.close()

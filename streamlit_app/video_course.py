@@ -1,0 +1,247 @@
+"""The course of emotions over time: charts, numbers per person, and the picture of a moment."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from emotion_core.draw import blur_faces, draw_analysis
+from emotion_core.errors import EmotionError
+from emotion_core.labels import to_label_set
+from emotion_core.photos import make_preview
+from emotion_core.types import Analysis, Faces, Predictions, VaSource
+from emotion_core.video.charts import (
+    CLICK,
+    SPAN,
+    probabilities_course_chart,
+    shares_chart,
+    timeline_chart,
+    trajectory_chart,
+)
+from emotion_core.video.course import clock, person_name
+from emotion_core.video.reader import frame_at
+from emotion_core.video.tables import (
+    analysis_period,
+    longest_seen,
+    people_table,
+    select_people,
+    select_time,
+)
+from streamlit_app.widgets import plain, va_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emotion_core.video.values import VideoResult
+    from streamlit_app.video_desk import VideoDesk
+
+_TIMELINE, _PROBABILITIES = "timeline", "probabilities"
+
+_MOST_PILLS = 12
+"""More people than this are chosen from a list."""
+
+_COLUMNS = {
+    "person": st.column_config.TextColumn("Person", width=90),
+    "time_s": st.column_config.NumberColumn("Seen", format="%.1f s", width=70),
+    "dominant_emotion": st.column_config.TextColumn("Mostly", width=90),
+    "share": st.column_config.NumberColumn("Share of time", format="%.0f%%", width=100),
+    "mean_valence": st.column_config.NumberColumn("Mean valence", format="%+.2f", width=105),
+    "sd_valence": st.column_config.NumberColumn("Spread", format="%.2f", width=70),
+    "mean_arousal": st.column_config.NumberColumn("Mean arousal", format="%+.2f", width=105),
+    "sd_arousal": st.column_config.NumberColumn("Spread", format="%.2f", width=70),
+    "changes": st.column_config.NumberColumn("Changes", width=80),
+    "positive_s": st.column_config.NumberColumn("Most positive at", format="%.1f s", width=120),
+    "negative_s": st.column_config.NumberColumn("Most negative at", format="%.1f s", width=120),
+    "intense_s": st.column_config.NumberColumn("Most intense at", format="%.1f s", width=120),
+}
+
+
+@st.fragment
+def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> None:
+    """Charts that filter each other; only this part of the page runs anew when one is brushed.
+
+    Args:
+        desk: With the video that pictures of moments are taken from; without one there are none.
+        result: With at least one person.
+        frames: Its table, smoothed.
+    """
+    st.subheader("Over time", anchor=False)
+    tracks = _choose_people(result.people)
+    chosen = select_people(frames, tracks)
+    key = f"{_TIMELINE} {desk.views} {tracks}"
+    event: Any = st.altair_chart(
+        timeline_chart(chosen),
+        width="stretch",
+        on_select=partial(_note_click, desk, _TIMELINE, key),
+        selection_mode=[SPAN, CLICK] if desk.clip else [SPAN],
+        key=key,
+        alt=_describe_timeline(chosen, tracks),
+    )
+    span = event.selection.get(SPAN, {}).get("time_s")
+    _show_hints(desk, frames, is_narrowed=bool(span or desk.moment))
+    _show_moment(desk, result, frames, _TIMELINE)
+    part = select_time(chosen, *span) if span else chosen
+    whole = result.people[result.people["track"].isin(tracks)]
+    people = people_table(part, analysis_period(frames)) if span else whole
+    _show_people(people, span)
+    if not people.empty:
+        _show_probabilities(desk, part, people)
+        _show_moment(desk, result, frames, _PROBABILITIES)
+        _show_sums(part, people)
+
+
+def _note_click(desk: VideoDesk, chart: str, key: str) -> None:
+    """Show the picture of what was clicked last, in whichever chart."""
+    clicked = st.session_state[key].selection.get(CLICK)
+    desk.click(chart, key, float(clicked[0]["time_s"]) if clicked else None)
+
+
+def _choose_people(people: pd.DataFrame) -> list[int]:
+    """Whose course is shown; those seen longest to begin with."""
+    options = [int(track) for track in people["track"]]
+    if len(options) == 1:
+        return options
+    choose = st.pills if len(options) <= _MOST_PILLS else st.multiselect
+    default = longest_seen(people)
+    kind: dict[str, Any] = {"selection_mode": "multi"} if choose is st.pills else {}
+    chosen = choose(
+        "People shown", options, default=default, format_func=person_name, key="people", **kind
+    )
+    return sorted(chosen or default)
+
+
+def _show_hints(desk: VideoDesk, frames: pd.DataFrame, *, is_narrowed: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            "Drag over the chart to see only that span of time below"
+            + ("; click to see that picture. " if desk.clip else ". ")
+            + va_sentence(VaSource(frames["va_source"].dropna().iloc[0])),
+            width="stretch",
+        )
+        st.button(
+            "Show all",
+            on_click=desk.show_all,
+            icon=":material/zoom_out_map:",
+            disabled=not is_narrowed,
+        )
+
+
+def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, chart: str) -> None:
+    """The analysed picture that was clicked, if it was in this chart."""
+    if not desk.clip or not desk.moment or desk.moment[0] != chart:
+        return
+    nearest = int((frames["time_s"] - desk.moment[1]).abs().argmin())
+    rows = frames[frames["frame"] == frames["frame"].iloc[nearest]]
+    at_s = float(rows["time_s"].iloc[0])
+    try:
+        with desk.clip.file.in_use() as path:
+            image = frame_at(path, at_s).image
+    except EmotionError as error:
+        st.warning(plain(str(error)), icon=":material/broken_image:")
+        return
+    analysis = to_analysis(rows, (image.shape[1], image.shape[0]))
+    if result.settings.blur:
+        image = blur_faces(image, analysis.faces.boxes)
+    words = ", ".join(
+        f"{person_name(track)} {emotion}"
+        for track, emotion in zip(rows["track"].dropna(), analysis.predictions.top, strict=True)
+    )
+    st.image(
+        make_preview(draw_analysis(image, analysis)),
+        caption=f"At {clock(at_s)}",
+        alt=f"The picture at {clock(at_s)}: {words or 'no face'}",
+        width=720,
+    )
+
+
+def to_analysis(rows: pd.DataFrame, size_wh: tuple[int, int]) -> Analysis:
+    """One picture's rows of a table of frames, as they were analysed.
+
+    Args:
+        rows: As ``tables.FrameLog.table`` makes them; one without a track stands for no face.
+        size_wh: Of the picture, in pixels.
+    """
+    seen = rows[rows["track"].notna()].sort_values("x1")
+    columns = [name for name in rows.columns if name.startswith("p_")]
+
+    def floats(names: list[str]) -> Any:
+        return seen[names].to_numpy(np.float32)
+
+    probabilities = floats(columns)
+    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-6)
+    faces = Faces(
+        floats(["x1", "y1", "x2", "y2"]),
+        floats(["score"])[:, 0],
+        track_ids=seen["track"].to_numpy(np.int64),
+    )
+    read = Predictions(
+        to_label_set([name.removeprefix("p_") for name in columns]),
+        probabilities,
+        floats(["valence"])[:, 0],
+        floats(["arousal"])[:, 0],
+        VaSource(seen["va_source"].iloc[0]) if len(seen) else VaSource.HEAD,
+    )
+    return Analysis(size_wh, faces, read, str(rows["model"].iloc[0]), 0.0)
+
+
+def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
+    where = f" from {clock(min(span))} to {clock(max(span))}" if span else ""
+    st.subheader(f"People{where}", anchor=False)
+    if people.empty:
+        st.caption("None of them is seen then.")
+        return
+    shares = [row[f"share_{row['dominant_emotion']}"] for _, row in people.iterrows()]
+    st.dataframe(
+        people.assign(
+            person=[person_name(track) for track in people["track"]],
+            share=[100 * share for share in shares],
+        ),
+        column_order=list(_COLUMNS),
+        column_config=_COLUMNS,
+        hide_index=True,
+        alt="For each person the time seen, the most frequent emotion, mean and spread of valence "
+        "and arousal, and changes of emotion",
+    )
+
+
+def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFrame) -> None:
+    key = f"{_PROBABILITIES} {desk.views} {people['track'].tolist()}"
+    st.subheader("Emotions over time", anchor=False)
+    st.altair_chart(
+        probabilities_course_chart(part),
+        on_select=partial(_note_click, desk, _PROBABILITIES, key) if desk.clip else "ignore",
+        selection_mode=[CLICK],
+        key=key,
+        alt="Probabilities of the emotions over time, stacked, a row per person",
+    )
+
+
+def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
+    st.subheader("Share of time", anchor=False)
+    st.altair_chart(shares_chart(people), key="shares", alt=_describe_shares(people))
+    st.subheader("Way through the plane", anchor=False)
+    with st.grid(min_column_width=230, gap="medium"):
+        for track in people["track"].tolist():
+            st.altair_chart(
+                trajectory_chart(select_people(part, [track])),
+                key=f"way {track}",
+                alt=f"Way of {person_name(track)} through the valence-arousal plane",
+            )
+
+
+def _describe_timeline(frames: pd.DataFrame, tracks: list[int]) -> str:
+    names = ", ".join(person_name(track) for track in tracks)
+    return (
+        f"Valence and arousal of {names} over time; mean valence {frames['valence'].mean():+.2f}, "
+        f"mean arousal {frames['arousal'].mean():+.2f}"
+    )
+
+
+def _describe_shares(people: pd.DataFrame) -> str:
+    return "Most frequent emotion: " + ", ".join(
+        f"{person_name(track)} {emotion}"
+        for track, emotion in zip(people["track"], people["dominant_emotion"], strict=True)
+    )

@@ -1,0 +1,188 @@
+"""The video of one visitor and what became of it; and who frees it when they are gone."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from emotion_core.errors import EmotionError
+from emotion_core.report import readable_name
+from emotion_core.smoothing import smooth_frames
+from emotion_core.video.tables import people_table
+from streamlit_app.held_file import HeldFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    import pandas as pd
+
+    from streamlit_app.video_job import VideoJob
+
+GRACE_S = 30.0
+"""A visitor whose connection is lost for longer is gone: longer than a browser needs to connect
+again, short enough that the next visitor need not wait for a job that nobody sees the end of."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Clip:
+    """A video on the page.
+
+    Attributes:
+        name: Of the visitor's file, readable; empty for the sample.
+        file: Its bytes.
+    """
+
+    name: str
+    file: HeldFile
+
+
+@dataclass(slots=True)
+class VideoDesk:
+    """One video at a time: put on the desk, analysed by one job, taken off it again.
+
+    Attributes:
+        clip: What is on the desk.
+        job: Its analysis; ``None`` while none was begun.
+        uploads: Counts what came, so that the page can show an empty upload field again.
+        moment: In which chart a picture was clicked, and its time; ``None`` for none.
+        views: Counts how often all of a result was asked for again, after a part of it.
+        reidentify_error: Why people cannot be recognised after a gap; empty if that was not tried.
+    """
+
+    clip: Clip | None = None
+    job: VideoJob | None = None
+    uploads: int = 0
+    moment: tuple[str, float] | None = None
+    views: int = 0
+    reidentify_error: str = ""
+    _clicks: dict[str, float | None] = field(default_factory=dict)
+    _smoothed: dict[tuple[int, float], tuple[pd.DataFrame, pd.DataFrame]] = field(
+        default_factory=dict
+    )
+
+    def put(self, name: str, stream: BinaryIO) -> None:
+        """Put another video on the desk; what was there is freed.
+
+        Raises:
+            EmotionError: There is no room for it on the disk.
+        """
+        self.clear()
+        file = HeldFile()
+        try:
+            with file.in_use() as path, path.open("wb") as copy:
+                shutil.copyfileobj(stream, copy, 2**20)
+        except OSError as error:
+            file.close()
+            raise EmotionError(
+                f"The video could not be stored on the server ({error.strerror or error}). "
+                "Try a smaller one, or try again later."
+            ) from error
+        self.clip = Clip(readable_name(name), file)
+
+    def clear(self) -> None:
+        """End the job and free everything."""
+        self.forget_job()
+        if self.clip:
+            self.clip.file.close()
+        self.clip = None
+        self.uploads += 1
+
+    def forget_job(self) -> None:
+        """End the job and free its result; the video stays."""
+        if self.job:
+            self.job.close()
+        self.job = None
+        self._smoothed.clear()
+        self.show_all()
+
+    def cancel(self) -> None:
+        """End the job; the video stays."""
+        if self.job:
+            self.job.cancel()
+
+    def show_all(self) -> None:
+        """Forget which part of the result was chosen in a chart."""
+        self.views += 1
+        self.moment = None
+        self._clicks.clear()
+
+    def click(self, chart: str, key: str, time_s: float | None) -> None:
+        """Take in what is clicked in a chart; it is told again with each other change of it.
+
+        Args:
+            chart: Its name.
+            key: Changes with what the chart shows.
+            time_s: What is clicked now; ``None`` for nothing.
+        """
+        if self._clicks.get(key) != time_s:
+            self.moment = None if time_s is None else (chart, time_s)
+        self._clicks[key] = time_s
+
+    def forget_error(self) -> None:
+        """Try again to get what recognises people."""
+        self.reidentify_error = ""
+
+    def smoothed(
+        self, frames: pd.DataFrame, time_constant_s: float
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The table of frames, smoothed, and that of people; kept for the next run of the page."""
+        key = (id(frames), time_constant_s)
+        if key not in self._smoothed:
+            smoothed = smooth_frames(frames, time_constant_s)
+            self._smoothed = {key: (smoothed, people_table(smoothed))}
+        return self._smoothed[key]
+
+
+class Desk(Protocol):
+    """What one visitor has on a page."""
+
+    def clear(self) -> None:
+        """Free everything."""
+
+
+class Attendance:
+    """Clears the desks of visitors who have gone.
+
+    Streamlit tells of a lost connection at once, also where it is back in a second; a visitor on
+    a train should not lose a finished video to that.
+    """
+
+    def __init__(self, is_here: Callable[[str], bool], grace_s: float = GRACE_S) -> None:
+        self._is_here, self._grace_s = is_here, grace_s
+        self._desks: dict[str, Desk] = {}
+        self._lock = threading.Lock()
+        self._is_watching = False
+
+    def register(self, visitor: str, desk: Desk) -> None:
+        """Look after a visitor's desk until they have gone."""
+        with self._lock:
+            self._desks[visitor] = desk
+            is_watched, self._is_watching = self._is_watching, True
+        if not is_watched:
+            threading.Thread(target=self._watch, name="attendance", daemon=True).start()
+
+    def _watch(self) -> None:
+        last_seen: dict[str, float] = {}
+        while True:
+            now = time.monotonic()
+            with self._lock:
+                visitors = list(self._desks)
+            for visitor in visitors:
+                if self._is_here(visitor):
+                    last_seen[visitor] = now
+                elif now - last_seen.setdefault(visitor, now) >= self._grace_s:
+                    self._leave(visitor)
+            with self._lock:
+                if not self._desks:
+                    self._is_watching = False
+                    return
+            time.sleep(min(1.0, self._grace_s / 4))
+
+    def _leave(self, visitor: str) -> None:
+        with self._lock:
+            desk = self._desks.pop(visitor)
+        desk.clear()

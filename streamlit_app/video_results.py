@@ -1,0 +1,178 @@
+"""What was found in a video: totals, the annotated video, strongest moments, files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.charts import to_html, to_png
+from emotion_core.report import safe_stems, to_csv
+from emotion_core.video.course import clock, person_name
+from emotion_core.video.dashboard import dashboard_chart
+from emotion_core.video.page import report_page
+from emotion_core.video.tables import (
+    analysis_period,
+    frames_csv,
+    longest_seen,
+    select_people,
+)
+from streamlit_app.video_course import show_course
+from streamlit_app.widgets import download, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from altair.typing import ChartType
+    from streamlit.elements.lib.layout_utils import Height
+
+    from emotion_core.video.values import Moment, VideoResult
+    from streamlit_app.held_file import HeldFile
+    from streamlit_app.video_desk import VideoDesk
+
+LARGEST_PLAYED = 400 * 2**20
+"""Bytes. Streamlit keeps what a page plays in memory; a larger video can only be downloaded."""
+
+_MOST_PEOPLE = 12
+
+
+def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float) -> None:
+    """All that was found.
+
+    Args:
+        desk: With the video and its job.
+        result: What the job found.
+        smoothing_s: As the visitor wants it now; the result was made with its own.
+    """
+    if not desk.clip or not desk.job:
+        return
+    for warning in result.info.warnings:
+        st.warning(plain(warning), icon=":material/warning:")
+    if result.fault:
+        words = f"{result.fault} What could be read is shown and offered below."
+        st.warning(plain(words), icon=":material/broken_image:")
+    frames, people = desk.smoothed(result.frames, smoothing_s)
+    as_wished = replace(result.settings, smoothing_s=smoothing_s)
+    result = replace(result, people=people, settings=as_wished)
+    _show_totals(result)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _show_video(desk.job.video, desk.clip.name, result)
+        made_with_s = desk.job.recipe.settings.smoothing_s
+        if made_with_s != smoothing_s:
+            st.caption(f"The video was drawn with a smoothing of {made_with_s:.1f} s.")
+    with right:
+        if result.people.empty:
+            st.info(
+                "No face was found in the pictures that were analysed.",
+                icon=":material/face_retouching_off:",
+            )
+        else:
+            show_moments(result)
+    if not result.people.empty:
+        show_course(desk, result, frames)
+    show_downloads(desk.clip.name, result, frames, desk.job.video)
+
+
+def _show_totals(result: VideoResult) -> None:
+    length_s = float(result.frames["time_s"].max()) + analysis_period(result.frames)
+    with st.grid(min_column_width=115):
+        st.metric("People", len(result.people), border=True)
+        st.metric("Length", clock(length_s, decimals=0), border=True)
+        st.metric("Pictures", result.n_frames, border=True)
+        st.metric("Analysed", result.n_analyzed, border=True)
+        st.metric("Time taken", clock(result.elapsed_s, decimals=0), border=True)
+        speed = result.n_frames / max(result.elapsed_s, 1e-6)
+        st.metric("Speed", f"{speed:.0f} /s", border=True, help="Pictures a second.")
+
+
+def _show_video(video: HeldFile, name: str, result: VideoResult) -> None:
+    if video.size > LARGEST_PLAYED:
+        st.info(
+            f"The annotated video has {video.size / 2**20:.0f} MB and is too large to be played "
+            "here; download it below.",
+            icon=":material/movie:",
+        )
+        return
+    n = len(result.people)
+    people = "no face found" if not n else "one person" if n == 1 else f"{n} people"
+    st.video(video.read(), alt=f"{name} with its faces marked, {people}")
+
+
+def show_moments(result: VideoResult) -> None:
+    """The pictures of the strongest expressions, of the people seen longest."""
+    st.subheader("Strongest moments", anchor=False)
+    moments: dict[int, list[Moment]] = {}
+    for moment in result.moments:
+        moments.setdefault(moment.track, []).append(moment)
+    shown = longest_seen(result.people, _MOST_PEOPLE)
+    height: Height = 420 if len(shown) > 2 else "content"
+    with st.container(height=height, border=False, key="moments", gap="small"):
+        for track in shown:
+            _show_person(track, moments.get(track, []), result.people)
+    if len(result.people) > len(shown):
+        st.caption(f"Of the {len(shown)} people seen longest; the report has all.")
+
+
+def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> None:
+    row = people[people["track"] == track].iloc[0]
+    st.markdown(
+        f"**{person_name(track)}**, seen {row['time_s']:.1f} s, "
+        f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
+    )
+    if not moments:
+        st.caption("Too small or too unclear for a picture.")
+    with st.container(horizontal=True, gap="small"):
+        for moment in moments:
+            at = clock(moment.time_s)
+            st.image(
+                moment.picture,
+                caption=f"{moment.kind}  \n{at}",
+                alt=f"{person_name(track)} most {moment.kind}: {moment.emotion} at {at}",
+                width=80,
+            )
+
+
+def show_downloads(
+    name: str, result: VideoResult, frames: pd.DataFrame, video: HeldFile | None
+) -> None:
+    """Everything as files, made when a button is pressed.
+
+    Args:
+        name: Of the visitor's file, or of what stands for it.
+        result: With the people and the smoothing that are shown.
+        frames: Smoothed.
+        video: The annotated video, if there is one.
+    """
+    stem = safe_stems([name])[0]
+    raw, people = result.frames, result.people
+
+    def charts() -> ChartType:
+        return dashboard_chart(select_people(frames, longest_seen(people)))
+
+    st.subheader("Downloads", anchor=False)
+    with st.container(horizontal=True):
+        if video:
+            download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
+        download("Frames (CSV)", lambda: frames_csv(raw), f"{stem}_frames.csv", "text/csv")
+        download("People (CSV)", lambda: to_csv(people), f"{stem}_people.csv", "text/csv")
+        if not people.empty:
+            download(
+                "Charts (HTML)",
+                lambda: to_html(charts(), title=name),
+                f"{stem}_charts.html",
+                "text/html",
+            )
+            download(
+                "Charts (PNG)",
+                lambda: to_png(charts()),
+                f"{stem}_charts.png",
+                "image/png",
+            )
+        download(
+            "Report (HTML)", lambda: report_page(result, name), f"{stem}_report.html", "text/html"
+        )
+    st.caption(
+        "The file of frames has one row per analysed picture and face, never smoothed; the other "
+        "files are smoothed as set. The files of charts show the six people seen longest, or fewer."
+    )

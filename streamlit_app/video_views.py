@@ -1,0 +1,124 @@
+"""What the Video page shows before there is a result."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.video.course import clock
+from streamlit_app.video_job import JobState
+from streamlit_app.widgets import plain, shortened
+
+if TYPE_CHECKING:
+    from emotion_core.errors import EmotionError
+    from emotion_core.video.values import VideoProgress
+    from streamlit_app.video_desk import VideoDesk
+    from streamlit_app.video_job import VideoJob
+
+
+def invite(photo: bytes) -> bool:
+    """The empty page; tells whether the sample was asked for.
+
+    Args:
+        photo: What the sample is made of.
+    """
+    with st.container(border=True), st.container(horizontal=True, gap="large"):
+        st.image(
+            photo,
+            width=180,
+            alt="Portrait of the astronaut Eileen Collins, of which the sample video is made",
+        )
+        with st.container(width="stretch"):
+            st.subheader("No video at hand?", anchor=False)
+            st.markdown(
+                "Try six seconds made of this portrait, or drop your own video above: every face "
+                "is followed through the pictures, and its emotion, valence and arousal are "
+                "charted over time. The annotated video, tables, charts and a report can be "
+                "downloaded."
+            )
+            is_wanted = st.button("Try the sample", type="primary", icon=":material/play_arrow:")
+            st.caption("Eileen Collins, photo: NASA, public domain.")
+    return is_wanted
+
+
+def show_clip(desk: VideoDesk) -> None:
+    """Name the video that is on the desk, with a way to take it off."""
+    if not desk.clip:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        name = plain(shortened(desk.clip.name))
+        st.markdown(f"**{name}**  \n{_size_words(desk.clip.file.size)}", width="content")
+        st.button("Take the video away", on_click=desk.clear, icon=":material/close:")
+
+
+@st.fragment(run_every=0.5)
+def show_running(desk: VideoDesk, job: VideoJob) -> None:
+    """How far the analysis is, by itself every half second, until it has ended."""
+    state = job.state
+    if desk.job is not job or state not in (JobState.WAITING, JobState.RUNNING):
+        st.rerun()
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with left:
+            if state is JobState.WAITING:
+                st.progress(0.0, _waiting_words(job.before))
+            else:
+                st.progress(_share(job.progress), _progress_words(job.progress))
+            st.caption("You may look at the other pages meanwhile; closing this one ends it.")
+            st.button("Cancel", on_click=desk.cancel, icon=":material/stop:", key="cancel job")
+        if job.preview:
+            picture = base64.b64encode(job.preview).decode()
+            with right:
+                st.image(
+                    f"data:image/jpeg;base64,{picture}",
+                    alt="A picture that was just analysed, with its faces marked",
+                    width="stretch",
+                )
+
+
+def show_cancelled(desk: VideoDesk) -> None:
+    """The video is still there, its result is not."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info("The analysis was cancelled.", icon=":material/stop:")
+        st.button(
+            "Analyse again", on_click=desk.forget_job, type="primary", icon=":material/refresh:"
+        )
+
+
+def show_failure(desk: VideoDesk, error: EmotionError) -> None:
+    """Why there is no result; the video is still there for another try."""
+    st.error(
+        plain(str(error)), title="The video could not be analysed", icon=":material/broken_image:"
+    )
+    st.button("Try again", on_click=desk.forget_job, icon=":material/refresh:")
+
+
+def _size_words(n_bytes: int) -> str:
+    if n_bytes < 2**20:
+        return f"{-(-n_bytes // 2**10)} KB"
+    return f"{n_bytes / 2**20:.1f} MB"
+
+
+def _waiting_words(before: int) -> str:
+    others = {0: "yours is next", 1: "one more is before yours"}
+    line = others.get(before, f"{before} more are before yours")
+    return f"Waiting: other videos are being analysed, {line}"
+
+
+def _share(progress: VideoProgress | None) -> float:
+    """How much is done, 0-1; 0 where it cannot be told."""
+    if progress is None or not progress.n_frames:
+        return 0.0
+    return min(1.0, progress.frames / progress.n_frames)
+
+
+def _progress_words(progress: VideoProgress | None) -> str:
+    if progress is None:
+        return "Opening the video"
+    of = f" of {progress.n_frames}" if progress.n_frames else ""
+    words = f"Picture {progress.frames}{of}, {progress.fps:.0f} a second"
+    if progress.left_s is not None:
+        words += f", {clock(progress.left_s, decimals=0)} left"
+    return words

@@ -1,0 +1,317 @@
+"""Analyses beside the page: their line, their end, and what they leave behind (nothing)."""
+
+import tempfile
+import threading
+import time
+import weakref
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from emotion_core.errors import EmotionError, VideoDecodeError
+from emotion_core.video.values import VideoProgress, VideoSettings
+from streamlit_app import video_job
+from streamlit_app.held_file import HeldFile
+from streamlit_app.video_desk import Attendance, VideoDesk
+from streamlit_app.video_job import JobLine, JobState, Recipe, VideoJob
+from tests.factories import make_fake_analyzer, make_image
+from tests.video.clips import make_clip
+
+RECIPE = Recipe("tiny", "tiny-faces", VideoSettings(), reidentify=False)
+
+
+def until(condition, limit_s=10.0):
+    """Wait for something; tell how long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < limit_s, "it never came"
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def job_threads():
+    """Threads of the test that runs; pages that other tests opened have some of their own."""
+    ours = ("video-job", "attendance")
+    return [t for t in threading.enumerate() if t.name in ours and t not in earlier_threads]
+
+
+earlier_threads = weakref.WeakSet()
+
+
+def open_files():
+    """What the process has open, by the numbers of the system."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch):
+    """The folder for temporary files; at the end of a test it is empty and no thread is left."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    earlier_threads.update(threading.enumerate())
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    until(lambda: not job_threads())
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def source():
+    file = HeldFile()
+    yield file
+    file.close()
+
+
+class Steps:
+    """Stands for ``analyze_video``: goes on, one picture at a time, as long as it may."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+        self.running = 0
+        self.most = 0
+        self.order = []
+
+    def __call__(self, _source, _analyzer, settings, *, target, on_progress, **_):
+        self.order.append(settings)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            target.write_bytes(b"half a video")
+            for i in range(10_000):
+                if self.go_on.wait(0.01):
+                    return "found"
+                on_progress(VideoProgress(i, 10_000, i / 25, 25.0, None))
+        finally:
+            self.running -= 1
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    steps = Steps()
+    monkeypatch.setattr(video_job, "analyze_video", steps)
+    yield steps
+    steps.go_on.set()
+
+
+def start(source, line=None, recipe=RECIPE, analyzer=None):
+    return VideoJob(source, recipe, analyzer or make_fake_analyzer(), line or JobLine(2))
+
+
+def test_a_job_runs_to_its_end_beside_the_caller(source, steps):
+    job = start(source)
+    until(lambda: job.progress)
+    assert job.state is JobState.RUNNING
+    assert job.progress.n_frames == 10_000
+    steps.go_on.set()
+    assert job.result(5) == "found"
+    assert job.state is JobState.DONE
+    assert job.video.read() == b"half a video"
+    job.cancel()
+    assert job.state is JobState.DONE
+    job.close()
+    with pytest.raises(EmotionError, match="no longer here; upload it again"):
+        job.video.read()
+
+
+@pytest.mark.usefixtures("steps")
+def test_cancel_ends_a_job_within_a_second_and_frees_its_file(source):
+    job = start(source)
+    until(lambda: job.progress)
+    job.cancel()
+    assert job.state is JobState.CANCELLED
+    assert until(lambda: not job_threads()) < 1
+    assert job.state is JobState.CANCELLED
+    assert job.video.size == 0
+    with pytest.raises(CancelledError):
+        job.result(1)
+
+
+def test_cancel_ends_a_real_analysis_within_a_second(source, tmp_path, scratch):
+    clip = make_clip(tmp_path / "clip.mp4", [make_image(640, 360)] * 250, fps=25)
+    with source.in_use() as path:
+        path.write_bytes(clip.read_bytes())
+    job = start(source, analyzer=Slow())
+    until(lambda: job.progress and job.preview)
+    threads = threading.active_count()
+    job.cancel()
+    assert until(lambda: not job_threads()) < 1
+    assert job.state is JobState.CANCELLED
+    until(lambda: threading.active_count() < threads)
+    assert list(scratch.iterdir()) == []
+
+
+class Slow:
+    """An analyzer that takes its time."""
+
+    def __init__(self):
+        self._analyzer = make_fake_analyzer()
+        self.info = self._analyzer.info
+
+    def analyze(self, images, **options):
+        time.sleep(0.05 * len(images))
+        return self._analyzer.analyze(images, **options)
+
+
+def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch):
+    def fail(*_, **__):
+        raise VideoDecodeError("The file is empty (0 bytes).")
+
+    monkeypatch.setattr(video_job, "analyze_video", fail)
+    line = JobLine(1)
+    for _ in range(2):
+        job = start(source, line)
+        with pytest.raises(VideoDecodeError, match="empty"):
+            job.result(5)
+        assert job.state is JobState.FAILED
+        assert job.video.size == 0
+
+
+def test_jobs_wait_for_their_turn_in_the_order_in_which_they_came(source, steps):
+    line = JobLine(1)
+    recipes = [replace(RECIPE, settings=VideoSettings(every=n)) for n in (1, 2, 3)]
+    jobs = [start(source, line, recipe) for recipe in recipes]
+    until(lambda: jobs[0].state is JobState.RUNNING)
+    assert [job.state for job in jobs[1:]] == [JobState.WAITING] * 2
+    assert [job.before for job in jobs[1:]] == [0, 1]
+    steps.go_on.set()
+    for job in jobs:
+        job.result(5)
+        job.close()
+    assert [settings.every for settings in steps.order] == [1, 2, 3]
+    assert steps.most == 1
+
+
+def test_two_jobs_run_at_once_where_two_may(source, steps):
+    line = JobLine(2)
+    jobs = [start(source, line) for _ in range(3)]
+    until(lambda: steps.running == 2)
+    assert [job.state for job in jobs].count(JobState.WAITING) == 1
+    for job in jobs:
+        job.close()
+    until(lambda: not job_threads())
+    assert steps.most == 2
+
+
+@pytest.mark.usefixtures("steps")
+def test_a_job_that_waits_can_be_cancelled(source):
+    line = JobLine(1)
+    first, second, third = (start(source, line) for _ in range(3))
+    second.cancel()
+    assert until(lambda: second.state is JobState.CANCELLED) < 1
+    until(lambda: third.before == 0)
+    first.close()
+    until(lambda: third.state is JobState.RUNNING)
+    third.close()
+
+
+@pytest.mark.usefixtures("steps")
+def test_all_jobs_end_with_the_server(source):
+    line = JobLine(1)
+    jobs = [start(source, line) for _ in range(3)]
+    until(lambda: jobs[0].progress)
+    line.end_all()
+    assert until(lambda: not job_threads()) < 1
+    assert [job.state for job in jobs] == [JobState.CANCELLED] * 3
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param({"settings": VideoSettings(smoothing_s=1.5)}, True, id="smoothing"),
+        pytest.param({"settings": VideoSettings(every=3)}, False, id="pictures"),
+        pytest.param({"settings": VideoSettings(blur=True)}, False, id="blur"),
+        pytest.param({"emotion": "another"}, False, id="network"),
+        pytest.param({"reidentify": True}, False, id="reidentify"),
+    ],
+)
+def test_only_smoothing_needs_no_new_analysis(other, same):
+    assert RECIPE.finds_the_same_as(replace(RECIPE, **other)) is same
+
+
+def test_a_held_file_is_freed_when_its_last_user_is_done():
+    before = open_files()
+    file = HeldFile()
+    with file.in_use() as path, file.in_use():
+        path.write_bytes(b"bytes")
+        file.close()
+        assert path.read_bytes() == b"bytes"
+        with pytest.raises(EmotionError, match="no longer here"):
+            file.read()
+    assert open_files() == before
+
+
+@pytest.mark.usefixtures("steps")
+def test_a_desk_holds_one_video_and_frees_the_one_before():
+    before = open_files()
+    desk = VideoDesk()
+    desk.put("first\u202e.mp4", BytesIO(b"first"))
+    assert desk.clip.name == "first.mp4"
+    desk.job = job = start(desk.clip.file)
+    until(lambda: job.progress)
+    desk.put("second.mp4", BytesIO(b"second"))
+    assert (desk.clip.file.read(), desk.job) == (b"second", None)
+    assert until(lambda: not job_threads()) < 1
+    desk.clear()
+    assert desk.clip is None
+    assert open_files() == before
+
+
+def test_the_last_click_in_any_chart_counts():
+    desk = VideoDesk()
+    desk.click("timeline", "timeline 0 [1]", 1.5)
+    desk.click("probabilities", "probabilities 0 [1]", 2.0)
+    desk.click("timeline", "timeline 0 [1]", 1.5)  # told again as another span is brushed
+    assert desk.moment == ("probabilities", 2.0)
+    desk.click("timeline", "timeline 0 [1]", None)
+    assert desk.moment is None
+    desk.click("timeline", "timeline 0 [1]", 3.0)
+    desk.show_all()
+    assert desk.moment is None
+
+
+def test_a_full_disk_is_said(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    desk = VideoDesk()
+    with pytest.raises(EmotionError, match=r"No space left on device\). Try a smaller one"):
+        desk.put("a.mp4", BytesIO(b"bytes"))
+    assert desk.clip is None
+
+
+@pytest.mark.usefixtures("steps")
+def test_the_desk_of_a_visitor_who_has_gone_is_cleared():
+    here = {"gone", "stays"}
+    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.2)
+    desks = {visitor: VideoDesk() for visitor in here}
+    for visitor, desk in desks.items():
+        desk.put("a.mp4", BytesIO(b"bytes"))
+        desk.job = start(desk.clip.file)
+        attendance.register(visitor, desk)
+        attendance.register(visitor, desk)
+    running = desks["gone"].job
+    here.remove("gone")
+    assert until(lambda: desks["gone"].clip is None) < 1
+    assert running.state is JobState.CANCELLED
+    assert desks["stays"].job.state is JobState.RUNNING
+    here.clear()
+    until(lambda: desks["stays"].clip is None)
+
+
+def test_a_connection_that_is_soon_back_costs_nothing():
+    here = {"visitor"}
+    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.6)
+    desk = VideoDesk()
+    desk.put("a.mp4", BytesIO(b"bytes"))
+    attendance.register("visitor", desk)
+    here.clear()
+    time.sleep(0.3)
+    here.add("visitor")
+    time.sleep(0.6)
+    assert desk.clip.file.read() == b"bytes"
+    here.clear()
+    until(lambda: desk.clip is None)

@@ -1,0 +1,326 @@
+"""The Video page without a browser: what it shows for which input."""
+
+import time
+
+import numpy as np
+import pytest
+
+from emotion_core.errors import WeightsUnavailableError
+from streamlit_app.video_job import JobState
+from tests.app.test_video_job import Steps
+from tests.factories import make_faces, make_fake_analyzer
+from tests.video.clips import make_clip
+
+SIZE = (160, 96)
+
+
+class BrightFaces:
+    """Finds a face in each half of a picture that is not dark: coding may change what it likes."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def detect(self, images, **_):
+        self.calls += len(images)
+        return [self._find(image) for image in images]
+
+    def _find(self, image):
+        width, height = SIZE
+        halves = [(4, 8, width // 2 - 8, height - 8), (width // 2 + 8, 8, width - 4, height - 8)]
+        return make_faces([(a, b, c, d) for a, b, c, d in halves if image[b:d, a:c].mean() > 60])
+
+
+@pytest.fixture
+def core(monkeypatch):
+    analyzer = make_fake_analyzer(BrightFaces())
+    monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: analyzer)
+    return analyzer
+
+
+@pytest.fixture
+def video_app(app):
+    """The Video page, opened."""
+    app.run()
+    yield app.switch_page("streamlit_app/pages/video.py").run()
+    if "video_desk" in app.session_state:
+        app.session_state["video_desk"].clear()
+
+
+def picture(left=0, right=0):
+    """Each half a pattern of its own, of a brightness; brighter than 60 is a face."""
+    width, height = SIZE
+    y, x = np.mgrid[0:height, 0 : width // 2]
+    halves = [left * (0.7 + 0.3 * np.sin(x / 5)), right * (0.7 + 0.3 * np.cos(y / 7))]
+    return np.repeat(np.hstack(halves).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Videos by name, as bytes, of one second."""
+    folder = tmp_path_factory.mktemp("clips")
+    series = {
+        "two": [picture(160 + 2 * i, 230 - 2 * i) for i in range(25)],
+        "one": [picture(160 + 2 * i) for i in range(25)],
+        "none": [picture() for _ in range(25)],
+    }
+    made = {}
+    for name, images in series.items():
+        path = folder / f"{name}.mp4"
+        make_clip(path, images, fps=25)
+        made[name] = path.read_bytes()
+    return made
+
+
+def upload(app, name, data):
+    app.file_uploader[0].upload(name, data).run()
+    return finish(app)
+
+
+def finish(app):
+    """Wait for the job and show what became of it."""
+    desk = app.session_state["video_desk"]
+    for _ in range(1000):
+        if desk.job is None or desk.job.state not in (JobState.WAITING, JobState.RUNNING):
+            break
+        time.sleep(0.01)
+    return app.run()
+
+
+def press(app, label):
+    next(button for button in app.button if button.label == label).click().run()
+    return app
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def texts(elements):
+    return [element.value for element in elements]
+
+
+def metrics(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def downloads(app):
+    return [button.label for button in app.get("download_button")]
+
+
+def test_empty_page_invites_and_tells_the_limit(video_app):
+    assert not video_app.exception
+    assert labels(video_app) == ["Try the sample"]
+    assert video_app.metric == []
+    assert video_app.file_uploader[0].proto.max_upload_size_mb == 500
+    assert video_app.title[0].value == "How do these faces change?"
+
+
+def test_limit_can_be_set_up_to_the_servers(video_app, monkeypatch):
+    for megabytes, limit in (("20", 20), ("9000", 500)):
+        monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MB", megabytes)
+        video_app.run()
+        assert video_app.file_uploader[0].proto.max_upload_size_mb == limit
+
+
+def test_video_with_two_people(video_app, clips):
+    upload(video_app, "a *b*.mp4", clips["two"])
+    assert not video_app.exception
+    shown = metrics(video_app)
+    assert (shown["People"], shown["Pictures"], shown["Analysed"]) == ("2", "25", "25")
+    assert shown["Length"] == "0:01"
+    assert any("a \\*b\\*\\.mp4" in text for text in texts(video_app.markdown))
+    assert len(video_app.get("video")) == 1
+    assert video_app.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
+    charts = len(video_app.get("vega_lite_chart"))
+    assert charts == 5
+    assert downloads(video_app) == [
+        "Annotated video (MP4)",
+        "Frames (CSV)",
+        "People (CSV)",
+        "Charts (HTML)",
+        "Charts (PNG)",
+        "Report (HTML)",
+    ]
+
+
+def test_every_chart_and_picture_has_words(video_app, clips):
+    upload(video_app, "two.mp4", clips["two"])
+    for kind in ("vega_lite_chart", "video"):
+        assert all(element.proto.alt for element in video_app.get(kind))
+
+
+def test_people_can_be_chosen(video_app, clips):
+    upload(video_app, "two.mp4", clips["two"])
+    people = video_app.button_group(key="people")
+    assert people.value == [1, 2]
+    people.set_value([2]).run()
+    assert not video_app.exception
+    assert video_app.dataframe[0].value["person"].tolist() == ["Person 2"]
+
+
+def test_video_without_a_face(video_app, clips):
+    upload(video_app, "none.mp4", clips["none"])
+    assert not video_app.exception
+    assert metrics(video_app)["People"] == "0"
+    assert texts(video_app.info) == ["No face was found in the pictures that were analysed."]
+    assert video_app.get("vega_lite_chart") == []
+    assert downloads(video_app) == [
+        "Annotated video (MP4)",
+        "Frames (CSV)",
+        "People (CSV)",
+        "Report (HTML)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [pytest.param(b"", id="empty"), pytest.param(b"this is no video", id="text")],
+)
+def test_what_is_no_video_is_said_and_can_be_tried_again(video_app, data):
+    upload(video_app, "broken.mp4", data)
+    assert not video_app.exception
+    assert len(video_app.error) == 1
+    assert "Try again" in labels(video_app)
+    before = video_app.session_state["video_desk"].job
+    finish(press(video_app, "Try again"))
+    assert video_app.session_state["video_desk"].job is not before
+    assert len(video_app.error) == 1
+
+
+def test_truncated_video_is_shown_up_to_the_fault(video_app, tmp_path):
+    path = make_clip(tmp_path / "cut.mkv", [picture(160 + 2 * (i % 25)) for i in range(100)])
+    data = path.read_bytes()
+    upload(video_app, "cut.mkv", data[: len(data) // 2])
+    assert not video_app.exception
+    assert 10 < int(metrics(video_app)["Pictures"]) < 90
+    assert "What could be read is shown and offered below" in texts(video_app.warning)[-1]
+
+
+def test_cancel_keeps_the_video_for_another_try(video_app, clips, monkeypatch):
+    steps = Steps()
+    with monkeypatch.context() as patch:
+        patch.setattr("streamlit_app.video_job.analyze_video", steps)
+        video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
+        assert "Cancel" in labels(video_app)
+        press(video_app, "Cancel")
+    assert texts(video_app.info) == ["The analysis was cancelled."]
+    finish(press(video_app, "Analyse again"))
+    assert metrics(video_app)["People"] == "1"
+
+
+def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
+    steps = Steps()
+    monkeypatch.setattr("streamlit_app.video_job.analyze_video", steps)
+    monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_JOBS", "1")
+    video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
+    desk = video_app.session_state["video_desk"]
+    first, desk.job = desk.job, None
+    video_app.run()
+    assert video_app.progress[0].text.startswith("Waiting: other videos are being analysed")
+    first.close()
+    press(video_app, "Cancel")
+
+
+def test_other_settings_offer_a_new_analysis_and_do_not_begin_it(video_app, clips, core):
+    upload(video_app, "one.mp4", clips["one"])
+    calls = core.detector.calls
+    video_app.sidebar.toggle(key="blur").set_value(True).run()
+    assert core.detector.calls == calls
+    assert texts(video_app.info) == ["The settings have changed since this analysis."]
+    finish(press(video_app, "Analyse again"))
+    assert core.detector.calls > calls
+    assert texts(video_app.info) == []
+
+
+def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
+    video_app.sidebar.selectbox(key="pictures").set_value("Every n-th picture").run()
+    video_app.sidebar.number_input(key="every").set_value(5).run()
+    upload(video_app, "one.mp4", clips["one"])
+    assert (metrics(video_app)["Pictures"], metrics(video_app)["Analysed"]) == ("25", "5")
+    video_app.sidebar.selectbox(key="pictures").set_value("So many a second").run()
+    video_app.sidebar.number_input(key="hz").set_value(3.0).run()
+    finish(press(video_app, "Analyse again"))
+    assert metrics(video_app)["Analysed"] in ("3", "4")
+
+
+def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, core):
+    upload(video_app, "two.mp4", clips["two"])
+    calls, before = core.detector.calls, video_app.dataframe[0].value
+    video_app.sidebar.slider(key="smoothing").set_value(2.0).run()
+    after = video_app.dataframe[0].value
+    assert core.detector.calls == calls
+    assert (after["sd_valence"] < before["sd_valence"]).any()
+    assert "The video was drawn with a smoothing of 0.3 s." in texts(video_app.caption)
+    assert texts(video_app.info) == []
+
+
+def test_settings_and_result_stay_while_another_page_is_open(video_app, clips, core):
+    video_app.sidebar.slider(key="smoothing").set_value(1.0).run()
+    upload(video_app, "one.mp4", clips["one"])
+    calls = core.detector.calls
+    video_app.switch_page("streamlit_app/pages/about.py").run()
+    video_app.switch_page("streamlit_app/pages/video.py").run()
+    assert not video_app.exception
+    assert metrics(video_app)["People"] == "1"
+    assert core.detector.calls == calls
+    assert video_app.sidebar.slider(key="smoothing").value == 1.0
+    assert texts(video_app.info) == []
+
+
+def test_a_new_video_takes_the_place_of_the_old(video_app, clips):
+    upload(video_app, "two.mp4", clips["two"])
+    first = video_app.session_state["video_desk"].job
+    upload(video_app, "one.mp4", clips["one"])
+    assert metrics(video_app)["People"] == "1"
+    assert first.video.size == 0
+
+
+def test_an_upload_is_not_kept_in_memory_beside_the_file(video_app):
+    upload(video_app, "broken.mp4", b"nothing")
+    assert len(video_app.error) == 1
+    assert "video 0" not in video_app.session_state
+
+
+def test_video_taken_away(video_app, clips):
+    upload(video_app, "one.mp4", clips["one"])
+    press(video_app, "Take the video away")
+    assert labels(video_app) == ["Try the sample"]
+    assert video_app.metric == []
+
+
+def test_sample(video_app, clips, monkeypatch):
+    monkeypatch.setattr("streamlit_app.resources.sample_clip", lambda: clips["one"])
+    finish(press(video_app, "Try the sample"))
+    assert not video_app.exception
+    assert metrics(video_app)["People"] == "1"
+    assert any("sample\\.mp4" in text for text in texts(video_app.markdown))
+
+
+def test_network_for_recognising_people_out_of_reach(video_app, clips, monkeypatch):
+    asked = []
+
+    def fail():
+        asked.append(1)
+        raise WeightsUnavailableError("The Hub cannot be reached; check the network.")
+
+    monkeypatch.setattr("streamlit_app.resources.get_embedder", fail)
+    video_app.sidebar.toggle(key="reidentify").set_value(True).run()
+    warning = texts(video_app.sidebar.warning)[0]
+    assert warning.startswith("The Hub cannot be reached; check the network\\. Until then,")
+    upload(video_app, "one.mp4", clips["one"])
+    assert metrics(video_app)["People"] == "1"
+    assert len(asked) == 1
+    press(video_app, "Try again")
+    assert len(asked) == 2
+    video_app.sidebar.toggle(key="reidentify").set_value(False).run()
+    assert texts(video_app.sidebar.warning) == []
+
+
+def test_networks_that_cannot_be_had_are_a_message(video_app, monkeypatch):
+    def fail(*_):
+        raise WeightsUnavailableError("The Hub cannot be reached; check the network.")
+
+    monkeypatch.setattr("streamlit_app.resources.get_analyzer", fail)
+    video_app.run()
+    assert not video_app.exception
+    assert texts(video_app.error) == ["The Hub cannot be reached; check the network\\."]

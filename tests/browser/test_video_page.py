@@ -1,0 +1,213 @@
+"""A visitor's way through the Video page."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_core.images import decode_image
+from tests.browser.conftest import opened, running_app
+from tests.browser.test_photos_page import drag, expect_text, no_overflow
+from tests.video.clips import make_clip, on_canvas, sample_face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+SIZE = (480, 270)
+
+
+@pytest.fixture
+def page(browser: Browser, app_url: str) -> Iterator[Page]:
+    """The Video page, freshly opened."""
+    with opened(browser, f"{app_url}/video", viewport={"width": 1280, "height": 2600}) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two seconds, with sound: a face moves to the right."""
+    face = sample_face(150)
+    images = [on_canvas(face, (120 + 8 * i, 130), SIZE) for i in range(30)]
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    make_clip(path, images, fps=15, audio="aac")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Forty seconds: more than can be analysed before it is cancelled."""
+    image = on_canvas(sample_face(150), (240, 130), SIZE)
+    path = tmp_path_factory.mktemp("clips") / "long.mp4"
+    make_clip(path, [image] * 1000, fps=25)
+    return path.read_bytes()
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    payload = [{"name": name, "mimeType": "video/mp4", "buffer": data}]
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+
+
+def wait_for_result(page: Page) -> None:
+    page.get_by_role("button", name="Report (HTML)").wait_for()
+
+
+def download(page: Page, label: str) -> tuple[str, bytes]:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def people(page: Page) -> list[str]:
+    """The cells of the table of people."""
+    cells = page.get_by_test_id("stDataFrame").first.locator("td")
+    cells.first.wait_for(state="attached")
+    return [text.strip() for text in cells.all_text_contents()]
+
+
+def brush(page: Page, start: float, end: float) -> None:
+    """Drag over the timeline, from one part of its width to another."""
+    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    left, width = box["x"] + 80, box["width"] - 90
+    y = box["y"] + 0.6 * box["height"]
+    drag(page, (left + start * width, y), (left + end * width, y))
+
+
+def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
+    upload(page, "a smile.mp4", clip)
+    wait_for_result(page)
+    assert no_overflow(page)
+    assert_plays(page, SIZE)
+
+    whole = people(page)
+    assert "Person 1" in whole
+    page.get_by_role("heading", name="People", exact=True).wait_for()
+    brush(page, 0.25, 0.6)
+    page.get_by_role("heading", name="People from 0:00").wait_for()
+    part = people(page)
+    assert seconds(part) < 0.6 * seconds(whole)
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("heading", name="People", exact=True).wait_for()
+    assert people(page) == whole
+
+    name, data = download(page, "Frames (CSV)")
+    assert name == "a smile_frames.csv"
+    frames = pd.read_csv(io.BytesIO(data))
+    assert frames["frame"].tolist() == list(range(30))
+    assert frames["track"].tolist() == [1] * 30
+    name, data = download(page, "Annotated video (MP4)")
+    assert name == "a smile_annotated.mp4"
+    assert data[4:8] == b"ftyp"
+    for label, start in (("People (CSV)", b"\xef\xbb\xbftrack,"), ("Charts (PNG)", b"\x89PNG")):
+        assert download(page, label)[1].startswith(start)
+    for label in ("Charts (HTML)", "Report (HTML)"):
+        assert b"<html" in download(page, label)[1]
+
+    page.get_by_role("link", name="Photos").click()
+    expect_text(page, "What do these faces show?")
+    page.get_by_role("link", name="Video").click()
+    wait_for_result(page)
+    assert people(page) == whole
+
+
+def test_a_click_on_the_timeline_shows_that_picture(page: Page, clip: bytes) -> None:
+    upload(page, "clip.mp4", clip)
+    wait_for_result(page)
+    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"])
+    image = page.get_by_role("img", name="The picture at 0:0")
+    image.wait_for()
+    source = str(image.get_attribute("src"))
+    url = source if "//" in source else "/".join(page.url.split("/")[:3]) + source
+    pixels = decode_image(page.request.get(url).body()).pixels
+    assert pixels.shape == (SIZE[1], SIZE[0], 3)
+    below = pixels[180:].astype(int)  # where no label is drawn
+    columns = np.flatnonzero((np.abs(below - (70, 80, 95)).max(axis=2) > 40).any(axis=0))
+    middle = (columns.min() + columns.max()) / 2
+    assert 190 < middle < 290  # half way from 120 to 352
+
+
+def test_cancel_in_mid_run_ends_it_and_keeps_the_video(page: Page, long_clip: bytes) -> None:
+    upload(page, "long.mp4", long_clip)
+    page.get_by_text(" a second").first.wait_for()
+    start = time.monotonic()
+    page.get_by_role("button", name="Cancel").click()
+    expect_text(page, "The analysis was cancelled.")
+    assert time.monotonic() - start < 5  # a second to end, the rest is the page's on a busy machine
+    page.get_by_role("button", name="Analyse again").wait_for()
+    page.get_by_role("button", name="Take the video away").click()
+    page.get_by_role("button", name="Try the sample").wait_for()
+
+
+def test_what_is_no_video_and_its_hostile_name(page: Page) -> None:
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    name = "<img src=x onerror=alert(1)>**" + "x" * 150 + ".mp4"
+    upload(page, name, b"this is no video")
+    expect_text(page, "The video could not be analysed")
+    page.get_by_test_id("stMain").get_by_role("button", name="Try again").wait_for()
+    assert page.get_by_text("<img src=x onerror=alert(1)>**", exact=False).count() == 1
+    assert alerts == []
+    assert no_overflow(page)
+
+
+def test_the_sample_on_a_phone_in_the_dark(browser: Browser, app_url: str) -> None:
+    window = {"width": 400, "height": 900}
+    with opened(browser, f"{app_url}/video", color_scheme="dark", viewport=window) as page:
+        page.get_by_role("button", name="Try the sample").click()
+        wait_for_result(page)
+        assert no_overflow(page)
+        assert_plays(page, (640, 360))
+        page.get_by_role("img", name="Person 2 most positive").wait_for()
+        for image in page.get_by_test_id("stImage").locator("img").all():
+            assert image.get_attribute("alt")
+        for chart in page.get_by_test_id("stVegaLiteChart").all():
+            assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+
+
+def test_choices_hold_on_all_pages(page: Page) -> None:
+    page.get_by_text("Blur faces").click()
+    page.get_by_role("link", name="Photos").click()
+    expect_text(page, "What do these faces show?")
+    assert page.get_by_role("switch", name="Blur faces").is_checked()
+
+
+def test_the_server_ends_at_once_while_a_video_is_analysed(
+    browser: Browser, tmp_path: Path, long_clip: bytes
+) -> None:
+    with running_app(tmp_path, {"HF_HUB_OFFLINE": "1"}) as url:
+        with opened(browser, f"{url}/video") as page:
+            upload(page, "long.mp4", long_clip)
+            page.get_by_text(" a second").first.wait_for()
+        start = time.monotonic()
+    assert time.monotonic() - start < 8
+    log = (tmp_path / "app.log").read_text(encoding="utf-8", errors="replace")
+    assert "terminate called" not in log  # as a process says that ends amid native code
+
+
+def seconds(cells: list[str]) -> float:
+    """The time for which the first person is seen."""
+    return float(cells[cells.index("Person 1") + 1].removesuffix(" s"))
+
+
+def assert_plays(page: Page, size: tuple[int, int]) -> None:
+    video = page.get_by_test_id("stVideo")
+    video.wait_for()
+    video.evaluate("v => { v.muted = true; v.play(); }")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.3", polling=100)
+    assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == list(size)
+    assert video.evaluate("v => v.error") is None
+    video.evaluate("v => v.pause()")
