@@ -120,9 +120,10 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
         axis=alt.Axis(labelOverlap=False, ticks=False, domain=False, minExtent=72, maxExtent=72),
     )
     shown = rows.transform_filter("datum.word").encode(x=across, y=down)
+    colour: Any = emotion_colour().to_dict()
     lines = shown.mark_bar(height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2).encode(
         x2="end:Q",
-        color=alt.Color("word:N", scale=emotion_colour().to_dict()["scale"], legend=None),
+        color=alt.Color("word:N", scale=colour["scale"], legend=None),
     )
     numbers = shown.mark_text(align="left", dx=5, fontSize=12, color=_GREY).encode(
         x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
@@ -243,8 +244,9 @@ def _trail_rows(history: pd.DataFrame) -> pd.DataFrame:
 def _minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     """A row per half second of those seen last, with the number of its unbroken stretch.
 
-    Where there are several people, the last row of each carries the person's name.
+    Where there are several people now, the last row of each carries the person's name.
     """
+    there = people_now(history)
     latest = history.groupby("track")["time_s"].max().nlargest(MOST_PEOPLE).index
     shown = history[history["track"].isin(latest)]
     rows = _thinned(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
@@ -252,9 +254,9 @@ def _minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     rows["run"] = starts.cumsum()
     rows["ago_s"] = -rows["age_s"]
     rows["style"] = rows["track"].rank(method="dense").astype("int64") - 1
-    is_named = ~rows["track"].duplicated(keep="last") & (len(latest) > 1)
+    is_named = ~rows["track"].duplicated(keep="last") & rows["track"].isin(there)
     names = [person_name(track) for track in rows["track"]]
-    rows["name"] = pd.Series(names, dtype="str").where(is_named, "")
+    rows["name"] = pd.Series(names, dtype="str").where(is_named & (len(there) > 1), "")
     return rows[["run", "style", "name", "ago_s", "valence", "arousal"]]
 
 
@@ -294,6 +296,7 @@ def _signed_y() -> alt.Y:
         scale=alt.Scale(domain=[-1, 1], nice=False),
         axis=alt.Axis(
             values=[-1, 0, 1],
+            labelOverlap=False,
             labelExpr="datum.value > 0 ? '+1' : datum.value < 0 ? '\u22121' : '0'",
             minExtent=28,
             maxExtent=28,

@@ -1,0 +1,101 @@
+"""What is read while a stream runs: numbers and charts that renew themselves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.live.charts import MOST_PEOPLE, bars, minute, people_now, plane
+from streamlit_app.widgets import plain
+
+if TYPE_CHECKING:
+    from emotion_core.live.values import LiveStatus
+    from streamlit_app.webcam_desk import WebcamSession
+
+_EVERY_S = 0.5
+
+
+@st.fragment(run_every=_EVERY_S)
+def show_readings(session: WebcamSession) -> None:
+    """The probabilities of now, and the valence-arousal plane."""
+    history = session.stream.history()
+    st.caption(_people_words(len(people_now(history))))
+    st.vega_lite_chart(
+        spec=bars(history, session.stream.info.emotion.labels),
+        key="live bars",
+        width="stretch",
+        alt="The probability of each emotion now, for each person",  # another would be a new chart
+    )
+    st.vega_lite_chart(
+        spec=plane(history),
+        key="live plane",
+        width="stretch",
+        alt="The people of now in the valence-arousal plane, with the way of the last seconds",
+    )
+
+
+@st.fragment(run_every=_EVERY_S)
+def show_course_now(session: WebcamSession) -> None:
+    """How the stream is doing, what stands in its way, and the last minute."""
+    status = session.stream.status()
+    _show_numbers(status)
+    st.vega_lite_chart(
+        spec=minute(session.stream.history()),
+        key="live minute",
+        width="stretch",
+        alt="Valence and arousal over the last minute",
+    )
+    _show_troubles(session.processor.error, status)
+
+
+def _show_numbers(status: LiveStatus) -> None:
+    with st.grid(min_column_width=90):
+        st.metric("Pictures", f"{status.frames_per_s:.0f} /s")
+        st.metric(
+            "Analyses",
+            f"{status.analyses_per_s:.0f} /s",
+            help="Only the newest picture is analysed; what is drawn moves on with the rest.",
+        )
+        st.metric(
+            "Analysis",
+            _milliseconds(status.analysis_ms),
+            help="Time for one, with waiting for other visitors.",
+        )
+        st.metric(
+            "Delay",
+            _milliseconds(status.delay_ms),
+            help="From the picture's arrival to its reading.",
+        )
+
+
+def _show_troubles(error: str, status: LiveStatus) -> None:
+    if error:
+        st.warning(plain(error), icon=":material/error:")
+    elif status.is_dark:
+        st.info(
+            "The camera sends black pictures: it is switched off or covered.",
+            icon=":material/videocam_off:",
+        )
+    elif status.error:
+        st.warning(
+            f"{plain(status.error)} The picture goes on without what is read from it.",
+            title="The analysis fails",
+            icon=":material/error:",
+        )
+    if status.is_log_full:
+        st.info("The session is too long for its table; from here on it is only shown.")
+
+
+def _milliseconds(value: float) -> str:
+    """Rounded to tens, so that the last digit does not flicker; nothing where nothing is known."""
+    return f"{10 * math.ceil(value / 10):.0f} ms" if value else "\u2013"
+
+
+def _people_words(n: int) -> str:
+    if not n:
+        return "Nobody is in the picture."
+    people = "One person" if n == 1 else f"{n} people"
+    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
+    return f"{people} in the picture{shown}."

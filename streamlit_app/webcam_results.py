@@ -1,0 +1,84 @@
+"""What a stream left behind: totals, the recording, charts over time, files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.live.session import hide_faces
+from emotion_core.video.course import clock
+from streamlit_app.video_course import show_course
+from streamlit_app.video_results import LARGEST_PLAYED, show_downloads, show_moments
+from streamlit_app.widgets import plain
+
+if TYPE_CHECKING:
+    from emotion_core.video.values import VideoResult
+    from streamlit_app.webcam_desk import Recording, WebcamDesk, WebcamSession
+
+_NAME = "webcam"
+
+
+def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> None:
+    """All that is known of a stream that has ended.
+
+    Args:
+        desk: With what is chosen in the charts.
+        session: Of which there was at least one picture.
+        blur: Whether no face may be shown, however it was seen in the session.
+    """
+    with st.spinner("Summing up the session…"):
+        result = session.result()
+    result = hide_faces(result) if blur else result
+    recording = session.recording
+    if recording and blur and recording.has_clear_faces:
+        recording = None
+        st.info(
+            "The recording shows faces that were not blurred. Switch off Blur faces to see it.",
+            icon=":material/blur_on:",
+        )
+    st.header("Your last session", anchor=False, help="It stays here until you start again.")
+    if result.fault:
+        st.warning(plain(result.fault), icon=":material/timer:")
+    _show_totals(result)
+    if session.recording_error:
+        st.warning(plain(session.recording_error), icon=":material/error:")
+    frames, _ = desk.course.smoothed(result.frames, result.settings.smoothing_s)
+    if result.people.empty:
+        _show_recording(recording)
+        st.info("No face was found in this session.", icon=":material/face_retouching_off:")
+    else:
+        left, right = st.columns([3, 2], gap="large") if recording else [st.container()] * 2
+        with left:
+            _show_recording(recording)
+        with right:
+            show_moments(result)
+        show_course(desk.course, result, frames)
+    show_downloads(_NAME, result, frames, recording.file if recording else None)
+
+
+def _show_totals(result: VideoResult) -> None:
+    length_s = max(result.elapsed_s, 1e-6)
+    with st.grid(min_column_width=115):
+        st.metric("People", len(result.people), border=True)
+        st.metric("Length", clock(result.elapsed_s, decimals=0), border=True)
+        st.metric("Pictures", result.n_frames, border=True)
+        st.metric("Analysed", result.n_analyzed, border=True)
+        st.metric("Pictures/s", f"{result.n_frames / length_s:.0f}", border=True)
+        st.metric("Analyses/s", f"{result.n_analyzed / length_s:.0f}", border=True)
+
+
+def _show_recording(recording: Recording | None) -> None:
+    if not recording:
+        return
+    if recording.file.size > LARGEST_PLAYED:
+        st.info(
+            f"The recording has {recording.file.size / 2**20:.0f} MB and is too large to be played "
+            "here; download it below.",
+            icon=":material/movie:",
+        )
+    else:
+        length = clock(recording.length_s, decimals=0)
+        st.video(recording.file.read(), alt=f"The recording, {length} long, with faces marked")
+    if recording.note:
+        st.caption(plain(recording.note))

@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.live.charts import LIVE, MINUTE_S, TRAIL_S, bars, minute, people_now, plane
+from emotion_core.live.record import SessionRecord
+from tests.factories import SEVEN
+
+CHARTS = {"bars": lambda history: bars(history, SEVEN), "plane": plane, "minute": minute}
+
+
+def history_of(*spans, newest_s=70.0, step_s=0.1):
+    """What was read of people who were there from one time to another."""
+    rows = []
+    for track, (start_s, end_s) in enumerate(spans, 1):
+        for time_s in np.arange(start_s, end_s + 1e-9, step_s):
+            shares = np.exp(np.sin(time_s / 7 + np.arange(len(SEVEN)) + track))
+            shares /= shares.sum()
+            row = {"time_s": time_s, "age_s": newest_s - time_s, "track": track}
+            row["emotion"] = str(SEVEN[int(shares.argmax())])
+            row["confidence"] = shares.max()
+            row.update({f"p_{label}": share for label, share in zip(SEVEN, shares, strict=True)})
+            rows.append({**row, "valence": np.sin(time_s), "arousal": np.cos(time_s)})
+    return pd.DataFrame(rows).sort_values("time_s", ignore_index=True)
+
+
+def rows_of(spec):
+    return spec["datasets"][LIVE]
+
+
+def frame_of(spec):
+    """All but the rows."""
+    others = {name: rows for name, rows in spec["datasets"].items() if name != LIVE}
+    return json.dumps({**spec, "datasets": others}, sort_keys=True)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_only_the_rows_depend_on_what_was_read(name):
+    empty = SessionRecord().history()
+    frames = {
+        frame_of(CHARTS[name](history))
+        for history in (empty, history_of((60, 70)), history_of((0, 70), (65, 70), (69, 70)))
+    }
+    assert len(frames) == 1
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("n", [0, 1, 3, 5])
+def test_charts_can_be_drawn(name, n):
+    history = history_of(*[(60, 70)] * n) if n else SessionRecord().history()
+    spec = CHARTS[name](history)
+    tables = {key: rows_of_any(rows) for key, rows in spec["datasets"].items()}
+    png = vl_convert.vegalite_to_png(json.dumps({**spec, "datasets": tables}))
+    assert png.startswith(b"\x89PNG")
+
+
+def rows_of_any(rows):
+    return rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+
+
+def test_people_of_now_are_those_seen_last_even_if_missed_for_a_moment():
+    assert people_now(history_of((0, 70), (0, 69.8), (0, 60))) == [1, 2]
+    assert people_now(SessionRecord().history()) == []
+
+
+def test_bars_give_each_person_a_part_of_the_width_and_a_name():
+    history = history_of((60, 70), (60, 70))
+    rows = rows_of(bars(history, SEVEN))
+    assert list(rows["word"].unique()) == ["", *[str(e) for e in ALL_EMOTIONS if e in SEVEN]]
+    assert rows["start"].unique().tolist() == [0, 0.5]
+    assert (rows["end"] <= rows["start"] + 0.5).all()
+    newest = history[history["track"] == 2].iloc[-1]
+    second = rows[(rows["person"] == "Person 2") & (rows["word"] == "happiness")].iloc[0]
+    assert second["probability"] == pytest.approx(newest["p_happiness"])
+
+
+def test_no_more_than_three_people_are_drawn():
+    history = history_of(*[(60, 70)] * 5)
+    assert rows_of(bars(history, SEVEN))["person"].nunique() == 3
+    assert rows_of(plane(history))["track"].nunique() == 3
+    assert rows_of(minute(history))["style"].nunique() == 3
+
+
+def test_the_trail_ends_at_the_newest_reading_and_fades():
+    rows = rows_of(plane(history_of((0, 70), (0, 60))))
+    assert rows["person"].unique().tolist() == ["Person 1"]
+    assert rows["age_s"].max() <= TRAIL_S
+    newest = rows[rows["is_newest"]]
+    assert len(newest) == 1
+    assert newest["freshness"].iloc[0] == 1
+    assert rows["freshness"].between(0, 1).all()
+
+
+def test_the_minute_breaks_where_nobody_was_seen():
+    gap = pd.concat([history_of((20, 40)), history_of((50, 70))], ignore_index=True)
+    rows = rows_of(minute(gap))
+    assert rows["run"].nunique() == 2
+    assert rows["ago_s"].between(-MINUTE_S, 1e-9).all()
+    assert len(rows) < len(gap) / 4
+
+
+def test_the_minute_names_people_only_where_there_are_several():
+    assert set(rows_of(minute(history_of((60, 70))))["name"]) == {""}
+    names = rows_of(minute(history_of((60, 70), (60, 70), (60, 65))))["name"]
+    assert sorted(names[names != ""]) == ["Person 1", "Person 2"]
