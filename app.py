@@ -19,6 +19,8 @@ page = st.navigation(
             "streamlit_app/pages/photos.py", title="Photos", icon=":material/photo_library:",
             default=True,
         ),
+        st.Page("streamlit_app/pages/video.py", title="Video", icon=":material/movie:"),
+        st.Page("streamlit_app/pages/webcam.py", title="Webcam", icon=":material/videocam:"),
         st.Page("streamlit_app/pages/about.py", title="About", icon=":material/info:"),
     ],
     position="top",

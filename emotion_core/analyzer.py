@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
 
+from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNetwork
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
@@ -24,25 +25,6 @@ if TYPE_CHECKING:
     from emotion_core.runtime import Network
     from emotion_core.types import Device, Faces, Image, Predictions
     from emotion_core.weights import FetchedFile, Progress
-
-
-@dataclass(frozen=True, slots=True)
-class AnalyzerInfo:
-    """What is at work, for the person who reads the results.
-
-    Attributes:
-        emotion: Card of the emotion network.
-        detector: Card of the face detector.
-        device: Where the emotion network runs.
-        origins: One sentence per weight file: where it came from.
-        notices: One sentence per wish that could not be met, e.g. a network out of reach.
-    """
-
-    emotion: ModelCard
-    detector: ModelCard
-    device: Device
-    origins: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
 
 
 class Analyzer(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,24 +11,33 @@ from typing import TYPE_CHECKING
 import cv2
 from tqdm import tqdm
 
-from emotion_core.catalog import CARDS, candidates, find_any
+from emotion_core.arguments import (
+    OK,
+    SOME_FAILED,
+    WRONG_USE,
+    add_analysis,
+    load_chosen,
+    say,
+    show_download,
+)
+from emotion_core.batch.command import add_batch
+from emotion_core.catalog import CARDS, find_any
 from emotion_core.errors import EmotionError
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
-from emotion_core.runtime import DEVICES
+from emotion_core.serving.serve_command import add_serve
+from emotion_core.serving.webcam_command import add_webcam
 from emotion_core.training.data_command import add_data
 from emotion_core.training.detector.commands import add_export_detector, add_train_detector
 from emotion_core.training.detector.evaluate_command import add_evaluate_detector
 from emotion_core.training.evaluate_command import add_evaluate
 from emotion_core.training.train_command import add_export, add_train
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.video.command import add_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from emotion_core.model_card import ModelCard
-
-OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = chosen.run(chosen)
     except EmotionError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return WRONG_USE
     except KeyboardInterrupt:
-        _say("Stopped.")
+        say("Stopped.")
         return 130
     return code
 
@@ -63,6 +71,10 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True)
     _add_photos(commands.add_parser("photos", help="analyse photos into CSV, pictures and a chart"))
+    add_video(commands.add_parser("video", help="analyse videos into annotated MP4, CSV, a report"))
+    add_batch(commands.add_parser("batch", help="analyse any number of files into Parquet (Ray)"))
+    add_serve(commands.add_parser("serve", help="answer requests over HTTP"))
+    add_webcam(commands.add_parser("webcam", help="read a camera through a server"))
     models = commands.add_parser("models", help="list, fetch, verify and publish networks")
     _add_models(models.add_subparsers(title="commands", required=True))
     add_train(commands.add_parser("train", help="train an emotion network"))
@@ -82,28 +94,7 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_photos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photos and folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
-    parser.add_argument(
-        "--model",
-        metavar="M",
-        help="emotion network: a name from `models list`, or a Hub repository, owner/name[@commit]",
-    )
-    parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument(
-        "--min-score",
-        type=_fraction,
-        default=DEFAULT_MIN_SCORE,
-        metavar="0-1",
-        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
-    )
-    parser.add_argument(
-        "--min-face",
-        type=_pixels,
-        default=DEFAULT_MIN_FACE_PX,
-        metavar="PX",
-        help=f"least side of a face, in pixels of the photo (default {DEFAULT_MIN_FACE_PX})",
-    )
-    parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
+    add_analysis(parser, picture="photo")
     parser.set_defaults(run=_run_photos)
 
 
@@ -126,40 +117,14 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     publish.set_defaults(run=_run_publish)
 
 
-def _pixels(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 1")
-    return int(text)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
 def _run_photos(chosen: argparse.Namespace) -> int:
-    from emotion_core.analyzer import load_analyzer
     from emotion_core.photo_files import find_photos, write_results
 
     paths = find_photos(chosen.paths, out=chosen.out)
     if not paths:
-        _say("error: There is no photo among the paths given.")
+        say("error: There is no photo among the paths given.")
         return WRONG_USE
-    analyzer = load_analyzer(
-        _wanted(chosen.model, Task.EMOTION),
-        _wanted(chosen.detector, Task.DETECTION),
-        device=chosen.device,
-        on_progress=_show_download,
-    )
-    info = analyzer.info
-    _say(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
-    for notice in info.notices:
-        _say(f"note: {notice}")
+    analyzer = load_chosen(chosen)
     results = write_results(
         analyzer,
         paths,
@@ -171,14 +136,9 @@ def _run_photos(chosen: argparse.Namespace) -> int:
     with tqdm(results, total=len(paths), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]
     for record in failed:
-        _say(f"failed: {record.source}: {record.error}")
-    _say(f"{len(paths) - len(failed)} of {len(paths)} photos analysed; results in {chosen.out}.")
+        say(f"failed: {record.source}: {record.error}")
+    say(f"{len(paths) - len(failed)} of {len(paths)} photos analysed; results in {chosen.out}.")
     return SOME_FAILED if failed else OK
-
-
-def _wanted(name: str | None, task: Task) -> list[ModelCard]:
-    """A model that was asked for by name is used or nothing is; else there are defaults."""
-    return [find_model(name, task)] if name else candidates(task)
 
 
 def _run_list(_: argparse.Namespace) -> int:
@@ -198,7 +158,7 @@ def _run_fetch(chosen: argparse.Namespace) -> int:
     from emotion_core.weights import fetch
 
     def run(card: ModelCard) -> str:
-        return fetch(card, on_progress=_show_download).detail
+        return fetch(card, on_progress=show_download).detail
 
     return _for_each(chosen.names or list(CARDS), run)
 
@@ -223,7 +183,7 @@ def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
         try:
             sys.stdout.write(f"{card.name}: {run(card)}\n")
         except EmotionError as error:
-            _say(f"failed: {card.name}: {error}")
+            say(f"failed: {card.name}: {error}")
             code = SOME_FAILED
     return code
 
@@ -241,15 +201,3 @@ def _run_publish(chosen: argparse.Namespace) -> int:
     reference = publish(card, WEIGHTS_DIR, chosen.repo_id, private=chosen.private)
     sys.stdout.write(f"{reference}\n")
     return OK
-
-
-def _show_download(filename: str, done: int, total: int) -> None:
-    """Keep one line of the terminal up to date; say nothing where there is no terminal."""
-    if sys.stderr.isatty():
-        whole = f" of {total / 1e6:.1f}" if total else ""
-        end = "\n" if done == total else ""
-        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{whole} MB{end}")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

@@ -62,6 +62,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = usable_cores()
         options.log_severity_level = 3
+        # A thread that waits for work by spinning takes the core from codecs and other streams.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             model = free_batch(path.read_bytes())
             self._session: Any = onnxruntime.InferenceSession(

@@ -6,16 +6,19 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
+from emotion_core.serving.client import load_remote_analyzer
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.model_card import ModelCard
+    from streamlit_app.settings import RemoteServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,33 @@ class Download:
 
 
 class AnalyzerLoader:
-    """Loads one choice of networks in a thread of its own. Shared by all visitors."""
+    """Loads one choice of networks in a thread of its own. Shared by all visitors.
 
-    def __init__(self, emotion: str, detector: str, device: str) -> None:
+    Args:
+        emotion: Name of the emotion network; empty for the project's choice.
+        detector: Name of the face detector; empty for the project's choice.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        server: Where it is set, it does the work, with its own networks.
+    """
+
+    def __init__(
+        self, emotion: str, detector: str, device: str, server: RemoteServer | None = None
+    ) -> None:
         self.download: Download | None = None
         self._future: Future[Analyzer] = Future()
-        thread = threading.Thread(
-            target=self._load, args=(emotion, detector, device), name="load", daemon=True
-        )
-        thread.start()
+
+        def load() -> Analyzer:
+            if server and server.url:
+                return _reach(server)
+            return self._load(emotion, detector, device)
+
+        def run() -> None:
+            try:
+                self._future.set_result(load())
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                self._future.set_exception(error)
+
+        threading.Thread(target=run, name="load", daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait a while; tell whether loading has ended, well or not."""
@@ -59,21 +80,23 @@ class AnalyzerLoader:
         """Whether loading has ended badly, so that another try makes sense."""
         return self._future.done() and self._future.exception() is not None
 
-    def _load(self, emotion: str, detector: str, device: str) -> None:
-        try:
-            emotions, missing = _preferred(emotion, Task.EMOTION)
-            detectors, missing_too = _preferred(detector, Task.DETECTION)
-            analyzer = load_analyzer(
-                emotions, detectors, device=device, on_progress=self._on_progress
-            )
-            notices = (*missing, *missing_too, *analyzer.info.notices)
-            analyzer.info = replace(analyzer.info, notices=notices)
-            self._future.set_result(analyzer)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            self._future.set_exception(error)
+    def _load(self, emotion: str, detector: str, device: str) -> Analyzer:
+        emotions, missing = _preferred(emotion, Task.EMOTION)
+        detectors, missing_too = _preferred(detector, Task.DETECTION)
+        analyzer = load_analyzer(emotions, detectors, device=device, on_progress=self._on_progress)
+        notices = (*missing, *missing_too, *analyzer.info.notices)
+        analyzer.info = replace(analyzer.info, notices=notices)
+        return analyzer
 
     def _on_progress(self, filename: str, done: int, total: int) -> None:
         self.download = Download(filename, done, total)
+
+
+def _reach(server: RemoteServer) -> Analyzer:
+    analyzer = load_remote_analyzer(server.url, server.token)
+    origin = f"Analysed by the server at {urlsplit(server.url).netloc}."
+    analyzer.info = replace(analyzer.info, origins=(origin, *analyzer.info.origins))
+    return analyzer
 
 
 def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:

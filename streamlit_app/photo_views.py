@@ -21,7 +21,7 @@ from emotion_core.images import decode_image
 from emotion_core.photos import make_preview
 from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
-from streamlit_app.widgets import plain, shortened, va_sentence
+from streamlit_app.widgets import download, plain, shortened, va_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,20 +78,20 @@ def show_downloads(results: Sequence[PhotoResult]) -> None:
     records = [result.record for result in results]
     faces = faces_table(records)
     with st.container(horizontal=True):
-        _download("Faces (CSV)", lambda: to_csv(faces), "faces.csv", "text/csv")
-        _download("Photos (CSV)", lambda: to_csv(photos_table(records)), "photos.csv", "text/csv")
+        download("Faces (CSV)", lambda: to_csv(faces), "faces.csv", "text/csv")
+        download("Photos (CSV)", lambda: to_csv(photos_table(records)), "photos.csv", "text/csv")
         if any(result.annotated for result in results):
-            _download(
+            download(
                 "Annotated photos (ZIP)", lambda: _to_zip(results), "photos.zip", "application/zip"
             )
         if not faces.empty:
             chart = valence_arousal_chart(faces)
             title = "Valence and arousal"
             name = "valence_arousal"
-            _download(
+            download(
                 "Chart (HTML)", lambda: to_html(chart, title=title), f"{name}.html", "text/html"
             )
-            _download("Chart (PNG)", lambda: to_png(chart), f"{name}.png", "image/png")
+            download("Chart (PNG)", lambda: to_png(chart), f"{name}.png", "image/png")
 
 
 def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) -> None:
@@ -166,18 +166,6 @@ def _show_faces(result: PhotoResult) -> None:
         probabilities_chart(faces),
         key=f"bars {name}",
         alt=f"Probability of each emotion for the faces of {name}",
-    )
-
-
-def _download(label: str, data: Any, file_name: str, mime: str) -> None:
-    st.download_button(
-        label,
-        data,
-        file_name=file_name,
-        mime=mime,
-        on_click="ignore",
-        icon=":material/download:",
-        key=f"download {file_name}",
     )
 
 

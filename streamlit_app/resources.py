@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from emotion_core.embedding import load_embedder
+from emotion_core.images import decode_image
+from emotion_core.live.batching import BatchingAnalyzer
+from emotion_core.live.following import SEARCH_PX
+from emotion_core.live.gate import StreamGate
 from streamlit_app.loading import AnalyzerLoader
+from streamlit_app.settings import load_settings
+from streamlit_app.video_desk import Attendance
+from streamlit_app.video_job import JobLine
+from streamlit_app.video_sample import make_sample_clip
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
+    from emotion_core.embedding import FaceEmbedder
+    from streamlit_app.video_desk import Desk
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
@@ -18,7 +32,7 @@ SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _loader(emotion: str, detector: str, device: str) -> AnalyzerLoader:
-    return AnalyzerLoader(emotion, detector, device)
+    return AnalyzerLoader(emotion, detector, device, load_settings().server)
 
 
 def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
@@ -52,7 +66,81 @@ def forget_analyzer(emotion: str, detector: str, device: str) -> None:
     _loader.clear(emotion, detector, device)
 
 
+def live_core(analyzer: Analyzer) -> BatchingAnalyzer:
+    """The core that all webcams share, warmed up: no first frame pays for loading.
+
+    Args:
+        analyzer: What does the work.
+
+    Raises:
+        EmotionError: It does not work; the next call tries again.
+    """
+    return _live_core(analyzer, id(analyzer))
+
+
+@st.cache_resource(
+    max_entries=3,
+    show_spinner="Warming up the networks for live pictures…",
+    on_release=BatchingAnalyzer.close,
+)
+def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
+    photo = decode_image(sample_photo()).pixels
+    for search_px in (SEARCH_PX, None):
+        _analyzer.analyze([photo], search_px=search_px)
+    return BatchingAnalyzer(_analyzer)
+
+
+@st.cache_resource(show_spinner=False)
+def stream_gate(limit: int) -> StreamGate:
+    """Counts the webcams of all visitors.
+
+    Args:
+        limit: Webcams at once.
+    """
+    return StreamGate(limit)
+
+
 @st.cache_data(show_spinner=False)
 def sample_photo() -> bytes:
     """The sample photo's bytes."""
     return SAMPLE.read_bytes()
+
+
+@st.cache_data(show_spinner="Making the sample video…")
+def sample_clip() -> bytes:
+    """The sample video's bytes, an MP4."""
+    return make_sample_clip(sample_photo())
+
+
+@st.cache_resource(show_spinner="Fetching the network that recognises people (37 MB, once)…")
+def get_embedder() -> FaceEmbedder:
+    """What tells people apart by their faces; loaded once for all visitors.
+
+    Raises:
+        EmotionError: It could not be had; the next call tries again.
+    """
+    return load_embedder()
+
+
+@st.cache_resource(show_spinner=False)
+def job_line(at_once: int) -> JobLine:
+    """The line in which the videos of all visitors wait.
+
+    Args:
+        at_once: Videos analysed at once.
+    """
+    line = JobLine(at_once)
+    atexit.register(line.end_all)
+    return line
+
+
+def look_after(desk: Desk) -> None:
+    """Have what a visitor left on a desk cleared when they are gone."""
+    context = get_script_run_ctx()
+    if context and runtime.exists():
+        _attendance(type(desk).__name__).register(context.session_id, desk)
+
+
+@st.cache_resource(show_spinner=False)
+def _attendance(kind: str) -> Attendance:  # noqa: ARG001 - one for each kind of desk
+    return Attendance(runtime.get_instance().is_active_session)

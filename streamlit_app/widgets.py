@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
@@ -17,7 +19,9 @@ from streamlit_app.photo_batch import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from emotion_core.analyzer import AnalyzerInfo
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from emotion_core.analyzer_info import AnalyzerInfo
     from streamlit_app.settings import Settings
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
@@ -48,18 +52,22 @@ def errors_as_messages(title: str) -> Iterator[None]:
 
 
 def sidebar(settings: Settings) -> Options:
-    """Let the visitor choose; everything has a default that needs no choice."""
+    """Let the visitor choose, for all pages; everything has a default that needs no choice."""
     with st.sidebar:
         st.subheader("Settings")
-        emotion = _choose("Emotion network", Task.EMOTION, settings.model)
-        detector = _choose("Face detector", Task.DETECTION, "")
+        emotion = detector = ""
+        if not settings.server.url:  # which has its own networks
+            emotion = _choose("Emotion network", Task.EMOTION, settings.model)
+            detector = _choose("Face detector", Task.DETECTION, "")
         min_score = st.slider(
             "Least face confidence",
             0.3,
             0.95,
             DEFAULT_MIN_SCORE,
             0.05,
+            key="min_score",
             help="Faces that the detector is less sure of are left out.",
+            persist_state="session",
         )
         min_face_px = st.slider(
             "Smallest face",
@@ -68,11 +76,16 @@ def sidebar(settings: Settings) -> Options:
             DEFAULT_MIN_FACE_PX,
             2,
             "%d px",
+            key="min_face_px",
             help="Faces whose shorter side has fewer pixels are left out. A larger value is faster "
             "on large photos, which are then not searched for small faces.",
+            persist_state="session",
         )
         blur = st.toggle(
-            "Blur faces", help="Makes every face unrecognisable in what is shown and downloaded."
+            "Blur faces",
+            key="blur",
+            help="Makes every face unrecognisable in what is shown and downloaded.",
+            persist_state="session",
         )
     return Options(emotion, detector, min_score, min_face_px, blur)
 
@@ -100,6 +113,35 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
         st.caption(va_sentence(source))
 
 
+def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:
+    """Offer a file that is made when its button is pressed."""
+    st.download_button(
+        label,
+        data,
+        file_name=file_name,
+        mime=mime,
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download {label}",
+    )
+
+
+def take_upload(upload: UploadedFile, key: str) -> UploadedFile:
+    """Take an upload out of where Streamlit keeps it in memory until the visitor leaves.
+
+    Whoever takes it has the only copy, and shows an upload field of another key from now on.
+
+    Args:
+        upload: What the upload field gave.
+        key: Of the upload field.
+    """
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    del st.session_state[key]  # of its own accord it goes only after a run without st.stop
+    return upload
+
+
 def va_sentence(source: VaSource) -> str:
     """Say how valence and arousal were come by."""
     if source is VaSource.HEAD:
@@ -121,6 +163,8 @@ def _choose(label: str, task: Task, preset: str) -> str:
         options,
         index=options.index(preset),
         format_func=_describe,
+        key=f"{task} network",
+        persist_state="session",
         help="Automatic takes the best that is at hand. Others are downloaded when first used.",
     )
 

@@ -12,7 +12,8 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion_core.analyzer import AnalyzerInfo, LocalAnalyzer
+from emotion_core.analyzer import LocalAnalyzer
+from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.classifier import expected_va
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile

@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.analyzer import (
-    AnalyzerInfo,
-    LocalAnalyzer,
-    fetch_first,
-    make_detector,
-    make_network,
-)
+from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
+from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.catalog import candidates
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import (

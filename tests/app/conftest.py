@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -22,6 +24,6 @@ def app(core, monkeypatch, request):
     assert core
     root = request.config.rootpath
     monkeypatch.chdir(root)
-    for name in ("EMOSCOPE_MODEL", "EMOSCOPE_DEVICE", "EMOSCOPE_MAX_PHOTOS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("EMOSCOPE_")]:
+        monkeypatch.delenv(name)
     return AppTest.from_file(str(root / "app.py"), default_timeout=30)

@@ -4,9 +4,11 @@ import threading
 
 import pytest
 
-from emotion_core.errors import WeightsUnavailableError
+from emotion_core.errors import RemoteError, WeightsUnavailableError
 from streamlit_app import loading
-from tests.factories import make_fake_analyzer
+from streamlit_app.settings import RemoteServer
+from tests.factories import make_fake_analyzer, make_image
+from tests.serving.misbehaving_server import MisbehavingServer
 
 
 def wait_for(loader):
@@ -69,3 +71,24 @@ def test_repository_out_of_reach_leaves_the_defaults_and_says_so(monkeypatch):
     assert loader.result().info.notices == (
         "The Hub cannot be reached. Going on without team/net@abc.",
     )
+
+
+def test_a_server_does_the_work_where_one_is_set():
+    with MisbehavingServer() as server:
+        settings = RemoteServer(server.url, "open sesame")
+        analyzer = wait_for(loading.AnalyzerLoader("tiny", "", "cpu", settings)).result()
+        (analysis,) = analyzer.analyze([make_image()])
+        analyzer.close()
+        tokens = {headers["Authorization"] for _, headers, _ in server.requests}
+    assert len(analysis) == 1
+    assert tokens == {"Bearer open sesame"}
+    assert analyzer.info.origins[0] == f"Analysed by the server at {server.url[7:]}."
+
+
+def test_a_server_out_of_reach_is_a_failure_that_can_be_tried_again():
+    with MisbehavingServer() as server:
+        url = server.url
+    loader = wait_for(loading.AnalyzerLoader("", "", "cpu", RemoteServer(url)))
+    assert loader.has_failed
+    with pytest.raises(RemoteError, match="nothing answers at this address"):
+        loader.result()

@@ -2,9 +2,24 @@
 
 import pytest
 
-from streamlit_app.settings import Settings, load_settings
+from streamlit_app.settings import IceServer, RemoteServer, Settings, load_settings
 
-NAMES = ("EMOSCOPE_MODEL", "EMOSCOPE_DEVICE", "EMOSCOPE_MAX_PHOTOS")
+NAMES = (
+    "EMOSCOPE_MODEL",
+    "EMOSCOPE_DEVICE",
+    "EMOSCOPE_MAX_PHOTOS",
+    "EMOSCOPE_MAX_VIDEO_MB",
+    "EMOSCOPE_MAX_VIDEO_JOBS",
+    "EMOSCOPE_MAX_STREAMS",
+    "EMOSCOPE_STUN_URL",
+    "EMOSCOPE_TURN_URL",
+    "EMOSCOPE_TURN_USERNAME",
+    "EMOSCOPE_TURN_CREDENTIAL",
+    "EMOSCOPE_SERVER_URL",
+    "EMOSCOPE_SERVER_TOKEN",
+)
+SERVER = "http://c.example:8000"
+STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
 
 
 @pytest.mark.parametrize(
@@ -12,12 +27,38 @@ NAMES = ("EMOSCOPE_MODEL", "EMOSCOPE_DEVICE", "EMOSCOPE_MAX_PHOTOS")
     [
         pytest.param({}, Settings(), id="nothing set"),
         pytest.param(
-            {"EMOSCOPE_MODEL": " a/b@c ", "EMOSCOPE_DEVICE": "cpu", "EMOSCOPE_MAX_PHOTOS": "7"},
-            Settings("a/b@c", "cpu", 7),
+            dict(
+                zip(
+                    NAMES,
+                    (
+                        " a/b@c ",
+                        "cpu",
+                        "7",
+                        "20",
+                        "1",
+                        "9",
+                        STUN,
+                        TURN,
+                        "me",
+                        "key",
+                        SERVER,
+                        "token",
+                    ),
+                    strict=True,
+                )
+            ),
+            Settings(
+                *("a/b@c", "cpu", 7, 20, 1, 9),
+                (IceServer(STUN), IceServer(TURN, "me", "key")),
+                RemoteServer(SERVER, "token"),
+            ),
             id="all set",
         ),
         pytest.param({"EMOSCOPE_MAX_PHOTOS": "many"}, Settings(), id="no number"),
         pytest.param({"EMOSCOPE_MAX_PHOTOS": "0"}, Settings(), id="zero"),
+        pytest.param({"EMOSCOPE_MAX_VIDEO_JOBS": "²"}, Settings(), id="not a decimal"),
+        pytest.param({"EMOSCOPE_STUN_URL": "a.example:3478"}, Settings(), id="no URL"),
+        pytest.param({"EMOSCOPE_TURN_USERNAME": "me"}, Settings(), id="a name for no server"),
         pytest.param({"EMOSCOPE_DEVICE": ""}, Settings(), id="empty"),
     ],
 )
@@ -28,3 +69,23 @@ def test_load_settings(environment, expected, monkeypatch, tmp_path):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert load_settings() == expected
+
+
+def test_a_credential_is_not_shown_where_settings_are_printed():
+    assert "hidden" not in repr(Settings(ice_servers=(IceServer(TURN, "me", "hidden"),)))
+    assert "hidden" not in repr(Settings(server=RemoteServer(SERVER, "hidden")))
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        pytest.param(IceServer(STUN), {"urls": [STUN]}, id="without a login"),
+        pytest.param(
+            IceServer(TURN, "me", "key"),
+            {"urls": [TURN], "username": "me", "credential": "key"},
+            id="with a login",
+        ),
+    ],
+)
+def test_servers_as_browsers_take_them(server, expected):
+    assert server.to_dict() == expected

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core.analyzer import AnalyzerInfo, LocalAnalyzer
+from emotion_core.analyzer import LocalAnalyzer
+from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.detector import FaceDetector, OpenCvFaceNetwork
 from emotion_core.images import decode_image
 from emotion_core.photos import PhotoSource, iter_photos
