@@ -143,7 +143,7 @@ def show_record(desk: WebcamDesk, session: WebcamSession, *, is_on: bool) -> Non
     """Let the visitor record what is shown; off until asked for."""
     is_wanted = st.toggle(
         "Record",
-        key=f"record {id(session)}",
+        key=f"record {desk.sessions}",  # off again for each
         help="Records the picture with what is drawn on it (and blurred, if faces are), without "
         "sound. It is kept on this server until you start again or leave, and played after STOP.",
     )

@@ -172,6 +172,7 @@ class WebcamDesk:
         last: The one before, if it had pictures.
         course: What is chosen in the charts of the results.
         stills: Photos taken instead.
+        sessions: Counts the streams.
         mounts: Counts how often the camera's part of the page was put up anew.
         failure: Why the last START led to nothing; empty otherwise.
         wants_still: Whether the visitor wants to take a photo instead.
@@ -183,6 +184,7 @@ class WebcamDesk:
     course: VideoDesk = field(default_factory=VideoDesk)
     stills: PhotoBatch = field(default_factory=PhotoBatch)
     mounts: int = 0
+    sessions: int = 0
     failure: str = ""
     wants_still: bool = False
     fault: str = ""
@@ -204,6 +206,7 @@ class WebcamDesk:
             session = None
         if session is None:
             session = WebcamSession(core, gate, settings)
+            self.sessions += 1
         session.apply(settings)
         self.current = session
         return session

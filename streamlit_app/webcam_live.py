@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.live.charts import MOST_PEOPLE, bars, minute, people_now, plane
+from emotion_core.live.chart_rows import MOST_PEOPLE, people_now
+from emotion_core.live.charts import bars, minute, plane
 from streamlit_app.widgets import plain
 
 if TYPE_CHECKING:
@@ -21,15 +22,17 @@ _EVERY_S = 0.5
 def show_readings(session: WebcamSession) -> None:
     """The probabilities of now, and the valence-arousal plane."""
     history = session.stream.history()
+    # Both are made before anything is shown: what a page waits for, it shows pale.
+    now, way = bars(history, session.stream.info.emotion.labels), plane(history)
     st.caption(_people_words(len(people_now(history))))
     st.vega_lite_chart(
-        spec=bars(history, session.stream.info.emotion.labels),
+        spec=now,
         key="live bars",
         width="stretch",
         alt="The probability of each emotion now, for each person",  # another would be a new chart
     )
     st.vega_lite_chart(
-        spec=plane(history),
+        spec=way,
         key="live plane",
         width="stretch",
         alt="The people of now in the valence-arousal plane, with the way of the last seconds",
@@ -39,10 +42,10 @@ def show_readings(session: WebcamSession) -> None:
 @st.fragment(run_every=_EVERY_S)
 def show_course_now(session: WebcamSession) -> None:
     """How the stream is doing, what stands in its way, and the last minute."""
-    status = session.stream.status()
+    status, course = session.stream.status(), minute(session.stream.history())
     _show_numbers(status)
     st.vega_lite_chart(
-        spec=minute(session.stream.history()),
+        spec=course,
         key="live minute",
         width="stretch",
         alt="Valence and arousal over the last minute",

@@ -9,8 +9,13 @@ import pytest
 SHARED = Path(os.environ.get("EMOSCOPE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Mark what needs the samples, so that ``-m "not shared"`` leaves it out."""
+    """Mark what needs the samples, so that ``-m "not shared"`` leaves it out; browsers come last.
+
+    Playwright keeps an event loop in the main thread, beside which no test can run its own.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if {"shared", "yunet_path"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)

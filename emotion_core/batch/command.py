@@ -136,9 +136,10 @@ def run_batch(chosen: argparse.Namespace) -> int:
     """
     _check_installed()
     from emotion_core.batch.bulk_run import make_plan
+    from emotion_core.batch.folder_lock import folder_lock
 
     job = _make_job(chosen)
-    with _terminable(), job.folder.lock():
+    with _terminable(), folder_lock(job.folder.url):
         job.folder.prepare(job.note())
         try:
             extent = make_plan(job, chosen.sources)

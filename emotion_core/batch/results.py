@@ -27,7 +27,6 @@ from emotion_core.batch.sources import (
     is_local,
     storage_errors,
     storage_of,
-    to_path,
     to_url,
 )
 from emotion_core.errors import EmotionError
@@ -47,7 +46,6 @@ MOST_TRIALS = 3
 _SETTINGS = "settings.json"
 _UNFINISHED = "_unfinished"
 _EMPTY = "empty"  # a part without rows, so that each table can be read whatever there was
-_LOCK = ".lock"
 _READERS = 16  # files read at the same time: storage that is far away answers late, not slowly
 
 
@@ -180,32 +178,6 @@ class ResultFolder:
         with self._writing() as (storage, _):
             for path in self._files(_UNFINISHED):
                 storage.rm_file(path)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other runs out of a local folder; ends with the process in any case.
-
-        Raises:
-            EmotionError: Another run is at work in it.
-            StorageError: It cannot be made.
-        """
-        if not is_local(self.url):
-            yield
-            return
-        import fcntl
-
-        path = to_path(self.url) / _LOCK
-        with self._writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise EmotionError(
-                    f"Another run writes into {self.url}; wait for its end or choose another --out."
-                ) from None
-            yield
 
     def _write_plan_part(self, part: int, rows: list[Chunk]) -> None:
         columns = {"kind": [str(row.kind) for row in rows], "urls": [list(r.urls) for r in rows]}

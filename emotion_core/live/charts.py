@@ -11,12 +11,11 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.video.course import person_name
+from emotion_core.live.chart_rows import MINUTE_S, bar_rows, minute_rows, trail_rows
 from emotion_core.video.time_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 
 if TYPE_CHECKING:
@@ -27,32 +26,9 @@ if TYPE_CHECKING:
 LIVE = "live"
 """Name of the data set that changes."""
 
-MOST_PEOPLE = 3
-"""People drawn at once; more could not be told apart."""
-
-TRAIL_S = 8.0
-"""Length of the trail in the valence-arousal plane."""
-
-MINUTE_S = 60.0
-"""Length of the chart over time."""
-
-_NOW_S = 0.4  # whoever was seen within this time is there; a detector may miss a frame
-_GAP_S = 1.0  # without a reading for longer, a line is broken
-_MINUTE_STEP_S, _TRAIL_STEP_S = 0.5, 0.25
-_BAR = 0.7  # of the room of a person; the rest is for the number beside it
 _BARS_PX, _MINUTE_PX = 250, 170
 _DASHES: list[list[int]] = [[1, 0], [6, 3], [2, 3]]
 _GREY = "#8A938C"
-
-
-def people_now(history: pd.DataFrame) -> list[int]:
-    """Tracks of the people that are there, those that came first first.
-
-    Args:
-        history: As ``SessionRecord.history`` makes it.
-    """
-    there = history[history["age_s"] <= _NOW_S]
-    return sorted(int(track) for track in there["track"].unique())
 
 
 def bars(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
@@ -66,7 +42,7 @@ def bars(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
         A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
     """
     words = tuple(str(e) for e in ALL_EMOTIONS if e in labels)
-    return _filled(_bars_spec(words), _bar_rows(history, words))
+    return _filled(_bars_spec(words), bar_rows(history, words))
 
 
 def plane(history: pd.DataFrame) -> dict[str, Any]:
@@ -78,7 +54,7 @@ def plane(history: pd.DataFrame) -> dict[str, Any]:
     Returns:
         A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
     """
-    return _filled(_plane_spec(), _trail_rows(history))
+    return _filled(_plane_spec(), trail_rows(history))
 
 
 def minute(history: pd.DataFrame) -> dict[str, Any]:
@@ -90,11 +66,11 @@ def minute(history: pd.DataFrame) -> dict[str, Any]:
     Returns:
         A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
     """
-    return _filled(_minute_spec(), _minute_rows(history))
+    return _filled(_minute_spec(), minute_rows(history))
 
 
 def _filled(spec: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
-    return {**spec, "datasets": {**spec["datasets"], LIVE: rows}}
+    return {**spec, "datasets": {LIVE: rows}}
 
 
 def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
@@ -105,7 +81,23 @@ def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
         view=alt.ViewBackground(stroke=None),
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     )
-    return framed.to_dict()
+    return _inlined(framed.to_dict())
+
+
+def _inlined(spec: dict[str, Any]) -> dict[str, Any]:
+    """Put the data that never changes where it is used; the rest is sent with each change."""
+    fixed = {name: rows for name, rows in spec.pop("datasets").items() if name != LIVE}
+
+    def put(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("name") in fixed:
+            return {"values": fixed[part["name"]]}
+        return {key: put(value) for key, value in part.items()}
+
+    return {key: put(value) for key, value in spec.items()}
 
 
 @functools.cache
@@ -173,7 +165,7 @@ def _plane_spec(side_px: int = 320) -> dict[str, Any]:
         height=side_px,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
-    return chart.to_dict()
+    return _inlined(chart.to_dict())
 
 
 @functools.cache
@@ -208,71 +200,6 @@ def _minute_spec() -> dict[str, Any]:
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=_GREY, opacity=0.8)
     return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)
-
-
-def _bar_rows(history: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
-    """A row per person and emotion, and one with an empty word that names the person."""
-    people = people_now(history)[:MOST_PEOPLE]
-    rows: list[dict[str, object]] = []
-    for i, track in enumerate(people):
-        newest = history[history["track"] == track].iloc[-1]
-        start, name = i / len(people), person_name(track)
-        rows.append({"start": start, "end": start, "word": "", "person": name, "probability": 0.0})
-        for word in words:
-            share = float(newest[f"p_{word}"])
-            end = start + _BAR * share / len(people)
-            row = {"start": start, "end": end, "word": word, "person": name, "probability": share}
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["start", "end", "word", "person", "probability"])
-
-
-def _trail_rows(history: pd.DataFrame) -> pd.DataFrame:
-    """A row per person and quarter of a second, and the newest reading."""
-    recent = history[
-        (history["age_s"] <= TRAIL_S) & history["track"].isin(people_now(history)[:MOST_PEOPLE])
-    ]
-    newest = recent[~recent["track"].duplicated(keep="last")]
-    thinned = _thinned(recent, _TRAIL_STEP_S)
-    rows = pd.concat(
-        [thinned.assign(is_newest=False), newest[thinned.columns].assign(is_newest=True)]
-    )
-    rows["freshness"] = 1 - rows["age_s"] / TRAIL_S
-    rows["person"] = [person_name(track) for track in rows["track"]]
-    return rows.reset_index(drop=True)
-
-
-def _minute_rows(history: pd.DataFrame) -> pd.DataFrame:
-    """A row per half second of those seen last, with the number of its unbroken stretch.
-
-    Where there are several people now, the last row of each carries the person's name.
-    """
-    there = people_now(history)
-    latest = history.groupby("track")["time_s"].max().nlargest(MOST_PEOPLE).index
-    shown = history[history["track"].isin(latest)]
-    rows = _thinned(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
-    starts = (rows["time_s"].diff() > _GAP_S + _MINUTE_STEP_S) | (rows["track"].diff() != 0)
-    rows["run"] = starts.cumsum()
-    rows["ago_s"] = -rows["age_s"]
-    rows["style"] = rows["track"].rank(method="dense").astype("int64") - 1
-    is_named = ~rows["track"].duplicated(keep="last") & rows["track"].isin(there)
-    names = [person_name(track) for track in rows["track"]]
-    rows["name"] = pd.Series(names, dtype="str").where(is_named & (len(there) > 1), "")
-    return rows[["run", "style", "name", "ago_s", "valence", "arousal"]]
-
-
-def _thinned(history: pd.DataFrame, step_s: float) -> pd.DataFrame:
-    """Means over spans of time that stand still while time goes on; the word is the last one's."""
-    bins = np.floor(history["time_s"] / step_s)
-    groups = history.groupby([history["track"], bins.rename("bin")], as_index=False)
-    means = groups.agg(
-        track=("track", "last"),
-        time_s=("time_s", "mean"),
-        age_s=("age_s", "mean"),
-        emotion=("emotion", "last"),
-        valence=("valence", "mean"),
-        arousal=("arousal", "mean"),
-    )
-    return means.drop(columns="bin")
 
 
 def _ago_x() -> alt.X:

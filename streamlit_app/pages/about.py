@@ -80,9 +80,11 @@ st.caption("Figures of networks that are not ours are their publishers'.")
 st.subheader("Privacy", anchor=False)
 st.markdown(
     """
-Photos are analysed on the server that shows you this page. They stay in its memory while your
-page is open (a large one may pass through an unnamed temporary file while it is received), and are
-not kept, not used for training, not shown to other visitors, and not sent anywhere.
+Photos, videos and camera pictures are analysed on the server that shows you this page, or on one
+that its owner named. Photos stay in its memory while your page is open; a video and its result lie
+in temporary files without a name, until you take them away or half a minute after you have left; of
+a camera only the numbers are kept, until you leave, and a recording if you ask for one. Nothing is
+used for training, shown to other visitors, or sent elsewhere.
 The page loads nothing from other hosts. What you download carries none of the hidden data
 (place, time, device) of the photos you gave. Only the networks' files are fetched from the
 Hugging Face Hub, once.

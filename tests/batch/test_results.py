@@ -2,6 +2,7 @@ import fsspec
 import pandas as pd
 import pytest
 
+from emotion_core.batch.folder_lock import folder_lock
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
 from emotion_core.batch.schemas import to_table
@@ -113,12 +114,12 @@ def test_place_that_cannot_be_written_is_named(tmp_path):
 
 def test_second_run_in_a_folder_is_refused(folder):
     with (
-        folder.lock(),
+        folder_lock(folder.url),
         pytest.raises(EmotionError, match=r"Another run writes into .*; wait for its end or"),
-        folder.lock(),
+        folder_lock(folder.url),
     ):
         pass
-    with folder.lock():
+    with folder_lock(folder.url):
         pass
 
 
@@ -154,6 +155,6 @@ def test_results_may_go_to_a_url():
     folder.publish(CHUNK, make_tables(folder))
     assert finished(folder) == [(["/a.jpg"], ["/b.jpg"])]
     folder.prepare(SETTINGS)
-    with folder.lock():
+    with folder_lock(folder.url):
         assert finished(folder) == [(["/a.jpg"], ["/b.jpg"])]
     fsspec.filesystem("memory").rm("/results", recursive=True)

@@ -6,7 +6,8 @@ import pytest
 import vl_convert
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.charts import LIVE, MINUTE_S, TRAIL_S, bars, minute, people_now, plane
+from emotion_core.live.chart_rows import MINUTE_S, TRAIL_S, people_now
+from emotion_core.live.charts import LIVE, bars, minute, plane
 from emotion_core.live.record import SessionRecord
 from tests.factories import SEVEN
 
@@ -34,8 +35,8 @@ def rows_of(spec):
 
 def frame_of(spec):
     """All but the rows."""
-    others = {name: rows for name, rows in spec["datasets"].items() if name != LIVE}
-    return json.dumps({**spec, "datasets": others}, sort_keys=True)
+    assert list(spec["datasets"]) == [LIVE]
+    return json.dumps({**spec, "datasets": {}}, sort_keys=True)
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -53,13 +54,10 @@ def test_only_the_rows_depend_on_what_was_read(name):
 def test_charts_can_be_drawn(name, n):
     history = history_of(*[(60, 70)] * n) if n else SessionRecord().history()
     spec = CHARTS[name](history)
-    tables = {key: rows_of_any(rows) for key, rows in spec["datasets"].items()}
-    png = vl_convert.vegalite_to_png(json.dumps({**spec, "datasets": tables}))
+    png = vl_convert.vegalite_to_png(
+        json.dumps({**spec, "datasets": {LIVE: rows_of(spec).to_dict("records")}})
+    )
     assert png.startswith(b"\x89PNG")
-
-
-def rows_of_any(rows):
-    return rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
 
 
 def test_people_of_now_are_those_seen_last_even_if_missed_for_a_moment():
@@ -107,3 +105,13 @@ def test_the_minute_names_people_only_where_there_are_several():
     assert set(rows_of(minute(history_of((60, 70))))["name"]) == {""}
     names = rows_of(minute(history_of((60, 70), (60, 70), (60, 65))))["name"]
     assert sorted(names[names != ""]) == ["Person 1", "Person 2"]
+
+
+def test_thinned_rows_are_means_over_spans_of_time():
+    history = history_of((60, 70), (61, 70))
+    rows = rows_of(minute(history))
+    shown = history[history["track"] == 2]
+    span = shown[shown["time_s"].between(64.9999, 65.4999)]
+    row = rows[(rows["style"] == 1) & rows["ago_s"].between(-5.0001, -4.5)].iloc[0]
+    assert row["valence"] == pytest.approx(span["valence"].mean())
+    assert row["ago_s"] == pytest.approx(span["time_s"].mean() - 70)
