@@ -230,10 +230,9 @@ class BatchedFaceNetwork:
         for row, i in zip(padded, members, strict=True):
             height, width = images[i].shape[:2]
             row[:height, :width] = images[i]
-        if self._network.device == "cuda":
-            batch = padded.transpose(0, 3, 1, 2)
-        else:
-            batch = np.asarray(cv2.dnn.blobFromImages(list(padded)), np.float32)
+        batch = padded.transpose(0, 3, 1, 2)
+        if self._network.device != "cuda":
+            batch = np.ascontiguousarray(batch, np.float32)
         scores, boxes, points = self._network.run(batch)
         return zip(scores, boxes, points, strict=True)
 

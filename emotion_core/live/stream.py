@@ -151,8 +151,9 @@ class LiveStream:
             settings = self.settings
             try:
                 reading = follower.read(frame, settings)
-                if not self._is_closed:
-                    self.record.add(frame, reading, blur=settings.blur)
+                if self._is_closed:
+                    return
+                self.record.add(frame, reading, blur=settings.blur)
             except Exception as error:  # noqa: BLE001 - the stream goes on, the page is told
                 self._fail(error)
             else:
@@ -169,10 +170,8 @@ class LiveStream:
     def _publish(self, reading: LiveReading, start_s: float) -> None:
         now_s = self._clock()
         with self._changed:
-            if self._is_closed:
-                return
+            self._n_analyzed += 1  # also once closed: the record has it
             self._error, self._error_s = "", 0.0
-            self._n_analyzed += 1
             self._analyses.mark(now_s, now_s - start_s, now_s - reading.frame_s)
             if reading.frame_s > self._dark_s:
                 self._latest = reading

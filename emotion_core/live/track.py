@@ -92,7 +92,10 @@ class LiveTrack(MediaStreamTrack):
             self._is_ended = True
         super().stop()
         self._newest = None
-        self._executor.submit(self._on_ended)
+        try:
+            self._executor.submit(self._on_ended)
+        except RuntimeError:  # Python itself is ending and starts no work any more
+            self._on_ended()
         self._executor.shutdown(wait=False)
         if self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._end_in_loop)

@@ -57,6 +57,8 @@ class PictureConverter:
             self._aspect = pixel_aspect
         self._reformatter = VideoReformatter()
         self._size_wh: tuple[int, int] | None = None
+        self._matrix: tuple[int, ...] | None = None  # the display matrix in force
+        self._rotation: int | None = None
 
     def convert(self, picture: VideoFrame) -> Image:
         """Convert a picture.
@@ -68,7 +70,11 @@ class PictureConverter:
             VideoDecodeError: It is too large.
             av.error.FFmpegError: Its format cannot be converted.
         """
-        image = _turn(self._to_rgb(picture), picture)
+        # Reading the side data makes PyAV hold the picture until the garbage collector's next
+        # round, so it is read only where the rotation, a plain number, changes.
+        if picture.rotation != self._rotation:
+            self._rotation, self._matrix = picture.rotation, _display_matrix(picture)
+        image = _turn(self._to_rgb(picture), self._matrix)
         if self._size_wh is None:
             self._size_wh = (image.shape[1], image.shape[0])
         if (image.shape[1], image.shape[0]) != self._size_wh:
@@ -120,13 +126,20 @@ def _matrix(picture: VideoFrame) -> int:
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 
 
-def _turn(image: Image, picture: VideoFrame) -> Image:
-    """Turn and mirror a picture as its display matrix says, in steps of 90 degrees."""
+def _display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
+    """The first five numbers of how a picture is to be turned, if it says so."""
     side_data = cast("Mapping[Type, Buffer]", picture.side_data).get(Type.DISPLAYMATRIX)
     if side_data is None:
+        return None
+    return tuple(np.frombuffer(bytes(side_data), np.int32)[:5].tolist())
+
+
+def _turn(image: Image, matrix: tuple[int, ...] | None) -> Image:
+    """Turn and mirror a picture as its display matrix says, in steps of 90 degrees."""
+    if matrix is None:
         return image
     # x' = a x + c y and y' = b x + d y; see libavutil/display.h.
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    a, b, _, c, d = matrix
     swaps = abs(b) > abs(a)
     flips_x, flips_y = (c < 0, b < 0) if swaps else (a < 0, d < 0)
     turn = _TURNS.get((swaps, flips_x, flips_y))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from playwright.sync_api import Browser, Page
 
@@ -138,3 +138,11 @@ def opened(browser: Browser, url: str, **context: object) -> Iterator[Page]:
 
 def _is_elsewhere(url: str, host: str) -> bool:
     return not url.startswith(("data:", "blob:")) and url.split("//")[-1].split("/")[0] != host
+
+
+def wait_until(page: Page, is_so: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait until the page has become so."""
+    end_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < end_s, "the page never became so"
+        page.wait_for_timeout(250)

@@ -209,7 +209,7 @@ def test_every_picture_and_chart_has_words(page: Page) -> None:
 def test_about(browser: Browser, app_url: str) -> None:
     with opened(browser, f"{app_url}/about") as page:
         expect_text(page, "Article 5(1)(f)")
-        expect_text(page, "not kept")
+        expect_text(page, "shown to other visitors")
         assert no_overflow(page)
 
 

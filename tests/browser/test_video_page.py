@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.images import decode_image
-from tests.browser.conftest import opened, running_app
+from tests.browser.conftest import opened, running_app, wait_until
 from tests.browser.test_photos_page import drag, expect_text, no_overflow
 from tests.video.clips import make_clip, on_canvas, sample_face
 
@@ -94,11 +94,10 @@ def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
     page.get_by_role("heading", name="People", exact=True).wait_for()
     brush(page, 0.25, 0.6)
     page.get_by_role("heading", name="People from 0:00").wait_for()
-    part = people(page)
-    assert seconds(part) < 0.6 * seconds(whole)
+    wait_until(page, lambda: seconds(people(page)) < 0.6 * seconds(whole))
     page.get_by_role("button", name="Show all").click()
     page.get_by_role("heading", name="People", exact=True).wait_for()
-    assert people(page) == whole
+    wait_until(page, lambda: people(page) == whole)
 
     name, data = download(page, "Frames (CSV)")
     assert name == "a smile_frames.csv"

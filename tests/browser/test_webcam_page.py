@@ -15,7 +15,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from emotion_core.images import decode_image
 from emotion_core.palette import EMOTION_COLOURS, to_rgb
-from tests.browser.conftest import CHROMIUM, FLAGS, opened
+from tests.browser.conftest import CHROMIUM, FLAGS, opened, wait_until
 from tests.browser.test_photos_page import detail, expect_text, no_overflow
 from tests.video.clips import make_clip, on_canvas, sample_face
 
@@ -127,11 +127,7 @@ def look(frame: Frame) -> np.ndarray:
 
 
 def wait_for_look(page: Page, frame: Frame, condition: Callable[[np.ndarray], bool]) -> None:
-    for _ in range(120):
-        if condition(look(frame)):
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError("the picture never became so")
+    wait_until(page, lambda: condition(look(frame)))
 
 
 def has_box(image: np.ndarray) -> bool:
@@ -153,11 +149,7 @@ def metric(page: Page, label: str) -> float:
 
 
 def wait_for_metric(page: Page, label: str) -> None:
-    for _ in range(120):
-        if metric(page, label) > 0:
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError(f"{label} stayed 0")
+    wait_until(page, lambda: metric(page, label) > 0)
 
 
 def stop(page: Page) -> None:

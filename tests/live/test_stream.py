@@ -221,6 +221,22 @@ def test_rates_are_those_of_the_last_seconds(stream, clock):
     assert stream.status().analysis_ms == 0
 
 
+def test_a_reading_that_is_written_down_while_the_stream_closes_is_counted(stream, monkeypatch):
+    add, ending = stream.record.add, threading.Thread(target=stream.close)
+
+    def add_late(*args, **kwargs):
+        ending.start()
+        wait_until(lambda: stream._is_closed)
+        add(*args, **kwargs)
+
+    monkeypatch.setattr(stream.record, "add", add_late)
+    stream.submit(textured(60), 100.0)
+    wait_until(lambda: not stream.is_alive)
+    ending.join(WAIT_S)
+    result = session_result(stream)
+    assert (len(result.frames), result.n_analyzed) == (1, 1)
+
+
 def test_closing_frees_the_thread_and_keeps_the_record(stream):
     analyse(stream, 60, 100.0)
     stream.close()

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from aiortc.mediastreams import MediaStreamError
@@ -118,3 +120,14 @@ def test_a_stream_that_never_began_can_be_stopped():
     wait_until(lambda: ended)
     track.start()
     assert not track.hasTrack()
+
+
+def test_a_stream_can_be_stopped_while_python_ends():
+    code = """
+import atexit
+from emotion_core.live.track import LiveTrack
+track = LiveTrack(lambda frame: frame, lambda: print("released"))
+atexit.register(track.stop)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("released\n", "")
