@@ -27,12 +27,12 @@ from benchmarks.photos import make_scene
 from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps, make_plan
 from emotion_core.batch.job import Job
-from emotion_core.batch.local_ray import ray_session
 from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.results import ResultFolder
 from emotion_core.catalog import find_any
 from emotion_core.images import encode_jpeg
 from emotion_core.photos import PhotoSource, iter_photos
+from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.runtime import usable_cores
 from emotion_core.video.values import VideoSettings
 
@@ -57,7 +57,8 @@ def main() -> None:
         data = encode_jpeg(make_scene(FACES))
         for i in range(n_photos):
             (photos / f"{i:05}.jpg").write_bytes(data)
-        with ray_session(address=None, cpus=usable_cores()) as ray:
+        prepare_environment()
+        with ray_session("ray.data", cpus=usable_cores()) as ray:
             runs = measure_rounds(ray, photos, Path(name), rounds)
     rows = [sum_up(what, runs[what], runs[REFERENCE]) for what in runs]
     print_table(

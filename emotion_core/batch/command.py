@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from emotion_core.catalog import candidates
 from emotion_core.errors import MissingExtraError
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
+from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.runtime import DEVICES, usable_cores
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
@@ -195,13 +197,15 @@ def _choose(name: str | None, task: Task) -> ModelCard:
 def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, int]:
     """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
     from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
-    from emotion_core.batch.local_ray import ray_session
 
     wanted = Workforce(chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device)
     cpus = max(usable_cores(), chosen.actors * max(1, chosen.cpus_per_actor))
+    prepare_environment(is_local=chosen.address is None, RAY_BACKEND_LOG_LEVEL="fatal")
+    for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, told in one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     done = failed = 0
     with (
-        ray_session(address=chosen.address, cpus=cpus) as ray,
+        ray_session("ray.data", cpus=cpus, address=chosen.address) as ray,
         tqdm(total=extent.inputs, initial=extent.finished, unit="input", disable=None) as bar,
     ):
         for step in iter_steps(ray, job, fit_workforce(ray, wanted), extent.parts):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
 import threading
 from contextlib import contextmanager
@@ -15,9 +17,9 @@ import urllib3
 
 from emotion_core.errors import EmotionError
 from emotion_core.model_card import Task
+from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.runtime import DEVICES, usable_cores
-from emotion_core.serving.gate import TOKEN_FILE_VARIABLE, read_token
-from emotion_core.serving.local_ray import check_port, local_ray, prepare_environment
+from emotion_core.serving.gate import DRAIN_VARIABLE, TOKEN_FILE_VARIABLE, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +82,11 @@ def run_serve(chosen: argparse.Namespace) -> int:
         os.environ[TOKEN_FILE_VARIABLE] = os.path.abspath(chosen.token_file)  # noqa: PTH100
     read_token(os.environ)  # a file that cannot be read is known before anything is started
     check_port(chosen.host, chosen.port)
-    drain_key = prepare_environment()
+    drain_key = prepare_server()
     least, most = chosen.autoscale or (chosen.replicas, chosen.replicas)
-    with local_ray(cpus=max(most, usable_cores())) as ray:
+    cpus = max(most, usable_cores())
+    # What goes wrong in a replica is seen where the server runs.
+    with ray_session("ray.serve", cpus=cpus, log_to_driver=True) as ray:
         from emotion_core.serving.deployment import ServerSettings
 
         gpus = ray.cluster_resources().get("GPU", 0) if chosen.device != "cpu" else 0
@@ -98,6 +102,38 @@ def run_serve(chosen: argparse.Namespace) -> int:
         )
         with stop_signals() as stop:
             return _serve(chosen, settings, drain_key, stop)
+
+
+def prepare_server() -> str:
+    """Set what Ray Serve reads from the environment; before Ray is imported.
+
+    Returns:
+        The key of the server's drain page.
+    """
+    key = secrets.token_urlsafe(24)
+    os.environ[DRAIN_VARIABLE] = key
+    prepare_environment(
+        RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="60",  # else a slow start is killed and starts anew
+        RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="emotion_core.serving.gate.middlewares",
+    )
+    return key
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise an error that names the remedy if an address cannot be had.
+
+    Raises:
+        EmotionError: Somebody else has it, or it is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise EmotionError(
+                f"{host}:{port} cannot be used ({error.strerror}); choose another with --port."
+            ) from error
 
 
 def _serve(

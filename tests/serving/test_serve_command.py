@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion_core.errors import EmotionError, MissingExtraError
-from emotion_core.serving.local_ray import check_port, local_ray
-from emotion_core.serving.serve_command import add_serve, url_of
+from emotion_core.errors import EmotionError
+from emotion_core.serving.serve_command import add_serve, check_port, url_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,16 +70,6 @@ def test_a_port_in_use_is_said_before_anything_is_started():
         port = taken.getsockname()[1]
         with pytest.raises(EmotionError, match=f"127.0.0.1:{port} cannot be used .*--port"):
             check_port("127.0.0.1", port)
-
-
-@pytest.mark.parametrize("missing", ["ray", "ray.serve"])
-def test_without_ray_the_extra_is_named(monkeypatch, missing):
-    monkeypatch.setitem(sys.modules, missing, None)
-    with (
-        pytest.raises(MissingExtraError, match=r"pip install \'emoscope\[serve\]\'"),
-        local_ray(cpus=1),
-    ):
-        pass
 
 
 def test_the_command_line_needs_no_package_of_the_extra():

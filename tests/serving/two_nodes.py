@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emotion_core.serving.client import load_remote_analyzer
-from emotion_core.serving.local_ray import prepare_environment
+from emotion_core.serving.serve_command import prepare_server
 
 
 def main(portrait):
-    prepare_environment()
+    prepare_server()
     with tempfile.TemporaryDirectory(prefix="e2-", ignore_cleanup_errors=True) as folder:
         os.environ["RAY_TMPDIR"] = folder
         Path(folder, "ray").mkdir()  # Ray's own test cluster expects it
