@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.live.cover import CoverKeeper
+from emotion_core.cover import CoverKeeper
 from emotion_core.live.values import LiveReading
 from emotion_core.smoothing import Smoother
 from emotion_core.tracker import FaceTracker

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from emotion_core.cover import CoverKeeper
 from emotion_core.draw import blur_in_place, draw_in_place
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.moments import MomentKeeper
@@ -127,6 +128,7 @@ class _Consumer:
 
     def __init__(self, settings: VideoSettings, writer: VideoWriter | None) -> None:
         self._blur, self._writer = settings.blur, writer
+        self._covers = CoverKeeper()
         self.log = FrameLog()
         self.keeper = MomentKeeper()
         self.n_analyzed = 0
@@ -134,7 +136,8 @@ class _Consumer:
     def take(self, item: StreamedFrame) -> None:
         frame, canvas = item.frame, item.frame.image
         if self._blur:
-            blur_in_place(canvas, item.shown.faces.boxes)
+            cover = self._covers.update(item.shown, frame.time_s)  # with who is missed for a moment
+            blur_in_place(canvas, cover.at(frame.time_s, item.shown.size_wh))
         if item.raw is not None:
             self.n_analyzed += 1
             self.log.add(frame.index, frame.time_s, item.raw)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_core.live.cover import CoverKeeper
+from emotion_core.cover import CoverKeeper
 from emotion_core.live.overlay import annotate
 from emotion_core.live.values import LiveReading
 from tests.factories import make_analysis, make_image

@@ -293,6 +293,17 @@ def test_faces_are_blurred_also_between_analyzed_pictures(tmp_path):
         assert float(decode_image(moment.picture).pixels[50:80, 50:80].std()) < 30
 
 
+def test_a_face_that_is_missed_for_a_moment_stays_blurred(tmp_path):
+    noise = np.where(make_image(480, 360) > 127, 255, 0).astype(np.uint8)
+    clip = make_clip(tmp_path / "noise.mp4", numbered_scene(12, scene=noise))
+    target = tmp_path / "out.mp4"
+    analyzer = make_fake_analyzer(NumberDetector(0, 5))
+    analyze_video(clip, analyzer, VideoSettings(blur=True), target=target)
+    _, after = read_pictures(target)
+    assert max(float(frame.image[160:240, 160:230].std()) for frame in after) < 30
+    assert min(float(frame.image[300:, 300:].std()) for frame in after) > 60
+
+
 class AlwaysDetector:
     """A face in the same place in every picture."""
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.live.values import FRESH_S
-
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, FloatArray
+
+COVER_S = 1.0
+"""So long after it was last found, a face is taken to be still there."""
 
 _SURPRISE = 1.0
 """Face widths a second by which a cover grows in any case: faces that stood still set off."""
@@ -23,7 +24,7 @@ class Cover:
 
     Attributes:
         boxes: ``(N, 4)`` x1, y1, x2, y2, 0-1.
-        seen_s: ``(N,)`` when each was seen, by the stream's clock.
+        seen_s: ``(N,)`` when each was seen, by the clock of the pictures.
         speeds: ``(N,)`` how fast its fastest edge moved, in fractions of the frame a second.
     """
 
@@ -35,7 +36,7 @@ class Cover:
         """Boxes in pixels that hold the faces even if they have moved on.
 
         Args:
-            now_s: By the stream's clock.
+            now_s: By the clock of the pictures.
             size_wh: Of the frame of now.
 
         Returns:
@@ -49,7 +50,7 @@ class Cover:
 
 
 class CoverKeeper:
-    """Remembers each face of one stream for ``FRESH_S`` after it was last found.
+    """Remembers each face of one stream or video for ``COVER_S`` after it was last found.
 
     A face that the detector misses for a moment is still there.
     """
@@ -62,11 +63,11 @@ class CoverKeeper:
 
         Args:
             analysis: With track ids where there are faces.
-            frame_s: When the frame came in, by the stream's clock.
+            frame_s: When the frame came in, by the clock of the pictures.
         """
         boxes = analysis.faces.boxes / np.array(analysis.size_wh * 2, np.float32)
         tracks = analysis.faces.track_ids
-        seen = {t: s for t, s in self._seen.items() if frame_s - s[1] <= FRESH_S}
+        seen = {t: s for t, s in self._seen.items() if frame_s - s[1] <= COVER_S}
         for track, box in zip([] if tracks is None else tracks.tolist(), boxes, strict=True):
             seen[track] = (box, frame_s, _speed(seen.get(track), box, frame_s))
         self._seen = seen
