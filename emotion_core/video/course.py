@@ -6,10 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion_core.video.tables import MOST_PERIODS, analysis_period, seen_seconds
+from emotion_core.video.tables import analysis_period, longest_stand, seen_seconds
 
 LONGEST = 600
 """Points in time that a chart shows at most; more do not fit a screen's pixels."""
+
+_MISSES = 1
+"""Analysed pictures in a row without a person that do not break the person's line."""
 
 MOST_ROWS = 4500
 """Points of all people that a chart shows at most; Altair refuses 5000 by itself."""
@@ -61,11 +64,13 @@ def course(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     """
     n_people = max(1, frames["track"].nunique())
     thinned = thin(frames, max(2, min(longest, MOST_ROWS // n_people)))
-    rows = thinned.assign(seen_s=seen_seconds(thinned))
+    order = thinned["frame"].rank(method="dense")
+    rows = thinned.assign(seen_s=seen_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
     rows = rows.astype({"track": "int64"}).reset_index(drop=True)
-    gap_s = MOST_PERIODS * analysis_period(thinned) + 1e-6
-    starts = (rows["time_s"].diff() > gap_s) | (rows["track"].diff() != 0)
+    starts = rows["order"].diff() > 1 + _MISSES
+    starts |= rows["time_s"].diff() > longest_stand(analysis_period(thinned)) + 1e-6
+    starts |= rows["track"].diff() != 0
     rows["run"] = starts.cumsum().astype("int64")
     rows["end_s"] = rows["time_s"] + rows["seen_s"]
     last = rows[rows["run"] != rows["run"].shift(-1)]

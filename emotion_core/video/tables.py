@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.types import Analysis
 
-MOST_PERIODS = 2.0
-"""A picture stands for the time to the next analysed one, but for at most so many median periods.
-
-What lies longer ago is not known: there a person counts as not seen, and lines are broken.
-"""
+_MOST_PERIODS, _LEAST_S = 2.0, 1.0
 
 _NO_TRACK = -1
 
@@ -107,8 +103,8 @@ def frames_csv(frames: pd.DataFrame) -> bytes:
 def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -> pd.DataFrame:
     """One row per person, of raw or smoothed frames, of a whole video or a part of it.
 
-    A picture counts for the time to the next analysed picture, at most ``MOST_PERIODS`` times the
-    period. Means and (population) standard deviations are weighted with that time.
+    A picture counts for the time to the next analysed picture, at most ``longest_stand``.
+    Means and (population) standard deviations are weighted with that time.
 
     Args:
         frames: As ``FrameLog.table`` makes it, with the pictures in which nobody is seen.
@@ -165,6 +161,18 @@ def analysis_period(frames: pd.DataFrame) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
+def longest_stand(analysis_period_s: float) -> float:
+    """For how many seconds a picture stands at most where the next analysed one comes late.
+
+    What lies longer ago is not known: there a person counts as not seen, and lines are broken.
+    Webcams and some videos have no steady rate, so it is a second at least.
+
+    Args:
+        analysis_period_s: Usual time between analysed pictures.
+    """
+    return max(_MOST_PERIODS * analysis_period_s, _LEAST_S)
+
+
 def seen_seconds(
     frames: pd.DataFrame, analysis_period_s: float | None = None
 ) -> npt.NDArray[np.float64]:
@@ -182,7 +190,7 @@ def seen_seconds(
     if not len(index):
         return np.zeros(0)
     times = frames["time_s"].to_numpy(float)[first]
-    lasting = np.append(np.minimum(np.diff(times), MOST_PERIODS * period), period)
+    lasting = np.append(np.minimum(np.diff(times), longest_stand(period)), period)
     return np.asarray(lasting[back], np.float64)
 
 

@@ -179,6 +179,13 @@ def test_a_line_breaks_where_a_person_is_not_seen():
     assert closing["time_s"].tolist() == pytest.approx([0.3, 1.0])
 
 
+def test_a_line_goes_on_where_analyses_come_late_for_less_than_a_second():
+    times = [0.0, 0.1, 0.2, 0.9, 1.0, 2.5]
+    rows = course(make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)]))
+    spans = rows.groupby("run")["time_s"].agg(["min", "max"]).to_numpy().tolist()
+    assert spans == [pytest.approx([0, 2.0]), pytest.approx([2.5, 2.6])]
+
+
 def test_the_last_stretch_ends_inside_the_chart():
     frames = make_table([(i, i / 2, make_one(1, H)) for i in range(4)])
     for make in (timeline_chart, probabilities_course_chart):

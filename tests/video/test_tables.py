@@ -114,7 +114,7 @@ def test_a_picture_counts_to_the_next_but_not_through_a_gap():
     times = [0.0, 0.1, 0.2, 0.3, 0.45, 2.0]
     table = make_table([(i, time, make_one(1, H)) for i, time in enumerate(times)])
     assert analysis_period(table) == pytest.approx(0.1)
-    assert seen_seconds(table) == pytest.approx([0.1, 0.1, 0.1, 0.15, 0.2, 0.1])
+    assert seen_seconds(table) == pytest.approx([0.1, 0.1, 0.1, 0.15, 1.0, 0.1])
     assert seen_seconds(table, 1.0) == pytest.approx([0.1, 0.1, 0.1, 0.15, 1.55, 1.0])
 
 
