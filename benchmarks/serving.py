@@ -1,75 +1,81 @@
 """The server against the core in process: throughput, latency, batching, faults.
 
-Clients are threads of other processes that send pictures which are JPEG files already, as fast as
-answers come. Pictures are the sample portrait; ``search_px`` is that of a webcam.
+Two kinds of request: ``photo``, a photo of 1280 by 960 pixels with three faces, searched as the
+Photos page does, and ``frame``, the sample portrait searched as a webcam's frame is. Both are JPEG
+files when the clock starts. ``CLIENTS`` clients ask as fast as answers come for the throughput; for
+latency under load requests come at random times at ``LOAD`` of that rate, and one that had to wait
+for a free client has waited.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import urllib3
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
+from benchmarks.photos import make_scene
+from benchmarks.serving_process import ROOT, family_of, memory_mb, running_server
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
 from emotion_core.errors import EmotionError
-from emotion_core.images import decode_image
+from emotion_core.images import decode_image, encode_jpeg
 from emotion_core.model_card import Task
 from emotion_core.serving.client import RemoteAnalyzer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
 CLIENTS, PROCESSES = 32, 2
-SEARCH_PX = 320
+LOAD = 0.5
 BATCH = 8
+PHOTO, FRAME = "photo", "frame"
+SEARCH_PX = {PHOTO: None, FRAME: 320}
 
 
 def main() -> None:
     """Measure, print and write."""
     if sys.argv[1:2] == ["--clients"]:
-        print(json.dumps(drive(sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))))
+        kind, url, length, clients = sys.argv[2:]
+        print(json.dumps(drive(url, kind, float(length), int(clients))))
         return
     chosen = make_parser(__doc__ or "").parse_args()
     seconds = 5.0 if chosen.quick else 20.0
-    in_process = measure_in_process(seconds)
+    in_process = {kind: measure_in_process(kind, seconds) for kind in SEARCH_PX}
     with running_server("--batch", "1", "--queue", "256") as (url, _):
-        single = measure_server(url, seconds)
+        single = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
     with running_server("--batch", str(BATCH), "--queue", "256") as (url, _):
-        batched = measure_server(url, seconds)
-    with running_server("--batch", str(BATCH), "--queue", "32", "--replicas", "2") as (
-        url,
-        process,
-    ):
+        batched = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
+    options = ("--batch", str(BATCH), "--queue", "32", "--replicas", "2")
+    with running_server(*options) as (url, process):
         faults = measure_faults(url, process, seconds)
-    bars = {
-        "batched server / in process (bar 0.8)": batched["per_s"] / in_process["batched_per_s"],
-        "batched / unbatched server (bar 2)": batched["per_s"] / single["per_s"],
-        "p99 under load / median of a lone request (bar 5)": batched["p99_ms"]
-        / batched["lone_median_ms"],
-    }
-    print_table("in process", ["figure", "value"], list(in_process.items()))
-    names = list(batched)
-    rows = [["no", *single.values()], ["yes", *batched.values()]]
-    print_table(f"{CLIENTS} clients", ["batching", *names], rows)
-    print_table("bars", ["ratio", "value"], list(bars.items()))
+    bars = {kind: compare(in_process[kind], single[kind], batched[kind]) for kind in SEARCH_PX}
+    print_table(
+        "in process",
+        ["request", *in_process[PHOTO]],
+        [[kind, *figures.values()] for kind, figures in in_process.items()],
+    )
+    rows = [
+        [kind, batching, *found[kind].values()]
+        for kind in SEARCH_PX
+        for batching, found in (("no", single), ("yes", batched))
+    ]
+    print_table(f"server, {CLIENTS} clients", ["request", "batching", *single[PHOTO]], rows)
+    print_table(
+        "ratios",
+        ["request", *bars[PHOTO]],
+        [[kind, *figures.values()] for kind, figures in bars.items()],
+    )
     print_table("faults", ["figure", "value"], list(faults.items()))
     figures = {
         "machine": describe_machine(),
@@ -82,14 +88,32 @@ def main() -> None:
     write_json(chosen.json, figures)
 
 
-def measure_in_process(seconds: float) -> dict[str, float]:
+def compare(
+    in_process: dict[str, float], single: dict[str, float], batched: dict[str, float]
+) -> dict[str, float]:
+    """The ratios that there are bars for."""
+    lone_ms = batched["lone_median_ms"]
+    return {
+        "server / in process (0.8)": batched["per_s"] / in_process["batched_per_s"],
+        "batched / unbatched (2)": batched["per_s"] / single["per_s"],
+        f"p99 at {LOAD:.0%} / lone median (5)": batched["open_p99_ms"] / lone_ms,
+        f"p99 of {CLIENTS} clients / lone median": batched["p99_ms"] / lone_ms,
+    }
+
+
+def request_data(kind: str) -> bytes:
+    """The JPEG file that is sent."""
+    return SAMPLE.read_bytes() if kind == FRAME else encode_jpeg(make_scene(3))
+
+
+def measure_in_process(kind: str, seconds: float) -> dict[str, float]:
     """Pictures a second of the core, from JPEG to analysis, alone and in batches."""
     analyzer = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device="auto")
-    data = SAMPLE.read_bytes()
+    data = request_data(kind)
 
     def run(size: int) -> None:
         images = [decode_image(data).pixels for _ in range(size)]
-        analyzer.analyze(images, search_px=SEARCH_PX)
+        analyzer.analyze(images, search_px=SEARCH_PX[kind])
 
     figures = {}
     for name, size in (("single_per_s", 1), ("batched_per_s", BATCH)):
@@ -102,26 +126,31 @@ def measure_in_process(seconds: float) -> dict[str, float]:
     return figures
 
 
-def measure_server(url: str, seconds: float) -> dict[str, float]:
+def measure_server(url: str, kind: str, seconds: float) -> dict[str, float]:
     """Latency of a lone client, then throughput and latency under load."""
-    drive(url, 1.0, 1)  # warm up
-    lone = drive(url, seconds / 2, 1)
-    loaded = drive_processes(url, seconds)
+    drive(url, kind, 1.0, 4)  # warm up
+    lone = drive(url, kind, seconds / 2, 1)
+    before = batches(url)
+    loaded = drive_processes(url, kind, seconds)
+    after = batches(url)
+    opened = drive_open(url, kind, seconds, LOAD * loaded["per_s"])
     return {
         "per_s": loaded["per_s"],
         "median_ms": loaded["median_ms"],
         "p99_ms": loaded["p99_ms"],
-        "errors": loaded["errors"],
+        "errors": loaded["errors"] + opened["errors"],
+        "mean_batch": (after[0] - before[0]) / max(1.0, after[1] - before[1]),
         "lone_median_ms": lone["median_ms"],
         "lone_p99_ms": lone["p99_ms"],
-        "mean_batch": mean_batch(url),
+        "open_median_ms": opened["median_ms"],
+        "open_p99_ms": opened["p99_ms"],
     }
 
 
-def drive(url: str, seconds: float, clients: int) -> dict[str, Any]:
+def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
     """Ask with so many threads for so long; what was measured, and every latency."""
     analyzer = RemoteAnalyzer(url, timeout_s=60)
-    data, end = SAMPLE.read_bytes(), time.monotonic() + seconds
+    data, end = request_data(kind), time.monotonic() + seconds
     latencies: list[float] = []
     errors: list[str] = []
 
@@ -129,7 +158,7 @@ def drive(url: str, seconds: float, clients: int) -> dict[str, Any]:
         while time.monotonic() < end:
             start = time.monotonic()
             try:
-                analyzer.analyze_jpeg(data, search_px=SEARCH_PX)
+                analyzer.analyze_jpeg(data, search_px=SEARCH_PX[kind])
             except EmotionError as error:
                 errors.append(str(error))
             else:
@@ -145,6 +174,31 @@ def drive(url: str, seconds: float, clients: int) -> dict[str, Any]:
     return summarise(latencies, len(errors), time.monotonic() - start)
 
 
+def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
+    """Ask at random times at a mean rate (a Poisson process), whatever answers come back."""
+    analyzer, data = RemoteAnalyzer(url, timeout_s=60), request_data(kind)
+    chance = random.Random(0)
+    latencies: list[float] = []
+    errors: list[str] = []
+
+    def ask(due_s: float) -> None:
+        try:
+            analyzer.analyze_jpeg(data, search_px=SEARCH_PX[kind])
+        except EmotionError as error:
+            errors.append(str(error))
+        else:
+            latencies.append(time.monotonic() - due_s)
+
+    start_s = due_s = time.monotonic()
+    with ThreadPoolExecutor(2 * CLIENTS) as pool:
+        while due_s < start_s + seconds:
+            due_s += chance.expovariate(per_s)
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            pool.submit(ask, due_s)
+    analyzer.close()
+    return summarise(latencies, len(errors), time.monotonic() - start_s)
+
+
 def summarise(latencies: list[float], errors: int, seconds: float) -> dict[str, Any]:
     """Rates and percentiles of some latencies in seconds."""
     ms = np.asarray(latencies or [0.0]) * 1000
@@ -158,9 +212,9 @@ def summarise(latencies: list[float], errors: int, seconds: float) -> dict[str, 
     }
 
 
-def drive_processes(url: str, seconds: float) -> dict[str, Any]:
+def drive_processes(url: str, kind: str, seconds: float) -> dict[str, Any]:
     """The same load from several processes, so that no client waits for another's interpreter."""
-    command = [sys.executable, "-m", "benchmarks.serving", "--clients", url, str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.serving", "--clients", kind, url, str(seconds)]
     parts = [
         subprocess.Popen(
             [*command, str(CLIENTS // PROCESSES)], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -173,17 +227,17 @@ def drive_processes(url: str, seconds: float) -> dict[str, Any]:
     return summarise(latencies, sum(one["errors"] for one in found), mean_s)
 
 
-def mean_batch(url: str) -> float:
-    """Mean size of the batch that a request was in."""
+def batches(url: str) -> tuple[float, float]:
+    """Sum over requests of the size of the batch that each was in, and their number."""
     page = urllib3.request("GET", f"{url}/metrics").data.decode()
     sums = [re.search(rf"emoscope_batch_size_{name} (\S+)", page) for name in ("sum", "count")]
     total, count = (float(found[1]) if found else 0.0 for found in sums)
-    return total / max(1.0, count)
+    return total, count
 
 
 def measure_faults(url: str, process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
     """Ten times too many requests, then a killed replica under load."""
-    drive(url, 1.0, 2)
+    drive(url, FRAME, 1.0, 2)
     before_mb = memory_mb(process.pid)
     statuses, slowest = flood(url, 10 * 32)
     recovered = lone_s(url)
@@ -197,7 +251,7 @@ def measure_faults(url: str, process: subprocess.Popen[str], seconds: float) -> 
         "memory after, MB": memory_mb(process.pid),
     }
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(drive, url, seconds, 8)
+        load = pool.submit(drive, url, FRAME, seconds, 8)
         time.sleep(seconds / 4)
         victim = next(pid for pid, name in family_of(process.pid) if "ray::ServeReplica" in name)
         os.kill(victim, signal.SIGKILL)
@@ -210,12 +264,12 @@ def measure_faults(url: str, process: subprocess.Popen[str], seconds: float) -> 
 
 def flood(url: str, requests: int) -> tuple[list[int], float]:
     """Send requests all at once, without trying again; statuses, and the slowest one's seconds."""
-    data = SAMPLE.read_bytes()
+    data = request_data(FRAME)
     pool = urllib3.PoolManager(maxsize=requests, retries=False)
 
     def ask(_: int) -> tuple[int, float]:
         start = time.monotonic()
-        answer = pool.request("POST", f"{url}/v1/analyze?search_px={SEARCH_PX}", body=data)
+        answer = pool.request("POST", f"{url}/v1/analyze?search_px=320", body=data)
         return answer.status, time.monotonic() - start
 
     with ThreadPoolExecutor(requests) as threads:
@@ -226,60 +280,8 @@ def flood(url: str, requests: int) -> tuple[list[int], float]:
 def lone_s(url: str) -> float:
     """Seconds until a lone request is answered with 200."""
     start = time.monotonic()
-    drive(url, 0.01, 1)
+    drive(url, FRAME, 0.01, 1)
     return time.monotonic() - start
-
-
-def family_of(pid: int) -> list[tuple[int, str]]:
-    """A process and all below it, with their command lines."""
-    output = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split(None, 2) for line in output.splitlines()[1:]]
-    family = {pid}
-    for _ in range(4):
-        family |= {int(child) for child, parent, _ in rows if int(parent) in family}
-    return [(int(child), name) for child, _, name in rows if int(child) in family]
-
-
-def memory_mb(pid: int) -> float:
-    """Proportional share of memory of a process and all below it."""
-    total = 0
-    for child, _ in family_of(pid):
-        try:
-            text = Path(f"/proc/{child}/smaps_rollup").read_text(encoding="ascii")
-        except OSError:
-            continue
-        found = re.search(r"Pss:\s+(\d+)", text)
-        total += int(found[1]) if found else 0
-    return total / 1024
-
-
-@contextmanager
-def running_server(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A server process on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "emotion_core", "serve", "--port", str(port), *options]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_until_ready(process)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def wait_until_ready(process: subprocess.Popen[str]) -> None:
-    """Read what a server says until it is ready; then go on reading in a thread."""
-    if process.stderr is None:
-        raise RuntimeError("The server's messages are not to be had.")
-    for line in process.stderr:
-        if line.startswith("Ready: "):
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            return
-    raise RuntimeError("The server did not start.")
 
 
 if __name__ == "__main__":

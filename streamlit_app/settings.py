@@ -65,7 +65,7 @@ class Settings:
         ice_servers: ``EMOSCOPE_STUN_URL`` and ``EMOSCOPE_TURN_URL`` with
             ``EMOSCOPE_TURN_USERNAME`` and ``EMOSCOPE_TURN_CREDENTIAL``: how webcams reach a server
             that is not in the same network. No other server is ever asked.
-        server: ``EMOSCOPE_SERVER_URL`` and ``EMOSCOPE_SERVER_TOKEN``.
+        server: ``EMOSCOPE_SERVER_URL`` (or ``EMOTION_SERVER_URL``) and ``EMOSCOPE_SERVER_TOKEN``.
     """
 
     model: str = ""
@@ -91,7 +91,7 @@ def load_settings() -> Settings:
         max_streams=_whole(values, "EMOSCOPE_MAX_STREAMS", default.max_streams),
         ice_servers=_ice_servers(values),
         server=RemoteServer(
-            values.get("EMOSCOPE_SERVER_URL", "").strip(),
+            (values.get("EMOSCOPE_SERVER_URL") or values.get("EMOTION_SERVER_URL", "")).strip(),
             values.get("EMOSCOPE_SERVER_TOKEN", "").strip(),
         ),
     )

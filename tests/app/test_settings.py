@@ -60,6 +60,9 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
         pytest.param({"EMOSCOPE_STUN_URL": "a.example:3478"}, Settings(), id="no URL"),
         pytest.param({"EMOSCOPE_TURN_USERNAME": "me"}, Settings(), id="a name for no server"),
         pytest.param({"EMOSCOPE_DEVICE": ""}, Settings(), id="empty"),
+        pytest.param(
+            {"EMOTION_SERVER_URL": SERVER}, Settings(server=RemoteServer(SERVER)), id="other name"
+        ),
     ],
 )
 def test_load_settings(environment, expected, monkeypatch, tmp_path):
