@@ -43,7 +43,7 @@ def show_readings(session: WebcamSession) -> None:
 def show_course_now(session: WebcamSession) -> None:
     """How the stream is doing, what stands in its way, and the last minute."""
     status, course = session.stream.status(), minute(session.stream.history())
-    _show_numbers(status)
+    _show_numbers(status, session.track.behind_s)
     st.vega_lite_chart(
         spec=course,
         key="live minute",
@@ -53,7 +53,7 @@ def show_course_now(session: WebcamSession) -> None:
     _show_troubles(session.processor.error, status)
 
 
-def _show_numbers(status: LiveStatus) -> None:
+def _show_numbers(status: LiveStatus, behind_s: float) -> None:
     with st.grid(min_column_width=90):
         st.metric("Pictures", f"{status.frames_per_s:.0f} /s")
         st.metric(
@@ -68,8 +68,8 @@ def _show_numbers(status: LiveStatus) -> None:
         )
         st.metric(
             "Delay",
-            _milliseconds(status.delay_ms),
-            help="From the picture's arrival to its reading.",
+            _milliseconds(status.delay_ms + behind_s * 1000),
+            help="From the picture's arrival to its reading, with what waits to be decoded.",
         )
 
 

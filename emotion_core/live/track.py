@@ -3,7 +3,7 @@
 streamlit-webrtc's own track around a callback sends a picture for each that comes in, through
 queues without a limit: a server that cannot encode so many falls behind further and further
 (``python -m benchmarks.live --path callback`` shows it). This one takes the newest frame whenever
-the picture before the last has been encoded.
+the picture before the last has been encoded, and sends fewer where decoding falls behind.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
+
+from emotion_core.live.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +66,8 @@ class LiveTrack(MediaStreamTrack):
         self._pump: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._newest: av.VideoFrame | None = None
+        self._backlog = Backlog()
+        self._due_s = 0.0
         self._changed = asyncio.Event()
         self._unsent: weakref.WeakSet[_Unsent] = weakref.WeakSet()
         self._ending = threading.Lock()
@@ -115,11 +119,18 @@ class LiveTrack(MediaStreamTrack):
         shown.opaque = token
         return shown
 
+    @property
+    def behind_s(self) -> float:
+        """How late the newest frame came out of the decoder."""
+        return self._backlog.behind_s
+
     async def _next(self) -> av.VideoFrame:
         """Wait for a frame and for room to send it."""
         while self.readyState == "live":
-            if self._newest is not None and self._has_room():
+            now_s = time.monotonic()
+            if self._newest is not None and now_s >= self._due_s and self._has_room():
                 frame, self._newest = self._newest, None
+                self._due_s = now_s + self._backlog.interval_s
                 return frame
             self._changed.clear()
             try:
@@ -139,6 +150,8 @@ class LiveTrack(MediaStreamTrack):
                 frame = await camera.recv()
                 if isinstance(frame, av.VideoFrame):
                     self._newest = frame
+                    if frame.time is not None:
+                        self._backlog.note(frame.time, time.monotonic())
                     self._changed.set()
         except MediaStreamError:
             self.stop()

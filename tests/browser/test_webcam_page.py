@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import math
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,7 +161,7 @@ def stop(page: Page) -> None:
 
 def places(page: Page, n: int) -> None:
     """Wait until so many places for streams are taken."""
-    for _ in range(40):
+    for _ in range(70):
         text = page.get_by_text("places for webcams are taken")
         text.wait_for()
         if text.inner_text().startswith(f"{n} of"):
@@ -221,6 +223,27 @@ def test_leaving_the_page_ends_the_stream_and_keeps_its_results(
     page.get_by_role("link", name="Webcam").click()
     page.get_by_role("button", name="Report (HTML)").wait_for()
     camera(page).get_by_role("button", name="START").wait_for()
+
+
+@pytest.mark.parametrize("way", ["closed", "crashed"])
+def test_a_tab_that_is_gone_frees_its_place(
+    with_camera: Callable[..., Browser], browser: Browser, app_url: str, way: str
+) -> None:
+    gone = with_camera()
+    page = gone.new_page()
+    page.goto(f"{app_url}/webcam")
+    frame = start(page)
+    wait_for_pictures(frame, 20)
+    with opened(browser, f"{app_url}/webcam") as other:
+        places(other, 1)
+        if way == "closed":
+            gone.close()
+        else:
+            with suppress(PlaywrightError):  # nobody is left to answer
+                gone.new_browser_cdp_session().send("Browser.crash")
+        gone_s = time.monotonic()
+        places(other, 0)
+        assert time.monotonic() - gone_s < 40
 
 
 def test_without_a_connection_a_photo_is_offered_and_analysed(

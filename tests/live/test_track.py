@@ -81,6 +81,24 @@ def test_frames_wait_while_two_are_unsent_and_the_newest_goes_on_then(monkeypatc
     run(scenario())
 
 
+def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
+    async def scenario():
+        feed, track = await start()
+        monkeypatch.setattr(track._backlog, "interval_s", 60.0)
+        feed.send(1)
+        assert (await track.recv()).pts == 1
+        feed.send(2)
+        second = asyncio.ensure_future(track.recv())
+        await feed.is_read()
+        assert not second.done()
+        monkeypatch.setattr(track, "_due_s", 0.0)
+        feed.send(3)
+        assert (await second).pts == 3
+        track.stop()
+
+    run(scenario())
+
+
 def test_pictures_that_are_stuck_do_not_stop_the_stream(monkeypatch):
     monkeypatch.setattr("emotion_core.live.track._PATIENCE_S", 0.01)
 
