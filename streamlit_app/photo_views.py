@@ -21,7 +21,7 @@ from emotion_core.images import decode_image
 from emotion_core.photos import make_preview
 from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
-from streamlit_app.widgets import download, plain, shortened, va_sentence
+from streamlit_app.widgets import download, plain, shortened, side_by_side, va_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
     _show_totals(results, faces)
     if faces.empty:
         return
-    left, right = st.columns([3, 2], gap="large")
+    left, right = side_by_side()
     with left:
         st.subheader("Valence and arousal", anchor=False)
         event: Any = st.altair_chart(
@@ -106,7 +106,7 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
             st.warning(plain(warning), icon=":material/warning:")
         st.caption(_describe_photo(analysis))
         wants_original = may_show_original and st.toggle("Show original", key=photo.key)
-        left, right = st.columns(2, gap="medium")
+        left, right = side_by_side()
         with left:
             st.image(result.preview, alt=_describe_faces(record.source, analysis), width="stretch")
         if wants_original:

@@ -19,7 +19,7 @@ from emotion_core.video.tables import (
     select_people,
 )
 from streamlit_app.video_course import show_course
-from streamlit_app.widgets import download, plain
+from streamlit_app.widgets import download, plain, side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float) -> Non
     as_wished = replace(result.settings, smoothing_s=smoothing_s)
     result = replace(result, people=people, settings=as_wished)
     _show_totals(result)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = side_by_side()
     with left:
         _show_video(desk.job.video, desk.clip.name, result)
         made_with_s = desk.job.recipe.settings.smoothing_s

@@ -10,7 +10,7 @@ from emotion_core.live.session import hide_faces
 from emotion_core.video.course import clock
 from streamlit_app.video_course import show_course
 from streamlit_app.video_results import LARGEST_PLAYED, show_downloads, show_moments
-from streamlit_app.widgets import plain
+from streamlit_app.widgets import plain, side_by_side
 
 if TYPE_CHECKING:
     from emotion_core.video.values import VideoResult
@@ -48,7 +48,7 @@ def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> Non
         _show_recording(recording)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")
     else:
-        left, right = st.columns([3, 2], gap="large") if recording else [st.container()] * 2
+        left, right = side_by_side() if recording else [st.container()] * 2
         with left:
             _show_recording(recording)
         with right:

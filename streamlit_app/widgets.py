@@ -19,6 +19,7 @@ from streamlit_app.photo_batch import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.analyzer_info import AnalyzerInfo
@@ -111,6 +112,12 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
             st.caption(plain(info.emotion.note))
         source = VaSource.HEAD if info.emotion.has_va else VaSource.EXPECTATION
         st.caption(va_sentence(source))
+
+
+def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Two places of equal width, the second below the first where there is no room for both."""
+    grid = st.grid(2, min_column_width=320, gap="medium")
+    return grid.cell(), grid.cell()
 
 
 def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:

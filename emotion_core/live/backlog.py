@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-_LONG_S, _SHORT_S = 0.15, 0.08
+_OVER_S = 1.0
+_LONG_S, _SHORT_S = 0.1, 0.03
 """Backlogs from which on, and below which, the interval is changed."""
 
 _LONGEST_S = 0.25
@@ -28,7 +29,8 @@ class Backlog:
     """Watches the frames of one stream. Not thread-safe.
 
     Attributes:
-        behind_s: By how much the newest frame came later than the quickest one so far.
+        behind_s: By how much every frame of the last second, at least, came later than the
+            quickest one so far. Where a single one was in time there was no line.
         interval_s: Time to leave between two pictures that are sent; 0 where nothing is in line.
     """
 
@@ -36,6 +38,7 @@ class Backlog:
         self.behind_s = self.interval_s = 0.0
         self._quickest_s = math.inf
         self._seen_s = self._changed_s = -math.inf
+        self._least_s = math.inf
 
     def note(self, time_s: float, now_s: float) -> None:
         """Take in a decoded frame.
@@ -49,8 +52,10 @@ class Backlog:
             self._quickest_s = late_s
         drift_s = _DRIFT * min(_JUMP_S, now_s - self._seen_s)
         self._quickest_s = min(self._quickest_s + drift_s, late_s)
-        self._seen_s, self.behind_s = now_s, late_s - self._quickest_s
-        if now_s - self._changed_s >= 1.0:
+        self._seen_s = now_s
+        self._least_s = min(self._least_s, late_s - self._quickest_s)
+        if now_s - self._changed_s >= _OVER_S:
+            self.behind_s, self._least_s = self._least_s, math.inf
             self._changed_s = now_s
             self._adapt()
 

@@ -20,7 +20,7 @@ from streamlit_app.webcam_camera import (
 from streamlit_app.webcam_live import show_course_now, show_readings
 from streamlit_app.webcam_probe import CameraFault, camera_fault
 from streamlit_app.webcam_results import show_session
-from streamlit_app.widgets import errors_as_messages, sidebar, sidebar_info
+from streamlit_app.widgets import errors_as_messages, side_by_side, sidebar, sidebar_info
 
 settings = load_settings()
 desk = webcam_desk()
@@ -48,7 +48,7 @@ st.caption(
 # browser would put it up anew, and a stream that runs would end.
 loading, notices, columns, below = (st.container() for _ in range(4))
 with columns:
-    left, right = st.columns([3, 2], gap="large")
+    left, right = side_by_side()
 with left:
     camera, under_camera = st.container(), st.container()
 

@@ -24,9 +24,16 @@ def test_a_growing_backlog_makes_pictures_fewer_and_a_shorter_one_brings_them_ba
     slow_s = backlog.interval_s
     assert backlog.behind_s == pytest.approx(0.4, abs=0.01)
     assert slow_s > 0.05
-    end_s = feed(backlog, [0.1] * 300, start_s=end_s)
+    end_s = feed(backlog, [0.07] * 300, start_s=end_s)
     assert backlog.interval_s == pytest.approx(slow_s), "as it is, it is just right"
     feed(backlog, [0.02] * 1200, start_s=end_s)
+    assert backlog.interval_s == 0
+
+
+def test_frames_that_come_unevenly_are_no_backlog():
+    backlog = Backlog()
+    feed(backlog, [0.0, 0.2, 0.4, 0.3, 0.1] * 100)
+    assert backlog.behind_s < 0.01
     assert backlog.interval_s == 0
 
 
