@@ -201,13 +201,13 @@ def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, in
     wanted = Workforce(chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device)
     cpus = max(usable_cores(), chosen.actors * max(1, chosen.cpus_per_actor))
     prepare_environment(is_local=chosen.address is None, RAY_BACKEND_LOG_LEVEL="fatal")
-    for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, told in one sentence
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     done = failed = 0
     with (
         ray_session("ray.data", cpus=cpus, address=chosen.address) as ray,
         tqdm(total=extent.inputs, initial=extent.finished, unit="input", disable=None) as bar,
     ):
+        for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, and is told
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         for step in iter_steps(ray, job, fit_workforce(ray, wanted), extent.parts):
             done += step.inputs
             failed += step.failed

@@ -1,6 +1,8 @@
 """The Webcam page without a browser: its streamer replaced by one that the tests play."""
 
 import time
+import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -493,3 +495,8 @@ def test_networks_that_cannot_be_had_are_a_message(page, monkeypatch):
     page.run()
     assert not page.exception
     assert texts(page.error) == ["The Hub cannot be reached; check the network\\."]
+
+
+def test_streamlit_collects_no_garbage_after_each_renewal_of_a_live_chart():
+    path = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+    assert tomllib.loads(path.read_text("utf-8"))["runner"]["postScriptGC"] is False
