@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
@@ -94,7 +93,7 @@ class AnalyzerLoader:
 
 def _reach(server: RemoteServer) -> Analyzer:
     analyzer = load_remote_analyzer(server.url, server.token)
-    origin = f"Analysed by the server at {urlsplit(server.url).netloc}."
+    origin = f"Analysed by the server at {server.host}."
     analyzer.info = replace(analyzer.info, origins=(origin, *analyzer.info.origins))
     return analyzer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
@@ -47,6 +48,11 @@ class RemoteServer:
 
     url: str = ""
     token: str = field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """Its name, and its port if that is not the usual one; for messages."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

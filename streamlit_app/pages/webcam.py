@@ -20,7 +20,7 @@ from streamlit_app.webcam_camera import (
 from streamlit_app.webcam_live import show_course_now, show_readings
 from streamlit_app.webcam_probe import CameraFault, camera_fault
 from streamlit_app.webcam_results import show_session
-from streamlit_app.widgets import errors_as_messages, side_by_side, sidebar, sidebar_info
+from streamlit_app.widgets import errors_as_messages, plain, side_by_side, sidebar, sidebar_info
 
 settings = load_settings()
 desk = webcam_desk()
@@ -41,8 +41,8 @@ with st.sidebar:
 
 st.title("What does your face show right now?", anchor=False)
 st.caption(
-    "Your camera's picture is analysed on this server while it runs. It is not kept, unless you "
-    "record it, and not sent anywhere else."
+    f"Your camera's picture is analysed on {plain(settings.server.host) or 'this server'} while it "
+    "runs. It is not kept, unless you record it, and not sent anywhere else."
 )
 # Whatever comes and goes has a place of its own: if the camera's part moved to another one, the
 # browser would put it up anew, and a stream that runs would end.

@@ -79,6 +79,11 @@ def test_a_credential_is_not_shown_where_settings_are_printed():
     assert "hidden" not in repr(Settings(server=RemoteServer(SERVER, "hidden")))
 
 
+def test_a_login_in_an_address_is_not_shown():
+    assert RemoteServer("http://me:hidden@c.example:8000/").host == "c.example:8000"
+    assert RemoteServer().host == ""
+
+
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
