@@ -2,11 +2,15 @@
 
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,3 +76,22 @@ class ServerProcess:
         self.thread.join()
         self.process.stderr.close()
         return code
+
+
+@contextmanager
+def running_server(*options):
+    """A server with our own networks, until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="es-"))  # Ray needs a shorter name than pytest's
+    token_file = folder / "token"
+    token_file.write_text(SESAME)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    models = ["--model", "emoscope-fer-s", "--detector", "emoscope-face-s"]
+    running = ServerProcess(port, token_file, folder, *models, *options)
+    running.wait_until_ready()
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(folder)

@@ -3,11 +3,9 @@
 import base64
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +23,7 @@ from emotion_core.errors import EmotionError, RemoteError
 from emotion_core.images import decode_image
 from emotion_core.model_card import Task
 from emotion_core.serving.client import load_remote_analyzer
-from tests.serving.conftest import SESAME, ServerProcess
+from tests.serving.conftest import SESAME, ServerProcess, running_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTRAIT = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
@@ -34,20 +32,8 @@ AUTHORIZED = {"Authorization": f"Bearer {SESAME}"}
 
 @pytest.fixture(scope="module")
 def server():
-    folder = Path(tempfile.mkdtemp(prefix="es-"))  # Ray needs a shorter name than pytest's
-    token_file = folder / "token"
-    token_file.write_text(SESAME)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    models = ["--model", "emoscope-fer-s", "--detector", "emoscope-face-s"]
-    running = ServerProcess(
-        port, token_file, folder, "--replicas", "2", "--batch", "2", "--queue", "4", *models
-    )
-    running.wait_until_ready()
-    yield running
-    running.stop()
-    shutil.rmtree(folder)
+    with running_server("--replicas", "2", "--batch", "2", "--queue", "4") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,40 @@
+"""The pages where another server does the work: nothing but its name tells the difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.conftest import opened, running_app
+from tests.browser.test_photos_page import expect_text
+from tests.serving.conftest import SESAME, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
+
+
+@pytest.fixture
+def served_url(tmp_path: Path) -> Iterator[str]:
+    with running_server() as server:
+        settings = {"EMOTION_SERVER_URL": server.url, "EMOSCOPE_SERVER_TOKEN": SESAME}
+        with running_app(tmp_path, {"HF_HUB_OFFLINE": "1", **settings}) as url:
+            yield url
+
+
+def test_photos_and_videos_are_analysed_by_the_server(browser: Browser, served_url: str) -> None:
+    with opened(browser, served_url) as page:
+        page.get_by_role("button", name="Try the sample").click()
+        page.get_by_role("img", name="astronaut.jpg with its faces marked: happiness").wait_for()
+        expect_text(page, "Analysed by the server at 127.0.0.1")
+        page.get_by_role("link", name="Video").click()
+        page.get_by_role("button", name="Try the sample").click()
+        page.get_by_role("button", name="Report (HTML)").wait_for()
+        expect_text(page, "seen 6.0 s, mostly happiness")
+        page.get_by_role("link", name="Webcam").click()
+        expect_text(page, "Your camera's picture is analysed on 127.0.0.1")
