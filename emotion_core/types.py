@@ -47,9 +47,13 @@ def _check(condition: bool, message: str) -> None:
 
 
 def _check_floats(array: FloatArray, shape: tuple[int, ...], name: str) -> None:
-    _check(array.dtype == np.float32, f"{name} must be float32, not {array.dtype}.")
-    _check(array.shape == shape, f"{name} must have shape {shape}, not {array.shape}.")
-    _check(bool(np.isfinite(array).all()), f"{name} must be finite.")
+    # On the way of every frame: a message is put together only where it is needed.
+    if array.dtype != np.float32:
+        raise ValueError(f"{name} must be float32, not {array.dtype}.")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
