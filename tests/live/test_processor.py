@@ -95,8 +95,8 @@ def test_blur_covers_everything_until_faces_are_known_and_when_they_no_longer_ar
     second = bench.show(image)
     assert detail(second, (0, 300, *SIZE)) > 30
     assert detail(second, (220, 170, 280, 250)) < 12
-    bench.analyzer.error = RuntimeError("gone")
     wait_until(lambda: bench.stream.status().analyzed == 2)
+    bench.analyzer.error = RuntimeError("gone")
     bench.clock.now_s += 1.5
     assert detail(bench.show(image), (0, 0, *SIZE)) < 3
 

@@ -15,7 +15,7 @@ from emotion_core.training.distributed import Place, join_processes, share_objec
 ROOT = Path(__file__).parents[2]
 
 TOGETHER = """
-import sys, torch
+import gc, sys, torch
 from pathlib import Path
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.config import TrainConfig
@@ -23,25 +23,27 @@ from emotion_core.training.distributed import join_processes
 from emotion_core.training.loop import Trainer
 from tests.training.synthetic import make_faces
 torch.set_num_threads(1)
-folder = Path(sys.argv[1])
-config = TrainConfig(architecture="tiny-face-net", epochs=4, batch_size=16, learning_rate=0.02)
-faces, held_out = make_faces(66), make_faces(16, seed=1)
-with join_processes("cpu") as place:
-    trainer = Trainer(config, SaveRule(folder / "unbroken"), place)
-    reports = list(trainer.iter_epochs(faces, held_out))
-    cut = Trainer(config, SaveRule(folder / "cut"), place).iter_epochs(faces, held_out)
-    next(cut), next(cut)
-    resumed = Trainer(config, SaveRule(folder / "cut"), place)
-    n_left = len(list(resumed.iter_epochs(faces, held_out)))
-    end = {
-        "averaged": trainer.averaged.state_dict(),
-        "losses": [report.loss for report in reports],
-        "figures": [report.figures is not None for report in reports],
-        "history": trainer.history,
-        "resumed": resumed.averaged.state_dict(),
-        "n_left": n_left,
-    }
-    torch.save(end, folder / f"rank{place.rank}.pt")
+def main(folder):
+    config = TrainConfig(architecture="tiny-face-net", epochs=4, batch_size=16, learning_rate=0.02)
+    faces, held_out = make_faces(66), make_faces(16, seed=1)
+    with join_processes("cpu") as place:
+        trainer = Trainer(config, SaveRule(folder / "unbroken"), place)
+        reports = list(trainer.iter_epochs(faces, held_out))
+        cut = Trainer(config, SaveRule(folder / "cut"), place).iter_epochs(faces, held_out)
+        next(cut), next(cut)
+        resumed = Trainer(config, SaveRule(folder / "cut"), place)
+        n_left = len(list(resumed.iter_epochs(faces, held_out)))
+        end = {
+            "averaged": trainer.averaged.state_dict(),
+            "losses": [report.loss for report in reports],
+            "figures": [report.figures is not None for report in reports],
+            "history": trainer.history,
+            "resumed": resumed.averaged.state_dict(),
+            "n_left": n_left,
+        }
+        torch.save(end, folder / f"rank{place.rank}.pt")
+main(Path(sys.argv[1]))
+gc.collect()  # whatever has threads of its own ends before Python does
 """
 
 
