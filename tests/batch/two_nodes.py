@@ -30,7 +30,7 @@ def run_on_two_nodes(inputs, out):
     cluster = Cluster(initialize_head=True, head_node_args={**size, "include_dashboard": False})
     try:
         cluster.add_node(**size)
-        options = ["--chunk", "3", "--actors", "2", "--address", cluster.address]
+        options = ["--chunk", "1", "--actors", "2", "--address", cluster.address]
         code = run_batch(parse(inputs, "--out", out, *options, *NETWORKS))
         ray.init(address=cluster.address, configure_logging=False, log_to_driver=False)
         actors = ray._private.state.actors().values()
