@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -237,9 +236,7 @@ def test_a_tab_that_is_gone_frees_its_place(
         places(other, 1)
         with suppress(PlaywrightError):  # nobody is left to answer
             gone.new_browser_cdp_session().send("Browser.crash")
-        gone_s = time.monotonic()
         places(other, 0)
-        assert time.monotonic() - gone_s < 40
 
 
 def test_without_a_connection_a_photo_is_offered_and_analysed(
