@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from emotion_core.draw import blur_faces, draw_analysis
 from emotion_core.errors import EmotionError
@@ -63,6 +63,18 @@ class PhotoResult:
     thumbnails: tuple[Image, ...] = ()
 
 
+class AnalyzedPhoto(NamedTuple):
+    """One photo as the core read it.
+
+    Attributes:
+        record: What the tables show.
+        image: The photo; ``None`` where the input failed.
+    """
+
+    record: PhotoRecord
+    image: DecodedImage | None
+
+
 def iter_photos(
     analyzer: Analyzer,
     sources: Iterable[PhotoSource],
@@ -71,11 +83,7 @@ def iter_photos(
     min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoResult]:
-    """Analyse photos, one result per source, in order.
-
-    While a batch is analysed, the next photos are decoded in other threads; the larger the
-    photos, the fewer of them are in memory. A photo that fails is a result with an error, and the
-    others go on.
+    """Analyse photos, one result with pictures per source, in order; see ``iter_batches``.
 
     Args:
         analyzer: The core.
@@ -84,15 +92,44 @@ def iter_photos(
         min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in ``annotated``.
     """
+    batches = iter_batches(analyzer, sources, min_score=min_score, min_face_px=min_face_px)
+    # No name holds a photo on while the next ones are analysed.
+    yield from map(partial(_to_result, blur=blur), chain.from_iterable(batches))
+
+
+def iter_batches(
+    analyzer: Analyzer,
+    sources: Iterable[PhotoSource],
+    *,
+    min_score: float = DEFAULT_MIN_SCORE,
+    min_face_px: float = DEFAULT_MIN_FACE_PX,
+    readers: int = 2,
+) -> Iterator[list[AnalyzedPhoto]]:
+    """Analyse photos, in batches that depend on the photos and ``readers`` alone.
+
+    While a batch is analysed, the next photos are decoded in other threads; the larger the
+    photos, the fewer of them are in memory. A photo that fails has a record with an error, and the
+    others go on.
+
+    Args:
+        analyzer: The core.
+        sources: The photos.
+        min_score: Faces that the detector is less sure of, 0-1, are left out.
+        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
+        readers: Photos read and decoded at the same time, and before the size of any is known.
+
+    Yields:
+        The photos that were analysed together, in order.
+    """
     analyze = partial(analyzer.analyze, min_score=min_score, min_face_px=min_face_px)
     waiting = iter(sources)
     queue: list[_Decoded] = []
-    ahead = 2  # until the size of the photos is known
-    with ThreadPoolExecutor(2, thread_name_prefix="decode") as pool:
+    ahead = readers
+    with ThreadPoolExecutor(readers, thread_name_prefix="decode") as pool:
 
         def fill() -> None:
             new = islice(waiting, max(0, ahead - len(queue)))
-            queue.extend([(source, pool.submit(_decode, source)) for source in new])
+            queue.extend((source, pool.submit(_decode, source)) for source in new)
 
         try:
             fill()
@@ -101,7 +138,7 @@ def iter_photos(
                 fitting = BATCH_PIXELS * len(batch) // max(1, pixels)
                 ahead = min(BATCH_PHOTOS, max(2, fitting))
                 fill()
-                yield from _analyze_batch(analyze, batch, blur=blur)
+                yield _analyze_batch(analyze, batch)
         finally:
             for _, future in queue:
                 future.cancel()
@@ -131,8 +168,8 @@ def _take_batch(queue: list[_Decoded]) -> tuple[list[_Decoded], int]:
 
 
 def _analyze_batch(
-    analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoded], *, blur: bool
-) -> Iterator[PhotoResult]:
+    analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoded]
+) -> list[AnalyzedPhoto]:
     decoded: dict[int, DecodedImage] = {}
     failed: dict[int, str] = {}
     for i, (_, future) in enumerate(batch):
@@ -143,20 +180,26 @@ def _analyze_batch(
         except OSError as error:
             failed[i] = f"The file cannot be read ({error.strerror or error})."
     images = [image.pixels for image in decoded.values()]
-    analyses = dict(zip(decoded, analyze(images), strict=True))
-    for i, (source, _) in enumerate(batch):
-        if i in failed:
-            yield PhotoResult(PhotoRecord(source.name, error=failed[i]))
-            continue
-        yield _to_result(source.name, decoded[i], analyses[i], blur=blur)
+    found = dict(zip(decoded, analyze(images), strict=True))
+    return [
+        AnalyzedPhoto(PhotoRecord(source.name, error=failed[i]), None)
+        if i in failed
+        else AnalyzedPhoto(
+            PhotoRecord(source.name, found[i], warnings=decoded[i].warnings), decoded[i]
+        )
+        for i, (source, _) in enumerate(batch)
+    ]
 
 
-def _to_result(name: str, image: DecodedImage, analysis: Analysis, *, blur: bool) -> PhotoResult:
-    faces = analysis.faces
+def _to_result(photo: AnalyzedPhoto, *, blur: bool) -> PhotoResult:
+    record, image = photo
+    if image is None or record.analysis is None:
+        return PhotoResult(record)
+    faces = record.analysis.faces
     shown = blur_faces(image.pixels, faces.boxes) if blur else image.pixels
-    drawn = draw_analysis(shown, analysis)
+    drawn = draw_analysis(shown, record.analysis)
     return PhotoResult(
-        PhotoRecord(name, analysis, warnings=image.warnings),
+        record,
         encode_jpeg(drawn),
         make_preview(drawn),
         tuple(crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)),
