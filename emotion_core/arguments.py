@@ -7,34 +7,46 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
-from emotion_core.catalog import candidates
-from emotion_core.hub_models import find_model
+from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.video.values import VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import LocalAnalyzer
-    from emotion_core.model_card import ModelCard
+
+    _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 """What a command ends with: all done; some inputs failed, the others are done; nothing done."""
 
 
 def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
-    """Add the arguments that say how pictures are analysed.
+    """Add the arguments that say how pictures are analysed, here and now.
 
     Args:
         parser: Of the command.
         picture: What the command's help calls one, e.g. ``"photo"``.
     """
+    add_networks(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_faces(parser, picture=picture)
+    parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
+
+
+def add_networks(parser: _Arguments) -> None:
+    """Add ``--model`` and ``--detector``."""
     parser.add_argument(
         "--model",
         metavar="M",
         help="emotion network: a name from `models list`, or a Hub repository, owner/name[@commit]",
     )
     parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+
+
+def add_faces(parser: _Arguments, *, picture: str) -> None:
+    """Add ``--min-score`` and ``--min-face``, which say what faces count; see ``add_analysis``."""
     parser.add_argument(
         "--min-score",
         type=fraction,
@@ -49,7 +61,36 @@ def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
         metavar="PX",
         help=f"least side of a face, in pixels of the {picture} (default {DEFAULT_MIN_FACE_PX})",
     )
-    parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
+
+
+def add_video_settings(parser: _Arguments) -> None:
+    """Add ``--every``, ``--hz`` and ``--smooth``, which say how videos are analysed."""
+    often = parser.add_mutually_exclusive_group()
+    often.add_argument(
+        "--every", type=count, default=1, metavar="N", help="analyse every N-th picture of a video"
+    )
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R pictures a second of video")
+    parser.add_argument(
+        "--smooth",
+        type=_seconds,
+        default=VideoSettings().smoothing_s,
+        metavar="S",
+        help="time constant, in seconds, of the smoothing of what is drawn, charted and summed up "
+        f"of a video; 0 for none (default {VideoSettings().smoothing_s}); tables of frames are "
+        "never smoothed",
+    )
+
+
+def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> VideoSettings:
+    """What the arguments of ``add_faces`` and ``add_video_settings`` ask for."""
+    return VideoSettings(
+        every=chosen.every,
+        hz=chosen.hz,
+        min_score=chosen.min_score,
+        min_face_px=chosen.min_face,
+        blur=blur,
+        smoothing_s=chosen.smooth,
+    )
 
 
 def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
@@ -61,8 +102,8 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     from emotion_core.analyzer import load_analyzer
 
     analyzer = load_analyzer(
-        _wanted(chosen.model, Task.EMOTION),
-        _wanted(chosen.detector, Task.DETECTION),
+        wanted_cards(chosen.model, Task.EMOTION),
+        wanted_cards(chosen.detector, Task.DETECTION),
         device=chosen.device,
         on_progress=show_download,
     )
@@ -71,6 +112,13 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     for notice in info.notices:
         say(f"note: {notice}")
     return analyzer
+
+
+def count(text: str) -> int:
+    """Read a whole number, from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
 
 
 def pixels(text: str) -> int:
@@ -82,13 +130,18 @@ def pixels(text: str) -> int:
 
 def fraction(text: str) -> float:
     """Read a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def number(text: str) -> float:
+    """Read a number; what is none is NaN, which lies in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def show_download(filename: str, done: int, total: int) -> None:
@@ -104,6 +157,15 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _wanted(name: str | None, task: Task) -> list[ModelCard]:
-    """A model that was asked for by name is used or nothing is; else there are defaults."""
-    return [find_model(name, task)] if name else candidates(task)
+def _rate(text: str) -> float:
+    value = number(text)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1000")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = number(text)
+    if not 0 <= value <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60")
+    return value

@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.catalog import find_card
+from emotion_core.catalog import candidates, find_card
 from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMismatchError
 from emotion_core.hub_errors import HubFileMissingError, HubPlace, hub_errors
 from emotion_core.model_card import ModelCard, Task, WeightFile
@@ -47,6 +47,19 @@ class _Listing:
     commit: str
     weights: WeightFile | None
     licence: str | None
+
+
+def wanted_cards(name: str | None, task: Task) -> list[ModelCard]:
+    """The networks to try in turn: the one asked for by name and no other, or else the defaults.
+
+    Args:
+        name: See ``find_model``; empty or ``None`` for no wish.
+        task: What the network is for.
+
+    Raises:
+        EmotionError: See ``find_model``.
+    """
+    return [find_model(name, task)] if name else candidates(task)
 
 
 def find_model(name: str, task: Task) -> ModelCard:

@@ -17,18 +17,20 @@ from emotion_core.arguments import (
     OK,
     SOME_FAILED,
     WRONG_USE,
-    fraction,
-    pixels,
+    add_faces,
+    add_networks,
+    add_video_settings,
+    count,
+    number,
     say,
     show_download,
+    to_video_settings,
 )
-from emotion_core.catalog import candidates
 from emotion_core.errors import MissingExtraError
-from emotion_core.hub_models import find_model
+from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.runtime import DEVICES, usable_cores
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,14 +64,12 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("who does the work")
     group.add_argument(
         "--actors",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="processes that each load the networks (default: one per GPU, else per two cores)",
     )
-    group.add_argument(
-        "--cpus-per-actor", type=_count, default=0, metavar="N", help="cores of each"
-    )
+    group.add_argument("--cpus-per-actor", type=count, default=0, metavar="N", help="cores of each")
     group.add_argument(
         "--gpus-per-actor",
         type=_share,
@@ -88,38 +88,12 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings; those of a run that goes on must be the same")
-    group.add_argument("--model", metavar="M", help="emotion network, as of `photos`")
-    group.add_argument("--detector", metavar="D", help="face detector, likewise")
-    group.add_argument(
-        "--min-score",
-        type=fraction,
-        default=DEFAULT_MIN_SCORE,
-        metavar="0-1",
-        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
-    )
-    group.add_argument(
-        "--min-face",
-        type=pixels,
-        default=DEFAULT_MIN_FACE_PX,
-        metavar="PX",
-        help=f"least side of a face, in pixels of the picture (default {DEFAULT_MIN_FACE_PX})",
-    )
-    often = group.add_mutually_exclusive_group()
-    often.add_argument(
-        "--every", type=_count, default=1, metavar="N", help="of videos, every N-th picture"
-    )
-    often.add_argument("--hz", type=float, metavar="R", help="R pictures a second of video")
-    group.add_argument(
-        "--smooth",
-        type=float,
-        default=0.3,
-        metavar="S",
-        help="time constant, in seconds, of the smoothing of what is summed up of people in "
-        "videos (default 0.3)",
-    )
+    add_networks(group)
+    add_faces(group, picture="picture")
+    add_video_settings(group)
     group.add_argument(
         "--chunk",
-        type=_count,
+        type=count,
         default=DEFAULT_CHUNK,
         metavar="N",
         help=f"photos in a Parquet file; a run that is killed redoes so many per actor "
@@ -169,26 +143,17 @@ def _check_installed() -> None:
 def _make_job(chosen: argparse.Namespace) -> Job:
     from emotion_core.batch.job import Job
     from emotion_core.batch.results import ResultFolder
-    from emotion_core.video.values import VideoSettings
 
-    settings = VideoSettings(
-        every=chosen.every,
-        hz=chosen.hz,
-        min_score=chosen.min_score,
-        min_face_px=chosen.min_face,
-        smoothing_s=chosen.smooth,
-    )
     emotion = _choose(chosen.model, Task.EMOTION)
     detector = _choose(chosen.detector, Task.DETECTION)
     say(f"{emotion.name}, faces by {detector.name}.")
     folder = ResultFolder(chosen.out, emotion.labels)
-    return Job(folder, emotion, detector, settings, chosen.chunk)
+    return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
 
 
 def _choose(name: str | None, task: Task) -> ModelCard:
     """Choose a network that is to be had, before actors are started that would lack it."""
-    wanted = [find_model(name, task)] if name else candidates(task)
-    found = fetch_first(wanted, "cpu", show_download)
+    found = fetch_first(wanted_cards(name, task), "cpu", show_download)
     for notice in found.notices:
         say(f"note: {notice}")
     return found.card
@@ -247,17 +212,8 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
-    return int(text)
-
-
 def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = number(text)
     if not 0 <= value <= 64:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 64")
     return value

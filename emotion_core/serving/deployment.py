@@ -13,10 +13,9 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 
 from emotion_core.analyzer import LocalAnalyzer, load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import EmotionError
-from emotion_core.hub_models import find_model
+from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.serving.gate import Gate, settings_from
 from emotion_core.serving.service import EmotionService
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from starlette.types import ASGIApp
 
-    from emotion_core.model_card import ModelCard
 
 APP = "emoscope"
 """Name of the Serve application."""
@@ -76,11 +74,6 @@ class ServerSettings:
                 "Replicas, batch, at_once and queue must be at least 1, and the most replicas "
                 "not fewer than the least."
             )
-
-
-def wanted_cards(name: str, task: Task) -> list[ModelCard]:
-    """A model that was asked for by name is used or nothing is; else there are defaults."""
-    return [find_model(name, task)] if name else candidates(task)
 
 
 class EmotionServer:

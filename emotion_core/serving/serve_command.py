@@ -8,14 +8,15 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import urllib3
 
+from emotion_core.arguments import add_networks, say
 from emotion_core.errors import EmotionError
+from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.runtime import DEVICES, usable_cores
@@ -44,8 +45,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     copies.add_argument(
         "--autoscale", type=_range, metavar="MIN:MAX", help="let their number follow the load"
     )
-    parser.add_argument("--model", default="", metavar="M", help="emotion network, as of `photos`")
-    parser.add_argument("--detector", default="", metavar="D", help="face detector, likewise")
+    add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument(
         "--batch",
@@ -91,8 +91,8 @@ def run_serve(chosen: argparse.Namespace) -> int:
 
         gpus = ray.cluster_resources().get("GPU", 0) if chosen.device != "cpu" else 0
         settings = ServerSettings(
-            model=chosen.model,
-            detector=chosen.detector,
+            model=chosen.model or "",
+            detector=chosen.detector or "",
             device=chosen.device,
             gpus=min(1.0, gpus / most),
             min_replicas=least,
@@ -143,10 +143,10 @@ def _serve(
     start_application(settings, chosen.host, chosen.port)
     address = url_of(chosen.host, chosen.port)
     if chosen.host not in _LOOPBACK and not read_token(os.environ):
-        _say("note: without --token-file everybody who reaches this address may use it.")
-    _say(f"Ready: {address} (described at {address}/docs). Stop it with Ctrl-C.")
+        say("note: without --token-file everybody who reaches this address may use it.")
+    say(f"Ready: {address} (described at {address}/docs). Stop it with Ctrl-C.")
     stop.wait()
-    _say("Stopping; requests in hand are answered first.")
+    say("Stopping; requests in hand are answered first.")
     return OK if drain(address, drain_key) else FAILED
 
 
@@ -232,12 +232,11 @@ def stop_signals() -> Iterator[StopSignals]:
 def _fetch_networks(settings: ServerSettings) -> None:
     """Have the files here before replicas start: what is out of reach is said in a sentence."""
     from emotion_core.analyzer import fetch_first
-    from emotion_core.serving.deployment import wanted_cards
 
     for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
         found = fetch_first(wanted_cards(name, task), "cuda" if settings.gpus else "cpu")
         for notice in found.notices:
-            _say(f"note: {notice}")
+            say(f"note: {notice}")
 
 
 def _port(text: str) -> int:
@@ -258,8 +257,3 @@ def _range(text: str) -> tuple[int, int]:
     if pair[0] > pair[1]:
         raise argparse.ArgumentTypeError(f"{text}: the first number is larger than the second")
     return pair
-
-
-def _say(text: Any) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.arguments import say
 from emotion_core.errors import DatasetError
 from emotion_core.runtime import DEVICES
 
@@ -101,7 +102,7 @@ def _run_download(chosen: argparse.Namespace) -> int:
 
     folder: Path = chosen.to or Path("data", chosen.dataset)
     download_fer2013(folder, SOURCES[chosen.source])
-    _say(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
+    say(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
     sys.stdout.write(f"{folder}\n")
     return _OK
 
@@ -117,7 +118,7 @@ def _run_show(chosen: argparse.Namespace) -> int:
     for faces in shown:
         _show(faces)
     for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
-        _say(f"note: {failure}")
+        say(f"note: {failure}")
     is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
     return _OK if is_whole else _SOME_FAILED
 
@@ -160,7 +161,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
     faces = read_faces(chosen.dataset, chosen.root, chosen.split)
     template = measure_template(faces, _load_detector(chosen))
-    _say(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
+    say(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
     names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
     for name, (x, y) in zip(names, template.points, strict=True):
         sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")
@@ -184,8 +185,8 @@ def _run_crop(chosen: argparse.Namespace) -> int:
         for count in bar:  # noqa: B007 - the last one counts
             pass
     for half, cut in count.cut.items():
-        _say(f"{cut} crops in {chosen.out / half}.")
-    _say(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
+        say(f"{cut} crops in {chosen.out / half}.")
+    say(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
     return _OK if any(count.cut.values()) and not count.unreadable else _SOME_FAILED
 
 
@@ -209,10 +210,6 @@ def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
     cards = [find_card(name, Task.DETECTION)] if name else candidates(Task.DETECTION)
     found = fetch_first(cards, device)
     for notice in found.notices:
-        _say(f"note: {notice}")
-    _say(f"Faces by {found.card.name}.")
+        say(f"note: {notice}")
+    say(f"Faces by {found.card.name}.")
     return make_detector(found.card, found.file.path, device)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

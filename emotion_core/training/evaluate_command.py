@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.arguments import count, say
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.runtime import DEVICES, usable_cores
 
@@ -49,7 +50,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument(
-        "--threads", type=_count, metavar="N", help="CPU cores to use (default: all)"
+        "--threads", type=count, metavar="N", help="CPU cores to use (default: all)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
     parser.add_argument(
@@ -144,7 +145,7 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
             faces = read_faces(dataset, root, "test")
         except SplitMissingError:
             raise error from None
-        _say(f"note: {error} The test split is measured.")
+        say(f"note: {error} The test split is measured.")
         return faces
 
 
@@ -171,7 +172,7 @@ def _measure_photos(chosen: argparse.Namespace) -> Report:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
         for notice in analyzer.info.notices:
-            _say(f"note: {notice}")
+            say(f"note: {notice}")
         look = look_by_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
@@ -183,9 +184,9 @@ def _load(chosen: argparse.Namespace) -> LoadedModel:
     from emotion_core.training.load import load_model
 
     model = load_model(chosen.model, chosen.device)
-    _say(f"{model.classifier.card.name} on {model.network.device}.")
+    say(f"{model.classifier.card.name} on {model.network.device}.")
     for notice in model.notices:
-        _say(f"note: {notice}")
+        say(f"note: {notice}")
     return model
 
 
@@ -220,13 +221,3 @@ def _limited(n: int | None) -> AbstractContextManager[None]:
     from emotion_core.training.cores import limited_cores
 
     return limited_cores(n)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
-    return int(text)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

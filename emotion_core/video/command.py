@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion_core.arguments import OK, SOME_FAILED, WRONG_USE, add_analysis, load_chosen, say
+from emotion_core.arguments import (
+    OK,
+    SOME_FAILED,
+    WRONG_USE,
+    add_analysis,
+    add_video_settings,
+    load_chosen,
+    say,
+    to_video_settings,
+)
 from emotion_core.errors import EmotionError
-from emotion_core.video.values import VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
@@ -28,19 +35,7 @@ def add_video(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
-    often = parser.add_mutually_exclusive_group()
-    often.add_argument(
-        "--every", type=_count, default=1, metavar="N", help="analyse every N-th picture"
-    )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R pictures a second of video")
-    parser.add_argument(
-        "--smooth",
-        type=_seconds,
-        default=VideoSettings().smoothing_s,
-        metavar="S",
-        help="time constant, in seconds, of the smoothing of what is drawn, charted and summed up; "
-        f"0 for none (default {VideoSettings().smoothing_s}); frames.csv is never smoothed",
-    )
+    add_video_settings(parser)
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
     parser.add_argument(
         "--reidentify",
@@ -85,14 +80,7 @@ def _run(chosen: argparse.Namespace) -> int:
 def _make_task(chosen: argparse.Namespace) -> VideoTask:
     from emotion_core.video.files import VideoTask
 
-    settings = VideoSettings(
-        every=chosen.every,
-        hz=chosen.hz,
-        min_score=chosen.min_score,
-        min_face_px=chosen.min_face,
-        blur=chosen.blur,
-        smoothing_s=chosen.smooth,
-    )
+    settings = to_video_settings(chosen, blur=chosen.blur)
     embedder = None
     if chosen.reidentify:
         from emotion_core.embedding import load_embedder
@@ -120,30 +108,3 @@ def _sum_up(result: VideoResult) -> str:
     speed = result.n_frames / max(result.elapsed_s, 1e-3)
     pictures = f"{result.n_analyzed} of {result.n_frames} pictures analysed"
     return f"{people}; {pictures} in {result.elapsed_s:.1f} s ({speed:.0f} a second)"
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    value = _number(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1000")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
