@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,21 @@ DEFAULT_MIN_FACE_PX = 12
 Emotion networks see 48 pixels or more: from a quarter of that they read next to nothing. Of the
 street photos' annotated faces of at least 16 pixels this loses none (16 would: boxes err).
 """
+
+
+class AnalyzeOptions(NamedTuple):
+    """What pictures must have in common to be analysed together; see ``Analyzer.analyze``.
+
+    Attributes:
+        min_score: Faces that the detector is less sure of, 0-1, are left out.
+        min_face_px: Faces whose shorter side is less, in pixels of the picture, are left out.
+        search_px: Longest side, in pixels, at which a picture is searched in one look; ``None``
+            for a thorough search.
+    """
+
+    min_score: float = DEFAULT_MIN_SCORE
+    min_face_px: float = DEFAULT_MIN_FACE_PX
+    search_px: int | None = None
 
 
 class VaSource(StrEnum):

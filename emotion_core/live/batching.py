@@ -6,10 +6,10 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +26,6 @@ _ACTIVE_S = 0.5  # a thread that asked within this time is likely to ask again
 _WAKE_S = 0.5  # the worker looks around this often, whether or not it was notified
 
 
-class _Options(NamedTuple):
-    """What pictures must have in common to be analysed together."""
-
-    min_score: float
-    min_face_px: float
-    search_px: int | None
-
-
 @dataclass(eq=False, slots=True)
 class _Request:
     """What one thread waits for.
@@ -48,7 +40,7 @@ class _Request:
     """
 
     images: list[Image]
-    options: _Options
+    options: AnalyzeOptions
     arrived_s: float
     done: threading.Event = field(default_factory=threading.Event)
     result: list[Analysis] = field(default_factory=list)
@@ -104,7 +96,7 @@ class BatchingAnalyzer:
         """
         if not images:
             return []
-        options = _Options(min_score, min_face_px, search_px)
+        options = AnalyzeOptions(min_score, min_face_px, search_px)
         request = _Request(list(images), options, time.monotonic())
         with self._changed:
             if self._is_closed:

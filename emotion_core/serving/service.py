@@ -7,14 +7,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emotion_core.images import decode_image
 from emotion_core.serving.batcher import Batcher
 from emotion_core.serving.predict_format import fit_crop
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -28,14 +28,6 @@ DECODERS = 2
 
 DECODED_BYTES = 600_000_000
 """Decoded pictures held before further ones are decoded: two of the largest allowed."""
-
-
-class AnalyzeOptions(NamedTuple):
-    """What pictures must have in common to be analysed together; see ``Analyzer.analyze``."""
-
-    min_score: float = DEFAULT_MIN_SCORE
-    min_face_px: float = DEFAULT_MIN_FACE_PX
-    search_px: int | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

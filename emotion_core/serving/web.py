@@ -24,10 +24,9 @@ from emotion_core.serving.predict_format import (
     picture_prediction,
     read_instances,
 )
-from emotion_core.serving.service import AnalyzeOptions
 from emotion_core.serving.wire import analysis_to_wire, info_to_wire
 from emotion_core.serving.wire_examples import ANALYZE_DOCS, PREDICT_DOCS
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
     from emotion_core.serving.service import EmotionService
