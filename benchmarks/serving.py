@@ -147,56 +147,62 @@ def measure_server(url: str, kind: str, seconds: float) -> dict[str, float]:
     }
 
 
+class Asker:
+    """Sends one kind of request from several threads and notes how long answers took.
+
+    Attributes:
+        latencies: Seconds of those that were answered.
+        errors: What was said of the others.
+    """
+
+    def __init__(self, url: str, kind: str) -> None:
+        self._analyzer = RemoteAnalyzer(url, timeout_s=60)
+        self._data, self._search_px = request_data(kind), SEARCH_PX[kind]
+        self._start_s = time.monotonic()
+        self.latencies: list[float] = []
+        self.errors: list[str] = []
+
+    def ask(self, due_s: float) -> None:
+        """Send one; it should have been sent at this time (``time.monotonic``)."""
+        try:
+            self._analyzer.analyze_jpeg(self._data, search_px=self._search_px)
+        except EmotionError as error:
+            self.errors.append(str(error))
+        else:
+            self.latencies.append(time.monotonic() - due_s)
+
+    def finish(self) -> dict[str, Any]:
+        """What was measured; hangs up."""
+        self._analyzer.close()
+        return summarise(self.latencies, len(self.errors), time.monotonic() - self._start_s)
+
+
 def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
     """Ask with so many threads for so long; what was measured, and every latency."""
-    analyzer = RemoteAnalyzer(url, timeout_s=60)
-    data, end = request_data(kind), time.monotonic() + seconds
-    latencies: list[float] = []
-    errors: list[str] = []
+    asker, end_s = Asker(url, kind), time.monotonic() + seconds
 
     def ask() -> None:
-        while time.monotonic() < end:
-            start = time.monotonic()
-            try:
-                analyzer.analyze_jpeg(data, search_px=SEARCH_PX[kind])
-            except EmotionError as error:
-                errors.append(str(error))
-            else:
-                latencies.append(time.monotonic() - start)
+        while (now_s := time.monotonic()) < end_s:
+            asker.ask(now_s)
 
-    start = time.monotonic()
     threads = [threading.Thread(target=ask) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    analyzer.close()
-    return summarise(latencies, len(errors), time.monotonic() - start)
+    return asker.finish()
 
 
 def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
     """Ask at random times at a mean rate (a Poisson process), whatever answers come back."""
-    analyzer, data = RemoteAnalyzer(url, timeout_s=60), request_data(kind)
-    chance = random.Random(0)
-    latencies: list[float] = []
-    errors: list[str] = []
-
-    def ask(due_s: float) -> None:
-        try:
-            analyzer.analyze_jpeg(data, search_px=SEARCH_PX[kind])
-        except EmotionError as error:
-            errors.append(str(error))
-        else:
-            latencies.append(time.monotonic() - due_s)
-
+    asker, chance = Asker(url, kind), random.Random(0)
     start_s = due_s = time.monotonic()
     with ThreadPoolExecutor(2 * CLIENTS) as pool:
         while due_s < start_s + seconds:
             due_s += chance.expovariate(per_s)
             time.sleep(max(0.0, due_s - time.monotonic()))
-            pool.submit(ask, due_s)
-    analyzer.close()
-    return summarise(latencies, len(errors), time.monotonic() - start_s)
+            pool.submit(asker.ask, due_s)
+    return asker.finish()
 
 
 def summarise(latencies: list[float], errors: int, seconds: float) -> dict[str, Any]:

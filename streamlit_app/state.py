@@ -1,6 +1,8 @@
 """Typed access to what the app keeps for one visitor."""
 
-from typing import cast
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
@@ -8,6 +10,11 @@ from streamlit_app.photo_batch import PhotoBatch
 from streamlit_app.resources import look_after
 from streamlit_app.video_desk import VideoDesk
 from streamlit_app.webcam_desk import WebcamDesk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_D = TypeVar("_D", VideoDesk, WebcamDesk)
 
 
 def photo_batch() -> PhotoBatch:
@@ -17,17 +24,18 @@ def photo_batch() -> PhotoBatch:
 
 def webcam_desk() -> WebcamDesk:
     """The visitor's webcam; results stay while they move between pages."""
-    if "webcam_desk" not in st.session_state:
-        st.session_state["webcam_desk"] = WebcamDesk()
-    desk = cast("WebcamDesk", st.session_state["webcam_desk"])
-    look_after(desk)
-    return desk
+    return _desk("webcam_desk", WebcamDesk)
 
 
 def video_desk() -> VideoDesk:
     """The visitor's video; kept while they move between pages, freed when they are gone."""
-    if "video_desk" not in st.session_state:
-        st.session_state["video_desk"] = VideoDesk()
-    desk = cast("VideoDesk", st.session_state["video_desk"])
+    return _desk("video_desk", VideoDesk)
+
+
+def _desk(key: str, make: Callable[[], _D]) -> _D:
+    """What holds files and threads, freed when the visitor is gone."""
+    if key not in st.session_state:
+        st.session_state[key] = make()
+    desk = cast("_D", st.session_state[key])
     look_after(desk)
     return desk

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from emotion_core.draw import blur_faces, draw_analysis
 from emotion_core.errors import EmotionError
-from emotion_core.labels import to_label_set
 from emotion_core.photos import make_preview
-from emotion_core.types import Analysis, Faces, Predictions, VaSource
+from emotion_core.types import VaSource
 from emotion_core.video.charts import (
     CLICK,
     SPAN,
@@ -29,6 +27,7 @@ from emotion_core.video.tables import (
     people_table,
     select_people,
     select_time,
+    to_analysis,
 )
 from streamlit_app.widgets import plain, va_sentence
 
@@ -155,36 +154,6 @@ def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, cha
         alt=f"The picture at {clock(at_s)}: {words or 'no face'}",
         width=720,
     )
-
-
-def to_analysis(rows: pd.DataFrame, size_wh: tuple[int, int]) -> Analysis:
-    """One picture's rows of a table of frames, as they were analysed.
-
-    Args:
-        rows: As ``tables.FrameLog.table`` makes them; one without a track stands for no face.
-        size_wh: Of the picture, in pixels.
-    """
-    seen = rows[rows["track"].notna()].sort_values("x1")
-    columns = [name for name in rows.columns if name.startswith("p_")]
-
-    def floats(names: list[str]) -> Any:
-        return seen[names].to_numpy(np.float32)
-
-    probabilities = floats(columns)
-    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-6)
-    faces = Faces(
-        floats(["x1", "y1", "x2", "y2"]),
-        floats(["score"])[:, 0],
-        track_ids=seen["track"].to_numpy(np.int64),
-    )
-    read = Predictions(
-        to_label_set([name.removeprefix("p_") for name in columns]),
-        probabilities,
-        floats(["valence"])[:, 0],
-        floats(["arousal"])[:, 0],
-        VaSource(seen["va_source"].iloc[0]) if len(seen) else VaSource.HEAD,
-    )
-    return Analysis(size_wh, faces, read, str(rows["model"].iloc[0]), 0.0)
 
 
 def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:

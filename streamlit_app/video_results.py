@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streamlit_app.held_file import HeldFile
     from streamlit_app.video_desk import VideoDesk
 
-LARGEST_PLAYED = 400 * 2**20
+_LARGEST_PLAYED = 400 * 2**20
 """Bytes. Streamlit keeps what a page plays in memory; a larger video can only be downloaded."""
 
 _MOST_PEOPLE = 12
@@ -87,16 +87,27 @@ def _show_totals(result: VideoResult) -> None:
 
 
 def _show_video(video: HeldFile, name: str, result: VideoResult) -> None:
-    if video.size > LARGEST_PLAYED:
-        st.info(
-            f"The annotated video has {video.size / 2**20:.0f} MB and is too large to be played "
-            "here; download it below.",
-            icon=":material/movie:",
-        )
-        return
     n = len(result.people)
     people = "no face found" if not n else "one person" if n == 1 else f"{n} people"
-    st.video(video.read(), alt=f"{name} with its faces marked, {people}")
+    show_player("The annotated video", video, f"{name} with its faces marked, {people}")
+
+
+def show_player(what: str, file: HeldFile, alt: str) -> None:
+    """A video to play, or a sentence where it is too large for that.
+
+    Args:
+        what: Names it, at the start of a sentence.
+        file: The MP4.
+        alt: What it shows.
+    """
+    if file.size > _LARGEST_PLAYED:
+        st.info(
+            f"{what} has {file.size / 2**20:.0f} MB and is too large to be played here; "
+            "download it below.",
+            icon=":material/movie:",
+        )
+    else:
+        st.video(file.read(), alt=alt)
 
 
 def show_moments(result: VideoResult) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion_core.video.course import clock
 from streamlit_app.video_job import JobState
-from streamlit_app.widgets import plain, shortened
+from streamlit_app.widgets import invitation, plain, shortened, side_by_side
 
 if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
@@ -24,23 +24,14 @@ def invite(photo: bytes) -> bool:
     Args:
         photo: What the sample is made of.
     """
-    with st.container(border=True), st.container(horizontal=True, gap="large"):
-        st.image(
-            photo,
-            width=180,
-            alt="Portrait of the astronaut Eileen Collins, of which the sample video is made",
-        )
-        with st.container(width="stretch"):
-            st.subheader("No video at hand?", anchor=False)
-            st.markdown(
-                "Try six seconds made of this portrait, or drop your own video above: every face "
-                "is followed through the pictures, and its emotion, valence and arousal are "
-                "charted over time. The annotated video, tables, charts and a report can be "
-                "downloaded."
-            )
-            is_wanted = st.button("Try the sample", type="primary", icon=":material/play_arrow:")
-            st.caption("Eileen Collins, photo: NASA, public domain.")
-    return is_wanted
+    return invitation(
+        photo,
+        alt="Portrait of the astronaut Eileen Collins, of which the sample video is made",
+        title="No video at hand?",
+        words="Try six seconds made of this portrait, or drop your own video above: every face "
+        "is followed through the pictures, and its emotion, valence and arousal are charted over "
+        "time. The annotated video, tables, charts and a report can be downloaded.",
+    )
 
 
 def show_clip(desk: VideoDesk) -> None:
@@ -60,7 +51,7 @@ def show_running(desk: VideoDesk, job: VideoJob) -> None:
     if desk.job is not job or state not in (JobState.WAITING, JobState.RUNNING):
         st.rerun()
     with st.container(border=True):
-        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        left, right = side_by_side()
         with left:
             if state is JobState.WAITING:
                 st.progress(0.0, _waiting_words(job.before))

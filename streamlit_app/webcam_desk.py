@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 """Without a picture for so long after START there is no connection."""
 
+NO_CONNECTION = "No connection could be established between your browser and this server."
+
 _HASTY_S = 4.0
 """A stream that ends without a picture sooner was stopped by the visitor."""
+
+_END_S = 15.0
+"""Waited for the end of a stream: the encoder of its recording may take ten."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -160,9 +165,6 @@ class WebcamSession:
             new.file.close()
 
 
-_END_S = 15.0  # the encoder may take ten
-
-
 @dataclass(slots=True)
 class WebcamDesk:
     """One stream at a time; the results of the last one stay until the next START.
@@ -255,6 +257,3 @@ class WebcamDesk:
             self.last.clear()
         self.last = None
         self.course.forget_job()
-
-
-NO_CONNECTION = "No connection could be established between your browser and this server."

@@ -9,7 +9,7 @@ import streamlit as st
 from emotion_core.live.session import hide_faces
 from emotion_core.video.course import clock
 from streamlit_app.video_course import show_course
-from streamlit_app.video_results import LARGEST_PLAYED, show_downloads, show_moments
+from streamlit_app.video_results import show_downloads, show_moments, show_player
 from streamlit_app.widgets import plain, side_by_side
 
 if TYPE_CHECKING:
@@ -71,14 +71,8 @@ def _show_totals(result: VideoResult) -> None:
 def _show_recording(recording: Recording | None) -> None:
     if not recording:
         return
-    if recording.file.size > LARGEST_PLAYED:
-        st.info(
-            f"The recording has {recording.file.size / 2**20:.0f} MB and is too large to be played "
-            "here; download it below.",
-            icon=":material/movie:",
-        )
-    else:
-        length = clock(recording.length_s, decimals=0)
-        st.video(recording.file.read(), alt=f"The recording, {length} long, with faces marked")
+    length = clock(recording.length_s, decimals=0)
+    alt = f"The recording, {length} long, with faces marked"
+    show_player("The recording", recording.file, alt)
     if recording.note:
         st.caption(plain(recording.note))

@@ -114,6 +114,25 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
         st.caption(va_sentence(source))
 
 
+def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:
+    """What an empty page offers; tells whether the sample was asked for.
+
+    Args:
+        photo: The sample, or what it is made of.
+        alt: What the photo shows.
+        title: Of the offer.
+        words: What there is to see.
+    """
+    with st.container(border=True), st.container(horizontal=True, gap="large"):
+        st.image(photo, width=180, alt=alt)
+        with st.container(width="stretch"):
+            st.subheader(title, anchor=False)
+            st.markdown(words)
+            is_wanted = st.button("Try the sample", type="primary", icon=":material/play_arrow:")
+            st.caption("Eileen Collins, photo: NASA, public domain.")
+    return is_wanted
+
+
 def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:
     """Two places of equal width, the second below the first where there is no room for both."""
     grid = st.grid(2, min_column_width=320, gap="medium")

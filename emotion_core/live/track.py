@@ -121,7 +121,7 @@ class LiveTrack(MediaStreamTrack):
 
     @property
     def behind_s(self) -> float:
-        """How late the newest frame came out of the decoder."""
+        """By how much decoding is behind the camera: of the last second, the least, in seconds."""
         return self._backlog.behind_s
 
     async def _next(self) -> av.VideoFrame:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from emotion_core.labels import to_label_set
 from emotion_core.report import to_csv
+from emotion_core.types import Analysis, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from emotion_core.labels import LabelSet
-    from emotion_core.types import Analysis
 
 _MOST_PERIODS, _LEAST_S = 2.0, 1.0
 
@@ -125,6 +126,36 @@ def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -
     return pd.DataFrame(rows, columns=_people_columns(labels)).astype(
         {"track": "int64", "frames": "int64", "changes": "int64", "dominant_emotion": "str"}
     )
+
+
+def to_analysis(rows: pd.DataFrame, size_wh: tuple[int, int]) -> Analysis:
+    """One picture's rows of a table of frames, as they were analysed.
+
+    Args:
+        rows: As ``FrameLog.table`` makes them; one without a track stands for no face.
+        size_wh: Of the picture, in pixels.
+    """
+    seen = rows[rows["track"].notna()].sort_values("x1")
+    columns = [name for name in rows.columns if name.startswith("p_")]
+
+    def floats(names: list[str]) -> Any:
+        return seen[names].to_numpy(np.float32)
+
+    probabilities = floats(columns)
+    total = np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-6)
+    faces = Faces(
+        floats(["x1", "y1", "x2", "y2"]),
+        floats(["score"])[:, 0],
+        track_ids=seen["track"].to_numpy(np.int64),
+    )
+    read = Predictions(
+        to_label_set([name.removeprefix("p_") for name in columns]),
+        probabilities / total,
+        floats(["valence"])[:, 0],
+        floats(["arousal"])[:, 0],
+        VaSource(seen["va_source"].iloc[0]) if len(seen) else VaSource.HEAD,
+    )
+    return Analysis(size_wh, faces, read, str(rows["model"].iloc[0]), 0.0)
 
 
 def select_time(frames: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:

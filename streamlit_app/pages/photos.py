@@ -13,7 +13,7 @@ from streamlit_app.photo_views import PER_PAGE, show_downloads, show_overview, s
 from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
 from streamlit_app.settings import load_settings
 from streamlit_app.state import photo_batch
-from streamlit_app.widgets import errors_as_messages, sidebar, sidebar_info
+from streamlit_app.widgets import errors_as_messages, invitation, sidebar, sidebar_info
 
 settings = load_settings()
 batch = photo_batch()
@@ -43,27 +43,16 @@ if not photos and batch.sample:
     photos = [Photo("sample", SAMPLE.name, sample_photo)]
     st.button("Take the sample away", on_click=batch.hide_sample, icon=":material/close:")
 
-if not photos:
-    with st.container(border=True), st.container(horizontal=True, gap="large"):
-        st.image(
-            sample_photo(),
-            width=180,
-            alt="Portrait of the astronaut Eileen Collins, smiling, in an orange suit",
-        )
-        with st.container(width="stretch"):
-            st.subheader("No photo at hand?", anchor=False)
-            st.markdown(
-                "Try this portrait, or drop your own photos above: each face gets its emotion with "
-                "a probability, and its place between unpleasant and pleasant, calm and excited. "
-                "Tables, pictures and charts can be downloaded."
-            )
-            st.button(
-                "Try the sample",
-                type="primary",
-                icon=":material/play_arrow:",
-                on_click=batch.show_sample,
-            )
-            st.caption("Eileen Collins, photo: NASA, public domain.")
+if not photos and invitation(
+    sample_photo(),
+    alt="Portrait of the astronaut Eileen Collins, smiling, in an orange suit",
+    title="No photo at hand?",
+    words="Try this portrait, or drop your own photos above: each face gets its emotion with "
+    "a probability, and its place between unpleasant and pleasant, calm and excited. "
+    "Tables, pictures and charts can be downloaded.",
+):
+    batch.show_sample()
+    st.rerun()
 
 choice = (options.emotion, options.detector, settings.device)
 with errors_as_messages("The networks could not be loaded"):

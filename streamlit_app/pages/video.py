@@ -48,7 +48,8 @@ if upload:
     st.rerun()
 
 if not desk.clip and invite(sample_photo()):
-    desk.put("sample.mp4", BytesIO(sample_clip()))
+    with errors_as_messages("The sample could not be made"):
+        desk.put("sample.mp4", BytesIO(sample_clip()))
     st.rerun()
 
 choice = (options.emotion, options.detector, settings.device)

@@ -17,6 +17,7 @@ from emotion_core.video.tables import (
     seen_seconds,
     select_people,
     select_time,
+    to_analysis,
 )
 from tests.factories import make_analysis
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
@@ -43,6 +44,25 @@ def test_a_face_is_a_row_and_a_picture_without_one_is_too():
     empty = table.columns.difference(["frame", "time_s", "model"])
     assert table.loc[2, empty].isna().all()
     assert table["model"].tolist() == ["tiny"] * 3
+
+
+def test_rows_of_a_picture_become_its_analysis_again():
+    two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
+    table = make_table([(0, 0.0, two), (3, 0.1, make_none())])
+    again = to_analysis(table[table["frame"] == 0], (640, 480))
+    assert again.size_wh == (640, 480)
+    assert again.model == "tiny"
+    assert again.faces.track_ids.tolist() == [4, 2]
+    np.testing.assert_allclose(again.faces.boxes, two.faces.boxes)
+    np.testing.assert_allclose(again.faces.scores, two.faces.scores)
+    assert again.predictions.labels == THREE
+    np.testing.assert_allclose(
+        again.predictions.probabilities, two.predictions.probabilities, atol=1e-6
+    )
+    np.testing.assert_allclose(again.predictions.valence, [0.5, -0.4])
+    np.testing.assert_allclose(again.predictions.arousal, [0.1, 0.3])
+    assert again.predictions.va_source == two.predictions.va_source
+    assert len(to_analysis(table[table["frame"] == 3], (640, 480)).faces) == 0
 
 
 def test_no_picture_is_a_table_with_no_row():
