@@ -26,7 +26,8 @@ class Scripted:
         self._answer = answer
         self.sizes = []
 
-    def find(self, images, _min_score):
+    def find(self, images, _min_score, *, quick=False):
+        self.was_quick = quick
         self.sizes.append([image.shape[1::-1] for image in images])
         return [self._answer(image) for image in images]
 
@@ -47,7 +48,9 @@ class Counted:
 
 def detect(answer, *images, **options):
     network = Scripted(answer)
-    return FaceDetector(network, make_detector_card()).detect(images, **options), network.sizes
+    found = FaceDetector(network, make_detector_card()).detect(images, **options)
+    assert not images or network.was_quick == ("search_px" in options)
+    return found, network.sizes
 
 
 def make_square_finder():
@@ -227,7 +230,7 @@ def test_batched_network_runs_equal_sizes_together(batched):
         make_picture(0, 0, 60, 33),
         make_picture(0, 0, 97, 128),
     ]
-    found = network.find(images, 0.6)
+    found = network.find(images, 0.6, quick=True)
     assert sorted(shapes) == [(2, 3, 128, 128), (3, 3, 64, 64)]
     assert [faces.boxes[:, 0].tolist() for faces in found] == [[4], [40], [4, 40], [], []]
     np.testing.assert_allclose(found[2].scores, [1, 0.8], atol=1e-6)
@@ -287,12 +290,57 @@ def test_part_of_a_face_is_not_a_second_face():
     assert found.boxes[:, 0].tolist() == [10, 80]
 
 
+class WithLandmarks:
+    """A face in the middle of every picture; its landmarks lie as far off as the picture is wide.
+
+    In the smallest pictures it sees a second face.
+    """
+
+    device = "cpu"
+
+    def __init__(self):
+        self.widths = []
+
+    def run(self, batch):
+        n, _, _, width = batch.shape
+        self.widths.append(width)
+        box = np.array([0.25, 0.25, 0.75, 0.75], np.float32) * width
+        points = np.full((n, 2, 10), width / 2 + width * width / 1000, np.float32)
+        boxes = np.stack([box, box / 8])
+        scores = np.array([0.9, 0.9 if width < 192 else 0.1], np.float32)
+        return [np.tile(scores, (n, 1)), np.tile(boxes, (n, 1, 1)), points]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
+    network = WithLandmarks()
+    picture = np.zeros((384, 384, 3), np.uint8)
+    (found,) = BatchedFaceNetwork(network).find([picture], 0.5, quick=quick)
+    seen = [384, 192] if quick else [384, 192, 144 + 16, 96]  # in whole strides
+    assert network.widths == seen
+    assert found.boxes.tolist() == [[96, 96, 288, 288]]
+    shown = [384, 192] if quick else [384, 192, 144, 96]
+    points = [(w / 2 + w * w / 1000) * 384 / s for w, s in zip(seen, shown, strict=True)]
+    np.testing.assert_allclose(found.landmarks, np.mean(points), atol=0.01)
+
+
+def test_pictures_without_a_face_get_no_look_for_landmarks():
+    class Blind(WithLandmarks):
+        def run(self, batch):
+            scores, boxes, points = super().run(batch)
+            return [np.zeros_like(scores), boxes, points]
+
+    network = Blind()
+    assert len(BatchedFaceNetwork(network).find([np.zeros((384, 384, 3), np.uint8)], 0.5)[0]) == 0
+    assert network.widths == [384, 192]
+
+
 def test_large_pictures_are_looked_at_twice_and_joined(batched):
     network, shapes = batched
     large = make_picture(255, 0, 384, 256)
     small = make_picture(255, 0, 192, 100)
     large[-2:, -2:] = large[-1, -1]  # survives shrinking to half
-    found = network.find([large, small], 0.6)
+    found = network.find([large, small], 0.6, quick=True)
     assert sorted(shapes) == [(1, 3, 128, 192), (1, 3, 128, 192), (1, 3, 256, 384)]
     boxes = [faces.boxes.tolist() for faces in found]
     assert boxes[0] == [[4, 6, 20, 26], [8, 12, 40, 52]]  # the same box, in the halved picture too

@@ -128,8 +128,8 @@ class Listener:
         self._network = network
         self.answers = []
 
-    def find(self, images, min_score):
-        self.answers.append(self._network.find(images, min_score))
+    def find(self, images, min_score, *, quick=False):
+        self.answers.append(self._network.find(images, min_score, quick=quick))
         return self.answers[-1]
 
 

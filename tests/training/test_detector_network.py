@@ -99,6 +99,16 @@ def test_doubtful_places_are_not_punished():
     assert float(strict.score) > 2 * float(calm.score)
 
 
+def test_landmarks_count_for_as_much_as_is_set():
+    places, box = place_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
+    targets = make_targets(box)._replace(landmarks=torch.full((1, 1, 10), 50.0))
+    raw = make_raw(places, box)
+    light, heavy = (detector_loss(raw, places, targets, weight) for weight in (20.0, 100.0))
+    assert float(light.landmarks) == float(heavy.landmarks) > 0
+    added = float(heavy.total - light.total)
+    assert added == pytest.approx(80 * float(light.landmarks), rel=1e-4)
+
+
 def test_a_batch_without_faces_has_a_finite_loss():
     places = place_centres((64, 64))
     targets = make_targets([[0.0, 0, 0, 0]])._replace(is_face=torch.zeros(1, 1, dtype=torch.bool))

@@ -11,7 +11,9 @@ from emotion_core.training.settings import Settings
 
 _AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
 _POSITIVE = ("learning_rate", "clip_norm")
-_NOT_NEGATIVE = ("epochs", "minutes", "weight_decay", "warm_up_steps", "seed")
+_NOT_NEGATIVE = (
+    *("epochs", "minutes", "weight_decay", "warm_up_steps", "landmark_weight", "seed"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class DetectorTrainConfig(Settings):
         clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
         ema_decay: Share that the averaged weights keep per step; those are evaluated and released.
         seed: Of the first weights and of the pictures.
+        landmark_weight: Of the landmarks in the loss; scores and boxes have 2 each.
         bf16: Whether layers compute in bfloat16 where that is safe.
         stem: Channels of the network at stride 2.
         body: Channels from stride 4 on.
@@ -55,6 +58,7 @@ class DetectorTrainConfig(Settings):
     clip_norm: float = 10.0
     ema_decay: float = 0.998
     seed: int = 0
+    landmark_weight: float = 20.0
     bf16: bool = True
     stem: int = 16
     body: int = 64

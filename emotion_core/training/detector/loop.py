@@ -177,7 +177,7 @@ class Trainer:
         pixels = images.float().contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device, torch.bfloat16, enabled=self._uses_bf16):
             raw = self.network(pixels)
-        losses = detector_loss(raw.float(), self._places, targets)
+        losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
         self._optimiser.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)

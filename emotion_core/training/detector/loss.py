@@ -109,7 +109,9 @@ def assign(raw: Tensor, boxes: Tensor, places: Tensor, targets: Targets) -> Tens
     return torch.where(least.isfinite(), face, -1)
 
 
-def detector_loss(raw: Tensor, places: Tensor, targets: Targets) -> Losses:
+def detector_loss(
+    raw: Tensor, places: Tensor, targets: Targets, landmark_weight: float = 20.0
+) -> Losses:
     """How wrong the network is on a batch.
 
     The score is to equal the overlap of the place's own box with its face (0 for background), so
@@ -119,6 +121,7 @@ def detector_loss(raw: Tensor, places: Tensor, targets: Targets) -> Losses:
         raw: ``(B, P, 15)`` outputs, float32.
         places: ``(P, 3)`` from ``place_centres``.
         targets: Labels.
+        landmark_weight: Of the landmarks' part; the two others have 2 each.
 
     Returns:
         Scalars.
@@ -146,7 +149,7 @@ def detector_loss(raw: Tensor, places: Tensor, targets: Targets) -> Losses:
     size = (truth[:, 2:] - truth[:, :2]).prod(dim=1, keepdim=True).clamp(min=1).sqrt()
     error = torch.where(known.isfinite(), (marks - known.nan_to_num()) / size, 0.0).abs()
     landmarks = error.sum() / (10 * count)
-    return Losses(2 * score + 2 * box + 20 * landmarks, score, box, landmarks)
+    return Losses(2 * score + 2 * box + landmark_weight * landmarks, score, box, landmarks)
 
 
 def _score_weight(face: Tensor, places: Tensor, targets: Targets) -> Tensor:
