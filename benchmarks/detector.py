@@ -25,6 +25,7 @@ from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNe
 from emotion_core.face_network import load_face_network
 from emotion_core.images import decode_image
 from emotion_core.runtime import OnnxNetwork, TorchNetwork
+from emotion_core.types import DEFAULT_MIN_FACE_PX
 from emotion_core.weights import WEIGHTS_DIR, is_available, verify
 from emotion_core.yunet import load_yunet
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.detector import FaceNetwork
-    from emotion_core.types import DEFAULT_MIN_FACE_PX, Device, Image
+    from emotion_core.types import Device, Image
 
 OWN, YUNET = CARDS["emoscope-face-s"], CARDS["yunet"]
 SIZES_WH = {

@@ -316,23 +316,24 @@ def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     network = WithLandmarks()
     picture = np.zeros((384, 384, 3), np.uint8)
     (found,) = BatchedFaceNetwork(network).find([picture], 0.5, quick=quick)
-    seen = [384, 192] if quick else [384, 192, 144 + 16, 96]  # in whole strides
+    seen = [384, 192] if quick else [384, 192, 160, 96]
     assert network.widths == seen
     assert found.boxes.tolist() == [[96, 96, 288, 288]]
-    shown = [384, 192] if quick else [384, 192, 144, 96]
-    points = [(w / 2 + w * w / 1000) * 384 / s for w, s in zip(seen, shown, strict=True)]
+    points = [(w / 2 + w * w / 1000) * 384 / w for w in seen]
     np.testing.assert_allclose(found.landmarks, np.mean(points), atol=0.01)
 
 
-def test_pictures_without_a_face_get_no_look_for_landmarks():
-    class Blind(WithLandmarks):
+@pytest.mark.parametrize(("share", "looks"), [(0.0, 2), (0.24, 2), (0.26, 4)])
+def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
+    class Sized(WithLandmarks):
         def run(self, batch):
             scores, boxes, points = super().run(batch)
-            return [np.zeros_like(scores), boxes, points]
+            return [scores * bool(share), boxes * np.float32(2 * share), points]
 
-    network = Blind()
-    assert len(BatchedFaceNetwork(network).find([np.zeros((384, 384, 3), np.uint8)], 0.5)[0]) == 0
-    assert network.widths == [384, 192]
+    network = Sized()
+    (found,) = BatchedFaceNetwork(network).find([np.zeros((384, 384, 3), np.uint8)], 0.5)
+    assert len(found) == bool(share)
+    assert network.widths == [384, 192, 160, 96][:looks]
 
 
 def test_large_pictures_are_looked_at_twice_and_joined(batched):
