@@ -83,7 +83,7 @@ class EmotionServer:
         analyzer = load_analyzer(
             wanted_cards(settings.model, Task.EMOTION),
             wanted_cards(settings.detector, Task.DETECTION),
-            device=settings.device,
+            device="cpu" if settings.device == "auto" and not settings.gpus else settings.device,
         )
         self._service = EmotionService(
             analyzer,

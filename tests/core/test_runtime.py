@@ -1,12 +1,15 @@
 """Devices a user may ask for, and torch modules as networks."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
+from emotion_core import runtime
 from emotion_core.errors import EmotionError
 from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device, usable_cores
 from tests.factories import make_classifier_onnx
@@ -17,8 +20,52 @@ from tests.factories import make_classifier_onnx
     [("auto", True, "cuda"), ("auto", False, "cpu"), ("cpu", True, "cpu"), ("cuda", True, "cuda")],
 )
 def test_device(asked, gpu, expected, monkeypatch):
+    monkeypatch.setattr(runtime, "has_gpu_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert pick_device(asked) == expected
+
+
+def test_without_a_driver_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(runtime, "has_gpu_driver", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("torch was asked"))
+    assert pick_device("auto") == "cpu"
+
+
+def test_drivers(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "_AMD_DRIVER", tmp_path / "kfd")
+    monkeypatch.setattr(runtime, "_DRIVERS", {sys.platform: "libemoscope-no-driver.so.1"})
+    assert not runtime.has_gpu_driver()
+    monkeypatch.setattr(runtime, "_DRIVERS", {})  # an unknown system
+    assert not runtime.has_gpu_driver()
+    (tmp_path / "kfd").touch()
+    assert runtime.has_gpu_driver()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names a library of Linux")
+def test_a_driver_that_can_be_loaded_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(runtime, "_AMD_DRIVER", tmp_path / "kfd")
+    monkeypatch.setattr(runtime, "_DRIVERS", {"linux": "libc.so.6"})
+    assert runtime.has_gpu_driver()
+
+
+_WHOLE_CORE = """
+import sys
+from pathlib import Path
+import numpy as np
+from emotion_core import runtime
+from emotion_core.analyzer import load_analyzer
+from emotion_core.catalog import CARDS
+runtime._DRIVERS, runtime._AMD_DRIVER = {}, Path("/nowhere")
+cards = [CARDS["emoscope-fer-s"]], [CARDS["emoscope-face-s"]]
+analyzer = load_analyzer(*cards, device="auto")
+analyzer.analyze([np.zeros((64, 64, 3), np.uint8)])
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_the_core_needs_no_torch_where_there_is_no_gpu():
+    """Which saves every process of the product the time and memory of its import."""
+    subprocess.run([sys.executable, "-c", _WHOLE_CORE], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("asked", ["", "gpu", "CPU", "cuda:0"])
