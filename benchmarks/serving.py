@@ -56,9 +56,12 @@ def main() -> None:
         single = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
     with running_server("--batch", str(BATCH), "--queue", "256") as (url, _):
         batched = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
+    with running_server() as (url, process):
+        only = kill_replica(url, process, max(20.0, seconds))
     options = ("--batch", str(BATCH), "--queue", "32", "--replicas", "2")
     with running_server(*options) as (url, process):
         faults = measure_faults(url, process, seconds)
+    faults |= {f"the only replica killed: {name}": value for name, value in only.items()}
     bars = {kind: compare(in_process[kind], single[kind], batched[kind]) for kind in SEARCH_PX}
     print_table(
         "in process",
@@ -256,16 +259,26 @@ def measure_faults(url: str, process: subprocess.Popen[str], seconds: float) -> 
         "memory of all processes before, MB": before_mb,
         "memory after, MB": memory_mb(process.pid),
     }
+    killed = kill_replica(url, process, seconds)
+    return figures | {
+        f"one of two replicas killed: {name}": value for name, value in killed.items()
+    }
+
+
+def kill_replica(url: str, process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
+    """Kill a replica under the load of eight clients; what they saw of it."""
+    drive(url, FRAME, 1.0, 2)
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(drive, url, FRAME, seconds, 8)
         time.sleep(seconds / 4)
         victim = next(pid for pid, name in family_of(process.pid) if "ray::ServeReplica" in name)
         os.kill(victim, signal.SIGKILL)
         result = load.result()
-    figures["killed replica: answered"] = float(len(result["latencies"]))
-    figures["killed replica: errors that clients saw"] = float(result["errors"])
-    figures["killed replica: longest answer, s"] = max(result["latencies"])
-    return figures
+    return {
+        "answered": float(len(result["latencies"])),
+        "errors that clients saw": float(result["errors"]),
+        "longest answer, s": max(result["latencies"]),
+    }
 
 
 def flood(url: str, requests: int) -> tuple[list[int], float]:
