@@ -44,6 +44,9 @@ COAST_S = 1.0
 """A lost face is foretold to move on for so long, and then to stay: nobody walks straight on
 unseen for long, and the speed was only measured."""
 
+SHAPE = 0.8
+"""Width of a face's box by its height, about."""
+
 FARTHEST = 1.5
 """Spread of the place of a face long unseen, at most, in face sizes: people mostly stay about."""
 
@@ -60,9 +63,21 @@ class Place(NamedTuple):
     sizes: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, boxes: FloatArray) -> Place:
-        """Centres and sizes of boxes ``(N, 4)`` x1, y1, x2, y2."""
+    def of(cls, boxes: FloatArray, size_wh: tuple[int, int] | None = None) -> Place:
+        """Centres and sizes of boxes ``(N, 4)`` x1, y1, x2, y2.
+
+        Args:
+            boxes: In pixels.
+            size_wh: Of the picture. What its edge cuts off is added as the rest of the box
+                suggests: who walks out of the picture seems neither to shrink nor to stop.
+        """
         low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
+        if size_wh is not None:
+            missing = (high - low)[:, ::-1] * (SHAPE, 1 / SHAPE) - (high - low)
+            missing = np.maximum(missing, 0.0)
+            at_start, at_end = low <= 1, high >= np.array(size_wh) - 1
+            low = low - np.where(at_start & ~at_end, missing, 0.0)
+            high = high + np.where(at_end & ~at_start, missing, 0.0)
         return cls((low + high) / 2, np.sqrt(np.maximum(np.prod(high - low, axis=1), 1.0)))
 
 

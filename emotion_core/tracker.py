@@ -53,6 +53,10 @@ CLEAR = 2.0
 """A face less than so many of its sizes from a larger one, which is likely in front of it, may be
 partly hidden: its colours are not learned. Of 1.2, 1.5 and 2 this kept most ids in a street."""
 
+MOST_SEEN = 1.1
+"""A face whose whole size is more than this times what the picture's edge leaves of it is not told
+by its colours."""
+
 SAME_PERSON = 0.363
 """Least cosine of two embeddings of one person.
 
@@ -122,8 +126,7 @@ class FaceTracker:
         """
         self._before_s, self._time_s = self._time_s, max(self._time_s, time_s)
         self._retire(max(LOST_S, 2 * (self._time_s - self._before_s)))
-        place = Place.of(faces.boxes)
-        looks = None if image is None else looks_of(image, faces.boxes)
+        place, looks = _seen(faces, image)
         cut_cost = self._cut_cost(image)
         found = self._assign(place, looks, cut_cost)
         if looks is not None:
@@ -188,7 +191,7 @@ class FaceTracker:
         hides = (place.sizes >= place.sizes[:, None]) & (apart < CLEAR * place.sizes[:, None])
         is_clear = ~hides.any(axis=1)
         for track, look, clear in zip(found, looks, is_clear, strict=True):
-            if not clear:
+            if not clear or np.isnan(look).any():
                 continue
             if track.look is None:
                 track.look = look
@@ -225,6 +228,15 @@ class FaceTracker:
             track.embedding = track.embedding + old.embedding
             self._tracks = [t for t in self._tracks if t is not old]
             self._gallery = [t for t in self._gallery if t is not old]
+
+
+def _seen(faces: Faces, image: Image | None) -> tuple[Place, Look | None]:
+    """Where faces are, and how they look: NaN where the picture's edge cuts one off."""
+    if image is None:
+        return Place.of(faces.boxes), None
+    place, looks = Place.of(faces.boxes, image.shape[1::-1]), looks_of(image, faces.boxes)
+    looks[place.sizes > MOST_SEEN * Place.of(faces.boxes).sizes] = np.nan
+    return place, looks
 
 
 def between(before: Analysis, after: Analysis, share: float) -> Analysis:

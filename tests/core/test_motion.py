@@ -76,3 +76,22 @@ def test_boxes_without_area_have_a_size():
     np.testing.assert_allclose(place.sizes, [1, np.sqrt(1200)])
     np.testing.assert_allclose(place.centres, [[5, 5], [15, 20]])
     assert len(Place.of(np.zeros((0, 4), np.float32)).sizes) == 0
+
+
+@pytest.mark.parametrize(
+    ("box", "whole"),
+    [
+        ((100, 100, 180, 200), (100, 100, 180, 200)),  # nothing is cut
+        ((600, 100, 640, 200), (600, 100, 680, 200)),
+        ((0, 100, 40, 200), (-40, 100, 40, 200)),
+        ((100, 0, 180, 50), (100, -50, 180, 50)),
+        ((100, 330, 180, 360), (100, 330, 180, 430)),
+        ((550, 100, 640, 200), (550, 100, 640, 200)),  # touches the edge, but all is there
+        ((0, 0, 640, 360), (0, 0, 640, 360)),  # fills the picture
+    ],
+)
+def test_what_the_edge_cuts_off_is_added(box, whole):
+    added = Place.of(np.array([box], np.float32), (640, 360))
+    expected = Place.of(np.array([whole], np.float32))
+    np.testing.assert_allclose(added.centres, expected.centres, atol=1e-3)
+    np.testing.assert_allclose(added.sizes, expected.sizes, rtol=1e-5)

@@ -323,6 +323,33 @@ def test_who_was_in_the_scene_before_a_cut_is_gone(sprites):
     assert {track for now, track in seen if now > 2} == {2}
 
 
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("speed", [6, 9])
+def test_who_walks_out_of_the_picture_is_nobody_new(sprites, speed, way):
+    """From standing to a run; the edge cuts off up to two thirds of the face."""
+    size, edge = 80.0, 640 if way > 0 else 0
+
+    def whole(now):
+        ran = speed * size * max(0.0, now - 1) * min(1.0, now - 0.7)
+        return box(320 + way * (180 + ran), 170, size)
+
+    def seen(now):
+        x1, y1, x2, y2 = whole(now)
+        x1, x2 = np.clip((x1, x2), 0, 640)
+        return (x1, y1, x2, y2) if x2 - x1 > size / 3 else None
+
+    def paint(_, now):
+        image = scene(3)
+        if seen(now) is not None:
+            paste(image, sprites[0], whole(now))
+        return image
+
+    (sightings,) = follow([seen], times(25, 2.5), paint=paint, jitter=0.0)
+    last = sightings[-1][0]
+    assert edge in seen(last)[::2]
+    assert ids(sightings) == {1}
+
+
 @pytest.mark.parametrize("hz", [3, 25])
 def test_a_flash_changes_nobody(sprites, hz):
     def paint(boxes, now):
