@@ -189,9 +189,11 @@ def test_stopping_the_teacher_says_so(monkeypatch, tmp_path, yunet_path, capsys)
 
 def test_ctrl_c_ends_a_run_with_workers_in_one_sentence(data, tmp_path):
     script = (
-        "import argparse, sys\n"
+        "import argparse, signal, sys\n"
         "from emotion_core.training.detector.commands import add_train_detector\n"
         "if __name__ == '__main__':\n"
+        # As in a terminal: what a shell starts in the background ignores the signal.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    parser = argparse.ArgumentParser()\n"
         "    add_train_detector(parser)\n"
         "    chosen = parser.parse_args()\n"
