@@ -21,9 +21,10 @@ import numpy as np
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
 from emotion_core.catalog import CARDS
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNetwork
+from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.face_network import load_face_network
 from emotion_core.images import decode_image
+from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork, TorchNetwork
 from emotion_core.types import DEFAULT_MIN_FACE_PX
 from emotion_core.weights import WEIGHTS_DIR, is_available, verify

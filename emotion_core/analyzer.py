@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.classifier import EmotionClassifier
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector, OpenCvFaceNetwork
+from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
 from emotion_core.model_card import Task
+from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.weights import fetch

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Protocol, Self
 
 import cv2
 import numpy as np
 
-from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_boxes import (
-    MAX_CANDIDATES,
     SAME_FACE,
+    YUNET_OVERLAP,
     Overlap,
     average_landmarks,
     best_first,
@@ -33,7 +31,6 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from emotion_core.model_card import ModelCard
     from emotion_core.runtime import Network
@@ -44,7 +41,6 @@ LONGEST_SIDE_PX = (640, 1280)
 network sees them: small faces in small pictures are found, and a large picture costs little more
 than a middling one, unless there are signs of small faces in it."""
 
-_YUNET_OVERLAP = Overlap(0.3, 1.0)  # OpenCV's default
 _COARSE_PX = 192
 _LANDMARKS_PX = (160, 96)
 """Further looks for nothing but landmarks, whose errors differ from look to look: 4.9 % of the
@@ -153,47 +149,6 @@ class FaceDetector:
         return result
 
 
-class OpenCvFaceNetwork:
-    """YuNet through ``cv2.FaceDetectorYN``: CPU only, one picture at a time.
-
-    The OpenCV object carries state from call to call, so every thread gets its own.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-        try:
-            self._detector()  # a file that cannot be read is known now, not at the first picture
-        except cv2.error as error:
-            raise WeightsMismatchError(f"{path.name} cannot be run ({error.err}).") from error
-
-    def _detector(self) -> cv2.FaceDetectorYN:
-        if not hasattr(self._local, "detector"):
-            self._local.detector = cv2.FaceDetectorYN.create(
-                str(self._path), "", (320, 320), 0.6, _YUNET_OVERLAP.union, MAX_CANDIDATES
-            )
-        detector: cv2.FaceDetectorYN = self._local.detector
-        return detector
-
-    def find(
-        self,
-        images: Sequence[Image],
-        min_score: float,
-        *,
-        quick: bool = False,  # noqa: ARG002 - it has one way only
-    ) -> list[Faces]:
-        """See ``FaceNetwork``."""
-        detector = self._detector()
-        detector.setScoreThreshold(min_score)
-        found = []
-        for image in images:
-            detector.setInputSize((image.shape[1], image.shape[0]))
-            _, rows = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            empty = np.zeros((0, 15), np.float32)
-            found.append(_from_rows(empty if rows is None else np.asarray(rows, np.float32)))
-        return found
-
-
 class BatchedFaceNetwork:
     """A network that takes a batch: pictures of one size in one pass, boxes decoded by the graph.
 
@@ -212,7 +167,7 @@ class BatchedFaceNetwork:
     @classmethod
     def for_yunet(cls, network: Network) -> Self:
         """Give what ``cv2.FaceDetectorYN`` gives: one look, boxes that share 0.3 are one face."""
-        return cls(network, _YUNET_OVERLAP, is_ours=False)
+        return cls(network, YUNET_OVERLAP, is_ours=False)
 
     def find(
         self, images: Sequence[Image], min_score: float, *, quick: bool = False
@@ -278,13 +233,6 @@ class BatchedFaceNetwork:
             batch = np.ascontiguousarray(batch, np.float32)
         scores, boxes, points = self._network.run(batch)
         return zip(scores, boxes, points, strict=True)
-
-
-def _from_rows(rows: FloatArray) -> Faces:
-    """Read OpenCV's rows: x, y, w, h, five points, score."""
-    rows = rows[(rows[:, 2] > 0) & (rows[:, 3] > 0)]
-    boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
-    return Faces(boxes, np.clip(rows[:, 14], 0, 1), rows[:, 4:14].reshape(-1, 5, 2))
 
 
 def _working_scale(image: Image) -> float:

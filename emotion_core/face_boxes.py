@@ -31,6 +31,8 @@ class Overlap(NamedTuple):
 SAME_FACE = Overlap(0.45, 0.7)
 """Parts of a face that fills the picture look like faces too, hence the second bound."""
 
+YUNET_OVERLAP = Overlap(0.3, 1.0)
+"""OpenCV's default for YuNet."""
 
 _SAME_PLACE = 0.6  # of the union; 0.45 and 0.75 gave the same landmarks to a tenth of a per cent
 

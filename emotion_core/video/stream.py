@@ -11,8 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from emotion_core.in_between import between
 from emotion_core.smoothing import Smoother
-from emotion_core.tracker import FaceTracker, between
+from emotion_core.tracker import FaceTracker
 from emotion_core.video.channel import Channel, GivenUpError
 from emotion_core.video.schedule import Schedule, SearchPlan
 

@@ -10,10 +10,10 @@ from emotion_core.detector import (
     LONGEST_SIDE_PX,
     BatchedFaceNetwork,
     FaceDetector,
-    OpenCvFaceNetwork,
 )
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.images import decode_image
+from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces
 from tests.factories import make_detector_card, make_face_onnx, make_faces, make_image

@@ -9,10 +9,11 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from emotion_core.detector import BatchedFaceNetwork, OpenCvFaceNetwork
+from emotion_core.detector import BatchedFaceNetwork
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_boxes import confident
 from emotion_core.images import decode_image
+from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import TorchNetwork
 from emotion_core.yunet import HEADS, YUNETS, YuNet, load_yunet
 from tests.factories import make_face_onnx

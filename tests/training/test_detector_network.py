@@ -74,7 +74,7 @@ def test_paper_sized():
 def test_perfect_boxes_cost_nothing():
     places, box = place_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
     raw = make_raw(places, box)
-    losses = detector_loss(raw, places, make_targets(box))
+    losses = detector_loss(raw, places, make_targets(box), 20.0)
     assert float(losses.box) == pytest.approx(0, abs=1e-4)
     assert float(losses.landmarks) == 0  # not known, so not asked for
 
@@ -91,10 +91,10 @@ def test_a_face_is_given_to_places_at_its_centre_on_its_grid():
 def test_doubtful_places_are_not_punished():
     places, box = place_centres((128, 128)), [[10.0, 10, 40, 40]]
     raw = make_raw(places, box)
-    calm = detector_loss(raw, places, make_targets(box))
+    calm = detector_loss(raw, places, make_targets(box), 20.0)
     raw[0, (places[:, 0] > 64) & (places[:, 1] > 64), 0] = 3.0  # sure of what is not annotated
-    strict = detector_loss(raw, places, make_targets(box))
-    lenient = detector_loss(raw, places, make_targets(box, ignored=[[64.0, 64, 128, 128]]))
+    strict = detector_loss(raw, places, make_targets(box), 20.0)
+    lenient = detector_loss(raw, places, make_targets(box, ignored=[[64.0, 64, 128, 128]]), 20.0)
     assert float(lenient.score) == pytest.approx(float(calm.score), abs=1e-3)
     assert float(strict.score) > 2 * float(calm.score)
 
@@ -112,7 +112,7 @@ def test_landmarks_count_for_as_much_as_is_set():
 def test_a_batch_without_faces_has_a_finite_loss():
     places = place_centres((64, 64))
     targets = make_targets([[0.0, 0, 0, 0]])._replace(is_face=torch.zeros(1, 1, dtype=torch.bool))
-    losses = detector_loss(torch.zeros(1, len(places), 15), places, targets)
+    losses = detector_loss(torch.zeros(1, len(places), 15), places, targets, 20.0)
     assert all(math.isfinite(float(loss)) for loss in losses)
     assert float(losses.box) == 0
 

@@ -109,9 +109,7 @@ def assign(raw: Tensor, boxes: Tensor, places: Tensor, targets: Targets) -> Tens
     return torch.where(least.isfinite(), face, -1)
 
 
-def detector_loss(
-    raw: Tensor, places: Tensor, targets: Targets, landmark_weight: float = 20.0
-) -> Losses:
+def detector_loss(raw: Tensor, places: Tensor, targets: Targets, landmark_weight: float) -> Losses:
     """How wrong the network is on a batch.
 
     The score is to equal the overlap of the place's own box with its face (0 for background), so
