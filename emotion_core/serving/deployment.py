@@ -17,6 +17,7 @@ from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import EmotionError
 from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
+from emotion_core.serving.dispatch import RETRY_AFTER_S, answer_whole
 from emotion_core.serving.gate import Gate, settings_from
 from emotion_core.serving.service import EmotionService
 from emotion_core.serving.web import make_web_app
@@ -25,13 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ray.serve import Application
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Scope
 
+    from emotion_core.serving.dispatch import Answered
 
-APP = "emoscope"
-"""Name of the Serve application."""
-
-RETRY_AFTER_S = 1
 
 _IN_HAND = 4
 _ROUTER_BACKOFF_S = 0.02
@@ -93,10 +91,15 @@ class EmotionServer:
             at_once=settings.at_once,
         )
         self._service.warm_up()
+        self._pages = make_web_app(self._service)
+
+    async def answer(self, scope: Scope, body: bytes) -> Answered:
+        """Called by the proxy for a request that its gate let in."""
+        return await answer_whole(self._pages, scope, body)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Called by Ray Serve in the replica."""
-        return Gate(make_web_app(self._service), settings_from(os.environ))
+        """Called by Ray Serve; for requests of proxies that were started without a gate."""
+        return Gate(self._pages, settings_from(os.environ))
 
 
 def make_application(settings: ServerSettings) -> Application:

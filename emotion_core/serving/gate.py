@@ -125,7 +125,7 @@ class Gate:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, start = scope["path"], time.perf_counter()
         if path == "/healthz":
-            await _respond(send, 200, b"ok", {"content-type": "text/plain"})
+            await respond(send, 200, b"ok", {"content-type": "text/plain"})
             return
         seen = _Seen(send)
         try:
@@ -133,14 +133,14 @@ class Gate:
                 await self._drain(scope, send)
             elif path == "/metrics":
                 self._check_token(scope, self._settings.token)
-                await _respond(send, 200, self._metrics.page(), self._metrics.headers)
+                await respond(send, 200, self._metrics.page(), self._metrics.headers)
             else:
                 await self._admit(scope, receive, seen)
                 self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
         except _Refusal as refusal:
             body = json.dumps({"error": str(refusal)}).encode()
             headers = {"content-type": "application/json", "connection": "close"}
-            await _respond(send, refusal.status, body, {**headers, **refusal.headers})
+            await respond(send, refusal.status, body, {**headers, **refusal.headers})
             self._metrics.count(refusal.status, time.perf_counter() - start, 0)
 
     async def _admit(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
@@ -210,7 +210,7 @@ class Gate:
     async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, seen: _Seen) -> None:
         """Let the app answer. If it ends without a word, its replica has died: once more."""
         for _ in range(_ATTEMPTS):
-            replay = _Replay(body, receive)
+            replay = Replay(body, receive)
             await self._app(dict(scope), replay, seen)
             if replay.is_gone and not seen.status:
                 raise _Gone
@@ -224,7 +224,7 @@ class Gate:
         self._is_draining = True
         while self._in_hand:
             await asyncio.sleep(0.02)
-        await _respond(send, 200, b"drained", {"content-type": "text/plain"})
+        await respond(send, 200, b"drained", {"content-type": "text/plain"})
 
 
 class _Gone(Exception):  # noqa: N818 - nothing is wrong: the client went away
@@ -247,8 +247,12 @@ class _Seen:
         await self._send(message)
 
 
-class _Replay:
-    """A ``receive`` that gives a body that was read before, then what still comes."""
+class Replay:
+    """A ``receive`` that gives a body that was read before, then what still comes.
+
+    Attributes:
+        is_gone: Whether the client was found to have gone away.
+    """
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
@@ -256,6 +260,7 @@ class _Replay:
         self.is_gone = False
 
     async def __call__(self) -> Message:
+        """See ASGI."""
         if self._body is None:
             message = await self._receive()
             self.is_gone = message["type"] == "http.disconnect"
@@ -272,13 +277,16 @@ def middlewares() -> list[Any]:
     """
     from starlette.middleware import Middleware
 
+    from emotion_core.serving.dispatch import Dispatch
     from emotion_core.serving.header_time import limit_header_time
 
     limit_header_time()
-    return [Middleware(Gate, settings=settings_from(os.environ))]
+    # The last one is met first.
+    return [Middleware(Dispatch), Middleware(Gate, settings=settings_from(os.environ))]
 
 
-async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    """Answer a request of ASGI in one piece."""
     sent = {**headers, "content-length": str(len(body))}
     pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})

@@ -115,6 +115,9 @@ def prepare_server() -> str:
     prepare_environment(
         RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="60",  # else a slow start is killed and starts anew
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="emotion_core.serving.gate.middlewares",
+        RAY_SERVE_USE_GRPC_BY_DEFAULT="1",
+        RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP="0",
+        RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD="0",
     )
     return key
 
@@ -160,7 +163,8 @@ def start_application(settings: ServerSettings, host: str, port: int) -> None:
     from ray.exceptions import RayError
     from ray.serve.config import HTTPOptions
 
-    from emotion_core.serving.deployment import APP, make_application
+    from emotion_core.serving.deployment import make_application
+    from emotion_core.serving.dispatch import APP
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # this process' own, on the terminal
     quiet = {"enable_access_log": False, "log_level": "WARNING"}
