@@ -37,6 +37,7 @@ from emotion_core.serving.client import RemoteAnalyzer
 
 SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
 CLIENTS, PROCESSES = 32, 2
+ROUNDS = 6
 LOAD = 0.5
 BATCH = 8
 PHOTO, FRAME = "photo", "frame"
@@ -51,56 +52,71 @@ def main() -> None:
         return
     chosen = make_parser(__doc__ or "").parse_args()
     seconds = 5.0 if chosen.quick else 20.0
-    in_process = {kind: measure_in_process(kind, seconds) for kind in SEARCH_PX}
-    with running_server("--batch", "1", "--queue", "256") as (url, _):
-        single = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
-    with running_server("--batch", str(BATCH), "--queue", "256") as (url, _):
-        batched = {kind: measure_server(url, kind, seconds) for kind in SEARCH_PX}
+    with (
+        running_server("--batch", "1", "--queue", "256") as (single, _),
+        running_server("--batch", str(BATCH), "--queue", "256") as (batched, _),
+    ):
+        found = {kind: compare(kind, single, batched, seconds) for kind in SEARCH_PX}
     with running_server() as (url, process):
         only = kill_replica(url, process, max(20.0, seconds))
     options = ("--batch", str(BATCH), "--queue", "32", "--replicas", "2")
     with running_server(*options) as (url, process):
         faults = measure_faults(url, process, seconds)
     faults |= {f"the only replica killed: {name}": value for name, value in only.items()}
-    bars = {kind: compare(in_process[kind], single[kind], batched[kind]) for kind in SEARCH_PX}
     print_table(
-        "in process",
-        ["request", *in_process[PHOTO]],
-        [[kind, *figures.values()] for kind, figures in in_process.items()],
-    )
-    rows = [
-        [kind, batching, *found[kind].values()]
-        for kind in SEARCH_PX
-        for batching, found in (("no", single), ("yes", batched))
-    ]
-    print_table(f"server, {CLIENTS} clients", ["request", "batching", *single[PHOTO]], rows)
-    print_table(
-        "ratios",
-        ["request", *bars[PHOTO]],
-        [[kind, *figures.values()] for kind, figures in bars.items()],
+        f"medians of {ROUNDS} rounds; {CLIENTS} clients",
+        ["figure", *SEARCH_PX],
+        [[name, *(found[kind][name] for kind in SEARCH_PX)] for name in found[PHOTO]],
     )
     print_table("faults", ["figure", "value"], list(faults.items()))
-    figures = {
-        "machine": describe_machine(),
-        "in_process": in_process,
-        "unbatched": single,
-        "batched": batched,
-        "bars": bars,
-        "faults": faults,
+    write_json(chosen.json, {"machine": describe_machine(), "rounds": found, "faults": faults})
+
+
+def compare(kind: str, single_url: str, batched_url: str, seconds: float) -> dict[str, float]:
+    """Medians over rounds of what was measured, and of the ratios that there are bars for.
+
+    A machine that others share is faster now and slower then. Each round measures all sides one
+    after the other, so that a ratio is one of figures of about the same time.
+    """
+    core = Core(kind)
+    for url in (single_url, batched_url):
+        drive(url, kind, 1.0, 4)
+    before = batches(batched_url)
+    rounds = [measure_round(core, single_url, batched_url, seconds / 4) for _ in range(ROUNDS)]
+    after = batches(batched_url)
+    figures = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    return figures | {
+        "errors": sum(one["errors"] for one in rounds),
+        "mean batch": (after[0] - before[0]) / max(1.0, after[1] - before[1]),
     }
-    write_json(chosen.json, figures)
 
 
-def compare(
-    in_process: dict[str, float], single: dict[str, float], batched: dict[str, float]
+def measure_round(
+    core: Core, single_url: str, batched_url: str, seconds: float
 ) -> dict[str, float]:
-    """The ratios that there are bars for."""
-    lone_ms = batched["lone_median_ms"]
+    """Each side for so many seconds; the one with random arrivals for twice as many."""
+    kind = core.kind
+    alone, together = core.per_s(1, seconds), core.per_s(BATCH, seconds)
+    single = drive_processes(single_url, kind, seconds)
+    batched = drive_processes(batched_url, kind, seconds)
+    lone = drive(batched_url, kind, seconds, 1)
+    opened = drive_open(batched_url, kind, 2 * seconds, LOAD * batched["per_s"])
     return {
-        "server / in process (0.8)": batched["per_s"] / in_process["batched_per_s"],
-        "batched / unbatched (2)": batched["per_s"] / single["per_s"],
-        f"p99 at {LOAD:.0%} / lone median (5)": batched["open_p99_ms"] / lone_ms,
-        f"p99 of {CLIENTS} clients / lone median": batched["p99_ms"] / lone_ms,
+        "in process, one by one: pictures/s": alone,
+        "in process, batches: pictures/s": together,
+        "server without batching: pictures/s": single["per_s"],
+        "server: pictures/s": batched["per_s"],
+        "server: median, ms": batched["median_ms"],
+        "server: p99, ms": batched["p99_ms"],
+        "server, lone client: median, ms": lone["median_ms"],
+        "server, lone client: p99, ms": lone["p99_ms"],
+        f"server at {LOAD:.0%}: median, ms": opened["median_ms"],
+        f"server at {LOAD:.0%}: p99, ms": opened["p99_ms"],
+        "server / in process (bar 0.8)": batched["per_s"] / together,
+        "batched / unbatched (bar 2)": batched["per_s"] / single["per_s"],
+        f"p99 at {LOAD:.0%} / lone median (bar 5)": opened["p99_ms"] / lone["median_ms"],
+        f"p99 of {CLIENTS} clients / lone median": batched["p99_ms"] / lone["median_ms"],
+        "errors": single["errors"] + batched["errors"] + opened["errors"],
     }
 
 
@@ -109,45 +125,28 @@ def request_data(kind: str) -> bytes:
     return SAMPLE.read_bytes() if kind == FRAME else encode_jpeg(make_scene(3))
 
 
-def measure_in_process(kind: str, seconds: float) -> dict[str, float]:
-    """Pictures a second of the core, from JPEG to analysis, alone and in batches."""
-    analyzer = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device="auto")
-    data = request_data(kind)
+class Core:
+    """The core in this process, fed with one kind of request."""
 
-    def run(size: int) -> None:
-        images = [decode_image(data).pixels for _ in range(size)]
-        analyzer.analyze(images, search_px=SEARCH_PX[kind])
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._analyzer = load_analyzer(
+            candidates(Task.EMOTION), candidates(Task.DETECTION), device="auto"
+        )
+        self._data = request_data(kind)
+        self._run(BATCH)
 
-    figures = {}
-    for name, size in (("single_per_s", 1), ("batched_per_s", BATCH)):
-        run(size)
+    def per_s(self, size: int, seconds: float) -> float:
+        """Pictures a second, from JPEG to analysis, so many at a time."""
         start, done = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
-            run(size)
+            self._run(size)
             done += size
-        figures[name] = done / (time.perf_counter() - start)
-    return figures
+        return done / (time.perf_counter() - start)
 
-
-def measure_server(url: str, kind: str, seconds: float) -> dict[str, float]:
-    """Latency of a lone client, then throughput and latency under load."""
-    drive(url, kind, 1.0, 4)  # warm up
-    lone = drive(url, kind, seconds / 2, 1)
-    before = batches(url)
-    loaded = drive_processes(url, kind, seconds)
-    after = batches(url)
-    opened = drive_open(url, kind, seconds, LOAD * loaded["per_s"])
-    return {
-        "per_s": loaded["per_s"],
-        "median_ms": loaded["median_ms"],
-        "p99_ms": loaded["p99_ms"],
-        "errors": loaded["errors"] + opened["errors"],
-        "mean_batch": (after[0] - before[0]) / max(1.0, after[1] - before[1]),
-        "lone_median_ms": lone["median_ms"],
-        "lone_p99_ms": lone["p99_ms"],
-        "open_median_ms": opened["median_ms"],
-        "open_p99_ms": opened["p99_ms"],
-    }
+    def _run(self, size: int) -> None:
+        images = [decode_image(self._data).pixels for _ in range(size)]
+        self._analyzer.analyze(images, search_px=SEARCH_PX[self.kind])
 
 
 class Asker:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from emotion_core.serving.dispatch import Answered
 
 
-_IN_HAND = 4
+_LEAST_IN_HAND = 16
 _ROUTER_BACKOFF_S = 0.02
 """A proxy asks replicas with full hands again so soon; Ray's own half a second leaves them idle."""
 
@@ -50,7 +50,8 @@ class ServerSettings:
         max_replicas: Copies at most; more than ``min_replicas`` lets their number follow the load.
         batch: Pictures analysed together at most.
         batch_wait_ms: The first picture of a batch waits so long for others.
-        at_once: Batches that one replica analyses at the same time.
+        at_once: Batches that one replica analyses at the same time; the second one takes the cores
+            that the first leaves idle.
         queue: Requests that wait, at each proxy, for a replica to take them; more get 503.
     """
 
@@ -62,7 +63,7 @@ class ServerSettings:
     max_replicas: int = 1
     batch: int = 8
     batch_wait_ms: float = 2.0
-    at_once: int = 1
+    at_once: int = 2
     queue: int = 64
 
     def __post_init__(self) -> None:
@@ -105,8 +106,8 @@ class EmotionServer:
 def make_application(settings: ServerSettings) -> Application:
     """Lay out the application; nothing is started."""
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
-    # One batch at work, one gathering, the rest so that no replica waits for the proxy.
-    in_hand = settings.batch * settings.at_once * _IN_HAND
+    # What is at work, as much that gathers meanwhile, and no wait for the proxy.
+    in_hand = max(_LEAST_IN_HAND, settings.batch * settings.at_once * 2)
     if settings.max_replicas > settings.min_replicas:
         scaling = {
             "autoscaling_config": AutoscalingConfig(
