@@ -87,7 +87,7 @@ def compare(kind: str, single_url: str, batched_url: str, seconds: float) -> dic
     figures = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     return figures | {
         "errors": sum(one["errors"] for one in rounds),
-        "mean batch": (after[0] - before[0]) / max(1.0, after[1] - before[1]),
+        "mean batch, all loads": (after[0] - before[0]) / max(1.0, after[1] - before[1]),
     }
 
 
