@@ -33,11 +33,11 @@ APP = "emoscope"
 
 RETRY_AFTER_S = 1
 
+IN_ONE_CALL = ("/v1/analyze", "/v1/models/emotion:predict")
+"""Pages that are asked often; others, also of other applications, are the proxy's business."""
+
 ONE_CALL_BYTES = 1 << 20
 """A larger body is streamed."""
-
-_RAYS_OWN = "/-/"
-"""Health and routes of the proxy itself."""
 
 _CARRIED = ("type", "http_version", "method", "scheme", "path", "query_string", "headers")
 _LOOK_AGAIN_S = 1.0
@@ -51,7 +51,7 @@ class Dispatch:
     Ends without an answer if the replica died before it gave one.
 
     Args:
-        app: The proxy's own way: for its own pages, for large bodies, of which one call would hold
+        app: The proxy's own way: for other pages, for large bodies, of which one call would hold
             several copies, and as long as there is no application.
     """
 
@@ -64,7 +64,7 @@ class Dispatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         handle = None
-        if scope["type"] == "http" and not scope["path"].startswith(_RAYS_OWN):
+        if scope["type"] == "http" and scope["path"] in IN_ONE_CALL:
             handle = self._handle or await self._find()
         if handle is None:
             await self._app(scope, receive, send)
@@ -123,16 +123,12 @@ async def answer_whole(app: ASGIApp, scope: Scope, body: bytes) -> Answered:
     Raises:
         Exception: What the app raised, if it had not begun to answer.
     """
-    message: Message | None = {"type": "http.request", "body": body, "more_body": False}
     status, headers = 0, []
     parts: list[bytes] = []
 
-    async def receive() -> Message:
-        nonlocal message
-        if message is None:
-            await asyncio.Event().wait()  # who goes away ends the call
-        given, message = message, None
-        return given or {"type": "http.disconnect"}
+    async def nothing_more() -> Message:
+        message: Message = await asyncio.Future()  # who goes away ends the call
+        return message
 
     async def send(said: Message) -> None:
         nonlocal status, headers
@@ -142,7 +138,7 @@ async def answer_whole(app: ASGIApp, scope: Scope, body: bytes) -> Answered:
             parts.append(said.get("body", b""))
 
     try:
-        await app(scope, receive, send)
+        await app(scope, Replay(body, nothing_more), send)
     except Exception:
         if not status:
             raise

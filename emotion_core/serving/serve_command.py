@@ -115,6 +115,7 @@ def prepare_server() -> str:
     prepare_environment(
         RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="60",  # else a slow start is killed and starts anew
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="emotion_core.serving.gate.middlewares",
+        # From the proxy to a replica by gRPC, and no change of thread on the way.
         RAY_SERVE_USE_GRPC_BY_DEFAULT="1",
         RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP="0",
         RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD="0",

@@ -16,6 +16,7 @@ from ray.serve.exceptions import (
 from emotion_core.serving import dispatch
 from emotion_core.serving.dispatch import ONE_CALL_BYTES, Dispatch, answer_whole
 from emotion_core.serving.gate import Gate, GateSettings
+from emotion_core.serving.web import make_web_app
 
 HEADERS = [(b"content-type", b"text/plain"), (b"x-emoscope-batch", b"2")]
 
@@ -136,16 +137,22 @@ def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_lat
 ):
     looked = served_by(RayServeException("none"))
     app = Dispatch(rays_own)
-    assert [run(app, path="/x")[:2] for _ in range(3)] == [(418, b"/x")] * 3
+    assert [run(app)[:2] for _ in range(3)] == [(418, b"/v1/analyze")] * 3
     assert len(looked) == 1
     monkeypatch.setattr(dispatch, "_LOOK_AGAIN_S", 0.0)
     served_by(Replicas((200, [], b"there")))
     assert run(app)[:2] == (200, b"there")
 
 
-def test_the_proxys_own_pages_stay_its_own(served_by):
+@pytest.mark.parametrize("path", ["/-/healthz", "/docs", "/another/application"])
+def test_other_pages_are_the_proxys_business(served_by, path):
     served_by(Replicas((200, [], b"")))
-    assert run(Dispatch(rays_own), path="/-/healthz")[:2] == (418, b"/-/healthz")
+    assert run(Dispatch(rays_own), path=path)[:2] == (418, path.encode())
+
+
+def test_the_pages_that_are_asked_often_exist():
+    service = types.SimpleNamespace()
+    assert set(dispatch.IN_ONE_CALL) <= {route.path for route in make_web_app(service).routes}
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 418)])
