@@ -4,52 +4,48 @@ Two kinds of request: ``photo``, a photo of 1280 by 960 pixels with three faces,
 Photos page does, and ``frame``, the sample portrait searched as a webcam's frame is. Both are JPEG
 files when the clock starts. ``CLIENTS`` clients ask as fast as answers come for the throughput; for
 latency under load requests come at random times at ``LOAD`` of that rate, and one that had to wait
-for a free client has waited.
+for a free client has waited. Everything is measured in ``ROUNDS``; medians are printed.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import re
 import signal
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import urllib3
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
-from benchmarks.photos import make_scene
-from benchmarks.serving_process import ROOT, family_of, memory_mb, running_server
+from benchmarks.serving_load import (
+    CLIENTS,
+    FRAME,
+    PHOTO,
+    SEARCH_PX,
+    drive,
+    drive_open,
+    drive_processes,
+    request_data,
+)
+from benchmarks.serving_process import family_of, memory_mb, running_server
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
-from emotion_core.errors import EmotionError
-from emotion_core.images import decode_image, encode_jpeg
+from emotion_core.images import decode_image
 from emotion_core.model_card import Task
-from emotion_core.serving.client import RemoteAnalyzer
 
-SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
-CLIENTS, PROCESSES = 32, 2
+if TYPE_CHECKING:
+    import subprocess
+
 ROUNDS = 6
 LOAD = 0.5
 BATCH = 8
-PHOTO, FRAME = "photo", "frame"
-SEARCH_PX = {PHOTO: None, FRAME: 320}
 
 
 def main() -> None:
     """Measure, print and write."""
-    if sys.argv[1:2] == ["--clients"]:
-        kind, url, length, clients = sys.argv[2:]
-        print(json.dumps(drive(url, kind, float(length), int(clients))))
-        return
     chosen = make_parser(__doc__ or "").parse_args()
     seconds = 5.0 if chosen.quick else 20.0
     with (
@@ -120,11 +116,6 @@ def measure_round(
     }
 
 
-def request_data(kind: str) -> bytes:
-    """The JPEG file that is sent."""
-    return SAMPLE.read_bytes() if kind == FRAME else encode_jpeg(make_scene(3))
-
-
 class Core:
     """The core in this process, fed with one kind of request."""
 
@@ -147,92 +138,6 @@ class Core:
     def _run(self, size: int) -> None:
         images = [decode_image(self._data).pixels for _ in range(size)]
         self._analyzer.analyze(images, search_px=SEARCH_PX[self.kind])
-
-
-class Asker:
-    """Sends one kind of request from several threads and notes how long answers took.
-
-    Attributes:
-        latencies: Seconds of those that were answered.
-        errors: What was said of the others.
-    """
-
-    def __init__(self, url: str, kind: str) -> None:
-        self._analyzer = RemoteAnalyzer(url, timeout_s=60)
-        self._data, self._search_px = request_data(kind), SEARCH_PX[kind]
-        self._start_s = time.monotonic()
-        self.latencies: list[float] = []
-        self.errors: list[str] = []
-
-    def ask(self, due_s: float) -> None:
-        """Send one; it should have been sent at this time (``time.monotonic``)."""
-        try:
-            self._analyzer.analyze_jpeg(self._data, search_px=self._search_px)
-        except EmotionError as error:
-            self.errors.append(str(error))
-        else:
-            self.latencies.append(time.monotonic() - due_s)
-
-    def finish(self) -> dict[str, Any]:
-        """What was measured; hangs up."""
-        self._analyzer.close()
-        return summarise(self.latencies, len(self.errors), time.monotonic() - self._start_s)
-
-
-def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
-    """Ask with so many threads for so long; what was measured, and every latency."""
-    asker, end_s = Asker(url, kind), time.monotonic() + seconds
-
-    def ask() -> None:
-        while (now_s := time.monotonic()) < end_s:
-            asker.ask(now_s)
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return asker.finish()
-
-
-def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
-    """Ask at random times at a mean rate (a Poisson process), whatever answers come back."""
-    asker, chance = Asker(url, kind), random.Random(0)
-    start_s = due_s = time.monotonic()
-    with ThreadPoolExecutor(2 * CLIENTS) as pool:
-        while due_s < start_s + seconds:
-            due_s += chance.expovariate(per_s)
-            time.sleep(max(0.0, due_s - time.monotonic()))
-            pool.submit(asker.ask, due_s)
-    return asker.finish()
-
-
-def summarise(latencies: list[float], errors: int, seconds: float) -> dict[str, Any]:
-    """Rates and percentiles of some latencies in seconds."""
-    ms = np.asarray(latencies or [0.0]) * 1000
-    return {
-        "per_s": len(latencies) / seconds,
-        "median_ms": float(np.median(ms)),
-        "p99_ms": float(np.percentile(ms, 99)),
-        "errors": errors,
-        "latencies": latencies,
-        "seconds": seconds,
-    }
-
-
-def drive_processes(url: str, kind: str, seconds: float) -> dict[str, Any]:
-    """The same load from several processes, so that no client waits for another's interpreter."""
-    command = [sys.executable, "-m", "benchmarks.serving", "--clients", kind, url, str(seconds)]
-    parts = [
-        subprocess.Popen(
-            [*command, str(CLIENTS // PROCESSES)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(PROCESSES)
-    ]
-    found = [json.loads(part.communicate()[0]) for part in parts]
-    latencies = [latency for one in found for latency in one["latencies"]]
-    mean_s = statistics.mean(one["seconds"] for one in found)
-    return summarise(latencies, sum(one["errors"] for one in found), mean_s)
 
 
 def batches(url: str) -> tuple[float, float]:

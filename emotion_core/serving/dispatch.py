@@ -9,17 +9,15 @@ replicas, the choice of one and the number of them remain Ray Serve's.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from grpc.aio import AioRpcError
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from emotion_core.serving.gate import Replay, respond
+from emotion_core.serving.gate import Replay, respond_error
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -32,6 +30,7 @@ APP = "emoscope"
 """Name of the Serve application."""
 
 RETRY_AFTER_S = 1
+"""Seconds after which a client that was put off may ask again."""
 
 IN_ONE_CALL = ("/v1/analyze", "/v1/models/emotion:predict")
 """Pages that are asked often; others, also of other applications, are the proxy's business."""
@@ -40,6 +39,7 @@ ONE_CALL_BYTES = 1 << 20
 """A larger body is streamed."""
 
 _CARRIED = ("type", "http_version", "method", "scheme", "path", "query_string", "headers")
+_AGAIN = {"retry-after": str(RETRY_AFTER_S)}
 _LOOK_AGAIN_S = 1.0
 
 _LOG = logging.getLogger(__name__)
@@ -102,23 +102,26 @@ async def _ask(handle: DeploymentHandle[Any], scope: Scope, body: bytes, send: S
         call.cancel()
         raise
     except BackPressureError:
-        await _put_off(send, "The server is busy.")
+        await respond_error(send, 503, "The server is busy.", _AGAIN)
     except RayServeException:
-        await _put_off(send, "The server is not ready.")
-    except (RayError, AioRpcError) as error:
+        await respond_error(send, 503, "The server is not ready.", _AGAIN)
+    except Exception as error:  # noqa: BLE001 - of Ray or gRPC: what pages raise, they answer
         _LOG.warning("A replica did not answer: %s", error)
     else:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
 
-async def _put_off(send: Send, text: str) -> None:
-    headers = {"content-type": "application/json", "retry-after": str(RETRY_AFTER_S)}
-    await respond(send, 503, json.dumps({"error": text}).encode(), headers)
-
-
 async def answer_whole(app: ASGIApp, scope: Scope, body: bytes) -> Answered:
     """In the replica: have an ASGI app answer one request.
+
+    Args:
+        app: The pages.
+        scope: Of ASGI, of type ``"http"``; what ``Dispatch`` carries of it.
+        body: All of the request's body.
+
+    Returns:
+        Status, headers and all of the answer's body.
 
     Raises:
         Exception: What the app raised, if it had not begun to answer.

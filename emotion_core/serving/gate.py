@@ -125,7 +125,7 @@ class Gate:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, start = scope["path"], time.perf_counter()
         if path == "/healthz":
-            await respond(send, 200, b"ok", {"content-type": "text/plain"})
+            await _respond(send, 200, b"ok", {"content-type": "text/plain"})
             return
         seen = _Seen(send)
         try:
@@ -133,14 +133,13 @@ class Gate:
                 await self._drain(scope, send)
             elif path == "/metrics":
                 self._check_token(scope, self._settings.token)
-                await respond(send, 200, self._metrics.page(), self._metrics.headers)
+                await _respond(send, 200, self._metrics.page(), self._metrics.headers)
             else:
                 await self._admit(scope, receive, seen)
                 self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
         except _Refusal as refusal:
-            body = json.dumps({"error": str(refusal)}).encode()
-            headers = {"content-type": "application/json", "connection": "close"}
-            await respond(send, refusal.status, body, {**headers, **refusal.headers})
+            headers = {"connection": "close", **refusal.headers}
+            await respond_error(send, refusal.status, str(refusal), headers)
             self._metrics.count(refusal.status, time.perf_counter() - start, 0)
 
     async def _admit(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
@@ -224,7 +223,7 @@ class Gate:
         self._is_draining = True
         while self._in_hand:
             await asyncio.sleep(0.02)
-        await respond(send, 200, b"drained", {"content-type": "text/plain"})
+        await _respond(send, 200, b"drained", {"content-type": "text/plain"})
 
 
 class _Gone(Exception):  # noqa: N818 - nothing is wrong: the client went away
@@ -285,7 +284,13 @@ def middlewares() -> list[Any]:
     return [Middleware(Dispatch), Middleware(Gate, settings=settings_from(os.environ))]
 
 
-async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+async def respond_error(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:
+    """Answer a request of ASGI with a sentence, as ``{"error": text}``."""
+    body = json.dumps({"error": text}).encode()
+    await _respond(send, status, body, {"content-type": "application/json", **headers})
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
     """Answer a request of ASGI in one piece."""
     sent = {**headers, "content-length": str(len(body))}
     pairs = [(name.encode(), value.encode()) for name, value in sent.items()]

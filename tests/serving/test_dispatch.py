@@ -186,8 +186,11 @@ def test_a_request_whose_replica_died_goes_to_another_once(served_by):
     assert [body for _, body in replicas.asked] == [b"body"] * 2
 
 
-def test_a_request_that_no_replica_survives_is_given_up(served_by):
-    replicas = Replicas(ActorUnavailableError("died", b"x" * 16))
+@pytest.mark.parametrize(
+    "error", [ActorUnavailableError("died", b"x" * 16), RuntimeError("of gRPC")], ids=str
+)
+def test_a_request_that_no_replica_survives_is_given_up(served_by, error):
+    replicas = Replicas(error)
     served_by(replicas)
     status, body, headers = run(Gate(Dispatch(rays_own), GateSettings()), b"body")
     assert (status, headers[b"retry-after"]) == (503, b"1")
