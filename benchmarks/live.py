@@ -4,17 +4,23 @@ The server is a process of its own and runs what the app runs: streamlit-webrtc'
 ``FrameProcessor``. Its clients send a 640 by 480 clip of one face at 30 frames a second, encoded
 beforehand, and read each returning picture's number from its pixels. On the machine that runs
 both, the clients take cores from the server: about a tenth of a core a stream.
+
+One process is one interpreter, which a handful of streams keep busy. ``--processes`` spreads the
+streams over several, each with its clients in a process of their own, as a balancer would spread
+visitors over several processes of the app (``deploy/Caddyfile``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
 import statistics
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.live_client import Visitor
@@ -22,12 +28,36 @@ from benchmarks.live_clip import make_clip
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from threading import Barrier
 
     from benchmarks.live_client import Received
     from benchmarks.live_clip import Clip
 
 _SETTLE_S = 3.0  # the first seconds, with their connection and first frames, are not counted
 _SIZE_EVERY_S = 1.0
+_MEET_WITHIN_S = 120.0
+
+_CONTEXT = multiprocessing.get_context("spawn")
+
+_everyone: Barrier
+
+
+class Share(NamedTuple):
+    """What one server process is to do.
+
+    Attributes:
+        names: Of its streams.
+        seconds: How long they are measured.
+        restarts: Starts and stops after it.
+        device: Of the networks.
+        path: See ``Streams``.
+    """
+
+    names: range
+    seconds: float
+    restarts: int
+    device: str
+    path: str
 
 
 class Server:
@@ -37,10 +67,9 @@ class Server:
         os.environ["STREAMLIT_LOGGER_LEVEL"] = "error"  # else it says that no app is running
         from benchmarks.live_server import serve  # not above: it imports Streamlit
 
-        context = multiprocessing.get_context("spawn")
         self._connection: Connection
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, device, path), daemon=True)
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=serve, args=(theirs, device, path), daemon=True)
         self._process.start()
         self._lock = asyncio.Lock()
         self.networks: str = self._connection.recv()
@@ -61,44 +90,67 @@ def main() -> None:
     """Measure, print and write."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--streams", type=int, default=1, help="at once (1)")
+    parser.add_argument("--processes", type=int, default=1, help="that share the streams (1)")
     parser.add_argument("--seconds", type=float, help="how long (30; with --quick 10)")
-    parser.add_argument("--restarts", type=int, help="starts and stops after it (50; 5)")
+    parser.add_argument(
+        "--restarts", type=int, help="starts and stops after it (50; 5), of one process only"
+    )
     parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (cpu)")
     parser.add_argument(
         "--path", choices=("track", "callback"), default="track", help="our track, or the library's"
     )
     chosen = parser.parse_args()
+    if not 1 <= chosen.processes <= chosen.streams:
+        parser.error("--processes must be at least 1, and at most as many as --streams")
     seconds = chosen.seconds or (10 if chosen.quick else 30)
-    restarts = (5 if chosen.quick else 50) if chosen.restarts is None else chosen.restarts
-    server = Server(chosen.device, chosen.path)
+    n = chosen.processes
+    most = 0 if n > 1 else 5 if chosen.quick else 50
+    restarts = most if chosen.restarts is None else chosen.restarts
+    if n > 1 and restarts:
+        parser.error("--restarts looks at one process: leave --processes at 1")
+    bounds = [i * chosen.streams // n for i in range(n + 1)]
+    shares = [
+        Share(range(*pair), seconds, restarts, chosen.device, chosen.path)
+        for pair in itertools.pairwise(bounds)
+    ]
+    together = _CONTEXT.Barrier(n)
+    with ProcessPoolExecutor(n, _CONTEXT, _join, (together,)) as pool:
+        figures = _summary(list(pool.map(measure, shares)))
+    _show(figures, seconds)
+    write_json(chosen.json, {"machine": describe_machine(), "seconds": seconds, **figures})
+
+
+def _join(everyone: Barrier) -> None:
+    """Begin a process of clients, which begins to measure when all others do."""
+    global _everyone
+    _everyone = everyone
+
+
+def measure(share: Share) -> dict[str, Any]:
+    """All figures of one server process."""
+    server = Server(share.device, share.path)
     try:
-        figures = asyncio.run(measure(server, chosen.streams, seconds, restarts))
+        return {"networks": server.networks, **asyncio.run(_measure(server, share))}
     finally:
         server.quit()
-    write_json(chosen.json, {"machine": describe_machine(), **figures})
 
 
-async def measure(server: Server, n_streams: int, seconds: float, restarts: int) -> dict[str, Any]:
-    """All figures of one server process."""
+async def _measure(server: Server, share: Share) -> dict[str, Any]:
     clip = make_clip()
-    streams = await measure_streams(server, clip, n_streams, seconds)
-    again = await measure_restarts(server, clip, restarts) if restarts else {}
-    title = f"{server.networks}; {n_streams} streams for {seconds:g} s"
-    rows = streams["streams"]
-    print_table(title, list(rows[0]), [list(row.values()) for row in rows])
-    rest = {k: v for k, v in streams.items() if k != "streams"} | again
-    print_table("the server's process", ["figure", "value"], list(rest.items()))
-    return {"networks": server.networks, "seconds": seconds, **streams, **again}
+    streams = await measure_streams(server, clip, share.names, share.seconds)
+    again = await measure_restarts(server, clip, share.restarts) if share.restarts else {}
+    return {**streams, **again}
 
 
 async def measure_streams(
-    server: Server, clip: Clip, n_streams: int, seconds: float
+    server: Server, clip: Clip, names: range, seconds: float
 ) -> dict[str, Any]:
     """Streams at once: pictures, analyses, delays, memory."""
-    visitors = [Visitor(i, clip) for i in range(n_streams)]
+    visitors = [Visitor(name, clip) for name in names]
     for visitor in visitors:
         await visitor.start(server.ask)
     first_s = [await visitor.first_annotated_s() for visitor in visitors]
+    await asyncio.to_thread(_everyone.wait, _MEET_WITHIN_S)
     await asyncio.sleep(_SETTLE_S)
     start_s, before = time.monotonic(), await server.ask("counts")
     sizes = [await server.ask("size", True)]
@@ -118,8 +170,6 @@ async def measure_streams(
     memory = [size["memory_mb"] for size in sizes]
     return {
         "streams": rows,
-        "slowest_to_fastest": _ratio([row["annotated_per_s"] for row in rows]),
-        "slowest_to_fastest_analyses": _ratio([row["analyses_per_s"] for row in rows]),
         "server_cores": cpu,
         "memory_mb_first_quarter": statistics.median(memory[:quarter]),
         "memory_mb_last_quarter": statistics.median(memory[-quarter:]),
@@ -148,6 +198,34 @@ async def measure_restarts(server: Server, clip: Clip, restarts: int) -> dict[st
         "restart_memory_mb_early": early["memory_mb"],
         "restart_memory_mb_end": sizes[-1]["memory_mb"],
     }
+
+
+def _summary(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all processes as one: streams side by side, cores and memory summed."""
+    rows = [row for part in parts for row in part["streams"]]
+    merged = {
+        "networks": parts[0]["networks"],
+        "processes": len(parts),
+        "streams": rows,
+        "slowest_to_fastest": _ratio([row["annotated_per_s"] for row in rows]),
+        "slowest_to_fastest_analyses": _ratio([row["analyses_per_s"] for row in rows]),
+        "server_cores": sum(part["server_cores"] for part in parts),
+    }
+    if len(parts) == 1:
+        return merged | parts[0]
+    memory = ("memory_mb_first_quarter", "memory_mb_last_quarter")
+    return merged | {name: sum(part[name] for part in parts) for name in memory}
+
+
+def _show(figures: dict[str, Any], seconds: float) -> None:
+    rows = figures["streams"]
+    print_table(
+        f"{figures['networks']}; {len(rows)} streams for {seconds:g} s",
+        list(rows[0]),
+        [list(row.values()) for row in rows],
+    )
+    rest = [(k, v) for k, v in figures.items() if k not in ("networks", "streams")]
+    print_table("the server", ["figure", "value"], rest)
 
 
 def _delays(received: list[Received], start_s: float, end_s: float) -> dict[str, float]:
