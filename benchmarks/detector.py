@@ -22,10 +22,12 @@ from benchmarks.harness import describe_machine, make_parser, print_table, write
 from benchmarks.photos import SAMPLE
 from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.face_looks import NetworkLooks
 from emotion_core.face_network import load_face_network
 from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.runtime import OnnxNetwork, TorchNetwork
+from emotion_core.runtime import OnnxNetwork
+from emotion_core.torch_looks import TorchLooks
 from emotion_core.types import DEFAULT_MIN_FACE_PX
 from emotion_core.weights import WEIGHTS_DIR, is_available, verify
 from emotion_core.yunet import load_yunet
@@ -87,22 +89,22 @@ def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceNetwork]:
     if device == "cuda":
         path = WEIGHTS_DIR / f"{OWN.name}.safetensors"
         networks: dict[str, FaceNetwork] = {
-            OWN.name: BatchedFaceNetwork(TorchNetwork(load_face_network(path), device))
+            OWN.name: BatchedFaceNetwork(TorchLooks(load_face_network(path), device))
         }
     else:
-        own = OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename)
+        own = NetworkLooks(OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename))
         networks = {OWN.name: BatchedFaceNetwork(own)}
         if yunet:
             networks["yunet, OpenCV"] = OpenCvFaceNetwork(yunet)
     if yunet:
-        torch = TorchNetwork(load_yunet(yunet), device)
-        networks[IN_TORCH] = BatchedFaceNetwork.for_yunet(torch)
+        looks = TorchLooks(load_yunet(yunet), device)
+        networks[IN_TORCH] = BatchedFaceNetwork.for_yunet(looks)
     return networks
 
 
 def measure_frame(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
     """Median milliseconds of each network, all in turn."""
-    frame = make_picture((640, 480), 5, 120)
+    frame = make_picture((640, 480), 5, 60)
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(repeats + 3):  # the first ones warm up
         for name, network in networks.items():
@@ -122,14 +124,16 @@ def make_pictures() -> dict[str, Image]:
 
 
 def make_picture(size_wh: tuple[int, int], n_faces: int, face_px: int) -> Image:
-    """Copies of the sample's face, of a given height, in ten columns on grey."""
+    """Copies of the sample's face, of a given height, in up to ten columns on grey."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels[30:240, 120:330]  # its face: 107 high
     side = face_px * portrait.shape[0] // 107
     how = cv2.INTER_AREA if side < portrait.shape[0] else cv2.INTER_CUBIC
     face = np.asarray(cv2.resize(portrait, (side, side), interpolation=how), np.uint8)
     picture = np.full((size_wh[1], size_wh[0], 3), 128, np.uint8)
+    columns = min(10, n_faces)
     for i in range(n_faces):
-        x, y = side // 4 + (i % 10) * size_wh[0] // 10, size_wh[1] // 3 + (i // 10) * side
+        x = side // 20 + (i % columns) * size_wh[0] // columns
+        y = size_wh[1] // 3 + (i // columns) * side
         part = picture[y : y + side, x : x + side]
         part[:] = face[: part.shape[0], : part.shape[1]]
     return picture
@@ -172,7 +176,7 @@ def measure_memory() -> float:
 
 def measure_cuda(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
     """Pictures a second of each network, from pixels in memory to faces in memory."""
-    batch = [make_picture((640, 640), 5, 120)] * BATCH
+    batch = [make_picture((640, 640), 5, 60)] * BATCH
     rates = {}
     for name, network in networks.items():
         for _ in range(3):

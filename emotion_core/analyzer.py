@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.face_looks import NetworkLooks
 from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
-from emotion_core.model_card import Task
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from emotion_core.face_looks import Looks
     from emotion_core.model_card import ModelCard, WeightFile
     from emotion_core.runtime import Network
     from emotion_core.types import Device, Faces, Image, Predictions
@@ -197,7 +198,7 @@ def _file_for(card: ModelCard, device: Device) -> WeightFile:
 
 
 def make_network(card: ModelCard, path: Path, device: Device) -> Network:
-    """Load a network's file; ``runtime`` tells what runs it.
+    """Load an emotion network's file; ``runtime`` tells what runs it.
 
     Args:
         card: Says what the file holds.
@@ -211,7 +212,9 @@ def make_network(card: ModelCard, path: Path, device: Device) -> Network:
     if card.architecture == TRANSFORMERS:
         return TorchNetwork(load_transformers_module(card), device)
     if path.suffix == ".safetensors":
-        return TorchNetwork(_load_module(card, path), device)
+        from emotion_core.models import load_network  # imports torch, which takes seconds
+
+        return TorchNetwork(load_network(path), device)
     return OnnxNetwork(path)
 
 
@@ -224,16 +227,18 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
     if card.architecture == "opencv-yunet":
         if device == "cpu":
             return FaceDetector(OpenCvFaceNetwork(path), card)
+        from emotion_core.torch_looks import TorchLooks
         from emotion_core.yunet import load_yunet
 
-        network = TorchNetwork(load_yunet(path), device)
-        return FaceDetector(BatchedFaceNetwork.for_yunet(network), card)
-    return FaceDetector(BatchedFaceNetwork(make_network(card, path, device)), card)
+        looks = TorchLooks(load_yunet(path), device)
+        return FaceDetector(BatchedFaceNetwork.for_yunet(looks), card)
+    return FaceDetector(BatchedFaceNetwork(_make_looks(path, device)), card)
 
 
-def _load_module(card: ModelCard, path: Path) -> Any:
-    """Build one of the project's own torch modules; imports torch, which takes seconds."""
+def _make_looks(path: Path, device: Device) -> Looks:
+    if path.suffix != ".safetensors":
+        return NetworkLooks(OnnxNetwork(path))
     from emotion_core.face_network import load_face_network
-    from emotion_core.models import load_network
+    from emotion_core.torch_looks import TorchLooks
 
-    return load_face_network(path) if card.task is Task.DETECTION else load_network(path)
+    return TorchLooks(load_face_network(path), device)

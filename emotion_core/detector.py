@@ -12,9 +12,7 @@ from emotion_core.face_boxes import (
     YUNET_OVERLAP,
     Overlap,
     average_landmarks,
-    best_first,
     chained,
-    confident,
     moved,
     sides,
     suppress,
@@ -30,11 +28,11 @@ from emotion_core.finer_look import (
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from emotion_core.face_looks import Looks
     from emotion_core.model_card import ModelCard
-    from emotion_core.runtime import Network
-    from emotion_core.types import Device, FloatArray, Image
+    from emotion_core.types import Image
 
 LONGEST_SIDE_PX = (640, 1280)
 """Pictures are enlarged towards the first (at most twice) and shrunk to the second before a
@@ -47,11 +45,6 @@ _LANDMARKS_PX = (160, 96)
 eye distance instead of 5.5 on 1,862 portraits, for some 2 ms."""
 _LARGE = 0.25
 """Of a picture's longer side: smaller faces can no longer be seen in those looks."""
-
-_STRIDE_PX = 32
-_PASS_PIXELS: dict[Device, int] = {"cpu": 600_000, "cuda": 8_000_000}
-"""In one pass. On a CPU a tile of 640 pixels took 15 ms alone and 22 in a pass of six: what
-stays in its caches is faster."""
 
 
 class FaceNetwork(Protocol):
@@ -150,89 +143,46 @@ class FaceDetector:
 
 
 class BatchedFaceNetwork:
-    """A network that takes a batch: pictures of one size in one pass, boxes decoded by the graph.
+    """A network that takes a batch, and decodes its boxes itself.
 
     Every picture is looked at as it is and, by the project's own network, which does not see faces
     that fill it, also shrunk; its landmarks are means over places and looks.
-    Outputs of the graph for P places: ``scores (B, P)``, ``boxes (B, P, 4)`` x1, y1, x2, y2 and
-    ``landmarks (B, P, 10)``, in pixels of its input.
     """
 
-    def __init__(
-        self, network: Network, overlap: Overlap = SAME_FACE, *, is_ours: bool = True
-    ) -> None:
-        self._network = network
+    def __init__(self, looks: Looks, overlap: Overlap = SAME_FACE, *, is_ours: bool = True) -> None:
+        self._looks = looks
         self._overlap, self._is_ours = overlap, is_ours
 
     @classmethod
-    def for_yunet(cls, network: Network) -> Self:
+    def for_yunet(cls, looks: Looks) -> Self:
         """Give what ``cv2.FaceDetectorYN`` gives: one look, boxes that share 0.3 are one face."""
-        return cls(network, YUNET_OVERLAP, is_ours=False)
+        return cls(looks, YUNET_OVERLAP, is_ours=False)
 
     def find(
         self, images: Sequence[Image], min_score: float, *, quick: bool = False
     ) -> list[Faces]:
         """See ``FaceNetwork``."""
-        found = self._candidates(images, min_score)
+        sizes_px = (None, _COARSE_PX) if self._is_ours else (None,)
+        seen = self._looks.see(images, sizes_px, min_score)
+        kept = [suppress(faces, self._overlap) for faces in seen]
         if not self._is_ours:
-            return [suppress(faces, self._overlap) for faces in found]
-        coarse = self._look_at(images, _COARSE_PX, min_score)
-        both = [best_first(chained(*sets)) for sets in zip(found, coarse, strict=True)]
-        kept = [suppress(faces, self._overlap) for faces in both]
-        with_large = [
-            image if sides(faces).max(initial=0) >= _LARGE * max(image.shape[:2]) else None
-            for image, faces in zip(images, kept, strict=True)
-        ]
-        sizes = () if quick else _LANDMARKS_PX
-        again = [self._look_at(with_large, px, min_score) for px in sizes]
-        return [
-            average_landmarks(faces, chained(*sets))
-            for faces, *sets in zip(kept, both, *again, strict=True)
-        ]
+            return kept
+        if not quick:
+            self._look_for_landmarks(images, kept, seen, min_score)
+        return [average_landmarks(*pair) for pair in zip(kept, seen, strict=True)]
 
-    def _look_at(
-        self, images: Sequence[Image | None], longest_px: int, min_score: float
-    ) -> list[Faces]:
-        """Everything confident in the larger ones of some pictures, shrunk, in their pixels."""
-        found = [Faces.empty()] * len(images)
+    def _look_for_landmarks(
+        self, images: Sequence[Image], kept: list[Faces], seen: list[Faces], min_score: float
+    ) -> None:
+        """Add what further looks see in pictures with a large face."""
         large = [
-            (i, image, longest_px / max(image.shape[:2]))
-            for i, image in enumerate(images)
-            if image is not None and max(image.shape[:2]) > longest_px
+            i
+            for i, (image, faces) in enumerate(zip(images, kept, strict=True))
+            if sides(faces).max(initial=0) >= _LARGE * max(image.shape[:2])
         ]
-        again = self._candidates([scale_image(image, s) for _, image, s in large], min_score)
-        for (i, _, scale), faces in zip(large, again, strict=True):
-            found[i] = moved(faces, scale)
-        return found
-
-    def _candidates(self, images: Sequence[Image], min_score: float) -> list[Faces]:
-        """Everything confident in each picture, overlapping or not."""
-        found = [Faces.empty()] * len(images)
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, image in enumerate(images):
-            height, width = (-(-side // _STRIDE_PX) * _STRIDE_PX for side in image.shape[:2])
-            groups.setdefault((height, width), []).append(i)
-        for (height, width), members in groups.items():
-            step = max(1, _PASS_PIXELS[self._network.device] // (height * width))
-            for start in range(0, len(members), step):
-                part = members[start : start + step]
-                for i, faces in zip(part, self._pass(images, part, (height, width)), strict=True):
-                    found[i] = confident(*faces, min_score)
-        return found
-
-    def _pass(
-        self, images: Sequence[Image], members: Sequence[int], size_hw: tuple[int, int]
-    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Scores, boxes and landmarks of some pictures, padded to one size, in one pass."""
-        padded = np.zeros((len(members), *size_hw, 3), np.uint8)
-        for row, i in zip(padded, members, strict=True):
-            height, width = images[i].shape[:2]
-            row[:height, :width] = images[i]
-        batch = padded.transpose(0, 3, 1, 2)
-        if self._network.device != "cuda":
-            batch = np.ascontiguousarray(batch, np.float32)
-        scores, boxes, points = self._network.run(batch)
-        return zip(scores, boxes, points, strict=True)
+        again = self._looks.see([images[i] for i in large], _LANDMARKS_PX, min_score)
+        for i, faces in zip(large, again, strict=True):
+            seen[i] = chained(seen[i], faces)
 
 
 def _working_scale(image: Image) -> float:

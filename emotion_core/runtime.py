@@ -21,8 +21,6 @@ from emotion_core.onnx_batch import free_batch, run_errors
 from emotion_core.types import Device
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from emotion_core.types import FloatArray
 
 DEVICES = ("auto", *get_args(Device))
@@ -39,12 +37,11 @@ class Network(Protocol):
     def device(self) -> Device:
         """Where it runs."""
 
-    def run(self, batch: FloatArray | npt.NDArray[np.uint8]) -> list[FloatArray]:
+    def run(self, batch: FloatArray) -> list[FloatArray]:
         """One forward pass.
 
         Args:
-            batch: ``(N, C, H, W)`` float32. Where torch runs the network also uint8, which is made
-                float on the device: a quarter of the bytes travel there.
+            batch: ``(N, C, H, W)`` float32.
 
         Returns:
             The outputs in their declared order, each ``(N, ...)``.
@@ -78,7 +75,7 @@ class OnnxNetwork:
         self._one_by_one = not model.any_batch
         self._input: str = self._session.get_inputs()[0].name
 
-    def run(self, batch: FloatArray | npt.NDArray[np.uint8]) -> list[FloatArray]:
+    def run(self, batch: FloatArray) -> list[FloatArray]:
         """See ``Network``."""
         if self._one_by_one and len(batch) > 1:
             singles = [self._session.run(None, {self._input: one[None]}) for one in batch]
@@ -99,10 +96,10 @@ class TorchNetwork:
         module = module.eval().to(device)
         self._module = module.to(memory_format=torch.channels_last) if self._half else module
 
-    def run(self, batch: FloatArray | npt.NDArray[np.uint8]) -> list[FloatArray]:
+    def run(self, batch: FloatArray) -> list[FloatArray]:
         """See ``Network``."""
         torch = self._torch
-        tensor = torch.from_numpy(batch).to(self.device, non_blocking=True).float()
+        tensor = torch.from_numpy(batch).to(self.device)
         if self._half:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
         with (

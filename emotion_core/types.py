@@ -106,12 +106,11 @@ class Faces:
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Faces:
         """Choose faces by a mask or by indices."""
-        return Faces(
-            self.boxes[chosen],
-            self.scores[chosen],
-            None if self.landmarks is None else self.landmarks[chosen],
-            None if self.track_ids is None else self.track_ids[chosen],
-        )
+        part = object.__new__(Faces)  # what was checked needs no further check, which takes longer
+        for name in self.__slots__:
+            values = getattr(self, name)
+            object.__setattr__(part, name, None if values is None else values[chosen])
+        return part
 
     @classmethod
     def empty(cls) -> Faces:

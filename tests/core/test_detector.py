@@ -12,6 +12,7 @@ from emotion_core.detector import (
     FaceDetector,
 )
 from emotion_core.errors import WeightsMismatchError
+from emotion_core.face_looks import NetworkLooks
 from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork
@@ -212,7 +213,7 @@ def batched(tmp_path):
     path = tmp_path / "faces.onnx"
     path.write_bytes(make_face_onnx())
     network = Counted(OnnxNetwork(path))
-    return BatchedFaceNetwork(network), network.shapes
+    return BatchedFaceNetwork(NetworkLooks(network)), network.shapes
 
 
 def make_picture(red, green, width=64, height=40):
@@ -266,7 +267,9 @@ class Overlapping:
 
 
 def test_of_overlapping_places_the_best_is_kept():
-    (found,) = BatchedFaceNetwork(Overlapping()).find([np.zeros((64, 128, 3), np.uint8)], 0.5)
+    (found,) = BatchedFaceNetwork(NetworkLooks(Overlapping())).find(
+        [np.zeros((64, 128, 3), np.uint8)], 0.5
+    )
     assert found.boxes[:, 0].tolist() == [12, 80]
     assert found.scores.tolist() == [1.0, np.float32(0.7)]
 
@@ -286,7 +289,9 @@ class Inside(Overlapping):
 
 
 def test_part_of_a_face_is_not_a_second_face():
-    (found,) = BatchedFaceNetwork(Inside()).find([np.zeros((128, 128, 3), np.uint8)], 0.5)
+    (found,) = BatchedFaceNetwork(NetworkLooks(Inside())).find(
+        [np.zeros((128, 128, 3), np.uint8)], 0.5
+    )
     assert found.boxes[:, 0].tolist() == [10, 80]
 
 
@@ -315,7 +320,7 @@ class WithLandmarks:
 def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     network = WithLandmarks()
     picture = np.zeros((384, 384, 3), np.uint8)
-    (found,) = BatchedFaceNetwork(network).find([picture], 0.5, quick=quick)
+    (found,) = BatchedFaceNetwork(NetworkLooks(network)).find([picture], 0.5, quick=quick)
     seen = [384, 192] if quick else [384, 192, 160, 96]
     assert network.widths == seen
     assert found.boxes.tolist() == [[96, 96, 288, 288]]
@@ -331,7 +336,9 @@ def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
             return [scores * bool(share), boxes * np.float32(2 * share), points]
 
     network = Sized()
-    (found,) = BatchedFaceNetwork(network).find([np.zeros((384, 384, 3), np.uint8)], 0.5)
+    (found,) = BatchedFaceNetwork(NetworkLooks(network)).find(
+        [np.zeros((384, 384, 3), np.uint8)], 0.5
+    )
     assert len(found) == bool(share)
     assert network.widths == [384, 192, 160, 96][:looks]
 

@@ -8,6 +8,7 @@ import pytest
 
 from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.face_looks import NetworkLooks
 from emotion_core.finer_look import finer_scale, scale_image
 from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
@@ -176,7 +177,7 @@ def group(shared):
 
 def make_own(_):
     card = CARDS["emoscope-face-s"]
-    return BatchedFaceNetwork(OnnxNetwork(WEIGHTS_DIR / card.weights.filename))
+    return BatchedFaceNetwork(NetworkLooks(OnnxNetwork(WEIGHTS_DIR / card.weights.filename)))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from emotion_core.analyzer import load_analyzer
+from emotion_core.analyzer import load_analyzer, make_detector
 from emotion_core.architectures import find_architecture
 from emotion_core.catalog import CARDS, candidates
 from emotion_core.classifier import EmotionClassifier
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.face_network import load_face_network
 from emotion_core.images import decode_image
 from emotion_core.labels import Emotion
 from emotion_core.model_card import Task
@@ -59,8 +57,7 @@ def test_nothing_else_lies_in_weights():
 def make_network(card, way, device):
     if way == "onnx":
         return OnnxNetwork(WEIGHTS_DIR / card.weights.filename)
-    load = load_network if card.task is Task.EMOTION else load_face_network
-    return TorchNetwork(load(WEIGHTS_DIR / card.torch_weights.filename), device)
+    return TorchNetwork(load_network(WEIGHTS_DIR / card.torch_weights.filename), device)
 
 
 WAYS = [("onnx", "cpu"), ("torch", "cpu"), pytest.param("torch", "cuda", marks=NO_GPU)]
@@ -106,7 +103,8 @@ def test_emotion_network_as_training_feeds_it(portrait):
 def test_face_network(portrait, way, device):
     """A fixed picture gives a fixed face."""
     card = CARDS["emoscope-face-s"]
-    detector = FaceDetector(BatchedFaceNetwork(make_network(card, way, device)), card)
+    file = card.weights if way == "onnx" else card.torch_weights
+    detector = make_detector(card, WEIGHTS_DIR / file.filename, device)
     (faces,) = detector.detect([portrait])
     np.testing.assert_allclose(faces.boxes, BOXES, atol=0.5 if device == "cpu" else 3)
     np.testing.assert_allclose(faces.scores, SCORES, atol=1e-3 if device == "cpu" else 0.03)

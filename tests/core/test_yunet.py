@@ -12,6 +12,7 @@ from torch import nn
 from emotion_core.detector import BatchedFaceNetwork
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_boxes import confident
+from emotion_core.face_looks import NetworkLooks
 from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import TorchNetwork
@@ -260,7 +261,7 @@ def test_a_batch_agrees_with_opencv(yunet_path, photos):
             shapes.append(batch.shape)
             return network.run(batch)
 
-    ours = BatchedFaceNetwork.for_yunet(Counted()).find(pair, 0.6)
+    ours = BatchedFaceNetwork.for_yunet(NetworkLooks(Counted())).find(pair, 0.6)
     theirs = OpenCvFaceNetwork(yunet_path).find(pair, 0.6)
     assert shapes == [(2, 3, 256, 352)]
     assert all(len(faces) for faces in theirs)

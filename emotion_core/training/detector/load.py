@@ -18,7 +18,7 @@ from emotion_core.face_network import (
     load_face_network,
 )
 from emotion_core.model_card import ModelCard, Task, WeightFile
-from emotion_core.runtime import TorchNetwork
+from emotion_core.torch_looks import TorchLooks
 from emotion_core.training.checkpoint import load_checkpoint
 from emotion_core.training.detector.config import DetectorTrainConfig
 
@@ -145,8 +145,8 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         device: Where it is or is to go.
         path: Of its file, for the description; it need not exist.
     """
-    module = TorchNetwork(DecodedFaceNetwork(network), device)
-    return FaceDetector(BatchedFaceNetwork(module), _describe(path, "onnx"))
+    looks = TorchLooks(DecodedFaceNetwork(network), device)
+    return FaceDetector(BatchedFaceNetwork(looks), _describe(path, "onnx"))
 
 
 def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:

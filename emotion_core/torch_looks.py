@@ -1,0 +1,117 @@
+"""Looks of a face network that torch runs: shrinking, scores and the choice stay on its device.
+
+Only pixels travel there, as bytes and once for all looks, and only places that may be faces come
+back: on a GPU the rest of the outputs and the copies of the pictures would take longer than the
+network does.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from emotion_core.face_boxes import confident
+from emotion_core.face_looks import STRIDE_PX, scale_for
+from emotion_core.types import Faces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emotion_core.types import Device, Image
+
+_PASS_PIXELS: dict[Device, int] = {"cpu": 600_000, "cuda": 8_000_000}
+
+
+class TorchLooks:
+    """See ``Looks``. In half precision and channels-last on a GPU.
+
+    Args:
+        module: ``(B, 3, H, W)`` RGB, 0-255, to scores, boxes and landmarks as ``NetworkLooks`` has
+            them. Set to evaluation and moved; on a GPU a copy of it.
+        device: Where it runs.
+    """
+
+    def __init__(self, module: nn.Module, device: Device) -> None:
+        self._device = device
+        self._dtype = torch.float16 if device == "cuda" else torch.float32
+        module = module.eval()
+        if device == "cuda":
+            module = fold_normalisation(module).to(self._dtype)
+            module = module.to(memory_format=torch.channels_last)
+        self._module = module.to(device)
+
+    def see(
+        self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
+    ) -> list[Faces]:
+        """See ``Looks``."""
+        found = [Faces.empty()] * len(images)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, image in enumerate(images):
+            groups.setdefault(image.shape, []).append(i)
+        for (height, width, _), members in groups.items():
+            step = max(1, _PASS_PIXELS[self._device] // (height * width))
+            for start in range(0, len(members), step):
+                part = members[start : start + step]
+                seen = self._see_equal([images[i] for i in part], sizes_px, min_score)
+                for i, faces in zip(part, seen, strict=True):
+                    found[i] = faces
+        return found
+
+    @torch.inference_mode()
+    def _see_equal(
+        self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
+    ) -> Iterator[Faces]:
+        """All looks at pictures of one size."""
+        scales = [scale_for(images[0].shape, size_px) for size_px in sizes_px]
+        if not any(scales):
+            return iter([Faces.empty()] * len(images))
+        pixels = self._upload(images)
+        rows = torch.cat([self._look(pixels, scale) for scale in scales if scale], dim=1)
+        chosen = (rows[..., 0] >= min_score).nonzero()  # (M, 2) picture, place; in that order
+        picked = torch.cat([chosen[:, :1].float(), rows[chosen[:, 0], chosen[:, 1]]], dim=1)
+        table = picked.cpu().numpy()
+        bounds = np.searchsorted(table[:, 0], np.arange(1, len(images)))
+        parts = np.split(table[:, 1:], bounds)
+        return (confident(p[:, 0], p[:, 1:5], p[:, 5:], min_score) for p in parts)
+
+    def _upload(self, images: Sequence[Image]) -> Tensor:
+        """Pictures of one size on the device, ``(B, 3, H, W)``, channels last in memory."""
+        stack = torch.empty(
+            (len(images), *images[0].shape), dtype=torch.uint8, pin_memory=self._device == "cuda"
+        )
+        for row, image in zip(stack.numpy(), images, strict=True):
+            row[...] = image
+        there = stack.to(self._device, non_blocking=True)
+        return there.permute(0, 3, 1, 2).to(self._dtype)
+
+    def _look(self, pixels: Tensor, scale: float) -> Tensor:
+        """One look: ``(B, P, 15)`` score, box, landmarks, in pixels of the pictures."""
+        height, width = pixels.shape[2:]
+        if scale != 1:
+            size_hw = (max(1, round(height * scale)), max(1, round(width * scale)))
+            pixels = functional.interpolate(pixels, size_hw, mode="bilinear", antialias=True)
+            height, width = size_hw
+        padding = (0, -width % STRIDE_PX, 0, -height % STRIDE_PX)
+        scores, boxes, points = self._module(functional.pad(pixels, padding))
+        return torch.cat([scores[..., None], boxes / scale, points / scale], dim=2).float()
+
+
+def fold_normalisation(module: nn.Module) -> nn.Module:
+    """A copy whose batch normalisations are part of the convolutions before them: fewer kernels.
+
+    Args:
+        module: In evaluation.
+    """
+    module = copy.deepcopy(module)
+    for sequence in [m for m in module.modules() if isinstance(m, nn.Sequential)]:
+        for i in range(len(sequence) - 1):
+            layer, norm = sequence[i], sequence[i + 1]
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[i], sequence[i + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    return module

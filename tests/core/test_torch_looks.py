@@ -1,0 +1,106 @@
+"""Looks that torch takes: the same faces as ONNX Runtime's, whatever is asked for at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from emotion_core.detector import BatchedFaceNetwork
+from emotion_core.face_looks import NetworkLooks
+from emotion_core.face_network import FaceNetwork, load_face_network
+from emotion_core.images import decode_image
+from emotion_core.runtime import OnnxNetwork
+from emotion_core.torch_looks import TorchLooks, fold_normalisation
+from emotion_core.weights import WEIGHTS_DIR
+from tests.factories import make_image
+
+
+@pytest.fixture(scope="module")
+def astronaut(request):
+    path = request.config.rootpath / "streamlit_app" / "assets" / "astronaut.jpg"
+    return decode_image(path.read_bytes()).pixels
+
+
+@pytest.fixture(scope="module")
+def module():
+    return load_face_network(WEIGHTS_DIR / "emoscope-face-s.safetensors")
+
+
+@pytest.fixture(scope="module")
+def on_arrays():
+    return NetworkLooks(OnnxNetwork(WEIGHTS_DIR / "emoscope-face-s.onnx"))
+
+
+def test_one_look_agrees_with_the_looks_on_arrays(astronaut, module, on_arrays):
+    """Sizes that are multiples of 32 and others, some of them equal, more than one pass of each."""
+    images = [astronaut, astronaut[:300, :400], astronaut[20:320, 30:430], astronaut] * 2
+    expected = on_arrays.see(images, (None,), 0.3)
+    found = TorchLooks(module, "cpu").see(images, (None,), 0.3)
+    assert min(map(len, expected)) > 0
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.02)
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=0.02)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_faces_agree_with_those_of_looks_on_arrays(astronaut, module, on_arrays, quick):
+    """Shrunk by other code, so that boxes differ a little."""
+    images = [astronaut, astronaut[:300, :400]]
+    expected = BatchedFaceNetwork(on_arrays).find(images, 0.6, quick=quick)
+    found = BatchedFaceNetwork(TorchLooks(module, "cpu")).find(images, 0.6, quick=quick)
+    assert [len(faces) for faces in found] == [len(faces) for faces in expected]
+    assert len(found[0]) > 0
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1)
+        np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1)
+        np.testing.assert_allclose(one.scores, other.scores, atol=0.02)
+
+
+class Seen(torch.nn.Module):
+    """Writes down what it is shown; a face in the middle half of each picture, if it is bright."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def forward(self, images):
+        n, _, height, width = images.shape
+        self.shapes.append((n, height, width))
+        bright = images[:, :, 0, 0].mean(dim=1, keepdim=True) / 255
+        box = torch.tensor([width, height, 3 * width, 3 * height]) / 4
+        return bright, box.expand(n, 1, 4), torch.zeros(n, 1, 10)
+
+
+def test_all_looks_at_pictures_of_one_size_go_together():
+    seen = Seen()
+    dark, bright, small = make_image(384, 256), make_image(384, 256), make_image(100, 64)
+    dark[:], bright[:], small[:] = 0, 255, 255
+    found = TorchLooks(seen, "cpu").see([dark, small, bright, dark], (None, 192), 0.5)
+    assert seen.shapes == [(4 - 1, 256, 384), (4 - 1, 128, 192), (1, 64, 128)]
+    assert [len(faces) for faces in found] == [0, 1, 2, 0]
+    np.testing.assert_allclose(found[2].boxes, [[96, 64, 288, 192]] * 2, atol=1e-3)
+    np.testing.assert_allclose(found[1].boxes, [[32, 16, 96, 48]], atol=1e-3)
+
+
+@pytest.mark.parametrize("sizes_px", [(), (200,)])
+def test_pictures_without_a_look_show_nothing(sizes_px):
+    seen = Seen()
+    looks = TorchLooks(seen, "cpu")
+    assert [len(faces) for faces in looks.see([make_image(64, 64)], sizes_px, 0.0)] == [0]
+    assert looks.see([], (None,), 0.5) == []
+    assert seen.shapes == []
+
+
+def test_folding_changes_nothing_but_the_number_of_layers():
+    torch.manual_seed(0)
+    network = FaceNetwork()
+    for norm in [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]:
+        torch.nn.init.uniform_(norm.running_mean, -1, 1)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    network.eval()
+    images = torch.rand(2, 3, 64, 64) * 255
+    folded = fold_normalisation(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(images), network(images), rtol=1e-3, atol=1e-3)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
