@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emotion_core.photos import PhotoSource
+from emotion_core.report import unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.photos import PhotoResult
 
@@ -53,12 +56,48 @@ class Photo:
 
 @dataclass(slots=True)
 class PhotoBatch:
-    """Results so far; a rerun of the page goes on where the last one was interrupted."""
+    """Results so far; a rerun of the page goes on where the last one was interrupted.
+
+    Attributes:
+        options: With which the results were made.
+        results: By the key of the photo.
+        is_stopped: Whether the rest waits until the visitor wants it.
+        sample: Whether the sample is on the page while there is nothing else.
+        kept: Photos that were in the upload field before the visitor looked at another page; the
+            field itself forgets them then.
+    """
 
     options: Options | None = None
     results: dict[str, PhotoResult] = field(default_factory=dict)
     is_stopped: bool = False
     sample: bool = False
+    kept: list[Photo] = field(default_factory=list)
+    _uploaded: list[Photo] = field(default_factory=list)
+
+    def gather(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
+        """All photos on the page: those kept, then those in the upload field, under unique names.
+
+        Args:
+            uploads: What is in the upload field.
+            is_back: Whether the field is a new one, since the visitor was on another page.
+        """
+        if is_back:
+            self.kept += self._uploaded
+        present = {upload.file_id for upload in uploads}
+        self.kept = [photo for photo in self.kept if photo.key not in present]
+        names = unique_names([*(p.name for p in self.kept), *(u.name for u in uploads)])
+        self._uploaded = [
+            Photo(upload.file_id, name, upload.getvalue)
+            for upload, name in zip(uploads, names[len(self.kept) :], strict=True)
+        ]
+        photos = [*self.kept, *self._uploaded]
+        if not photos:
+            self.is_stopped = False
+        return photos
+
+    def let_go(self) -> None:
+        """Take the kept photos off the page."""
+        self.kept = []
 
     def begin(self, photos: Sequence[Photo], options: Options) -> list[Photo]:
         """Forget what is no longer on the page or was analysed otherwise.
@@ -73,7 +112,7 @@ class PhotoBatch:
         """
         names = {photo.key: photo.name for photo in photos}
         if options != self.options:
-            self.options, self.results, self.is_stopped = options, {}, False
+            self.options, self.results = options, {}
         self.results = {
             key: result
             for key, result in self.results.items()

@@ -30,19 +30,28 @@ if TYPE_CHECKING:
 
     from emotion_core.photos import PhotoResult
     from emotion_core.types import Analysis
-    from streamlit_app.photo_batch import Photo
+    from streamlit_app.photo_batch import Photo, PhotoBatch
 
 PER_PAGE = 8
 """Photos shown at once; more are on further pages."""
 
 _GALLERY, _GALLERY_BRUSHED = 12, 48
 _TABLE_COLUMNS = {
-    "face": st.column_config.NumberColumn("Face", width=50),
-    "emotion": st.column_config.TextColumn("Emotion", width=90),
-    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=90),
-    "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=65),
-    "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=65),
+    "face": st.column_config.NumberColumn("Face", width=44),
+    "emotion": st.column_config.TextColumn("Emotion", width=82),
+    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=84),
+    "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=58),
+    "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=58),
 }
+
+
+def show_kept(batch: PhotoBatch) -> None:
+    """Say how many photos are here from before, with a way to take them off the page."""
+    n = len(batch.kept)
+    words, take = ("1 photo", "Take it away") if n == 1 else (f"{n} photos", "Take them away")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{words}** uploaded before", width="content")
+        st.button(take, on_click=batch.let_go, icon=":material/close:")
 
 
 def show_overview(results: Sequence[PhotoResult]) -> None:
@@ -193,8 +202,9 @@ def _describe_faces(name: str, analysis: Analysis) -> str:
 
 
 def _describe_plane(faces: pd.DataFrame) -> str:
+    n = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
     return (
-        f"{len(faces)} faces in the valence-arousal plane; mean valence "
+        f"{n} in the valence-arousal plane; mean valence "
         f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}"
     )
 

@@ -11,6 +11,7 @@ from emotion_core.charts import to_html, to_png
 from emotion_core.report import safe_stems, to_csv
 from emotion_core.video.course import clock, person_name
 from emotion_core.video.dashboard import dashboard_chart
+from emotion_core.video.moments import hide_faces
 from emotion_core.video.page import report_page
 from emotion_core.video.tables import (
     analysis_period,
@@ -36,16 +37,20 @@ _LARGEST_PLAYED = 400 * 2**20
 _MOST_PEOPLE = 12
 
 
-def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float) -> None:
+def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
     """All that was found.
 
     Args:
         desk: With the video and its job.
         result: What the job found.
         smoothing_s: As the visitor wants it now; the result was made with its own.
+        blur: Whether no face may be shown, however the result was made.
     """
     if not desk.clip or not desk.job:
         return
+    video: HeldFile | None = desk.job.video
+    if blur and not result.settings.blur:
+        result, video = hide_faces(result), None
     for warning in result.info.warnings:
         st.warning(plain(warning), icon=":material/warning:")
     if result.fault:
@@ -57,10 +62,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float) -> Non
     _show_totals(result)
     left, right = side_by_side()
     with left:
-        _show_video(desk.job.video, desk.clip.name, result)
-        made_with_s = desk.job.recipe.settings.smoothing_s
-        if made_with_s != smoothing_s:
-            st.caption(f"The video was drawn with a smoothing of {made_with_s:.1f} s.")
+        _show_video(video, desk.clip.name, result, desk.job.recipe.settings.smoothing_s)
     with right:
         if result.people.empty:
             st.info(
@@ -71,7 +73,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float) -> Non
             show_moments(result)
     if not result.people.empty:
         show_course(desk, result, frames)
-    show_downloads(desk.clip.name, result, frames, desk.job.video)
+    show_downloads(desk.clip.name, result, frames, video)
 
 
 def _show_totals(result: VideoResult) -> None:
@@ -86,10 +88,20 @@ def _show_totals(result: VideoResult) -> None:
         st.metric("Speed", f"{speed:.0f} /s", border=True, help="Pictures a second.")
 
 
-def _show_video(video: HeldFile, name: str, result: VideoResult) -> None:
+def _show_video(video: HeldFile | None, name: str, result: VideoResult, made_with_s: float) -> None:
+    """The annotated video, if it may be seen, and the smoothing with which it was drawn."""
+    if video is None:
+        st.info(
+            "The annotated video shows faces that were not blurred. Analyse again to blur them, or "
+            "switch off Blur faces to see it.",
+            icon=":material/blur_on:",
+        )
+        return
     n = len(result.people)
     people = "no face found" if not n else "one person" if n == 1 else f"{n} people"
     show_player("The annotated video", video, f"{name} with its faces marked, {people}")
+    if made_with_s != result.settings.smoothing_s:
+        st.caption(f"The video was drawn with a smoothing of {made_with_s:.1f} s.")
 
 
 def show_player(what: str, file: HeldFile, alt: str) -> None:
@@ -138,7 +150,7 @@ def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> Non
             at = clock(moment.time_s)
             st.image(
                 moment.picture,
-                caption=f"{moment.kind}  \n{at}",
+                caption=f"most {moment.kind}  \n{at}",
                 alt=f"{person_name(track)} most {moment.kind}: {moment.emotion} at {at}",
                 width=80,
             )

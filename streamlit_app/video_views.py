@@ -45,8 +45,14 @@ def show_clip(desk: VideoDesk) -> None:
 
 
 @st.fragment(run_every=0.5)
-def show_running(desk: VideoDesk, job: VideoJob) -> None:
-    """How far the analysis is, by itself every half second, until it has ended."""
+def show_running(desk: VideoDesk, job: VideoJob, *, blur: bool) -> None:
+    """How far the analysis is, by itself every half second, until it has ended.
+
+    Args:
+        desk: With the video.
+        job: Its analysis.
+        blur: Whether no face may be shown, however the analysis was begun.
+    """
     state = job.state
     if desk.job is not job or state not in (JobState.WAITING, JobState.RUNNING):
         st.rerun()
@@ -59,7 +65,13 @@ def show_running(desk: VideoDesk, job: VideoJob) -> None:
                 st.progress(_share(job.progress), _progress_words(job.progress))
             st.caption("You may look at the other pages meanwhile; closing this one ends it.")
             st.button("Cancel", on_click=desk.cancel, icon=":material/stop:", key="cancel job")
-        if job.preview:
+        if blur and not job.recipe.settings.blur:
+            right.info(
+                "This analysis was begun without blurred faces, which are not shown now. Cancel "
+                "it and analyse again to have them blurred.",
+                icon=":material/blur_on:",
+            )
+        elif job.preview:
             picture = base64.b64encode(job.preview).decode()
             with right:
                 st.image(

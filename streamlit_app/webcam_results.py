@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.live.session import hide_faces
 from emotion_core.video.course import clock
+from emotion_core.video.moments import hide_faces
 from streamlit_app.video_course import show_course
 from streamlit_app.video_results import show_downloads, show_moments, show_player
 from streamlit_app.widgets import plain, side_by_side
@@ -30,6 +30,7 @@ def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> Non
     with st.spinner("Summing up the session…"):
         result = session.result()
     result = hide_faces(result) if blur else result
+    st.header("Your last session", anchor=False, help="It stays here until you start again.")
     recording = session.recording
     if recording and blur and recording.has_clear_faces:
         recording = None
@@ -37,7 +38,6 @@ def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> Non
             "The recording shows faces that were not blurred. Switch off Blur faces to see it.",
             icon=":material/blur_on:",
         )
-    st.header("Your last session", anchor=False, help="It stays here until you start again.")
     if result.fault:
         st.warning(plain(result.fault), icon=":material/timer:")
     _show_totals(result)

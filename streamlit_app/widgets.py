@@ -139,6 +139,11 @@ def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:
     return grid.cell(), grid.cell()
 
 
+def emptied_container() -> DeltaGenerator:
+    """A container in which nothing of the last run stays until it is replaced."""
+    return st.empty().container()
+
+
 def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:
     """Offer a file that is made when its button is pressed."""
     st.download_button(

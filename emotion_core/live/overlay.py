@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.draw import blur_faces, blur_in_place, draw_in_place
+from emotion_core.draw import blur_all, blur_in_place, draw_in_place
 from emotion_core.live.values import FRESH_S
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: b
     if blur:
         blur_in_place(canvas, reading.cover.at(now_s, size_wh))
     return draw_in_place(canvas, _scaled(reading.smoothed, size_wh))
-
-
-def blur_all(image: Image) -> Image:
-    """Leave eight by eight smoothed colours of a picture, as of a blurred face."""
-    return blur_faces(image, np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32))
 
 
 def _scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:

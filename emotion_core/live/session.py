@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emotion_core.images import decode_image, encode_jpeg
-from emotion_core.live.overlay import blur_all
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
 from emotion_core.video.values import VideoInfo, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.live.stream import LiveStream
-
-
-def hide_faces(result: VideoResult) -> VideoResult:
-    """The same with every picture of a face made unrecognisable, also those kept before."""
-    moments = tuple(
-        replace(moment, picture=encode_jpeg(blur_all(decode_image(moment.picture).pixels)))
-        for moment in result.moments
-    )
-    return replace(result, settings=replace(result.settings, blur=True), moments=moments)
 
 
 def session_result(stream: LiveStream) -> VideoResult:

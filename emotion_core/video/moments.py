@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.images import encode_jpeg
+from emotion_core.draw import blur_all
+from emotion_core.images import decode_image, encode_jpeg
 from emotion_core.model_card import Preprocessing
 from emotion_core.preprocess import crop_faces
 from emotion_core.types import Faces
@@ -16,7 +17,7 @@ from emotion_core.video.values import Moment, MomentKind
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
-    from emotion_core.video.values import VideoFrame
+    from emotion_core.video.values import VideoFrame, VideoResult
 
 MOST_PEOPLE = 200
 """People for whom moments are kept; bounds memory at about 4 MB."""
@@ -26,9 +27,6 @@ LEAST_SCORE = 0.7
 
 LEAST_FACE_PX = 24
 """Shorter side of a face; below it the picture of a moment shows no expression to a reader."""
-
-LEAST_GAIN = 0.02
-"""By how much a record must be beaten. Less cannot be seen, and costs a picture each time."""
 
 _PICTURE = Preprocessing(size_px=128, mean=(0.0,) * 3, std=(1.0,) * 3, margin=0.2)
 
@@ -107,6 +105,15 @@ class MomentKeeper:
             del self._people[min(ranks, key=lambda track: ranks[track])]
 
 
+def hide_faces(result: VideoResult) -> VideoResult:
+    """The same with every picture of a face made unrecognisable, also those kept before."""
+    moments = tuple(
+        replace(moment, picture=encode_jpeg(blur_all(decode_image(moment.picture).pixels)))
+        for moment in result.moments
+    )
+    return replace(result, settings=replace(result.settings, blur=True), moments=moments)
+
+
 def _improve(
     person: _Person, frame: VideoFrame, analysis: Analysis, face: int, shown: Image
 ) -> None:
@@ -121,7 +128,7 @@ def _improve(
     beaten = [
         kind
         for kind, strength in strengths.items()
-        if strength >= person.strengths.get(kind, -math.inf) + LEAST_GAIN
+        if strength > person.strengths.get(kind, -math.inf)
     ]
     if not beaten:
         return

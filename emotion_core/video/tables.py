@@ -10,6 +10,7 @@ import pandas as pd
 from emotion_core.labels import to_label_set
 from emotion_core.report import to_csv
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
+from emotion_core.video.moments import LEAST_FACE_PX, LEAST_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -117,7 +118,8 @@ def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -
         seen, in which it is the most probable; they sum to 1), mean_valence, sd_valence,
         mean_arousal, sd_arousal, changes (of the most probable emotion from one picture with the
         person to the next), and positive_s, negative_s, intense_s: the times of highest and lowest
-        valence and of the largest distance from the origin of the plane. In order of tracks.
+        valence and of the largest distance from the origin of the plane, where faces are clear
+        enough for a picture (see ``moments``) if they ever are. In order of tracks.
     """
     labels = [column.removeprefix("p_") for column in frames.columns if column.startswith("p_")]
     seen = frames.assign(weight=seen_seconds(frames, analysis_period_s))
@@ -280,7 +282,16 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
         row[f"mean_{name}"] = mean
         row[f"sd_{name}"] = float(np.sqrt(np.average((values - mean) ** 2, weights=weight)))
     row["changes"] = int((emotions[1:] != emotions[:-1]).sum())
-    row["positive_s"] = times[plane["valence"].argmax()]
-    row["negative_s"] = times[plane["valence"].argmin()]
-    row["intense_s"] = times[np.hypot(plane["valence"], plane["arousal"]).argmax()]
+    clear = _is_clear(rows)
+    times, valence, arousal = times[clear], plane["valence"][clear], plane["arousal"][clear]
+    row["positive_s"] = times[valence.argmax()]
+    row["negative_s"] = times[valence.argmin()]
+    row["intense_s"] = times[np.hypot(valence, arousal).argmax()]
     return row
+
+
+def _is_clear(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which faces are large and sure enough for a moment; all of them where none is."""
+    sides = np.minimum(rows["x2"] - rows["x1"], rows["y2"] - rows["y1"])
+    clear = ((rows["score"] >= LEAST_SCORE) & (sides >= LEAST_FACE_PX)).to_numpy(bool)
+    return clear if clear.any() else np.ones(len(rows), bool)

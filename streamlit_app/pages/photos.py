@@ -7,38 +7,50 @@ import streamlit as st
 
 from emotion_core.images import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos import iter_photos
-from emotion_core.report import unique_names
 from streamlit_app.photo_batch import Photo
-from streamlit_app.photo_views import PER_PAGE, show_downloads, show_overview, show_photo
+from streamlit_app.photo_views import (
+    PER_PAGE,
+    show_downloads,
+    show_kept,
+    show_overview,
+    show_photo,
+)
 from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
 from streamlit_app.settings import load_settings
 from streamlit_app.state import photo_batch
-from streamlit_app.widgets import errors_as_messages, invitation, sidebar, sidebar_info
+from streamlit_app.widgets import (
+    emptied_container,
+    errors_as_messages,
+    invitation,
+    sidebar,
+    sidebar_info,
+)
+
+UPLOADS = "uploads"
 
 settings = load_settings()
 batch = photo_batch()
 options = sidebar(settings)
 
 st.title("What do these faces show?", anchor=False)
+is_back = UPLOADS not in st.session_state
 uploads = st.file_uploader(
     "Photos",
     type=list(SUFFIXES),
     accept_multiple_files=True,
     max_upload_size=MAX_BYTES // 2**20,
+    key=UPLOADS,
     help=f"{ACCEPTED}. Photos stay in this server's memory and are gone when you leave.",
 )
-if len(uploads) > settings.max_photos:
+photos = batch.gather(uploads, is_back=is_back)
+if batch.kept:
+    show_kept(batch)
+if len(photos) > settings.max_photos:
     st.warning(
-        f"Only the first {settings.max_photos} of {len(uploads)} photos are analysed; take some "
+        f"Only the first {settings.max_photos} of {len(photos)} photos are analysed; take some "
         "away, or use the command line for large collections."
     )
-    uploads = uploads[: settings.max_photos]
-
-names = unique_names(upload.name for upload in uploads)
-photos = [
-    Photo(upload.file_id, name, upload.getvalue)
-    for upload, name in zip(uploads, names, strict=True)
-]
+    photos = photos[: settings.max_photos]
 if not photos and batch.sample:
     photos = [Photo("sample", SAMPLE.name, sample_photo)]
     st.button("Take the sample away", on_click=batch.hide_sample, icon=":material/close:")
@@ -64,13 +76,16 @@ if not photos:
 info = analyzer.info
 at_work = replace(options, emotion=info.emotion.name, detector=info.detector.name)
 waiting = batch.begin(photos, at_work)
-progress, summary = st.empty(), st.container()
+# Where nothing is analysed yet, what was shown before goes at once: it may show faces that are to
+# be blurred.
+place = st.container if batch.results else emptied_container
+progress, summary = st.empty(), place()
 pages = -(-len(photos) // PER_PAGE)
 page = 1
 if pages > 1:
     page = st.pagination(pages, key="page")
 shown = photos[(page - 1) * PER_PAGE : page * PER_PAGE]
-slots = {photo.key: st.container() for photo in shown}
+slots = {photo.key: place() for photo in shown}
 for photo in shown:
     if photo.key in batch.results:
         with slots[photo.key]:

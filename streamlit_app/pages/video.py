@@ -68,7 +68,7 @@ if not desk.job:
 job = desk.job
 show_clip(desk)
 if job.state in (JobState.WAITING, JobState.RUNNING):
-    show_running(desk, job)
+    show_running(desk, job, blur=options.blur)
     st.stop()
 if job.state is JobState.CANCELLED:
     show_cancelled(desk)
@@ -84,4 +84,4 @@ if not job.recipe.finds_the_same_as(recipe):
         st.button(
             "Analyse again", on_click=desk.forget_job, type="primary", icon=":material/refresh:"
         )
-show_result(desk, result, video_settings.smoothing_s)
+show_result(desk, result, video_settings.smoothing_s, blur=options.blur)

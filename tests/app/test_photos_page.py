@@ -138,6 +138,36 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):
     assert texts(app.info) == []
 
 
+def test_what_was_stopped_stays_so_when_settings_change_until_other_photos_come(app):
+    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))
+    batch = app.session_state["photo_batch"]
+    del batch.results[next(iter(batch.results))]
+    batch.stop()
+    app.sidebar.slider[0].set_value(0.8).run()
+    assert texts(app.info) == ["Stopped: 0 of 3 photos are analysed."]
+    batch.gather([], is_back=False)
+    assert not batch.is_stopped
+
+
+def test_photos_stay_while_the_visitor_looks_at_another_page(app):
+    """AppTest knows one page; that its field is gone is all that the page learns of others."""
+    upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
+    batch = app.session_state["photo_batch"]
+    results = dict(batch.results)
+    assert batch.gather([], is_back=True) == batch.kept
+    app.session_state["photo_batch"] = batch
+    app.file_uploader[0].set_value([])
+    app.run()
+    assert metrics(app)["Faces"] == "3"
+    assert batch.results == results
+    assert "**2 photos** uploaded before" in texts(app.markdown)
+    upload(app, ("a.png", make_counting_photo(3)))
+    assert metrics(app)["Faces"] == "6"
+    assert "**a \\(2\\)\\.png**" in texts(app.markdown)
+    next(b for b in app.button if b.label == "Take them away").click().run()
+    assert metrics(app)["Faces"] == "3"
+
+
 def test_more_photos_than_allowed(app, monkeypatch):
     monkeypatch.setenv("EMOSCOPE_MAX_PHOTOS", "2")
     upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))

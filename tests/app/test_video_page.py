@@ -224,11 +224,23 @@ def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
 def test_other_settings_offer_a_new_analysis_and_do_not_begin_it(video_app, clips, core):
     upload(video_app, "one.mp4", clips["one"])
     calls = core.detector.calls
-    video_app.sidebar.toggle(key="blur").set_value(True).run()
+    video_app.sidebar.slider(key="min_score").set_value(0.8).run()
     assert core.detector.calls == calls
     assert texts(video_app.info) == ["The settings have changed since this analysis."]
     finish(press(video_app, "Analyse again"))
     assert core.detector.calls > calls
+    assert texts(video_app.info) == []
+
+
+def test_blur_takes_what_shows_faces_away_until_they_are_blurred(video_app, clips):
+    upload(video_app, "one.mp4", clips["one"])
+    shown = "Annotated video (MP4)"
+    assert (len(video_app.get("video")), shown in downloads(video_app)) == (1, True)
+    video_app.sidebar.toggle(key="blur").set_value(True).run()
+    assert (len(video_app.get("video")), shown in downloads(video_app)) == (0, False)
+    assert any("shows faces that were not blurred" in words for words in texts(video_app.info))
+    finish(press(video_app, "Analyse again"))
+    assert (len(video_app.get("video")), shown in downloads(video_app)) == (1, True)
     assert texts(video_app.info) == []
 
 
