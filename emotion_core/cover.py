@@ -44,9 +44,9 @@ class Cover:
         """
         age_s = np.clip(now_s - self.seen_s, 0, None)
         widths = self.boxes[:, 2] - self.boxes[:, 0]
-        margin = ((self.speeds + _SURPRISE * widths) * age_s)[:, None]
-        grown = np.hstack([self.boxes[:, :2] - margin, self.boxes[:, 2:] + margin])
-        return np.asarray(grown * np.array(size_wh * 2), np.float32)
+        margin = ((self.speeds + _SURPRISE * widths) * age_s * max(size_wh))[:, None]
+        boxes = self.boxes * np.array(size_wh * 2)
+        return np.asarray(np.hstack([boxes[:, :2] - margin, boxes[:, 2:] + margin]), np.float32)
 
 
 class CoverKeeper:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from emotion_core.draw import blur_faces, draw_analysis
+from emotion_core.draw import draw_analysis
 from emotion_core.errors import EmotionError
 from emotion_core.photos import make_preview
 from emotion_core.types import VaSource
@@ -135,21 +135,25 @@ def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, cha
     nearest = int((frames["time_s"] - desk.moment[1]).abs().argmin())
     rows = frames[frames["frame"] == frames["frame"].iloc[nearest]]
     at_s = float(rows["time_s"].iloc[0])
+    is_blurred = result.settings.blur
+    if is_blurred and not (desk.job and desk.job.recipe.settings.blur):
+        st.caption("The picture is not shown, since its faces were not blurred.")
+        return
+    # In the annotated video all is blurred that must be, also what was missed for a moment.
+    file = desk.job.video if desk.job and is_blurred else desk.clip.file
     try:
-        with desk.clip.file.in_use() as path:
+        with file.in_use() as path:
             image = frame_at(path, at_s).image
     except EmotionError as error:
         st.warning(plain(str(error)), icon=":material/broken_image:")
         return
     analysis = to_analysis(rows, (image.shape[1], image.shape[0]))
-    if result.settings.blur:
-        image = blur_faces(image, analysis.faces.boxes)
     words = ", ".join(
         f"{person_name(track)} {emotion}"
         for track, emotion in zip(rows["track"].dropna(), analysis.predictions.top, strict=True)
     )
     st.image(
-        make_preview(draw_analysis(image, analysis)),
+        make_preview(image if is_blurred else draw_analysis(image, analysis)),
         caption=f"At {clock(at_s)}",
         alt=f"The picture at {clock(at_s)}: {words or 'no face'}",
         width=720,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from emotion_core.draw import blur_faces, draw_analysis
+from emotion_core.draw import draw_analysis
 from emotion_core.images import encode_jpeg, shrink
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis, Faces
 from emotion_core.video.pipeline import analyze_video
@@ -119,7 +119,8 @@ class VideoJob:
     Attributes:
         recipe: What was asked for.
         progress: The last that was heard; ``None`` before the first picture.
-        preview: A small JPEG of a picture that was just analysed; empty before the first.
+        preview: A small JPEG of a picture that was just analysed; empty before the first, and
+            where faces are to be blurred.
         video: The annotated video; to be read once the job is done.
     """
 
@@ -239,19 +240,17 @@ class _Watched:
             images, min_score=min_score, min_face_px=min_face_px, search_px=search_px
         )
         now = time.monotonic()
-        if analyses and now - self._last_s >= _PREVIEW_PERIOD_S:
+        shows = not self._job.recipe.settings.blur  # which is done later
+        if shows and analyses and now - self._last_s >= _PREVIEW_PERIOD_S:
             self._last_s = now
-            blur = self._job.recipe.settings.blur
-            self._job.preview = _to_preview(images[-1], analyses[-1], blur=blur)
+            self._job.preview = _to_preview(images[-1], analyses[-1])
         return analyses
 
 
-def _to_preview(image: Image, analysis: Analysis, *, blur: bool) -> bytes:
+def _to_preview(image: Image, analysis: Analysis) -> bytes:
     small = shrink(image, _PREVIEW_PX)
     scale = small.shape[1] / image.shape[1]
     faces = Faces((analysis.faces.boxes * scale).astype("float32"), analysis.faces.scores)
-    if blur:
-        small = blur_faces(small, faces.boxes)
     size_wh = (small.shape[1], small.shape[0])
     drawn = draw_analysis(small, replace(analysis, size_wh=size_wh, faces=faces))
     return encode_jpeg(drawn, quality=80)

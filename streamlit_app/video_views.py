@@ -65,7 +65,9 @@ def show_running(desk: VideoDesk, job: VideoJob, *, blur: bool) -> None:
                 st.progress(_share(job.progress), _progress_words(job.progress))
             st.caption("You may look at the other pages meanwhile; closing this one ends it.")
             st.button("Cancel", on_click=desk.cancel, icon=":material/stop:", key="cancel job")
-        if blur and not job.recipe.settings.blur:
+        if job.recipe.settings.blur:
+            right.caption("Pictures are shown when all faces in them are blurred.")
+        elif blur:
             right.info(
                 "This analysis was begun without blurred faces, which are not shown now. Cancel "
                 "it and analyse again to have them blurred.",

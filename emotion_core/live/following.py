@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.cover import CoverKeeper
+from emotion_core.covering import FaceBounds, FaceCover
 from emotion_core.live.values import LiveReading
 from emotion_core.smoothing import Smoother
 from emotion_core.tracker import FaceTracker
@@ -53,7 +53,7 @@ class FaceFollower:
         self._tracker = FaceTracker()
         self._smoothing_s = -1.0
         self._smoother = Smoother(0.0)
-        self._cover = CoverKeeper()
+        self._cover = FaceCover()
         self._found_s = -math.inf
         self._thorough_s = -math.inf
 
@@ -63,7 +63,11 @@ class FaceFollower:
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        raw = self._analyze(frame, settings)
+        found = self._analyze(frame, settings)
+        cover = None
+        if settings.blur:
+            cover = self._cover.update(found, frame.frame_s, frame.image)
+        raw = FaceBounds(settings.min_score, settings.min_face_px).reported(found)
         faces = self._tracker.update(raw.faces, frame.time_s, frame.image)
         analysis = replace(raw, faces=faces)
         if settings.smoothing_s != self._smoothing_s:
@@ -76,15 +80,16 @@ class FaceFollower:
             self._clock(),
             analysis,
             self._smoother.update(analysis, frame.time_s),
-            self._cover.update(analysis, frame.frame_s),
+            cover,
             frame.image,
         )
 
     def _analyze(self, frame: LiveFrame, settings: LiveSettings) -> Analysis:
+        asked = FaceBounds(settings.min_score, settings.min_face_px)
+        searched = asked.widened(blur=settings.blur)
         (analysis,) = self._analyzer.analyze(
             [frame.image],
-            min_score=settings.min_score,
-            min_face_px=settings.min_face_px,
+            **searched._asdict(),
             search_px=None if self._is_thorough_look_due(frame) else SEARCH_PX,
         )
         if len(analysis):

@@ -33,10 +33,23 @@ def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: b
         return blur_all(image) if blur else image
     if not (len(reading.smoothed) or blur):
         return image
-    canvas = image.copy()
-    if blur:
-        blur_in_place(canvas, reading.cover.at(now_s, size_wh))
+    canvas = hide_faces(image, reading, now_s) if blur else image.copy()
     return draw_in_place(canvas, _scaled(reading.smoothed, size_wh))
+
+
+def hide_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
+    """A copy of a frame without recognisable faces.
+
+    Args:
+        image: RGB ``(H, W, 3)``.
+        reading: The newest one; where it does not tell what to blur, all is blurred.
+        now_s: When ``image`` came in, by the clock of the reading.
+    """
+    if reading.cover is None:
+        return blur_all(image)
+    canvas = image.copy()
+    blur_in_place(canvas, reading.cover.at(now_s, (image.shape[1], image.shape[0])))
+    return canvas
 
 
 def _scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:

@@ -55,7 +55,8 @@ class LiveReading:
         finished_s: When its analysis was finished, by the same clock.
         analysis: Raw, with track ids.
         smoothed: The same faces with smoothed readings: what is drawn and charted.
-        cover: What is to be blurred: these faces and those lost lately.
+        cover: What is to be blurred: these faces, those that are not reported, and those lost
+            lately; ``None`` if the frame was not analysed for that.
         image: The frame itself, RGB ``(H, W, 3)``.
     """
 
@@ -65,7 +66,7 @@ class LiveReading:
     finished_s: float
     analysis: Analysis
     smoothed: Analysis
-    cover: Cover
+    cover: Cover | None
     image: Image
 
 

@@ -6,10 +6,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from emotion_core.cover import CoverKeeper
 from emotion_core.draw import blur_in_place, draw_in_place
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.moments import MomentKeeper
@@ -60,7 +60,7 @@ def iter_analyzed(
         VideoDecodeError: Not a single picture can be decoded.
         EmotionError: The analyser failed.
     """
-    readings = FrameReadings(analyzer, settings, embedder, smoothing_s=0)
+    readings = FrameReadings(analyzer, replace(settings, blur=False), embedder, smoothing_s=0)
     with AnalysisStream(reader, readings, Schedule(settings), is_sparse=False) as stream:
         for item in stream:
             yield AnalyzedFrame(item.frame, item.shown, item.raw is not None)
@@ -101,7 +101,7 @@ def analyze_video(
         if target is not None:
             writer = VideoWriter(target, reader, sound=_open(source, stack))
             stack.enter_context(writer)
-        consumer = _Consumer(settings, writer)
+        consumer = _Consumer(writer)
         progress = _Progress(reader.info, on_progress)
         readings = FrameReadings(analyzer, settings, embedder, smoothing_s=settings.smoothing_s)
         stream = AnalysisStream(reader, readings, schedule, is_sparse=target is None)
@@ -126,18 +126,16 @@ def analyze_video(
 class _Consumer:
     """Takes pictures in order: notes what was read, draws, writes."""
 
-    def __init__(self, settings: VideoSettings, writer: VideoWriter | None) -> None:
-        self._blur, self._writer = settings.blur, writer
-        self._covers = CoverKeeper()
+    def __init__(self, writer: VideoWriter | None) -> None:
+        self._writer = writer
         self.log = FrameLog()
         self.keeper = MomentKeeper()
         self.n_analyzed = 0
 
     def take(self, item: StreamedFrame) -> None:
         frame, canvas = item.frame, item.frame.image
-        if self._blur:
-            cover = self._covers.update(item.shown, frame.time_s)  # with who is missed for a moment
-            blur_in_place(canvas, cover.at(frame.time_s, item.shown.size_wh))
+        if item.hidden is not None:
+            blur_in_place(canvas, item.hidden)
         if item.raw is not None:
             self.n_analyzed += 1
             self.log.add(frame.index, frame.time_s, item.raw)

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from emotion_core.covering import FaceBounds, FaceCover
 from emotion_core.in_between import between
 from emotion_core.smoothing import Smoother
 from emotion_core.tracker import FaceTracker
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.embedding import FaceEmbedder
-    from emotion_core.types import Analysis, Image
+    from emotion_core.types import Analysis, FloatArray, Image
     from emotion_core.video.reader import VideoReader
     from emotion_core.video.values import VideoFrame, VideoSettings
 
@@ -49,7 +50,7 @@ _JOIN_DECODE_S, _JOIN_ANALYSIS_S = 60.0, 2.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Reading:
-    """What was found in a picture that was analysed.
+    """What was found in a picture whose readings count.
 
     Attributes:
         raw: As the networks said; faces carry track ids.
@@ -61,6 +62,21 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class SeenFrame:
+    """A picture as it comes out of the analysis.
+
+    Attributes:
+        frame: The picture.
+        reading: ``None`` where it was not analysed, or only for what to blur.
+        hidden: As in ``StreamedFrame``.
+    """
+
+    frame: VideoFrame
+    reading: Reading | None
+    hidden: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class StreamedFrame:
     """A picture on its way out.
 
@@ -68,15 +84,21 @@ class StreamedFrame:
         frame: The picture.
         raw: ``None`` where this very picture was not analysed.
         shown: What to draw: smoothed, and between two analysed pictures interpolated.
+        hidden: ``(N, 4)`` x1, y1, x2, y2 of what to blur, in pixels; ``None`` if nothing is.
     """
 
     frame: VideoFrame
     raw: Analysis | None
     shown: Analysis
+    hidden: FloatArray | None
 
 
 class FrameReadings:
-    """Analyses the pictures of one video: finds, reads, tracks and smooths the faces, in order."""
+    """Analyses the pictures of one video: finds, reads, tracks and smooths the faces, in order.
+
+    Where faces are to be blurred every picture is searched for them, whether its readings count or
+    not: between two pictures a face may come or go anywhere.
+    """
 
     def __init__(
         self,
@@ -86,58 +108,80 @@ class FrameReadings:
         *,
         smoothing_s: float,
     ) -> None:
+        self._bounds = FaceBounds(settings.min_score, settings.min_face_px)
+        searched = self._bounds.widened(blur=settings.blur)
+
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:
-            return analyzer.analyze(
-                images,
-                min_score=settings.min_score,
-                min_face_px=settings.min_face_px,
-                search_px=search_px,
-            )
+            return analyzer.analyze(images, **searched._asdict(), search_px=search_px)
 
         self._plan = SearchPlan(search)
         self._tracker = FaceTracker(embedder)
         self._smoother = Smoother(smoothing_s)
+        self._cover = FaceCover() if settings.blur else None
         self._most = _BATCH[analyzer.info.device]
         self.batch = 1
         """Pictures that may be analysed together: one until it is known how long one takes."""
 
-    def read(self, frames: Sequence[VideoFrame]) -> Iterator[Reading]:
-        """Analyse pictures; give one reading each, in order."""
-        for frame, found in zip(frames, self._plan.analyze(frames), strict=True):
-            tracked = self._tracker.update(found.faces, frame.time_s, frame.image)
-            raw = replace(found, faces=tracked)
+    @property
+    def sees_all(self) -> bool:
+        """Whether every picture is analysed."""
+        return self._cover is not None
+
+    def read(self, taken: Sequence[tuple[VideoFrame, bool]]) -> Iterator[SeenFrame]:
+        """Analyse pictures, in order.
+
+        Args:
+            taken: Pictures, each with whether its readings count.
+
+        Yields:
+            One per picture.
+        """
+        searched = [frame for frame, counts in taken if counts or self.sees_all]
+        analyses = self._plan.analyze(searched)
+        for frame, counts in taken:
+            if not (counts or self.sees_all):
+                yield SeenFrame(frame, None, None)
+                continue
+            found = next(analyses)
             self.batch = max(1, min(self._most, int(_BATCH_S / max(found.time_s, 1e-3))))
-            yield Reading(raw, self._smoother.update(raw, frame.time_s))
+            hidden = None
+            if self._cover:
+                cover = self._cover.update(found, frame.time_s, frame.image)
+                hidden = cover.at(frame.time_s, found.size_wh)
+            yield SeenFrame(frame, self._read(frame, found) if counts else None, hidden)
+
+    def _read(self, frame: VideoFrame, found: Analysis) -> Reading:
+        reported = self._bounds.reported(found) if self._cover else found
+        tracked = self._tracker.update(reported.faces, frame.time_s, frame.image)
+        raw = replace(reported, faces=tracked)
+        return Reading(raw, self._smoother.update(raw, frame.time_s))
 
 
 class Gaps:
     """Lets pictures that are not analysed wait for the next one that is; interpolates."""
 
     def __init__(self) -> None:
-        self._waiting: list[VideoFrame] = []
+        self._waiting: list[SeenFrame] = []
         self._waiting_bytes = 0
         self._before: Analysis | None = None
         self._since_s = 0.0
 
-    def add(self, frame: VideoFrame, reading: Reading | None) -> Iterator[StreamedFrame]:
-        """Take the next picture and give those that are ready, in order.
-
-        Args:
-            frame: The picture.
-            reading: What was found in it; ``None`` where it was not analysed.
-        """
+    def add(self, seen: SeenFrame) -> Iterator[StreamedFrame]:
+        """Take the next picture and give those that are ready, in order."""
+        frame, reading = seen.frame, seen.reading
         if reading is None:
-            self._waiting.append(frame)
+            self._waiting.append(seen)
             self._waiting_bytes += frame.image.nbytes
             if len(self._waiting) > _WAITING_PICTURES or self._waiting_bytes > _WAITING_BYTES:
                 yield self._give_oldest()
             return
         span_s = frame.time_s - self._since_s
         while self._waiting:
-            share = (self._waiting[0].time_s - self._since_s) / span_s if span_s > 0 else 0.0
+            passed_s = self._waiting[0].frame.time_s - self._since_s
+            share = passed_s / span_s if span_s > 0 else 0.0
             yield self._give_oldest(reading.smooth, min(1.0, max(0.0, share)))
         self._before, self._since_s = reading.smooth, frame.time_s
-        yield StreamedFrame(frame, reading.raw, reading.smooth)
+        yield StreamedFrame(frame, reading.raw, reading.smooth, seen.hidden)
 
     def rest(self) -> Iterator[StreamedFrame]:
         """Give what still waits at the end."""
@@ -146,14 +190,15 @@ class Gaps:
 
     def _give_oldest(self, after: Analysis | None = None, share: float = 0.0) -> StreamedFrame:
         """Without what comes after it, a picture gets the last analysis as it stands."""
-        frame = self._waiting.pop(0)
+        seen = self._waiting.pop(0)
+        frame = seen.frame
         self._waiting_bytes -= frame.image.nbytes
         if self._before is None:
             raise RuntimeError("The first picture of a video is always analysed.")
         if after is None:
             self._since_s = frame.time_s  # boxes move on from here, without a jump
-            return StreamedFrame(frame, None, self._before)
-        return StreamedFrame(frame, None, between(self._before, after, share))
+            return StreamedFrame(frame, None, self._before, seen.hidden)
+        return StreamedFrame(frame, None, between(self._before, after, share), seen.hidden)
 
 
 class AnalysisStream:
@@ -169,7 +214,8 @@ class AnalysisStream:
         """Prepare; ``is_sparse`` leaves out pictures that are not analysed."""
         self._reader, self._readings, self._schedule = reader, readings, schedule
         self._is_sparse = is_sparse
-        self._stride = 1 if is_sparse else schedule.stride(reader.info.fps)
+        sees_all = is_sparse or readings.sees_all
+        self._stride = 1 if sees_all else schedule.stride(reader.info.fps)
         self._decoded = Channel[tuple["VideoFrame", bool]](
             _QUEUE_BYTES, lambda item: item[0].image.nbytes
         )
@@ -217,9 +263,8 @@ class AnalysisStream:
     def _analyze(self) -> None:
         gaps = Gaps()
         while taken := self._decoded.take(self._readings.batch * self._stride, _PATIENCE_S):
-            readings = self._readings.read([frame for frame, is_wanted in taken if is_wanted])
-            for frame, is_wanted in taken:
-                for ready in gaps.add(frame, next(readings) if is_wanted else None):
+            for seen in self._readings.read(taken):
+                for ready in gaps.add(seen):
                     self._done.put(ready)
         for ready in gaps.rest():
             self._done.put(ready)

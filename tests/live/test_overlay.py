@@ -51,8 +51,8 @@ def test_without_anything_to_draw_the_frame_itself_is_given(reading, now_s):
 
 @pytest.mark.parametrize(
     ("reading", "now_s"),
-    [(None, 10.0), (reading_of(BOX), 11.01)],
-    ids=["no reading", "old reading"],
+    [(None, 10.0), (reading_of(BOX), 11.01), (replace(reading_of(BOX), cover=None), 10.0)],
+    ids=["no reading", "old reading", "not read for that"],
 )
 def test_blur_covers_everything_where_nobody_knows_where_faces_are(reading, now_s):
     shown = annotate(make_image(*SIZE), reading, now_s, blur=True)
@@ -69,6 +69,14 @@ def test_blur_covers_the_face_and_leaves_the_rest():
 def test_blur_of_a_frame_without_faces_changes_nothing():
     image = make_image(*SIZE)
     assert (annotate(image, reading_of(), 10.1, blur=True) == image).all()
+
+
+def test_covers_grow_as_much_upwards_as_sideways():
+    cover = CoverKeeper().update(tracked([BOX]), 10.0)
+    now, later = cover.at(10.0, SIZE)[0], cover.at(10.2, SIZE)[0]
+    assert (now - later)[:2] == pytest.approx([(later - now)[2]] * 2)
+    assert (later - now)[2] == pytest.approx((later - now)[3])
+    assert later[0] < now[0]
 
 
 def test_a_reading_fits_a_frame_of_another_size():

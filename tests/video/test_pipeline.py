@@ -304,6 +304,21 @@ def test_a_face_that_is_missed_for_a_moment_stays_blurred(tmp_path):
     assert min(float(frame.image[300:, 300:].std()) for frame in after) > 60
 
 
+@pytest.mark.parametrize("settings", [{"every": 4}, {"every": 1, "min_score": 0.96}])
+def test_faces_are_blurred_that_are_not_reported(tmp_path, settings):
+    """Between two pictures whose readings count, and below the score that counts."""
+    noise = np.where(make_image(480, 360) > 127, 255, 0).astype(np.uint8)
+    clip = make_clip(tmp_path / "noise.mp4", numbered_scene(7, scene=noise))
+    target = tmp_path / "out.mp4"
+    analyzer = make_fake_analyzer(NumberDetector(1, 4))
+    result = analyze_video(clip, analyzer, VideoSettings(blur=True, **settings), target=target)
+    assert result.people.empty
+    assert result.n_analyzed == (2 if settings["every"] == 4 else 7)
+    _, after = read_pictures(target)
+    details = [float(frame.image[160:240, 160:230].std()) for frame in after]
+    assert max(details[1:4]) < 30 < 60 < details[0]
+
+
 class AlwaysDetector:
     """A face in the same place in every picture."""
 
