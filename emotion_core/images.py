@@ -23,6 +23,9 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 60 * 1024 * 1024
 """Larger files are refused."""
 
+MAX_JPEG_PX = 65_500
+"""A JPEG has at most so many pixels a side."""
+
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF"
 """Formats as a user is told of them."""
 
@@ -101,7 +104,16 @@ def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:
     Args:
         image: RGB ``(H, W, 3)``, 0-255.
         quality: 1-100.
+
+    Raises:
+        ImageDecodeError: A side is longer than ``MAX_JPEG_PX``, or the encoder fails.
     """
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_JPEG_PX:
+        raise ImageDecodeError(
+            f"The picture has {width} x {height} pixels, and a JPEG has at most {MAX_JPEG_PX} a "
+            "side. Make it smaller and try again."
+        )
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
     done, buffer = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
     if not done:

@@ -73,7 +73,7 @@ def write_results(
         blur: Make faces unrecognisable in the pictures.
 
     Raises:
-        EmotionError: The folder cannot be written.
+        EmotionError: The folder cannot be written, or the core is gone (see ``iter_batches``).
     """
     names = unique_names(path.name for path in paths)
     stems = dict(zip(names, safe_stems(names), strict=True))

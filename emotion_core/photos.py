@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from emotion_core.draw import blur_faces, draw_analysis
-from emotion_core.errors import EmotionError
-from emotion_core.images import DecodedImage, decode_image, encode_jpeg, shrink
+from emotion_core.errors import EmotionError, ImageDecodeError
+from emotion_core.images import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
 from emotion_core.model_card import Preprocessing
 from emotion_core.preprocess import crop_faces
 from emotion_core.report import PhotoRecord
@@ -52,7 +54,8 @@ class PhotoResult:
 
     Attributes:
         record: What the tables show.
-        annotated: JPEG of the annotated photo at full size; empty where the input failed.
+        annotated: JPEG of the annotated photo at full size, or as large as a JPEG can be; empty
+            where the input failed.
         preview: The same at no more than ``PREVIEW_PX``; empty where the input failed.
         thumbnails: One ``(96, 96, 3)`` RGB picture per face.
     """
@@ -91,6 +94,9 @@ def iter_photos(
         min_score: Faces that the detector is less sure of, 0-1, are left out.
         min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in ``annotated``.
+
+    Raises:
+        EmotionError: As of ``iter_batches``.
     """
     batches = iter_batches(analyzer, sources, min_score=min_score, min_face_px=min_face_px)
     # No name holds a photo on while the next ones are analysed.
@@ -120,6 +126,10 @@ def iter_batches(
 
     Yields:
         The photos that were analysed together, in order.
+
+    Raises:
+        EmotionError: No picture at all can be analysed any more, e.g. as the server is gone. What
+            was yielded before is whole.
     """
     analyze = partial(analyzer.analyze, min_score=min_score, min_face_px=min_face_px)
     waiting = iter(sources)
@@ -145,6 +155,7 @@ def iter_batches(
 
 
 _THUMBNAIL = Preprocessing(size_px=96, mean=(0.0,) * 3, std=(1.0,) * 3, margin=0.15)
+_BLANK: Image = np.zeros((64, 64, 3), np.uint8)
 _Decoded = tuple[PhotoSource, "Future[DecodedImage]"]
 
 
@@ -171,6 +182,7 @@ def _analyze_batch(
     analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoded]
 ) -> list[AnalyzedPhoto]:
     decoded: dict[int, DecodedImage] = {}
+    found: dict[int, Analysis] = {}
     failed: dict[int, str] = {}
     for i, (_, future) in enumerate(batch):
         try:
@@ -179,8 +191,12 @@ def _analyze_batch(
             failed[i] = str(error)
         except OSError as error:
             failed[i] = f"The file cannot be read ({error.strerror or error})."
-    images = [image.pixels for image in decoded.values()]
-    found = dict(zip(decoded, analyze(images), strict=True))
+    answers = _analyze_each(analyze, [image.pixels for image in decoded.values()])
+    for i, answer in zip(decoded, answers, strict=True):
+        if isinstance(answer, EmotionError):
+            failed[i] = str(answer)
+        else:
+            found[i] = answer
     return [
         AnalyzedPhoto(PhotoRecord(source.name, error=failed[i]), None)
         if i in failed
@@ -191,6 +207,24 @@ def _analyze_batch(
     ]
 
 
+def _analyze_each(
+    analyze: Callable[[list[Image]], list[Analysis]], images: list[Image]
+) -> list[Analysis | EmotionError]:
+    """Analyse pictures together; where that fails, each alone, with the error of those that fail.
+
+    Raises:
+        EmotionError: A picture failed, and a blank one fails as well: it is not the picture.
+    """
+    try:
+        return list(analyze(images))
+    except EmotionError as error:
+        if len(images) > 1:
+            return [answer for image in images for answer in _analyze_each(analyze, [image])]
+        if not isinstance(error, ImageDecodeError):
+            analyze([_BLANK])
+        return [error]
+
+
 def _to_result(photo: AnalyzedPhoto, *, blur: bool) -> PhotoResult:
     record, image = photo
     if image is None or record.analysis is None:
@@ -198,9 +232,13 @@ def _to_result(photo: AnalyzedPhoto, *, blur: bool) -> PhotoResult:
     faces = record.analysis.faces
     shown = blur_faces(image.pixels, faces.boxes) if blur else image.pixels
     drawn = draw_analysis(shown, record.analysis)
+    written = shrink(drawn, MAX_JPEG_PX)
+    if written is not drawn:
+        note = f"The annotated picture is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."
+        record = replace(record, warnings=(*record.warnings, note))
     return PhotoResult(
         record,
-        encode_jpeg(drawn),
+        encode_jpeg(written),
         make_preview(drawn),
         tuple(crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)),
     )

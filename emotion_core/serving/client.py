@@ -181,8 +181,10 @@ class RemoteAnalyzer:
                 f"The server {self._url} wants a token, or another one; set EMOSCOPE_SERVER_TOKEN "
                 "to the server's."
             )
-        if status in (413, 422) and reason:
-            return ImageDecodeError(reason)
+        if status == 413 or (status == 422 and reason):  # a proxy before it may give no reason
+            return ImageDecodeError(
+                reason or f"The picture is larger than {self._url} takes; make it smaller."
+            )
         return RemoteError(
             f"{self._url} does not do as asked (HTTP {status}{': ' + reason if reason else ''}); "
             "check that the address is that of an Emoscope server of the same version."

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from emotion_core import photos
-from emotion_core.images import DecodedImage, decode_image
+from emotion_core.errors import ImageDecodeError, RemoteError
+from emotion_core.images import MAX_JPEG_PX, DecodedImage, decode_image
 from emotion_core.photo_files import find_photos
 from emotion_core.photos import (
     BATCH_PHOTOS,
@@ -92,6 +93,56 @@ def test_every_input_fails():
     results = list(iter_photos(make_fake_analyzer(), sources))
     assert len(results) == 12
     assert all(r.record.error for r in results)
+
+
+class PickyDetector(FakeDetector):
+    """Fails wherever a picture is 40 pixels wide, and altogether after so many pictures."""
+
+    def __init__(self, error, lasts=1000):
+        super().__init__()
+        self._picky, self._lasts = error, lasts
+
+    def detect(self, images, **options):
+        self._lasts -= len(images)
+        if self._lasts < 0 or any(image.shape[1] == 40 for image in images):
+            raise self._picky
+        return super().detect(images, **options)
+
+
+@pytest.mark.parametrize("bad", [{0}, {4}, {11}, {3, 4, 5}, set(range(12))], ids=str)
+@pytest.mark.parametrize(
+    "error", [ImageDecodeError("Too large for it."), RemoteError("HTTP 500.")], ids=["its", "all"]
+)
+def test_a_picture_that_the_core_refuses_stops_no_other(bad, error):
+    sources = [
+        make_source(f"{i}.png", make_counting_photo(1, 40 if i in bad else 64)) for i in range(12)
+    ]
+    results = list(iter_photos(make_fake_analyzer(PickyDetector(error)), sources))
+    assert [r.record.error for r in results] == [str(error) if i in bad else "" for i in range(12)]
+    assert [bool(r.annotated) for r in results] == [i not in bad for i in range(12)]
+
+
+def test_a_core_that_is_gone_ends_it_once_after_what_was_done():
+    detector = PickyDetector(RemoteError("The server is gone."), lasts=2)
+    sources = [make_source(f"{i}.png", make_counting_photo(1)) for i in range(40)]
+    done = []
+    with pytest.raises(RemoteError, match=r"^The server is gone\.$"):
+        done.extend(r.record for r in iter_photos(make_fake_analyzer(detector), sources))
+    assert [r.error for r in done] == ["", ""]
+    assert len(detector.calls) == 1
+    assert count_decoders() == 0
+
+
+def test_a_photo_too_long_for_a_jpeg_is_written_smaller():
+    data = make_counting_photo(1, MAX_JPEG_PX + 100, 20)
+    sources = [make_source("long.png", data), make_source("b.png", make_counting_photo(1))]
+    long, other = iter_photos(make_fake_analyzer(), sources)
+    assert long.record.analysis.size_wh == (MAX_JPEG_PX + 100, 20)
+    assert decode_image(long.annotated).pixels.shape == (20, MAX_JPEG_PX, 3)
+    assert long.record.warnings == (
+        "The annotated picture is made smaller: a JPEG has at most 65500 px a side.",
+    )
+    assert other.record.warnings == ()
 
 
 def test_warnings_reach_the_record():

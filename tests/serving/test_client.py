@@ -133,12 +133,14 @@ def test_waits_between_tries_grow(server):
         ((200, b" " * (33 << 20)), RemoteError, "far too much"),
         ((422, b'{"error": "The picture is damaged."}'), ImageDecodeError, "is damaged"),
         ((413, b'{"error": "At most 60 MB."}'), ImageDecodeError, "At most 60 MB"),
+        ((413, b"<html>nginx</html>"), ImageDecodeError, "larger than http.* takes; make it smal"),
         ((400, b'{"error": {"a": 1}}'), RemoteError, r"\(HTTP 400\)"),
         ((400, b'{"error": "' + b"x" * 5000 + b'"}'), RemoteError, "x{300}[^x]"),
     ],
     ids=[
         *("token", "elsewhere", "fault", "redirect", "a web page", "nothing", "half a form"),
-        *("endless", "bad picture", "too large", "an error of another form", "a long error"),
+        *("endless", "bad picture", "too large", "too large for a proxy"),
+        *("an error of another form", "a long error"),
     ],
 )
 def test_what_does_not_pass_by_is_said_at_once(server, analyzer, step, kind, text):
