@@ -28,7 +28,8 @@ and 4; quick looks at 640 pixels alone found 56 % of the street's.
 """
 
 _SAME_FACE = 0.4  # intersection over union: two looks place the box of a small face differently
-_ROUNDING_S = 1e-6  # time stamps are rounded to a tick of their track's clock
+_ROUNDING_S = 0.0011
+"""WebM, MKV and FLV round the time stamps of a picture and of the first one to milliseconds."""
 
 
 class Schedule:

@@ -48,6 +48,18 @@ def test_rate_is_kept_whatever_that_of_the_video(hz, fps, per_second):
     assert gaps.max() <= 1 / hz + 1 / fps + 0.002
 
 
+@pytest.mark.parametrize("start_ms", [0.0, 0.4, 0.6])
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_rate_is_kept_where_time_stamps_are_whole_milliseconds(fps, start_ms):
+    stamps = [round(start_ms + 1000 * i / fps) for i in range(5 * fps)]
+    times = [(stamp - stamps[0]) / 1000 for stamp in stamps]
+    exact = [i / fps for i in range(5 * fps)]
+    for share in (1, 2, 6):
+        every = list(range(0, 5 * fps, share))
+        assert wanted(VideoSettings(hz=fps / share), times) == every
+        assert wanted(VideoSettings(hz=fps / share), exact) == every
+
+
 def test_rate_above_that_of_the_video_takes_every_picture():
     assert len(wanted(VideoSettings(hz=100), [i / 25 for i in range(50)])) == 50
 
