@@ -69,6 +69,16 @@ def test_rate_goes_by_time_where_pictures_come_irregularly():
     assert wanted(VideoSettings(hz=2), times) == [0, 4, 6]
 
 
+@pytest.mark.parametrize(
+    ("times", "end_s"), [([], 0), ([0], 0), ([0, 5, 10], 15), ([0, 0.04, 0.08], 0.12)], ids=str
+)
+def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
+    schedule = Schedule(VideoSettings(hz=1))
+    for index, time_s in enumerate(times):
+        schedule.is_wanted(index, time_s)
+    assert schedule.end_s == pytest.approx(end_s)
+
+
 class Scene:
     """A search that finds a face of given shorter side in a 1280 by 720 picture, or not.
 
