@@ -46,6 +46,7 @@ def thin(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
         means["emotion"] = pd.Series(dtype="str")
     means["confidence"] = means[labels].max(axis=1)
     thinned = pictures.merge(means, on="bin", how="left").drop(columns="bin")
+    thinned.attrs = frames.attrs
     return thinned[["frame", "time_s", "track", "emotion", "confidence", *means.columns[2:-2]]]
 
 

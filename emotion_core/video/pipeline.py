@@ -108,7 +108,7 @@ def analyze_video(
         for item in stack.enter_context(stream):
             consumer.take(item)
             progress.report(item.frame.index + 1, item.frame.time_s)
-    frames = consumer.log.table()
+    frames = consumer.log.table(schedule.end_s)
     return VideoResult(
         info=reader.info,
         settings=settings,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _MOST_PERIODS, _LEAST_S = 2.0, 1.0
-
 _NO_TRACK = -1
 
 
@@ -60,13 +59,17 @@ class FrameLog:
             rows["arousal"] = read.arousal
         self._packed += rows.tobytes()
 
-    def table(self) -> pd.DataFrame:
+    def table(self, end_s: float | None = None) -> pd.DataFrame:
         """All pictures so far, in the order in which they were given.
+
+        Args:
+            end_s: When the last picture of the video, analysed or not, is over, if that is known.
 
         Returns:
             Columns frame, time_s (to the microsecond), track, x1, y1, x2, y2 (pixels), score,
             emotion, confidence, one ``p_<label>`` per label of the network, valence, arousal,
             va_source, model. Of a picture without a face only frame, time_s and model are filled.
+            Its ``attrs`` have ``end_s`` where that is given.
         """
         labels = self._labels or ()
         rows = np.frombuffer(bytes(self._packed), _row_type(len(labels)))
@@ -84,13 +87,14 @@ class FrameLog:
         probabilities = np.where(has_face[:, None], rows["p"], np.nan)
         columns.update(_most_probable(probabilities, has_face, labels))
         columns.update({f"p_{label}": probabilities[:, i] for i, label in enumerate(labels)})
-        for name in ("valence", "arousal"):
-            columns[name] = np.where(has_face, rows[name], np.nan)
+        columns |= {n: np.where(has_face, rows[n], np.nan) for n in ("valence", "arousal")}
         sources = np.full(len(rows), None, object)
         sources[has_face] = self._va_source
         columns["va_source"] = _words(sources)
         columns["model"] = _words(np.full(len(rows), self._model, object))
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        table.attrs = {} if end_s is None else {"end_s": end_s}
+        return table
 
 
 def frames_csv(frames: pd.DataFrame) -> bytes:
@@ -214,7 +218,7 @@ def seen_seconds(
     Args:
         frames: As ``FrameLog.table`` makes it.
         analysis_period_s: Usual time between analysed pictures; by default their median. It is
-            also what the last picture counts for.
+            also what the last picture counts for, but not beyond the end of the video.
     """
     period = analysis_period(frames) if analysis_period_s is None else analysis_period_s
     index, first, back = np.unique(
@@ -223,7 +227,8 @@ def seen_seconds(
     if not len(index):
         return np.zeros(0)
     times = frames["time_s"].to_numpy(float)[first]
-    lasting = np.append(np.minimum(np.diff(times), longest_stand(period)), period)
+    last = min(period, max(0.0, frames.attrs.get("end_s", np.inf) - times[-1]))
+    lasting = np.append(np.minimum(np.diff(times), longest_stand(period)), last)
     return np.asarray(lasting[back], np.float64)
 
 
@@ -268,11 +273,8 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
         weight = np.ones(len(rows))
     times, emotions = rows["time_s"].to_numpy(float), rows["emotion"].to_numpy(object)
     shares = [float(weight[emotions == label].sum() / weight.sum()) for label in labels]
-    row: dict[str, object] = {
-        "track": int(rows["track"].iloc[0]),
-        "first_s": times[0],
-        "last_s": times[-1],
-    }
+    row: dict[str, object] = {"track": int(rows["track"].iloc[0])}
+    row.update(first_s=times[0], last_s=times[-1])
     row.update(time_s=float(rows["weight"].sum()), frames=len(rows))
     row["dominant_emotion"] = labels[int(np.argmax(shares))]
     row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})

@@ -60,7 +60,8 @@ def open_input(source: Source) -> InputContainer:
         if not head:
             raise VideoDecodeError("The file is empty (0 bytes).")
         return av.open(
-            str(source) if isinstance(source, Path) else source,
+            # FFmpeg takes what stands before the colon in "10:30.mp4" for a protocol.
+            str(source.absolute()) if isinstance(source, Path) else source,
             "r",
             options={"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MAX_PIXELS)},
             metadata_errors="replace",

@@ -18,6 +18,7 @@ from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailab
 from emotion_core.images import decode_image
 from emotion_core.model_card import Task
 from emotion_core.video import pipeline, stream
+from emotion_core.video.course import course
 from emotion_core.video.pipeline import analyze_video, iter_analyzed
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.values import VideoFrame, VideoInfo, VideoSettings
@@ -267,6 +268,14 @@ def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
     assert result.people["track"].tolist() == [1]
     assert result.people["frames"].tolist() == [7]
     assert {moment.track for moment in result.moments} == {1}
+
+
+def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", numbered_scene(24), fps=10)
+    result = analyze_video(clip, make_fake_analyzer(AlwaysDetector()), VideoSettings(hz=1))
+    assert result.n_analyzed == 3
+    assert result.people["time_s"].tolist() == [pytest.approx(2.4)]
+    assert course(result.frames)["end_s"].max() == pytest.approx(2.4)
 
 
 def test_written_video_has_every_picture_marked_and_the_sound(clip, tmp_path):

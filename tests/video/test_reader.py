@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -69,6 +70,13 @@ def test_times_of_a_variable_rate_are_kept(tmp_path):
     assert [float(f.pts * reader.time_base) for f in frames] == pytest.approx(
         np.array(times_ms) / 1000
     )
+
+
+@pytest.mark.parametrize("name", ["10:30 interview.mp4", "file:a.mp4", "-"])
+def test_relative_path_of_any_name_is_a_file(tmp_path, monkeypatch, clip, name):
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert len(read(Path(name))[0]) == 30
 
 
 def test_time_starts_at_the_first_picture(tmp_path):

@@ -48,6 +48,18 @@ def test_rate_is_kept_whatever_that_of_the_video(hz, fps, per_second):
     assert gaps.max() <= 1 / hz + 1 / fps + 0.002
 
 
+@pytest.mark.parametrize("start_ms", [0.0, 0.4, 0.6])
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_rate_is_kept_where_time_stamps_are_whole_milliseconds(fps, start_ms):
+    stamps = [round(start_ms + 1000 * i / fps) for i in range(5 * fps)]
+    times = [(stamp - stamps[0]) / 1000 for stamp in stamps]
+    exact = [i / fps for i in range(5 * fps)]
+    for share in (1, 2, 6):
+        every = list(range(0, 5 * fps, share))
+        assert wanted(VideoSettings(hz=fps / share), times) == every
+        assert wanted(VideoSettings(hz=fps / share), exact) == every
+
+
 def test_rate_above_that_of_the_video_takes_every_picture():
     assert len(wanted(VideoSettings(hz=100), [i / 25 for i in range(50)])) == 50
 
@@ -55,6 +67,16 @@ def test_rate_above_that_of_the_video_takes_every_picture():
 def test_rate_goes_by_time_where_pictures_come_irregularly():
     times = [0, 0.01, 0.02, 0.3, 2.0, 2.01, 2.5, 2.51]
     assert wanted(VideoSettings(hz=2), times) == [0, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("times", "end_s"), [([], 0), ([0], 0), ([0, 5, 10], 15), ([0, 0.04, 0.08], 0.12)], ids=str
+)
+def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
+    schedule = Schedule(VideoSettings(hz=1))
+    for index, time_s in enumerate(times):
+        schedule.is_wanted(index, time_s)
+    assert schedule.end_s == pytest.approx(end_s)
 
 
 class Scene:

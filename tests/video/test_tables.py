@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from emotion_core.labels import Emotion
+from emotion_core.smoothing import smooth_frames
+from emotion_core.video.course import course, emotion_seconds
 from emotion_core.video.tables import (
     FrameLog,
     analysis_period,
@@ -63,6 +65,35 @@ def test_rows_of_a_picture_become_its_analysis_again():
     np.testing.assert_allclose(again.predictions.arousal, [0.1, 0.3])
     assert again.predictions.va_source == two.predictions.va_source
     assert len(to_analysis(table[table["frame"] == 3], (640, 480)).faces) == 0
+
+
+@pytest.mark.parametrize("end_s", [3.0, 2.4, 2.0])
+def test_nobody_is_seen_beyond_the_end_of_the_video(end_s):
+    log = FrameLog()
+    for i in range(3):
+        log.add(25 * i, float(i), make_one(1, H))
+    table = log.table(end_s)
+    parts = {
+        "raw": table,
+        "smooth": smooth_frames(table, 0.3),
+        "one of all": select_people(table, [1]),
+        "nobody else": select_people(table, [2, 1]),
+        "a span": select_time(table, 0, 2),
+    }
+    for name, part in parts.items():
+        assert people_table(part, 1.0)["time_s"].tolist() == [pytest.approx(end_s)], name
+        assert course(part)["end_s"].max() == pytest.approx(end_s), name
+        assert emotion_seconds(part)["seconds"].sum() == pytest.approx(end_s), name
+    assert people_table(select_time(table, 0, 1), 1.0)["time_s"].tolist() == [2.0]
+
+
+def test_nobody_is_seen_beyond_the_end_of_a_long_video():
+    log = FrameLog()
+    for i in range(2000):
+        log.add(25 * i, float(i), make_none() if i % 7 else make_one(1, H))
+    assert course(log.table(1999.4))["end_s"].max() <= 1999.4
+    rows = select_people(log.table(1999.4), [1])
+    assert seen_seconds(rows)[-1] == pytest.approx(0.4)
 
 
 def test_no_picture_is_a_table_with_no_row():
