@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from emotion_core.covering import FaceBounds
 from emotion_core.draw import blur_faces, draw_analysis
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.images import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
@@ -93,14 +94,15 @@ def iter_photos(
         sources: The photos.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
         min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
-        blur: Make faces unrecognisable in ``annotated``.
+        blur: Make faces unrecognisable in ``annotated``, also those that are left out.
 
     Raises:
         EmotionError: As of ``iter_batches``.
     """
-    batches = iter_batches(analyzer, sources, min_score=min_score, min_face_px=min_face_px)
+    asked = FaceBounds(min_score, min_face_px)
+    batches = iter_batches(analyzer, sources, **asked.widened(blur=blur)._asdict())
     # No name holds a photo on while the next ones are analysed.
-    yield from map(partial(_to_result, blur=blur), chain.from_iterable(batches))
+    yield from map(partial(_to_result, asked=asked, blur=blur), chain.from_iterable(batches))
 
 
 def iter_batches(
@@ -225,13 +227,14 @@ def _analyze_each(
         return [error]
 
 
-def _to_result(photo: AnalyzedPhoto, *, blur: bool) -> PhotoResult:
+def _to_result(photo: AnalyzedPhoto, *, asked: FaceBounds, blur: bool) -> PhotoResult:
     record, image = photo
     if image is None or record.analysis is None:
         return PhotoResult(record)
-    faces = record.analysis.faces
-    shown = blur_faces(image.pixels, faces.boxes) if blur else image.pixels
-    drawn = draw_analysis(shown, record.analysis)
+    shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
+    analysis = asked.reported(record.analysis)
+    record, faces = replace(record, analysis=analysis), analysis.faces
+    drawn = draw_analysis(shown, analysis)
     written = shrink(drawn, MAX_JPEG_PX)
     if written is not drawn:
         note = f"The annotated picture is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."

@@ -62,6 +62,7 @@ class PhotoBatch:
         options: With which the results were made.
         results: By the key of the photo.
         is_stopped: Whether the rest waits until the visitor wants it.
+        failure: Why nothing can be analysed at present; empty if that is not so.
         sample: Whether the sample is on the page while there is nothing else.
         kept: Photos that were in the upload field before the visitor looked at another page; the
             field itself forgets them then.
@@ -70,6 +71,7 @@ class PhotoBatch:
     options: Options | None = None
     results: dict[str, PhotoResult] = field(default_factory=dict)
     is_stopped: bool = False
+    failure: str = ""
     sample: bool = False
     kept: list[Photo] = field(default_factory=list)
     _uploaded: list[Photo] = field(default_factory=list)
@@ -92,7 +94,7 @@ class PhotoBatch:
         ]
         photos = [*self.kept, *self._uploaded]
         if not photos:
-            self.is_stopped = False
+            self.go_on()
         return photos
 
     def let_go(self) -> None:
@@ -120,16 +122,20 @@ class PhotoBatch:
         }
         waiting = [photo for photo in photos if photo.key not in self.results]
         if not waiting:
-            self.is_stopped = False
+            self.go_on()
         return waiting
 
     def stop(self) -> None:
         """Leave the photos that are not analysed yet."""
         self.is_stopped = True
 
+    def fail(self, reason: str) -> None:
+        """Leave them since nothing can be analysed."""
+        self.is_stopped, self.failure = True, reason
+
     def go_on(self) -> None:
         """Analyse them after all."""
-        self.is_stopped = False
+        self.is_stopped, self.failure = False, ""
 
     def show_sample(self) -> None:
         """Put the sample photo on the page."""

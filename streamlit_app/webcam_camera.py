@@ -15,7 +15,7 @@ from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import show_downloads, show_photo
 from streamlit_app.webcam_desk import NO_CONNECTION, PATIENCE_S
 from streamlit_app.webcam_probe import CameraFault
-from streamlit_app.widgets import plain
+from streamlit_app.widgets import errors_as_messages, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,7 +214,8 @@ def show_still(desk: WebcamDesk, analyzer: Analyzer, options: Options) -> None:
             min_face_px=options.min_face_px,
             blur=options.blur,
         )
-        desk.stills.results[photo.key] = next(results)
+        with errors_as_messages("The photo could not be analysed"):
+            desk.stills.results[photo.key] = next(results)
     result = desk.stills.results[photo.key]
     show_photo(photo, result, may_show_original=not options.blur)
     show_downloads([result])

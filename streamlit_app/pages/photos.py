@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from emotion_core.errors import EmotionError
 from emotion_core.images import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos import iter_photos
 from streamlit_app.photo_batch import Photo
@@ -22,6 +23,7 @@ from streamlit_app.widgets import (
     emptied_container,
     errors_as_messages,
     invitation,
+    plain,
     sidebar,
     sidebar_info,
 )
@@ -103,17 +105,23 @@ if waiting and not batch.is_stopped:
         min_face_px=options.min_face_px,
         blur=options.blur,
     )
-    for photo, result in zip(waiting, results, strict=True):
-        batch.results[photo.key] = result
-        done += 1
-        bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
-        if photo.key in slots:
-            with slots[photo.key]:
-                show_photo(photo, result, may_show_original=not options.blur)
+    try:
+        for photo, result in zip(waiting, results, strict=True):
+            batch.results[photo.key] = result
+            done += 1
+            bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
+            if photo.key in slots:
+                with slots[photo.key]:
+                    show_photo(photo, result, may_show_original=not options.blur)
+    except EmotionError as error:
+        batch.fail(str(error))
     st.rerun()
 if waiting:
     with progress.container(horizontal=True, vertical_alignment="center"):
-        st.info(f"Stopped: {len(batch.results)} of {len(photos)} photos are analysed.")
+        if batch.failure:
+            st.error(plain(batch.failure), icon=":material/error:")
+        else:
+            st.info(f"Stopped: {len(batch.results)} of {len(photos)} photos are analysed.")
         st.button("Go on", on_click=batch.go_on, type="primary", icon=":material/play_arrow:")
 
 finished = [batch.results[photo.key] for photo in photos if photo.key in batch.results]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emotion_core.errors import WeightsUnavailableError
+from emotion_core.errors import EmotionError, WeightsUnavailableError
 from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
 
 
@@ -136,6 +136,25 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):
     next(b for b in app.button if b.label == "Go on").click().run()
     assert metrics(app)["Photos"] == "12"
     assert texts(app.info) == []
+
+
+def test_a_core_that_is_gone_keeps_what_is_done_and_can_be_tried_again(app, core, monkeypatch):
+    upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
+    batch = app.session_state["photo_batch"]
+    del batch.results[next(iter(batch.results))]
+    analyze = core.analyze
+
+    def fail(_, **__):
+        raise EmotionError("The server at h is gone.")
+
+    monkeypatch.setattr(core, "analyze", fail)
+    app.run()
+    assert texts(app.error) == ["The server at h is gone\\."]
+    assert metrics(app)["Photos"] == "1"
+    monkeypatch.setattr(core, "analyze", analyze)
+    next(b for b in app.button if b.label == "Go on").click().run()
+    assert texts(app.error) == []
+    assert metrics(app)["Photos"] == "2"
 
 
 def test_what_was_stopped_stays_so_when_settings_change_until_other_photos_come(app):

@@ -246,6 +246,22 @@ def test_nothing_private_is_written(blur):
         assert b"SECRETMAKER" not in written
 
 
+@pytest.mark.parametrize("left_out", [{"min_score": 0.96}, {"min_face_px": 500}])
+def test_blur_reaches_faces_that_are_left_out(left_out):
+    data = make_counting_photo(1)
+    (all_blurred,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)], blur=True)
+    source = make_source("a.png", data)
+    (result,) = iter_photos(make_fake_analyzer(), [source], blur=True, **left_out)
+    assert len(result.record.analysis) == len(result.thumbnails) == 0
+    x1, y1, x2, y2 = all_blurred.record.analysis.faces.boxes[0].astype(int)
+    inside = np.s_[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8]
+    details = [
+        np.abs(np.diff(picture[inside].astype(int), axis=1)).mean()
+        for picture in (decode_image(data).pixels, decode_image(result.annotated).pixels)
+    ]
+    assert details[1] < 0.5 * details[0]
+
+
 def test_blur_reaches_everything_that_shows_a_face():
     data = make_counting_photo(1, 400, 300)
     (sharp,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)])
