@@ -15,6 +15,8 @@ import PIL.ImageOps
 from emotion_core.errors import ImageDecodeError
 
 if TYPE_CHECKING:
+    from typing import IO
+
     from emotion_core.types import Image
 
 MAX_PIXELS = 100_000_000
@@ -67,6 +69,20 @@ class DecodedImage:
 
     pixels: Image
     warnings: tuple[str, ...] = ()
+
+
+def read_picture(file: IO[bytes]) -> bytes:
+    """Read a file for ``decode_image``; of one that is too large no more than tells so.
+
+    Raises:
+        ImageDecodeError: It has more than ``MAX_BYTES``.
+        OSError: It cannot be read.
+    """
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        limit = f"{MAX_BYTES / 2**20:.0f} MB"
+        raise ImageDecodeError(f"The file has more than {limit}; at most {limit} are read.")
+    return data
 
 
 def decode_image(data: bytes) -> DecodedImage:

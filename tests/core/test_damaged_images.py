@@ -1,5 +1,6 @@
 """What is no picture, damaged, or too large gets a sentence; what is left of it is read."""
 
+import io
 import random
 import struct
 import zlib
@@ -11,7 +12,7 @@ import pytest
 
 from emotion_core import images
 from emotion_core.errors import ImageDecodeError
-from emotion_core.images import decode_image
+from emotion_core.images import decode_image, read_picture
 from tests.factories import difference, encode, make_gps_exif, make_heic, make_smooth_image
 
 
@@ -58,6 +59,14 @@ def test_large_file_is_refused(monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
     with pytest.raises(ImageDecodeError, match="The file has 3 MB; at most 2 MB are read"):
         decode_image(b"\xff\xd8" + bytes(3 * 2**20))
+
+
+def test_of_a_large_file_only_so_much_is_read_that_it_is_known_to_be(monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
+    file = io.BytesIO(bytes(3 * 2**20))
+    with pytest.raises(ImageDecodeError, match="more than 2 MB; at most 2 MB are read"):
+        read_picture(file)
+    assert file.tell() == 2 * 2**20 + 1
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # refused after it
