@@ -174,7 +174,9 @@ def select_faces(faces: pd.DataFrame, ranges: dict[str, Sequence[float]]) -> pd.
 def to_html(chart: ChartType, *, title: str) -> str:
     """A page with the chart and all that draws it; it opens without a network."""
     options = {"actions": {"editor": False}}
-    html: str = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": ScriptJson})
+    html: str = _with_values(chart).to_html(
+        inline=True, embed_options=options, json_kwds={"cls": ScriptJson}
+    )
     head = f"<head><title>{escape(title)}</title>"
     return html.replace("<html>", '<html lang="en">', 1).replace("<head>", head, 1)
 
@@ -190,7 +192,7 @@ class ScriptJson(json.JSONEncoder):
 def to_png(chart: ChartType) -> bytes:
     """The chart as a PNG picture on white, twice as large as on the screen."""
     buffer = io.BytesIO()
-    chart.configure(background="white").save(buffer, format="png", scale_factor=2)
+    _with_values(chart).configure(background="white").save(buffer, format="png", scale_factor=2)
     return buffer.getvalue()
 
 
@@ -237,6 +239,17 @@ def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
         if legend
         else None,
     )
+
+
+def _with_values(chart: ChartType) -> ChartType:
+    """A copy that holds its tables as plain values, which Altair takes of any length."""
+    copy = chart.copy(deep=False)
+    if isinstance(copy.data, pd.DataFrame):
+        copy.data = alt.InlineData(values=alt.to_values(copy.data)["values"])
+    for name in ("layer", "hconcat", "vconcat", "concat"):
+        if name in copy._kwds:
+            copy[name] = [_with_values(part) for part in copy[name]]
+    return copy
 
 
 def _emotion_rows() -> alt.Y:

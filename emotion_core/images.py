@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ import PIL.ImageOps
 from emotion_core.errors import ImageDecodeError
 
 if TYPE_CHECKING:
+    from typing import IO
+
     from emotion_core.types import Image
 
 MAX_PIXELS = 100_000_000
@@ -47,6 +50,7 @@ SUFFIXES = (
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "ICO")
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
 
 _DAMAGE = (
@@ -69,12 +73,28 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()
 
 
+def read_picture(file: IO[bytes]) -> bytes:
+    """Read a file for ``decode_image``; of one that is too large no more than tells so.
+
+    Raises:
+        ImageDecodeError: It has more than ``MAX_BYTES``.
+        OSError: It cannot be read.
+    """
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        limit = f"{MAX_BYTES / 2**20:.0f} MB"
+        raise ImageDecodeError(f"The file has more than {limit}; at most {limit} are read.")
+    return data
+
+
 def decode_image(data: bytes) -> DecodedImage:
     """Read a picture. The content decides on the format, not a file's name.
 
-    EXIF orientation is applied, transparency is laid over white, of an animation the first frame
-    is taken, and 16-bit grey is scaled by its own bit depth. Of a damaged JPEG the readable part
-    is returned, with a warning. No metadata (such as a place) is kept.
+    EXIF orientation is applied, transparency is laid over white, and of an animation or of several
+    pages the first is taken, with a warning. Files do not tell how many of the bits of 16-bit grey
+    are in use: it is scaled by the fewest (8, 10, 12, 14 or 16) that hold its brightest value, so
+    a dark picture may come out brighter. Of a damaged JPEG the readable part is returned, with a
+    warning. No metadata (such as a place) is kept.
 
     Args:
         data: The whole file.
@@ -92,8 +112,10 @@ def decode_image(data: bytes) -> DecodedImage:
         return _decode(data)
     except ImageDecodeError:
         raise
-    except PIL.Image.DecompressionBombError:
-        raise ImageDecodeError(_too_large("far more than 178")) from None
+    except PIL.Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))  # told nowhere else
+        megapixels = f"{int(pixels[0]) / 1e6:.0f}" if pixels else "far more than 178"
+        raise ImageDecodeError(_too_large(megapixels)) from None
     except _DAMAGE as error:
         return _salvage(data, error)
 
@@ -143,6 +165,8 @@ def _decode(data: bytes) -> DecodedImage:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format in ("GIF", "WEBP", "PNG", "AVIF"):
         notes.append(f"Animated: only the first of {frames} frames is analysed.")
+    if frames > 1 and picture.format == "TIFF":
+        notes.append(f"Several pages: only the first of {frames} is analysed.")
     return DecodedImage(_to_rgb(picture), tuple(notes))
 
 
@@ -154,6 +178,11 @@ def _open(data: bytes) -> PIL.Image.Image:
         PIL.Image.init()  # makes all formats known; a second call does nothing
         return PIL.Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
     except PIL.UnidentifiedImageError:
+        if data.startswith(_TIFF):
+            raise ImageDecodeError(
+                "This TIFF is damaged or of a kind that cannot be read; save the picture as PNG, "
+                "JPEG or an 8-bit TIFF."
+            ) from None
         raise ImageDecodeError(
             f"The file is not a picture in a format that can be read ({ACCEPTED})."
         ) from None

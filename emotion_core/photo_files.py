@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from emotion_core.charts import to_html, valence_arousal_chart
 from emotion_core.errors import EmotionError
-from emotion_core.images import SUFFIXES
+from emotion_core.images import SUFFIXES, read_picture
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.report import (
     PhotoRecord,
@@ -77,7 +78,9 @@ def write_results(
     """
     names = unique_names(path.name for path in paths)
     stems = dict(zip(names, safe_stems(names), strict=True))
-    sources = [PhotoSource(name, path.read_bytes) for name, path in zip(names, paths, strict=True)]
+    sources = [
+        PhotoSource(name, partial(_read, path)) for name, path in zip(names, paths, strict=True)
+    ]
     results = iter_photos(
         analyzer, sources, min_score=min_score, min_face_px=min_face_px, blur=blur
     )
@@ -98,6 +101,11 @@ def write_results(
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return read_picture(file)
 
 
 def _write_tables(records: list[PhotoRecord], out: Path) -> None:

@@ -83,11 +83,15 @@ def to_csv(table: pd.DataFrame) -> bytes:
 
     Text that a spreadsheet would run as a formula gets a leading apostrophe. A byte order mark
     tells Excel the encoding; pandas and other readers skip it (``utf-8-sig``). Lines end in CR LF,
-    as RFC 4180 says, so that a lone CR in a cell is quoted.
+    as RFC 4180 says, so that a lone CR in a cell is quoted. Numbers have six significant digits,
+    but seconds (columns whose names end in ``_s``) are told to the microsecond: six digits would
+    tell times of a two-hour video only to a hundredth of a second.
     """
     safe = table.copy()
     for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]):
+        if column.endswith("_s") and pd.api.types.is_float_dtype(safe[column]):
+            safe[column] = pd.Series(map(_to_microseconds, safe[column]), safe.index, "str")
+        elif not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(_defuse)
     return safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n").encode("utf-8-sig")
 
@@ -179,6 +183,10 @@ def _photo_row(record: PhotoRecord) -> dict[str, object]:
             row[f"mean_{name}"] = float(values.mean())
             row[f"sd_{name}"] = float(values.std())
     return row
+
+
+def _to_microseconds(time_s: float) -> str | None:
+    return None if np.isnan(time_s) else np.format_float_positional(time_s, 6, trim="-")
 
 
 def _defuse(cell: object) -> object:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core import images
-from emotion_core.errors import EmotionError, ImageDecodeError, MissingExtraError
+from emotion_core.errors import EmotionError, MissingExtraError
 from emotion_core.video import files
 from emotion_core.video.scratch import ScratchFile
 
@@ -123,11 +123,7 @@ def read_photo(url: str) -> bytes:
         StorageError: It cannot be read.
     """
     with storage_errors("file"), open_url(url) as file:
-        data: bytes = file.read(images.MAX_BYTES + 1)
-    if len(data) > images.MAX_BYTES:
-        limit = f"{images.MAX_BYTES / 2**20:.0f} MB"
-        raise ImageDecodeError(f"The file has more than {limit}; at most {limit} are read.")
-    return data
+        return images.read_picture(file)
 
 
 @contextmanager

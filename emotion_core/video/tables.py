@@ -98,12 +98,8 @@ class FrameLog:
 
 
 def frames_csv(frames: pd.DataFrame) -> bytes:
-    """A table of frames as CSV, as ``report.to_csv``, but with times to the microsecond.
-
-    Six significant digits would tell times of a two-hour video only to a hundredth of a second.
-    """
-    times = [np.format_float_positional(time, 6, trim="-") for time in frames["time_s"]]
-    return to_csv(frames.assign(time_s=_words(np.array(times, object))))
+    """A table of frames as CSV, see ``report.to_csv``."""
+    return to_csv(frames)
 
 
 def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -> pd.DataFrame:

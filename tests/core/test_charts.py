@@ -4,6 +4,7 @@ import io
 import json
 import re
 
+import altair as alt
 import numpy as np
 import PIL.Image
 import pytest
@@ -142,6 +143,26 @@ def test_html_asks_no_other_host(table):
     assert not [tag for tag in tags if re.search(r"\b(src|href)\s*=", tag)]
     assert "@import" not in page
     assert "vegaEmbed" in page
+
+
+def plain_chart(table):
+    return alt.Chart(table).mark_point().encode(x="valence:Q")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        valence_arousal_chart,
+        lambda table: alt.hconcat(plain_chart(table)),
+        lambda table: alt.vconcat(plain_chart(table)),
+    ],
+    ids=["layers", "beside", "below"],
+)
+def test_more_faces_than_altair_takes_by_itself(make):
+    chart = make(make_table([Emotion.FEAR] * 5001))
+    page = to_html(chart, title="x")
+    assert page.count('"source": ') == 5001
+    assert to_png(chart).startswith(b"\x89PNG")
 
 
 def test_file_name_cannot_leave_the_script():

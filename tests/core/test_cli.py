@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from emotion_core import analyzer as analyzer_module
-from emotion_core import catalog, cli, weights
+from emotion_core import catalog, cli, images, weights
 from emotion_core.catalog import CARDS, candidates
 from emotion_core.cli import main
 from emotion_core.errors import WeightsUnavailableError
@@ -94,6 +94,17 @@ def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys
     assert "failed: empty.jpg: The file is empty (0 bytes)." in said
     assert "3 of 6 photos analysed" in said
     assert len(list((tmp_path / "out" / "annotated").iterdir())) == 3
+
+
+@pytest.mark.usefixtures("asked")
+def test_of_a_file_that_is_too_large_no_more_is_read_than_tells_so(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 2**20)
+    with (photos / "huge.tif").open("wb") as file:
+        file.truncate(3 * 2**20)
+    assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 1
+    table = pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig").set_index("source")
+    failed = table["error"].dropna().to_dict()
+    assert failed == {"huge.tif": "The file has more than 1 MB; at most 1 MB are read."}
 
 
 @pytest.mark.usefixtures("asked")

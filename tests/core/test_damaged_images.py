@@ -1,5 +1,6 @@
 """What is no picture, damaged, or too large gets a sentence; what is left of it is read."""
 
+import io
 import random
 import struct
 import zlib
@@ -11,7 +12,7 @@ import pytest
 
 from emotion_core import images
 from emotion_core.errors import ImageDecodeError
-from emotion_core.images import decode_image
+from emotion_core.images import decode_image, read_picture
 from tests.factories import difference, encode, make_gps_exif, make_heic, make_smooth_image
 
 
@@ -32,6 +33,9 @@ def make_png(width, height, extra=b""):
     )
 
 
+FLOAT_COLOUR_TIFF = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].tobytes()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -43,6 +47,8 @@ def make_png(width, height, extra=b""):
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a pic", id="eps"),
         pytest.param(b"\xff\xd8\xff\xe0", "not a picture", id="begin of a JPEG"),
         pytest.param(b"\0\0\0\x18ftypheic", "damaged and cannot be read", id="begin of a HEIC"),
+        pytest.param(FLOAT_COLOUR_TIFF, "This TIFF is damaged or of a kind", id="float colour"),
+        pytest.param(b"MM\0*", "This TIFF is damaged or of a kind", id="begin of a TIFF"),
         pytest.param(make_png(8, 8), "damaged and cannot be read", id="PNG without pixels"),
         pytest.param(make_png(0, 8), "not a picture", id="PNG of no width"),
     ],
@@ -50,7 +56,7 @@ def make_png(width, height, extra=b""):
 def test_what_is_no_picture_gets_a_sentence(data, message):
     with pytest.raises(ImageDecodeError, match=message) as caught:
         decode_image(data)
-    assert str(caught.value).startswith("The ")
+    assert str(caught.value).startswith(("The ", "This TIFF "))
     assert str(caught.value).endswith(".")
 
 
@@ -60,9 +66,17 @@ def test_large_file_is_refused(monkeypatch):
         decode_image(b"\xff\xd8" + bytes(3 * 2**20))
 
 
+def test_of_a_large_file_only_so_much_is_read_that_it_is_known_to_be(monkeypatch):
+    monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
+    file = io.BytesIO(bytes(3 * 2**20))
+    with pytest.raises(ImageDecodeError, match="more than 2 MB; at most 2 MB are read"):
+        read_picture(file)
+    assert file.tell() == 2 * 2**20 + 1
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # refused after it
 @pytest.mark.parametrize(
-    ("side", "megapixels"), [(20_000, "far more than 178"), (10_500, "110"), (60_000, "far more")]
+    ("side", "megapixels"), [(20_000, "400"), (10_500, "110"), (30_000, "900"), (60_000, "3600")]
 )
 def test_bomb_is_refused_before_its_pixels_are_decoded(side, megapixels, monkeypatch):
     def decode(*_):
@@ -70,14 +84,14 @@ def test_bomb_is_refused_before_its_pixels_are_decoded(side, megapixels, monkeyp
 
     monkeypatch.setattr(PIL.Image.Image, "load", decode)
     monkeypatch.setattr(cv2, "imdecode", decode)
-    with pytest.raises(ImageDecodeError, match=f"has {megapixels}.*megapixels; at most 100"):
+    with pytest.raises(ImageDecodeError, match=f"has {megapixels} megapixels; at most 100"):
         decode_image(make_png(side, side))
 
 
 def test_bomb_inside_an_icon_is_refused():
     png = make_png(30_000, 30_000)
     directory = struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(png), 22)
-    with pytest.raises(ImageDecodeError, match="megapixels; at most 100"):
+    with pytest.raises(ImageDecodeError, match="has 900 megapixels; at most 100"):
         decode_image(directory + png)
 
 

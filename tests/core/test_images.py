@@ -153,6 +153,13 @@ def test_of_an_animation_the_first_frame_is_taken(file_format):
     assert decoded.warnings == ("Animated: only the first of 3 frames is analysed.",)
 
 
+def test_of_several_pages_the_first_is_taken():
+    pages = [PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
+    decoded = decode_image(encode(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert difference(decoded.pixels, np.full((16, 16, 3), RED)) == 0
+    assert decoded.warnings == ("Several pages: only the first of 3 is analysed.",)
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_nothing_private_is_written(file_format):
     data = encode(make_smooth_image(), file_format, exif=make_gps_exif(6))

@@ -73,6 +73,20 @@ def test_photos():
     assert table["warning"].tolist() == ["", "", "", "Cut off. Animated."]
 
 
+def test_csv_tells_seconds_to_the_microsecond():
+    times = [0.0, 1 / 30, -0.5, 36000.033333, np.nan]
+    table = pd.DataFrame({"first_s": times, "share": times, "n_s": range(5)})
+    assert to_csv(table).decode("utf-8-sig").split("\r\n") == [
+        "first_s,share,n_s",
+        "0,0,0",
+        "0.033333,0.0333333,1",
+        "-0.5,-0.5,2",
+        "36000.033333,36000,3",
+        ",,4",
+        "",
+    ]
+
+
 def test_means_and_spread_by_hand():
     record = make_record("a.jpg", TWO_FACES, top=None)
     read = record.analysis.predictions
