@@ -186,6 +186,24 @@ def test_a_line_goes_on_where_analyses_come_late_for_less_than_a_second():
     assert spans == [pytest.approx([0, 2.0]), pytest.approx([2.5, 2.6])]
 
 
+@pytest.mark.parametrize(("end_s", "drawn_s"), [(None, 1), (0.0, 1), (0.4, 0.4), (7.0, 1)])
+def test_a_lone_picture_can_be_seen(end_s, drawn_s):
+    log = FrameLog()
+    log.add(0, 0.0, make_one(1, H, (0.5, 0.2)))
+    frames = log.table(end_s)
+    assert course(frames)[["time_s", "end_s"]].to_numpy().tolist() == [
+        pytest.approx([0, drawn_s]),
+        pytest.approx([drawn_s, drawn_s]),
+    ]
+    assert emotion_seconds(frames)["seconds"].tolist() == pytest.approx([drawn_s])
+    svg = vl_convert.vegalite_to_svg(trajectory_chart(frames).to_dict())
+    assert svg.count(EMOTION_COLOURS[H]) >= 2, "a point and the last point"
+    areas = vl_convert.vegalite_to_svg(
+        probabilities_course_chart(frames).properties(width=400).to_dict()
+    )
+    assert f'fill="{EMOTION_COLOURS[H]}"' in areas
+
+
 def test_the_last_stretch_ends_inside_the_chart():
     frames = make_table([(i, i / 2, make_one(1, H)) for i in range(4)])
     for make in (timeline_chart, probabilities_course_chart):
