@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from emotion_core.images import decode_image
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import EMOTION_COLOURS, luminance
 from emotion_core.video.charts import (
@@ -167,6 +168,15 @@ def test_time_has_round_ticks(seconds, ticks):
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", vl_convert.vegalite_to_svg(spec))
     start = texts.index(ticks[0])
     assert texts[start : start + len(ticks)] == ticks
+
+
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 60.0, 7200.0])
+def test_dashboard_has_room_for_the_last_time(seconds):
+    times = np.arange(60) * (seconds / 60)
+    frames = make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)])
+    png = vl_convert.vegalite_to_png(dashboard_chart(frames, width_px=700).to_dict())
+    pixels = decode_image(png).pixels
+    assert pixels.shape[1] <= 700
 
 
 def test_a_line_breaks_where_a_person_is_not_seen():
