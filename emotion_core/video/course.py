@@ -14,6 +14,9 @@ LONGEST = 600
 _MISSES = 1
 """Analysed pictures in a row without a person that do not break the person's line."""
 
+_LONE_S = 1.0
+"""How long the only picture of a table is drawn, so that it can be seen."""
+
 MOST_ROWS = 4500
 """Points of all people that a chart shows at most; Altair refuses 5000 by itself."""
 
@@ -66,7 +69,7 @@ def course(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     n_people = max(1, frames["track"].nunique())
     thinned = thin(frames, max(2, min(longest, MOST_ROWS // n_people)))
     order = thinned["frame"].rank(method="dense")
-    rows = thinned.assign(seen_s=seen_seconds(thinned), order=order)
+    rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
     rows = rows.astype({"track": "int64"}).reset_index(drop=True)
     starts = rows["order"].diff() > 1 + _MISSES
@@ -96,7 +99,7 @@ def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFram
     """
     n_people = max(1, frames["track"].nunique())
     bins = _time_bins(frames, max(2, min(longest, MOST_ROWS // n_people)))
-    rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=seen_seconds(frames))
+    rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=_shown_seconds(frames))
     rows["bin"] = frames["frame"].to_numpy() if bins is None else bins
     rows["time_s"] = rows.groupby("bin")["time_s"].transform("min").round(6)
     rows = rows[rows["track"].notna()]
@@ -122,6 +125,14 @@ def clock(time_s: float, *, decimals: int = 1) -> str:
     hours, minutes = divmod(minutes, 60)
     start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{start}:{seconds:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
+
+
+def _shown_seconds(frames: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """For how many seconds each row is drawn: a lone picture for one, or to the video's end."""
+    seconds = seen_seconds(frames)
+    if not seconds.any():
+        seconds = seen_seconds(frames, _LONE_S)
+    return seconds if seconds.any() else np.full(len(frames), _LONE_S)
 
 
 def _time_bins(frames: pd.DataFrame, longest: int) -> npt.NDArray[np.int64] | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from emotion_core.charts import plane_layers
 from emotion_core.video.charts import names_of, share_bars, time_range, trajectory_layers
 from emotion_core.video.course import course, emotion_seconds, person_name
-from emotion_core.video.time_layers import LABEL_PX, SPAN, probability_layers, timeline_layers
+from emotion_core.video.time_layers import ROOM_PX, SPAN, probability_layers, timeline_layers
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -37,7 +37,7 @@ def dashboard_chart(frames: pd.DataFrame, *, width_px: int = 900) -> alt.VConcat
     chart = _chart_of("course", rows)
     brushed = chart.transform_filter({"param": SPAN})
     guides = plane_layers()
-    plot_px = max(120, width_px - LABEL_PX - 12)
+    plot_px = max(120, width_px - ROOM_PX)
     planes = [
         alt.layer(
             *guides,

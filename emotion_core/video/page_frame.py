@@ -12,7 +12,7 @@ import vl_convert
 
 from emotion_core.charts import ScriptJson
 from emotion_core.video.dashboard import PLANE_PX, PLANE_ROOM_PX
-from emotion_core.video.time_layers import LABEL_PX
+from emotion_core.video.time_layers import ROOM_PX
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -78,7 +78,7 @@ async function draw() {
   drawn = width;
   spec.vconcat.forEach((part) => {
     if (part.concat) { part.columns = Math.max(1, Math.floor(width / PLANE)); }
-    else { part.width = width - LABELS; }
+    else { part.width = width - ROOM; }
   });
   const config = dark.matches ? look("#e7ecea", "#a3aeab", "#4a545d", "#14171c")
                               : look("#1b2423", "#57635f", "#b5bdb9", null);
@@ -128,7 +128,7 @@ def _scripts(charts: ChartType) -> list[str]:
     return [
         f'<script type="application/json" id="spec">{spec}</script>',
         f"<script>{_vega()}</script>",
-        f"<script>{script.replace('LABELS', str(LABEL_PX + 12))}</script>",
+        f"<script>{script.replace('ROOM', str(ROOM_PX))}</script>",
     ]
 
 

@@ -30,6 +30,9 @@ CLICK = "moment"
 LABEL_PX = 72
 """Room left of a plot; the same for all, so that those below each other line up."""
 
+ROOM_PX = LABEL_PX + 32
+"""What a plot's width is less than that of the whole: padding, and half of the last time."""
+
 VALENCE_COLOUR, AROUSAL_COLOUR = "#2E86C9", "#D9692A"
 """Of the two lines; both stand out on light and on dark, also to colour-blind eyes."""
 

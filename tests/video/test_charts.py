@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from emotion_core.images import decode_image
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import EMOTION_COLOURS, luminance
 from emotion_core.video.charts import (
@@ -169,6 +170,15 @@ def test_time_has_round_ticks(seconds, ticks):
     assert texts[start : start + len(ticks)] == ticks
 
 
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 60.0, 7200.0])
+def test_dashboard_has_room_for_the_last_time(seconds):
+    times = np.arange(60) * (seconds / 60)
+    frames = make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)])
+    png = vl_convert.vegalite_to_png(dashboard_chart(frames, width_px=700).to_dict())
+    pixels = decode_image(png).pixels
+    assert pixels.shape[1] <= 700
+
+
 def test_a_line_breaks_where_a_person_is_not_seen():
     shown = [1, 1, 1, 0, 0, 0, 1, 1, 0, 1]
     pictures = [(i, i / 10, make_one(1, H) if s else make_none()) for i, s in enumerate(shown)]
@@ -184,6 +194,24 @@ def test_a_line_goes_on_where_analyses_come_late_for_less_than_a_second():
     rows = course(make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)]))
     spans = rows.groupby("run")["time_s"].agg(["min", "max"]).to_numpy().tolist()
     assert spans == [pytest.approx([0, 2.0]), pytest.approx([2.5, 2.6])]
+
+
+@pytest.mark.parametrize(("end_s", "drawn_s"), [(None, 1), (0.0, 1), (0.4, 0.4), (7.0, 1)])
+def test_a_lone_picture_can_be_seen(end_s, drawn_s):
+    log = FrameLog()
+    log.add(0, 0.0, make_one(1, H, (0.5, 0.2)))
+    frames = log.table(end_s)
+    assert course(frames)[["time_s", "end_s"]].to_numpy().tolist() == [
+        pytest.approx([0, drawn_s]),
+        pytest.approx([drawn_s, drawn_s]),
+    ]
+    assert emotion_seconds(frames)["seconds"].tolist() == pytest.approx([drawn_s])
+    svg = vl_convert.vegalite_to_svg(trajectory_chart(frames).to_dict())
+    assert svg.count(EMOTION_COLOURS[H]) >= 2, "a point and the last point"
+    areas = vl_convert.vegalite_to_svg(
+        probabilities_course_chart(frames).properties(width=400).to_dict()
+    )
+    assert f'fill="{EMOTION_COLOURS[H]}"' in areas
 
 
 def test_the_last_stretch_ends_inside_the_chart():
