@@ -100,8 +100,8 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
     """
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
-        for notice in info.notices:
-            st.warning(plain(notice), icon=":material/cloud_off:")
+        for notice in info.notices:  # what stands in does all, so that it is no warning
+            st.info(plain(notice), icon=":material/cloud_off:")
         if info.notices:
             st.button("Try again", on_click=on_retry, icon=":material/refresh:")
         st.subheader("At work")

@@ -217,7 +217,7 @@ def test_notices_are_shown(app, monkeypatch):
     analyzer = make_fake_analyzer(notices=["No network. Going on without it."])
     monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: analyzer)
     app.run()
-    assert texts(app.sidebar.warning) == ["No network\\. Going on without it\\."]
+    assert texts(app.sidebar.info) == ["No network\\. Going on without it\\."]
     forgotten = []
     monkeypatch.setattr("streamlit_app.resources.forget_analyzer", lambda *c: forgotten.append(c))
     app.run()
