@@ -9,6 +9,7 @@ exist only as ONNX stay on the CPU.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,9 @@ DEVICES = ("auto", *get_args(Device))
 
 _DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 _AMD_DRIVER = Path("/dev/kfd")
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of processor time in a period of so many. Source: the Linux kernel's documentation
+of control groups, version 2."""
 
 
 class Network(Protocol):
@@ -147,5 +151,13 @@ def pick_device(asked: str = "auto") -> Device:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: by its affinity and, in a container, by its quota."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = _CPU_QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": without a limit
+        return cores

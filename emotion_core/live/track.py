@@ -111,7 +111,10 @@ class LiveTrack(MediaStreamTrack):
             MediaStreamError: The stream has ended.
         """
         frame = await self._next()
-        work = self._executor.submit(self._process, frame)
+        try:
+            work = self._executor.submit(self._process, frame)
+        except RuntimeError:  # another thread has stopped it in the meantime
+            raise MediaStreamError from None
         shown = await asyncio.wrap_future(work)
         token = _Unsent(time.monotonic())
         weakref.finalize(token, self._note_sent).atexit = False

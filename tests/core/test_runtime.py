@@ -124,3 +124,15 @@ def test_networks_are_thread_safe(kind, tmp_path):
         found = list(pool.map(lambda i: network.run(batches[i % 4])[0], range(80)))
     for i, output in enumerate(found):
         np.testing.assert_allclose(output, expected[i % 4], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("max 100000", 8), ("150000 100000", 2), ("10000 100000", 1), ("9900000 100000", 8), ("", 8)],
+)
+def test_cores_of_a_container_go_by_its_quota(monkeypatch, tmp_path, text, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr("emotion_core.runtime._CPU_QUOTA", tmp_path / "cpu.max")
+    assert usable_cores() == 8
+    (tmp_path / "cpu.max").write_text(text + "\n")
+    assert usable_cores() == cores

@@ -2,6 +2,7 @@ import asyncio
 import subprocess
 import sys
 
+import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
@@ -129,6 +130,21 @@ def test_a_camera_that_ends_ends_the_stream_once():
     run(scenario())
     wait_until(lambda: ended)
     assert ended == [1]
+
+
+def test_a_stream_that_is_stopped_while_a_frame_is_taken_has_ended(monkeypatch):
+    async def scenario():
+        _, track = await start(lambda: None)
+
+        async def taken():
+            track.stop()  # as another thread may, between the frame and its work
+            return av.VideoFrame(16, 16, "rgb24")
+
+        monkeypatch.setattr(track, "_next", taken)
+        with pytest.raises(MediaStreamError):
+            await track.recv()
+
+    run(scenario())
 
 
 def test_a_stream_that_never_began_can_be_stopped():
