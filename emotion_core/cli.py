@@ -98,7 +98,14 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _add_photos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_PHOTOS)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where results go; those of an earlier run over the same photos are replaced, and a "
+        "folder with annotated pictures of other photos is refused",
+    )
     add_analysis(parser, picture="photo")
     parser.set_defaults(run=_run_photos)
 

@@ -24,7 +24,7 @@ from emotion_core.report import (
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
 
@@ -86,13 +86,14 @@ def write_results(
     Args:
         analyzer: The core.
         photos: As ``find_photos`` gives them.
-        out: Made if it does not exist; files of the same names in it are replaced.
+        out: Made if it does not exist; the tables and pictures of the same photos are replaced.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
         min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in the pictures.
 
     Raises:
-        EmotionError: The folder cannot be written, or the core is gone (see ``iter_batches``).
+        EmotionError: The folder cannot be written or holds annotated pictures of other photos,
+            which would be mixed with these; or the core is gone (see ``iter_batches``).
     """
     stems = dict(zip(photos, safe_stems(list(photos)), strict=True))
     sources = [PhotoSource(name, partial(_read, path)) for name, path in photos.items()]
@@ -103,6 +104,7 @@ def write_results(
     records: list[PhotoRecord] = []
     try:
         pictures.mkdir(parents=True, exist_ok=True)
+        _clear(pictures, {stem + ".jpg" for stem in stems.values()})
         try:
             for result in results:
                 records.append(result.record)
@@ -116,6 +118,23 @@ def write_results(
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def _clear(pictures: Path, names: Collection[str]) -> None:
+    """Remove what a run is going to replace; all of it, for a photo may fail this time.
+
+    Raises:
+        EmotionError: There are other pictures; then nothing is removed.
+    """
+    there = sorted(pictures.glob("*.jpg"))
+    others = [path.name for path in there if path.name not in names]
+    if others:
+        raise EmotionError(
+            f"{pictures} holds pictures of other photos, e.g. {readable_name(others[0])}; "
+            "remove them, or choose another folder for the results."
+        )
+    for path in there:
+        path.unlink()
 
 
 def _read(path: Path) -> bytes:

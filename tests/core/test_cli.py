@@ -152,6 +152,29 @@ def test_out_that_cannot_be_written(photos, tmp_path, capsys):
     assert (tmp_path / "out").read_text() == "a file"
 
 
+@pytest.mark.usefixtures("asked")
+def test_a_folder_with_pictures_of_other_photos_is_refused(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["photos", str(photos / "a.png"), "--out", str(out)]) == 0
+    before = {p: p.read_bytes() for p in out.rglob("*.*")}
+    assert main(["photos", str(photos / "sub" / "deep"), "--out", str(out)]) == 2
+    assert {p: p.read_bytes() for p in out.rglob("*.*")} == before
+    said = capsys.readouterr().err
+    assert f"error: {out / 'annotated'} holds pictures of other photos, e.g. a.jpg;" in said
+
+
+@pytest.mark.usefixtures("asked")
+def test_the_same_photos_again_leave_nothing_of_the_earlier_run(photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "annotated").mkdir(parents=True)
+    (out / "annotated" / "notes.txt").write_text("mine")
+    assert main(["photos", str(photos), "--out", str(out)]) == 0
+    (photos / "a.png").write_bytes(b"")
+    assert main(["photos", str(photos), "--out", str(out)]) == 1
+    left = sorted(p.name for p in (out / "annotated").iterdir())
+    assert left == ["notes.txt", "sub_a.jpg", "sub_deep_=cmd.jpg"]
+
+
 def test_error_of_the_analyzer_is_not_taken_for_one_of_the_folder(photos, tmp_path):
     detector = FakeDetector(WeightsUnavailableError("The Hub cannot be reached."))
     results = write_results(make_fake_analyzer(detector), {"a": photos / "a.png"}, tmp_path / "out")
