@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
     from emotion_core.model_card import ModelCard
 
+_PHOTOS = (
+    "photos and folders; in the tables a photo found in a folder goes by its path below it, e.g. "
+    "anna/1.jpg"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -92,8 +97,15 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_photos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photos and folders")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_PHOTOS)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where results go; those of an earlier run over the same photos are replaced, and a "
+        "folder with annotated pictures of other photos is refused",
+    )
     add_analysis(parser, picture="photo")
     parser.set_defaults(run=_run_photos)
 
@@ -118,26 +130,26 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run_photos(chosen: argparse.Namespace) -> int:
-    from emotion_core.photo_files import find_photos, write_results
+    from emotion_core.photo_files import find_photos, readable_path, write_results
 
-    paths = find_photos(chosen.paths, out=chosen.out)
-    if not paths:
+    photos = find_photos(chosen.paths, out=chosen.out)
+    if not photos:
         say("error: There is no photo among the paths given.")
         return WRONG_USE
     analyzer = load_chosen(chosen)
     results = write_results(
         analyzer,
-        paths,
+        photos,
         chosen.out,
         min_score=chosen.min_score,
         min_face_px=chosen.min_face,
         blur=chosen.blur,
     )
-    with tqdm(results, total=len(paths), unit="photo", disable=None) as bar:
+    with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]
     for record in failed:
-        say(f"failed: {record.source}: {record.error}")
-    say(f"{len(paths) - len(failed)} of {len(paths)} photos analysed; results in {chosen.out}.")
+        say(f"failed: {readable_path(photos[record.source])}: {record.error}")
+    say(f"{len(photos) - len(failed)} of {len(photos)} photos analysed; results in {chosen.out}.")
     return SOME_FAILED if failed else OK
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.charts import to_html, valence_arousal_chart
@@ -13,6 +16,7 @@ from emotion_core.report import (
     PhotoRecord,
     faces_table,
     photos_table,
+    readable_name,
     safe_stems,
     to_csv,
     unique_names,
@@ -20,40 +24,54 @@ from emotion_core.report import (
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
 
 _PICTURES = "annotated"
 
 
-def find_photos(paths: Iterable[Path], *, out: Path) -> list[Path]:
+def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     """List the files meant by paths.
 
     A file that is named is taken whatever its ending; of a folder, all pictures in it and below.
     A path that does not exist is kept, so that it is reported like any other failure.
 
+    A file that is named goes by its own name, one found in a folder by its path below that folder,
+    ``anna/1.jpg``; where two would be the same, both go by their whole path.
+
     Args:
         paths: Files and folders.
         out: Where results go; annotated pictures of an earlier run there are left out.
+
+    Returns:
+        Each file once, by its name, in order.
     """
     earlier = (out / _PICTURES).resolve()
-    found: list[Path] = []
+    found: dict[Path, str] = {}
     for path in paths:
         if path.is_dir():
             inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
-            found.extend(
-                p for p in inside if p.is_file() and not p.resolve().is_relative_to(earlier)
-            )
+            for photo in inside:
+                if photo.is_file() and not photo.resolve().is_relative_to(earlier):
+                    found.setdefault(photo, readable_path(photo.relative_to(path)))
         else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+            found.setdefault(path, readable_path(Path(path.name)))
+    uses = Counter(found.values())
+    names = unique_names(
+        name if uses[name] == 1 else readable_path(path) for path, name in found.items()
+    )
+    return dict(zip(names, found, strict=True))
+
+
+def readable_path(path: Path) -> str:
+    """A path with ``/``, for people; bytes that are no UTF-8 stand in it as hex digits."""
+    return readable_name(os.fsencode(path.as_posix()).decode(errors="backslashreplace"))
 
 
 def write_results(
     analyzer: Analyzer,
-    paths: Sequence[Path],
+    photos: Mapping[str, Path],
     out: Path,
     *,
     min_score: float = DEFAULT_MIN_SCORE,
@@ -67,20 +85,18 @@ def write_results(
 
     Args:
         analyzer: The core.
-        paths: The photos.
-        out: Made if it does not exist; files of the same names in it are replaced.
+        photos: As ``find_photos`` gives them.
+        out: Made if it does not exist; the tables and pictures of the same photos are replaced.
         min_score: Faces that the detector is less sure of, 0-1, are left out.
         min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
         blur: Make faces unrecognisable in the pictures.
 
     Raises:
-        EmotionError: The folder cannot be written, or the core is gone (see ``iter_batches``).
+        EmotionError: The folder cannot be written or holds annotated pictures of other photos,
+            which would be mixed with these; or the core is gone (see ``iter_batches``).
     """
-    names = unique_names(path.name for path in paths)
-    stems = dict(zip(names, safe_stems(names), strict=True))
-    sources = [
-        PhotoSource(name, partial(_read, path)) for name, path in zip(names, paths, strict=True)
-    ]
+    stems = dict(zip(photos, safe_stems(list(photos)), strict=True))
+    sources = [PhotoSource(name, partial(_read, path)) for name, path in photos.items()]
     results = iter_photos(
         analyzer, sources, min_score=min_score, min_face_px=min_face_px, blur=blur
     )
@@ -88,6 +104,7 @@ def write_results(
     records: list[PhotoRecord] = []
     try:
         pictures.mkdir(parents=True, exist_ok=True)
+        _clear(pictures, {stem + ".jpg" for stem in stems.values()})
         try:
             for result in results:
                 records.append(result.record)
@@ -101,6 +118,23 @@ def write_results(
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def _clear(pictures: Path, names: Collection[str]) -> None:
+    """Remove what a run is going to replace; all of it, for a photo may fail this time.
+
+    Raises:
+        EmotionError: There are other pictures; then nothing is removed.
+    """
+    there = sorted(pictures.glob("*.jpg"))
+    others = [path.name for path in there if path.name not in names]
+    if others:
+        raise EmotionError(
+            f"{pictures} holds pictures of other photos, e.g. {readable_name(others[0])}; "
+            "remove them, or choose another folder for the results."
+        )
+    for path in there:
+        path.unlink()
 
 
 def _read(path: Path) -> bytes:

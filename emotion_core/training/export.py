@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.models import EmotionNet, load_network, make_network
@@ -19,6 +19,7 @@ from emotion_core.training.config import TrainConfig
 from emotion_core.training.face_set import LABELS
 from emotion_core.training.metrics import fit_temperature
 from emotion_core.training.validation import make_classifier, predict
+from emotion_core.training.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,8 @@ def release(
         logit_adjustment: See ``adjust_logits``.
 
     Raises:
-        EmotionError: The checkpoint, the file's name or the adjustment does not fit.
+        EmotionError: The checkpoint, the file's name or the adjustment does not fit, or a file
+            cannot be written.
     """
     if path.suffix != ".safetensors":
         raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
@@ -158,8 +160,7 @@ def export_safetensors(trained: Trained, path: Path, temperature: float) -> None
         temperature: Fitted on validation faces; written down, not folded into the weights.
     """
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, trained.metadata | {"temperature": str(temperature)})
+    write_whole(path, save(state, trained.metadata | {"temperature": str(temperature)}))
 
 
 def export_onnx(weights: Path, path: Path) -> None:
@@ -193,7 +194,7 @@ def export_onnx(weights: Path, path: Path) -> None:
     for noted in (*model.graph.node, *model.graph.value_info, model.graph):
         noted.ClearField("metadata_props")  # source lines and paths of the exporting machine
     onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, path)
+    write_whole(path, model.SerializeToString())
 
 
 def check_onnx(weights: Path, graph: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from tqdm import tqdm
 
 from emotion_core.training.history import to_csv
+from emotion_core.training.whole_files import write_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,17 +59,22 @@ class RunFolder:
 
     def write_config(self, config: Config) -> None:
         """Write ``config.json``."""
-        _write(self.path / "config.json", config.to_json() + "\n")
+        write_whole(self.path / "config.json", f"{config.to_json()}\n".encode())
 
     def write_history(self, history: Sequence[Row]) -> None:
         """Write ``logs/metrics.csv``, one row per epoch."""
-        _write(self.logs / "metrics.csv", to_csv(history))
+        write_whole(self.logs / "metrics.csv", to_csv(history).encode())
 
     @contextlib.contextmanager
     def keep_log(self) -> Iterator[None]:
-        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(self.logs / "train.log", encoding="utf-8")
+        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr.
+
+        Raises:
+            EmotionError: The folder cannot be written.
+        """
+        with write_errors(self.path):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            file = logging.FileHandler(self.logs / "train.log", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         handlers: list[logging.Handler] = [file, _Terminal()]
         level, propagate = _LOGGER.level, _LOGGER.propagate
@@ -91,11 +97,3 @@ class _Terminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file; a kill in mid-writing leaves the old one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -58,17 +58,17 @@ def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
     assert main(["photos", str(photos), "--out", str(out)]) == 0
     written = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
     assert written == [
-        "annotated/=cmd.jpg",
-        "annotated/a (2).jpg",
         "annotated/a.jpg",
+        "annotated/sub_a.jpg",
+        "annotated/sub_deep_=cmd.jpg",
         "faces.csv",
         "photos.csv",
         "valence_arousal.html",
     ]
     table = pd.read_csv(out / "photos.csv", encoding="utf-8-sig").set_index("source")
-    assert table["faces"].to_dict() == {"a.png": 2, "a (2).png": 0, "'=cmd.png": 1}
+    assert table["faces"].to_dict() == {"a.png": 2, "sub/a.png": 0, "sub/deep/=cmd.png": 1}
     faces = pd.read_csv(out / "faces.csv", encoding="utf-8-sig")
-    assert sorted(faces["source"]) == ["'=cmd.png", "a.png", "a.png"]
+    assert sorted(faces["source"]) == ["a.png", "a.png", "sub/deep/=cmd.png"]
     assert decode_image((out / "annotated" / "a.jpg").read_bytes()).pixels.shape == (300, 400, 3)
     assert (out / "valence_arousal.html").read_text("utf-8").startswith("<!DOCTYPE html>")
     said = capsys.readouterr()
@@ -91,7 +91,8 @@ def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys
     assert failed["notes.txt"].startswith("The file is not a picture in a format that can be read")
     assert len(failed) == 3
     said = capsys.readouterr().err
-    assert "failed: empty.jpg: The file is empty (0 bytes)." in said
+    assert f"failed: {photos / 'empty.jpg'}: The file is empty (0 bytes)." in said
+    assert f"failed: {photos / 'missing.jpg'}: The file cannot be read" in said
     assert "3 of 6 photos analysed" in said
     assert len(list((tmp_path / "out" / "annotated").iterdir())) == 3
 
@@ -151,16 +152,39 @@ def test_out_that_cannot_be_written(photos, tmp_path, capsys):
     assert (tmp_path / "out").read_text() == "a file"
 
 
+@pytest.mark.usefixtures("asked")
+def test_a_folder_with_pictures_of_other_photos_is_refused(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["photos", str(photos / "a.png"), "--out", str(out)]) == 0
+    before = {p: p.read_bytes() for p in out.rglob("*.*")}
+    assert main(["photos", str(photos / "sub" / "deep"), "--out", str(out)]) == 2
+    assert {p: p.read_bytes() for p in out.rglob("*.*")} == before
+    said = capsys.readouterr().err
+    assert f"error: {out / 'annotated'} holds pictures of other photos, e.g. a.jpg;" in said
+
+
+@pytest.mark.usefixtures("asked")
+def test_the_same_photos_again_leave_nothing_of_the_earlier_run(photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "annotated").mkdir(parents=True)
+    (out / "annotated" / "notes.txt").write_text("mine")
+    assert main(["photos", str(photos), "--out", str(out)]) == 0
+    (photos / "a.png").write_bytes(b"")
+    assert main(["photos", str(photos), "--out", str(out)]) == 1
+    left = sorted(p.name for p in (out / "annotated").iterdir())
+    assert left == ["notes.txt", "sub_a.jpg", "sub_deep_=cmd.jpg"]
+
+
 def test_error_of_the_analyzer_is_not_taken_for_one_of_the_folder(photos, tmp_path):
     detector = FakeDetector(WeightsUnavailableError("The Hub cannot be reached."))
-    results = write_results(make_fake_analyzer(detector), [photos / "a.png"], tmp_path / "out")
+    results = write_results(make_fake_analyzer(detector), {"a": photos / "a.png"}, tmp_path / "out")
     with pytest.raises(WeightsUnavailableError, match=r"^The Hub cannot be reached\.$"):
         list(results)
 
 
 def test_stopping_early_keeps_what_was_done(photos, tmp_path):
-    paths = find_photos([photos], out=tmp_path / "out")
-    results = write_results(make_fake_analyzer(), paths, tmp_path / "out")
+    found = find_photos([photos], out=tmp_path / "out")
+    results = write_results(make_fake_analyzer(), found, tmp_path / "out")
     first = next(results)
     results.close()
     table = pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig")

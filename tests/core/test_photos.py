@@ -1,7 +1,9 @@
 """Photos as a stream: order, failures, early ends, bounded memory, nothing private written."""
 
+import os
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,8 +302,25 @@ def test_folders_are_searched_and_named_files_taken(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     missing, text = tmp_path / "missing.jpg", tmp_path / "notes.txt"
     found = find_photos([text, tmp_path, missing, tmp_path / "a.png"], out=tmp_path / "out")
-    names = [p.relative_to(tmp_path).as_posix() for p in found]
+    names = [p.relative_to(tmp_path).as_posix() for p in found.values()]
+    assert list(found) == names
     assert names[0] == "notes.txt"
     assert names[-1] == "missing.jpg"
     assert sorted(names[1:-1]) == ["a.png", "b.JPG", "sub/d.heic", "sub/deep/c.webp"]
-    assert find_photos([], out=tmp_path) == []
+    assert find_photos([], out=tmp_path) == {}
+
+
+def test_photos_go_by_names_that_tell_them_apart(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    for path in ("anna/1.jpg", "anna/1 (2).jpg", "ben/1.jpg", "ben/sub/2.jpg", "e\x1b[m.jpg"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(b"x")
+    whole = find_photos([folder], out=tmp_path)
+    names = {"anna/1.jpg", "anna/1 (2).jpg", "ben/1.jpg", "ben/sub/2.jpg", "e[m.jpg"}
+    assert set(whole) == names
+    assert whole["ben/1.jpg"] == folder / "ben" / "1.jpg"
+    above = find_photos([tmp_path], out=tmp_path)
+    assert set(above) == {f"caf\\xe9/{name}" for name in names}
+    parts = find_photos([folder / "anna", folder / "ben", folder / "ben" / "1.jpg"], out=tmp_path)
+    place = f"{tmp_path.as_posix()}/caf\\xe9"
+    assert list(parts) == ["1 (2).jpg", f"{place}/anna/1.jpg", f"{place}/ben/1.jpg", "sub/2.jpg"]

@@ -143,6 +143,16 @@ def test_wrong_use_is_told(checkpoint, words, message):
         _run(checkpoint, *words)
 
 
+def test_released_files_are_for_all_to_read(released):
+    modes = {name: (released / name).stat().st_mode for name in ("a.safetensors", "printed.txt")}
+    assert modes["a.safetensors"] == modes["printed.txt"]
+
+
+def test_a_file_that_cannot_be_written_is_told(checkpoint):
+    with pytest.raises(EmotionError, match=r"a\.safetensors cannot be written \(.+\)\.$"):
+        release(checkpoint, Path("/dev/null/a.safetensors"))
+
+
 def test_a_missing_exporter_is_told(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingExtraError, match="pip install onnxscript"):

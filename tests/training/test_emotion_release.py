@@ -153,6 +153,19 @@ def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):
         release(tiny_checkpoint, tmp_path / "net.onnx", make_faces(4))
 
 
+def test_released_files_are_for_all_to_read(tiny_files, tmp_path):
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert [file.path.stat().st_mode for file in tiny_files] == [usual, usual]
+    assert len(list(tiny_files[0].path.parent.iterdir())) == 2
+
+
+def test_a_file_that_cannot_be_written_is_told(tiny_checkpoint):
+    path = Path("/dev/null/net.safetensors")
+    with pytest.raises(EmotionError, match=r"net\.safetensors cannot be written \(.+\)\.$"):
+        release(tiny_checkpoint, path, make_faces(4))
+
+
 def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
     weights, graph = tiny_files
     with safe_open(weights.path, framework="pt") as file:

@@ -124,6 +124,7 @@ def test_settings_come_from_a_file_and_flags_win(data):
         (["--config", "gone.json"], r"gone\.json cannot be read"),
         (["--resume", "gone.pt"], r"There is no checkpoint gone\.pt"),
         (["--threads", "0"], "--threads must be at least 1"),
+        (["--run", "/dev/null/run"], r"^/dev/null/run cannot be written \(Not a directory\)\.$"),
         (["--teacher", "gone.onnx"], r"no weight file gone\.onnx"),
     ],
 )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.face_network import DecodedFaceNetwork, load_face_network
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, network_fields, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
+from emotion_core.training.whole_files import write_whole
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ def release(checkpoint: Path, path: Path, *, shift: float = 0.0) -> tuple[Releas
         shift: Added to the logit of every score.
 
     Raises:
-        EmotionError: The checkpoint or the file's name does not fit, or a package is missing.
+        EmotionError: The checkpoint or the file's name does not fit, a package is missing, or a
+            file cannot be written.
     """
     check_release(path)
     network = load_average(checkpoint, shift=shift)
     graph = path.with_suffix(".onnx")
-    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"config": json.dumps(network_fields(network)), "shift": str(shift)}
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(state, path, metadata)
+    write_whole(path, save(state, metadata))
     export_onnx(network, graph)
     check_onnx(path, graph)
     return tuple(
@@ -117,8 +118,6 @@ def export_onnx(network: FaceNetwork, path: Path) -> None:
     Raises:
         WeightsMismatchError: The network could not be translated.
     """
-    import onnx
-
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
     program = torch.onnx.export(
         DecodedFaceNetwork(network).eval(),
@@ -138,7 +137,7 @@ def export_onnx(network: FaceNetwork, path: Path) -> None:
     for node in graph.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter, with paths of this machine
     del graph.graph.value_info[:]
-    onnx.save(graph, path)
+    write_whole(path, graph.SerializeToString())
 
 
 def check_onnx(weights: Path, graph: Path) -> None:
