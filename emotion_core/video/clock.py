@@ -20,9 +20,13 @@ class Clock:
     Args:
         time_base: Seconds of a tick.
         step: Ticks between pictures as a rule, from 1.
+
+    Attributes:
+        has_moved: Whether later stamps differ by more than a little from the file's.
     """
 
     def __init__(self, time_base: Fraction, step: int) -> None:
+        self.has_moved = False
         self._step = step
         self._longest_gap = int(_LONGEST_GAP_S / time_base)
         self._large_step_back = max(1, int(_LARGE_STEP_BACK_S / time_base))
@@ -43,5 +47,6 @@ class Clock:
         if ahead <= -self._large_step_back or ahead > self._longest_gap:
             self._offset += self._step - ahead
             ahead = self._step
+            self.has_moved = True
         self._last += max(1, ahead)
         return self._last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -78,6 +79,17 @@ class PictureTrack:
                 yield from deinterlacer.filter(picture)
         if deinterlacer is not None:
             yield from deinterlacer.flush()
+
+    def stamps(self) -> Iterator[int]:
+        """Read on without decoding; nothing but ``seek`` may follow.
+
+        Yields:
+            Time stamp of each picture in the order of the file, where it has one.
+        """
+        for packet in chain(self._waiting, self._packets):
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            if stamp is not None:
+                yield stamp
 
     def seek(self, stamp: int) -> None:
         """Go to the last picture before a time that can be decoded by itself.

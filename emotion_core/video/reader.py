@@ -76,8 +76,8 @@ class VideoReader:
             sound = choose_sound(self._container, stream)
             self.sound_index = None if sound is None else sound.index
             fps, notes = _mean_fps(self._container, stream, self._track.measure_fps())
-            step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
-            self._clock = Clock(self.time_base, step)
+            self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
+            self._clock = Clock(self.time_base, self._step)
             self._pictures = self._begin()
             self.info = self._describe(stream, fps, notes)
         except BaseException:
@@ -124,9 +124,12 @@ class VideoReader:
             time_s: Seconds after the first picture.
 
         Returns:
-            ``None`` where the file does not allow to go there. The index is by the mean rate.
+            ``None`` where the file does not allow to go there, or where its time stamps begin anew
+            somewhere: then they do not tell the place. The index is by the mean rate.
         """
-        wanted = self.first_pts + round(time_s / self.time_base)
+        if self._begins_anew():
+            return None
+        wanted = self._to_pts(time_s)
         try:
             self._track.seek(wanted)
             found = None
@@ -140,18 +143,30 @@ class VideoReader:
         except av.error.FFmpegError:
             return None
 
+    def _begins_anew(self) -> bool:
+        """Whether time stamps start again, as where recordings were joined; reads to the end."""
+        if "mp4" in self._container.format.name:
+            return False  # its table of pictures has one clock
+        clock = Clock(self.time_base, self._step)
+        for stamp in self._track.stamps():
+            clock.stamp(stamp)
+        return clock.has_moved
+
     def last_until(self, time_s: float) -> VideoFrame:
         """Decode up to a time and give the picture shown then; ``frames`` goes on behind it.
 
         Args:
             time_s: Seconds after the first picture.
         """
-        shown = next(self._pictures)
+        shown, wanted = next(self._pictures), self._to_pts(time_s)
         for later in self._pictures:
-            if (later[0] - self.first_pts) * self.time_base > time_s:
+            if later[0] > wanted:
                 break
             shown = later
         return self._to_frame(*shown)
+
+    def _to_pts(self, time_s: float) -> int:
+        return self.first_pts + round(time_s / self.time_base)
 
     def _begin(self) -> Iterator[tuple[int, Picture]]:
         """Decode the first picture."""

@@ -168,6 +168,22 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("suffix", ["ts", "mpg", "flv", "webm", "mkv"])
+def test_picture_at_a_time_of_joined_recordings(tmp_path, suffix):
+    options = {"codec": {"mpg": "mpeg2video", "webm": "libvpx"}.get(suffix, "libx264")}
+    options["options"] = {"g": "6", "bf": "0"}
+    images = numbered_images(60)
+    parts = [make_clip(tmp_path / f"{i}.{suffix}", images[i : i + 30], **options) for i in (0, 30)]
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames, _ = read(joined)
+    assert len(frames) >= 30
+    for frame in frames[::7]:
+        found = frame_at(joined, frame.time_s)
+        assert read_number(found.image) == read_number(frame.image)
+        assert found.time_s == pytest.approx(frame.time_s)
+
+
 @pytest.mark.parametrize("as_stream", [False, True], ids=["file", "stream"])
 @pytest.mark.parametrize(("data", "text"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_video_is_refused_with_a_sentence(tmp_path, data, text, as_stream):
