@@ -14,6 +14,7 @@ from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.training.detector import evaluate_command
 from emotion_core.training.detector.evaluate import (
     Asked,
+    Exposed,
     landmark_error,
     measure_ap,
     measure_marked,
@@ -243,3 +244,19 @@ def test_adding_the_commands_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_pictures_can_be_made_darker_and_brighter():
+    seen = []
+
+    class Watching:
+        def detect(self, images, **asked):
+            seen.append((images[0], asked))
+            return [Faces.empty()]
+
+    image = np.array([[[0, 10, 100]]], np.uint8)
+    Exposed(Watching(), 3.0).detect([image], min_score=0.3, search_px=64)
+    Exposed(Watching(), 0.25).detect([image])
+    assert [picture.ravel().tolist() for picture, _ in seen] == [[0, 30, 255], [0, 2, 25]]
+    assert seen[0][1] == {"min_score": 0.3, "min_face_px": 12, "search_px": 64}
+    assert image.ravel().tolist() == [0, 10, 100]

@@ -58,6 +58,34 @@ class Asked:
     min_face_px: float = DEFAULT_MIN_FACE_PX
 
 
+class Exposed:
+    """A detector that sees pictures brighter or darker than they are.
+
+    Args:
+        inner: Sees them.
+        factor: By which all values are multiplied, then clipped at 255; above 0.
+    """
+
+    def __init__(self, inner: DetectsFaces, factor: float) -> None:
+        self._inner = inner
+        values = np.clip(np.rint(np.arange(256) * factor), 0, 255)
+        self._table = values.astype(np.uint8)
+
+    def detect(
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float = DEFAULT_MIN_SCORE,
+        min_face_px: float = DEFAULT_MIN_FACE_PX,
+        search_px: int | None = None,
+    ) -> list[Faces]:
+        """See ``FaceDetector.detect``."""
+        exposed = [self._table[image] for image in images]
+        return self._inner.detect(
+            exposed, min_score=min_score, min_face_px=min_face_px, search_px=search_px
+        )
+
+
 def find_all(
     detector: DetectsFaces,
     pictures: Sequence[LabelledPicture],

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
 
+_MOST_EXPOSURE = 255.0  # at which all but black is white
+
 
 def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``evaluate-detector``; sets ``run``."""
@@ -45,6 +47,14 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="PX",
         help="ask for no smaller faces (default: as the product does)",
+    )
+    parser.add_argument(
+        "--exposure",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="make all pictures F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
+        "(1); the teacher marks them as they are",
     )
     parser.add_argument(
         "--no-speed", action="store_true", help="do not measure the time a picture takes"
@@ -88,11 +98,15 @@ def _measure(chosen: argparse.Namespace) -> Report:
 
     sources = to_sources(chosen)
     asked = Asked() if chosen.min_face is None else Asked(min_face_px=chosen.min_face)
+    if not 0 < chosen.exposure <= _MOST_EXPOSURE:
+        raise EmotionError(f"--exposure must be above 0 and at most {_MOST_EXPOSURE:g}.")
     names = chosen.detector or _all_here()
     loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
     groups, teacher = _read(chosen, sources)
     settings = _read_settings(sources)
-    reports = [_measure_one(one, groups, asked, settings) for one in loaded]
+    reports = [
+        _measure_one(one, groups, asked, settings, exposure=chosen.exposure) for one in loaded
+    ]
     if not chosen.no_speed:
         example = next(group[0] for group in groups.values() if group).file.read()
         times = measure_speed(names, example)
@@ -100,6 +114,8 @@ def _measure(chosen: argparse.Namespace) -> Report:
             report.milliseconds.update(times[name])
     counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
     part = "all" if chosen.all else "held out"
+    if chosen.exposure != 1:
+        part += f", {chosen.exposure:g} times as bright"
     return Report(f"{counts} ({part})", teacher, asked, reports)
 
 
@@ -153,15 +169,18 @@ def _measure_one(
     groups: Mapping[str, Sequence[LabelledPicture]],
     asked: Asked,
     settings: Mapping[str, WiderTruth],
+    *,
+    exposure: float,
 ) -> DetectorReport:
     from emotion_core.training.detector.evaluate import (
+        Exposed,
         measure_marked,
         measure_portraits,
         measure_scenes,
     )
     from emotion_core.training.detector.report import DetectorReport
 
-    detector = loaded.detector
+    detector = loaded.detector if exposure == 1 else Exposed(loaded.detector, exposure)
     sys.stderr.write(f"Measuring {loaded.card.name}.\n")
     marked = {
         name: measure_marked(detector, groups[name], asked, settings if name == "wider" else None)

@@ -97,16 +97,25 @@ def spoil(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _relight(image: Image, rng: np.random.Generator) -> Image:
-    """Brightness, contrast, gamma and a cast of colour through one table per channel."""
+    """Brightness, contrast, gamma, exposure and a cast of colour: one table per channel."""
     if rng.random() < 0.15:
         return image
     levels = np.arange(256, dtype=np.float32) / 255
     gamma = math.exp(rng.uniform(-0.6, 0.6))
     contrast, shift = rng.uniform(0.6, 1.3), rng.uniform(-0.15, 0.15)
     cast = rng.uniform(0.88, 1.12, 3).astype(np.float32)
-    curve = (levels**gamma - 0.5) * contrast + 0.5 + shift
+    curve = np.asarray((levels**gamma - 0.5) * contrast + 0.5 + shift, np.float32)
+    if rng.random() < 0.25:
+        curve = _expose(curve, rng)
     table = np.clip(curve[:, None] * cast * 255, 0, 255).astype(np.uint8)  # (256, 3)
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+def _expose(curve: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """As if it had been taken in the dark or with far too much light; at times through a flare."""
+    gain = math.exp(rng.uniform(math.log(0.08), math.log(3.2)))
+    veil = rng.uniform(0, 0.5) if gain > 0.7 and rng.random() < 0.5 else 0.0
+    return np.asarray(np.clip(curve, 0, 1) * gain + veil, np.float32)
 
 
 def draw_badge(canvas: Image, rng: np.random.Generator) -> None:
