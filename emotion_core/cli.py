@@ -149,7 +149,8 @@ def _run_photos(chosen: argparse.Namespace) -> int:
         failed = [record for record in bar if record.error]
     for record in failed:
         say(f"failed: {readable_path(photos[record.source])}: {record.error}")
-    say(f"{len(photos) - len(failed)} of {len(photos)} photos analysed; results in {chosen.out}.")
+    done = len(photos) - len(failed)
+    say(f'{done} of {len(photos)} photos analysed; results in "{chosen.out}".')
     return SOME_FAILED if failed else OK
 
 

@@ -194,7 +194,7 @@ def _sum_up(job: Job, extent: Extent, done: int, failed: int) -> int:
     lost = extent.inputs - extent.finished - done
     analyzed = extent.finished + done - failed
     done_so_far = f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed"
-    say(f"{done_so_far}; results in {job.folder.url}.")
+    say(f'{done_so_far}; results in "{job.folder.url}".')
     if lost > 0:
         say(
             f"{lost} were not finished: the processes at work on them ended. "

@@ -44,7 +44,7 @@ def test_run_that_is_finished_does_nothing(tmp_path, capsys, analyzer):
     assert run(PORTRAIT, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().err
     assert "1 of 1 inputs were finished before." in said
-    assert "1 of 1 inputs analysed, 0 failed; results in" in said
+    assert f'1 of 1 inputs analysed, 0 failed; results in "{tmp_path / "out"}".\n' in said
     assert read_parts(tmp_path / "out") == before
 
 
