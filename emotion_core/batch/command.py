@@ -139,7 +139,7 @@ def _check_installed() -> None:
     """Say what is missing before anything else is done; Ray itself is imported later, set up."""
     if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
         raise MissingExtraError(
-            "A bulk run needs Ray Data; install it with: pip install 'emoscope[serve]'."
+            "A bulk run needs Ray Data; install it with: pip install -e '.[serve]'."
         )
 
 

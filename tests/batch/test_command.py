@@ -84,7 +84,7 @@ def test_other_settings_than_those_of_the_folder_are_refused(tmp_path, option, v
 
 def test_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else name)
-    with pytest.raises(MissingExtraError, match=r"pip install 'emoscope\[serve\]'\.$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[serve\]'\.$"):
         run(tmp_path, "--out", tmp_path / "out")
 
 
