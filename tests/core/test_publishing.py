@@ -4,9 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from emotion_core import publishing, weights
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import (
+    UnknownModelError,
+    WeightsMismatchError,
+    WeightsUnavailableError,
+)
+from emotion_core.hub_errors import HubUnreachableError
 from tests.core.conftest import CONTENT, FILENAME, REPO, make_card, make_file
 from tests.hub_server import HubServer
 
@@ -70,6 +76,21 @@ def test_nothing_wrong_is_published(hub: HubServer, weights_dir: Path) -> None:
 def test_publishing_needs_a_token(weights_dir: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match="set HF_TOKEN to a token that may use it"):
         publishing.publish(make_card(), weights_dir, "team/tiny")
+
+
+def test_networks_of_others_are_not_published(hub: HubServer, weights_dir: Path) -> None:
+    with pytest.raises(UnknownModelError, match=r"^tiny comes from owner/tiny; only networks of"):
+        publishing.publish(make_card(REPO), weights_dir, "team/tiny")
+    assert hub.requests == []
+
+
+def test_publishing_without_the_hub(
+    hub: HubServer, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubUnreachableError, match="Publishing needs the Hub, and HF_HUB_OFFLINE"):
+        publishing.publish(make_card(), weights_dir, "team/tiny")
+    assert hub.requests == []
 
 
 @pytest.mark.parametrize(
