@@ -81,7 +81,8 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
     """
     if card.repo_id is not None:
         raise UnknownModelError(
-            f"{card.name} comes from {card.repo_id}; only networks of weights/ can be published."
+            f"{card.name} comes from {card.repo_id}; only the project's own networks and those "
+            "that you trained can be published."
         )
     if _REPO_ID.fullmatch(repo_id) is None:
         raise WeightsUnavailableError(f"{repo_id!r} is no repository; write owner/name.")
