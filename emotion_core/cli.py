@@ -122,8 +122,13 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             "names", nargs="*", metavar="NAME", help="all of them if none is named"
         )
         command.set_defaults(run=run)
-    publish = commands.add_parser("publish", help="push a network of weights/ to the Hub")
-    publish.add_argument("name", metavar="NAME")
+    publish = commands.add_parser("publish", help="push a network to the Hub")
+    publish.add_argument(
+        "name",
+        metavar="NAME",
+        help="of a network that ships with the project, or the .safetensors that `export` wrote, "
+        "with the .onnx and, if there is one, the description NAME.md beside it",
+    )
     publish.add_argument("repo_id", metavar="OWNER/NAME")
     publish.add_argument("--private", action="store_true")
     publish.set_defaults(run=_run_publish)
@@ -149,7 +154,8 @@ def _run_photos(chosen: argparse.Namespace) -> int:
         failed = [record for record in bar if record.error]
     for record in failed:
         say(f"failed: {readable_path(photos[record.source])}: {record.error}")
-    say(f"{len(photos) - len(failed)} of {len(photos)} photos analysed; results in {chosen.out}.")
+    done = len(photos) - len(failed)
+    say(f'{done} of {len(photos)} photos analysed; results in "{chosen.out}".')
     return SOME_FAILED if failed else OK
 
 
@@ -209,7 +215,13 @@ def _run_publish(chosen: argparse.Namespace) -> int:
     from emotion_core.publishing import publish
     from emotion_core.weights import WEIGHTS_DIR
 
-    card = find_any(chosen.name)
-    reference = publish(card, WEIGHTS_DIR, chosen.repo_id, private=chosen.private)
+    path = Path(chosen.name)
+    if path.suffix in (".safetensors", ".onnx"):
+        from emotion_core.training.load import read_released_card
+
+        card, folder = read_released_card(path), path.parent
+    else:
+        card, folder = find_any(chosen.name), WEIGHTS_DIR
+    reference = publish(card, folder, chosen.repo_id, private=chosen.private)
     sys.stdout.write(f"{reference}\n")
     return OK

@@ -215,15 +215,15 @@ def _analyze_each(
     """Analyse pictures together; where that fails, each alone, with the error of those that fail.
 
     Raises:
-        EmotionError: A picture failed, and a blank one fails as well: it is not the picture.
+        EmotionError: A blank picture fails as well, so it is not these.
     """
     try:
         return list(analyze(images))
     except EmotionError as error:
-        if len(images) > 1:
-            return [answer for image in images for answer in _analyze_each(analyze, [image])]
         if not isinstance(error, ImageDecodeError):
             analyze([_BLANK])
+        if len(images) > 1:
+            return [answer for image in images for answer in _analyze_each(analyze, [image])]
         return [error]
 
 

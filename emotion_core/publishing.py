@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from emotion_core.errors import WeightsUnavailableError
-from emotion_core.hub_errors import HubPlace, hub_errors
+from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.hub_errors import HubPlace, HubUnreachableError, hub_errors
 from emotion_core.model_card import ModelCard, Task, WeightFile
 from emotion_core.weights import from_folder, read_text
 
@@ -75,12 +75,23 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
 
     Raises:
         WeightsMismatchError: A file is not the one that the card describes; nothing was pushed.
+        UnknownModelError: The network is not the project's own.
+        HubUnreachableError: The Hub does not answer, or must not be asked.
         WeightsUnavailableError: A file is missing, ``repo_id`` is malformed, or the Hub refuses.
     """
+    if card.repo_id is not None:
+        raise UnknownModelError(
+            f"{card.name} comes from {card.repo_id}; only the project's own networks and those "
+            "that you trained can be published."
+        )
     if _REPO_ID.fullmatch(repo_id) is None:
         raise WeightsUnavailableError(f"{repo_id!r} is no repository; write owner/name.")
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi, is_offline_mode
 
+    if is_offline_mode():
+        raise HubUnreachableError(
+            "Publishing needs the Hub, and HF_HUB_OFFLINE forbids asking it; unset HF_HUB_OFFLINE."
+        )
     sized = [_with_size(weights_dir, file) for file in (card.weights, card.torch_weights) if file]
     published = replace(
         card,

@@ -96,7 +96,7 @@ def _import(library: str) -> Any:
         import_module(library)
     except ImportError as error:
         raise MissingExtraError(
-            "This needs Ray; install it with: pip install 'emoscope[serve]'."
+            "This needs Ray; install it with: pip install -e '.[serve]'."
         ) from error
     return ray
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from emotion_core.errors import MissingExtraError
 from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.ray_session import prepare_environment, ray_session
+from emotion_core.report import readable_name
 from emotion_core.runtime import DEVICES, usable_cores
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from emotion_core.model_card import ModelCard
 
 DEFAULT_CHUNK = 256
+_SHOWN_FAILURES = 5
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
@@ -129,14 +132,14 @@ def run_batch(chosen: argparse.Namespace) -> int:
                 done, failed = _work(chosen, job, extent)
         finally:
             job.folder.clear()
-    return _sum_up(extent, done, failed, chosen.out)
+    return _sum_up(job, extent, done, failed)
 
 
 def _check_installed() -> None:
     """Say what is missing before anything else is done; Ray itself is imported later, set up."""
     if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
         raise MissingExtraError(
-            "A bulk run needs Ray Data; install it with: pip install 'emoscope[serve]'."
+            "A bulk run needs Ray Data; install it with: pip install -e '.[serve]'."
         )
 
 
@@ -181,11 +184,17 @@ def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, in
     return done, failed
 
 
-def _sum_up(extent: Extent, done: int, failed: int, out: str) -> int:
+def _sum_up(job: Job, extent: Extent, done: int, failed: int) -> int:
     failed += extent.failed
+    if failed:
+        for url, error in islice(job.folder.failures(), _SHOWN_FAILURES):
+            say(f"failed: {readable_name(url)}: {error}")
+    if failed > _SHOWN_FAILURES:
+        say("All that failed are in the table failed.")
     lost = extent.inputs - extent.finished - done
     analyzed = extent.finished + done - failed
-    say(f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed; results in {out}.")
+    done_so_far = f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed"
+    say(f'{done_so_far}; results in "{job.folder.url}".')
     if lost > 0:
         say(
             f"{lost} were not finished: the processes at work on them ended. "

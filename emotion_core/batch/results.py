@@ -103,6 +103,15 @@ class ResultFolder:
             while some := list(islice(parts, 8 * _READERS)):
                 yield from pool.map(self._read_inputs, some)
 
+    def failures(self) -> Iterator[tuple[str, str]]:
+        """The inputs that failed, each with its error, file by file.
+
+        Raises:
+            StorageError: Results cannot be read.
+        """
+        for path in sorted(self._parts("failed").values()):
+            yield from self._read_errors(path)
+
     def begin(self, chunk: Chunk) -> None:
         """Note that somebody starts on a chunk, so that one which kills its process ends sometime.
 
@@ -234,13 +243,16 @@ class ResultFolder:
         return [str(path) for path in storage.ls(f"{top}/{folder}", detail=False)]
 
     def _read_inputs(self, path: str) -> FinishedInputs:
-        storage, _ = storage_of(self.url)
-        with storage_errors(f"file {path}"), storage.open(path, "rb") as file:
-            columns = pq.read_table(file, columns=["url", "error"]).to_pydict()
-        rows = list(zip(columns["url"], columns["error"], strict=True))
+        rows = self._read_errors(path)
         return FinishedInputs(
             [url for url, error in rows if not error], [url for url, error in rows if error]
         )
+
+    def _read_errors(self, path: str) -> list[tuple[str, str]]:
+        storage, _ = storage_of(self.url)
+        with storage_errors(f"file {path}"), storage.open(path, "rb") as file:
+            columns = pq.read_table(file, columns=["url", "error"]).to_pydict()
+        return list(zip(columns["url"], columns["error"], strict=True))
 
     def _write(self, path: str, data: bytes) -> None:
         """Write a file so that it is there as a whole or not at all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,25 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
     )
     finder = make_detector(found.card, found.file.path, where)
     return LocalAnalyzer(finder, model.classifier, info)
+
+
+def read_released_card(path: Path) -> ModelCard:
+    """Describe a network that ``export`` wrote, so that it can be published.
+
+    Args:
+        path: Either of its two files; the other lies beside it.
+
+    Raises:
+        WeightsUnavailableError: A file is missing.
+        WeightsMismatchError: The files do not tell their labels and their input.
+    """
+    graph, weights = path.with_suffix(".onnx"), path.with_suffix(".safetensors")
+    for file in (graph, weights):
+        if not file.is_file():
+            raise WeightsUnavailableError(f"There is no weight file {file}; `export` makes it.")
+    card = _to_card(graph, _read_metadata(graph))
+    source = "trained with Emoscope by whoever publishes it"
+    return replace(card, name=path.stem, source=source, torch_weights=_describe(weights))
 
 
 def _load_file(path: Path, device: Device) -> LoadedModel:

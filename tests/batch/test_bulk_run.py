@@ -67,7 +67,7 @@ def wait_for_a_chunk(out, before, process):
 
 def test_run_tells_what_became_of_the_inputs(undisturbed):
     assert undisturbed.code == 1, undisturbed.said
-    assert f"{SUMMARY}; results in {undisturbed.out}." in undisturbed.said
+    assert f'{SUMMARY}; results in "{undisturbed.out}".' in undisturbed.said
     assert "Traceback" not in undisturbed.said
 
 

@@ -44,14 +44,26 @@ def test_run_that_is_finished_does_nothing(tmp_path, capsys, analyzer):
     assert run(PORTRAIT, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().err
     assert "1 of 1 inputs were finished before." in said
-    assert "1 of 1 inputs analysed, 0 failed; results in" in said
+    assert f'1 of 1 inputs analysed, 0 failed; results in "{tmp_path / "out"}".\n' in said
     assert read_parts(tmp_path / "out") == before
 
 
 def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
     finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
     assert run(PORTRAIT, tmp_path / "none.jpg", "--out", tmp_path / "out") == 1
-    assert "1 of 2 inputs analysed, 1 failed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 of 2 inputs analysed, 1 failed" in said
+    assert "none.jpg: The file cannot be read (No such file or directory).\n" in said
+
+
+def test_the_first_failures_are_named(tmp_path, capsys, analyzer):
+    paths = [tmp_path / f"{i}.jpg" for i in range(7)]
+    finish(tmp_path / "out", *paths, analyzer=analyzer)
+    assert run(*paths, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert said.count("failed: ") == 5
+    assert f"failed: {paths[0]}: The file cannot be read (No such file or directory).\n" in said
+    assert "All that failed are in the table failed." in said
 
 
 @pytest.mark.parametrize(
@@ -72,7 +84,7 @@ def test_other_settings_than_those_of_the_folder_are_refused(tmp_path, option, v
 
 def test_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else name)
-    with pytest.raises(MissingExtraError, match=r"pip install 'emoscope\[serve\]'\.$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[serve\]'\.$"):
         run(tmp_path, "--out", tmp_path / "out")
 
 

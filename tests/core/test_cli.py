@@ -75,7 +75,7 @@ def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
     assert said.out == ""
     assert "tiny on cpu, faces by tiny-faces." in said.err
     assert "note: Going on without far." in said.err
-    assert f"3 of 3 photos analysed; results in {out}." in said.err
+    assert f'3 of 3 photos analysed; results in "{out}".\n' in said.err
 
 
 @pytest.mark.usefixtures("asked")

@@ -1,12 +1,21 @@
 """Networks pushed to a Hub on loopback, with the genuine client, and read back."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from emotion_core import publishing, weights
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.catalog import CARDS
+from emotion_core.cli import main
+from emotion_core.errors import (
+    UnknownModelError,
+    WeightsMismatchError,
+    WeightsUnavailableError,
+)
+from emotion_core.hub_errors import HubUnreachableError
 from tests.core.conftest import CONTENT, FILENAME, REPO, make_card, make_file
 from tests.hub_server import HubServer
 
@@ -57,6 +66,43 @@ def test_publishing_again_adds_a_commit_and_states_other_licences(
     assert readme.endswith("# tiny\n\nBetter.\n")
 
 
+@pytest.mark.parametrize("ending", [".safetensors", ".onnx"])
+def test_exported_files_are_published_as_a_network(
+    hub: HubServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    shipped = CARDS["emoscope-fer-s"]
+    for suffix in (".safetensors", ".onnx"):
+        source = weights.WEIGHTS_DIR / f"emoscope-fer-s{suffix}"
+        shutil.copy(source, tmp_path / f"mine{suffix}")
+    (tmp_path / "mine.md").write_text("# Mine\n")
+
+    assert main(["models", "publish", str(tmp_path / f"mine{ending}"), "team/mine"]) == 0
+
+    reference = capsys.readouterr().out.strip()
+    card = publishing.load_published_card(*publishing.parse_repo_reference(reference))
+    assert (card.name, card.licence, card.architecture) == ("mine", "not stated", "onnx")
+    assert (card.labels, card.preprocessing) == (shipped.labels, shipped.preprocessing)
+    assert (card.has_va, card.temperature) == (shipped.has_va, shipped.temperature)
+    for file, name in ((card.weights, "mine.onnx"), (card.torch_weights, "mine.safetensors")):
+        assert weights.fetch(card, file).path.name == name
+    files = hub.repositories["team/mine"].commits[str(card.revision)]
+    assert files["README.md"].decode().endswith("# Mine\n")
+    assert not [name for name, data in files.items() if str(tmp_path).encode() in data]
+
+
+def test_an_exported_file_that_is_missing_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    assert main(["models", "publish", str(path), "team/mine"]) == 2
+    assert f"error: There is no weight file {path.with_suffix('.onnx')};" in capsys.readouterr().err
+
+
 def test_nothing_wrong_is_published(hub: HubServer, weights_dir: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match="write owner/name"):
         publishing.publish(make_card(), weights_dir, "tiny")
@@ -70,6 +116,21 @@ def test_nothing_wrong_is_published(hub: HubServer, weights_dir: Path) -> None:
 def test_publishing_needs_a_token(weights_dir: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match="set HF_TOKEN to a token that may use it"):
         publishing.publish(make_card(), weights_dir, "team/tiny")
+
+
+def test_networks_of_others_are_not_published(hub: HubServer, weights_dir: Path) -> None:
+    with pytest.raises(UnknownModelError, match=r"^tiny comes from owner/tiny; only the proj"):
+        publishing.publish(make_card(REPO), weights_dir, "team/tiny")
+    assert hub.requests == []
+
+
+def test_publishing_without_the_hub(
+    hub: HubServer, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubUnreachableError, match="Publishing needs the Hub, and HF_HUB_OFFLINE"):
+        publishing.publish(make_card(), weights_dir, "team/tiny")
+    assert hub.requests == []
 
 
 @pytest.mark.parametrize(

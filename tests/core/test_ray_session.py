@@ -10,7 +10,7 @@ from emotion_core.ray_session import ray_session
 def test_without_ray_the_extra_is_named(monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
     with (
-        pytest.raises(MissingExtraError, match=r"pip install \'emoscope\[serve\]\'"),
+        pytest.raises(MissingExtraError, match=r"pip install -e '\.\[serve\]'"),
         ray_session(library, cpus=1),
     ):
         pass
