@@ -40,6 +40,12 @@ class SaveRule:
     resume: Path | None = None
 
     @property
+    def branch(self) -> Path | None:
+        """The checkpoint of another run to start from, if there is one; its best is not here."""
+        is_own = self.resume and self.resume.resolve().parent == self.folder.resolve()
+        return None if is_own else self.resume
+
+    @property
     def last(self) -> Path:
         """The checkpoint of the last epoch done."""
         return self.folder / "last.pt"

@@ -19,6 +19,7 @@ from emotion_core.training.datasets.tables import (
     to_half,
     to_inner_path,
     to_label,
+    to_rating,
 )
 from emotion_core.training.framing import crop_largest
 
@@ -82,7 +83,10 @@ def read_photos(
     photos = []
     for row in iter_rows(path, ["image", *([halves] if halves else [])]):
         image = to_inner_path(row.cells["image"], row.place)
-        if not skip or to_label(row) not in skip:
+        emotion = to_label(row)
+        for column in ("valence", "arousal"):
+            to_rating(row, column)  # wrong ones are told now, not by who reads the crops
+        if emotion not in skip:
             photos.append(
                 LabelledPhoto(image, to_half(row, halves) if halves else "", dict(row.cells))
             )

@@ -34,6 +34,7 @@ from emotion_core.training.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from emotion_core.training.face_set import FaceSet
     from emotion_core.training.metrics import Figures
@@ -104,6 +105,8 @@ class Trainer:
         if found is not None:
             self._restore(found)
         saving.folder.mkdir(parents=True, exist_ok=True)
+        if saving.branch is not None:
+            self._take_as_best(saving.branch)
         self._wrapped = wrap(network, self._place)
         if found is None:
             self.averaged.load_state_dict(network.state_dict())  # the first process's
@@ -251,6 +254,13 @@ class Trainer:
         if self.saving.keep_every and self.epoch % self.saving.keep_every == 0:
             copy_checkpoint(fresh, self.saving.folder / f"epoch-{self.epoch:04d}.pt")
         fresh.replace(self.saving.last)
+
+    def _take_as_best(self, checkpoint: Path) -> None:
+        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        if best_epoch(self.history) != self.epoch:
+            self.history = self.history[-1:]
+        if self.history and self._place.is_first:
+            copy_checkpoint(checkpoint, self.saving.best)
 
     def _find_checkpoint(self) -> dict[str, Any] | None:
         if self.saving.resume is not None:

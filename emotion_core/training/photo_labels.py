@@ -15,6 +15,7 @@ from emotion_core.training.datasets.tables import (
     Half,
     Row,
     iter_rows,
+    read_columns,
     to_half,
     to_inner_path,
     to_label,
@@ -60,14 +61,21 @@ def read_labels(root: Path) -> list[PhotoLabel]:
 
     Args:
         root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or
-            label), valence and arousal. All but the first may be missing, and cells may be empty.
-            That the photos are there is not checked.
+            label), valence and arousal. Some of the last three may be missing, and cells may be
+            empty. That the photos are there is not checked.
 
     Raises:
         DatasetError: The file is missing, or a line is not so; the message names it.
     """
+    path = find_label_file(root)
+    columns = read_columns(path)
+    if not {"emotion", "label", "valence", "arousal"}.intersection(columns):
+        raise DatasetError(
+            f"{path} does not say what the photos show: it has no column 'emotion', 'valence' or "
+            f"'arousal'; its columns are: {', '.join(columns)}."
+        )
     labels = []
-    for row in iter_rows(find_label_file(root), ["image"]):
+    for row in iter_rows(path, ["image"]):
         image = to_inner_path(row.cells["image"], row.place)
         valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
         labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
@@ -92,10 +100,16 @@ def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
     """Keep the photos that another CSV file names in its column image.
 
     Raises:
-        DatasetError: The file is missing or has no such column.
+        DatasetError: The file is missing, has no such column, or names none of the photos.
     """
     names = {row.cells["image"] for row in iter_rows(path, ["image"])}
-    return [label for label in labels if label.image in names]
+    kept = [label for label in labels if label.image in names]
+    if labels and not kept:
+        raise DatasetError(
+            f"{path} names none of the {len(labels)} photos that {LABELS_FILE} lists; write them "
+            f"in its column image as there, e.g. {labels[0].image}."
+        )
+    return kept
 
 
 def read_boxes(path: Path, needed: Collection[str]) -> dict[str, Faces]:

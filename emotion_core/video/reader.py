@@ -51,7 +51,7 @@ class VideoReader:
     Memory depends on the size of a picture, not on the length. A context manager.
 
     Attributes:
-        info: What the header says.
+        info: What the header says; after the last picture not less than was seen.
         time_base: Seconds of a tick of ``VideoFrame.pts``.
         first_pts: Time stamp of the first picture.
         sound_index: Number of the track of sound that goes with the pictures; ``None`` if none.
@@ -104,7 +104,7 @@ class VideoReader:
         Yields:
             Pictures of the same size; each is the caller's to keep or to draw on.
         """
-        last_s = 0.0
+        index, last_s = 0, 0.0
         for index, (pts, picture) in enumerate(self._pictures):
             last_s = float((pts - self.first_pts) * self.time_base)
             if is_wanted is not None and not is_wanted(index, last_s):
@@ -116,6 +116,7 @@ class VideoReader:
             else:
                 yield VideoFrame(index, last_s, pts, image)
         self.fault = self._describe_fault(last_s)
+        self.info = self.info.reaching(index, last_s)
 
     def find(self, time_s: float) -> VideoFrame | None:
         """Go to the picture shown at a time; ``frames`` cannot be used afterwards.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,17 @@ class VideoInfo:
     codec: str
     audio_codec: str
     warnings: tuple[str, ...] = ()
+
+    def reaching(self, last_index: int, last_s: float) -> VideoInfo:
+        """The same, or one with longer length where the header says too little.
+
+        Args:
+            last_index: Of the last picture, from 0.
+            last_s: Its time, in seconds after the first picture.
+        """
+        if self.duration_s is None or last_s <= self.duration_s:
+            return self
+        return replace(self, duration_s=last_s, fps=last_index / last_s, n_frames=last_index + 1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

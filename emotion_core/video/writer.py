@@ -18,10 +18,12 @@ from emotion_core.errors import EmotionError
 from emotion_core.video.sound import Sound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
     from _typeshed import ReadableBuffer as Buffer
+    from av import Packet
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
@@ -75,8 +77,9 @@ class VideoWriter:
             raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error
         self._output: OutputContainer | None = None
         self._reformatter = VideoReformatter()
-        self._last_pts = -1
+        self._last_pts, self._end_pts = -1, 0
         self._end_s = Fraction(0)
+        self._waiting: Packet[VideoStream] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -154,9 +157,16 @@ class VideoWriter:
         pts = max(round(time_s / self._ticks), self._last_pts + 1)
         picture.time_base, picture.pts = self._ticks, pts
         picture.duration = self._length(pts)
-        self._last_pts = pts
-        self._end_s = (pts + picture.duration) * self._ticks + self._origin_s
-        output.mux(self._stream.encode(picture))
+        self._last_pts, self._end_pts = pts, pts + picture.duration
+        self._end_s = self._end_pts * self._ticks + self._origin_s
+        self._mux(output, self._stream.encode(picture))
+
+    def _mux(self, output: OutputContainer, packets: Sequence[Packet[VideoStream]]) -> None:
+        """Write all but the newest packet, whose length is known only at the end."""
+        for packet in packets:
+            if self._waiting is not None:
+                output.mux(self._waiting)
+            self._waiting = packet
 
     def _length(self, pts: int) -> int:
         """Ticks that a picture is shown: only that of the last counts, which is not known."""
@@ -165,7 +175,13 @@ class VideoWriter:
         return max(1, round(1 / (self._fps() * self._ticks)))
 
     def _finish(self, output: OutputContainer) -> None:
-        output.mux(self._stream.encode(None))
+        self._mux(output, self._stream.encode(None))
+        if self._waiting is not None and self._waiting.pts is not None:
+            # A file ends when its last packet does, counted from when that is decoded. As pictures
+            # are stored out of order that may be long before the end, after a pause above all.
+            self._waiting.dts = self._waiting.pts
+            self._waiting.duration = self._end_pts - self._waiting.pts
+            output.mux(self._waiting)
         if self._sound is not None:
             # The sound of a video that breaks off may go on for long.
             self._sound.write(self._origin_s, float(self._end_s) if self._reader.fault else None)

@@ -122,6 +122,8 @@ def test_wrong_wishes_are_told(labelled, tmp_path, arguments, message):
         ("image,person\n../a.png,x\n", r"Line 2 of labels\.csv: '\.\./a\.png' does not lead to"),
         ("image,person\n", r"labels\.csv lists no photo to crop"),
         ("image,person\na.png,\n", r"Line 2 of labels\.csv: 'person' is empty"),
+        ("image,person,valence\na.png,x,3\n", r"Line 2 of labels\.csv: valence must lie between"),
+        ("image,person,arousal\na.png,x,low\n", r"Line 2 .*: arousal must be a number, not 'low'"),
         ("image,person,label\na.png,x,odd\n", r"Line 2 of labels\.csv: 'odd' is not an emotion"),
     ],
 )
@@ -129,6 +131,13 @@ def test_a_wrong_label_file_is_told(tmp_path, text, message):
     folder = write_labels(tmp_path / "in", text)
     with pytest.raises(DatasetError, match=message):
         run("crop", folder, tmp_path / "out", "--halves", "person", "--skip", "sad", *DETECTOR)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_checked_before_faces_are_cut(tmp_path):
+    folder = write_labels(tmp_path / "in", "image,emotion\na.png,happy\nb.png,joyful\n")
+    with pytest.raises(DatasetError, match=r"Line 3 of labels\.csv: 'joyful' is not an emotion"):
+        run("crop", folder, tmp_path / "out", *DETECTOR)
     assert not (tmp_path / "out").exists()
 
 

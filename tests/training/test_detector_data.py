@@ -10,6 +10,7 @@ from emotion_core.errors import (
     DatasetError,
 )
 from emotion_core.images import decode_image
+from emotion_core.training.detector import archive
 from emotion_core.training.detector.archive import PictureFolder
 from emotion_core.training.detector.labelled import Kind, is_held_out, overlaps
 from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
@@ -28,6 +29,18 @@ def test_overlaps():
 
 def test_a_fifth_is_held_out():
     assert 0.17 < np.mean([is_held_out(f"person {i}") for i in range(2000)]) < 0.23
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_MOST_BYTES", 2**20)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr("a.png", bytes(2**20 + 1))
+        pack.writestr("b.png", bytes(2**20))
+    first, second = PictureFolder(path).pictures
+    with pytest.raises(DatasetError, match=r"a\.png in .* cannot be read .*larger than 1 MB"):
+        first.read()
+    assert len(second.read_bytes()) == 2**20
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=str)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector import evaluate_command
 from emotion_core.training.detector.evaluate import (
     Asked,
@@ -26,6 +26,7 @@ from emotion_core.training.detector.labelled import Kind, is_held_out
 from emotion_core.training.detector.speed import SIZES_WH, measure_speed
 from emotion_core.training.detector.wider import WiderTruth
 from emotion_core.types import Faces
+from tests.factories import make_classifier_onnx
 from tests.training.drawn_faces import (
     BOX,
     LANDMARKS,
@@ -130,6 +131,13 @@ def _run(*words):
     add_evaluate_detector(parser)
     chosen = parser.parse_args([str(word) for word in words])
     return chosen.run(chosen)
+
+
+def test_a_graph_of_something_else_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "other.onnx").write_bytes(make_classifier_onnx("dynamic"))
+    scenes = write_scenes(tmp_path / "s.zip")
+    with pytest.raises(WeightsMismatchError, match=r"^other\.onnx is no face detector: its graph"):
+        _run("--scenes", scenes, "--all", "--detector", tmp_path / "other.onnx", "--no-speed")
 
 
 def test_the_command_gives_a_table_json_and_a_page(tmp_path, capsys):

@@ -76,6 +76,23 @@ def test_the_best_validation_is_kept(tmp_path, pictures):
     assert best_row([]) is None
 
 
+@pytest.mark.parametrize(
+    ("ratings", "best"),
+    [((0.3, 0.6), 2), ((0.6, 0.3), 2), ((None, None), None)],
+    ids=["the best epoch", "a better epoch before", "never validated"],
+)
+def test_best_of_a_run_from_another_runs_checkpoint_is_there(tmp_path, pictures, ratings, best):
+    config = replace(CONFIG, epochs=2, validate_every=1)
+    given = iter(ratings)
+    validate = None if ratings[0] is None else lambda _: next(given)
+    first = Trainer(config, SaveRule(tmp_path / "first", keep_every=1))
+    list(first.iter_epochs(pictures, validate))
+    rule = SaveRule(tmp_path / "second", resume=tmp_path / "first" / "epoch-0002.pt")
+    row = best_row(Trainer(config, rule).history)
+    assert (row and row["epoch"]) == best
+    assert rule.best.is_file() == (best is not None)
+
+
 def test_the_clock_can_end_a_run(tmp_path, pictures):
     config = replace(CONFIG, epochs=0, minutes=1.0)
     trainer = Trainer(config, SaveRule(tmp_path))

@@ -140,6 +140,24 @@ def test_any_checkpoint_starts_a_run_even_with_other_settings(faces, held_out, t
         Trainer(replace(CONFIG, has_va=False), rule)
 
 
+@pytest.mark.parametrize("best", [1, 2], ids=["a better epoch before", "the best epoch"])
+def test_best_of_a_run_from_another_runs_checkpoint_is_there(best, faces, held_out, tmp_path):
+    first = tmp_path / "first"
+    trainer = Trainer(CONFIG, SaveRule(first, keep_every=1))
+    list(trainer.iter_epochs(faces, held_out))
+    saved = load_checkpoint(first / "epoch-0002.pt")
+    for row in saved["history"]:
+        row["accuracy"] = 1.0 if row["epoch"] == best else 0.9
+    torch.save(saved, first / "epoch-0002.pt")
+    rule = SaveRule(tmp_path / "second", resume=first / "epoch-0002.pt")
+    second = Trainer(CONFIG, rule)
+    assert load_checkpoint(rule.best)["epoch"] == best_epoch(second.history) == 2
+    list(second.iter_epochs(faces, held_out))
+    assert load_checkpoint(rule.best)["epoch"] == best_epoch(second.history)
+    own = Trainer(CONFIG, SaveRule(first, resume=first / "epoch-0002.pt"))
+    assert [row["epoch"] for row in own.history] == [1, 2], "its best lies there"
+
+
 def test_damaged_checkpoint_is_refused(tmp_path):
     for name, content in (("empty.pt", b""), ("text.pt", b"no checkpoint")):
         path = tmp_path / name

@@ -241,6 +241,11 @@ def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
         pytest.param(None, "There is no file .*labels.csv", id="missing"),
         pytest.param(b"", "is empty", id="empty"),
         pytest.param(b"file,emotion\nx,happy\n", "no column 'image'", id="no column"),
+        pytest.param(
+            b"image,mood\nx,happy\n",
+            "no column 'emotion', 'valence' or 'arousal'; its columns are: image, mood",
+            id="no labels",
+        ),
         pytest.param(b"image,emotion\nx,glee\n", "Line 2 of labels.csv: 'glee' is not", id="word"),
         pytest.param(b"image,emotion\n../x,happy\n", "does not lead to a picture", id="outside"),
         pytest.param(b"image,valence\nx,2\n", "valence must lie between -1 and 1", id="range"),
@@ -289,6 +294,15 @@ def test_only_the_photos_of_a_list_are_kept(tmp_path):
     labels = read_labels(write_photos(tmp_path, [1, 1, 1]))
     (tmp_path / "list.csv").write_text("image\n2.png\n0.png\nother.png\n")
     assert [x.image for x in keep_only(labels, tmp_path / "list.csv")] == ["0.png", "2.png"]
+
+
+def test_a_list_that_names_none_of_the_photos_is_blamed(tmp_path):
+    labels = read_labels(write_photos(tmp_path, [1, 1]))
+    (tmp_path / "list.csv").write_text("image\nphotos/0.png\n")
+    with pytest.raises(
+        DatasetError, match=r"list\.csv names none of the 2 photos .* e\.g\. 0\.png"
+    ):
+        keep_only(labels, tmp_path / "list.csv")
 
 
 def test_no_photo_left_is_an_error(tmp_path, model):

@@ -1,5 +1,6 @@
 """The FER+ reader: layouts, votes, errors."""
 
+import argparse
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
+from emotion_core.training.data_command import add_data
 from emotion_core.training.datasets.ferplus import find_majority, read_ferplus, to_target
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS
@@ -134,6 +136,19 @@ def test_label_file_that_is_not_text_is_named(tmp_path):
 def test_other_splits_are_refused(tmp_path):
     with pytest.raises(SplitMissingError, match="FER\\+ has no split 'all'"):
         read_ferplus(tmp_path, "all")
+
+
+def test_a_split_that_is_not_there_is_no_fault_of_the_others(tmp_path):
+    with pytest.raises(DatasetError, match="holds neither a folder FER2013Test nor") as raised:
+        read_ferplus(tmp_path, "test")
+    assert not isinstance(raised.value, SplitMissingError)
+    write_folder(tmp_path)
+    with pytest.raises(SplitMissingError, match="holds neither a folder FER2013Test nor"):
+        read_ferplus(tmp_path, "test")
+    parser = argparse.ArgumentParser()
+    add_data(parser)
+    chosen = parser.parse_args(["show", "ferplus", str(tmp_path)])
+    assert chosen.run(chosen) == 0
 
 
 def test_official_validation_set_has_its_published_size(shared):

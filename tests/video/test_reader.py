@@ -62,6 +62,18 @@ def test_header_tells_length_rate_and_codecs(clip):
     assert info.warnings == ()
 
 
+def test_length_and_rate_are_those_that_were_seen_where_the_header_says_less(tmp_path):
+    times_ms = [*range(0, 2000, 40), 12000, 12040]
+    options = {"bf": "3"}  # FFmpeg then writes a length of 2.3 s
+    path = make_clip(tmp_path / "a.mp4", numbered_images(52), pts=times_ms, options=options)
+    with VideoReader(path) as reader:
+        assert reader.info.duration_s < 3
+        list(reader.frames())
+        assert reader.info.duration_s == pytest.approx(12.04)
+        assert reader.info.fps == pytest.approx(51 / 12.04)
+        assert reader.info.n_frames == 52
+
+
 def test_times_of_a_variable_rate_are_kept(tmp_path):
     times_ms = [0, 40, 50, 400, 1000, 4000]
     path = make_clip(tmp_path / "a.mp4", numbered_images(6), pts=times_ms)

@@ -84,6 +84,26 @@ def test_times_are_those_of_the_original(tmp_path, times_ms, suffix):
         assert [read_number(f.image) for f in reader.frames()] == list(range(len(times_ms)))
 
 
+LENGTHS = {
+    "constant": ([40 * i for i in range(10)], 0.4),
+    "slides": ([5000 * i for i in range(7)], 35),
+    "a pause before the last pictures": ([*range(0, 2000, 40), 12000, 12040], 12.08),
+    "two pictures": ([0, 3000], 6),
+}
+
+
+@pytest.mark.parametrize(("times_ms", "end_s"), LENGTHS.values(), ids=LENGTHS)
+def test_length_in_the_header_is_that_of_the_pictures(tmp_path, times_ms, end_s):
+    source = make_clip(tmp_path / "a.mkv", numbered_images(len(times_ms)), pts=times_ms)
+    target = tmp_path / "out.mp4"
+    copy_video(source, target)
+    with av.open(str(target)) as container:
+        pictures = container.streams.video[0]
+        # FFmpeg may add the delay by which pictures are stored out of order, two of them
+        assert float(pictures.duration * pictures.time_base) == pytest.approx(end_s, abs=0.1)
+        assert container.duration / 1e6 == pytest.approx(end_s, abs=0.1)
+
+
 SOUNDS = {
     "AAC in MP4 is copied": ("a.mp4", "aac", "aac"),
     "MP3 in MP4 is copied": ("b.mp4", "libmp3lame", "mp3"),

@@ -48,6 +48,7 @@ def read_ferplus(root: Path, split: str) -> FaceSet:
         All faces of which a vote is left once single votes and votes for "not a face" are dropped.
 
     Raises:
+        SplitMissingError: There are others of its splits, but not this one.
         DatasetError: Something is missing or not laid out so.
     """
     if split not in _FOLDERS:
@@ -57,7 +58,8 @@ def read_ferplus(root: Path, split: str) -> FaceSet:
         return _read_split(name, lambda file: (root / name / file).read_bytes())
     archive = root / f"{name}.zip"
     if not archive.is_file():
-        raise DatasetError(
+        others = [path for other in _FOLDERS.values() for path in root.glob(f"{other}*")]
+        raise (SplitMissingError if others else DatasetError)(
             f"{root} holds neither a folder {name} nor {name}.zip; FER+ is made by the scripts of "
             "github.com/microsoft/FERPlus from Kaggle's fer2013.csv."
         )

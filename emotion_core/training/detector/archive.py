@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _ENDINGS = tuple(f".{suffix}" for suffix in SUFFIXES)
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 1
+_MOST_BYTES = 256 * 1024 * 1024
+"""Of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
+
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -215,7 +218,13 @@ def _read_member(path: Path, member: Member) -> bytes:
         header = file.read(_LOCAL_HEADER_BYTES)
         file.seek(sum(struct.unpack("<HH", header[26:])), os.SEEK_CUR)
         data = file.read(member.n_bytes)
-    return zlib.decompress(data, -zlib.MAX_WBITS) if member.is_deflated else data
+    if not member.is_deflated:
+        return data
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    unpacked = unpacker.decompress(data, _MOST_BYTES)
+    if not unpacker.eof:
+        raise zlib.error(f"it is cut off, or larger than {_MOST_BYTES // 2**20} MB")
+    return unpacked
 
 
 def _decode(data: bytes, reduction: int) -> Image | None:

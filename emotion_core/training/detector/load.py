@@ -76,7 +76,7 @@ def load_detector(name: str, device: Device) -> Loaded:
         raise WeightsUnavailableError(f"There is no weight file {path}.")
     if path.suffix == ".pt":
         return Loaded(wrap_network(load_average(path), device, path), path)
-    is_yunet = path.suffix == ".onnx" and not _is_own_graph(path)
+    is_yunet = path.suffix == ".onnx" and _is_yunet(path)
     card = _describe(path, "opencv-yunet" if is_yunet else "onnx")
     return Loaded(make_detector(card, path, device), path)
 
@@ -161,8 +161,12 @@ def network_fields(network: FaceNetwork) -> dict[str, Any]:
     return asdict(network.config)
 
 
-def _is_own_graph(path: Path) -> bool:
-    """Whether a graph gives decoded boxes as this project's do."""
+def _is_yunet(path: Path) -> bool:
+    """Whether a graph is a YuNet's, not one of this project's.
+
+    Raises:
+        WeightsMismatchError: It is neither.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -170,7 +174,14 @@ def _is_own_graph(path: Path) -> bool:
         names = {output.name for output in onnx.load(path).graph.output}
     except DecodeError as error:
         raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
-    return names >= {"scores", "boxes", "landmarks"}
+    if names >= {"scores", "boxes", "landmarks"}:
+        return False
+    if names >= {"cls_8", "obj_8", "bbox_8", "kps_8"}:
+        return True
+    raise WeightsMismatchError(
+        f"{path.name} is no face detector: its graph gives {', '.join(sorted(names))}. Give a "
+        "YuNet's, or one that `export-detector` wrote."
+    )
 
 
 def _describe(path: Path, architecture: str) -> ModelCard:

@@ -87,6 +87,8 @@ class Trainer:
         if found is not None:
             self._restore(found)
         saving.folder.mkdir(parents=True, exist_ok=True)
+        if saving.branch is not None and self.history:
+            self._take_as_best(saving.branch)
         if device == "cuda":
             torch.backends.cudnn.benchmark = True
 
@@ -229,6 +231,13 @@ class Trainer:
         if self.saving.keep_every and self.epoch % self.saving.keep_every == 0:
             copy_checkpoint(fresh, self.saving.folder / f"epoch-{self.epoch:04d}.pt")
         fresh.replace(self.saving.last)
+
+    def _take_as_best(self, checkpoint: Path) -> None:
+        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        if best_row(self.history) is not self.history[-1]:
+            self.history = self.history[-1:]
+        if best_row(self.history) is not None:
+            copy_checkpoint(checkpoint, self.saving.best)
 
     def _find_checkpoint(self) -> dict[str, Any] | None:
         if self.saving.resume is not None:
