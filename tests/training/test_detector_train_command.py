@@ -157,6 +157,7 @@ def test_wrong_use_is_told(tmp_path, words, error, message):
     write_scenes(tmp_path / "s.zip")
     with pytest.raises(error, match=message):
         _run(*words)
+    assert not Path("debug/detector").exists()
 
 
 def test_validation_falls_back_on_portraits(yunet_path, shared, tmp_path, capsys):

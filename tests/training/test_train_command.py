@@ -132,6 +132,18 @@ def test_wrong_use_is_one_sentence(words, message, data):
         _run("train", "folders", data, *words)
 
 
+@pytest.mark.parametrize("words", [("nope", "."), ("csv", "empty"), ("folders", "empty")], ids=str)
+def test_a_run_that_is_refused_leaves_no_folder(words, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError):
+        _run("train", *words, *TINY, "--run", "new")
+    assert not Path("debug/new").exists()
+    Path("debug/old").mkdir(parents=True)
+    with pytest.raises(DatasetError):
+        _run("train", *words, *TINY, "--run", "old")
+    assert Path("debug/old").exists(), "it was there before"
+
+
 def test_unknown_data_set_is_named(data):
     with pytest.raises(DatasetError, match="no data set 'imagenet'"):
         _run("train", "imagenet", data)
