@@ -68,6 +68,7 @@ def run_training(plan: Plan) -> int:
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
     """
+    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
     with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
         if place.is_first:
             stack.enter_context(no_folder_if_refused(plan.run))
@@ -77,7 +78,6 @@ def run_training(plan: Plan) -> int:
         config = plan.config
         if teacher:
             config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-        saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
         trainer = Trainer(config, saving, place)
         if teacher and not trainer.is_done:
             faces = _teach(faces, teacher, config, place)

@@ -123,6 +123,8 @@ def test_settings_come_from_a_file_and_flags_win(data):
         (["--backbone", "vgg"], "no architecture 'vgg'"),
         (["--config", "gone.json"], r"gone\.json cannot be read"),
         (["--resume", "gone.pt"], r"There is no checkpoint gone\.pt"),
+        (["--size", "7"], "size_px must be between 16 and 1024, not 7"),
+        (["--keep-every", "-1"], "--keep-every must be at least 0, not -1"),
         (["--threads", "0"], "--threads must be at least 1"),
         (["--teacher", "gone.onnx"], r"no weight file gone\.onnx"),
     ],

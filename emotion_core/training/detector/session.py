@@ -81,6 +81,7 @@ def run_training(plan: Plan) -> int:
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
     """
+    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
     with no_folder_if_refused(plan.run), plan.run.keep_log():
         device = pick_device(plan.device)
         pictures = [p for part in plan.sources.read().values() for p in part]
@@ -94,7 +95,6 @@ def run_training(plan: Plan) -> int:
             start = load_start(plan.init)
             sha256 = hashlib.sha256(plan.init.read_bytes()).hexdigest()
             config = replace(config, init=plan.init.name, init_sha256=sha256)
-        saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
         trainer = Trainer(config, saving, device, start)
         plan.run.write_config(config)
         try:
