@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +33,18 @@ class SaveRule:
         keep_every: Also keep ``epoch-NNNN.pt`` of every so many epochs; 0 keeps none.
         resume: Start from this checkpoint, not from ``last.pt`` in ``folder``. Its settings may
             differ as long as its network is the same.
+
+    Raises:
+        EmotionError: ``keep_every`` is negative.
     """
 
     folder: Path
     keep_every: int = 0
     resume: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep_every < 0:
+            raise EmotionError(f"--keep-every must be at least 0, not {self.keep_every}.")
 
     @property
     def branch(self) -> Path | None:

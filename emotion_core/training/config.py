@@ -27,7 +27,8 @@ Balance = Literal["none", "sampler", "loss"]
 Pretrained = Literal["auto", "imagenet", "none"]
 
 # What a value may be: at least the first, at most the second. Fields that are not here are free.
-_AT_LEAST_ONE = ("size_px", "epochs", "batch_size", "zoom", "gamma", "channel_gain")
+_SIZE_PX = (16, 1024)
+_AT_LEAST_ONE = ("epochs", "batch_size", "zoom", "gamma", "channel_gain")
 _POSITIVE = ("learning_rate", "clip_norm")
 _NOT_NEGATIVE = (
     *("weight_decay", "va_weight", "mixup", "cutmix", "patience", "seed"),
@@ -132,6 +133,7 @@ class TrainConfig(Settings):
         ):
             for name in names:
                 _check_range(name, getattr(self, name), low, high)
+        _check_range("size_px", self.size_px, *_SIZE_PX)
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < float("inf"):
                 raise EmotionError(f"{name} must be positive, not {getattr(self, name)}.")

@@ -144,7 +144,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, pictures):
         ({"deep": [4, 4]}, "deep must be three whole numbers"),
         ({"ema_decay": 1}, "ema_decay must be"),
         ({"epochs": 3, "minutes": 3}, "Either epochs or minutes"),
-        ({"epochs": 0}, "Either epochs or minutes"),
+        ({"epochs": 0}, "epochs must be at least 1, or minutes more than 0"),
         ({"minutes": float("inf")}, "minutes must be at least 0, not inf"),
     ],
     ids=str,

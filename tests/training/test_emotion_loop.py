@@ -373,6 +373,8 @@ def test_config_survives_json():
     ("settings", "message"),
     [
         ('{"epochs": 0}', "epochs must be at least 1, not 0"),
+        ('{"size_px": 7}', "size_px must be between 16 and 1024, not 7"),
+        ('{"size_px": 4096}', "size_px must be between 16 and 1024, not 4096"),
         ('{"epochs": 2.5}', "epochs must be a whole number, not 2.5"),
         ('{"epochs": true}', "epochs must be a whole number, not True"),
         ('{"bf16": 1}', "bf16 must be true or false, not 1"),

@@ -123,6 +123,8 @@ def test_settings_come_from_a_file_and_flags_win(data):
         (["--backbone", "vgg"], "no architecture 'vgg'"),
         (["--config", "gone.json"], r"gone\.json cannot be read"),
         (["--resume", "gone.pt"], r"There is no checkpoint gone\.pt"),
+        (["--size", "7"], "size_px must be between 16 and 1024, not 7"),
+        (["--keep-every", "-1"], "--keep-every must be at least 0, not -1"),
         (["--threads", "0"], "--threads must be at least 1"),
         (["--run", "/dev/null/run"], r"^/dev/null/run cannot be written \(Not a directory\)\.$"),
         (["--teacher", "gone.onnx"], r"no weight file gone\.onnx"),
@@ -131,6 +133,18 @@ def test_settings_come_from_a_file_and_flags_win(data):
 def test_wrong_use_is_one_sentence(words, message, data):
     with pytest.raises(EmotionError, match=message):
         _run("train", "folders", data, *words)
+
+
+@pytest.mark.parametrize("words", [("nope", "."), ("csv", "empty"), ("folders", "empty")], ids=str)
+def test_a_run_that_is_refused_leaves_no_folder(words, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError):
+        _run("train", *words, *TINY, "--run", "new")
+    assert not Path("debug/new").exists()
+    Path("debug/old").mkdir(parents=True)
+    with pytest.raises(DatasetError):
+        _run("train", *words, *TINY, "--run", "old")
+    assert Path("debug/old").exists(), "it was there before"
 
 
 def test_unknown_data_set_is_named(data):

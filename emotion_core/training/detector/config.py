@@ -78,7 +78,9 @@ class DetectorTrainConfig(Settings):
             raise EmotionError(
                 f"ema_decay must be at least 0 and less than 1, not {self.ema_decay}."
             )
-        if bool(self.epochs) == bool(self.minutes):
+        if not self.epochs and not self.minutes:
+            raise EmotionError("epochs must be at least 1, or minutes more than 0.")
+        if self.epochs and self.minutes:
             raise EmotionError("Either epochs or minutes says when to end; the other must be 0.")
 
     @property

@@ -22,6 +22,7 @@ from emotion_core.training.detector.sources import Sources, choose_validation
 from emotion_core.training.detector.summary import DetectorSummary
 from emotion_core.training.detector.teacher import load_teacher
 from emotion_core.training.progress import Progress
+from emotion_core.training.refusal import no_folder_if_refused
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def run_training(plan: Plan) -> int:
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
     """
-    with plan.run.keep_log():
+    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
+    with no_folder_if_refused(plan.run), plan.run.keep_log():
         device = pick_device(plan.device)
         pictures = [p for part in plan.sources.read().values() for p in part]
         try:
@@ -93,7 +95,6 @@ def run_training(plan: Plan) -> int:
             start = load_start(plan.init)
             sha256 = hashlib.sha256(plan.init.read_bytes()).hexdigest()
             config = replace(config, init=plan.init.name, init_sha256=sha256)
-        saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
         trainer = Trainer(config, saving, device, start)
         plan.run.write_config(config)
         try:
