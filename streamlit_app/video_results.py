@@ -14,7 +14,6 @@ from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.moments import hide_faces
 from emotion_core.video.page import report_page
 from emotion_core.video.tables import (
-    analysis_period,
     frames_csv,
     longest_seen,
     select_people,
@@ -77,7 +76,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blu
 
 
 def _show_totals(result: VideoResult) -> None:
-    length_s = float(result.frames["time_s"].max()) + analysis_period(result.frames)
+    length_s = result.frames.attrs.get("end_s", float(result.frames["time_s"].max()))
     with st.grid(min_column_width=115):
         st.metric("People", len(result.people), border=True)
         st.metric("Length", clock(length_s, decimals=0), border=True)

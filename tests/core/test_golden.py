@@ -28,8 +28,8 @@ FACE = Faces(
 )
 PROBABILITIES = [0.5359, 0.4436, 0.0091, 0.0058, 0.0015, 0.0, 0.0, 0.0005, 0.0035]
 VALENCE_AROUSAL = (0.3924, 0.2179)
-BOXES = [(176.3, 69.9, 269.5, 178.3)]
-SCORES = [0.8705]
+BOXES = [(177.7, 66.1, 270.9, 177.2)]
+SCORES = [0.8596]
 
 
 @pytest.fixture(scope="module")
