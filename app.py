@@ -6,6 +6,13 @@ import streamlit as st
 
 ASSETS = Path(__file__).parent / "streamlit_app" / "assets"
 
+st.set_page_config(  # first: else the browser asks another host for the icon of the page
+    page_title="Emoscope",
+    page_icon=str(ASSETS / "icon.png"),
+    layout="wide",
+    initial_sidebar_state="auto",
+)
+st.logo(ASSETS / "logo.svg", size="large")
 page = st.navigation(
     [
         st.Page(
@@ -18,11 +25,5 @@ page = st.navigation(
     ],
     position="top",
 )  # fmt: skip
-st.set_page_config(
-    page_title=f"{page.title} · Emoscope",
-    page_icon=str(ASSETS / "icon.png"),
-    layout="wide",
-    initial_sidebar_state="auto",
-)
-st.logo(ASSETS / "logo.svg", size="large")
+st.set_page_config(page_title=f"{page.title} · Emoscope")
 page.run()

@@ -32,7 +32,12 @@ def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, picture=picture)
-    parser.add_argument("--blur", action="store_true", help="make faces unrecognisable")
+    parser.add_argument(
+        "--blur",
+        action="store_true",
+        help="make every face that is found unrecognisable, also those that are not reported; "
+        "videos are searched picture by picture then",
+    )
 
 
 def add_networks(parser: _Arguments) -> None:

@@ -30,8 +30,9 @@ def add_video(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``video`` and what it runs."""
     parser.description = (
         "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
-        "report.html, charts.html and charts.png. A run that was stopped goes on when the same "
-        "command is given again: videos that are finished are skipped."
+        "report.html and, where there are faces, charts.html and charts.png. A run that was "
+        "stopped goes on when the same command is given again: videos that are finished are "
+        "skipped."
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")

@@ -35,6 +35,6 @@ def test_photos_and_videos_are_analysed_by_the_server(browser: Browser, served_u
         page.get_by_role("link", name="Video").click()
         page.get_by_role("button", name="Try the sample").click()
         page.get_by_role("button", name="Report (HTML)").wait_for()
-        expect_text(page, "seen 5.8 s, mostly happiness")
+        expect_text(page, "seen 6.0 s, mostly happiness")
         page.get_by_role("link", name="Webcam").click()
         expect_text(page, "Your camera's picture is analysed on 127.0.0.1")
