@@ -25,5 +25,4 @@ page = st.navigation(
     ],
     position="top",
 )  # fmt: skip
-st.set_page_config(page_title=f"{page.title} · Emoscope")
 page.run()

@@ -7,7 +7,7 @@ from emotion_core.catalog import cards_for
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.model_card import Task
 
-st.set_page_config(layout="centered")
+st.set_page_config(page_title="About · Emoscope", layout="centered")
 st.title("What the numbers mean, and what they don't", anchor=False)
 
 st.subheader("What you see", anchor=False)

@@ -30,6 +30,7 @@ from streamlit_app.widgets import (
 
 UPLOADS = "uploads"
 
+st.set_page_config(page_title="Photos · Emoscope")
 settings = load_settings()
 batch = photo_batch()
 options = sidebar(settings)

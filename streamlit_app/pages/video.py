@@ -23,6 +23,7 @@ from streamlit_app.widgets import errors_as_messages, plain, sidebar, sidebar_in
 
 ENDINGS = ("mp4", "m4v", "mov", "avi", "mkv", "webm")
 
+st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
 desk = video_desk()
 options = sidebar(settings)

@@ -22,6 +22,7 @@ from streamlit_app.webcam_probe import CameraFault, camera_fault
 from streamlit_app.webcam_results import show_session
 from streamlit_app.widgets import errors_as_messages, plain, side_by_side, sidebar, sidebar_info
 
+st.set_page_config(page_title="Webcam · Emoscope")
 settings = load_settings()
 desk = webcam_desk()
 options = sidebar(settings)

@@ -70,6 +70,20 @@ def empty() -> bytes:
     return encode_jpeg(np.full((300, 400, 3), 200, np.uint8))
 
 
+def test_photos_stay_while_another_page_is_looked_at(page: Page, pair: bytes, empty: bytes) -> None:
+    upload(page, ("pair.jpg", pair), ("empty.jpg", empty))
+    wait_for_results(page)
+    for other in ("About", "Video"):
+        page.get_by_role("link", name=other, exact=True).click()
+        page.wait_for_function(f"document.title == '{other} · Emoscope'")
+        page.get_by_role("link", name="Photos", exact=True).click()
+        page.wait_for_function("document.title == 'Photos · Emoscope'")
+        wait_for_results(page)
+        expect_text(page, "pair.jpg")
+    page.get_by_role("button", name="Take them away").click()
+    expect_text(page, "No photo at hand?")
+
+
 def test_three_photos_and_a_broken_one(
     page: Page, portrait: bytes, pair: bytes, empty: bytes
 ) -> None:
