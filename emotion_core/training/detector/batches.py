@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -17,6 +18,7 @@ from emotion_core.training.detector.loss import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     from emotion_core.training.detector.compose import Sample
     from emotion_core.training.detector.config import DetectorTrainConfig
@@ -97,6 +99,15 @@ def _prepare_worker(_: int) -> None:
     """One thread for each process; Ctrl-C is for the first one, which ends the others."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _say_unless_left
+
+
+def _say_unless_left(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Be silent where the first process went while a batch was handed over to it."""
+    if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
+        sys.__excepthook__(kind, error, trace)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
