@@ -34,6 +34,12 @@ EMOTION_SHAPES = (
     "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
 )
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
+_COMPOUNDS: dict[type, str] = {
+    alt.LayerChart: "layer",
+    alt.HConcatChart: "hconcat",
+    alt.VConcatChart: "vconcat",
+    alt.ConcatChart: "concat",
+}
 _QUADRANTS = pd.DataFrame(
     {
         "valence": [-0.97, 0.97, -0.97, 0.97],
@@ -246,8 +252,8 @@ def _with_values(chart: ChartType) -> ChartType:
     copy = chart.copy(deep=False)
     if isinstance(copy.data, pd.DataFrame):
         copy.data = alt.InlineData(values=alt.to_values(copy.data)["values"])
-    for name in ("layer", "hconcat", "vconcat", "concat"):
-        if name in copy._kwds:
+    for kind, name in _COMPOUNDS.items():
+        if isinstance(copy, kind):
             copy[name] = [_with_values(part) for part in copy[name]]
     return copy
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from emotion_core.cover import Cover, CoverKeeper
+from emotion_core.face_boxes import sides
 from emotion_core.tracker import FaceTracker
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class FaceBounds(NamedTuple):
     def reported(self, analysis: Analysis) -> Analysis:
         """An analysis without the faces that do not count."""
         faces = analysis.faces
-        shorter = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=float("inf"))
-        kept = (faces.scores >= self.min_score) & (shorter >= self.min_face_px)
+        is_large = (sides(faces) >= self.min_face_px).all(axis=1)
+        kept = (faces.scores >= self.min_score) & is_large
         if kept.all():
             return analysis
         return replace(analysis, faces=faces[kept], predictions=analysis.predictions[kept])

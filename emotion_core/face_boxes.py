@@ -119,7 +119,7 @@ def average_landmarks(kept: Faces, candidates: Faces) -> Faces:
     given = candidates.landmarks.reshape(-1, 10)
     for start in range(0, len(kept), _BLOCK):
         boxes = kept.boxes[start : start + _BLOCK]
-        weights = candidates.scores * (_shared_of_union(boxes, candidates.boxes) >= _SAME_PLACE)
+        weights = candidates.scores * (overlaps(boxes, candidates.boxes) >= _SAME_PLACE)
         total = weights.sum(axis=1)
         fits = np.flatnonzero(total > 0)
         means = weights[fits] @ given / total[fits, None]
@@ -127,14 +127,13 @@ def average_landmarks(kept: Faces, candidates: Faces) -> Faces:
     return Faces(kept.boxes, kept.scores, points)
 
 
-def _shared_of_union(boxes: FloatArray, others: FloatArray) -> FloatArray:
-    """``(N, M)`` what each of N boxes shares with each of M others, of the area of both; 0-1."""
-    low = np.maximum(boxes[:, None, :2], others[:, :2])
-    both = np.clip(np.minimum(boxes[:, None, 2:], others[:, 2:]) - low, 0, None)
-    shared = both[..., 0] * both[..., 1]
-    area, other_area = ((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]) for b in (boxes, others))
-    union = np.maximum(area[:, None] + other_area - shared, np.finfo(np.float32).tiny)
-    return np.asarray(shared / union, np.float32)
+def overlaps(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of each box of ``a (N, 4)`` with each of ``b (M, 4)``: ``(N, M)``."""
+    low = np.maximum(a[:, None, :2], b[:, :2])
+    shared = np.maximum(np.minimum(a[:, None, 2:], b[:, 2:]) - low, 0)
+    both = shared[..., 0] * shared[..., 1]
+    area_a, area_b = ((c[:, 2] - c[:, 0]) * (c[:, 3] - c[:, 1]) for c in (a, b))
+    return np.asarray(both / np.maximum(area_a[:, None] + area_b - both, 1e-6), np.float32)
 
 
 def moved(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STRIDE_PX = 32
 """Height and width of what the networks take are multiples of it."""
 
-_PASS_PIXELS = 600_000
+PASS_PIXELS = 600_000
 """In one pass. On a CPU a tile of 640 pixels took 15 ms alone and 22 in a pass of six: what
 stays in its caches is faster."""
 
@@ -69,20 +69,14 @@ class NetworkLooks:
 
     def _candidates(self, images: Sequence[Image], min_score: float) -> list[Faces]:
         found = [Faces.empty()] * len(images)
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, image in enumerate(images):
-            height, width = (-(-side // STRIDE_PX) * STRIDE_PX for side in image.shape[:2])
-            groups.setdefault((height, width), []).append(i)
-        for (height, width), members in groups.items():
-            step = max(1, _PASS_PIXELS // (height * width))
-            for start in range(0, len(members), step):
-                part = members[start : start + step]
-                for i, faces in zip(part, self._pass(images, part, (height, width)), strict=True):
-                    found[i] = confident(*faces, min_score)
+        padded = [tuple(-(-side // STRIDE_PX) * STRIDE_PX for side in i.shape[:2]) for i in images]
+        for size_hw, members in passes(padded, PASS_PIXELS):
+            for i, faces in zip(members, self._pass(images, members, size_hw), strict=True):
+                found[i] = confident(*faces, min_score)
         return found
 
     def _pass(
-        self, images: Sequence[Image], members: Sequence[int], size_hw: tuple[int, int]
+        self, images: Sequence[Image], members: Sequence[int], size_hw: tuple[int, ...]
     ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
         """Scores, boxes and landmarks of some pictures, padded to one size, in one pass."""
         batch = np.zeros((len(members), 3, *size_hw), np.float32)
@@ -92,6 +86,27 @@ class NetworkLooks:
                 plane[:height, :width] = channel  # twice as fast as all three transposed
         scores, boxes, points = self._network.run(batch)
         return zip(scores, boxes, points, strict=True)
+
+
+def passes(
+    sizes_hw: Sequence[tuple[int, ...]], most_pixels: int
+) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Which pictures go through a network together: those of one size, some at once.
+
+    Args:
+        sizes_hw: Height and width of each picture.
+        most_pixels: In one pass; a single picture may have more.
+
+    Yields:
+        Size and indices of the pictures of one pass.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, size_hw in enumerate(sizes_hw):
+        groups.setdefault(size_hw, []).append(i)
+    for (height, width), members in groups.items():
+        step = max(1, most_pixels // (height * width))
+        for start in range(0, len(members), step):
+            yield (height, width), members[start : start + step]
 
 
 def scale_for(shape: tuple[int, ...], size_px: int | None) -> float:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from emotion_core.face_boxes import confident
-from emotion_core.face_looks import STRIDE_PX, scale_for
+from emotion_core.face_looks import PASS_PIXELS, STRIDE_PX, passes, scale_for
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from emotion_core.types import Device, Image
 
-_PASS_PIXELS: dict[Device, int] = {"cpu": 600_000, "cuda": 8_000_000}
+_PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
 
 
 class TorchLooks:
@@ -51,16 +51,10 @@ class TorchLooks:
     ) -> list[Faces]:
         """See ``Looks``."""
         found = [Faces.empty()] * len(images)
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for i, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(i)
-        for (height, width, _), members in groups.items():
-            step = max(1, _PASS_PIXELS[self._device] // (height * width))
-            for start in range(0, len(members), step):
-                part = members[start : start + step]
-                seen = self._see_equal([images[i] for i in part], sizes_px, min_score)
-                for i, faces in zip(part, seen, strict=True):
-                    found[i] = faces
+        for _, members in passes([i.shape[:2] for i in images], _PASS_PIXELS[self._device]):
+            seen = self._see_equal([images[i] for i in members], sizes_px, min_score)
+            for i, faces in zip(members, seen, strict=True):
+                found[i] = faces
         return found
 
     @torch.inference_mode()

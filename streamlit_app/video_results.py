@@ -14,7 +14,6 @@ from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.moments import hide_faces
 from emotion_core.video.page import report_page
 from emotion_core.video.tables import (
-    frames_csv,
     longest_seen,
     select_people,
 )
@@ -176,7 +175,7 @@ def show_downloads(
     with st.container(horizontal=True):
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
-        download("Frames (CSV)", lambda: frames_csv(raw), f"{stem}_frames.csv", "text/csv")
+        download("Frames (CSV)", lambda: to_csv(raw), f"{stem}_frames.csv", "text/csv")
         download("People (CSV)", lambda: to_csv(people), f"{stem}_people.csv", "text/csv")
         if not people.empty:
             download(

@@ -63,11 +63,12 @@ class FaceFollower:
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        found = self._analyze(frame, settings)
+        asked = FaceBounds(settings.min_score, settings.min_face_px)
+        found = self._analyze(frame, asked.widened(blur=settings.blur))
         cover = None
         if settings.blur:
             cover = self._cover.update(found, frame.frame_s, frame.image)
-        raw = FaceBounds(settings.min_score, settings.min_face_px).reported(found)
+        raw = asked.reported(found)
         faces = self._tracker.update(raw.faces, frame.time_s, frame.image)
         analysis = replace(raw, faces=faces)
         if settings.smoothing_s != self._smoothing_s:
@@ -84,9 +85,7 @@ class FaceFollower:
             frame.image,
         )
 
-    def _analyze(self, frame: LiveFrame, settings: LiveSettings) -> Analysis:
-        asked = FaceBounds(settings.min_score, settings.min_face_px)
-        searched = asked.widened(blur=settings.blur)
+    def _analyze(self, frame: LiveFrame, searched: FaceBounds) -> Analysis:
         (analysis,) = self._analyzer.analyze(
             [frame.image],
             **searched._asdict(),

@@ -33,11 +33,11 @@ def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: b
         return blur_all(image) if blur else image
     if not (len(reading.smoothed) or blur):
         return image
-    canvas = hide_faces(image, reading, now_s) if blur else image.copy()
+    canvas = cover_faces(image, reading, now_s) if blur else image.copy()
     return draw_in_place(canvas, _scaled(reading.smoothed, size_wh))
 
 
-def hide_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
+def cover_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
     """A copy of a frame without recognisable faces.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from emotion_core.live.overlay import hide_faces
+from emotion_core.live.overlay import cover_faces
 from emotion_core.video.moments import MomentKeeper
 from emotion_core.video.tables import FrameLog
 from emotion_core.video.values import VideoFrame
@@ -66,7 +66,7 @@ class SessionRecord:
             self._rows += max(1, len(reading.analysis))
             self._length_s = reading.time_s
             image = frame.image
-            shown = hide_faces(image, reading, reading.frame_s) if blur else image
+            shown = cover_faces(image, reading, reading.frame_s) if blur else image
             picture = VideoFrame(reading.index, reading.time_s, reading.index, image)
             self._moments.add(picture, reading.smoothed, shown)
 

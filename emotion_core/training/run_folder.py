@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
+from emotion_core.errors import EmotionError
 from emotion_core.training.history import to_csv
 from emotion_core.training.whole_files import write_errors, write_whole
 
@@ -64,6 +66,23 @@ class RunFolder:
     def write_history(self, history: Sequence[Row]) -> None:
         """Write ``logs/metrics.csv``, one row per epoch."""
         write_whole(self.logs / "metrics.csv", to_csv(history).encode())
+
+    @contextlib.contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Take the folder away, if it was made meanwhile, where an error ends before training.
+
+        Nothing of it may be open any more at the end of the with-block.
+
+        Raises:
+            EmotionError: What ended the run.
+        """
+        is_new = not self.path.exists()
+        try:
+            yield
+        except EmotionError:
+            if is_new and not self.summary.exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     @contextlib.contextmanager
     def keep_log(self) -> Iterator[None]:

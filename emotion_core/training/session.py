@@ -17,7 +17,6 @@ from emotion_core.training.distributed import Place, join_processes, share_tenso
 from emotion_core.training.history import best_epoch
 from emotion_core.training.loop import Trainer
 from emotion_core.training.progress import Progress, to_line
-from emotion_core.training.refusal import no_folder_if_refused
 from emotion_core.training.sources import Source, read_sources
 from emotion_core.training.summary import Summary
 from emotion_core.training.teacher import Teacher, load_teacher, teach
@@ -71,7 +70,7 @@ def run_training(plan: Plan) -> int:
     saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
     with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
         if place.is_first:
-            stack.enter_context(no_folder_if_refused(plan.run))
+            stack.enter_context(plan.run.unless_refused())
             stack.enter_context(plan.run.keep_log())
         faces, held_out = read_sources(plan.main, plan.also, plan.valid, plan.config)
         teacher = _find_teacher(plan)

@@ -15,7 +15,7 @@ from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page import charts_page, report_page
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.scratch import ScratchFile
-from emotion_core.video.tables import frames_csv, longest_seen, select_people
+from emotion_core.video.tables import longest_seen, select_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -157,7 +157,7 @@ def write_video(
 def _publish(result: VideoResult, name: str, folder: Path, video: ScratchFile | None) -> None:
     """Write everything but the note; what an earlier run wrote beyond that goes, its note first."""
     files = {
-        "frames.csv": frames_csv(result.frames),
+        "frames.csv": to_csv(result.frames),
         "people.csv": to_csv(result.people),
         "report.html": report_page(result, name).encode(),
         **_draw_charts(result, name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
+from emotion_core.face_boxes import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -142,11 +142,5 @@ class SearchPlan:
 
 def _finds_all(wanted: Faces, found: Faces) -> bool:
     """Whether each wanted face overlaps one that was found."""
-    if not len(found):
-        return not len(wanted)
-    low = np.maximum(wanted.boxes[:, None, :2], found.boxes[None, :, :2])
-    high = np.minimum(wanted.boxes[:, None, 2:], found.boxes[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)  # (wanted, found)
-    areas = [(f.boxes[:, 2:] - f.boxes[:, :2]).prod(axis=1) for f in (wanted, found)]
-    union = areas[0][:, None] + areas[1][None] - both
-    return bool((both >= _SAME_FACE * union).any(axis=1).all())
+    best = overlaps(wanted.boxes, found.boxes).max(axis=1, initial=0)
+    return bool((best >= _SAME_FACE).all())

@@ -151,7 +151,7 @@ class FrameReadings:
             yield SeenFrame(frame, self._read(frame, found) if counts else None, hidden)
 
     def _read(self, frame: VideoFrame, found: Analysis) -> Reading:
-        reported = self._bounds.reported(found) if self._cover else found
+        reported = self._bounds.reported(found)
         tracked = self._tracker.update(reported.faces, frame.time_s, frame.image)
         raw = replace(reported, faces=tracked)
         return Reading(raw, self._smoother.update(raw, frame.time_s))

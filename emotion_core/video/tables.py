@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.labels import to_label_set
-from emotion_core.report import to_csv
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 from emotion_core.video.moments import LEAST_FACE_PX, LEAST_SCORE
 
@@ -95,11 +94,6 @@ class FrameLog:
         table = pd.DataFrame(columns)
         table.attrs = {} if end_s is None else {"end_s": end_s}
         return table
-
-
-def frames_csv(frames: pd.DataFrame) -> bytes:
-    """A table of frames as CSV, see ``report.to_csv``."""
-    return to_csv(frames)
 
 
 def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -> pd.DataFrame:
@@ -212,7 +206,8 @@ def seen_seconds(
     """For how many seconds each row stands: to the next analysed picture, within limits.
 
     Args:
-        frames: As ``FrameLog.table`` makes it.
+        frames: As ``FrameLog.table`` makes it; ``attrs["end_s"]`` is the end of the video, where
+            that is known.
         analysis_period_s: Usual time between analysed pictures; by default their median. It is
             also what the last picture counts for, but not beyond the end of the video.
     """

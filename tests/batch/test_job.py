@@ -14,7 +14,6 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.report import faces_table, photos_table, to_csv
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.tables import frames_csv
 from emotion_core.video.values import VideoSettings
 from tests.factories import FakeDetector, make_counting_photo, make_fake_analyzer
 from tests.video.clips import make_clip, on_canvas, sample_face
@@ -128,7 +127,7 @@ def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, analyzer):
     steps, tables = run(job, Chunk(Kind.VIDEO, (str(path),)), analyzer)
     result = analyze_video(path, analyzer, job.settings)
     assert steps == [Step(1, 0)]
-    check_same(tables["frames"], read_csv(frames_csv(result.frames)))
+    check_same(tables["frames"], read_csv(to_csv(result.frames)))
     check_same(tables["people"], read_csv(to_csv(result.people)))
     (video,) = tables["videos"].to_dict("records")
     assert (video["url"], video["source"]) == (str(path), "clip.mp4")

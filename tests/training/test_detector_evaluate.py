@@ -14,7 +14,7 @@ from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector import evaluate_command
 from emotion_core.training.detector.evaluate import (
     Asked,
-    Exposed,
+    expose,
     landmark_error,
     measure_ap,
     measure_marked,
@@ -161,7 +161,7 @@ def test_the_command_gives_a_table_json_and_a_page(tmp_path, capsys):
     assert set(detector["marked"]) == {"boxes"}
     assert detector["marked"]["boxes"]["average_precision"]["under_16_px"] is None
     assert (detector["portraits"], detector["scenes"]["pictures"]) == (None, 12)
-    assert figures["asked"] == {"threshold": 0.6, "min_face_px": 12}
+    assert figures["asked"] == {"threshold": 0.6, "min_face_px": 12, "exposure": 1}
     page = out.with_suffix(".html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     for text in ("Precision and recall, boxes", "Average precision by size, boxes"):
@@ -255,16 +255,29 @@ def test_adding_the_commands_imports_nothing_heavy():
 
 
 def test_pictures_can_be_made_darker_and_brighter():
-    seen = []
-
-    class Watching:
-        def detect(self, images, **asked):
-            seen.append((images[0], asked))
-            return [Faces.empty()]
-
     image = np.array([[[0, 10, 100]]], np.uint8)
-    Exposed(Watching(), 3.0).detect([image], min_score=0.3, search_px=64)
-    Exposed(Watching(), 0.25).detect([image])
-    assert [picture.ravel().tolist() for picture, _ in seen] == [[0, 30, 255], [0, 2, 25]]
-    assert seen[0][1] == {"min_score": 0.3, "min_face_px": 12, "search_px": 64}
+    assert expose(image, 3.0).ravel().tolist() == [0, 30, 255]
+    assert expose(image, 0.25).ravel().tolist() == [0, 2, 25]
     assert image.ravel().tolist() == [0, 10, 100]
+
+
+def test_a_detector_sees_exposed_pictures(tmp_path):
+    pictures = [make_picture(tmp_path, Kind.BOXES)]
+    means = []
+
+    class Watching(FixedDetector):
+        def detect(self, images, **asked):
+            means.append(float(images[0].mean()))
+            return super().detect(images, **asked)
+
+    for exposure in (1.0, 0.25):
+        measure_marked(Watching(), pictures, Asked(exposure=exposure))
+        measure_portraits(Watching(), pictures, Asked(exposure=exposure))
+        measure_scenes(Watching(), pictures, Asked(exposure=exposure))
+    assert means[:4] == [means[0]] * 4
+    assert means[4:] == pytest.approx([means[0] / 4] * 4, abs=1)
+
+
+def test_the_exposure_is_said():
+    assert Asked().words == "threshold 0.6, faces from 12 px"
+    assert Asked(exposure=0.25).words == "threshold 0.6, faces from 12 px, 0.25 times as bright"

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from emotion_core.labels import Emotion
+from emotion_core.report import to_csv
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.course import course, emotion_seconds
 from emotion_core.video.tables import (
     FrameLog,
     analysis_period,
-    frames_csv,
     longest_seen,
     people_table,
     seen_seconds,
@@ -146,7 +146,7 @@ def test_a_row_takes_about_a_hundred_bytes():
 def test_csv_keeps_times_of_a_long_video():
     times = [0.0, 1 / 30, 7199.966667, 36000.033333]
     table = make_table([(i, time, make_one(1, H, (-0.5, 0))) for i, time in enumerate(times)])
-    data = frames_csv(table)
+    data = to_csv(table)
     parsed = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
     assert parsed["time_s"].tolist() == [0, 0.033333, 7199.966667, 36000.033333]
     assert list(parsed.columns) == list(table.columns)
@@ -155,7 +155,7 @@ def test_csv_keeps_times_of_a_long_video():
 
 
 def test_csv_leaves_the_track_empty_without_a_face():
-    data = frames_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
+    data = to_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
     line = data.splitlines()[1]
     assert line.startswith("7,0.5,,")
     assert line.endswith(",tiny")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from emotion_core.face_boxes import overlaps
 from emotion_core.training.detector.figures import (
     FALSE_ALARMS,
     LARGE,
@@ -16,7 +17,7 @@ from emotion_core.training.detector.figures import (
     PortraitFigures,
     SceneFigures,
 )
-from emotion_core.training.detector.labelled import Kind, LabelledPicture, overlaps
+from emotion_core.training.detector.labelled import Kind, LabelledPicture
 from emotion_core.training.detector.metrics import (
     MATCH,
     Judgement,
@@ -52,38 +53,18 @@ class Asked:
     Attributes:
         threshold: Of the product.
         min_face_px: Smaller faces are not asked for.
+        exposure: By which the brightness of all pictures is multiplied; 1 leaves them as they are.
     """
 
     threshold: float = DEFAULT_MIN_SCORE
     min_face_px: float = DEFAULT_MIN_FACE_PX
+    exposure: float = 1.0
 
-
-class Exposed:
-    """A detector that sees pictures brighter or darker than they are.
-
-    Args:
-        inner: Sees them.
-        factor: By which all values are multiplied, then clipped at 255; above 0.
-    """
-
-    def __init__(self, inner: DetectsFaces, factor: float) -> None:
-        self._inner = inner
-        values = np.clip(np.rint(np.arange(256) * factor), 0, 255)
-        self._table = values.astype(np.uint8)
-
-    def detect(
-        self,
-        images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
-    ) -> list[Faces]:
-        """See ``FaceDetector.detect``."""
-        exposed = [self._table[image] for image in images]
-        return self._inner.detect(
-            exposed, min_score=min_score, min_face_px=min_face_px, search_px=search_px
-        )
+    @property
+    def words(self) -> str:
+        """For people."""
+        words = f"threshold {self.threshold:g}, faces from {self.min_face_px:g} px"
+        return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
 
 def find_all(
@@ -92,13 +73,14 @@ def find_all(
     *,
     min_score: float = LEAST_SCORE,
     min_face_px: float = DEFAULT_MIN_FACE_PX,
+    exposure: float = 1.0,
 ) -> Iterator[tuple[LabelledPicture, Faces]]:
-    """Ask a detector about pictures, some at once.
+    """Ask a detector about pictures, some at once; for the arguments see ``Asked``.
 
     Raises:
         DatasetError: A picture cannot be read.
     """
-    for chosen, images in _iter_images(pictures):
+    for chosen, images in _iter_images(pictures, exposure):
         found = detector.detect(images, min_score=min_score, min_face_px=min_face_px)
         yield from zip(chosen, found, strict=True)
 
@@ -133,7 +115,7 @@ def measure_marked(
         settings: Of WIDER FACE, by picture.
     """
     tally = _Tally()
-    for chosen, images in _iter_images(pictures):
+    for chosen, images in _iter_images(pictures, asked.exposure):
         every = detector.detect(images, min_score=LEAST_SCORE, min_face_px=asked.min_face_px)
         likely = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
         for picture, found, best in zip(chosen, every, likely, strict=True):
@@ -176,9 +158,7 @@ def measure_portraits(
     """Measure on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
-    for picture, found in find_all(
-        detector, pictures, min_score=asked.threshold, min_face_px=asked.min_face_px
-    ):
+    for picture, found in _find_likely(detector, pictures, asked):
         total += len(found)
         seen = overlaps(found.boxes, np.vstack([picture.boxes, picture.ignored]))
         wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
@@ -209,17 +189,33 @@ def measure_scenes(
     detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
 ) -> SceneFigures:
     """Measure on pictures without faces."""
-    false = [
-        len(found)
-        for _, found in find_all(
-            detector, pictures, min_score=asked.threshold, min_face_px=asked.min_face_px
-        )
-    ]
+    false = [len(found) for _, found in _find_likely(detector, pictures, asked)]
     return SceneFigures(len(pictures), int(np.count_nonzero(false)), sum(false))
 
 
+def expose(image: Image, factor: float) -> Image:
+    """Multiply all values of a picture, 0-255, and clip them: darker, or with too much light."""
+    if factor == 1:
+        return image
+    table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
+    return np.asarray(table[image])
+
+
+def _find_likely(
+    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
+) -> Iterator[tuple[LabelledPicture, Faces]]:
+    """What the product finds."""
+    return find_all(
+        detector,
+        pictures,
+        min_score=asked.threshold,
+        min_face_px=asked.min_face_px,
+        exposure=asked.exposure,
+    )
+
+
 def _iter_images(
-    pictures: Sequence[LabelledPicture],
+    pictures: Sequence[LabelledPicture], exposure: float
 ) -> Iterator[tuple[list[LabelledPicture], list[Image]]]:
     """Read pictures in batches that memory can hold."""
     chosen: list[LabelledPicture] = []
@@ -227,7 +223,7 @@ def _iter_images(
     bar: Any = tqdm(pictures, unit="picture", disable=None, leave=False)
     with bar:
         for picture in bar:
-            image = picture.file.read()
+            image = expose(picture.file.read(), exposure)
             held = sum(i.size for i in images) // 3
             if len(images) == _BATCH or (images and held + image.size // 3 > _BATCH_PIXELS):
                 yield chosen, images

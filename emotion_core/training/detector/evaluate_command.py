@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,16 +98,16 @@ def _measure(chosen: argparse.Namespace) -> Report:
     from emotion_core.training.detector.speed import measure_speed
 
     sources = to_sources(chosen)
-    asked = Asked() if chosen.min_face is None else Asked(min_face_px=chosen.min_face)
+    asked = Asked(exposure=chosen.exposure)
+    if chosen.min_face is not None:
+        asked = replace(asked, min_face_px=chosen.min_face)
     if not 0 < chosen.exposure <= _MOST_EXPOSURE:
         raise EmotionError(f"--exposure must be above 0 and at most {_MOST_EXPOSURE:g}.")
     names = chosen.detector or _all_here()
     loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
     groups, teacher = _read(chosen, sources)
     settings = _read_settings(sources)
-    reports = [
-        _measure_one(one, groups, asked, settings, exposure=chosen.exposure) for one in loaded
-    ]
+    reports = [_measure_one(one, groups, asked, settings) for one in loaded]
     if not chosen.no_speed:
         example = next(group[0] for group in groups.values() if group).file.read()
         times = measure_speed(names, example)
@@ -114,8 +115,6 @@ def _measure(chosen: argparse.Namespace) -> Report:
             report.milliseconds.update(times[name])
     counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
     part = "all" if chosen.all else "held out"
-    if chosen.exposure != 1:
-        part += f", {chosen.exposure:g} times as bright"
     return Report(f"{counts} ({part})", teacher, asked, reports)
 
 
@@ -169,18 +168,15 @@ def _measure_one(
     groups: Mapping[str, Sequence[LabelledPicture]],
     asked: Asked,
     settings: Mapping[str, WiderTruth],
-    *,
-    exposure: float,
 ) -> DetectorReport:
     from emotion_core.training.detector.evaluate import (
-        Exposed,
         measure_marked,
         measure_portraits,
         measure_scenes,
     )
     from emotion_core.training.detector.report import DetectorReport
 
-    detector = loaded.detector if exposure == 1 else Exposed(loaded.detector, exposure)
+    detector = loaded.detector
     sys.stderr.write(f"Measuring {loaded.card.name}.\n")
     marked = {
         name: measure_marked(detector, groups[name], asked, settings if name == "wider" else None)

@@ -57,17 +57,6 @@ def is_held_out(key: str) -> bool:
     return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 5 == 0
 
 
-def overlaps(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Intersection over union of each box of ``a (N, 4)`` with each of ``b (M, 4)``: ``(N, M)``."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    area_a = (a[:, 2:] - a[:, :2]).prod(axis=1)
-    area_b = (b[:, 2:] - b[:, :2]).prod(axis=1)
-    union = area_a[:, None] + area_b[None] - both
-    return np.asarray(both / np.maximum(union, 1e-6), np.float32)
-
-
 def short_sides(boxes: FloatArray) -> FloatArray:
     """``(N,)`` the shorter side of each box, in pixels."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf), np.float32)

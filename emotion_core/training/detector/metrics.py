@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.training.detector.labelled import overlaps, short_sides
+from emotion_core.face_boxes import overlaps
+from emotion_core.training.detector.labelled import short_sides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,10 +35,7 @@ def to_page(report: Report) -> str:
         rows.append(alt.hconcat(speed_chart(report.detectors)))
     title = alt.TitleParams(
         _TITLE,
-        subtitle=[
-            report.data,
-            f"Threshold {report.asked.threshold:g}, faces from {report.asked.min_face_px:g} px",
-        ],
+        subtitle=[report.data, report.asked.words.capitalize()],
         fontSize=20,
         subtitleFontSize=13,
         anchor="start",

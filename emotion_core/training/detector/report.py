@@ -82,7 +82,7 @@ def to_table(report: Report) -> str:
     first = report.detectors[0]
     lines = [
         report.data,
-        f"threshold {report.asked.threshold:g}, faces from {report.asked.min_face_px:g} px",
+        report.asked.words,
         "",
         _line("", [d.name[-_COLUMN + 2 :] for d in report.detectors]),
     ]

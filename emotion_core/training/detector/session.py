@@ -22,7 +22,6 @@ from emotion_core.training.detector.sources import Sources, choose_validation
 from emotion_core.training.detector.summary import DetectorSummary
 from emotion_core.training.detector.teacher import load_teacher
 from emotion_core.training.progress import Progress
-from emotion_core.training.refusal import no_folder_if_refused
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def run_training(plan: Plan) -> int:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
     """
     saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
-    with no_folder_if_refused(plan.run), plan.run.keep_log():
+    with plan.run.unless_refused(), plan.run.keep_log():
         device = pick_device(plan.device)
         pictures = [p for part in plan.sources.read().values() for p in part]
         try:

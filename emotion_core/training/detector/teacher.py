@@ -13,9 +13,10 @@ import numpy as np
 
 from emotion_core.catalog import find_card
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.face_boxes import overlaps
 from emotion_core.images import shrink
 from emotion_core.model_card import Task
-from emotion_core.training.detector.labelled import Kind, LabelledPicture, overlaps, short_sides
+from emotion_core.training.detector.labelled import Kind, LabelledPicture, short_sides
 from emotion_core.weights import fetch
 
 if TYPE_CHECKING:
