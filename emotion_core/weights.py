@@ -21,8 +21,10 @@ from emotion_core.hub_errors import HubPlace, host_name, hub_errors
 if TYPE_CHECKING:
     from emotion_core.model_card import ModelCard, WeightFile
 
-WEIGHTS_DIR = Path(__file__).resolve().parents[1] / "weights"
-"""The files that ship with the project."""
+_HERE = Path(__file__).resolve().parent
+_INSTALLED = _HERE / "shipped"
+WEIGHTS_DIR = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent / "weights"
+"""The files that ship with the project: beside the packages, or in the one that was installed."""
 
 Progress = Callable[[str, int, int], None]
 """Told of a download, from any thread: file name, bytes done, bytes in all (0 if unknown)."""

@@ -56,12 +56,14 @@ class Extent:
     parts: int
 
 
-def make_plan(job: Job, sources: Iterable[str]) -> Extent:
+def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -> Extent:
     """List all inputs, leave out what is finished, and write the rest into the folder, in chunks.
 
     Args:
         job: Its folder is prepared.
         sources: Paths and URLs, see ``list_inputs``.
+        retry_failed: Do those chunks again of which an input failed; only where all of their
+            inputs are among the sources, so that no results are lost.
 
     Raises:
         EmotionError: Sources cannot be read, or the folder cannot be written.
@@ -72,6 +74,10 @@ def make_plan(job: Job, sources: Iterable[str]) -> Extent:
         failed = 0
         for kind in Kind:
             for finished in job.folder.finished(kind):
+                inputs = finished.analyzed + finished.failed
+                if retry_failed and finished.failed and plan.has_all(kind, inputs):
+                    job.folder.reopen(kind, finished.chunk)
+                    continue
                 failed += plan.discard(kind, finished.failed)
                 plan.discard(kind, finished.analyzed)
         left = len(plan)

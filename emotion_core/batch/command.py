@@ -58,6 +58,11 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="where results go; may be a URL"
     )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try inputs again that failed in an earlier run, with those in the same Parquet file",
+    )
     _add_workforce(parser)
     _add_settings(parser)
     parser.set_defaults(run=run_batch)
@@ -121,12 +126,17 @@ def run_batch(chosen: argparse.Namespace) -> int:
     with _terminable(), folder_lock(job.folder.url):
         job.folder.prepare(job.note())
         try:
-            extent = make_plan(job, chosen.sources)
+            extent = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
             if not extent.inputs:
                 say("error: There is no photo or video among the sources given.")
                 return WRONG_USE
             if extent.finished:
                 say(f"{extent.finished} of {extent.inputs} inputs were finished before.")
+            if chosen.retry_failed and extent.failed:
+                say(
+                    f"{extent.failed} that failed before are not tried again: in the same Parquet "
+                    "files are results of inputs that were not given now."
+                )
             done = failed = 0
             if extent.parts:
                 done, failed = _work(chosen, job, extent)

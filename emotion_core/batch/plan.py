@@ -67,6 +67,11 @@ class Plan:
         rows = ((str(one.kind), one.url) for one in inputs)
         self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", rows)
 
+    def has_all(self, kind: Kind, urls: Iterable[str]) -> bool:
+        """Whether all these inputs are in it."""
+        find = "SELECT 1 FROM input WHERE kind = ? AND url = ?"
+        return all(self._database.execute(find, (str(kind), url)).fetchone() for url in urls)
+
     def discard(self, kind: Kind, urls: Iterable[str]) -> int:
         """Take out inputs that are finished; tell how many of them were there."""
         before = self._database.total_changes

@@ -8,7 +8,6 @@ all.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emotion_core.batch.schemas import make_schemas
+from emotion_core.batch.schemas import make_schemas, to_bytes
 from emotion_core.batch.sources import (
     Kind,
     StorageError,
@@ -50,10 +49,11 @@ _READERS = 16  # files read at the same time: storage that is far away answers l
 
 
 class FinishedInputs(NamedTuple):
-    """Places of the inputs of a chunk that is finished."""
+    """Places of the inputs of a chunk that is finished, and its name."""
 
     analyzed: list[str]
     failed: list[str]
+    chunk: str
 
 
 class ResultFolder:
@@ -87,7 +87,7 @@ class ResultFolder:
             self.clear()
             self._remove_orphans()
         for table, schema in self.schemas.items():
-            self._write(f"{table}/part-{_EMPTY}.parquet", _to_bytes(schema.empty_table()))
+            self._write(f"{table}/part-{_EMPTY}.parquet", to_bytes(schema.empty_table()))
 
     def finished(self, kind: Kind) -> Iterator[FinishedInputs]:
         """The inputs that are finished, chunk by chunk.
@@ -98,10 +98,21 @@ class ResultFolder:
         Raises:
             StorageError: Results cannot be read.
         """
-        parts = iter(sorted(self._parts(_LAST[kind]).values()))
+        parts = iter(sorted(self._parts(_LAST[kind]).items()))
         with ThreadPoolExecutor(_READERS) as pool:
             while some := list(islice(parts, 8 * _READERS)):
                 yield from pool.map(self._read_inputs, some)
+
+    def reopen(self, kind: Kind, chunk: str) -> None:
+        """Remove a finished chunk's tables, so that it is done again.
+
+        Raises:
+            StorageError: They cannot be removed.
+        """
+        with self._writing() as (storage, top):
+            for table in (_LAST[kind], *self.schemas):
+                if storage.exists(path := f"{top}/{table}/part-{chunk}.parquet"):
+                    storage.rm_file(path)
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """The inputs that failed, each with its error, file by file.
@@ -142,7 +153,7 @@ class ResultFolder:
         last = _LAST[chunk.kind]
         for table in (*(t for t in tables if t != last), last):
             if len(tables[table]):
-                self._write(f"{table}/part-{chunk.name}.parquet", _to_bytes(tables[table]))
+                self._write(f"{table}/part-{chunk.name}.parquet", to_bytes(tables[table]))
         with self._writing() as (storage, top):
             for path in _trial_paths(chunk):
                 if storage.exists(f"{top}/{path}"):
@@ -190,7 +201,7 @@ class ResultFolder:
 
     def _write_plan_part(self, part: int, rows: list[Chunk]) -> None:
         columns = {"kind": [str(row.kind) for row in rows], "urls": [list(r.urls) for r in rows]}
-        self._write(_plan_path(part), _to_bytes(pa.table(columns)))
+        self._write(_plan_path(part), to_bytes(pa.table(columns)))
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         storage, top = storage_of(self.url)
@@ -206,10 +217,9 @@ class ResultFolder:
             raise EmotionError(
                 f"{path} is not a note of a bulk run; remove it or choose another --out."
             )
-        keys = [*settings, *(key for key in earlier if key not in settings)]
         differing = [
             f"{key} {earlier.get(key)} there, {settings.get(key)} now"
-            for key in keys
+            for key in {**settings, **earlier}
             if earlier.get(key) != settings.get(key)
         ]
         if differing:
@@ -242,11 +252,11 @@ class ResultFolder:
             return []
         return [str(path) for path in storage.ls(f"{top}/{folder}", detail=False)]
 
-    def _read_inputs(self, path: str) -> FinishedInputs:
+    def _read_inputs(self, part: tuple[str, str]) -> FinishedInputs:
+        chunk, path = part
         rows = self._read_errors(path)
-        return FinishedInputs(
-            [url for url, error in rows if not error], [url for url, error in rows if error]
-        )
+        failed = [url for url, error in rows if error]
+        return FinishedInputs([url for url, error in rows if not error], failed, chunk)
 
     def _read_errors(self, path: str) -> list[tuple[str, str]]:
         storage, _ = storage_of(self.url)
@@ -284,9 +294,3 @@ def _trial_paths(chunk: Chunk) -> list[str]:
 
 def _plan_path(part: int) -> str:
     return f"{_UNFINISHED}/plan-{part:06}"
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from emotion_core.labels import ALL_EMOTIONS
 
@@ -92,6 +94,13 @@ def to_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     """Give a table of pandas the columns and types of a schema; what it lacks is empty."""
     rows = rows.reindex(columns=schema.names)
     return pa.Table.from_pandas(rows, schema=schema, preserve_index=False).replace_schema_metadata()
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """A table as a Parquet file."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _of(kind: str, names: Iterable[str]) -> dict[str, str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core import images
@@ -21,7 +22,9 @@ from emotion_core.video import files
 from emotion_core.video.scratch import ScratchFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+_T = TypeVar("_T")
 
 LIST_SUFFIXES = ("txt", "list")
 """Endings of files that hold one path or URL a line."""
@@ -29,6 +32,11 @@ LIST_SUFFIXES = ("txt", "list")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[a-z]+::")
 _FILE = "file://"
 _PIECE_BYTES = 4 * 2**20
+
+_TRIALS, _PAUSE_S = 3, 0.5
+"""Storage elsewhere is asked again where it fails, after a pause that doubles."""
+
+_FINAL = (FileNotFoundError, PermissionError)
 
 
 class Kind(StrEnum):
@@ -122,8 +130,12 @@ def read_photo(url: str) -> bytes:
         ImageDecodeError: It is larger than photos may be.
         StorageError: It cannot be read.
     """
-    with storage_errors("file"), open_url(url) as file:
-        return images.read_picture(file)
+
+    def read() -> bytes:
+        with storage_errors("file"), open_url(url) as file:
+            return images.read_picture(file)
+
+    return _patiently(read, url)
 
 
 @contextmanager
@@ -139,9 +151,27 @@ def local_copy(url: str) -> Iterator[Path]:
         yield to_path(url)
         return
     with ScratchFile() as copy:
-        with storage_errors("file"), open_url(url) as file, copy.path.open("wb") as target:
-            shutil.copyfileobj(file, target, _PIECE_BYTES)
+
+        def fetch() -> None:
+            with storage_errors("file"), open_url(url) as file, copy.path.open("wb") as target:
+                shutil.copyfileobj(file, target, _PIECE_BYTES)
+
+        _patiently(fetch, url)
         yield copy.path
+
+
+def _patiently(read: Callable[[], _T], url: str) -> _T:
+    """Read, and again where storage elsewhere failed in a way that may pass."""
+    for trial in range(_TRIALS if not is_local(url) else 1):
+        if trial:
+            time.sleep(_PAUSE_S * 2 ** (trial - 1))
+        try:
+            return read()
+        except StorageError as error:
+            failure = error
+            if isinstance(error.__cause__, _FINAL):
+                break
+    raise failure
 
 
 def open_url(url: str) -> IO[bytes]:

@@ -1,3 +1,6 @@
+import shutil
+
+import pandas as pd
 import pytest
 
 from emotion_core.batch import command
@@ -54,6 +57,34 @@ def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
     said = capsys.readouterr().err
     assert "1 of 2 inputs analysed, 1 failed" in said
     assert "none.jpg: The file cannot be read (No such file or directory).\n" in said
+
+
+def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, monkeypatch):
+    late, out = tmp_path / "late.jpg", tmp_path / "out"
+    finish(out, PORTRAIT, late, analyzer=analyzer)
+    shutil.copy(PORTRAIT, late)
+
+    def work(_chosen, job, extent):
+        assert (extent.inputs, extent.finished, extent.failed) == (2, 0, 0)
+        (rows,) = job.folder.read_plan(0)
+        (urls,) = rows["urls"].to_pylist()
+        assert urls == sorted(map(str, (PORTRAIT, late)))
+        steps = list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, tuple(urls))))
+        return sum(s.inputs for s in steps), sum(s.failed for s in steps)
+
+    monkeypatch.setattr(command, "_work", work)
+    assert run(PORTRAIT, late, "--out", out, "--retry-failed") == 0
+    assert "2 of 2 inputs analysed, 0 failed" in capsys.readouterr().err
+    assert pd.read_parquet(out / "photos")["error"].tolist() == ["", ""]
+    assert len(pd.read_parquet(out / "failed")) == 0
+
+
+def test_trying_again_takes_no_results_of_other_sources(tmp_path, capsys, analyzer):
+    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
+    before = read_parts(tmp_path / "out")
+    assert run(tmp_path / "none.jpg", "--out", tmp_path / "out", "--retry-failed") == 1
+    assert read_parts(tmp_path / "out") == before
+    assert "1 that failed before are not tried again" in capsys.readouterr().err
 
 
 def test_the_first_failures_are_named(tmp_path, capsys, analyzer):

@@ -29,7 +29,7 @@ def make_tables(folder, *, failed=True):
 
 
 def finished(folder):
-    return [tuple(found) for found in folder.finished(Kind.PHOTO) if any(found)]
+    return [tuple(found) for found in folder.finished(Kind.PHOTO) if any(found[:2])]
 
 
 def test_new_folder_has_every_table_without_rows(folder, tmp_path):
@@ -40,8 +40,8 @@ def test_new_folder_has_every_table_without_rows(folder, tmp_path):
 
 def test_published_chunk_is_finished(folder):
     folder.publish(CHUNK, make_tables(folder))
-    assert finished(folder) == [(["/a.jpg"], ["/b.jpg"])]
-    assert list(folder.finished(Kind.VIDEO)) == [([], [])]
+    assert finished(folder) == [(["/a.jpg"], ["/b.jpg"], CHUNK.name)]
+    assert list(folder.finished(Kind.VIDEO)) == [([], [], "empty")]
 
 
 def test_tables_without_rows_are_left_out(folder, tmp_path):
@@ -53,6 +53,13 @@ def test_publishing_again_gives_the_same_bytes(folder, tmp_path):
     folder.publish(CHUNK, make_tables(folder))
     before = read_parts(tmp_path / "out")
     folder.publish(CHUNK, make_tables(folder))
+    assert read_parts(tmp_path / "out") == before
+
+
+def test_reopened_chunk_is_as_if_never_done(folder, tmp_path):
+    before = read_parts(tmp_path / "out")
+    folder.publish(CHUNK, make_tables(folder))
+    folder.reopen(Kind.PHOTO, CHUNK.name)
     assert read_parts(tmp_path / "out") == before
 
 
@@ -153,8 +160,8 @@ def test_results_may_go_to_a_url():
     folder = ResultFolder("memory://results", SEVEN)
     folder.prepare(SETTINGS)
     folder.publish(CHUNK, make_tables(folder))
-    assert finished(folder) == [(["/a.jpg"], ["/b.jpg"])]
+    assert finished(folder) == [(["/a.jpg"], ["/b.jpg"], CHUNK.name)]
     folder.prepare(SETTINGS)
     with folder_lock(folder.url):
-        assert finished(folder) == [(["/a.jpg"], ["/b.jpg"])]
+        assert finished(folder) == [(["/a.jpg"], ["/b.jpg"], CHUNK.name)]
     fsspec.filesystem("memory").rm("/results", recursive=True)

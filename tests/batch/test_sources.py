@@ -1,3 +1,4 @@
+import io
 import os
 
 import fsspec
@@ -163,6 +164,52 @@ def test_video_elsewhere_is_copied_and_one_here_is_not(memory, tmp_path):
         assert path == tmp_path / "clip.mp4"
 
 
+@pytest.mark.parametrize(
+    ("url", "error", "trials"),
+    [
+        ("memory://a.jpg", ConnectionResetError("reset"), 3),
+        ("memory://a.jpg", FileNotFoundError(), 1),
+        ("memory://a.jpg", PermissionError(13, "Permission denied"), 1),
+        ("/a.jpg", OSError(5, "Input/output error"), 1),
+        ("memory://a.mp4", ConnectionResetError("reset"), 3),
+        ("memory://a.mp4", FileNotFoundError(), 1),
+    ],
+    ids=["may pass", "not there", "not allowed", "here", "video may pass", "video not there"],
+)
+def test_storage_elsewhere_is_asked_again(monkeypatch, url, error, trials):
+    asked = []
+
+    def fail(url):
+        asked.append(url)
+        raise error
+
+    monkeypatch.setattr(sources, "open_url", fail)
+    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+    with pytest.raises(StorageError):
+        read_photo(url) if url.endswith(".jpg") else local_copy(url).__enter__()
+    assert len(asked) == trials
+
+
+def test_what_came_at_the_second_trial_is_whole(memory, monkeypatch):
+    memory.pipe_file("/clip.mp4", b"pictures")
+    real, asked = sources.open_url, []
+
+    class Torn(io.BytesIO):
+        def read(self, n=-1):
+            if data := super().read(n):
+                return data
+            raise ConnectionResetError("reset")
+
+    def open_url(url):
+        asked.append(url)
+        return Torn(b"pict" * 10) if len(asked) == 1 else real(url)
+
+    monkeypatch.setattr(sources, "open_url", open_url)
+    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+    with local_copy("memory://clip.mp4") as path:
+        assert path.read_bytes() == b"pictures"
+
+
 def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):
     class DriverError(Exception):
         pass
@@ -171,6 +218,7 @@ def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):
         raise DriverError("403 Forbidden")
 
     monkeypatch.setattr(sources, "open_url", fail)
+    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
     with pytest.raises(StorageError, match=r"^The file cannot be read \(403 Forbidden\)\.$"):
         read_photo("gs://bucket/y.jpg")
 

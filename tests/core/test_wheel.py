@@ -1,0 +1,67 @@
+"""The package that ``pip install .`` makes: the core with its networks, usable from anywhere."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that a wheel was unpacked to."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("emotion_core", "weights"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = "from setuptools import build_meta; print(build_meta.build_wheel('.'))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", build],
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(source / done.stdout.splitlines()[-1]) as wheel:
+        wheel.extractall(folder)
+    return folder
+
+
+def test_every_module_is_in_it(installed):
+    here = {p.relative_to(ROOT) for p in (ROOT / "emotion_core").rglob("*.py")}
+    there = {p.relative_to(installed) for p in (installed / "emotion_core").rglob("*.py")}
+    assert there == here
+
+
+def test_it_needs_what_the_app_needs(installed):
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+    text = metadata.read_text(encoding="utf-8")
+    assert f"Name: {wanted}\n" in text
+    assert "Requires-Dist: onnxruntime" in text
+
+
+def test_it_reads_a_photo_with_its_own_networks(installed, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "emotion_core", "photos", str(SAMPLE), "--out", str(out)]
+    environment = {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "emoscope-fer-s on cpu, faces by emoscope-face-s" in done.stderr
+    assert (out / "faces.csv").read_text(encoding="utf-8-sig").count("\n") == 2
+
+
+def test_its_networks_are_the_shipped_ones(installed):
+    for file in (ROOT / "weights").glob("*.*"):
+        if file.suffix in (".onnx", ".safetensors", ".md"):
+            there = installed / "emotion_core" / "shipped" / file.name
+            assert there.read_bytes() == file.read_bytes()
