@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.file_models import is_path
 from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
 from emotion_core.runtime import DEVICES
@@ -44,10 +46,22 @@ def add_networks(parser: _Arguments) -> None:
     """Add ``--model`` and ``--detector``."""
     parser.add_argument(
         "--model",
+        type=network,
         metavar="M",
-        help="emotion network: a name from `models list`, or a Hub repository, owner/name[@commit]",
+        help="emotion network: a name from `models list`, a Hub repository, owner/name[@commit], "
+        "or a file that `export` wrote",
     )
-    parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    parser.add_argument(
+        "--detector",
+        type=network,
+        metavar="D",
+        help="face detector: a name from `models list`, or a file that `export-detector` wrote",
+    )
+
+
+def network(text: str) -> str:
+    """The name of a network; a path is made absolute, since other processes may read it."""
+    return str(Path(text).absolute()) if is_path(text) else text
 
 
 def add_faces(parser: _Arguments, *, picture: str) -> None:

@@ -23,6 +23,7 @@ from emotion_core.arguments import (
 from emotion_core.batch.command import add_batch
 from emotion_core.catalog import CARDS, find_any
 from emotion_core.errors import EmotionError
+from emotion_core.file_models import is_path, read_released_card
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
 from emotion_core.serving.serve_command import add_serve
@@ -216,9 +217,7 @@ def _run_publish(chosen: argparse.Namespace) -> int:
     from emotion_core.weights import WEIGHTS_DIR
 
     path = Path(chosen.name)
-    if path.suffix in (".safetensors", ".onnx"):
-        from emotion_core.training.load import read_released_card
-
+    if is_path(chosen.name):
         card, folder = read_released_card(path), path.parent
     else:
         card, folder = find_any(chosen.name), WEIGHTS_DIR

@@ -1,8 +1,9 @@
-"""Networks that a user names by their Hub repository instead of by a card of the catalog.
+"""Networks that a user names by a path or a Hub repository instead of by a card of the catalog.
 
-Two kinds are told apart by their ``config.json``: checkpoints that this project published, and
-image-classification models of the transformers library whose labels are emotions. Of the latter
-nothing is used but tensors (safetensors) and settings (JSON); code in a repository never runs.
+Two kinds of repositories are told apart by their ``config.json``: checkpoints that this project
+published, and image-classification models of the transformers library whose labels are emotions. Of
+the latter nothing is used but tensors (safetensors) and settings (JSON); code in a repository never
+runs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.catalog import candidates, find_card
 from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMismatchError
+from emotion_core.file_models import is_path, read_file_card
 from emotion_core.hub_errors import HubFileMissingError, HubPlace, hub_errors
 from emotion_core.model_card import ModelCard, Task, WeightFile
 from emotion_core.publishing import CARD_FILENAME, load_published_card, parse_repo_reference
@@ -66,20 +69,23 @@ def find_model(name: str, task: Task) -> ModelCard:
     """Turn what a user typed into a card.
 
     Args:
-        name: A name of the catalog, or a Hub repository as ``owner/name``, ``owner/name@branch``
-            or ``owner/name@commit``. A branch, ``main`` if none is named, is taken at its present
-            commit. With a commit no network is needed where all files have been downloaded.
-        task: What the network is for; a detector can only come from the catalog or from a
-            checkpoint that this project published.
+        name: A name of the catalog, the path of a file (see ``read_file_card``), or a Hub
+            repository as ``owner/name``, ``owner/name@branch`` or ``owner/name@commit``. A branch,
+            ``main`` if none is named, is taken at its present commit. With a commit no network is
+            needed where all files have been downloaded.
+        task: What the network is for; a detector on the Hub can only be one that this project
+            published.
 
     Raises:
         UnknownModelError: No such name, or the repository holds something else.
         MissingExtraError: It needs the transformers library, which is not installed.
-        WeightsUnavailableError: The repository is not to be had, or is one of this project named
-            without a commit.
+        WeightsUnavailableError: The file or the repository is not to be had, or it is one of this
+            project named without a commit.
         WeightsMismatchError: Its description cannot be read.
     """
     name = name.strip()
+    if is_path(name):
+        return read_file_card(Path(name), task)
     if "/" not in name:
         return find_card(name, task)
     match = _NAME.fullmatch(name)

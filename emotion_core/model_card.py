@@ -88,7 +88,7 @@ class ModelCard:
         weights: The file that runs on the CPU.
         licence: As its publisher states it.
         source: Where the facts come from, for a reader who wants to check them.
-        repo_id: Hub repository, or ``None`` for files in the project's ``weights/``.
+        repo_id: Hub repository, or ``None`` for files that are here.
         revision: Pinned commit of the repository; ``None`` where only the hash is known.
         torch_weights: The same network as safetensors, for torch on a GPU; ``None`` if none.
         labels: Order of the outputs of an emotion network; else empty.
@@ -97,6 +97,8 @@ class ModelCard:
         temperature: Logits are divided by this before the softmax (calibration); 1 leaves them be.
         metrics: Figures with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
         note: One sentence for the person who chooses.
+        folder: Where the files of a network of a user's own lie; empty for the project's
+            ``weights/``. Known on this machine only: neither published nor sent.
     """
 
     name: str
@@ -114,6 +116,7 @@ class ModelCard:
     temperature: float = 1.0
     metrics: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    folder: str = ""
 
     def __post_init__(self) -> None:
         if self.task is Task.EMOTION and (not self.labels or self.preprocessing is None):
@@ -126,11 +129,17 @@ class ModelCard:
     @property
     def is_local(self) -> bool:
         """Whether the files ship with the project."""
-        return self.repo_id is None
+        return self.repo_id is None and not self.folder
+
+    def to_fields(self) -> dict[str, Any]:
+        """What others may know of it, for JSON."""
+        fields = asdict(self)
+        del fields["folder"]
+        return fields
 
     def to_json(self) -> str:
         """The card as JSON text, as it is published beside the weights."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return json.dumps(self.to_fields(), indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, *, repo_id: str, revision: str) -> ModelCard:
@@ -146,6 +155,7 @@ class ModelCard:
         """
         try:
             fields: dict[str, Any] = json.loads(text)
+            fields.pop("folder", None)
             fields["task"] = Task(fields["task"])
             fields["labels"] = to_label_set(fields["labels"])
             fields["weights"] = WeightFile(**fields["weights"])

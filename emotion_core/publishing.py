@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.hub_errors import HubPlace, HubUnreachableError, hub_errors
 from emotion_core.model_card import ModelCard, Task, WeightFile
-from emotion_core.weights import from_folder, read_text
+from emotion_core.weights import fetch, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,8 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
         raise HubUnreachableError(
             "Publishing needs the Hub, and HF_HUB_OFFLINE forbids asking it; unset HF_HUB_OFFLINE."
         )
-    sized = [_with_size(weights_dir, file) for file in (card.weights, card.torch_weights) if file]
+    here = replace(card, folder=str(weights_dir))
+    sized = [_with_size(here, file) for file in (card.weights, card.torch_weights) if file]
     published = replace(
         card,
         repo_id=repo_id,
@@ -115,8 +116,8 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
     return f"{repo_id}@{commit.oid}"
 
 
-def _with_size(folder: Path, file: WeightFile) -> WeightFile:
-    return replace(file, size_bytes=from_folder(folder, file).path.stat().st_size)
+def _with_size(card: ModelCard, file: WeightFile) -> WeightFile:
+    return replace(file, size_bytes=fetch(card, file).path.stat().st_size)
 
 
 def _to_readme(card: ModelCard, description: Path) -> str:

@@ -42,6 +42,9 @@ class Origin(StrEnum):
     WEIGHTS = "weights"
     """It ships with the project."""
 
+    FILE = "file"
+    """It is a file of the user's own."""
+
     CACHE = "cache"
     """It was downloaded earlier."""
 
@@ -82,7 +85,7 @@ def fetch(
     """
     file = file or card.weights
     if card.repo_id is None:
-        return from_folder(WEIGHTS_DIR, file)
+        return _from_folder(card, file)
     place = HubPlace(card.repo_id, file.filename, card.revision)
     return _obtain(place, lambda path: _check_hash(path, file), on_progress)
 
@@ -100,7 +103,7 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
     """
     file = file or card.weights
     if card.repo_id is None:
-        return from_folder(WEIGHTS_DIR, file)
+        return _from_folder(card, file)
     place = HubPlace(card.repo_id, file.filename, card.revision)
     path = find_cached(place)
     if path is None:
@@ -114,7 +117,7 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
 def is_available(card: ModelCard) -> bool:
     """Whether the card's file is on this machine; no network, no hashing."""
     if card.repo_id is None:
-        return (WEIGHTS_DIR / card.weights.filename).is_file()
+        return (_folder_of(card) / card.weights.filename).is_file()
     try:
         return find_cached(HubPlace(card.repo_id, card.weights.filename, card.revision)) is not None
     except WeightsUnavailableError:  # a name that can be nowhere
@@ -157,19 +160,20 @@ def find_cached(place: HubPlace) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def from_folder(folder: Path, file: WeightFile) -> FetchedFile:
-    """Find a file that ships with the project, and verify it.
+def _folder_of(card: ModelCard) -> Path:
+    return Path(card.folder) if card.folder else WEIGHTS_DIR
 
-    Raises:
-        WeightsMismatchError: It is not the one that its card describes.
-        WeightsUnavailableError: It is missing.
-    """
-    path = folder / file.filename
+
+def _from_folder(card: ModelCard, file: WeightFile) -> FetchedFile:
+    path = _folder_of(card) / file.filename
     if not path.is_file():
-        raise WeightsUnavailableError(
-            f"{path} is missing; it ships with the project, so get the project's files again."
+        hint = (
+            "" if card.folder else "; it ships with the project, so get the project's files again"
         )
+        raise WeightsUnavailableError(f"{path} is missing{hint}.")
     _check_hash(path, file)
+    if card.folder:
+        return FetchedFile(path, Origin.FILE, f"a file on this machine ({_megabytes(path)})")
     return FetchedFile(path, Origin.WEIGHTS, f"ships with the project ({_megabytes(path)})")
 
 

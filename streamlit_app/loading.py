@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
 from emotion_core.errors import WeightsUnavailableError
+from emotion_core.file_models import is_path
 from emotion_core.hub_models import find_model
 from emotion_core.model_card import Task
 from emotion_core.serving.client import load_remote_analyzer
@@ -106,5 +108,6 @@ def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:
     try:
         chosen = find_model(name, task)
     except WeightsUnavailableError as error:
-        return defaults, [f"{error} Going on without {name}."]
+        said = f"{error} Going on without {name}."
+        return defaults, [said.replace(name, Path(name).name) if is_path(name) else said]
     return [chosen, *(card for card in defaults if card.name != chosen.name)], []

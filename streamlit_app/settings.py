@@ -60,8 +60,9 @@ class Settings:
     """Settings of the whole app, from secrets or environment variables of the same name.
 
     Attributes:
-        model: ``EMOSCOPE_MODEL``: emotion network to start with, a name of the catalog or
-            ``owner/name@commit`` on the Hub; empty for the project's choice.
+        model: ``EMOSCOPE_MODEL``: emotion network to start with, a name of the catalog,
+            ``owner/name@commit`` on the Hub or the path of a file that was exported; empty for the
+            project's choice.
         device: ``EMOSCOPE_DEVICE``: ``auto``, ``cpu`` or ``cuda``.
         max_photos: ``EMOSCOPE_MAX_PHOTOS``: photos that one visitor may have on the page.
         max_video_mb: ``EMOSCOPE_MAX_VIDEO_MB``: largest video taken, in MiB; Streamlit's own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
+from emotion_core.file_models import is_path
 from emotion_core.model_card import Task
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
@@ -189,7 +191,7 @@ def _choose(label: str, task: Task, preset: str) -> str:
     if preset and preset not in names:
         names.insert(0, preset)
     options = ["", *names]
-    return st.selectbox(
+    chosen = st.selectbox(
         label,
         options,
         index=options.index(preset),
@@ -198,11 +200,14 @@ def _choose(label: str, task: Task, preset: str) -> str:
         persist_state="session",
         help="Automatic takes the best that is at hand. Others are downloaded when first used.",
     )
+    return chosen if chosen in options else ""  # Streamlit compares what is shown: file names
 
 
 def _describe(name: str) -> str:
     if not name:
         return "Automatic"
+    if is_path(name):
+        return Path(name).name
     card = CARDS.get(name)
     if card is None or card.is_local or not card.weights.size_bytes:
         return name

@@ -32,7 +32,7 @@ not know; a change of meaning gets a new version.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
@@ -108,8 +108,8 @@ def info_to_wire(info: AnalyzerInfo) -> dict[str, Any]:
     """Describe what is at work: both cards whole, so that a page can cite them."""
     return {
         "version": VERSION,
-        "emotion": asdict(info.emotion),
-        "detector": asdict(info.detector),
+        "emotion": info.emotion.to_fields(),
+        "detector": info.detector.to_fields(),
         "device": info.device,
         "origins": list(info.origins),
         "notices": list(info.notices),

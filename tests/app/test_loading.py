@@ -92,3 +92,11 @@ def test_a_server_out_of_reach_is_a_failure_that_can_be_tried_again():
     assert loader.has_failed
     with pytest.raises(RemoteError, match="nothing answers at this address"):
         loader.result()
+
+
+def test_a_missing_file_is_named_without_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "load_analyzer", lambda *_, **__: make_fake_analyzer())
+    loader = wait_for(loading.AnalyzerLoader(str(tmp_path / "mine.onnx"), "", "cpu"))
+    assert loader.result().info.notices == (
+        "There is no weight file mine.onnx. Going on without mine.onnx.",
+    )

@@ -43,8 +43,8 @@ def videos(tmp_path):
     """A folder of two good videos of the same name, and a text."""
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
-    make_clip(folder / "clip.mp4", numbered_images(8, 96, 64), audio="aac")
-    make_clip(folder / "sub" / "clip.mkv", numbered_images(5, 96, 64))
+    make_clip(folder / "clip.mp4", numbered_images(8, 640, 64), audio="aac")
+    make_clip(folder / "sub" / "clip.mkv", numbered_images(5, 640, 64))
     (folder / "notes.txt").write_text("not a video")
     return folder
 

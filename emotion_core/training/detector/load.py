@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_core import file_models
 from emotion_core.analyzer import fetch_first, make_detector
 from emotion_core.catalog import find_card
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
@@ -17,6 +17,7 @@ from emotion_core.face_network import (
     FaceNetworkConfig,
     load_face_network,
 )
+from emotion_core.file_models import describe_file, read_file_card
 from emotion_core.model_card import ModelCard, Task, WeightFile
 from emotion_core.torch_looks import TorchLooks
 from emotion_core.training.checkpoint import load_checkpoint
@@ -25,7 +26,7 @@ from emotion_core.training.detector.config import DetectorTrainConfig
 if TYPE_CHECKING:
     from emotion_core.types import Device
 
-FILES = (".safetensors", ".onnx", ".pt")
+FILES = (*file_models.FILES, ".pt")
 """Endings by which a path is told from the name of a detector."""
 
 KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
@@ -52,7 +53,7 @@ class Loaded:
     @property
     def sha256(self) -> str:
         """Of its file."""
-        return _hash(self.path)
+        return describe_file(self.path).sha256
 
 
 def load_detector(name: str, device: Device) -> Loaded:
@@ -72,13 +73,9 @@ def load_detector(name: str, device: Device) -> Loaded:
     if path.suffix not in FILES:
         found = fetch_first([find_card(name, Task.DETECTION)], device)
         return Loaded(make_detector(found.card, found.file.path, device), found.file.path)
-    if not path.is_file():
-        raise WeightsUnavailableError(f"There is no weight file {path}.")
     if path.suffix == ".pt":
         return Loaded(wrap_network(load_average(path), device, path), path)
-    is_yunet = path.suffix == ".onnx" and _is_yunet(path)
-    card = _describe(path, "opencv-yunet" if is_yunet else "onnx")
-    return Loaded(make_detector(card, path, device), path)
+    return Loaded(make_detector(read_file_card(path, Task.DETECTION), path, device), path)
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
@@ -146,7 +143,15 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         path: Of its file, for the description; it need not exist.
     """
     looks = TorchLooks(DecodedFaceNetwork(network), device)
-    return FaceDetector(BatchedFaceNetwork(looks), _describe(path, "onnx"))
+    card = ModelCard(
+        name=path.name,
+        task=Task.DETECTION,
+        architecture="onnx",
+        weights=describe_file(path) if path.is_file() else WeightFile(path.name, "0" * 64),
+        licence="not stated",
+        source=f"the file {path.name}",
+    )
+    return FaceDetector(BatchedFaceNetwork(looks), card)
 
 
 def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
@@ -159,42 +164,3 @@ def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
 def network_fields(network: FaceNetwork) -> dict[str, Any]:
     """What ``face_network`` needs to build a network anew."""
     return asdict(network.config)
-
-
-def _is_yunet(path: Path) -> bool:
-    """Whether a graph is a YuNet's, not one of this project's.
-
-    Raises:
-        WeightsMismatchError: It is neither.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        names = {output.name for output in onnx.load(path).graph.output}
-    except DecodeError as error:
-        raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
-    if names >= {"scores", "boxes", "landmarks"}:
-        return False
-    if names >= {"cls_8", "obj_8", "bbox_8", "kps_8"}:
-        return True
-    raise WeightsMismatchError(
-        f"{path.name} is no face detector: its graph gives {', '.join(sorted(names))}. Give a "
-        "YuNet's, or one that `export-detector` wrote."
-    )
-
-
-def _describe(path: Path, architecture: str) -> ModelCard:
-    return ModelCard(
-        name=path.name,
-        task=Task.DETECTION,
-        architecture=architecture,
-        weights=WeightFile(path.name, _hash(path) if path.is_file() else "0" * 64),
-        licence="not stated",
-        source=str(path),
-    )
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,172 @@
+"""Networks that a user names by a path: what ``export`` and ``export-detector`` write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.labels import to_label_set
+from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from emotion_core.model_card import FivePoints
+
+FILES = (".safetensors", ".onnx")
+"""Endings by which a path is told from the name of a network."""
+
+
+def is_path(name: str) -> bool:
+    """Whether what a user typed is a path, not a name."""
+    return Path(name).suffix in FILES
+
+
+def read_file_card(path: Path, task: Task) -> ModelCard:
+    """Describe a network by what its file tells.
+
+    Args:
+        path: A ``.safetensors`` or ``.onnx`` that was exported, or a YuNet's ``.onnx``. On a GPU
+            the safetensors file runs that lies beside a graph under the same name.
+        task: What the network is for, emotions or detection.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: The file does not tell what is needed to use it.
+    """
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no weight file {path}.")
+    beside = path.with_suffix(".safetensors")
+    has_both = path.suffix == ".onnx" and beside.is_file()
+    torch_weights = describe_file(beside) if has_both else None
+    if task is Task.DETECTION:
+        is_yunet = path.suffix == ".onnx" and _is_yunet(path)
+        return ModelCard(
+            name=path.name,
+            task=task,
+            architecture="opencv-yunet" if is_yunet else "onnx",
+            weights=describe_file(path),
+            licence="not stated",
+            source=f"the file {path.name}",
+            folder=str(path.resolve().parent),
+            torch_weights=None if is_yunet else torch_weights,
+        )
+    metadata = _read_metadata(path)
+    with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
+        preprocessing = json.loads(metadata["preprocessing"])
+        template = preprocessing.get("template")
+        return ModelCard(
+            name=path.name,
+            task=task,
+            architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
+            weights=describe_file(path),
+            licence="not stated",
+            source=f"the file {path.name}",
+            folder=str(path.resolve().parent),
+            torch_weights=torch_weights,
+            labels=to_label_set(metadata["labels"].split(",")),
+            has_va=metadata.get("has_va") == "True",
+            preprocessing=Preprocessing(
+                size_px=preprocessing["size_px"],
+                mean=tuple(preprocessing["mean"]),
+                std=tuple(preprocessing["std"]),
+                margin=preprocessing.get("margin", 0.0),
+                template=_to_five_points(template) if template else None,
+            ),
+            temperature=float(metadata["temperature"]),
+        )
+
+
+def read_released_card(path: Path) -> ModelCard:
+    """Describe a network that ``export`` wrote, so that it can be published.
+
+    Args:
+        path: Either of its two files; the other lies beside it.
+
+    Raises:
+        WeightsUnavailableError: A file is missing.
+        WeightsMismatchError: The files do not tell their labels and their input.
+    """
+    graph, weights = path.with_suffix(".onnx"), path.with_suffix(".safetensors")
+    for file in (graph, weights):
+        if not file.is_file():
+            raise WeightsUnavailableError(f"There is no weight file {file}; `export` makes it.")
+    card = read_file_card(graph, Task.EMOTION)
+    return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
+
+
+def describe_file(path: Path) -> WeightFile:
+    """Name, hash and size of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return WeightFile(path.name, digest, path.stat().st_size)
+
+
+@contextmanager
+def unreadable(path: Path, what: str) -> Iterator[None]:
+    """Turn what a foreign or damaged file makes readers raise into one sentence.
+
+    Raises:
+        WeightsMismatchError: In place of it.
+    """
+    try:
+        yield
+    except EmotionError:
+        raise
+    except KeyError as error:
+        raise WeightsMismatchError(f"{path.name} {what}; it lacks {error}.") from error
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsMismatchError(f"{path.name} {what} ({reason}).") from error
+
+
+def _read_metadata(path: Path) -> Mapping[str, str]:
+    """What an export wrote beside the weights; empty if there is nothing."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="np") as file:
+                return file.metadata() or {}
+        except SafetensorError as error:
+            raise WeightsMismatchError(f"{path.name} is no safetensors file: {error}.") from error
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    except DecodeError as error:
+        raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
+
+
+def _is_yunet(path: Path) -> bool:
+    """Whether a graph is a YuNet's, not one of this project's.
+
+    Raises:
+        WeightsMismatchError: It is neither.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        names = {output.name for output in onnx.load(path).graph.output}
+    except DecodeError as error:
+        raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
+    if names >= {"scores", "boxes", "landmarks"}:
+        return False
+    if names >= {"cls_8", "obj_8", "bbox_8", "kps_8"}:
+        return True
+    raise WeightsMismatchError(
+        f"{path.name} is no face detector: its graph gives {', '.join(sorted(names))}. Give a "
+        "YuNet's, or one that `export-detector` wrote."
+    )
+
+
+def _to_five_points(points: Sequence[Sequence[float]]) -> FivePoints:
+    a, b, c, d, e = ((float(x), float(y)) for x, y in points)
+    return a, b, c, d, e

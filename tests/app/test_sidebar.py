@@ -1,0 +1,39 @@
+"""The choices that all pages share."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from streamlit_app import widgets
+
+MINE = "/srv/networks/mine.onnx"
+
+
+def page():
+    import streamlit as st
+
+    from streamlit_app.settings import Settings
+    from streamlit_app.widgets import sidebar
+
+    st.write(sidebar(Settings(model="/srv/networks/mine.onnx")).emotion or "automatic")
+
+
+@pytest.fixture
+def sidebar():
+    return AppTest.from_function(page).run()
+
+
+def test_a_file_that_the_owner_chose_is_shown_by_its_name(sidebar):
+    box = sidebar.sidebar.selectbox(key="emotion network")
+    assert box.options[1] == "mine.onnx"
+    assert sidebar.markdown[0].value == MINE
+
+
+def test_a_visitor_cannot_choose_another_file_of_that_name(sidebar, monkeypatch):
+    # Streamlit passes on what a browser sends if it looks like an option once it is formatted.
+    monkeypatch.setattr(widgets.st, "selectbox", lambda *_, **__: "/etc/mine.onnx")
+    assert sidebar.run().markdown[0].value == "automatic"
+
+
+def test_what_is_offered_can_be_chosen(sidebar):
+    sidebar.sidebar.selectbox(key="emotion network").set_value("emotion-ferplus-8").run()
+    assert sidebar.markdown[0].value == "emotion-ferplus-8"

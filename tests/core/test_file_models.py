@@ -1,0 +1,119 @@
+"""Networks that a user names by a path."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_core.analyzer import load_analyzer
+from emotion_core.analyzer_info import AnalyzerInfo
+from emotion_core.arguments import network
+from emotion_core.catalog import CARDS
+from emotion_core.cli import main
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.file_models import is_path, read_file_card
+from emotion_core.hub_models import find_model
+from emotion_core.images import decode_image
+from emotion_core.model_card import ModelCard, Task
+from emotion_core.serving.wire import info_from_json, info_to_wire
+from emotion_core.weights import WEIGHTS_DIR, Origin, fetch, is_available
+from tests.core.test_wheel import SAMPLE
+
+KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A folder with the shipped networks under other names."""
+    for task, name in KINDS.items():
+        for suffix in (".onnx", ".safetensors"):
+            shutil.copy(WEIGHTS_DIR / f"{name}{suffix}", tmp_path / f"my-{task}{suffix}")
+    return tmp_path
+
+
+def read(emotion, detector):
+    analyzer = load_analyzer([emotion], [detector], device="cpu")
+    (analysis,) = analyzer.analyze([decode_image(SAMPLE.read_bytes()).pixels])
+    return analysis
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_a_file_reads_as_the_shipped_network_does(mine, suffix):
+    cards = [find_model(str(mine / f"my-{task}{suffix}"), task) for task in KINDS]
+    found, expected = read(*cards), read(*(CARDS[name] for name in KINDS.values()))
+    assert found.model == f"my-emotion{suffix}"
+    assert found.faces.boxes == pytest.approx(expected.faces.boxes, abs=0.5)
+    np.testing.assert_allclose(
+        found.predictions.probabilities, expected.predictions.probabilities, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_a_graph_has_its_safetensors_for_the_gpu(mine, task):
+    card = read_file_card(mine / f"my-{task}.onnx", task)
+    assert card.torch_weights.sha256 == CARDS[KINDS[task]].torch_weights.sha256
+    (mine / f"my-{task}.safetensors").unlink()
+    assert read_file_card(mine / f"my-{task}.onnx", task).torch_weights is None
+
+
+def test_a_file_is_no_part_of_the_project(mine):
+    card = find_model(str(mine / "my-emotion.onnx"), Task.EMOTION)
+    fetched = fetch(card)
+    assert (card.is_local, is_available(card)) == (False, True)
+    assert (fetched.path, fetched.origin) == (mine / "my-emotion.onnx", Origin.FILE)
+    assert fetched.detail == "a file on this machine (5.5 MB)"
+    (mine / "my-emotion.onnx").write_bytes(b"changed")
+    with pytest.raises(WeightsMismatchError, match="not the file that its card describes"):
+        fetch(card)
+    (mine / "my-emotion.onnx").unlink()
+    with pytest.raises(WeightsUnavailableError, match=r"my-emotion\.onnx is missing\.$"):
+        fetch(card)
+
+
+def test_nobody_else_is_told_the_folder(mine):
+    cards = [find_model(str(mine / f"my-{task}.onnx"), task) for task in KINDS]
+    sent = json.dumps(info_to_wire(AnalyzerInfo(*cards, "cpu")))
+    assert "my-emotion.onnx" in sent
+    assert str(mine) not in sent + cards[0].to_json()
+    assert info_from_json(sent.encode()).emotion.folder == ""
+
+
+def test_a_published_card_names_no_folder_here(mine):
+    fields = json.loads(find_model(str(mine / "my-emotion.onnx"), Task.EMOTION).to_json())
+    text = json.dumps({**fields, "folder": "/etc"})
+    assert ModelCard.from_json(text, repo_id="a/b", revision="0" * 40).folder == ""
+
+
+def test_the_photos_command_takes_files(mine, tmp_path, monkeypatch):
+    monkeypatch.chdir(mine)
+    options = ["--model", "my-emotion.onnx", "--detector", "my-detection.onnx"]
+    assert main(["photos", str(SAMPLE), "--out", "out", "--device", "cpu", *options]) == 0
+    faces = pd.read_csv(tmp_path / "out" / "faces.csv", encoding="utf-8-sig")
+    assert faces["model"].tolist() == ["my-emotion.onnx"]
+
+
+def test_paths_are_absolute_and_names_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert network("weights/a.onnx") == str(tmp_path / "weights" / "a.onnx")
+    assert network("team/net") == "team/net"
+    assert [is_path(n) for n in ("a.onnx", "b/c.safetensors", "yunet", "a/b@main")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_a_missing_file_is_named(tmp_path, task):
+    with pytest.raises(WeightsUnavailableError, match=r"There is no weight file .*none\.onnx"):
+        find_model(str(tmp_path / "none.onnx"), task)
+
+
+def test_a_file_for_something_else_is_refused(mine):
+    with pytest.raises(WeightsMismatchError, match="is no face detector: its graph gives"):
+        find_model(str(mine / "my-emotion.onnx"), Task.DETECTION)
+    with pytest.raises(WeightsMismatchError, match="does not tell its labels and its input"):
+        find_model(str(mine / "my-detection.onnx"), Task.EMOTION)
