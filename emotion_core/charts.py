@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS
+from emotion_core.palette import EMOTION_COLOURS, GREY, GREY_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460) -> ChartTy
     """
     points = (
         alt.Chart(faces)
-        .mark_point(filled=True, opacity=0.85, stroke="#14171C", strokeWidth=0.6)
+        .mark_point(filled=True, opacity=0.85, stroke=GREY, strokeWidth=0.8)
         .encode(
             x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
             y=plane_axis("arousal", "Arousal (calm to excited)"),
@@ -269,7 +269,7 @@ def _circle() -> ChartType:
     points = pd.DataFrame({"valence": np.cos(angle), "arousal": np.sin(angle), "order": angle})
     circle: alt.Chart = (
         alt.Chart(points)
-        .mark_line(color="#8A938C", strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
+        .mark_line(color=GREY, strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
         .encode(
             x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
             y=plane_axis("arousal", "Arousal (calm to excited)"),
@@ -281,7 +281,7 @@ def _circle() -> ChartType:
 
 def _zero_lines() -> ChartType:
     zero = pd.DataFrame({"zero": [0]})
-    rule = alt.Chart(zero).mark_rule(color="#8A938C", strokeWidth=1, opacity=0.9)
+    rule = alt.Chart(zero).mark_rule(color=GREY, strokeWidth=1, opacity=0.9)
     return alt.layer(rule.encode(x="zero:Q"), rule.encode(y="zero:Q"))
 
 
@@ -289,7 +289,7 @@ def _quadrant_words() -> ChartType:
     def words(align: Literal["left", "right"]) -> ChartType:
         chart: alt.Chart = (
             alt.Chart(_QUADRANTS[_QUADRANTS["align"] == align])
-            .mark_text(align=align, fontSize=12, fontStyle="italic", color="#8A938C")
+            .mark_text(align=align, fontSize=12, fontStyle="italic", color=GREY_WORDS)
             .encode(x="valence:Q", y="arousal:Q", text="word:N")
         )
         return chart

@@ -21,6 +21,10 @@ EMOTION_COLOURS = MappingProxyType(
 protanopia, deuteranopia and tritanopia (tested), and the word always stands beside the colour.
 """
 
+GREY, GREY_WORDS = "#8A938C", "#757E79"
+"""Of lines and edges, and of words, in charts whose paper is not known: on the app's light and on
+its dark one they have a contrast of at least 3 to 1, and 4 to 1 (tested)."""
+
 
 def to_rgb(colour: str) -> tuple[int, int, int]:
     """Split ``#RRGGBB`` into red, green and blue, 0-255."""

@@ -21,7 +21,14 @@ from emotion_core.images import decode_image
 from emotion_core.photos import make_preview
 from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
-from streamlit_app.widgets import download, plain, shortened, side_by_side, va_sentence
+from streamlit_app.widgets import (
+    download,
+    plain,
+    readable,
+    shortened,
+    side_by_side,
+    va_sentence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +71,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
     with left:
         st.subheader("Valence and arousal", anchor=False)
         event: Any = st.altair_chart(
-            valence_arousal_chart(faces),
+            readable(valence_arousal_chart(faces)),
             width="stretch",
             on_select="rerun",
             selection_mode=[BRUSH],
@@ -78,7 +85,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
     chosen = select_faces(faces, event.selection.get(BRUSH, {}))
     with right:
         st.subheader("Emotions", anchor=False)
-        st.altair_chart(distribution_chart(faces), alt=_describe_distribution(faces))
+        st.altair_chart(readable(distribution_chart(faces)), alt=_describe_distribution(faces))
         _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
 
 
@@ -132,7 +139,7 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
 
 def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
     failed = sum(result.record.analysis is None for result in results)
-    with st.grid(min_column_width=150):
+    with st.grid(3 if failed else "auto", min_column_width=150):  # six stand in two full rows
         st.metric("Photos", len(results) - failed, border=True)
         st.metric("Faces", len(faces), border=True)
         if failed:
@@ -172,7 +179,7 @@ def _show_faces(result: PhotoResult) -> None:
         alt=f"Faces of {name} with emotion, confidence, valence and arousal",
     )
     st.altair_chart(
-        probabilities_chart(faces),
+        readable(probabilities_chart(faces)),
         key=f"bars {name}",
         alt=f"Probability of each emotion for the faces of {name}",
     )

@@ -29,7 +29,7 @@ from emotion_core.video.tables import (
     select_time,
     to_analysis,
 )
-from streamlit_app.widgets import plain, va_sentence
+from streamlit_app.widgets import plain, readable, va_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
     chosen = select_people(frames, tracks)
     key = f"{_TIMELINE} {desk.views} {tracks}"
     event: Any = st.altair_chart(
-        timeline_chart(chosen),
+        readable(timeline_chart(chosen)),
         width="stretch",
         on_select=partial(_note_click, desk, _TIMELINE, key),
         selection_mode=[SPAN, CLICK] if desk.clip else [SPAN],
@@ -184,7 +184,7 @@ def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFram
     key = f"{_PROBABILITIES} {desk.views} {people['track'].tolist()}"
     st.subheader("Emotions over time", anchor=False)
     st.altair_chart(
-        probabilities_course_chart(part),
+        readable(probabilities_course_chart(part)),
         on_select=partial(_note_click, desk, _PROBABILITIES, key) if desk.clip else "ignore",
         selection_mode=[CLICK],
         key=key,
@@ -194,12 +194,12 @@ def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFram
 
 def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
     st.subheader("Share of time", anchor=False)
-    st.altair_chart(shares_chart(people), key="shares", alt=_describe_shares(people))
+    st.altair_chart(readable(shares_chart(people)), key="shares", alt=_describe_shares(people))
     st.subheader("Way through the plane", anchor=False)
     with st.grid(min_column_width=230, gap="medium"):
         for track in people["track"].tolist():
             st.altair_chart(
-                trajectory_chart(select_people(part, [track])),
+                readable(trajectory_chart(select_people(part, [track]))),
                 key=f"way {track}",
                 alt=f"Way of {person_name(track)} through the valence-arousal plane",
             )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion_core.live.chart_rows import MOST_PEOPLE, people_now
 from emotion_core.live.charts import bars, minute, plane
-from streamlit_app.widgets import plain
+from streamlit_app.widgets import chart_config, plain
 
 if TYPE_CHECKING:
     from emotion_core.live.values import LiveStatus
@@ -24,15 +24,16 @@ def show_readings(session: WebcamSession) -> None:
     history = session.stream.history()
     # Both are made before anything is shown: what a page waits for, it shows pale.
     now, way = bars(history, session.stream.info.emotion.labels), plane(history)
+    words = chart_config()
     st.caption(_people_words(len(people_now(history))))
     st.vega_lite_chart(
-        spec=now,
+        spec={**now, "config": words},
         key="live bars",
         width="stretch",
         alt="The probability of each emotion now, for each person",  # another would be a new chart
     )
     st.vega_lite_chart(
-        spec=way,
+        spec={**way, "config": words},
         key="live plane",
         width="stretch",
         alt="The people of now in the valence-arousal plane, with the way of the last seconds",
@@ -45,7 +46,7 @@ def show_course_now(session: WebcamSession) -> None:
     status, course = session.stream.status(), minute(session.stream.history())
     _show_numbers(status, session.track.behind_s)
     st.vega_lite_chart(
-        spec=course,
+        spec={**course, "config": chart_config()},
         key="live minute",
         width="stretch",
         alt="Valence and arousal over the last minute",
@@ -54,7 +55,7 @@ def show_course_now(session: WebcamSession) -> None:
 
 
 def _show_numbers(status: LiveStatus, behind_s: float) -> None:
-    with st.grid(min_column_width=90):
+    with st.grid(min_column_width=130):
         st.metric("Pictures", f"{status.frames_per_s:.0f} /s")
         st.metric(
             "Analyses",

@@ -9,6 +9,7 @@ import altair as alt
 
 from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.palette import GREY
 from emotion_core.video.course import course, person_name
 from emotion_core.video.time_layers import (
     CLICK,
@@ -127,7 +128,7 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
             y=plane_axis("arousal", "Arousal (calm to excited)"),
         )
     )
-    trail = shown.mark_trail(color="#8A938C", opacity=0.35).encode(
+    trail = shown.mark_trail(color=GREY, opacity=0.35).encode(
         detail="run:N",
         order="time_s:Q",
         size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 2.5]), legend=None),
@@ -143,7 +144,7 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
     )
     last = (
         shown.transform_filter("datum.time_s == datum.last")
-        .mark_point(filled=True, size=170, opacity=1, stroke="#14171C", strokeWidth=1)
+        .mark_point(filled=True, size=170, opacity=1, stroke=GREY, strokeWidth=1)
         .encode(
             color=emotion_colour(legend=False),
             shape=emotion_shape(),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from emotion_core.charts import emotion_colour
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.palette import GREY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,6 @@ VALENCE_COLOUR, AROUSAL_COLOUR = "#2E86C9", "#D9692A"
 """Of the two lines; both stand out on light and on dark, also to colour-blind eyes."""
 
 _HOVER = "hover"
-_GREY = "#8A938C"
 _MIDDLE, _REACH = 0.08, 0.36
 """Where the middle of a person's row lies and how far it reaches up and down, in rows."""
 
@@ -198,7 +198,7 @@ def _row_lines(n_rows: int) -> ChartType:
     limits = [r + at for r in range(n_rows) for at in (_MIDDLE - _REACH, _MIDDLE + _REACH)]
     edges = pd.DataFrame({"height": limits})
     lines = [
-        alt.Chart(table).mark_rule(color=_GREY, strokeWidth=1, opacity=opacity).encode(y="height:Q")
+        alt.Chart(table).mark_rule(color=GREY, strokeWidth=1, opacity=opacity).encode(y="height:Q")
         for table, opacity in ((middle, 0.8), (edges, 0.3))
     ]
     return alt.layer(*lines)
@@ -222,14 +222,14 @@ def _rule(rows: alt.Chart, span: tuple[float, float], name: str, width: float) -
         rows.transform_filter({"param": name, "empty": False})
         .transform_filter("datum.end_s > datum.time_s")
         .transform_aggregate(groupby=["time_s"])
-        .mark_rule(color=_GREY, strokeWidth=width)
+        .mark_rule(color=GREY, strokeWidth=width)
         .encode(x=_time_x(span))
     )
     return rule
 
 
 def _span_selection() -> alt.Parameter:
-    brush = alt.BrushConfig(fill=_GREY, fillOpacity=0.22, stroke=_GREY, strokeOpacity=0.9)
+    brush = alt.BrushConfig(fill=GREY, fillOpacity=0.22, stroke=GREY, strokeOpacity=0.9)
     # a wheel that zooms the span would keep the page from scrolling
     return alt.selection_interval(name=SPAN, encodings=["x"], mark=brush, zoom=False)
 
