@@ -69,7 +69,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
         return
     left, right = side_by_side()
     with left:
-        st.subheader("Valence and arousal", anchor=False)
+        st.header("Valence and arousal", anchor=False)
         event: Any = st.altair_chart(
             readable(valence_arousal_chart(faces)),
             width="stretch",
@@ -84,7 +84,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
         )
     chosen = select_faces(faces, event.selection.get(BRUSH, {}))
     with right:
-        st.subheader("Emotions", anchor=False)
+        st.header("Emotions", anchor=False)
         st.altair_chart(readable(distribution_chart(faces)), alt=_describe_distribution(faces))
         _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
 
@@ -153,7 +153,7 @@ def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
 def _show_gallery(
     results: Sequence[PhotoResult], chosen: pd.DataFrame, *, is_brushed: bool
 ) -> None:
-    st.subheader("Faces in the rectangle" if is_brushed else "Faces", anchor=False)
+    st.header("Faces in the rectangle" if is_brushed else "Faces", anchor=False)
     if chosen.empty:
         st.caption("There is no face in it.")
     thumbnails = {result.record.source: result.thumbnails for result in results}

@@ -26,7 +26,7 @@ def choose_settings(options: Options) -> VideoSettings:
         options: What was chosen for all pages.
     """
     with st.sidebar:
-        st.subheader("Video")
+        st.header("Video")
         every, hz = _choose_pictures()
         smoothing_s = st.slider(
             "Smoothing",

@@ -67,7 +67,7 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
         result: With at least one person.
         frames: Its table, smoothed.
     """
-    st.subheader("Over time", anchor=False)
+    st.header("Over time", anchor=False)
     tracks = _choose_people(result.people)
     chosen = select_people(frames, tracks)
     key = f"{_TIMELINE} {desk.views} {tracks}"
@@ -162,7 +162,7 @@ def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, cha
 
 def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
     where = f" from {clock(min(span))} to {clock(max(span))}" if span else ""
-    st.subheader(f"People{where}", anchor=False)
+    st.header(f"People{where}", anchor=False)
     if people.empty:
         st.caption("None of them is seen then.")
         return
@@ -182,7 +182,7 @@ def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
 
 def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFrame) -> None:
     key = f"{_PROBABILITIES} {desk.views} {people['track'].tolist()}"
-    st.subheader("Emotions over time", anchor=False)
+    st.header("Emotions over time", anchor=False)
     st.altair_chart(
         readable(probabilities_course_chart(part)),
         on_select=partial(_note_click, desk, _PROBABILITIES, key) if desk.clip else "ignore",
@@ -193,9 +193,9 @@ def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFram
 
 
 def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
-    st.subheader("Share of time", anchor=False)
+    st.header("Share of time", anchor=False)
     st.altair_chart(readable(shares_chart(people)), key="shares", alt=_describe_shares(people))
-    st.subheader("Way through the plane", anchor=False)
+    st.header("Way through the plane", anchor=False)
     with st.grid(min_column_width=230, gap="medium"):
         for track in people["track"].tolist():
             st.altair_chart(

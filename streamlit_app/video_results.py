@@ -122,7 +122,7 @@ def show_player(what: str, file: HeldFile, alt: str) -> None:
 
 def show_moments(result: VideoResult) -> None:
     """The pictures of the strongest expressions, of the people seen longest."""
-    st.subheader("Strongest moments", anchor=False)
+    st.header("Strongest moments", anchor=False)
     moments: dict[int, list[Moment]] = {}
     for moment in result.moments:
         moments.setdefault(moment.track, []).append(moment)
@@ -171,7 +171,7 @@ def show_downloads(
     def charts() -> ChartType:
         return dashboard_chart(select_people(frames, longest_seen(people)))
 
-    st.subheader("Downloads", anchor=False)
+    st.header("Downloads", anchor=False)
     with st.container(horizontal=True):
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")

@@ -84,7 +84,7 @@ def show_obstacles(desk: WebcamDesk, session: WebcamSession, gate: StreamGate) -
 
 def show_steps(gate: StreamGate) -> None:
     """What will happen, before it does."""
-    st.subheader("How it works", anchor=False)
+    st.header("How it works", anchor=False)
     st.markdown(
         "1. Press **START** and let the browser use the camera.\n"
         "2. Faces get their emotion, valence and arousal, in the picture and in charts here.\n"
@@ -199,7 +199,7 @@ def show_help(desk: WebcamDesk) -> None:
 
 def show_still(desk: WebcamDesk, analyzer: Analyzer, options: Options) -> None:
     """A photo from the camera, analysed like any other; it needs no video connection."""
-    st.subheader("A photo instead", anchor=False)
+    st.header("A photo instead", anchor=False)
     upload = st.camera_input("Take a photo", key="still")
     if desk.wants_still and not desk.failure:
         st.button("No photo", on_click=desk.no_still, icon=":material/close:")

@@ -30,7 +30,12 @@ def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> Non
     with st.spinner("Summing up the session…"):
         result = session.result()
     result = hide_faces(result) if blur else result
-    st.header("Your last session", anchor=False, help="It stays here until you start again.")
+    st.header(
+        "Your last session",
+        anchor=False,
+        help="It stays here until you start again.",
+        divider="gray",
+    )
     recording = session.recording
     if recording and blur and recording.has_clear_faces:
         recording = None

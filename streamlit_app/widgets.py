@@ -59,7 +59,7 @@ def errors_as_messages(title: str) -> Iterator[None]:
 def sidebar(settings: Settings) -> Options:
     """Let the visitor choose, for all pages; everything has a default that needs no choice."""
     with st.sidebar:
-        st.subheader("Settings")
+        st.header("Settings")
         emotion = detector = ""
         if not settings.server.url:  # which has its own networks
             emotion = _choose("Emotion network", Task.EMOTION, settings.model)
@@ -108,7 +108,7 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
             st.info(plain(notice), icon=":material/cloud_off:")
         if info.notices:
             st.button("Try again", on_click=on_retry, icon=":material/refresh:")
-        st.subheader("At work")
+        st.header("At work")
         st.caption(f"Running on the {device}.")
         for origin in info.origins:
             st.caption(plain(origin))
@@ -130,7 +130,7 @@ def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:
     with st.container(border=True), st.container(horizontal=True, gap="large"):
         st.image(photo, width=180, alt=alt)
         with st.container(width="stretch"):
-            st.subheader(title, anchor=False)
+            st.header(title, anchor=False)
             st.markdown(words)
             is_wanted = st.button("Try the sample", type="primary", icon=":material/play_arrow:")
             st.caption("Eileen Collins, photo: NASA, public domain.")

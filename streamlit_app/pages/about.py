@@ -10,7 +10,7 @@ from emotion_core.model_card import Task
 st.set_page_config(page_title="About · Emoscope", layout="centered")
 st.title("What the numbers mean, and what they don't", anchor=False)
 
-st.subheader("What you see", anchor=False)
+st.header("What you see", anchor=False)
 st.markdown(
     """
 A detector looks for faces. For each face a network gives a **probability for every emotion word**
@@ -41,7 +41,7 @@ with st.expander("Coordinates of the emotion words"):
         "uncertain are the origin."
     )
 
-st.subheader("How sure it is", anchor=False)
+st.header("How sure it is", anchor=False)
 st.markdown(
     """
 Not very, and nobody is. A face shows an **expression**; what a person feels cannot be read off it
@@ -57,7 +57,7 @@ what goes on in a person.
 """
 )
 
-st.subheader("The networks", anchor=False)
+st.header("The networks", anchor=False)
 st.table(
     pd.DataFrame(
         [
@@ -77,7 +77,7 @@ st.table(
 )
 st.caption("Figures of networks that are not ours are their publishers'.")
 
-st.subheader("Privacy", anchor=False)
+st.header("Privacy", anchor=False)
 st.markdown(
     """
 Photos, videos and camera pictures are analysed on the server that shows you this page, or on one
@@ -91,7 +91,7 @@ Hugging Face Hub, once.
 """
 )
 
-st.subheader("What it must not be used for", anchor=False)
+st.header("What it must not be used for", anchor=False)
 st.markdown(
     """
 - **Decisions about people**: hiring, grading, policing, insurance, credit, health.

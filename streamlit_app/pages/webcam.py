@@ -27,7 +27,7 @@ settings = load_settings()
 desk = webcam_desk()
 options = sidebar(settings)
 with st.sidebar:
-    st.subheader("Webcam")
+    st.header("Webcam")
     smoothing_s = st.slider(
         "Smoothing",
         0.0,
