@@ -15,7 +15,7 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import EMOTION_COLOURS, GREY, GREY_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from altair.typing import ChartType
 
@@ -162,7 +162,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     return single
 
 
-def select_faces(faces: pd.DataFrame, ranges: dict[str, Sequence[float]]) -> pd.DataFrame:
+def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """The faces inside a brushed rectangle; all of them where nothing is brushed.
 
     Args:

@@ -82,11 +82,23 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
             "Drag a rectangle over points to see their faces; double-click to see all again. "
             + va_sentence(VaSource(faces["va_source"].iloc[0]))
         )
-    chosen = select_faces(faces, event.selection.get(BRUSH, {}))
+        ranges = _choose_by_numbers() or event.selection.get(BRUSH, {})
+    chosen = select_faces(faces, ranges)
     with right:
         st.header("Emotions", anchor=False)
         st.altair_chart(readable(distribution_chart(faces)), alt=_describe_distribution(faces))
         _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
+
+
+def _choose_by_numbers() -> dict[str, tuple[float, float]]:
+    """A rectangle in the plane, for whom dragging is no way; empty for all of it."""
+    whole = (-1.0, 1.0)
+    with st.expander("Choose by numbers", icon=":material/keyboard:"):
+        ranges = {
+            axis: st.slider(axis.capitalize(), *whole, whole, 0.05, "%+.2f", key=f"{axis} range")
+            for axis in ("valence", "arousal")
+        }
+    return {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
 
 
 def show_downloads(results: Sequence[PhotoResult]) -> None:

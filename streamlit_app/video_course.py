@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from streamlit_app.video_desk import VideoDesk
 
 _TIMELINE, _PROBABILITIES = "timeline", "probabilities"
+
+_FINE_S = 120.0  # longer spans are chosen by whole seconds
 
 _MOST_PILLS = 12
 """More people than this are chosen from a list."""
@@ -79,8 +82,7 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
         key=key,
         alt=_describe_timeline(chosen, tracks),
     )
-    span = event.selection.get(SPAN, {}).get("time_s")
-    _show_hints(desk, frames, is_narrowed=bool(span or desk.moment))
+    span = _show_hints(desk, frames, event.selection.get(SPAN, {}).get("time_s"))
     _show_moment(desk, result, frames, _TIMELINE)
     part = select_time(chosen, *span) if span else chosen
     whole = result.people[result.people["track"].isin(tracks)]
@@ -112,7 +114,10 @@ def _choose_people(people: pd.DataFrame) -> list[int]:
     return sorted(chosen or default)
 
 
-def _show_hints(desk: VideoDesk, frames: pd.DataFrame, *, is_narrowed: bool) -> None:
+def _show_hints(
+    desk: VideoDesk, frames: pd.DataFrame, brushed: list[float] | None
+) -> list[float] | None:
+    """What can be done with the chart, also without a mouse; gives the span that is chosen."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             "Drag over the chart to see only that span of time below"
@@ -120,12 +125,47 @@ def _show_hints(desk: VideoDesk, frames: pd.DataFrame, *, is_narrowed: bool) -> 
             + va_sentence(VaSource(frames["va_source"].dropna().iloc[0])),
             width="stretch",
         )
-        st.button(
-            "Show all",
-            on_click=desk.show_all,
-            icon=":material/zoom_out_map:",
-            disabled=not is_narrowed,
+        everything = st.empty()
+    span = _choose_by_numbers(desk, float(frames["time_s"].max())) or brushed
+    everything.button(
+        "Show all",
+        on_click=desk.show_all,
+        icon=":material/zoom_out_map:",
+        disabled=not (span or desk.moment),
+    )
+    return span
+
+
+def _choose_by_numbers(desk: VideoDesk, last_s: float) -> list[float] | None:
+    """A span and a picture, for whom dragging and clicking is no way; ``None`` for no span."""
+    whole = (0.0, math.ceil(last_s * 10) / 10)
+    if not whole[1]:
+        return None
+    with st.expander("Choose by numbers", icon=":material/keyboard:"):
+        chosen = st.slider(
+            "Span of time, in seconds",
+            *whole,
+            whole,
+            0.1 if last_s < _FINE_S else 1.0,
+            "%.1f",
+            key=f"span {desk.views}",
         )
+        if desk.clip:
+            key = f"picture {desk.views}"
+            st.number_input(
+                "Picture at, in seconds",
+                *whole,
+                None,
+                0.1,
+                "%.1f",
+                key=key,
+                on_change=partial(_note_number, desk, key),
+            )
+    return None if chosen == whole else list(chosen)
+
+
+def _note_number(desk: VideoDesk, key: str) -> None:
+    desk.click(_TIMELINE, key, st.session_state[key])
 
 
 def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, chart: str) -> None:

@@ -111,6 +111,16 @@ def test_other_networks_at_work_analyse_anew(app, core):
     assert len(core.detector.calls) == calls + 1
 
 
+def test_faces_are_chosen_without_a_mouse(app):
+    upload(app.run(), ("a.png", make_counting_photo(3)))
+    assert "Faces" in [header.value for header in app.header]
+    app.slider(key="valence range").set_value((0.95, 1.0)).run()
+    assert "Faces in the rectangle" in [header.value for header in app.header]
+    assert "There is no face in it." in texts(app.caption)
+    app.slider(key="valence range").set_value((-1.0, 1.0)).run()
+    assert "Faces" in [header.value for header in app.header]
+
+
 def test_blur_takes_the_original_away(app):
     upload(app.run(), ("a.png", make_counting_photo(1)))
     assert "Show original" in [toggle.label for toggle in app.toggle]

@@ -83,6 +83,13 @@ def brush(page: Page, start: float, end: float) -> None:
     drag(page, (left + start * width, y), (left + end * width, y))
 
 
+def choose_by_keys(page: Page) -> None:
+    """Narrow the span from its start by three tenths of a second, without a mouse."""
+    page.locator("summary", has_text="Choose by numbers").focus()
+    for key in ("Enter", "Tab", *["ArrowRight"] * 3):
+        page.keyboard.press(key)
+
+
 def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
     upload(page, "a smile.mp4", clip)
     wait_for_result(page)
@@ -98,6 +105,10 @@ def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
     page.get_by_role("button", name="Show all").click()
     page.get_by_role("heading", name="People", exact=True).wait_for()
     wait_until(page, lambda: people(page) == whole)
+    choose_by_keys(page)
+    page.get_by_role("heading", name="People from 0:00.3").wait_for()
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("heading", name="People", exact=True).wait_for()
 
     name, data = download(page, "Frames (CSV)")
     assert name == "a smile_frames.csv"
