@@ -6,6 +6,13 @@ import streamlit as st
 from emotion_core.catalog import cards_for
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.model_card import Task
+from streamlit_app.widgets import plain
+
+_TASKS = {
+    Task.DETECTION: "They find faces",
+    Task.EMOTION: "They read emotions",
+    Task.EMBEDDING: "It tells people apart after a gap in a video",
+}
 
 st.set_page_config(page_title="About · Emoscope", layout="centered")
 st.title("What the numbers mean, and what they don't", anchor=False)
@@ -58,23 +65,12 @@ what goes on in a person.
 )
 
 st.header("The networks", anchor=False)
-st.table(
-    pd.DataFrame(
-        [
-            {
-                "Name": card.name,
-                "Task": str(card.task),
-                "Emotions": str(len(card.labels) or ""),
-                "Licence": card.licence,
-                "Figures": "; ".join(f"{name} {value:.3f}" for name, value in card.metrics.items()),
-            }
-            for task in Task
-            for card in cards_for(task)
-        ]
-    ),
-    hide_index=True,
-    alt="The networks that can be chosen, with their licences and figures",
-)
+for task in Task:
+    st.markdown(f"**{_TASKS[task]}**")
+    for card in cards_for(task):
+        facts = [f"{len(card.labels)} emotions"] if card.labels else []
+        facts += [card.licence, *(f"{name} {value:.3f}" for name, value in card.metrics.items())]
+        st.markdown(f"- **{card.name}**: {plain('; '.join(facts))}.")
 st.caption("Figures of networks that are not ours are their publishers'.")
 
 st.header("Privacy", anchor=False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from emotion_core.catalog import CARDS
 from emotion_core.errors import EmotionError, WeightsUnavailableError
 from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
 
@@ -249,4 +250,5 @@ def test_about_page(app):
     text = " ".join(m.value for m in app.markdown)
     assert "Article 5(1)(f)" in text
     assert "must not" in text or "prohibited" in text
-    assert "yunet" in app.table[1].value["Name"].tolist()
+    for name in CARDS:
+        assert f"- **{name}**: " in text
