@@ -104,3 +104,18 @@ def test_folding_changes_nothing_but_the_number_of_layers():
         torch.testing.assert_close(folded(images), network(images), rtol=1e-3, atol=1e-3)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+
+
+@torch.inference_mode()
+def test_half_precision_sees_the_same(astronaut, module):
+    """What a GPU computes; places and sizes are decoded in single precision again."""
+    pixels = torch.from_numpy(astronaut[:320]).permute(2, 0, 1)[None]
+    half = fold_normalisation(module).half().to(memory_format=torch.channels_last)
+    scores, boxes, points = module(pixels.float())
+    found = half(pixels.half())
+    assert all(part.dtype is torch.float32 for part in found)
+    likely = scores[0] > 0.3
+    assert likely.sum() > 3
+    assert torch.allclose(found[0], scores, atol=0.005)
+    assert torch.allclose(found[1][0, likely], boxes[0, likely], atol=0.2)
+    assert torch.allclose(found[2][0, likely], points[0, likely], atol=0.2)
