@@ -12,6 +12,7 @@ from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.face_looks import NetworkLooks
+from emotion_core.file_models import check_fit
 from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
@@ -211,11 +212,16 @@ def make_network(card: ModelCard, path: Path, device: Device) -> Network:
     """
     if card.architecture == TRANSFORMERS:
         return TorchNetwork(load_transformers_module(card), device)
-    if path.suffix == ".safetensors":
-        from emotion_core.models import load_network  # imports torch, which takes seconds
+    network: Network = OnnxNetwork(path) if path.suffix == ".onnx" else _load_torch(path, device)
+    if card.folder:  # nobody has tried this file before
+        check_fit(network, card)
+    return network
 
-        return TorchNetwork(load_network(path), device)
-    return OnnxNetwork(path)
+
+def _load_torch(path: Path, device: Device) -> TorchNetwork:
+    from emotion_core.models import load_network  # imports torch, which takes seconds
+
+    return TorchNetwork(load_network(path), device)
 
 
 def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:

@@ -51,6 +51,11 @@ def add_networks(parser: _Arguments) -> None:
         help="emotion network: a name from `models list`, a Hub repository, owner/name[@commit], "
         "or a file that `export` wrote",
     )
+    add_detector(parser)
+
+
+def add_detector(parser: _Arguments) -> None:
+    """Add ``--detector``."""
     parser.add_argument(
         "--detector",
         type=network,

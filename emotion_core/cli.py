@@ -209,7 +209,8 @@ def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
 
 def _card_of(name: str) -> ModelCard:
     """A card of the catalog, or an emotion network on the Hub."""
-    return find_model(name, Task.EMOTION) if "/" in name else find_any(name)
+    is_on_hub = "/" in name and not is_path(name)
+    return find_model(name, Task.EMOTION) if is_on_hub else find_any(name)
 
 
 def _run_publish(chosen: argparse.Namespace) -> int:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import to_label_set
 from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
@@ -16,7 +18,10 @@ from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import onnx
+
     from emotion_core.model_card import FivePoints
+    from emotion_core.runtime import Network
 
 FILES = (".safetensors", ".onnx")
 """Endings by which a path is told from the name of a network."""
@@ -32,7 +37,8 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
 
     Args:
         path: A ``.safetensors`` or ``.onnx`` that was exported, or a YuNet's ``.onnx``. On a GPU
-            the safetensors file runs that lies beside a graph under the same name.
+            the safetensors file of an emotion network runs that lies beside its graph under the
+            same name and tells the same.
         task: What the network is for, emotions or detection.
 
     Raises:
@@ -41,9 +47,6 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path}.")
-    beside = path.with_suffix(".safetensors")
-    has_both = path.suffix == ".onnx" and beside.is_file()
-    torch_weights = describe_file(beside) if has_both else None
     if task is Task.DETECTION:
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
         return ModelCard(
@@ -54,7 +57,6 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
             licence="not stated",
             source=f"the file {path.name}",
             folder=str(path.resolve().parent),
-            torch_weights=None if is_yunet else torch_weights,
         )
     metadata = _read_metadata(path)
     with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
@@ -68,7 +70,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
             licence="not stated",
             source=f"the file {path.name}",
             folder=str(path.resolve().parent),
-            torch_weights=torch_weights,
+            torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
             has_va=metadata.get("has_va") == "True",
             preprocessing=Preprocessing(
@@ -100,9 +102,37 @@ def read_released_card(path: Path) -> ModelCard:
     return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
 
 
+def check_fit(network: Network, card: ModelCard) -> None:
+    """Have a network read a grey face, and check that it gives what its card says.
+
+    Raises:
+        WeightsMismatchError: It does not.
+    """
+    how = card.preprocessing
+    if how is None:
+        raise ValueError(f"{card.name} has no preprocessing.")
+    face = np.zeros((1, len(how.mean), how.size_px, how.size_px), np.float32)
+    wanted = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
+    try:
+        shapes = [output.shape for output in network.run(face)]
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsMismatchError(
+            f"{card.name} does not take what it tells ({reason})."
+        ) from error
+    if shapes[: len(wanted)] != wanted:
+        raise WeightsMismatchError(
+            f"{card.name} does not give what it tells: {shapes} instead of {wanted}."
+        )
+
+
 def describe_file(path: Path) -> WeightFile:
-    """Name, hash and size of a file."""
-    with path.open("rb") as file:
+    """Name, hash and size of a file.
+
+    Raises:
+        WeightsUnavailableError: It cannot be read.
+    """
+    with _readable(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return WeightFile(path.name, digest, path.stat().st_size)
 
@@ -125,21 +155,45 @@ def unreadable(path: Path, what: str) -> Iterator[None]:
         raise WeightsMismatchError(f"{path.name} {what} ({reason}).") from error
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WeightsUnavailableError(
+            f"{path} cannot be read ({error.strerror or error})."
+        ) from error
+
+
+def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
+    """The safetensors file of the same network as a graph, if it is there."""
+    beside = path.with_suffix(".safetensors")
+    if path.suffix != ".onnx" or not beside.is_file():
+        return None
+    return describe_file(beside) if _read_metadata(beside) == metadata else None
+
+
 def _read_metadata(path: Path) -> Mapping[str, str]:
     """What an export wrote beside the weights; empty if there is nothing."""
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError, safe_open
+    if path.suffix == ".onnx":
+        return {entry.key: entry.value for entry in _read_graph(path).metadata_props}
+    from safetensors import SafetensorError, safe_open
 
-        try:
-            with safe_open(path, framework="np") as file:
-                return file.metadata() or {}
-        except SafetensorError as error:
-            raise WeightsMismatchError(f"{path.name} is no safetensors file: {error}.") from error
+    try:
+        with _readable(path), safe_open(path, framework="np") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise WeightsMismatchError(f"{path.name} is no safetensors file: {error}.") from error
+
+
+def _read_graph(path: Path) -> onnx.ModelProto:
+    """A graph, without weights that it keeps in other files."""
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        with _readable(path):
+            return onnx.load(path, load_external_data=False)
     except DecodeError as error:
         raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
 
@@ -150,19 +204,14 @@ def _is_yunet(path: Path) -> bool:
     Raises:
         WeightsMismatchError: It is neither.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        names = {output.name for output in onnx.load(path).graph.output}
-    except DecodeError as error:
-        raise WeightsMismatchError(f"{path.name} is not an ONNX graph.") from error
+    names = {output.name for output in _read_graph(path).graph.output}
     if names >= {"scores", "boxes", "landmarks"}:
         return False
     if names >= {"cls_8", "obj_8", "bbox_8", "kps_8"}:
         return True
     raise WeightsMismatchError(
-        f"{path.name} is no face detector: its graph gives {', '.join(sorted(names))}. Give a "
+        f"{path.name} is no face detector: its graph gives {', '.join(sorted(names)) or 'nothing'}."
+        " Give a "
         "YuNet's, or one that `export-detector` wrote."
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,8 @@ class Preprocessing:
     template: FivePoints | None = None
 
     def __post_init__(self) -> None:
-        if self.size_px < 1 or self.margin < 0:
-            raise ValueError("size_px must be positive and margin not negative.")
+        if not isinstance(self.size_px, int) or self.size_px < 1 or not self.margin >= 0:
+            raise ValueError("size_px must be a positive whole number and margin not negative.")
         if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
             raise ValueError("mean and std need one (grey) or three (RGB) entries, std positive.")
 
@@ -123,7 +124,7 @@ class ModelCard:
             raise ValueError(f"{self.name}: an emotion network needs labels and preprocessing.")
         if self.task is Task.EMBEDDING and self.preprocessing is None:
             raise ValueError(f"{self.name}: an embedding network needs preprocessing.")
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ValueError(f"{self.name}: temperature must be positive.")
 
     @property

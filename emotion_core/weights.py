@@ -167,10 +167,11 @@ def _folder_of(card: ModelCard) -> Path:
 def _from_folder(card: ModelCard, file: WeightFile) -> FetchedFile:
     path = _folder_of(card) / file.filename
     if not path.is_file():
-        hint = (
-            "" if card.folder else "; it ships with the project, so get the project's files again"
+        if card.folder:  # visitors may see this, and the folder is nothing for them
+            raise WeightsUnavailableError(f"{path.name} is missing.")
+        raise WeightsUnavailableError(
+            f"{path} is missing; it ships with the project, so get the project's files again."
         )
-        raise WeightsUnavailableError(f"{path} is missing{hint}.")
     _check_hash(path, file)
     if card.folder:
         return FetchedFile(path, Origin.FILE, f"a file on this machine ({_megabytes(path)})")

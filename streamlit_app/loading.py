@@ -108,6 +108,9 @@ def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:
     try:
         chosen = find_model(name, task)
     except WeightsUnavailableError as error:
-        said = f"{error} Going on without {name}."
-        return defaults, [said.replace(name, Path(name).name) if is_path(name) else said]
+        if is_path(name):  # its folder is nothing for visitors
+            return defaults, [
+                f"There is no {Path(name).name} on this machine. Going on without it."
+            ]
+        return defaults, [f"{error} Going on without {name}."]
     return [chosen, *(card for card in defaults if card.name != chosen.name)], []

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis
     from streamlit_app.photo_batch import Photo, PhotoBatch
 
+_TURN = "turn of the plane"
+"""Key of a count: how often a rectangle by numbers was given up."""
+
 PER_PAGE = 8
 """Photos shown at once; more are on further pages."""
 
@@ -73,7 +76,7 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
         event: Any = st.altair_chart(
             readable(valence_arousal_chart(faces)),
             width="stretch",
-            on_select="rerun",
+            on_select=_forget_numbers,  # what is chosen last counts
             selection_mode=[BRUSH],
             key="plane",
             alt=_describe_plane(faces),
@@ -93,12 +96,24 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
 def _choose_by_numbers() -> dict[str, tuple[float, float]]:
     """A rectangle in the plane, for whom dragging is no way; empty for all of it."""
     whole = (-1.0, 1.0)
+    turn = st.session_state.get(_TURN, 0)
     with st.expander("Choose by numbers", icon=":material/keyboard:"):
         ranges = {
-            axis: st.slider(axis.capitalize(), *whole, whole, 0.05, "%+.2f", key=f"{axis} range")
+            axis: st.slider(axis.capitalize(), *whole, whole, 0.05, "%+.2f", key=f"{axis} {turn}")
             for axis in ("valence", "arousal")
         }
-    return {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
+        narrowed = {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
+        st.button(
+            "Show all",
+            on_click=_forget_numbers,
+            icon=":material/zoom_out_map:",
+            disabled=not narrowed,
+        )
+    return narrowed
+
+
+def _forget_numbers() -> None:
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 
 def show_downloads(results: Sequence[PhotoResult]) -> None:

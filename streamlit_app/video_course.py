@@ -77,7 +77,7 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
     event: Any = st.altair_chart(
         readable(timeline_chart(chosen)),
         width="stretch",
-        on_select=partial(_note_click, desk, _TIMELINE, key),
+        on_select=partial(_note_timeline, desk, key),
         selection_mode=[SPAN, CLICK] if desk.clip else [SPAN],
         key=key,
         alt=_describe_timeline(chosen, tracks),
@@ -85,13 +85,20 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
     span = _show_hints(desk, frames, event.selection.get(SPAN, {}).get("time_s"))
     _show_moment(desk, result, frames, _TIMELINE)
     part = select_time(chosen, *span) if span else chosen
-    whole = result.people[result.people["track"].isin(tracks)]
-    people = people_table(part, analysis_period(frames)) if span else whole
+    people = result.people[result.people["track"].isin(tracks)]
+    if span:
+        people = people_table(part, analysis_period(frames))
     _show_people(people, span)
     if not people.empty:
         _show_probabilities(desk, part, people)
         _show_moment(desk, result, frames, _PROBABILITIES)
         _show_sums(part, people)
+
+
+def _note_timeline(desk: VideoDesk, key: str) -> None:
+    """As ``_note_click``; a new span in the chart takes the place of one by numbers."""
+    _note_click(desk, _TIMELINE, key)
+    desk.brush(st.session_state[key].selection.get(SPAN, {}).get("time_s"))
 
 
 def _note_click(desk: VideoDesk, chart: str, key: str) -> None:
@@ -115,7 +122,9 @@ def _choose_people(people: pd.DataFrame) -> list[int]:
 
 
 def _show_hints(
-    desk: VideoDesk, frames: pd.DataFrame, brushed: list[float] | None
+    desk: VideoDesk,
+    frames: pd.DataFrame,
+    brushed: list[float] | None,
 ) -> list[float] | None:
     """What can be done with the chart, also without a mouse; gives the span that is chosen."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -148,7 +157,7 @@ def _choose_by_numbers(desk: VideoDesk, last_s: float) -> list[float] | None:
             whole,
             0.1 if last_s < _FINE_S else 1.0,
             "%.1f",
-            key=f"span {desk.views}",
+            key=f"span {desk.views} {desk.brushes}",
         )
         if desk.clip:
             key = f"picture {desk.views}"

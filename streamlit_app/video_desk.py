@@ -49,6 +49,7 @@ class VideoDesk:
         job: Its analysis; ``None`` while none was begun.
         uploads: Counts what came, so that the page can show an empty upload field again.
         moment: In which chart a picture was clicked, and its time; ``None`` for none.
+        brushes: Counts how often another span was chosen in the timeline.
         views: Counts how often all of a result was asked for again, after a part of it.
         reidentify_error: Why people cannot be recognised after a gap; empty if that was not tried.
     """
@@ -57,9 +58,11 @@ class VideoDesk:
     job: VideoJob | None = None
     uploads: int = 0
     moment: tuple[str, float] | None = None
+    brushes: int = 0
     views: int = 0
     reidentify_error: str = ""
     _clicks: dict[str, float | None] = field(default_factory=dict)
+    _brushed: list[float] | None = None
     _smoothed: dict[tuple[int, float], tuple[pd.DataFrame, pd.DataFrame]] = field(
         default_factory=dict
     )
@@ -109,6 +112,7 @@ class VideoDesk:
         self.views += 1
         self.moment = None
         self._clicks.clear()
+        self._brushed = None
 
     def click(self, chart: str, key: str, time_s: float | None) -> None:
         """Take in what is clicked in a chart; it is told again with each other change of it.
@@ -121,6 +125,12 @@ class VideoDesk:
         if self._clicks.get(key) != time_s:
             self.moment = None if time_s is None else (chart, time_s)
         self._clicks[key] = time_s
+
+    def brush(self, span_s: list[float] | None) -> None:
+        """Take in the span that is chosen in the timeline; told again with each click."""
+        if span_s and span_s != self._brushed:
+            self.brushes += 1
+        self._brushed = span_s
 
     def forget_error(self) -> None:
         """Try again to get what recognises people."""

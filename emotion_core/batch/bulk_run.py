@@ -62,8 +62,7 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
     Args:
         job: Its folder is prepared.
         sources: Paths and URLs, see ``list_inputs``.
-        retry_failed: Do those chunks again of which an input failed; only where all of their
-            inputs are among the sources, so that no results are lost.
+        retry_failed: Do inputs again that failed in an earlier run.
 
     Raises:
         EmotionError: Sources cannot be read, or the folder cannot be written.
@@ -74,11 +73,10 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
         failed = 0
         for kind in Kind:
             for finished in job.folder.finished(kind):
-                inputs = finished.analyzed + finished.failed
-                if retry_failed and finished.failed and plan.has_all(kind, inputs):
-                    job.folder.reopen(kind, finished.chunk)
-                    continue
-                failed += plan.discard(kind, finished.failed)
+                again = plan.held(kind, finished.failed) if retry_failed else set()
+                if again:
+                    job.folder.forget(kind, finished.chunk, again)
+                failed += plan.discard(kind, set(finished.failed) - again)
                 plan.discard(kind, finished.analyzed)
         left = len(plan)
         parts = job.folder.write_plan(plan.chunks(job.chunk_photos), _PART_INPUTS)

@@ -61,7 +61,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retry-failed",
         action="store_true",
-        help="try inputs again that failed in an earlier run, with those in the same Parquet file",
+        help="try inputs again that failed in an earlier run",
     )
     _add_workforce(parser)
     _add_settings(parser)
@@ -132,11 +132,6 @@ def run_batch(chosen: argparse.Namespace) -> int:
                 return WRONG_USE
             if extent.finished:
                 say(f"{extent.finished} of {extent.inputs} inputs were finished before.")
-            if chosen.retry_failed and extent.failed:
-                say(
-                    f"{extent.failed} that failed before are not tried again: in the same Parquet "
-                    "files are results of inputs that were not given now."
-                )
             done = failed = 0
             if extent.parts:
                 done, failed = _work(chosen, job, extent)

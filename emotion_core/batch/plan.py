@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from emotion_core.batch.sources import Kind
 
@@ -34,6 +34,14 @@ class Chunk:
     def name(self) -> str:
         """Follows from the inputs."""
         return hashlib.sha256("\n".join(self.urls).encode()).hexdigest()[:20]
+
+
+class FinishedInputs(NamedTuple):
+    """Places of the inputs of a chunk that is finished, and its name."""
+
+    analyzed: list[str]
+    failed: list[str]
+    chunk: str
 
 
 class Plan:
@@ -67,10 +75,10 @@ class Plan:
         rows = ((str(one.kind), one.url) for one in inputs)
         self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", rows)
 
-    def has_all(self, kind: Kind, urls: Iterable[str]) -> bool:
-        """Whether all these inputs are in it."""
+    def held(self, kind: Kind, urls: Iterable[str]) -> set[str]:
+        """Those of some inputs that are in it."""
         find = "SELECT 1 FROM input WHERE kind = ? AND url = ?"
-        return all(self._database.execute(find, (str(kind), url)).fetchone() for url in urls)
+        return {u for u in urls if self._database.execute(find, (str(kind), u)).fetchone()}
 
     def discard(self, kind: Kind, urls: Iterable[str]) -> int:
         """Take out inputs that are finished; tell how many of them were there."""

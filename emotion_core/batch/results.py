@@ -14,11 +14,12 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emotion_core.batch.plan import FinishedInputs
 from emotion_core.batch.schemas import make_schemas, to_bytes
 from emotion_core.batch.sources import (
     Kind,
@@ -31,7 +32,7 @@ from emotion_core.batch.sources import (
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.batch.plan import Chunk
     from emotion_core.labels import LabelSet
@@ -46,14 +47,6 @@ _SETTINGS = "settings.json"
 _UNFINISHED = "_unfinished"
 _EMPTY = "empty"  # a part without rows, so that each table can be read whatever there was
 _READERS = 16  # files read at the same time: storage that is far away answers late, not slowly
-
-
-class FinishedInputs(NamedTuple):
-    """Places of the inputs of a chunk that is finished, and its name."""
-
-    analyzed: list[str]
-    failed: list[str]
-    chunk: str
 
 
 class ResultFolder:
@@ -103,16 +96,31 @@ class ResultFolder:
             while some := list(islice(parts, 8 * _READERS)):
                 yield from pool.map(self._read_inputs, some)
 
-    def reopen(self, kind: Kind, chunk: str) -> None:
-        """Remove a finished chunk's tables, so that it is done again.
+    def forget(self, kind: Kind, chunk: str, failed: Collection[str]) -> None:
+        """Take inputs that failed out of a finished chunk, so that they are done again.
+
+        What was found in the others stays where it is.
+
+        Args:
+            kind: Of the inputs.
+            chunk: Its name.
+            failed: Places of the inputs.
 
         Raises:
-            StorageError: They cannot be removed.
+            StorageError: The tables cannot be written.
         """
-        with self._writing() as (storage, top):
-            for table in (_LAST[kind], *self.schemas):
-                if storage.exists(path := f"{top}/{table}/part-{chunk}.parquet"):
-                    storage.rm_file(path)
+        for table in ("failed", _LAST[kind]):  # killed in between, they still count as failed
+            path = f"{table}/part-{chunk}.parquet"
+            with self._writing() as (storage, top):
+                if not storage.exists(f"{top}/{path}"):
+                    continue
+                with storage.open(f"{top}/{path}", "rb") as file:
+                    rows = pq.read_table(file)
+                kept = rows.filter(pa.array([url not in failed for url in rows["url"].to_pylist()]))
+                if len(kept):
+                    self._write(path, to_bytes(kept))
+                else:
+                    storage.rm_file(f"{top}/{path}")
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """The inputs that failed, each with its error, file by file.
@@ -188,7 +196,7 @@ class ResultFolder:
     def read_plan(self, part: int) -> Iterator[pa.Table]:
         """The chunks of a part of the plan, each a table of one row: ``kind`` and ``urls``."""
         storage, top = storage_of(self.url)
-        with storage.open(f"{top}/{_plan_path(part)}", "rb") as file:
+        with storage.open(f"{top}/{_UNFINISHED}/plan-{part:06}", "rb") as file:
             rows = pq.read_table(file)
         for i in range(len(rows)):
             yield rows.slice(i, 1)
@@ -201,7 +209,7 @@ class ResultFolder:
 
     def _write_plan_part(self, part: int, rows: list[Chunk]) -> None:
         columns = {"kind": [str(row.kind) for row in rows], "urls": [list(r.urls) for r in rows]}
-        self._write(_plan_path(part), to_bytes(pa.table(columns)))
+        self._write(f"{_UNFINISHED}/plan-{part:06}", to_bytes(pa.table(columns)))
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         storage, top = storage_of(self.url)
@@ -290,7 +298,3 @@ class ResultFolder:
 
 def _trial_paths(chunk: Chunk) -> list[str]:
     return [f"{_UNFINISHED}/trial-{chunk.name}-{i}" for i in range(MOST_TRIALS)]
-
-
-def _plan_path(part: int) -> str:
-    return f"{_UNFINISHED}/plan-{part:06}"

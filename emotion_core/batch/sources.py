@@ -5,6 +5,7 @@ A place is a path of this machine (absolute), or a URL of anything that fsspec h
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -36,7 +37,7 @@ _PIECE_BYTES = 4 * 2**20
 _TRIALS, _PAUSE_S = 3, 0.5
 """Storage elsewhere is asked again where it fails, after a pause that doubles."""
 
-_FINAL = (FileNotFoundError, PermissionError)
+_FINAL = (FileNotFoundError, PermissionError, ValueError)
 
 
 class Kind(StrEnum):
@@ -168,8 +169,8 @@ def _patiently(read: Callable[[], _T], url: str) -> _T:
         try:
             return read()
         except StorageError as error:
-            failure = error
-            if isinstance(error.__cause__, _FINAL):
+            failure, cause = error, error.__cause__
+            if isinstance(cause, _FINAL) or getattr(cause, "errno", None) == errno.ENOSPC:
                 break
     raise failure
 

@@ -16,7 +16,7 @@ import pandas as pd
 from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.chart_rows import MINUTE_S, bar_rows, minute_rows, trail_rows
-from emotion_core.palette import GREY
+from emotion_core.palette import GREY, GREY_WORDS
 from emotion_core.video.time_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 
 if TYPE_CHECKING:
@@ -117,11 +117,11 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
         x2="end:Q",
         color=alt.Color("word:N", scale=colour["scale"], legend=None),
     )
-    numbers = shown.mark_text(align="left", dx=5, fontSize=12, color=GREY).encode(
+    numbers = shown.mark_text(align="left", dx=5, fontSize=12, color=GREY_WORDS).encode(
         x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
     )
     names = rows.transform_filter("!datum.word").mark_text(
-        align="left", fontSize=12, fontWeight="bold", color=GREY
+        align="left", fontSize=12, fontWeight="bold", color=GREY_WORDS
     )
     return _to_spec(
         alt.layer(lines, numbers, names.encode(x=across, y=down, text="person:N")), _BARS_PX
@@ -154,7 +154,7 @@ def _plane_spec(side_px: int = 320) -> dict[str, Any]:
     last = newest.mark_point(filled=True, size=260, opacity=1, stroke=GREY).encode(
         color=emotion_colour(legend=False), shape=emotion_shape()
     )
-    names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold", color=GREY).encode(
+    names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold", color=GREY_WORDS).encode(
         text="person:N"
     )
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
@@ -196,7 +196,7 @@ def _minute_spec() -> dict[str, Any]:
     names = (
         both.transform_filter("datum.name && datum.reading == 'valence'")
         .mark_text(align="right", dx=-4, dy=-9, fontSize=12)
-        .encode(text="name:N", color=alt.value(GREY))
+        .encode(text="name:N", color=alt.value(GREY_WORDS))
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, opacity=0.8)
     return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import say
+from emotion_core.arguments import add_detector, say
 from emotion_core.errors import DatasetError
 from emotion_core.runtime import DEVICES
 
@@ -87,7 +87,7 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_detector(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    add_detector(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
 
 
@@ -201,13 +201,12 @@ def _to_emotion(word: str) -> Emotion:
 
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
     from emotion_core.analyzer import fetch_first, make_detector
-    from emotion_core.catalog import candidates, find_card
+    from emotion_core.hub_models import wanted_cards
     from emotion_core.model_card import Task
     from emotion_core.runtime import pick_device
 
     device = pick_device(chosen.device)
-    name = chosen.detector
-    cards = [find_card(name, Task.DETECTION)] if name else candidates(Task.DETECTION)
+    cards = wanted_cards(chosen.detector, Task.DETECTION)
     found = fetch_first(cards, device)
     for notice in found.notices:
         say(f"note: {notice}")

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import count, say
+from emotion_core.arguments import add_detector, count, say
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.runtime import DEVICES, usable_cores
 
@@ -57,7 +57,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--calibration-plot", type=Path, metavar="FILE", help="reliability diagram, .svg or .png"
     )
     photos = parser.add_argument_group("photos only")
-    photos.add_argument("--detector", metavar="D", help="face detector from `models list`")
+    add_detector(photos)
     photos.add_argument(
         "--boxes",
         type=Path,

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from emotion_core import file_models
 from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.catalog import candidates
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import (
     UnknownModelError,
 )
 from emotion_core.file_models import describe_file, read_file_card, unreadable
-from emotion_core.hub_models import TRANSFORMERS, find_model, load_transformers_module
+from emotion_core.hub_models import TRANSFORMERS, load_transformers_module, wanted_cards
 from emotion_core.model_card import ModelCard, Task
 from emotion_core.runtime import TorchNetwork, pick_device
 from emotion_core.training.face_set import LABELS
@@ -76,8 +75,7 @@ def load_model(model: str | None, device: str = "auto") -> LoadedModel:
     where = pick_device(device)
     if model is not None and (Path(model).suffix in FILES or Path(model).is_file()):
         return _load_file(Path(model), where)
-    cards = candidates(Task.EMOTION) if model is None else [find_model(model, Task.EMOTION)]
-    found = fetch_first(cards, where)
+    found = fetch_first(wanted_cards(model, Task.EMOTION), where)
     network = make_network(found.card, found.file.path, where)
     classifier = EmotionClassifier(network, found.card)
     return LoadedModel(classifier, network, found.file.path, found.notices)
@@ -88,7 +86,7 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
 
     Args:
         model: The emotion network.
-        detector: A name of the catalog; ``None``: the first default that is to be had.
+        detector: See ``find_model``; ``None``: the first default that is to be had.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
@@ -97,10 +95,7 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
         WeightsMismatchError: Its file is not what it should be.
     """
     where = pick_device(device)
-    cards = (
-        candidates(Task.DETECTION) if detector is None else [find_model(detector, Task.DETECTION)]
-    )
-    found = fetch_first(cards, where)
+    found = fetch_first(wanted_cards(detector, Task.DETECTION), where)
     info = AnalyzerInfo(
         model.classifier.card, found.card, model.network.device, notices=found.notices
     )

@@ -269,7 +269,7 @@ def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, 
 def test_a_span_and_a_picture_are_chosen_without_a_mouse(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
     whole = video_app.dataframe[0].value["time_s"].iloc[0]
-    video_app.slider(key="span 1").set_value((0.2, 0.5)).run()
+    video_app.slider(key="span 1 0").set_value((0.2, 0.5)).run()
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
     assert 0 < video_app.dataframe[0].value["time_s"].iloc[0] < 0.6 * whole
     video_app.number_input(key="picture 1").set_value(0.4).run()

@@ -61,30 +61,40 @@ def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
 
 def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, monkeypatch):
     late, out = tmp_path / "late.jpg", tmp_path / "out"
-    finish(out, PORTRAIT, late, analyzer=analyzer)
+    finish(out, PORTRAIT, late, tmp_path / "none.jpg", analyzer=analyzer)
     shutil.copy(PORTRAIT, late)
+    earlier = pd.read_parquet(out / "faces")
 
     def work(_chosen, job, extent):
-        assert (extent.inputs, extent.finished, extent.failed) == (2, 0, 0)
+        assert (extent.inputs, extent.finished, extent.failed) == (2, 1, 0)
         (rows,) = job.folder.read_plan(0)
-        (urls,) = rows["urls"].to_pylist()
-        assert urls == sorted(map(str, (PORTRAIT, late)))
-        steps = list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, tuple(urls))))
+        assert rows["urls"].to_pylist() == [[str(late)]]
+        steps = list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, (str(late),))))
         return sum(s.inputs for s in steps), sum(s.failed for s in steps)
 
     monkeypatch.setattr(command, "_work", work)
     assert run(PORTRAIT, late, "--out", out, "--retry-failed") == 0
     assert "2 of 2 inputs analysed, 0 failed" in capsys.readouterr().err
-    assert pd.read_parquet(out / "photos")["error"].tolist() == ["", ""]
-    assert len(pd.read_parquet(out / "failed")) == 0
+    photos = pd.read_parquet(out / "photos").set_index("url")["error"]
+    assert photos[[str(PORTRAIT), str(late)]].tolist() == ["", ""]
+    assert pd.read_parquet(out / "failed")["source"].tolist() == ["none.jpg"]  # not given this time
+    faces = pd.read_parquet(out / "faces")
+    kept = faces[faces["url"] == str(PORTRAIT)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, earlier)
 
 
-def test_trying_again_takes_no_results_of_other_sources(tmp_path, capsys, analyzer):
+def test_a_retry_that_never_begins_keeps_what_was_found(tmp_path, analyzer, monkeypatch):
     finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
-    before = read_parts(tmp_path / "out")
-    assert run(tmp_path / "none.jpg", "--out", tmp_path / "out", "--retry-failed") == 1
-    assert read_parts(tmp_path / "out") == before
-    assert "1 that failed before are not tried again" in capsys.readouterr().err
+
+    def work(*_):
+        raise EmotionError("No machine has room.")
+
+    monkeypatch.setattr(command, "_work", work)
+    arguments = (PORTRAIT, tmp_path / "none.jpg", "--out", tmp_path / "out", "--retry-failed")
+    with pytest.raises(EmotionError, match="No machine has room"):
+        run(*arguments)
+    assert pd.read_parquet(tmp_path / "out" / "photos")["error"].tolist() == [""]
+    assert len(pd.read_parquet(tmp_path / "out" / "faces")) == 1
 
 
 def test_the_first_failures_are_named(tmp_path, capsys, analyzer):

@@ -1,6 +1,9 @@
+import contextlib
+
 import fsspec
 import pandas as pd
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from emotion_core.batch.folder_lock import folder_lock
 from emotion_core.batch.plan import Chunk
@@ -56,11 +59,46 @@ def test_publishing_again_gives_the_same_bytes(folder, tmp_path):
     assert read_parts(tmp_path / "out") == before
 
 
-def test_reopened_chunk_is_as_if_never_done(folder, tmp_path):
-    before = read_parts(tmp_path / "out")
+def test_forgetting_what_failed_keeps_what_was_found(folder, tmp_path):
     folder.publish(CHUNK, make_tables(folder))
-    folder.reopen(Kind.PHOTO, CHUNK.name)
+    faces = pd.read_parquet(tmp_path / "out" / "faces")
+    folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
+    assert finished(folder) == [(["/a.jpg"], [], CHUNK.name)]
+    assert list(folder.failures()) == []
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "faces"), faces)
+
+
+def test_a_chunk_of_which_all_is_forgotten_is_gone(folder, tmp_path):
+    before = read_parts(tmp_path / "out")
+    tables = make_tables(folder)
+    rows = {"faces": tables["faces"][:0], "photos": tables["photos"][1:]}
+    folder.publish(CHUNK, {**tables, **rows})
+    folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
     assert read_parts(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_forgetting_that_is_cut_off_loses_nothing(folder, tmp_path, monkeypatch, step):
+    folder.publish(CHUNK, make_tables(folder))
+    calls = []
+    for name in ("mv", "rm_file"):
+        real = getattr(LocalFileSystem, name)
+
+        def cut(self, *arguments, real=real, **options):
+            if len(calls) == step:
+                raise KeyboardInterrupt
+            calls.append(arguments)
+            return real(self, *arguments, **options)
+
+        monkeypatch.setattr(LocalFileSystem, name, cut)
+    with contextlib.suppress(KeyboardInterrupt):
+        folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
+    monkeypatch.undo()
+    folder.prepare(SETTINGS)
+    ((analyzed, failed, _),) = finished(folder)
+    assert analyzed == ["/a.jpg"]
+    assert failed in ([], ["/b.jpg"])
+    assert len(pd.read_parquet(tmp_path / "out" / "faces")) == 1
 
 
 @pytest.mark.parametrize("steps", range(6), ids="{} writes".format)

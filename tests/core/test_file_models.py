@@ -2,10 +2,14 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from emotion_core.analyzer import load_analyzer
 from emotion_core.analyzer_info import AnalyzerInfo
@@ -50,12 +54,74 @@ def test_a_file_reads_as_the_shipped_network_does(mine, suffix):
     )
 
 
-@pytest.mark.parametrize("task", KINDS)
-def test_a_graph_has_its_safetensors_for_the_gpu(mine, task):
-    card = read_file_card(mine / f"my-{task}.onnx", task)
-    assert card.torch_weights.sha256 == CARDS[KINDS[task]].torch_weights.sha256
-    (mine / f"my-{task}.safetensors").unlink()
-    assert read_file_card(mine / f"my-{task}.onnx", task).torch_weights is None
+def test_a_graph_has_its_safetensors_for_the_gpu(mine):
+    path = mine / "my-emotion.onnx"
+    twin = CARDS["emoscope-fer-s"].torch_weights
+    assert read_file_card(path, Task.EMOTION).torch_weights.sha256 == twin.sha256
+    path.with_suffix(".safetensors").unlink()
+    assert read_file_card(path, Task.EMOTION).torch_weights is None
+
+
+def test_a_graph_does_not_take_another_networks_safetensors(mine):
+    path = mine / "my-emotion.safetensors"
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata = {**file.metadata(), "temperature": "0.9"}
+    save_file(tensors, path, metadata)
+    assert read_file_card(path.with_suffix(".onnx"), Task.EMOTION).torch_weights is None
+
+
+def change_metadata(path, **changes):
+    graph = onnx.load(path)
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    onnx.helper.set_model_props(graph, metadata | changes)
+    onnx.save(graph, path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"labels": "neutral,happiness,anger"}, "does not give what it tells"),
+        ({"has_va": "False"}, None),
+        ({"temperature": "nan"}, "temperature must be positive"),
+        ({"preprocessing": {"size_px": 50}}, "does not take what it tells"),
+        ({"preprocessing": {"size_px": 48.5}}, "must be a positive whole number"),
+        ({"preprocessing": {"mean": [1, 2, 3], "std": [1, 1, 1]}}, "does not take what it tells"),
+    ],
+    ids=["labels", "less is fine", "temperature", "size", "half pixels", "colours"],
+)
+def test_a_file_that_tells_something_untrue_is_refused(mine, changes, reason):
+    path = mine / "my-emotion.onnx"
+    how = json.loads(
+        next(e.value for e in onnx.load(path).metadata_props if e.key == "preprocessing")
+    )
+    if "preprocessing" in changes:
+        changes = {"preprocessing": json.dumps(how | changes["preprocessing"])}
+    change_metadata(path, **changes)
+    detector = CARDS["emoscope-face-s"]
+    with pytest.raises(WeightsMismatchError, match=reason) if reason else nullcontext():
+        load_analyzer([find_model(str(path), Task.EMOTION)], [detector], device="cpu")
+
+
+def test_weights_outside_the_file_are_a_sentence(mine):
+    path = mine / "outside.onnx"
+    graph = onnx.load(mine / "my-emotion.onnx")
+    onnx.save(graph, path, save_as_external_data=True, location="data.bin", size_threshold=0)
+    (mine / "data.bin").unlink()
+    with pytest.raises(WeightsMismatchError, match=r"outside\.onnx cannot be run"):
+        load_analyzer(
+            [find_model(str(path), Task.EMOTION)], [CARDS["emoscope-face-s"]], device="cpu"
+        )
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(mine, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = mine / "my-emotion.onnx"
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(WeightsUnavailableError, match=r"cannot be read \(Permission denied\)"):
+        read_file_card(path, Task.EMOTION)
 
 
 def test_a_file_is_no_part_of_the_project(mine):
@@ -77,7 +143,7 @@ def test_nobody_else_is_told_the_folder(mine):
     sent = json.dumps(info_to_wire(AnalyzerInfo(*cards, "cpu")))
     assert "my-emotion.onnx" in sent
     assert str(mine) not in sent + cards[0].to_json()
-    assert info_from_json(sent.encode()).emotion.folder == ""
+    assert info_from_json(sent.encode()).emotion.name == "my-emotion.onnx"
 
 
 def test_a_published_card_names_no_folder_here(mine):

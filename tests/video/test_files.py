@@ -1,6 +1,7 @@
 """Videos on disk: what is found, where results go, and that nothing half-written is left."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -170,6 +171,18 @@ def test_finished_results_are_known(tmp_path, clip):
     write_video(clip, folder, analyzer, task(every=2))
     assert is_done(clip, folder, analyzer, task(every=2))
     assert json.loads((folder / "settings.json").read_text())["settings"]["every"] == 2
+
+
+def test_two_files_of_one_name_are_two_networks(tmp_path, clip):
+    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    detector = replace(analyzer.info.detector, name=analyzer.info.emotion.name)
+    analyzer.info = replace(analyzer.info, detector=detector)
+    write_video(clip, folder, analyzer, task())
+    assert is_done(clip, folder, analyzer, task())
+    weights = replace(analyzer.info.emotion.weights, sha256="a" * 64)
+    emotion = replace(analyzer.info.emotion, weights=weights)
+    analyzer.info = replace(analyzer.info, emotion=emotion)
+    assert not is_done(clip, folder, analyzer, task())
 
 
 @pytest.mark.parametrize("change", ["settings", "no video", "video gone", "file", "missing"])
