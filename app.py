@@ -13,6 +13,7 @@ st.set_page_config(  # first: else the browser asks another host for the icon of
     initial_sidebar_state="auto",
 )
 st.logo(ASSETS / "logo.svg", size="large")
+st.html(ASSETS / "page.css")
 page = st.navigation(
     [
         st.Page(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS, GREY, GREY_WORDS
+from emotion_core.palette import EMOTION_COLOURS, GREY, GREY_WORDS, INK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ _QUADRANTS = pd.DataFrame(
 Model of Affect", Journal of Personality and Social Psychology 39, 1980, figure 2."""
 
 
-def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460) -> ChartType:
+def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str = INK) -> ChartType:
     """Every face in the valence-arousal plane.
 
     Both axes run from -1 to 1 through zero, with the unit circle; colour and shape tell the
@@ -61,10 +61,11 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460) -> ChartTy
     Args:
         faces: As ``report.faces_table`` makes it; may be empty.
         side_px: Width and height of the plane.
+        edge: Colour of the edges of the points.
     """
     points = (
         alt.Chart(faces)
-        .mark_point(filled=True, opacity=0.85, stroke=GREY, strokeWidth=0.8)
+        .mark_point(filled=True, opacity=0.85, stroke=edge, strokeWidth=0.6)
         .encode(
             x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
             y=plane_axis("arousal", "Arousal (calm to excited)"),
@@ -105,7 +106,7 @@ def distribution_chart(faces: pd.DataFrame) -> ChartType:
     counts = faces.groupby("emotion", as_index=False).size().rename(columns={"size": "faces"})
     chart: alt.Chart = (
         alt.Chart(counts)
-        .mark_bar(cornerRadiusEnd=3)
+        .mark_bar(cornerRadiusEnd=3, stroke=GREY, strokeWidth=0.8)
         .encode(
             x=alt.X("faces:Q", title="Faces", axis=alt.Axis(tickMinStep=1, format="d")),
             y=_emotion_rows(),
@@ -143,7 +144,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", values=[0, 0.5, 1]),
     )
-    bars = alt.Chart(long).mark_bar()
+    bars = alt.Chart(long).mark_bar(stroke=GREY, strokeWidth=0.8)
     if len(faces) > 1:
         rows: alt.Chart = bars.encode(
             x=share,

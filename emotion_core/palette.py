@@ -21,6 +21,9 @@ EMOTION_COLOURS = MappingProxyType(
 protanopia, deuteranopia and tritanopia (tested), and the word always stands beside the colour.
 """
 
+INK = "#14171C"
+"""Of edges and words on light paper."""
+
 GREY, GREY_WORDS = "#8A938C", "#757E79"
 """Of lines and edges, and of words, in charts whose paper is not known: on the app's light and on
 its dark one they have a contrast of at least 3 to 1, and 4 to 1 (tested)."""

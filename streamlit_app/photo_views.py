@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -23,6 +24,7 @@ from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
     download,
+    edge_colour,
     plain,
     readable,
     shortened,
@@ -39,19 +41,19 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis
     from streamlit_app.photo_batch import Photo, PhotoBatch
 
-_TURN = "turn of the plane"
-"""Key of a count: how often a rectangle by numbers was given up."""
+_PLANE, _NUMBERS = "plane turn", "numbers turn"
+"""Keys of counts: how often a rectangle was given up."""
 
 PER_PAGE = 8
 """Photos shown at once; more are on further pages."""
 
 _GALLERY, _GALLERY_BRUSHED = 12, 48
 _TABLE_COLUMNS = {
-    "face": st.column_config.NumberColumn("Face", width=44),
-    "emotion": st.column_config.TextColumn("Emotion", width=82),
-    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=84),
-    "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=58),
-    "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=58),
+    "face": st.column_config.NumberColumn("Face", width=38),
+    "emotion": st.column_config.TextColumn("Emotion", width=78),
+    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=72),
+    "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=54),
+    "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=54),
 }
 
 
@@ -74,18 +76,24 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
     with left:
         st.header("Valence and arousal", anchor=False)
         event: Any = st.altair_chart(
-            readable(valence_arousal_chart(faces)),
+            readable(valence_arousal_chart(faces, edge=edge_colour())),
             width="stretch",
-            on_select=_forget_numbers,  # what is chosen last counts
+            on_select=partial(_renew, _NUMBERS),  # what is chosen last counts
             selection_mode=[BRUSH],
-            key="plane",
+            key=f"plane {_turn(_PLANE)}",
             alt=_describe_plane(faces),
         )
         st.caption(
-            "Drag a rectangle over points to see their faces; double-click to see all again. "
+            "Drag a rectangle over points to see their faces. "
             + va_sentence(VaSource(faces["va_source"].iloc[0]))
         )
         ranges = _choose_by_numbers() or event.selection.get(BRUSH, {})
+        st.button(
+            "Show all",
+            on_click=forget_choice,
+            icon=":material/zoom_out_map:",
+            disabled=not ranges,
+        )
     chosen = select_faces(faces, ranges)
     with right:
         st.header("Emotions", anchor=False)
@@ -93,27 +101,38 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
         _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
 
 
+def forget_choice() -> None:
+    """Choose all faces again: no rectangle, drawn or by numbers."""
+    _renew(_PLANE)
+    _renew(_NUMBERS)
+
+
 def _choose_by_numbers() -> dict[str, tuple[float, float]]:
     """A rectangle in the plane, for whom dragging is no way; empty for all of it."""
     whole = (-1.0, 1.0)
-    turn = st.session_state.get(_TURN, 0)
     with st.expander("Choose by numbers", icon=":material/keyboard:"):
         ranges = {
-            axis: st.slider(axis.capitalize(), *whole, whole, 0.05, "%+.2f", key=f"{axis} {turn}")
+            axis: st.slider(
+                axis.capitalize(),
+                *whole,
+                whole,
+                0.05,
+                "%+.2f",
+                key=f"{axis} {_turn(_NUMBERS)}",
+                on_change=partial(_renew, _PLANE),
+            )
             for axis in ("valence", "arousal")
         }
-        narrowed = {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
-        st.button(
-            "Show all",
-            on_click=_forget_numbers,
-            icon=":material/zoom_out_map:",
-            disabled=not narrowed,
-        )
-    return narrowed
+    return {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
 
 
-def _forget_numbers() -> None:
-    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+def _renew(what: str) -> None:
+    """Give up what is chosen in the chart or by numbers: its widgets get new keys."""
+    st.session_state[what] = _turn(what) + 1
+
+
+def _turn(what: str) -> int:
+    return int(st.session_state.get(what, 0))
 
 
 def show_downloads(results: Sequence[PhotoResult]) -> None:

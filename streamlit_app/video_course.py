@@ -51,9 +51,9 @@ _COLUMNS = {
     "dominant_emotion": st.column_config.TextColumn("Mostly", width=90),
     "share": st.column_config.NumberColumn("Share of time", format="%.0f%%", width=100),
     "mean_valence": st.column_config.NumberColumn("Mean valence", format="%+.2f", width=105),
-    "sd_valence": st.column_config.NumberColumn("Spread", format="%.2f", width=70),
+    "sd_valence": st.column_config.NumberColumn("Spread of valence", format="%.2f", width=125),
     "mean_arousal": st.column_config.NumberColumn("Mean arousal", format="%+.2f", width=105),
-    "sd_arousal": st.column_config.NumberColumn("Spread", format="%.2f", width=70),
+    "sd_arousal": st.column_config.NumberColumn("Spread of arousal", format="%.2f", width=125),
     "changes": st.column_config.NumberColumn("Changes", width=80),
     "positive_s": st.column_config.NumberColumn("Most positive at", format="%.1f s", width=120),
     "negative_s": st.column_config.NumberColumn("Most negative at", format="%.1f s", width=120),
@@ -71,9 +71,9 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
         frames: Its table, smoothed.
     """
     st.header("Over time", anchor=False)
-    tracks = _choose_people(result.people)
+    tracks = _choose_people(desk, result.people)
     chosen = select_people(frames, tracks)
-    key = f"{_TIMELINE} {desk.views} {tracks}"
+    key = f"{_TIMELINE} {desk.views} {desk.numbers} {tracks}"
     event: Any = st.altair_chart(
         readable(timeline_chart(chosen)),
         width="stretch",
@@ -107,7 +107,7 @@ def _note_click(desk: VideoDesk, chart: str, key: str) -> None:
     desk.click(chart, key, float(clicked[0]["time_s"]) if clicked else None)
 
 
-def _choose_people(people: pd.DataFrame) -> list[int]:
+def _choose_people(desk: VideoDesk, people: pd.DataFrame) -> list[int]:
     """Whose course is shown; those seen longest to begin with."""
     options = [int(track) for track in people["track"]]
     if len(options) == 1:
@@ -116,7 +116,13 @@ def _choose_people(people: pd.DataFrame) -> list[int]:
     default = longest_seen(people)
     kind: dict[str, Any] = {"selection_mode": "multi"} if choose is st.pills else {}
     chosen = choose(
-        "People shown", options, default=default, format_func=person_name, key="people", **kind
+        "People shown",
+        options,
+        default=default,
+        format_func=person_name,
+        key=f"people {desk.views}",
+        persist_state="session",
+        **kind,
     )
     return sorted(chosen or default)
 
@@ -158,6 +164,8 @@ def _choose_by_numbers(desk: VideoDesk, last_s: float) -> list[float] | None:
             0.1 if last_s < _FINE_S else 1.0,
             "%.1f",
             key=f"span {desk.views} {desk.brushes}",
+            on_change=desk.renumber,
+            persist_state="session",
         )
         if desk.clip:
             key = f"picture {desk.views}"

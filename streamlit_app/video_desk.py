@@ -50,6 +50,7 @@ class VideoDesk:
         uploads: Counts what came, so that the page can show an empty upload field again.
         moment: In which chart a picture was clicked, and its time; ``None`` for none.
         brushes: Counts how often another span was chosen in the timeline.
+        numbers: Counts how often another span was chosen by numbers.
         views: Counts how often all of a result was asked for again, after a part of it.
         reidentify_error: Why people cannot be recognised after a gap; empty if that was not tried.
     """
@@ -59,6 +60,7 @@ class VideoDesk:
     uploads: int = 0
     moment: tuple[str, float] | None = None
     brushes: int = 0
+    numbers: int = 0
     views: int = 0
     reidentify_error: str = ""
     _clicks: dict[str, float | None] = field(default_factory=dict)
@@ -131,6 +133,11 @@ class VideoDesk:
         if span_s and span_s != self._brushed:
             self.brushes += 1
         self._brushed = span_s
+
+    def renumber(self) -> None:
+        """Another span is chosen by numbers: it takes the place of one in the timeline."""
+        self.numbers += 1
+        self._brushed = None
 
     def forget_error(self) -> None:
         """Try again to get what recognises people."""

@@ -193,7 +193,8 @@ def show_downloads(
         download(
             "Report (HTML)", lambda: report_page(result, name), f"{stem}_report.html", "text/html"
         )
+    charted = " The files of charts show the six people seen longest, or fewer."
     st.caption(
         "The file of frames has one row per analysed picture and face, never smoothed; the other "
-        "files are smoothed as set. The files of charts show the six people seen longest, or fewer."
+        f"files are smoothed as set.{'' if people.empty else charted}"
     )

@@ -21,7 +21,14 @@ class CameraFault(StrEnum):
 
 
 _SCRIPT = """
+const nameFrame = () => {  // for screen readers, which say the name of the component otherwise
+  for (const frame of document.querySelectorAll('iframe[title*="webrtc_streamer"]')) {
+    frame.title = "Camera";
+  }
+};
 export default function ({ data, parentElement, setStateValue }) {
+  nameFrame();
+  setTimeout(nameFrame, 1500);
   if (parentElement.emoscopeLook) {
     parentElement.emoscopeKnown = data.fault;
     return;

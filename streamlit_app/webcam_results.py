@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 _NAME = "webcam"
 
 
-def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> None:
+def show_session(
+    desk: WebcamDesk, session: WebcamSession, *, smoothing_s: float, blur: bool
+) -> None:
     """All that is known of a stream that has ended.
 
     Args:
         desk: With what is chosen in the charts.
         session: Of which there was at least one picture.
+        smoothing_s: Time constant of the smoothing of charts and numbers.
         blur: Whether no face may be shown, however it was seen in the session.
     """
     with st.spinner("Summing up the session…"):
@@ -48,7 +51,7 @@ def show_session(desk: WebcamDesk, session: WebcamSession, *, blur: bool) -> Non
     _show_totals(result)
     if session.recording_error:
         st.warning(plain(session.recording_error), icon=":material/error:")
-    frames, _ = desk.course.smoothed(result.frames, result.settings.smoothing_s)
+    frames, _ = desk.course.smoothed(result.frames, smoothing_s)
     if result.people.empty:
         _show_recording(recording)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")

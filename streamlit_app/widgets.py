@@ -15,6 +15,7 @@ from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
 from emotion_core.file_models import is_path
 from emotion_core.model_card import Task
+from emotion_core.palette import INK
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from streamlit_app.settings import Settings
 
 _CHART_TEXT = {"light": "#4A514C", "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
+_EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
 
@@ -144,21 +146,24 @@ def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:
 
 
 def chart_config() -> dict[str, Any]:
-    """What makes the words in a chart readable: Streamlit's grey has less than 4.5 to 1."""
+    """What makes a chart readable, also for a screen reader.
+
+    Streamlit's grey has less than 4.5 to 1; what is read out is the description, not every mark.
+    """
     colour = _CHART_TEXT.get(st.context.theme.type or "")
     words = {"labelColor": colour, "titleColor": colour}
-    return {"axis": words, "legend": words, "header": words} if colour else {}
+    return {"aria": False, **(dict.fromkeys(("axis", "legend", "header"), words) if colour else {})}
+
+
+def edge_colour() -> str:
+    """Of the shapes in a chart, so that they stand out from the page and from each other."""
+    return _EDGES.get(st.context.theme.type or "", INK)
 
 
 def readable(chart: ChartType) -> ChartType:
     """A chart as a page shows it, see ``chart_config``."""
     shown: ChartType = chart.configure(**chart_config())
     return shown
-
-
-def emptied_container() -> DeltaGenerator:
-    """A container in which nothing of the last run stays until it is replaced."""
-    return st.empty().container()
 
 
 def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:

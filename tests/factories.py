@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.report import PhotoRecord
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 
+SAMPLE = Path(__file__).parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"
 SEVEN = to_label_set(["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"])
 
 

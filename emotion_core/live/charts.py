@@ -113,7 +113,9 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
     )
     shown = rows.transform_filter("datum.word").encode(x=across, y=down)
     colour: Any = emotion_colour().to_dict()
-    lines = shown.mark_bar(height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2).encode(
+    lines = shown.mark_bar(
+        height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2, stroke=GREY, strokeWidth=0.8
+    ).encode(
         x2="end:Q",
         color=alt.Color("word:N", scale=colour["scale"], legend=None),
     )

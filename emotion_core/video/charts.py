@@ -166,7 +166,7 @@ def share_bars(chart: alt.Chart, names: Sequence[str], *, has_legend: bool) -> a
         rank=f"indexof({json.dumps([str(e) for e in ALL_EMOTIONS])}, datum.emotion)"
     )
     bars: alt.Chart = (
-        ranked.mark_bar()
+        ranked.mark_bar(stroke=GREY, strokeWidth=0.8)
         .encode(
             x=alt.X(
                 "share:Q",

@@ -66,11 +66,13 @@ what goes on in a person.
 
 st.header("The networks", anchor=False)
 for task in Task:
-    st.markdown(f"**{_TASKS[task]}**")
+    st.subheader(_TASKS[task], anchor=False)
+    lines = []
     for card in cards_for(task):
         facts = [f"{len(card.labels)} emotions"] if card.labels else []
         facts += [card.licence, *(f"{name} {value:.3f}" for name, value in card.metrics.items())]
-        st.markdown(f"- **{card.name}**: {plain('; '.join(facts))}.")
+        lines.append(f"- **{card.name}**: {plain('; '.join(facts))}.")
+    st.markdown("\n".join(lines))
 st.caption("Figures of networks that are not ours are their publishers'.")
 
 st.header("Privacy", anchor=False)

@@ -11,6 +11,7 @@ from emotion_core.photos import iter_photos
 from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import (
     PER_PAGE,
+    forget_choice,
     show_downloads,
     show_kept,
     show_overview,
@@ -20,7 +21,6 @@ from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sampl
 from streamlit_app.settings import load_settings
 from streamlit_app.state import photo_batch
 from streamlit_app.widgets import (
-    emptied_container,
     errors_as_messages,
     invitation,
     plain,
@@ -74,6 +74,7 @@ with errors_as_messages("The networks could not be loaded"):
     analyzer = get_analyzer(*choice)
 sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
 if not photos:
+    forget_choice()
     st.stop()
 
 info = analyzer.info
@@ -81,7 +82,7 @@ at_work = replace(options, emotion=info.emotion.name, detector=info.detector.nam
 waiting = batch.begin(photos, at_work)
 # Where nothing is analysed yet, what was shown before goes at once: it may show faces that are to
 # be blurred.
-place = st.container if batch.results else emptied_container
+place = st.container if batch.results else st.empty
 progress, summary = st.empty(), place()
 pages = -(-len(photos) // PER_PAGE)
 page = 1
@@ -91,7 +92,7 @@ shown = photos[(page - 1) * PER_PAGE : page * PER_PAGE]
 slots = {photo.key: place() for photo in shown}
 for photo in shown:
     if photo.key in batch.results:
-        with slots[photo.key]:
+        with slots[photo.key].container():
             show_photo(photo, batch.results[photo.key], may_show_original=not options.blur)
 
 if waiting and not batch.is_stopped:
@@ -112,7 +113,7 @@ if waiting and not batch.is_stopped:
             done += 1
             bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
             if photo.key in slots:
-                with slots[photo.key]:
+                with slots[photo.key].container():
                     show_photo(photo, result, may_show_original=not options.blur)
     except EmotionError as error:
         batch.fail(str(error))
@@ -127,6 +128,6 @@ if waiting:
 
 finished = [batch.results[photo.key] for photo in photos if photo.key in batch.results]
 if finished:
-    with summary:
+    with summary.container():
         show_overview(finished)
         show_downloads(finished)

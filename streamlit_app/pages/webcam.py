@@ -91,7 +91,7 @@ with below:
     if desk.failure or (not is_on and (desk.wants_still or not may_start)):
         show_still(desk, analyzer, options)
     if desk.last and not is_on:
-        show_session(desk, desk.last, blur=options.blur)
+        show_session(desk, desk.last, smoothing_s=smoothing_s, blur=options.blur)
 
 fault = camera_fault(desk.fault)
 if fault != desk.fault:

@@ -112,15 +112,36 @@ def test_other_networks_at_work_analyse_anew(app, core):
     assert len(core.detector.calls) == calls + 1
 
 
+def valence_slider(app):
+    return next(slider for slider in app.slider if slider.label == "Valence")
+
+
 def test_faces_are_chosen_without_a_mouse(app):
     upload(app.run(), ("a.png", make_counting_photo(3)))
     assert "Faces" in [header.value for header in app.header]
-    app.slider(key="valence 0").set_value((0.95, 1.0)).run()
+    valence_slider(app).set_value((0.95, 1.0)).run()
     assert "Faces in the rectangle" in [header.value for header in app.header]
     assert "There is no face in it." in texts(app.caption)
     next(button for button in app.button if button.label == "Show all").click().run()
-    assert app.slider(key="valence 1").value == (-1.0, 1.0)
+    assert valence_slider(app).value == (-1.0, 1.0)
     assert "Faces" in [header.value for header in app.header]
+
+
+def test_a_chosen_part_of_the_plane_is_not_kept_for_other_photos(app):
+    upload(app.run(), ("a.png", make_counting_photo(2)))
+    app.switch_page("streamlit_app/pages/about.py").run()
+    app.switch_page("streamlit_app/pages/photos.py").run()
+    valence_slider(app).set_value((0.95, 1.0)).run()
+    assert "Faces in the rectangle" in [header.value for header in app.header]
+    press(app, "Take it away")
+    upload(app, ("b.png", make_counting_photo(3)))
+    assert valence_slider(app).value == (-1.0, 1.0)
+    assert "Faces" in [header.value for header in app.header]
+
+
+def press(app, label):
+    next(button for button in app.button if button.label == label).click()
+    return app.run()
 
 
 def test_blur_takes_the_original_away(app):

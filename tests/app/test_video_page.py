@@ -151,7 +151,7 @@ def test_every_chart_and_picture_has_words(video_app, clips):
 
 def test_people_can_be_chosen(video_app, clips):
     upload(video_app, "two.mp4", clips["two"])
-    people = video_app.button_group(key="people")
+    people = video_app.button_group(key="people 1")
     assert people.value == [1, 2]
     people.set_value([2]).run()
     assert not video_app.exception
@@ -264,6 +264,14 @@ def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, 
     assert (after["sd_valence"] < before["sd_valence"]).any()
     assert "The video was drawn with a smoothing of 0.3 s." in texts(video_app.caption)
     assert texts(video_app.info) == []
+
+
+def test_chosen_people_are_not_kept_for_the_next_video(video_app, clips):
+    upload(video_app, "two.mp4", clips["two"])
+    video_app.button_group[0].set_value([2]).run()
+    assert len(video_app.dataframe[0].value) == 1
+    upload(video_app, "two again.mp4", clips["two"])
+    assert len(video_app.dataframe[0].value) == 2
 
 
 def test_a_span_and_a_picture_are_chosen_without_a_mouse(video_app, clips):

@@ -156,6 +156,40 @@ def test_the_sample_its_blur_and_its_files(page: Page) -> None:
         assert not annotated.getexif()
 
 
+def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> None:
+    with PIL.Image.open(io.BytesIO(portrait)) as small:
+        large = small.convert("RGB").resize((3000, 2000))
+    files = []
+    for i in range(6):
+        large.paste((40 * i, 0, 0), (0, 0, 400, 400))
+        buffer = io.BytesIO()
+        large.save(buffer, "PNG", compress_level=1)
+        files.append((f"{i}.png", buffer.getvalue()))
+    upload(page, *files)
+    wait_for_results(page)
+    clear = set(sources(page))
+    assert len(clear) >= 6
+    page.get_by_text("Blur faces").click()
+    page.get_by_role("progressbar").wait_for()
+    left = [clear & set(sources(page)) for _ in iter(lambda: is_at_work(page), False)]
+    assert left
+    assert not any(left)
+
+
+def sources(page: Page) -> list[str]:
+    """Of the pictures on the page."""
+    found: list[str] = (
+        page.get_by_test_id("stImage")
+        .locator("img")
+        .evaluate_all("images => images.map((image) => image.src)")
+    )
+    return found
+
+
+def is_at_work(page: Page) -> bool:
+    return page.get_by_role("progressbar").count() > 0
+
+
 def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> None:
     names = [
         "=cmd.jpg",

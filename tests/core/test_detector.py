@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.analyzer import make_detector
+from emotion_core.catalog import CARDS
 from emotion_core.detector import (
     LONGEST_SIDE_PX,
     BatchedFaceNetwork,
@@ -17,7 +19,8 @@ from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces
-from tests.factories import make_detector_card, make_face_onnx, make_faces, make_image
+from emotion_core.weights import WEIGHTS_DIR
+from tests.factories import SAMPLE, make_detector_card, make_face_onnx, make_faces, make_image
 
 
 class Scripted:
@@ -353,3 +356,17 @@ def test_large_pictures_are_looked_at_twice_and_joined(batched):
     boxes = [faces.boxes.tolist() for faces in found]
     assert boxes[0] == [[4, 6, 20, 26], [8, 12, 40, 52]]  # the same box, in the halved picture too
     assert boxes[1] == [[4, 6, 20, 26]]
+
+
+@pytest.mark.parametrize("search_px", [None, 640])
+@pytest.mark.parametrize("min_score", [0.3, 0.45, 0.8])
+def test_a_face_is_the_same_whatever_the_least_score(min_score, search_px):
+    """Else blurring, which searches for less sure faces, would change what is read."""
+    card = CARDS["emoscope-face-s"]
+    detector = make_detector(card, WEIGHTS_DIR / card.weights.filename, "cpu")
+    photo = decode_image(SAMPLE.read_bytes()).pixels
+    (expected,) = detector.detect([photo], search_px=search_px)
+    (found,) = detector.detect([photo], min_score=min_score, search_px=search_px)
+    best, wanted = (faces[np.argsort(-faces.scores)[:1]] for faces in (found, expected))
+    np.testing.assert_array_equal(best.boxes, wanted.boxes)
+    np.testing.assert_array_equal(best.landmarks, wanted.landmarks)

@@ -23,7 +23,7 @@ from emotion_core.images import decode_image
 from emotion_core.model_card import ModelCard, Task
 from emotion_core.serving.wire import info_from_json, info_to_wire
 from emotion_core.weights import WEIGHTS_DIR, Origin, fetch, is_available
-from tests.core.test_wheel import SAMPLE
+from tests.factories import SAMPLE
 
 KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}
 

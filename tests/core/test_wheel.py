@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories import SAMPLE
+
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="module")
