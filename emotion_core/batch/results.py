@@ -239,19 +239,19 @@ class ResultFolder:
     def _remove_orphans(self) -> None:
         """Remove parts of chunks whose last table is not there."""
         storage, _ = storage_of(self.url)
-        kept = {_EMPTY}.union(*(self._parts(table) for table in _LAST.values()))
+        kept = set().union(*(self._parts(table) for table in _LAST.values()))
         for table in self.schemas:
             for name, path in self._parts(table).items():
                 if name not in kept:
                     storage.rm_file(path)
 
     def _parts(self, table: str) -> dict[str, str]:
-        """Paths of a table's parts by name of their chunk."""
+        """Paths of a table's parts by name of their chunk; the empty part is of none."""
         names = {path.rpartition("/")[2]: path for path in self._files(table)}
         return {
             name.removeprefix("part-").removesuffix(".parquet"): path
             for name, path in names.items()
-            if name.startswith("part-") and name.endswith(".parquet")
+            if name.startswith("part-") and name.endswith(".parquet") and _EMPTY not in name
         }
 
     def _files(self, folder: str) -> list[str]:

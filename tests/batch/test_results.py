@@ -32,7 +32,7 @@ def make_tables(folder, *, failed=True):
 
 
 def finished(folder):
-    return [tuple(found) for found in folder.finished(Kind.PHOTO) if any(found[:2])]
+    return [tuple(found) for found in folder.finished(Kind.PHOTO) if any(found)]
 
 
 def test_new_folder_has_every_table_without_rows(folder, tmp_path):
@@ -44,7 +44,7 @@ def test_new_folder_has_every_table_without_rows(folder, tmp_path):
 def test_published_chunk_is_finished(folder):
     folder.publish(CHUNK, make_tables(folder))
     assert finished(folder) == [(["/a.jpg"], ["/b.jpg"], CHUNK.name)]
-    assert list(folder.finished(Kind.VIDEO)) == [([], [], "empty")]
+    assert list(folder.finished(Kind.VIDEO)) == []
 
 
 def test_tables_without_rows_are_left_out(folder, tmp_path):
