@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from emotion_core import hub_models
 from emotion_core.catalog import candidates
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.model_card import Task
@@ -54,9 +55,9 @@ def photos(tmp_path):
 @pytest.fixture
 def _local_models(monkeypatch):
     """Only what ships with the project."""
-    real = load_module.candidates
+    real = hub_models.candidates
     monkeypatch.setattr(
-        load_module, "candidates", lambda task: [c for c in real(task) if c.is_local]
+        hub_models, "candidates", lambda task: [c for c in real(task) if c.is_local]
     )
 
 
