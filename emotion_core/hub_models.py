@@ -86,6 +86,10 @@ def find_model(name: str, task: Task) -> ModelCard:
     name = name.strip()
     if is_path(name):
         return read_file_card(Path(name), task)
+    if Path(name).is_file():
+        raise UnknownModelError(
+            f"{Path(name).name} cannot be used; give the .onnx or .safetensors that `export` wrote."
+        )
     if "/" not in name:
         return find_card(name, task)
     match = _NAME.fullmatch(name)

@@ -6,7 +6,8 @@ import fcntl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emotion_core.batch.sources import StorageError, is_local, to_path
+from emotion_core.batch.sources import is_local, to_path
+from emotion_core.batch.storage_faults import StorageError
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:

@@ -17,18 +17,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emotion_core.batch.plan import FinishedInputs
-from emotion_core.batch.schemas import make_schemas, to_bytes
-from emotion_core.batch.sources import (
-    Kind,
-    StorageError,
-    is_local,
-    storage_errors,
-    storage_of,
-    to_url,
-)
+from emotion_core.batch.schemas import from_bytes, make_schemas, to_bytes
+from emotion_core.batch.sources import Kind, is_local, storage_of, to_url
+from emotion_core.batch.storage_faults import StorageError, storage_errors
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
@@ -114,8 +107,7 @@ class ResultFolder:
             with self._writing() as (storage, top):
                 if not storage.exists(f"{top}/{path}"):
                     continue
-                with storage.open(f"{top}/{path}", "rb") as file:
-                    rows = pq.read_table(file)
+                rows = from_bytes(storage.cat_file(f"{top}/{path}"))
                 kept = rows.filter(pa.array([url not in failed for url in rows["url"].to_pylist()]))
                 if len(kept):
                     self._write(path, to_bytes(kept))
@@ -196,8 +188,7 @@ class ResultFolder:
     def read_plan(self, part: int) -> Iterator[pa.Table]:
         """The chunks of a part of the plan, each a table of one row: ``kind`` and ``urls``."""
         storage, top = storage_of(self.url)
-        with storage.open(f"{top}/{_UNFINISHED}/plan-{part:06}", "rb") as file:
-            rows = pq.read_table(file)
+        rows = from_bytes(storage.cat_file(f"{top}/{_UNFINISHED}/plan-{part:06}"))
         for i in range(len(rows)):
             yield rows.slice(i, 1)
 
@@ -268,8 +259,8 @@ class ResultFolder:
 
     def _read_errors(self, path: str) -> list[tuple[str, str]]:
         storage, _ = storage_of(self.url)
-        with storage_errors(f"file {path}"), storage.open(path, "rb") as file:
-            columns = pq.read_table(file, columns=["url", "error"]).to_pydict()
+        with storage_errors(f"file {path}"):
+            columns = from_bytes(storage.cat_file(path), ["url", "error"]).to_pydict()
         return list(zip(columns["url"], columns["error"], strict=True))
 
     def _write(self, path: str, data: bytes) -> None:

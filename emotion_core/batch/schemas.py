@@ -103,6 +103,16 @@ def to_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def from_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, all of its columns or some.
+
+    By this thread alone, from memory of Arrow's own: other threads of Arrow may let go of Python's
+    objects after the interpreter has ended, which aborts the process.
+    """
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    return file.read(columns=columns, use_threads=False)
+
+
 def _of(kind: str, names: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(names, kind)
 

@@ -5,27 +5,25 @@ A place is a path of this machine (absolute), or a URL of anything that fsspec h
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core import images
-from emotion_core.errors import EmotionError, MissingExtraError
+from emotion_core.batch.storage_faults import StorageError, patiently, storage_errors
+from emotion_core.errors import MissingExtraError
 from emotion_core.video import files
 from emotion_core.video.scratch import ScratchFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-_T = TypeVar("_T")
 
 LIST_SUFFIXES = ("txt", "list")
 """Endings of files that hold one path or URL a line."""
@@ -34,10 +32,9 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[a-z]+::")
 _FILE = "file://"
 _PIECE_BYTES = 4 * 2**20
 
-_TRIALS, _PAUSE_S = 3, 0.5
-"""Storage elsewhere is asked again where it fails, after a pause that doubles."""
-
-_FINAL = (FileNotFoundError, PermissionError, ValueError)
+_CONNECT_S, _SILENT_S = 30, 60
+"""A web server may take so long to be reached, and to send the next piece; large files take long
+in all."""
 
 
 class Kind(StrEnum):
@@ -58,10 +55,6 @@ class Input:
 
     url: str
     kind: Kind
-
-
-class StorageError(EmotionError, OSError):
-    """A file or folder cannot be read or written."""
 
 
 def list_inputs(sources: Iterable[str]) -> Iterator[Input]:
@@ -136,7 +129,7 @@ def read_photo(url: str) -> bytes:
         with storage_errors("file"), open_url(url) as file:
             return images.read_picture(file)
 
-    return _patiently(read, url)
+    return patiently(read, is_remote=not is_local(url))
 
 
 @contextmanager
@@ -157,22 +150,8 @@ def local_copy(url: str) -> Iterator[Path]:
             with storage_errors("file"), open_url(url) as file, copy.path.open("wb") as target:
                 shutil.copyfileobj(file, target, _PIECE_BYTES)
 
-        _patiently(fetch, url)
+        patiently(fetch, is_remote=True)
         yield copy.path
-
-
-def _patiently(read: Callable[[], _T], url: str) -> _T:
-    """Read, and again where storage elsewhere failed in a way that may pass."""
-    for trial in range(_TRIALS if not is_local(url) else 1):
-        if trial:
-            time.sleep(_PAUSE_S * 2 ** (trial - 1))
-        try:
-            return read()
-        except StorageError as error:
-            failure, cause = error, error.__cause__
-            if isinstance(cause, _FINAL) or getattr(cause, "errno", None) == errno.ENOSPC:
-                break
-    raise failure
 
 
 def open_url(url: str) -> IO[bytes]:
@@ -198,7 +177,7 @@ def storage_of(url: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), str(to_path(url))
     try:
         # Listings would be kept for good, however many files there are.
-        storage, path = url_to_fs(url, use_listings_cache=False)
+        storage, path = url_to_fs(url, use_listings_cache=False, **_web_options(url))
     except ImportError as error:
         raise MissingExtraError(f"{url} cannot be reached: {error}.") from error
     except ValueError as error:
@@ -206,24 +185,13 @@ def storage_of(url: str) -> tuple[Any, str]:
     return storage, path
 
 
-@contextmanager
-def storage_errors(what: str) -> Iterator[None]:
-    """Turn what drivers of storage raise into a ``StorageError``.
+def _web_options(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout
 
-    Args:
-        what: What is being read or written, as the sentence names it.
-    """
-    try:
-        yield
-    except EmotionError:
-        raise
-    except FileNotFoundError as error:
-        raise StorageError(f"The {what} cannot be read (No such file or directory).") from error
-    except OSError as error:
-        raise StorageError(f"The {what} cannot be read ({error.strerror or error}).") from error
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise StorageError(f"The {what} cannot be read ({reason}).") from error
+    limits = ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENT_S)
+    return {"client_kwargs": {"timeout": limits}}
 
 
 def _to_input(url: str) -> Input:

@@ -9,7 +9,8 @@ from emotion_core.batch.folder_lock import folder_lock
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
 from emotion_core.batch.schemas import to_table
-from emotion_core.batch.sources import Kind, StorageError
+from emotion_core.batch.sources import Kind
+from emotion_core.batch.storage_faults import StorageError
 from emotion_core.errors import EmotionError
 from tests.batch.conftest import read_parts
 from tests.factories import SEVEN

@@ -1,14 +1,17 @@
 import io
 import os
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import pytest
 
-from emotion_core.batch import sources
+from emotion_core.batch import sources, storage_faults
 from emotion_core.batch.sources import (
     Input,
     Kind,
-    StorageError,
     list_inputs,
     local_copy,
     name_of,
@@ -16,6 +19,7 @@ from emotion_core.batch.sources import (
     to_path,
     to_url,
 )
+from emotion_core.batch.storage_faults import StorageError
 from emotion_core.errors import ImageDecodeError, MissingExtraError
 
 
@@ -184,7 +188,7 @@ def test_storage_elsewhere_is_asked_again(monkeypatch, url, error, trials):
         raise error
 
     monkeypatch.setattr(sources, "open_url", fail)
-    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
     with pytest.raises(StorageError):
         read_photo(url) if url.endswith(".jpg") else local_copy(url).__enter__()
     assert len(asked) == trials
@@ -205,7 +209,7 @@ def test_what_came_at_the_second_trial_is_whole(memory, monkeypatch):
         return Torn(b"pict" * 10) if len(asked) == 1 else real(url)
 
     monkeypatch.setattr(sources, "open_url", open_url)
-    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
     with local_copy("memory://clip.mp4") as path:
         assert path.read_bytes() == b"pictures"
 
@@ -218,10 +222,97 @@ def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):
         raise DriverError("403 Forbidden")
 
     monkeypatch.setattr(sources, "open_url", fail)
-    monkeypatch.setattr(sources, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
     with pytest.raises(StorageError, match=r"^The file cannot be read \(403 Forbidden\)\.$"):
         read_photo("gs://bucket/y.jpg")
 
 
 def test_input_is_a_value():
     assert Input("/a.jpg", Kind.PHOTO) == Input("/a.jpg", Kind.PHOTO)
+
+
+class Moody(BaseHTTPRequestHandler):
+    """Answers each GET with the next of some statuses, the last one for ever."""
+
+    statuses = ()
+
+    def do_HEAD(self):
+        self._answer(self.server.statuses[0])
+
+    def do_GET(self):
+        self.server.asked += 1
+        left = self.server.statuses
+        self._answer(left.pop(0) if len(left) > 1 else left[0])
+
+    def _answer(self, status):
+        self.send_response(status)
+        data = b"a photo" if status == 200 else b""
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def moody(monkeypatch):
+    """A web server; makes the place of a photo on it that is answered as is said."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+    monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def place(*statuses):
+        server.statuses, server.asked = list(statuses), 0
+        return f"http://127.0.0.1:{server.server_port}/photo.jpg"
+
+    yield server, place
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(moody):
+    _, place = moody
+    assert read_photo(place(503, 503, 200)) == b"a photo"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "again"),
+    [
+        (503, r"HTTP 503", True),
+        (429, r"HTTP 429", True),
+        (404, r"No such file or directory", False),
+        (403, r"HTTP 403", False),
+    ],
+)
+def test_what_a_web_server_answers_is_said(moody, status, said, again):
+    server, place = moody
+    with pytest.raises(StorageError, match=rf"^The file cannot be read \({said}\)\.$"):
+        read_photo(place(status))
+    once = server.asked
+    assert once >= 1
+    with pytest.raises(StorageError), monkeypatched_trials(1):
+        read_photo(place(status))
+    assert once == (3 if again else 1) * server.asked
+
+
+@contextmanager
+def monkeypatched_trials(n):
+    before, storage_faults._TRIALS = storage_faults._TRIALS, n
+    try:
+        yield
+    finally:
+        storage_faults._TRIALS = before
+
+
+def test_a_server_that_says_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(sources, "_SILENT_S", 0.2)
+    monkeypatch.setattr(storage_faults, "_TRIALS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        with pytest.raises(StorageError, match=r"^The file cannot be read \(\S.*\)\.$") as caught:
+            read_photo(url)
+    assert "No such file" not in str(caught.value)
