@@ -49,7 +49,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
         raise WeightsUnavailableError(f"There is no weight file {path}.")
     if task is Task.DETECTION:
         if path.suffix == ".safetensors" and "config" not in _read_metadata(path):
-            raise WeightsMismatchError(f"{path.name} is no face detector: it lacks 'config'.")
+            raise WeightsMismatchError(f"{path.name} is no face network: it lacks 'config'.")
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
         return ModelCard(
             name=path.name,

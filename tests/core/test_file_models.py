@@ -16,7 +16,11 @@ from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.arguments import network
 from emotion_core.catalog import CARDS
 from emotion_core.cli import main
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import (
+    UnknownModelError,
+    WeightsMismatchError,
+    WeightsUnavailableError,
+)
 from emotion_core.file_models import is_path, read_file_card
 from emotion_core.hub_models import find_model
 from emotion_core.images import decode_image
@@ -183,3 +187,16 @@ def test_a_file_for_something_else_is_refused(mine):
         find_model(str(mine / "my-emotion.onnx"), Task.DETECTION)
     with pytest.raises(WeightsMismatchError, match="does not tell its labels and its input"):
         find_model(str(mine / "my-detection.onnx"), Task.EMOTION)
+
+
+def test_emotion_weights_are_no_face_network(mine):
+    with pytest.raises(WeightsMismatchError, match="is no face network: it lacks 'config'"):
+        find_model(str(mine / "my-emotion.safetensors"), Task.DETECTION)
+
+
+def test_a_file_of_another_kind_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "best.pt").write_bytes(b"a checkpoint")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError, match=r"^best\.pt cannot be used; give the \.onnx"):
+        find_model("runs/best.pt", Task.EMOTION)

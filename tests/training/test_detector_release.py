@@ -228,7 +228,7 @@ def test_a_yunet_file_is_run_as_one(yunet_path):
         ("nowhere.onnx", WeightsUnavailableError, "There is no weight file nowhere.onnx"),
         ("no-such-name", UnknownModelError, "There is no detection model named 'no-such-name'"),
         ("wrong.onnx", WeightsMismatchError, r"wrong\.onnx is not an ONNX graph"),
-        ("wrong.safetensors", WeightsMismatchError, r"wrong\.safetensors is no face network"),
+        ("wrong.safetensors", WeightsMismatchError, r"wrong\.safetensors is no safetensors file"),
     ],
     ids=str,
 )
