@@ -6,6 +6,7 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,31 +48,26 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path}.")
+    make = partial(
+        ModelCard,
+        name=path.name,
+        task=task,
+        weights=describe_file(path),
+        licence="not stated",
+        source=f"the file {path.name}",
+        folder=str(path.resolve().parent),
+    )
     if task is Task.DETECTION:
         if path.suffix == ".safetensors" and "config" not in _read_metadata(path):
             raise WeightsMismatchError(f"{path.name} is no face network: it lacks 'config'.")
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
-        return ModelCard(
-            name=path.name,
-            task=task,
-            architecture="opencv-yunet" if is_yunet else "onnx",
-            weights=describe_file(path),
-            licence="not stated",
-            source=f"the file {path.name}",
-            folder=str(path.resolve().parent),
-        )
+        return make(architecture="opencv-yunet" if is_yunet else "onnx")
     metadata = _read_metadata(path)
     with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
         template = preprocessing.get("template")
-        return ModelCard(
-            name=path.name,
-            task=task,
+        return make(
             architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
-            weights=describe_file(path),
-            licence="not stated",
-            source=f"the file {path.name}",
-            folder=str(path.resolve().parent),
             torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
             has_va=metadata.get("has_va") == "True",
@@ -94,13 +90,17 @@ def read_released_card(path: Path) -> ModelCard:
 
     Raises:
         WeightsUnavailableError: A file is missing.
-        WeightsMismatchError: The files do not tell their labels and their input.
+        WeightsMismatchError: The files do not tell their labels and their input, or not the same.
     """
     graph, weights = path.with_suffix(".onnx"), path.with_suffix(".safetensors")
     for file in (graph, weights):
         if not file.is_file():
             raise WeightsUnavailableError(f"There is no weight file {file}; `export` makes it.")
     card = read_file_card(graph, Task.EMOTION)
+    if card.torch_weights is None:
+        raise WeightsMismatchError(
+            f"{graph.name} and {weights.name} do not tell the same; `export` makes both anew."
+        )
     return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
 
 
@@ -213,8 +213,7 @@ def _is_yunet(path: Path) -> bool:
         return True
     raise WeightsMismatchError(
         f"{path.name} is no face detector: its graph gives {', '.join(sorted(names)) or 'nothing'}."
-        " Give a "
-        "YuNet's, or one that `export-detector` wrote."
+        " Give a YuNet's, or one that `export-detector` wrote."
     )
 
 

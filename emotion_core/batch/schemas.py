@@ -106,8 +106,8 @@ def to_bytes(table: pa.Table) -> bytes:
 def from_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file, all of its columns or some.
 
-    By this thread alone, from memory of Arrow's own: other threads of Arrow may let go of Python's
-    objects after the interpreter has ended, which aborts the process.
+    By this thread alone: other threads of Arrow may let go of Python's objects after the
+    interpreter has ended, which aborts the process.
     """
     file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     return file.read(columns=columns, use_threads=False)

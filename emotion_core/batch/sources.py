@@ -24,7 +24,6 @@ from emotion_core.video.scratch import ScratchFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 LIST_SUFFIXES = ("txt", "list")
 """Endings of files that hold one path or URL a line."""
 

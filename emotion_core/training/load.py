@@ -10,9 +10,7 @@ from emotion_core import file_models
 from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.classifier import EmotionClassifier
-from emotion_core.errors import (
-    UnknownModelError,
-)
+from emotion_core.errors import UnknownModelError
 from emotion_core.file_models import describe_file, read_file_card, unreadable
 from emotion_core.hub_models import TRANSFORMERS, load_transformers_module, wanted_cards
 from emotion_core.model_card import ModelCard, Task

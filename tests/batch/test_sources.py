@@ -2,7 +2,6 @@ import io
 import os
 import socket
 import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
@@ -234,8 +233,6 @@ def test_input_is_a_value():
 class Moody(BaseHTTPRequestHandler):
     """Answers each GET with the next of some statuses, the last one for ever."""
 
-    statuses = ()
-
     def do_HEAD(self):
         self._answer(self.server.statuses[0])
 
@@ -288,24 +285,16 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(moody):
         (403, r"HTTP 403", False),
     ],
 )
-def test_what_a_web_server_answers_is_said(moody, status, said, again):
+def test_what_a_web_server_answers_is_said(moody, monkeypatch, status, said, again):
     server, place = moody
     with pytest.raises(StorageError, match=rf"^The file cannot be read \({said}\)\.$"):
         read_photo(place(status))
     once = server.asked
     assert once >= 1
-    with pytest.raises(StorageError), monkeypatched_trials(1):
+    monkeypatch.setattr(storage_faults, "_TRIALS", 1)
+    with pytest.raises(StorageError):
         read_photo(place(status))
     assert once == (3 if again else 1) * server.asked
-
-
-@contextmanager
-def monkeypatched_trials(n):
-    before, storage_faults._TRIALS = storage_faults._TRIALS, n
-    try:
-        yield
-    finally:
-        storage_faults._TRIALS = before
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch):

@@ -21,7 +21,7 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.file_models import is_path, read_file_card
+from emotion_core.file_models import is_path, read_file_card, read_released_card
 from emotion_core.hub_models import find_model
 from emotion_core.images import decode_image
 from emotion_core.model_card import ModelCard, Task
@@ -200,3 +200,10 @@ def test_a_file_of_another_kind_is_not_looked_for_on_the_hub(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownModelError, match=r"^best\.pt cannot be used; give the \.onnx"):
         find_model("runs/best.pt", Task.EMOTION)
+
+
+def test_two_files_that_tell_different_things_are_not_published(mine):
+    assert read_released_card(mine / "my-emotion.onnx").torch_weights is not None
+    change_metadata(mine / "my-emotion.onnx", temperature="0.9")
+    with pytest.raises(WeightsMismatchError, match="do not tell the same"):
+        read_released_card(mine / "my-emotion.safetensors")

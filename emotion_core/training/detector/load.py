@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core import file_models
 from emotion_core.analyzer import fetch_first, make_detector
-from emotion_core.catalog import find_card
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.face_network import (
@@ -17,7 +15,8 @@ from emotion_core.face_network import (
     FaceNetworkConfig,
     load_face_network,
 )
-from emotion_core.file_models import describe_file, read_file_card
+from emotion_core.file_models import describe_file
+from emotion_core.hub_models import find_model
 from emotion_core.model_card import ModelCard, Task, WeightFile
 from emotion_core.torch_looks import TorchLooks
 from emotion_core.training.checkpoint import load_checkpoint
@@ -25,9 +24,6 @@ from emotion_core.training.detector.config import DetectorTrainConfig
 
 if TYPE_CHECKING:
     from emotion_core.types import Device
-
-FILES = (*file_models.FILES, ".pt")
-"""Endings by which a path is told from the name of a detector."""
 
 KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
 """What every checkpoint of a detector holds, the first ones included."""
@@ -60,8 +56,7 @@ def load_detector(name: str, device: Device) -> Loaded:
     """Load a detector.
 
     Args:
-        name: Of the catalog, or a path: to a released ``.safetensors`` or ``.onnx``, a YuNet's
-            ``.onnx``, or a ``.pt`` of a training run, whose averaged weights are taken.
+        name: See ``find_model``; or a ``.pt`` of a training run, whose averaged weights are taken.
         device: Where torch runs it; ONNX graphs stay on the CPU.
 
     Raises:
@@ -70,12 +65,10 @@ def load_detector(name: str, device: Device) -> Loaded:
         WeightsMismatchError: The file is not what it should be.
     """
     path = Path(name)
-    if path.suffix not in FILES:
-        found = fetch_first([find_card(name, Task.DETECTION)], device)
-        return Loaded(make_detector(found.card, found.file.path, device), found.file.path)
     if path.suffix == ".pt":
         return Loaded(wrap_network(load_average(path), device, path), path)
-    return Loaded(make_detector(read_file_card(path, Task.DETECTION), path, device), path)
+    found = fetch_first([find_model(name, Task.DETECTION)], device)
+    return Loaded(make_detector(found.card, found.file.path, device), found.file.path)
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
