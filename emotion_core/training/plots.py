@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from emotion_core.chart_parts import SIGNED
 from emotion_core.palette import EMOTION_COLOURS
 from emotion_core.training.calibration import BINS
 from emotion_core.training.face_set import LABELS, NO_CLASS
@@ -26,7 +27,6 @@ _MOST_POINTS = 3000
 _MISSED, _NO_CLASS = "missed", "no class"
 _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
-_SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
 
 
 def confusion_chart(figures: Figures) -> ChartType:
@@ -243,7 +243,7 @@ def _share_y(field: str, title: str) -> alt.Y:
 
 
 def _signed(encoding: alt.X | alt.Y) -> alt.X | alt.Y:
-    axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr=_SIGNED)
+    axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr=SIGNED)
     changed: alt.X | alt.Y = encoding.scale(domain=[-1, 1], nice=False).axis(axis)
     return changed
 

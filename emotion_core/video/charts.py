@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import GREY
 from emotion_core.video.course import course, person_name
@@ -124,8 +124,8 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
             " (datum.time_s - datum.first) / (datum.last - datum.first) : 1"
         )
         .encode(
-            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=plane_axis("arousal", "Arousal (calm to excited)"),
+            x=plane_axis("valence"),
+            y=plane_axis("arousal"),
         )
     )
     trail = shown.mark_trail(color=GREY, opacity=0.35).encode(
