@@ -146,6 +146,22 @@ def parse_json(data: bytes) -> Any:
         raise ValueError("The JSON holds a number with too many digits.") from None
 
 
+def read_numbers(lists: list[Any]) -> npt.NDArray[np.float64]:
+    """Numbers in nested lists of one shape, as JSON has them.
+
+    Each entry is looked at before an array is made of them: of text, NumPy's would take as much
+    for every entry as for the longest.
+
+    Raises:
+        ValueError: The lists hold something else, or differ in length.
+        OverflowError: A number is beyond all bounds.
+    """
+    entries = np.array(lists, object)
+    if not set(map(type, entries.flat)) <= {int, float}:
+        raise ValueError("the lists do not hold numbers only")
+    return entries.astype(np.float64)
+
+
 class _NoNumberError(ValueError):
     pass
 
@@ -238,10 +254,8 @@ def _whole(value: object, name: str) -> int:
 
 
 def _floats(value: object, shape: tuple[int, ...], name: str) -> FloatArray:
-    """Numbers in nested lists of one shape; no text, no truth values, nothing infinite."""
-    array = np.asarray(_as(list, value, name))
-    if array.size and array.dtype.kind not in "if":
-        raise TypeError(f"{name} does not hold numbers only")
+    """Numbers in nested lists of a shape; no text, no truth values, nothing infinite."""
+    array = read_numbers(_as(list, value, name))
     if np.abs(array).max(initial=0) > np.finfo(np.float32).max:
         raise ValueError(f"{name} must be finite")
     numbers = array.astype(np.float32)

@@ -181,7 +181,9 @@ HOSTILE = {
     "no pixels": ({"instances": [[[]]]}, "H x W x 3"),
     "too bright": ({"instances": [[[[256, 0, 0]]]]}, "between 0 and 255"),
     "infinite": (b'{"instances": [[[[1e999, 0, 0]]]]}', "between 0 and 255"),
-    "huge": ({"instances": [[[[10**30, 0, 0]]]]}, "H x W x 3"),
+    "huge": ({"instances": [[[[10**30, 0, 0]]]]}, "between 0 and 255"),
+    "endless": ({"instances": [[[[10**400, 0, 0]]]]}, "H x W x 3"),
+    "true": ({"instances": [[[[True, False, True]]]]}, "H x W x 3"),
     "too wide": ({"instances": [[[[0, 0, 0]] * 2049]]}, "1 to 2048"),
 }
 
