@@ -201,6 +201,8 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
         None if points is None else _floats(points, (n, 5, 2), "landmarks"),
         None if ids is None else _track_ids(ids),
     )
+    if (faces.boxes < 0).any() or (faces.boxes > [width, height, width, height]).any():
+        raise ValueError("boxes reach beyond the picture")
     predictions = Predictions(
         labels,
         _floats(read["probabilities"], (n, len(labels)), "probabilities"),
