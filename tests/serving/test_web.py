@@ -91,7 +91,7 @@ def test_what_is_odd_about_a_picture_is_said(url):
         ("min_score=nan", None, 422, "min_score: "),
         ("min_face_px=-1", None, 422, "min_face_px: "),
         ("search_px=1.5", None, 422, "search_px: "),
-        ("search_px=999999", None, 422, "search_px: "),
+        ("search_px=2049", None, 422, "search_px: "),
     ],
     ids=["empty", "text", "score 2", "score nan", "negative", "half a pixel", "too many pixels"],
 )
