@@ -7,6 +7,7 @@ import pytest
 
 from emotion_core.classifier import BATCH, EmotionClassifier, expected_va
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
+from emotion_core.preprocess import crop_faces
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces, VaSource
 from tests.factories import (
@@ -52,6 +53,18 @@ def test_faces_of_all_pictures_share_passes(counts, passes):
     assert network.passes == passes
     assert [len(read) for read in found] == counts
     assert all(read.labels == SEVEN for read in found)
+
+
+def test_a_crowd_is_cut_out_as_it_is_read(monkeypatch):
+    at_once = []
+
+    def cut(image, faces, how):
+        at_once.append(len(faces))
+        return crop_faces(image, faces, how)
+
+    monkeypatch.setattr("emotion_core.classifier.crop_faces", cut)
+    (read,) = EmotionClassifier(FakeNetwork(), make_emotion_card()).classify(*make_crowds([300]))
+    assert (len(read), sum(at_once), max(at_once)) == (300, 300, BATCH)
 
 
 @pytest.mark.parametrize("has_va", [False, True])
