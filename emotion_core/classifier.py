@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.preprocess import crop_faces, to_input
 from emotion_core.types import Predictions, VaSource
@@ -52,6 +53,9 @@ class EmotionClassifier:
 
         Args:
             crops: ``(N, S, S, 3)`` RGB, 0-255, as ``crop_faces`` makes them.
+
+        Raises:
+            WeightsMismatchError: The network gives values that are no numbers.
         """
         return self._read(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
 
@@ -59,6 +63,10 @@ class EmotionClassifier:
         parts = [self._network.run(to_input(crops, self._preprocessing)) for crops in batches]
         widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
         outputs = [_joined([part[i] for part in parts], width) for i, width in enumerate(widths)]
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise WeightsMismatchError(
+                f"{self.card.name} gives values that are no numbers; choose another network."
+            )
         probabilities = _softmax(outputs[0] / np.float32(self.card.temperature))
         if self.card.has_va:
             va = np.clip(outputs[1], -1, 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_core.classifier import BATCH, EmotionClassifier, expected_va
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
 from emotion_core.preprocess import crop_faces
 from emotion_core.runtime import OnnxNetwork
@@ -147,6 +148,16 @@ def test_temperature_divides_the_logits(temperature):
 @pytest.mark.filterwarnings("error")
 def test_extreme_logits_stay_finite(logits):
     assert read(logits).probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("logits", "va"),
+    [([np.nan, 0.0], [0.0, 0.0]), ([np.inf, 0.0], [0.0, 0.0]), ([0.0, 0.0], [0.0, np.nan])],
+    ids=["NaN", "infinite", "arousal"],
+)
+def test_values_that_are_no_numbers_are_told_in_a_sentence(logits, va):
+    with pytest.raises(WeightsMismatchError, match=r"^tiny gives values that are no numbers; "):
+        read(logits, va, has_va=True)
 
 
 @pytest.mark.parametrize(
