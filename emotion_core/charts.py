@@ -33,6 +33,7 @@ EMOTION_SHAPES = (
     "triangle-right",
     "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
 )
+_PLANE_PX = 460
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
 _COMPOUNDS: dict[type, str] = {
     alt.LayerChart: "layer",
@@ -52,7 +53,7 @@ _QUADRANTS = pd.DataFrame(
 Model of Affect", Journal of Personality and Social Psychology 39, 1980, figure 2."""
 
 
-def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str = INK) -> ChartType:
+def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     """Every face in the valence-arousal plane.
 
     Both axes run from -1 to 1 through zero, with the unit circle; colour and shape tell the
@@ -60,7 +61,6 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
 
     Args:
         faces: As ``report.faces_table`` makes it; may be empty.
-        side_px: Width and height of the plane.
         edge: Colour of the edges of the points.
     """
     points = (
@@ -91,8 +91,8 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
     chart = alt.layer(*plane_layers(), points).add_params(square)
     return chart.properties(
-        width=side_px,
-        height=side_px,
+        width=_PLANE_PX,
+        height=_PLANE_PX,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
 
