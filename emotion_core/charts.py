@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BRUSH = "brush"
 """Name of the selection in the valence-arousal chart: a rectangle given by both axes' ranges."""
 
+_PLANE_PX = 460
 _COMPOUNDS: dict[type, str] = {
     alt.LayerChart: "layer",
     alt.HConcatChart: "hconcat",
@@ -31,7 +32,7 @@ _COMPOUNDS: dict[type, str] = {
 }
 
 
-def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str = INK) -> ChartType:
+def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     """Every face in the valence-arousal plane.
 
     Both axes run from -1 to 1 through zero, with the unit circle; colour and shape tell the
@@ -39,7 +40,6 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
 
     Args:
         faces: As ``report.faces_table`` makes it; may be empty.
-        side_px: Width and height of the plane.
         edge: Colour of the edges of the points.
     """
     points = (
@@ -70,8 +70,8 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
     chart = alt.layer(*plane_layers(), points).add_params(square)
     return chart.properties(
-        width=side_px,
-        height=side_px,
+        width=_PLANE_PX,
+        height=_PLANE_PX,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 MAX_CANDIDATES = 5000
-"""Places of one picture that are looked at more closely; bounds the time of a picture that has no
-faces and a threshold of 0."""
+"""Places of one picture that are looked at more closely, the best ones; bounds the time of one that
+has no faces and a threshold of 0, or is full of them."""
 
 
 class Overlap(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LIVE = "live"
 """Name of the data set that changes."""
 
-_BARS_PX, _MINUTE_PX = 250, 170
+_BARS_PX, _PLANE_PX, _MINUTE_PX = 250, 320, 170
 _DASHES: list[list[int]] = [[1, 0], [6, 3], [2, 3]]
 
 
@@ -131,7 +131,7 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plane_spec(side_px: int = 320) -> dict[str, Any]:
+def _plane_spec() -> dict[str, Any]:
     shown = alt.Chart(alt.NamedData(LIVE)).encode(
         x=plane_axis("valence"),
         y=plane_axis("arousal"),
@@ -161,8 +161,8 @@ def _plane_spec(side_px: int = 320) -> dict[str, Any]:
     layers = alt.layer(*plane_layers(), trail, points, last, names).add_params(square)
     chart: ChartType = layers.resolve_scale(size="independent").properties(
         datasets={LIVE: []},
-        width=side_px,
-        height=side_px,
+        width=_PLANE_PX,
+        height=_PLANE_PX,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
     return _inlined(chart.to_dict())

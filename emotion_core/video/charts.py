@@ -35,6 +35,8 @@ __all__ = [
     "trajectory_chart",
 ]
 
+_PLANE_PX = 320
+
 
 def timeline_chart(frames: pd.DataFrame) -> ChartType:
     """Valence and arousal over time: a row per person, broken where the person is not seen.
@@ -67,12 +69,11 @@ def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
     ).properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
 
 
-def trajectory_chart(frames: pd.DataFrame, *, side_px: int = 320) -> ChartType:
+def trajectory_chart(frames: pd.DataFrame) -> ChartType:
     """The way of one person through the valence-arousal plane; what is long ago fades.
 
     Args:
         frames: Rows of one person; others in it are left out. May be empty.
-        side_px: Width and height of the plane.
     """
     rows = course(frames)
     first = rows[rows["row"] == 0]
@@ -83,8 +84,8 @@ def trajectory_chart(frames: pd.DataFrame, *, side_px: int = 320) -> ChartType:
         .add_params(square)
         .resolve_scale(size="independent")
         .properties(
-            width=side_px,
-            height=side_px,
+            width=_PLANE_PX,
+            height=_PLANE_PX,
             title=title,
             autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )

@@ -128,6 +128,13 @@ def swap_levels(graph):
     nodes["bbox_16"].input[0] = nodes["bbox_8"].input[0]
 
 
+def make_constant(graph):
+    """An output comes from nowhere."""
+    node = next(n for n in graph.node if n.output[0] == "cls_8")
+    node.op_type = "Constant"
+    node.ClearField("input")
+
+
 def make_circle(graph):
     node = graph.node[0]
     node.input[0] = node.output[0]
@@ -142,6 +149,7 @@ def make_circle(graph):
         (drop_relu, r"other layers before cls_8"),
         (rename_output, r"other layers before kps_16"),
         (swap_levels, r"other layers before bbox_16"),
+        (make_constant, r"other layers before cls_8"),
         (make_circle, r"other layers before cls_8"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
