@@ -67,6 +67,8 @@ class Settings:
         max_photos: ``EMOSCOPE_MAX_PHOTOS``: photos that one visitor may have on the page.
         max_video_mb: ``EMOSCOPE_MAX_VIDEO_MB``: largest video taken, in MiB; Streamlit's own
             ``server.maxUploadSize`` is a limit, too.
+        max_video_minutes: ``EMOSCOPE_MAX_VIDEO_MINUTES``: of a longer video only the beginning is
+            analysed, so that others get their turn.
         max_video_jobs: ``EMOSCOPE_MAX_VIDEO_JOBS``: videos analysed at once, of all visitors.
         max_streams: ``EMOSCOPE_MAX_STREAMS``: webcams analysed at once, of all visitors.
         ice_servers: ``EMOSCOPE_STUN_URL`` and ``EMOSCOPE_TURN_URL`` with
@@ -79,6 +81,7 @@ class Settings:
     device: str = "auto"
     max_photos: int = 200
     max_video_mb: int = 500
+    max_video_minutes: int = 180
     max_video_jobs: int = 2
     max_streams: int = 4
     ice_servers: tuple[IceServer, ...] = ()
@@ -94,6 +97,7 @@ def load_settings() -> Settings:
         device=values.get("EMOSCOPE_DEVICE", default.device).strip() or default.device,
         max_photos=_whole(values, "EMOSCOPE_MAX_PHOTOS", default.max_photos),
         max_video_mb=_whole(values, "EMOSCOPE_MAX_VIDEO_MB", default.max_video_mb),
+        max_video_minutes=_whole(values, "EMOSCOPE_MAX_VIDEO_MINUTES", default.max_video_minutes),
         max_video_jobs=_whole(values, "EMOSCOPE_MAX_VIDEO_JOBS", default.max_video_jobs),
         max_streams=_whole(values, "EMOSCOPE_MAX_STREAMS", default.max_streams),
         ice_servers=_ice_servers(values),

@@ -64,7 +64,9 @@ def analyze_video(
     start = time.perf_counter()
     schedule = Schedule(settings)
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(_open(source, stack)))
+        reader = stack.enter_context(
+            VideoReader(_open(source, stack), longest_s=settings.longest_s)
+        )
         writer = None
         if target is not None:
             writer = VideoWriter(target, reader, sound=_open(source, stack))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,7 @@ import av.error
 from emotion_core.errors import VideoDecodeError
 from emotion_core.video.clock import Clock
 from emotion_core.video.decoding import PictureTrack
+from emotion_core.video.header import mean_fps, promised_length, stated_duration
 from emotion_core.video.pictures import PictureConverter
 from emotion_core.video.tracks import Source, choose_pictures, choose_sound, open_input
 from emotion_core.video.values import VideoFrame, VideoInfo
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from av import VideoFrame as Picture
-    from av.container import InputContainer
     from av.video.stream import VideoStream
 
     IsWanted = Callable[[int, float], bool]
@@ -29,20 +30,11 @@ __all__ = ["Source", "VideoReader", "frame_at"]
 _USUAL_FPS = 25
 """Where neither the header nor the time stamps tell."""
 
-_LONGEST_S = 1e6
-"""A header that promises more (11 days) is broken."""
-
-_STATE_LENGTH = ("mp4", "matroska", "avi", "flv")
-"""Formats whose header states the length; that of others is a guess from the size."""
-
-_LOWEST_FPS, _HIGHEST_FPS = 1 / 60, 1000
-"""Other rates are broken headers."""
-
-_TOLERATED_RATE = 1.5
-"""A header whose rate differs by more from that of the time stamps is not believed."""
-
 _MISSING_S, _MISSING_SHARE, _MISSING_PICTURES = 0.5, 0.02, 3
 """A video that ends earlier than its header says by more than each of these was cut off."""
+
+_MOST_FPS = 120
+"""Of a video whose length is limited: time stamps may be anything."""
 
 
 class VideoReader:
@@ -60,13 +52,15 @@ class VideoReader:
 
     Args:
         source: The video.
+        longest_s: Seconds of it that are read at most; pictures for so many at 120 a second.
 
     Raises:
         VideoDecodeError: It is no video, has no pictures, or none that can be decoded.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, longest_s: float | None = None) -> None:
         self.fault = ""
+        self._longest_s = math.inf if longest_s is None else longest_s
         self._container = open_input(source)
         try:
             stream = choose_pictures(self._container)
@@ -75,7 +69,7 @@ class VideoReader:
             self.time_base = self._track.time_base
             sound = choose_sound(self._container, stream)
             self.sound_index = None if sound is None else sound.index
-            fps, notes = _mean_fps(self._container, stream, self._track.measure_fps())
+            fps, notes = mean_fps(self._container, stream, self._track.measure_fps())
             self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
             self._clock = Clock(self.time_base, self._step)
             self._pictures = self._begin()
@@ -105,8 +99,15 @@ class VideoReader:
             Pictures of the same size; each is the caller's to keep or to draw on.
         """
         index, last_s = 0, 0.0
-        for index, (pts, picture) in enumerate(self._pictures):
-            last_s = float((pts - self.first_pts) * self.time_base)
+        for n, (pts, picture) in enumerate(self._pictures):
+            time_s = float((pts - self.first_pts) * self.time_base)
+            if max(time_s, n / _MOST_FPS) > self._longest_s:
+                self.fault = (
+                    f"Only the first {self._longest_s / 60:.3g} min of the video were read; it "
+                    "is longer than is taken here."
+                )
+                break
+            index, last_s = n, time_s
             if is_wanted is not None and not is_wanted(index, last_s):
                 continue
             try:
@@ -115,7 +116,7 @@ class VideoReader:
                 self._track.note_damage()
             else:
                 yield VideoFrame(index, last_s, pts, image)
-        self.fault = self._describe_fault(last_s)
+        self.fault = self.fault or self._describe_fault(last_s)
         self.info = self.info.reaching(index, last_s)
 
     def find(self, time_s: float) -> VideoFrame | None:
@@ -191,7 +192,7 @@ class VideoReader:
 
     def _describe(self, stream: VideoStream, fps: float, notes: list[str]) -> VideoInfo:
         streams = self._container.streams
-        duration_s = _duration(self._container, stream)
+        duration_s = stated_duration(self._container, stream)
         sound = None if self.sound_index is None else streams[self.sound_index]
         for tracks, name in ((streams.video, "pictures"), (streams.audio, "sound")):
             if len(tracks) > 1:
@@ -214,7 +215,7 @@ class VideoReader:
 
     def _describe_fault(self, last_s: float) -> str:
         """Say what was wrong, once all that can be read was."""
-        promised_s = _promised_length(self._container)
+        promised_s = promised_length(self._container)
         start_s = (self._container.start_time or 0) / av.time_base
         seen_s = self._track.end_s - start_s
         fps = self.info.fps or _USUAL_FPS
@@ -255,42 +256,3 @@ def frame_at(source: Source, time_s: float) -> VideoFrame:
         return found
     with VideoReader(source) as reader:
         return reader.last_until(time_s)
-
-
-def _mean_fps(
-    container: InputContainer, stream: VideoStream, measured: float
-) -> tuple[float, list[str]]:
-    """Pictures a second (0 if not known) and what is odd about it.
-
-    An MP4's is counted from its table of pictures; that of others is a claim of the header, which
-    some programs write wrongly.
-    """
-    stated = _plausible(float(stream.average_rate or 0))
-    measured = _plausible(measured)
-    if "mp4" in container.format.name or not measured:
-        return stated, []
-    if not stated or 1 / _TOLERATED_RATE < stated / measured < _TOLERATED_RATE:
-        return stated or measured, []
-    return measured, [
-        f"The header says {stated:.4g} pictures a second; by their time stamps it is about "
-        f"{measured:.4g}."
-    ]
-
-
-def _plausible(fps: float) -> float:
-    return fps if _LOWEST_FPS <= fps <= _HIGHEST_FPS else 0.0
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
-        length_s = float(stream.duration * stream.time_base)
-    else:
-        length_s = (container.duration or 0) / av.time_base
-    return length_s if 0 < length_s <= _LONGEST_S else None
-
-
-def _promised_length(container: InputContainer) -> float:
-    """Seconds by the header; 0 where it says nothing sensible."""
-    length_s = (container.duration or 0) / av.time_base
-    states = any(name in container.format.name for name in _STATE_LENGTH)
-    return length_s if states and length_s <= _LONGEST_S else 0.0

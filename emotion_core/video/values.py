@@ -78,6 +78,7 @@ class VideoSettings:
         blur: Whether faces are made unrecognisable in the video and in all pictures.
         smoothing_s: Time constant of the smoothing of what is drawn and charted, in seconds; 0 for
             none. Tables of frames are never smoothed.
+        longest_s: Seconds of the video that are read at most; ``None`` for all of it.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -89,6 +90,7 @@ class VideoSettings:
     min_face_px: float = DEFAULT_MIN_FACE_PX
     blur: bool = False
     smoothing_s: float = 0.3
+    longest_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:

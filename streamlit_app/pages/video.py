@@ -1,5 +1,6 @@
 """Video: upload, progress, the annotated video, the course of emotions over time."""
 
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 
@@ -27,7 +28,7 @@ st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
 desk = video_desk()
 options = sidebar(settings)
-video_settings = choose_settings(options)
+video_settings = replace(choose_settings(options), longest_s=60.0 * settings.max_video_minutes)
 embedder = choose_embedder(desk)
 
 st.title("How do these faces change?", anchor=False)

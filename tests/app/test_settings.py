@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
 import pytest
+import streamlit as st
 
 from streamlit_app.settings import IceServer, RemoteServer, Settings, load_settings
 
@@ -9,6 +10,7 @@ NAMES = (
     "EMOSCOPE_DEVICE",
     "EMOSCOPE_MAX_PHOTOS",
     "EMOSCOPE_MAX_VIDEO_MB",
+    "EMOSCOPE_MAX_VIDEO_MINUTES",
     "EMOSCOPE_MAX_VIDEO_JOBS",
     "EMOSCOPE_MAX_STREAMS",
     "EMOSCOPE_STUN_URL",
@@ -35,6 +37,7 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
                         "cpu",
                         "7",
                         "20",
+                        "30",
                         "1",
                         "9",
                         STUN,
@@ -48,7 +51,7 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
                 )
             ),
             Settings(
-                *("a/b@c", "cpu", 7, 20, 1, 9),
+                *("a/b@c", "cpu", 7, 20, 30, 1, 9),
                 (IceServer(STUN), IceServer(TURN, "me", "key")),
                 RemoteServer(SERVER, "token"),
             ),
@@ -66,6 +69,7 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
     ],
 )
 def test_load_settings(environment, expected, monkeypatch, tmp_path):
+    st.get_option("server.port")  # the project's configuration is read once, where it is
     monkeypatch.chdir(tmp_path)
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)

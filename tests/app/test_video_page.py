@@ -221,6 +221,14 @@ def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
     press(video_app, "Cancel")
 
 
+def test_of_a_long_video_only_the_beginning_is_analysed(video_app, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MINUTES", "1")
+    clip = make_clip(tmp_path / "long.mp4", [picture(160)] * 65, fps=1)
+    upload(video_app, "long.mp4", clip.read_bytes())
+    assert metrics(video_app)["Analysed"] == "61"
+    assert "Only the first 1 min of the video" in " ".join(texts(video_app.warning))
+
+
 def test_other_settings_offer_a_new_analysis_and_do_not_begin_it(video_app, clips, core):
     upload(video_app, "one.mp4", clips["one"])
     calls = core.detector.calls

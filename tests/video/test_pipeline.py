@@ -278,6 +278,24 @@ def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
     assert {moment.track for moment in result.moments} == {1}
 
 
+def test_of_a_long_video_only_the_beginning_is_read(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    settings = VideoSettings(longest_s=1.5)
+    result = analyze_video(clip, make_fake_analyzer(AlwaysDetector()), settings, target=target)
+    assert result.n_frames == result.n_analyzed == 16
+    assert result.frames["time_s"].max() == pytest.approx(1.5)
+    assert result.fault.startswith("Only the first 0.025 min of the video were read; it is longer")
+    info, pictures = read_pictures(target)
+    assert len(pictures) == 16
+    assert info.duration_s == pytest.approx(1.6, abs=0.1)
+
+
+def test_time_stamps_that_stand_still_do_not_make_a_video_short(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", numbered_scene(30), fps=1000)
+    result = analyze_video(clip, make_fake_analyzer(), VideoSettings(longest_s=0.1))
+    assert result.n_frames == 0.1 * 120 + 1
+
+
 def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", numbered_scene(24), fps=10)
     result = analyze_video(clip, make_fake_analyzer(AlwaysDetector()), VideoSettings(hz=1))
