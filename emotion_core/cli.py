@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _make_parser().parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
+        sys.stdout.flush()
     except EmotionError as error:
         say(f"error: {error}")
         return WRONG_USE
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
+    except BrokenPipeError:  # whoever read the output, e.g. head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes
+        return 1
     return code
 
 

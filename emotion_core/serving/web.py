@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MODEL = "emotion"
 """The name under which protocol V1 knows the network."""
 
+MIN_SCORE = 0.1
+"""Below it a picture has thousands of places that might be faces; all would be read."""
+
 MAX_SEARCH_PX = 2048
 """One look takes memory by its area, about 50 bytes a pixel: this 0.2 GB, 10,000 would take 5."""
 
@@ -78,7 +81,7 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
     @app.post("/v1/analyze", openapi_extra=ANALYZE_DOCS, response_model=None)
     async def analyze(
         request: Request,
-        min_score: Annotated[float, Query(ge=0, le=1)] = DEFAULT_MIN_SCORE,
+        min_score: Annotated[float, Query(ge=MIN_SCORE, le=1)] = DEFAULT_MIN_SCORE,
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
     ) -> JSONResponse:

@@ -171,8 +171,12 @@ class Deinterlacer:
             return
         picture.pts = _stamp(picture)
         picture.time_base = self._time_base
-        self._graph.vpush(picture)
-        yield from self._pull(self._graph)
+        try:
+            self._graph.vpush(picture)
+            yield from self._pull(self._graph)
+        except av.error.FFmpegError:
+            self._graph = None  # pictures of this kind are given as they are
+            yield _stamp(picture), picture
 
     def flush(self) -> Iterator[tuple[int | None, VideoFrame]]:
         """Give what is held back; what comes later begins anew."""

@@ -73,10 +73,13 @@ def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
 
     Folders are called like their video; a number tells apart videos of the same name. A folder
     with another video's results is left to it.
+
+    Raises:
+        EmotionError: ``out`` cannot be read.
     """
     known = {
         note["source"]["path"]: folder
-        for folder in (sorted(out.iterdir()) if out.is_dir() else ())
+        for folder in _list_folder(out)
         if (note := _read_note(folder))
     }
     taken = {folder.name.casefold() for folder in known.values()}
@@ -93,6 +96,13 @@ def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
         taken.add(folder.name.casefold())
         chosen.append(folder)
     return chosen
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise EmotionError(f"{folder} cannot be read ({error.strerror or error}).") from error
 
 
 def is_done(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> bool:

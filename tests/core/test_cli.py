@@ -319,3 +319,12 @@ def test_program_starts_as_a_module():
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(CARDS)
     assert done.stderr == ""
+
+
+def test_whoever_reads_only_the_beginning_of_the_output_sees_no_traceback():
+    command = [sys.executable, "-m", "emotion_core", "models", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == 1

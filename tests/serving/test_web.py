@@ -88,12 +88,22 @@ def test_what_is_odd_about_a_picture_is_said(url):
         ("", b"", 422, "empty"),
         ("", b"no picture", 422, "not a picture"),
         ("min_score=2", None, 422, "min_score: "),
+        ("min_score=0.09", None, 422, "min_score: "),
         ("min_score=nan", None, 422, "min_score: "),
         ("min_face_px=-1", None, 422, "min_face_px: "),
         ("search_px=1.5", None, 422, "search_px: "),
         ("search_px=2049", None, 422, "search_px: "),
     ],
-    ids=["empty", "text", "score 2", "score nan", "negative", "half a pixel", "too many pixels"],
+    ids=[
+        "empty",
+        "text",
+        "score 2",
+        "score .09",
+        "score nan",
+        "negative",
+        "half a pixel",
+        "too many pixels",
+    ],
 )
 def test_what_cannot_be_analysed_is_refused_in_a_sentence(url, query, data, status, text):
     data = make_counting_photo(1) if data is None else data

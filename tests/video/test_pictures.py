@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.video.decoding import Deinterlacer
 from emotion_core.video.reader import VideoReader
 from tests.factories import difference, make_smooth_image
 from tests.video.clips import make_clip, numbered_images, on_canvas, read_number, sample_face
@@ -152,8 +153,8 @@ def comb_teeth(image):
     return np.abs(np.diff(lines, axis=0)).mean() / np.abs(lines[2:] - lines[:-2]).mean()
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mpg", "mpeg2video")])
-def test_interlaced_pictures_lose_their_comb(tmp_path, name, codec):
+def make_interlaced(path, codec):
+    """A clip of twelve pictures whose odd lines are later than their even ones; its pictures."""
     face = sample_face(160)
     woven = []
     for i in range(12):
@@ -161,7 +162,30 @@ def test_interlaced_pictures_lose_their_comb(tmp_path, name, codec):
         odd[1::2] = even[1::2]
         woven.append(odd)
     interlaced = 0x40000 | 0x20000000  # AV_CODEC_FLAG_INTERLACED_DCT, _ME
-    path = make_clip(tmp_path / name, woven, codec=codec, stream_settings={"flags": interlaced})
+    return make_clip(path, woven, codec=codec, stream_settings={"flags": interlaced}), woven
+
+
+def test_pictures_that_the_filter_refuses_are_given_as_they_are(tmp_path, monkeypatch):
+    path, _ = make_interlaced(tmp_path / "a.mp4", "libx264")
+
+    class Refusing:
+        def vpush(self, picture):
+            if picture is not None:
+                raise av.error.InvalidDataError(1, "no")
+
+        def vpull(self):
+            raise av.error.EOFError(1, "nothing")
+
+    monkeypatch.setattr(Deinterlacer, "_make_graph", lambda *_: Refusing())
+    with VideoReader(path) as reader:
+        frames = list(reader.frames())
+    assert [frame.index for frame in frames] == list(range(12))
+    assert comb_teeth(frames[5].image) > 1.5
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mpg", "mpeg2video")])
+def test_interlaced_pictures_lose_their_comb(tmp_path, name, codec):
+    path, woven = make_interlaced(tmp_path / name, codec)
     with VideoReader(path) as reader:
         frames = list(reader.frames())
     assert [frame.index for frame in frames] == list(range(12))
