@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emotion_core.draw import draw_analysis
+from emotion_core.errors import EmotionError
 from emotion_core.images import encode_jpeg, shrink
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis, Faces
 from emotion_core.video.pipeline import analyze_video
@@ -77,6 +78,12 @@ class JobLine:
         with self._changed:
             self._waiting.append(job)
 
+    def leave(self, job: VideoJob) -> None:
+        """Wait no longer."""
+        with self._changed:
+            self._waiting.remove(job)
+            self._changed.notify_all()
+
     def before(self, job: VideoJob) -> int | None:
         """How many wait before a job; ``None`` if it waits no more."""
         with self._changed:
@@ -122,6 +129,9 @@ class VideoJob:
         preview: A small JPEG of a picture that was just analysed; empty before the first, and
             where faces are to be blurred.
         video: The annotated video; to be read once the job is done.
+
+    Raises:
+        EmotionError: The system has no room for it.
     """
 
     def __init__(
@@ -142,7 +152,12 @@ class VideoJob:
         self._cancelled = threading.Event()
         self._ended: Future[VideoResult] = Future()
         line.join(self)
-        threading.Thread(target=self._run, name="video-job", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="video-job", daemon=True).start()
+        except RuntimeError as error:  # the system gives no more threads
+            line.leave(self)
+            self.close()
+            raise EmotionError("The server has no room for another video now.") from error
 
     @property
     def state(self) -> JobState:

@@ -208,6 +208,20 @@ def test_a_job_that_waits_can_be_cancelled(source):
 
 
 @pytest.mark.usefixtures("steps")
+def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, scratch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    line = JobLine(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(EmotionError, match="no room for another video"):
+            start(source, line)
+    assert list(scratch.iterdir()) == []
+    monkeypatch.setattr("streamlit_app.video_job.analyze_video", lambda *_, **__: "done")
+    assert start(source, line).result(5) == "done"
+
+
 def test_all_jobs_end_with_the_server(source):
     line = JobLine(1)
     jobs = [start(source, line) for _ in range(3)]
