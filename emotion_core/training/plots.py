@@ -11,6 +11,7 @@ import pandas as pd
 from emotion_core.palette import EMOTION_COLOURS
 from emotion_core.training.calibration import BINS
 from emotion_core.training.face_set import LABELS, NO_CLASS
+from emotion_core.training.intervals import to_words
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
@@ -206,8 +207,9 @@ def va_chart(report: Report, column: int) -> ChartType:
             tooltip=["file:N", "emotion:N", "truth:Q", alt.Tooltip("predicted:Q", format="+.2f")],
         )
     )
+    likely = getattr(report.intervals, f"{word}_ccc")
     values = [
-        f"{name} {value:.3f}"
+        f"{name} {value:.3f}" + (f" ({to_words(likely)})" if name == "CCC" and likely else "")
         for name, key in (("CCC", "ccc"), ("r", "r"), ("RMSE", "rmse"))
         if (value := getattr(figures, f"{word}_{key}")) is not None
     ]

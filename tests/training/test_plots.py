@@ -13,6 +13,7 @@ from emotion_core.labels import Emotion
 from emotion_core.training.evaluate import MissedPhotos, Readings, Report
 from emotion_core.training.evaluation_page import save_plot, to_page
 from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.intervals import to_intervals, to_words
 from emotion_core.training.metrics import measure
 from emotion_core.training.network_size import NetworkSize
 from emotion_core.training.plots import (
@@ -41,6 +42,7 @@ def make_report(n=40, *, rated=True, found=None, files=None):
         faces=faces,
         readings=readings,
         figures=measure(probabilities, readings.va, faces, found),
+        intervals=to_intervals(probabilities, readings.va, faces, found),
         va_source=VaSource.EXPECTATION,
         framing="Pictures are taken as they are.",
         size=NetworkSize(1, 1, 1),
@@ -146,6 +148,14 @@ def test_a_page_holds_all_charts_and_needs_no_network():
         assert f'"{title}"' in page
     assert "tiny on Tiny" in page
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+
+
+def test_a_page_has_the_intervals():
+    report = make_report()
+    page, likely = to_page(report), report.intervals
+    assert report.intervals.words in page
+    for interval in (likely.accuracy, likely.macro_f1, likely.valence_ccc, likely.arousal_ccc):
+        assert f"({to_words(interval)})" in page
 
 
 def test_a_page_tells_of_missed_photos():
