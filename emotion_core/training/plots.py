@@ -24,6 +24,7 @@ _INK, _LINE, _BAR, _GAP = "#14171C", "#8A938C", "#325757", "#AD2A25"
 _SIDE_PX = 340
 _CELL_PX = 52
 _MOST_POINTS = 3000
+_FEW = 10  # faces in a bin; of fewer, the accuracy says little
 _MISSED, _NO_CLASS = "missed", "no class"
 _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
@@ -144,11 +145,13 @@ def calibration_chart(report: Report) -> ChartType:
         alt.Tooltip("faces:Q", title="Faces", format=","),
     ]
     kept = alt.Chart(table[table["faces"] > 0])
-    bins = kept.mark_bar(color=_BAR, opacity=0.85, stroke="white", strokeWidth=1).encode(
+    rough = alt.when(f"datum.faces < {_FEW}")
+    bins = kept.mark_bar(color=_BAR, stroke="white", strokeWidth=1).encode(
         x=_share_x("low", None),
         x2="high:Q",
         y=_share_y("accuracy", "Accuracy"),
         y2=alt.datum(0),
+        opacity=rough.then(alt.value(0.3)).otherwise(alt.value(0.85)),
         tooltip=tooltip,
     )
     gaps = kept.mark_rule(color=_GAP, strokeWidth=2.5).encode(
@@ -165,7 +168,7 @@ def calibration_chart(report: Report) -> ChartType:
             "Calibration",
             subtitle=[
                 f"Expected calibration error {ece}, {total:,.0f} faces, {BINS} bins",
-                "Red: from the bin's mean confidence to its accuracy",
+                f"Red: from the bin's mean confidence to its accuracy; pale: below {_FEW} faces",
             ],
         ),
     )

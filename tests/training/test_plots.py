@@ -101,6 +101,15 @@ def test_calibration_bins_are_those_of_the_figures():
     assert sum({row["low"]: row["share"] for row in rows}.values()) == pytest.approx(1)
 
 
+def test_bins_of_few_faces_are_pale():
+    spec = calibration_chart(make_report()).to_dict()
+    (bars,) = [layer for layer in spec["vconcat"][0]["layer"] if layer["mark"]["type"] == "bar"]
+    (condition,) = bars["encoding"]["opacity"]["condition"]
+    assert condition["test"] == "datum.faces < 10"
+    assert condition["value"] < bars["encoding"]["opacity"]["value"]
+    assert "pale: below 10 faces" in spec["vconcat"][0]["title"]["subtitle"][1]
+
+
 def test_points_are_ratings_and_predictions_of_found_faces():
     report = make_report(found=np.arange(40) != 3)
     points = [row for row in rows_of(va_chart(report, 1)) if "file" in row]
