@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
+from emotion_core.catalog import CARDS
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
@@ -213,7 +214,7 @@ def make_network(card: ModelCard, path: Path, device: Device) -> Network:
     if card.architecture == TRANSFORMERS:
         return TorchNetwork(load_transformers_module(card), device)
     network: Network = OnnxNetwork(path) if path.suffix == ".onnx" else _load_torch(path, device)
-    if card.folder:  # nobody has tried this file before
+    if CARDS.get(card.name) != card:  # nobody has tried this file before
         check_fit(network, card)
     return network
 

@@ -69,18 +69,17 @@ class Attention(nn.Module):
 
     Args:
         width: Channels of the maps.
-        reduction: By how much the perceptron between the channels is narrower.
 
     Source: S. Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018, equations 2
-    and 3; reduction 16 and the 7x7 kernel by its section 4.1.
+    and 3; the reduction to a sixteenth and the 7x7 kernel by its section 4.1.
     """
 
-    def __init__(self, width: int, reduction: int = 16) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.channels = nn.Sequential(
-            nn.Conv2d(width, width // reduction, 1),
+            nn.Conv2d(width, width // 16, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(width // reduction, width, 1),
+            nn.Conv2d(width // 16, width, 1),
         )
         self.places = nn.Conv2d(2, 1, 7, padding=3)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
+import vl_convert
 
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS, GREY, GREY_WORDS, INK
+from emotion_core.palette import GREY, INK, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,37 +23,16 @@ if TYPE_CHECKING:
 BRUSH = "brush"
 """Name of the selection in the valence-arousal chart: a rectangle given by both axes' ranges."""
 
-EMOTION_SHAPES = (
-    "circle",
-    "square",
-    "triangle-down",
-    "diamond",
-    "triangle-up",
-    "cross",
-    "triangle-left",
-    "triangle-right",
-    "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
-)
-SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
+_PLANE_PX = 460
 _COMPOUNDS: dict[type, str] = {
     alt.LayerChart: "layer",
     alt.HConcatChart: "hconcat",
     alt.VConcatChart: "vconcat",
     alt.ConcatChart: "concat",
 }
-_QUADRANTS = pd.DataFrame(
-    {
-        "valence": [-0.97, 0.97, -0.97, 0.97],
-        "arousal": [0.94, 0.94, -0.94, -0.94],
-        "align": ["left", "right", "left", "right"],
-        "word": ["tense", "excited", "gloomy", "calm"],
-    }
-)
-"""One word per quadrant. Source: the affect words that J. Russell places there, "A Circumplex
-Model of Affect", Journal of Personality and Social Psychology 39, 1980, figure 2."""
 
 
-def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str = INK) -> ChartType:
+def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     """Every face in the valence-arousal plane.
 
     Both axes run from -1 to 1 through zero, with the unit circle; colour and shape tell the
@@ -60,15 +40,14 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
 
     Args:
         faces: As ``report.faces_table`` makes it; may be empty.
-        side_px: Width and height of the plane.
         edge: Colour of the edges of the points.
     """
     points = (
         alt.Chart(faces)
         .mark_point(filled=True, opacity=0.85, stroke=edge, strokeWidth=0.6)
         .encode(
-            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=plane_axis("arousal", "Arousal (calm to excited)"),
+            x=plane_axis("valence"),
+            y=plane_axis("arousal"),
             color=emotion_colour(),
             shape=emotion_shape(),
             size=alt.Size(
@@ -91,8 +70,8 @@ def valence_arousal_chart(faces: pd.DataFrame, *, side_px: int = 460, edge: str 
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
     chart = alt.layer(*plane_layers(), points).add_params(square)
     return chart.properties(
-        width=side_px,
-        height=side_px,
+        width=_PLANE_PX,
+        height=_PLANE_PX,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
 
@@ -180,9 +159,15 @@ def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> 
 
 def to_html(chart: ChartType, *, title: str) -> str:
     """A page with the chart and all that draws it; it opens without a network."""
-    options = {"actions": {"editor": False}}
-    html: str = _with_values(chart).to_html(
-        inline=True, embed_options=options, json_kwds={"cls": ScriptJson}
+    html = alt.utils.spec_to_html(
+        _to_spec(chart),
+        mode="vega-lite",
+        vega_version=alt.VEGA_VERSION,
+        vegaembed_version=alt.VEGAEMBED_VERSION,
+        vegalite_version=alt.VEGALITE_VERSION,
+        embed_options={"actions": {"editor": False}},
+        json_kwds={"cls": ScriptJson},
+        template="inline",
     )
     head = f"<head><title>{escape(title)}</title>"
     return html.replace("<html>", '<html lang="en">', 1).replace("<head>", head, 1)
@@ -198,64 +183,37 @@ class ScriptJson(json.JSONEncoder):
 
 def to_png(chart: ChartType) -> bytes:
     """The chart as a PNG picture on white, twice as large as on the screen."""
-    buffer = io.BytesIO()
-    _with_values(chart).configure(background="white").save(buffer, format="png", scale_factor=2)
-    return buffer.getvalue()
+    png: bytes = vl_convert.vegalite_to_png(_to_spec(chart), vegalite_release(), scale=2)
+    return png
 
 
-def plane_layers() -> list[ChartType]:
-    """What lies behind points in the valence-arousal plane: unit circle, zero lines and words."""
-    return [_circle(), _zero_lines(), _quadrant_words()]
+def vegalite_release() -> str:
+    """The release of Vega-Lite that Altair writes for, as ``vl_convert`` names it."""
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
-def plane_axis(field: Literal["valence", "arousal"], title: str) -> Any:
-    """An axis of the plane, from -1 to 1: of x for valence, of y for arousal."""
-    encoding = alt.X if field == "valence" else alt.Y
-    scale = alt.Scale(domain=[-1, 1], nice=False)
-    return encoding(
-        f"{field}:Q",
-        title=title,
-        scale=scale,
-        axis=alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=False, labelExpr=SIGNED),
-    )
+def _to_spec(chart: ChartType) -> dict[str, Any]:
+    """The chart by itself, on white, in the terms of Vega-Lite.
 
-
-def emotion_shape() -> alt.Shape:
-    """The fixed shape of each emotion, by the column ``emotion``."""
-    return alt.Shape(
-        "emotion:N",
-        title="Emotion",
-        scale=alt.Scale(domain=list(ALL_EMOTIONS), range=list(EMOTION_SHAPES)),
-    )
-
-
-def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
-    """The fixed colour of each emotion, by the column ``emotion``.
-
-    Args:
-        legend: Whether to say below the chart which is which.
-        columns: Of the legend.
+    Its tables join it last: Altair would check each row of theirs, and refuse the 5001st.
     """
-    return alt.Color(
-        "emotion:N",
-        title="Emotion",
-        scale=alt.Scale(
-            domain=list(ALL_EMOTIONS), range=[EMOTION_COLOURS[e] for e in ALL_EMOTIONS]
-        ),
-        legend=alt.Legend(orient="bottom", columns=columns, symbolStrokeWidth=0.6)
-        if legend
-        else None,
-    )
+    tables: dict[str, pd.DataFrame] = {}
+    bare: ChartType = _without_tables(chart, tables).configure_text(color=WORDS)
+    spec: dict[str, Any] = bare.properties(background="white").to_dict()
+    rows = {name: alt.to_values(table)["values"] for name, table in tables.items()}
+    return {**spec, "datasets": {**spec.get("datasets", {}), **rows}}
 
 
-def _with_values(chart: ChartType) -> ChartType:
-    """A copy that holds its tables as plain values, which Altair takes of any length."""
+def _without_tables(chart: ChartType, tables: dict[str, pd.DataFrame]) -> ChartType:
+    """A copy that knows its tables by name only; they are added to ``tables``, each once."""
     copy = chart.copy(deep=False)
     if isinstance(copy.data, pd.DataFrame):
-        copy.data = alt.InlineData(values=alt.to_values(copy.data)["values"])
-    for kind, name in _COMPOUNDS.items():
+        known = [name for name, table in tables.items() if table is copy.data]
+        (name,) = known or [f"table {len(tables)}"]
+        tables[name], copy.data = copy.data, alt.NamedData(name)
+    for kind, parts in _COMPOUNDS.items():
         if isinstance(copy, kind):
-            copy[name] = [_with_values(part) for part in copy[name]]
+            copy[parts] = [_without_tables(part, tables) for part in copy[parts]]
     return copy
 
 
@@ -263,36 +221,3 @@ def _emotion_rows() -> alt.Y:
     return alt.Y(
         "emotion:N", title=None, sort=list(ALL_EMOTIONS), axis=alt.Axis(labelOverlap=False)
     )
-
-
-def _circle() -> ChartType:
-    angle = np.linspace(0, 2 * np.pi, 97)
-    points = pd.DataFrame({"valence": np.cos(angle), "arousal": np.sin(angle), "order": angle})
-    circle: alt.Chart = (
-        alt.Chart(points)
-        .mark_line(color=GREY, strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
-        .encode(
-            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=plane_axis("arousal", "Arousal (calm to excited)"),
-            order="order:Q",
-        )
-    )
-    return circle
-
-
-def _zero_lines() -> ChartType:
-    zero = pd.DataFrame({"zero": [0]})
-    rule = alt.Chart(zero).mark_rule(color=GREY, strokeWidth=1, opacity=0.9)
-    return alt.layer(rule.encode(x="zero:Q"), rule.encode(y="zero:Q"))
-
-
-def _quadrant_words() -> ChartType:
-    def words(align: Literal["left", "right"]) -> ChartType:
-        chart: alt.Chart = (
-            alt.Chart(_QUADRANTS[_QUADRANTS["align"] == align])
-            .mark_text(align=align, fontSize=12, fontStyle="italic", color=GREY_WORDS)
-            .encode(x="valence:Q", y="arousal:Q", text="word:N")
-        )
-        return chart
-
-    return alt.layer(words("left"), words("right"))

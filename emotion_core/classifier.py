@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.preprocess import crop_faces, to_input
 from emotion_core.types import Predictions, VaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emotion_core.labels import LabelSet
     from emotion_core.model_card import ModelCard, Preprocessing
@@ -43,13 +44,7 @@ class EmotionClassifier:
         Returns:
             One ``Predictions`` per image, a row per face.
         """
-        cut = [
-            crop_faces(image, found, self._preprocessing)
-            for image, found in zip(images, faces, strict=True)
-        ]
-        size_px = self._preprocessing.size_px
-        crops = np.concatenate(cut) if cut else np.empty((0, size_px, size_px, 3), np.uint8)
-        everything = self.classify_crops(crops)
+        everything = self._read(_iter_crops(images, faces, self._preprocessing))
         bounds = np.cumsum([0, *(len(found) for found in faces)]).tolist()
         return [everything[start:end] for start, end in pairwise(bounds)]
 
@@ -58,21 +53,44 @@ class EmotionClassifier:
 
         Args:
             crops: ``(N, S, S, 3)`` RGB, 0-255, as ``crop_faces`` makes them.
+
+        Raises:
+            WeightsMismatchError: The network gives values that are no numbers.
         """
-        parts = [
-            self._network.run(to_input(crops[i : i + BATCH], self._preprocessing))
-            for i in range(0, len(crops), BATCH)
-        ]
-        n_labels = len(self.card.labels)
-        logits = _joined([part[0] for part in parts], n_labels)
-        probabilities = _softmax(logits / np.float32(self.card.temperature))
+        return self._read(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
+
+    def _read(self, batches: Iterable[Image]) -> Predictions:
+        parts = [self._network.run(to_input(crops, self._preprocessing)) for crops in batches]
+        widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
+        outputs = [_joined([part[i] for part in parts], width) for i, width in enumerate(widths)]
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise WeightsMismatchError(
+                f"{self.card.name} gives values that are no numbers; choose another network."
+            )
+        probabilities = _softmax(outputs[0] / np.float32(self.card.temperature))
         if self.card.has_va:
-            va = np.clip(_joined([part[1] for part in parts], 2), -1, 1)
+            va = np.clip(outputs[1], -1, 1)
             source = VaSource.HEAD
         else:
             va = expected_va(probabilities, self.card.labels)
             source = VaSource.EXPECTATION
         return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], source)
+
+
+def _iter_crops(
+    images: Sequence[Image], faces: Sequence[Faces], how: Preprocessing
+) -> Iterator[Image]:
+    """The faces of all images, ``BATCH`` at a time; no more are cut out before they are needed."""
+    waiting = np.empty((0, how.size_px, how.size_px, 3), np.uint8)
+    for image, found in zip(images, faces, strict=True):
+        for start in range(0, len(found), BATCH):
+            some = found[np.arange(start, min(start + BATCH, len(found)))]
+            waiting = np.concatenate([waiting, crop_faces(image, some, how)])
+            if len(waiting) >= BATCH:
+                yield waiting[:BATCH]
+                waiting = waiting[BATCH:]
+    if len(waiting):
+        yield waiting
 
 
 def expected_va(probabilities: FloatArray, labels: LabelSet) -> FloatArray:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Protocol, Self
 import cv2
 import numpy as np
 
-from emotion_core.face_boxes import (
-    SAME_FACE,
-    YUNET_OVERLAP,
-    Overlap,
-    average_landmarks,
-    chained,
-    moved,
-    sides,
-    suppress,
+from emotion_core.face_boxes import SAME_FACE, YUNET_OVERLAP, Overlap, moved, sides
+from emotion_core.face_places import (
+    BOX,
+    SCORE,
+    ordered,
+    pictures_of,
+    placed,
+    suppressed,
+    to_faces,
+    with_mean_landmarks,
 )
 from emotion_core.finer_look import (
     HINT_SCORE,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.face_looks import Looks
+    from emotion_core.face_places import Places
     from emotion_core.model_card import ModelCard
     from emotion_core.types import Image
 
@@ -168,25 +170,22 @@ class BatchedFaceNetwork:
         """See ``FaceNetwork``."""
         if not self._is_ours:
             seen = self._looks.see(images, (None,), min_score)
-            return [suppress(faces, self._overlap) for faces in seen]
+            return to_faces(suppressed(seen, self._overlap), len(images))
         seen = self._looks.see(images, (None, _COARSE_PX), min(min_score, _MEAN_SCORE))
-        likely = [faces[faces.scores >= min_score] for faces in seen]
-        kept = [suppress(faces, self._overlap) for faces in likely]
-        seen = [faces[faces.scores >= _MEAN_SCORE] for faces in seen]
+        kept = suppressed(seen[seen[:, SCORE] >= min_score], self._overlap)
+        seen = seen[seen[:, SCORE] >= _MEAN_SCORE]
         if not quick:
-            self._look_for_landmarks(images, seen)
-        return [average_landmarks(*pair) for pair in zip(kept, seen, strict=True)]
+            seen = self._look_for_landmarks(images, seen)
+        return to_faces(with_mean_landmarks(kept, seen), len(images))
 
-    def _look_for_landmarks(self, images: Sequence[Image], seen: list[Faces]) -> None:
+    def _look_for_landmarks(self, images: Sequence[Image], seen: Places) -> Places:
         """Add what further looks see in pictures with a large face."""
-        large = [
-            i
-            for i, (image, faces) in enumerate(zip(images, seen, strict=True))
-            if sides(faces).max(initial=0) >= _LARGE * max(image.shape[:2])
-        ]
+        least = np.array([_LARGE * max(image.shape[:2]) for image in images])
+        longest = (seen[:, BOX][:, 2:] - seen[:, BOX][:, :2]).max(axis=1)
+        picture = pictures_of(seen)
+        large = np.unique(picture[longest >= least[picture]]).tolist()
         again = self._looks.see([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
-        for i, faces in zip(large, again, strict=True):
-            seen[i] = chained(seen[i], faces)
+        return ordered(seen, placed(again, large))
 
 
 def _working_scale(image: Image) -> float:

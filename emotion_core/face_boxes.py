@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from emotion_core.types import FloatArray
 
 MAX_CANDIDATES = 5000
-"""Places of one picture that are looked at more closely; bounds the time of a picture that has no
-faces and a threshold of 0."""
+"""Places of one picture that are looked at more closely, the best ones; bounds the time of one that
+has no faces and a threshold of 0, or is full of them."""
 
 
 class Overlap(NamedTuple):
@@ -33,23 +35,6 @@ SAME_FACE = Overlap(0.45, 0.7)
 
 YUNET_OVERLAP = Overlap(0.3, 1.0)
 """OpenCV's default for YuNet."""
-
-_SAME_PLACE = 0.6  # of the union; 0.45 and 0.75 gave the same landmarks to a tenth of a per cent
-_BLOCK = 64  # faces that are compared with all candidates at once; bounds memory
-
-
-def confident(scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float) -> Faces:
-    """The places of one picture that may be faces, best first.
-
-    Args:
-        scores: ``(P,)``; rounding may have led them out of 0-1.
-        boxes: ``(P, 4)`` xyxy.
-        points: ``(P, 10)`` x, y of five landmarks.
-        min_score: Places below it are left out.
-    """
-    chosen = np.flatnonzero(scores >= min_score)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:MAX_CANDIDATES]
-    return Faces(boxes[chosen], np.clip(scores[chosen], 0, 1), points[chosen].reshape(-1, 5, 2))
 
 
 def sides(faces: Faces) -> FloatArray:
@@ -81,50 +66,46 @@ def best_first(faces: Faces) -> Faces:
 
 
 def suppress(faces: Faces, overlap: Overlap = SAME_FACE) -> Faces:
-    """Of faces that overlap, keep the first.
+    """Of faces that overlap, keep the first; see ``first_of_each``."""
+    return faces[first_of_each(faces.boxes, np.zeros(len(faces), np.intp), overlap)]
+
+
+def first_of_each(
+    boxes: FloatArray, pictures: npt.NDArray[np.intp], overlap: Overlap
+) -> npt.NDArray[np.intp]:
+    """Of boxes in the same picture that overlap, the first.
+
+    The best box of every picture takes away those that are the same face, then the best of what is
+    left, and so on: for all pictures at once.
 
     Args:
-        faces: In order of preference.
+        boxes: ``(N, 4)`` xyxy, in order of preference.
+        pictures: ``(N,)`` in which picture each is, from 0.
         overlap: From where on two boxes are one face.
+
+    Returns:
+        Indices, rising.
     """
-    x1, y1, x2, y2 = faces.boxes.T
+    x1, y1, x2, y2 = boxes.T
     area = (x2 - x1) * (y2 - y1)
-    left = np.arange(len(faces))
-    kept = []
+    left = np.arange(len(boxes))
+    firsts = np.zeros(pictures.max(initial=-1) + 1, np.intp)
+    kept = [left[:0]]
     while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
+        best: Any = left[0]
+        if len(firsts) > 1:
+            firsts[pictures[left[::-1]]] = left[::-1]  # of several the last one is assigned
+            best = firsts[pictures[left]]
         wide = np.minimum(x2[best], x2[left]) - np.maximum(x1[best], x1[left])
         high = np.minimum(y2[best], y2[left]) - np.maximum(y1[best], y1[left])
         both = np.maximum(wide, 0) * np.maximum(high, 0)
         union = area[best] + area[left] - both
         smaller = np.minimum(area[best], area[left])
-        left = left[(both <= overlap.union * union) & (both <= overlap.smaller * smaller)]
-    return faces[np.array(kept, np.int64)]
-
-
-def average_landmarks(kept: Faces, candidates: Faces) -> Faces:
-    """Give each face the mean landmarks of all candidates that fit it, weighted by their scores.
-
-    Places beside each other, and looks at several scales, err differently: on 344 portraits the
-    mean lay 6.5 % of the eye distance off a teacher's, those of the best place alone 7.3 %.
-
-    Args:
-        kept: What is left of ``candidates`` after ``suppress``.
-        candidates: Everything confident.
-    """
-    if kept.landmarks is None or candidates.landmarks is None:
-        return kept
-    points = kept.landmarks.copy()
-    given = candidates.landmarks.reshape(-1, 10)
-    for start in range(0, len(kept), _BLOCK):
-        boxes = kept.boxes[start : start + _BLOCK]
-        weights = candidates.scores * (overlaps(boxes, candidates.boxes) >= _SAME_PLACE)
-        total = weights.sum(axis=1)
-        fits = np.flatnonzero(total > 0)
-        means = weights[fits] @ given / total[fits, None]
-        points[start + fits] = means.reshape(-1, 5, 2)
-    return Faces(kept.boxes, kept.scores, points)
+        is_best = left == best
+        kept.append(left[is_best])
+        is_other = (both <= overlap.union * union) & (both <= overlap.smaller * smaller)
+        left = left[is_other & ~is_best]
+    return np.sort(np.concatenate(kept))
 
 
 def overlaps(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from emotion_core.face_boxes import best_first, chained, confident, moved
+from emotion_core.face_places import choose_places, no_places, ordered, placed
 from emotion_core.finer_look import scale_image
-from emotion_core.types import Faces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from emotion_core.face_places import Places
     from emotion_core.runtime import Network
     from emotion_core.types import FloatArray, Image
 
@@ -30,8 +30,8 @@ class Looks(Protocol):
 
     def see(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> list[Faces]:
-        """Everything confident in each picture, overlapping or not, best first.
+    ) -> Places:
+        """Everything confident in each picture, overlapping or not.
 
         Args:
             images: RGB ``(H, W, 3)`` each, any sizes.
@@ -56,36 +56,36 @@ class NetworkLooks:
 
     def see(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> list[Faces]:
+    ) -> Places:
         """See ``Looks``."""
-        seen: list[list[Faces]] = [[] for _ in images]
+        tables = []
         for size_px in sizes_px:
             scales = [scale_for(image.shape, size_px) for image in images]
-            looked = [(i, scale) for i, scale in enumerate(scales) if scale]
-            views = [scale_image(images[i], scale) for i, scale in looked]
-            for (i, scale), faces in zip(looked, self._candidates(views, min_score), strict=True):
-                seen[i].append(moved(faces, scale))
-        return [sets[0] if len(sets) == 1 else best_first(chained(*sets)) for sets in seen]
+            looked = [i for i, scale in enumerate(scales) if scale]
+            views = [scale_image(images[i], scales[i]) for i in looked]
+            seen = self._see_views(views, min_score)
+            tables.append(placed(seen, looked, [scales[i] for i in looked]))
+        return ordered(*tables)
 
-    def _candidates(self, images: Sequence[Image], min_score: float) -> list[Faces]:
-        found = [Faces.empty()] * len(images)
-        padded = [tuple(-(-side // STRIDE_PX) * STRIDE_PX for side in i.shape[:2]) for i in images]
+    def _see_views(self, views: Sequence[Image], min_score: float) -> Places:
+        tables = []
+        padded = [tuple(-(-side // STRIDE_PX) * STRIDE_PX for side in v.shape[:2]) for v in views]
         for size_hw, members in passes(padded, PASS_PIXELS):
-            for i, faces in zip(members, self._pass(images, members, size_hw), strict=True):
-                found[i] = confident(*faces, min_score)
-        return found
+            outputs = self._pass([views[i] for i in members], size_hw)
+            tables.append(placed(choose_places(*outputs, min_score), members))
+        return np.concatenate([no_places(), *tables])
 
     def _pass(
-        self, images: Sequence[Image], members: Sequence[int], size_hw: tuple[int, ...]
-    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        self, images: Sequence[Image], size_hw: tuple[int, ...]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Scores, boxes and landmarks of some pictures, padded to one size, in one pass."""
-        batch = np.zeros((len(members), 3, *size_hw), np.float32)
-        for row, i in zip(batch, members, strict=True):
-            height, width = images[i].shape[:2]
-            for plane, channel in zip(row, cv2.split(images[i]), strict=True):
+        batch = np.zeros((len(images), 3, *size_hw), np.float32)
+        for row, image in zip(batch, images, strict=True):
+            height, width = image.shape[:2]
+            for plane, channel in zip(row, cv2.split(image), strict=True):
                 plane[:height, :width] = channel  # twice as fast as all three transposed
         scores, boxes, points = self._network.run(batch)
-        return zip(scores, boxes, points, strict=True)
+        return scores, boxes, points
 
 
 def passes(

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from emotion_core.face_boxes import Overlap, best_first, centres, chained, moved, sides, suppress
+from emotion_core.face_boxes import (
+    MAX_CANDIDATES,
+    Overlap,
+    best_first,
+    centres,
+    chained,
+    moved,
+    sides,
+    suppress,
+)
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -106,6 +115,7 @@ def look_closer(find: Find, image: Image, faces: Faces, look: Look, wanted: Want
         look = Look(scale, _find_in_tiles(find, image, scale, centres(hints)))
         fresh = look.faces[look.faces.scores >= wanted.score]
         rest = best_first(chained(faces[~settled], fresh))
+        rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # each tile may have so many
         faces = suppress(chained(best_first(faces[settled]), rest), _SAME_FACE)
 
 

@@ -51,7 +51,8 @@ SUFFIXES = (
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "ICO")
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm")
+_FAMILY_BRANDS, _AVIF_BRANDS = (b"mif1", b"msf1"), {b"avif", b"avis"}
 
 _DAMAGE = (
     *(ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError),
@@ -173,7 +174,7 @@ def _decode(data: bytes) -> DecodedImage:
 def _open(data: bytes) -> PIL.Image.Image:
     """Read the header; pixels are not decoded yet."""
     try:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        if _is_heif(data):
             return _open_heif(data)
         PIL.Image.init()  # makes all formats known; a second call does nothing
         return PIL.Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS)
@@ -186,6 +187,14 @@ def _open(data: bytes) -> PIL.Image.Image:
         raise ImageDecodeError(
             f"The file is not a picture in a format that can be read ({ACCEPTED})."
         ) from None
+
+
+def _is_heif(data: bytes) -> bool:
+    """Whether a file is for pi-heif; AVIF, which may begin with a brand of both, is for Pillow."""
+    box = data[: min(int.from_bytes(data[:4]), 256)]  # length, "ftyp", brand, version, more brands
+    others = {box[i : i + 4] for i in range(16, len(box), 4)}
+    is_avif = box[8:12] in _FAMILY_BRANDS and others & _AVIF_BRANDS
+    return box[4:8] == b"ftyp" and box[8:12] in _HEIC_BRANDS + _FAMILY_BRANDS and not is_avif
 
 
 def _open_heif(data: bytes) -> PIL.Image.Image:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import WeightsMismatchError
@@ -13,6 +14,9 @@ from emotion_core.labels import LabelSet, to_label_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+MAX_SIDE_PX = 2048
+"""Of a network's input. A card from the Hub that says more would take any memory there is."""
 
 FivePoints = tuple[
     tuple[float, float],
@@ -52,10 +56,20 @@ class Preprocessing:
     template: FivePoints | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size_px, int) or self.size_px < 1 or not self.margin >= 0:
-            raise ValueError("size_px must be a positive whole number and margin not negative.")
+        is_whole = isinstance(self.size_px, int)
+        if not (is_whole and 1 <= self.size_px <= MAX_SIDE_PX and 0 <= self.margin < math.inf):
+            raise ValueError(
+                f"size_px must be a positive whole number up to {MAX_SIDE_PX} and margin not "
+                "negative."
+            )
         if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
             raise ValueError("mean and std need one (grey) or three (RGB) entries, std positive.")
+        points = () if self.template is None else self.template
+        if self.template is not None and [len(point) for point in points] != [2] * 5:
+            raise ValueError("template must be five points.")
+        numbers = (*self.mean, *self.std, *(number for point in points for number in point))
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("mean, std and template must be finite.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,7 @@ class ModelCard:
         try:
             fields: dict[str, Any] = json.loads(text)
             fields.pop("folder", None)
+            _check_types(fields)
             fields["task"] = Task(fields["task"])
             fields["labels"] = to_label_set(fields["labels"])
             fields["weights"] = WeightFile(**fields["weights"])
@@ -168,6 +183,28 @@ class ModelCard:
             raise WeightsMismatchError(
                 f"{repo_id} at {revision[:12]} holds no readable Emoscope model card: {error}."
             ) from error
+
+
+_TYPES: Mapping[str, type] = MappingProxyType(
+    {
+        **dict.fromkeys(("name", "architecture", "licence", "source", "note"), str),
+        "weights": dict,
+        "has_va": bool,
+        "metrics": dict,
+    }
+)
+"""Of those fields of a card in JSON that are taken as they stand."""
+
+
+def _check_types(fields: dict[str, Any]) -> None:
+    for name, wanted in _TYPES.items():
+        if name in fields and not isinstance(fields[name], wanted):
+            raise TypeError(f"{name} is no {wanted.__name__}")
+    for file in (fields["weights"], fields.get("torch_weights") or {}):
+        if not isinstance(file.get("filename", ""), str):
+            raise TypeError("filename is no str")
+    if not all(map(math.isfinite, fields.get("metrics", {}).values())):
+        raise ValueError("metrics must be finite")
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -24,9 +24,13 @@ protanopia, deuteranopia and tritanopia (tested), and the word always stands bes
 INK = "#14171C"
 """Of edges and words on light paper."""
 
-GREY, GREY_WORDS = "#8A938C", "#757E79"
-"""Of lines and edges, and of words, in charts whose paper is not known: on the app's light and on
-its dark one they have a contrast of at least 3 to 1, and 4 to 1 (tested)."""
+WORDS = "#4A514C"
+"""Of words beside data on white, 8 to 1."""
+
+GREY = "#8A938C"
+"""Of lines and edges in charts whose paper is not known: on the app's light and on its dark one it
+has a contrast of at least 3 to 1 (tested). Words take the colour that the page sets for marks of
+text."""
 
 
 def to_rgb(colour: str) -> tuple[int, int, int]:

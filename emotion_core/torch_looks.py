@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from emotion_core.face_boxes import confident
 from emotion_core.face_looks import PASS_PIXELS, STRIDE_PX, passes, scale_for
-from emotion_core.types import Faces
+from emotion_core.face_places import no_places, ordered, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from emotion_core.face_places import Places
     from emotion_core.types import Device, Image
 
 _PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
@@ -48,31 +48,27 @@ class TorchLooks:
 
     def see(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> list[Faces]:
+    ) -> Places:
         """See ``Looks``."""
-        found = [Faces.empty()] * len(images)
-        for _, members in passes([i.shape[:2] for i in images], _PASS_PIXELS[self._device]):
-            seen = self._see_equal([images[i] for i in members], sizes_px, min_score)
-            for i, faces in zip(members, seen, strict=True):
-                found[i] = faces
-        return found
+        tables = [
+            placed(self._see_equal([images[i] for i in members], sizes_px, min_score), members)
+            for _, members in passes([i.shape[:2] for i in images], _PASS_PIXELS[self._device])
+        ]
+        return ordered(*tables)
 
     @torch.inference_mode()
     def _see_equal(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Iterator[Faces]:
+    ) -> Places:
         """All looks at pictures of one size."""
         scales = [scale_for(images[0].shape, size_px) for size_px in sizes_px]
         if not any(scales):
-            return iter([Faces.empty()] * len(images))
+            return no_places()
         pixels = self._upload(images)
         rows = torch.cat([self._look(pixels, scale) for scale in scales if scale], dim=1)
         chosen = (rows[..., 0] >= min_score).nonzero()  # (M, 2) picture, place; in that order
         picked = torch.cat([chosen[:, :1].float(), rows[chosen[:, 0], chosen[:, 1]]], dim=1)
-        table = picked.cpu().numpy()
-        bounds = np.searchsorted(table[:, 0], np.arange(1, len(images)))
-        parts = np.split(table[:, 1:], bounds)
-        return (confident(p[:, 0], p[:, 1:5], p[:, 5:], min_score) for p in parts)
+        return np.asarray(picked.cpu().numpy(), np.float32)
 
     def _upload(self, images: Sequence[Image]) -> Tensor:
         """Pictures of one size on the device, ``(B, 3, H, W)``, channels last in memory."""

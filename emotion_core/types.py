@@ -104,8 +104,8 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Faces:
-        """Choose faces by a mask or by indices."""
+    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Faces:
+        """Choose faces by a mask, by indices or, without a copy, by a span."""
         part = object.__new__(Faces)  # what was checked needs no further check, which takes longer
         for name in self.__slots__:
             values = getattr(self, name)

@@ -199,7 +199,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
     name = output
     for _ in makers:  # a way is no longer than that, whatever a broken file says
         node = makers.get(name)
-        if node is None:
+        if node is None or not node.inputs:
             break
         name = node.inputs[0]
         if node.kind == "Add" and name in makers and makers[name].kind == "Resize":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from streamlit_app.video_job import VideoJob
+
+_log = logging.getLogger(__name__)
 
 GRACE_S = 30.0
 """A visitor whose connection is lost for longer is gone: longer than a browser needs to connect
@@ -202,4 +205,7 @@ class Attendance:
     def _leave(self, visitor: str) -> None:
         with self._lock:
             desk = self._desks.pop(visitor)
-        desk.clear()
+        try:
+            desk.clear()
+        except Exception as error:  # noqa: BLE001 - the other desks are still to be looked after
+            _log.warning("What a visitor left could not be cleared.", exc_info=error)

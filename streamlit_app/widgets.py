@@ -15,7 +15,7 @@ from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
 from emotion_core.file_models import is_path
 from emotion_core.model_card import Task
-from emotion_core.palette import INK
+from emotion_core.palette import INK, WORDS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer_info import AnalyzerInfo
     from streamlit_app.settings import Settings
 
-_CHART_TEXT = {"light": "#4A514C", "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
+_CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
 _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -151,8 +151,11 @@ def chart_config() -> dict[str, Any]:
     Streamlit's grey has less than 4.5 to 1; what is read out is the description, not every mark.
     """
     colour = _CHART_TEXT.get(st.context.theme.type or "")
+    if colour is None:
+        return {"aria": False}
     words = {"labelColor": colour, "titleColor": colour}
-    return {"aria": False, **(dict.fromkeys(("axis", "legend", "header"), words) if colour else {})}
+    parts = dict.fromkeys(("axis", "legend", "header"), words)
+    return {"aria": False, "text": {"color": colour}, **parts}
 
 
 def edge_colour() -> str:

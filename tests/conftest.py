@@ -1,6 +1,7 @@
 """What all tests share: where the large samples are, and what to do where they are not."""
 
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if {"shared", "yunet_path"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)
+
+
+@pytest.fixture(autouse=True)
+def _same_chance() -> None:
+    """Let tests draw the same random numbers every time, without importing torch for it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -144,10 +144,17 @@ def iter_steps(ray: Any, job: Job, workforce: Workforce, parts: int) -> Iterator
         for batch in steps.iter_batches(batch_size=None, prefetch_batches=0):
             yield Step(int(batch["inputs"].sum()), int(batch["failed"].sum()))
     except ray.exceptions.RayError as error:
-        reason = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
         raise EmotionError(
-            f"The run ended early: {reason}. What is finished stays; the same command goes on."
+            f"The run ended early: {_reason(error)}. What is finished stays; the same command goes "
+            "on."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of what went wrong in an actor; the kind of error where it says nothing."""
+    cause: BaseException = getattr(error, "cause", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[-1] if lines else type(cause).__name__
 
 
 def _set_up(ray: Any) -> None:

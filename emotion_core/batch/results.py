@@ -281,6 +281,8 @@ class ResultFolder:
             with storage_errors("folder"):
                 yield storage_of(self.url)
         except StorageError as error:
+            if isinstance(error.__cause__, StorageError):  # named by a block inside this one
+                raise
             reason = str(error.__cause__ or error)
             if isinstance(error.__cause__, OSError) and error.__cause__.strerror:
                 reason = error.__cause__.strerror

@@ -253,6 +253,6 @@ def _walk_remote(url: str) -> Iterator[Input]:
 
 def _read_list(lines: Iterable[bytes]) -> Iterator[Input]:
     for line in lines:
-        text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
-        if text.strip():
+        text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf").rstrip())
+        if text:
             yield _to_input(to_url(text))

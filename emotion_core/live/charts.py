@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.chart_rows import MINUTE_S, bar_rows, minute_rows, trail_rows
-from emotion_core.palette import GREY, GREY_WORDS
+from emotion_core.palette import GREY
 from emotion_core.video.time_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LIVE = "live"
 """Name of the data set that changes."""
 
-_BARS_PX, _MINUTE_PX = 250, 170
+_BARS_PX, _PLANE_PX, _MINUTE_PX = 250, 320, 170
 _DASHES: list[list[int]] = [[1, 0], [6, 3], [2, 3]]
 
 
@@ -119,11 +119,11 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
         x2="end:Q",
         color=alt.Color("word:N", scale=colour["scale"], legend=None),
     )
-    numbers = shown.mark_text(align="left", dx=5, fontSize=12, color=GREY_WORDS).encode(
+    numbers = shown.mark_text(align="left", dx=5, fontSize=12).encode(
         x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
     )
     names = rows.transform_filter("!datum.word").mark_text(
-        align="left", fontSize=12, fontWeight="bold", color=GREY_WORDS
+        align="left", fontSize=12, fontWeight="bold"
     )
     return _to_spec(
         alt.layer(lines, numbers, names.encode(x=across, y=down, text="person:N")), _BARS_PX
@@ -131,10 +131,10 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plane_spec(side_px: int = 320) -> dict[str, Any]:
+def _plane_spec() -> dict[str, Any]:
     shown = alt.Chart(alt.NamedData(LIVE)).encode(
-        x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
-        y=plane_axis("arousal", "Arousal (calm to excited)"),
+        x=plane_axis("valence"),
+        y=plane_axis("arousal"),
     )
     trail = shown.mark_trail(color=GREY, opacity=0.45).encode(
         detail="track:N",
@@ -156,15 +156,13 @@ def _plane_spec(side_px: int = 320) -> dict[str, Any]:
     last = newest.mark_point(filled=True, size=260, opacity=1, stroke=GREY).encode(
         color=emotion_colour(legend=False), shape=emotion_shape()
     )
-    names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold", color=GREY_WORDS).encode(
-        text="person:N"
-    )
+    names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
     square = alt.param(name="height", expr="width")  # also where a page stretches the width
     layers = alt.layer(*plane_layers(), trail, points, last, names).add_params(square)
     chart: ChartType = layers.resolve_scale(size="independent").properties(
         datasets={LIVE: []},
-        width=side_px,
-        height=side_px,
+        width=_PLANE_PX,
+        height=_PLANE_PX,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
     return _inlined(chart.to_dict())
@@ -176,18 +174,15 @@ def _minute_spec() -> dict[str, Any]:
     both = (
         alt.Chart(alt.NamedData(LIVE))
         .transform_fold(list(fields), as_=["reading", "value"])
-        .encode(
-            x=_ago_x(),
-            y=_signed_y(),
-            color=alt.Color(
-                "reading:N",
-                title=None,
-                scale=alt.Scale(domain=list(fields), range=list(fields.values())),
-                legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
-            ),
-        )
+        .encode(x=_ago_x(), y=_signed_y())
     )
     lines = both.mark_line(strokeWidth=2, strokeCap="round", strokeJoin="round", clip=True).encode(
+        color=alt.Color(
+            "reading:N",
+            title=None,
+            scale=alt.Scale(domain=list(fields), range=list(fields.values())),
+            legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
+        ),
         strokeDash=alt.StrokeDash(
             "style:O",
             scale=alt.Scale(domain=list(range(len(_DASHES))), range=_DASHES),
@@ -198,7 +193,7 @@ def _minute_spec() -> dict[str, Any]:
     names = (
         both.transform_filter("datum.name && datum.reading == 'valence'")
         .mark_text(align="right", dx=-4, dy=-9, fontSize=12)
-        .encode(text="name:N", color=alt.value(GREY_WORDS))
+        .encode(text="name:N")
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, opacity=0.8)
     return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)

@@ -92,9 +92,9 @@ class FrameProcessor:
         return self._recorder
 
     def start_recording(self) -> None:
-        """Record what is shown from now on; nothing new if that is being done."""
+        """Record what is shown from now on; nothing new if that is being done, or all has ended."""
         with self._lock:
-            if self._recorder is None:
+            if self._recorder is None and not self._is_closed:
                 self._recorder = Recorder()
 
     def stop_recording(self) -> ScratchFile | None:

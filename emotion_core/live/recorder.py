@@ -107,9 +107,10 @@ class Recorder:
                 str(self._file.path), "w", format="mp4", options={"movflags": "+faststart"}
             ) as container:
                 self._encode_all(container, first)
-        except (av.error.FFmpegError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - told by ``error``: half a file is no recording
             _log.warning("Recording failed.", exc_info=error)
-            self.error = f"The recording could not be written ({error.strerror})."
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self.error = f"The recording could not be written ({reason})."
 
     def _encode_all(self, container: OutputContainer, first: tuple[Image, float]) -> None:
         height, width = (side + side % 2 for side in first[0].shape[:2])

@@ -9,6 +9,7 @@ the picture before the last has been encoded, and sends fewer where decoding fal
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import weakref
@@ -24,12 +25,18 @@ from emotion_core.live.backlog import Backlog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = logging.getLogger(__name__)
+
 _MOST_UNSENT = 2
 """Pictures on their way to the encoder. aiortc's relay holds on to the last one until the next, so
 that of two one may be in the encoder while the other waits."""
 
 _PATIENCE_S = 0.5
 """After which a picture counts as sent: someone else may hold on to it."""
+
+_MOST_PIXELS = 10_000_000
+"""A stream of larger pictures ends: a camera has 4096 by 2160, and a browser that is made to do so
+sends 16384 by 16384, of which a few take any memory there is."""
 
 _WAKE_S = 0.1  # who waits looks around this often, whether or not it was notified
 
@@ -152,6 +159,9 @@ class LiveTrack(MediaStreamTrack):
             while self.readyState == "live":
                 frame = await camera.recv()
                 if isinstance(frame, av.VideoFrame):
+                    if frame.width * frame.height > _MOST_PIXELS:
+                        _log.warning("A stream of %d by %d ends.", frame.width, frame.height)
+                        raise MediaStreamError
                     self._newest = frame
                     if frame.time is not None:
                         self._backlog.note(frame.time, time.monotonic())

@@ -31,6 +31,7 @@ CONNECTIONS = 8
 _CONNECT_S = 5.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_TOO_LONG = "it took too long"
 _AGAIN = (429, 502, 503, 504)
 """Answers after which the same request may succeed a little later."""
 
@@ -169,10 +170,9 @@ class RemoteAnalyzer:
         return b"".join(parts)
 
     def _late(self, reason: str) -> RemoteError:
-        because = f" ({reason})" if reason else ""
         return RemoteError(
-            f"The server {self._url} did not answer in time{because}; check that it runs and can "
-            "be reached from here, or try again when it is less busy."
+            f"No answer from the server {self._url} ({reason or _TOO_LONG}); check that it runs "
+            "and can be reached from here, or try again when it is less busy."
         )
 
     def _refused(self, status: int, reason: str) -> RemoteError | ImageDecodeError:
@@ -213,9 +213,9 @@ def _checked_url(url: str) -> str:
 def _reason(error: Exception) -> str:
     """Why there was no answer, in a few words."""
     if isinstance(error, (urllib3.exceptions.NewConnectionError, ConnectionRefusedError)):
-        return "nothing answers at this address"
+        return "nothing listens at this address"
     if isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return "it took too long"
+        return _TOO_LONG
     if isinstance(error, urllib3.exceptions.SSLError):
         return "its certificate is not trusted, or it speaks no TLS"
     return "the connection was lost"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.preprocess import crop_faces
-from emotion_core.serving.wire import parse_json
+from emotion_core.serving.wire import parse_json, read_numbers
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def _read_instance(instance: object, i: int) -> bytes | Image:
 
 def _read_crop(rows: list[Any], i: int) -> Image:
     try:
-        numbers = np.asarray(rows)
-    except ValueError:  # ragged, or nested deeper than an array can be
-        numbers = np.asarray(0)
-    if numbers.ndim != 3 or numbers.shape[2] != 3 or numbers.dtype.kind not in "iuf":
+        numbers = read_numbers(rows)
+    except (ValueError, OverflowError):
+        numbers = np.zeros(0)
+    if numbers.ndim != 3 or numbers.shape[2] != 3:
         raise PredictFormatError(f"Instance {i}: a face crop is H x W x 3 numbers (RGB, 0-255).")
     if min(numbers.shape[:2]) < 1 or max(numbers.shape[:2]) > _MAX_SIDE_PX:
         raise PredictFormatError(

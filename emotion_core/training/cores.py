@@ -1,4 +1,4 @@
-"""Measuring on fewer cores than there are."""
+"""Training and measuring on fewer cores than there are."""
 
 from __future__ import annotations
 
@@ -9,8 +9,23 @@ from typing import TYPE_CHECKING
 import cv2
 import torch
 
+from emotion_core.errors import EmotionError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def set_threads(n: int | None) -> None:
+    """Let torch have so many threads on the CPU from now on; ``None`` for as many as it likes.
+
+    Raises:
+        EmotionError: That is none.
+    """
+    if n is None:
+        return
+    if n < 1:
+        raise EmotionError("--threads must be at least 1.")
+    torch.set_num_threads(n)
 
 
 @contextmanager

@@ -14,10 +14,9 @@ from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
-    iter_rows,
+    iter_pictures,
     read_columns,
     to_half,
-    to_inner_path,
     to_label,
     to_rating,
 )
@@ -81,8 +80,7 @@ def read_photos(
     """
     path = find_label_file(root)
     photos = []
-    for row in iter_rows(path, ["image", *([halves] if halves else [])]):
-        image = to_inner_path(row.cells["image"], row.place)
+    for image, row in iter_pictures(path, [halves.lower()] if halves else []):
         emotion = to_label(row)
         for column in ("valence", "arousal"):
             to_rating(row, column)  # wrong ones are told now, not by who reads the crops

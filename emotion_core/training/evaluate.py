@@ -66,7 +66,7 @@ class MissedPhotos:
 
     Attributes:
         no_face: Names of those in which no face was found.
-        unreadable: Names of those that are no pictures or not there, with the reason.
+        unreadable: Names of those that are no pictures, or cannot be opened, with the reason.
     """
 
     no_face: tuple[str, ...] = ()

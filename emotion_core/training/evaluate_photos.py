@@ -82,7 +82,7 @@ def evaluate_photos(
         framing: How ``look`` finds faces, one sentence.
 
     Raises:
-        DatasetError: There is no photo.
+        DatasetError: There is no photo, or one is missing.
     """
     faces = to_face_set(folder, labels)
     readings = Readings.empty(len(labels))

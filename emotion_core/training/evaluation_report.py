@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _WIDTH = 26
 
+_NAMED = 5
+"""Photos that the table names; the JSON has all of them."""
+
 
 def to_json(report: Report) -> str:
     """All figures as a JSON object; numbers that do not exist are null, never NaN.
@@ -58,18 +61,22 @@ def to_table(report: Report) -> str:
     unit = "faces" if report.missed is None else "photos"
     lines = [f"{report.faces.name}, {len(report.faces)} {unit}, {report.card.name}", report.framing]
     if report.missed is not None:
-        lines.append(_missed_line(report.missed, len(report.faces)))
+        lines += _missed_lines(report.missed, len(report.faces))
     lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.figures, unit)]
     lines += ["", *_confusion_lines(report.figures), "", *_va_lines(report, unit), ""]
     lines += [report.intervals.words, ""] if report.intervals.words else []
     return "\n".join([*lines, *_cost_lines(report)]) + "\n"
 
 
-def _missed_line(missed: MissedPhotos, n: int) -> str:
-    return (
+def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:
+    yield (
         f"{len(missed.no_face)} of {n} photos without a face found, {len(missed.unreadable)} "
         "unreadable: both count as wrong."
     )
+    for file, reason in missed.unreadable[:_NAMED]:
+        yield f"  {file}: {reason}"
+    if len(missed.unreadable) > _NAMED:
+        yield f"  and {len(missed.unreadable) - _NAMED} more; --json names all."
 
 
 def _class_lines(report: Report, unit: str) -> Iterator[str]:

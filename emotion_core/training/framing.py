@@ -67,7 +67,7 @@ class Crop:
 
 
 def measure_template(
-    faces: FaceSet, detector: DetectsFaces, *, limit: int = MAX_PICTURES, seed: int = 0
+    faces: FaceSet, detector: DetectsFaces, *, limit: int = MAX_PICTURES
 ) -> Template:
     """Measure where eyes, nose tip and mouth corners lie in the pictures of a data set.
 
@@ -77,14 +77,13 @@ def measure_template(
     Args:
         faces: The data set.
         detector: Must give landmarks.
-        limit: Pictures to look at, at most.
-        seed: Of the choice of pictures.
+        limit: Pictures to look at, at most; always the same ones.
 
     Raises:
         DatasetError: Faces are found in too few pictures, or a picture cannot be read.
     """
     n = min(limit, len(faces))
-    chosen = np.random.default_rng(seed).choice(len(faces), n, replace=False).astype(np.int64)
+    chosen = np.random.default_rng(0).choice(len(faces), n, replace=False).astype(np.int64)
     found: list[FloatArray] = []
     with tqdm(total=n, unit="picture", disable=None, leave=False) as bar:
         for start in range(0, n, _BATCH):

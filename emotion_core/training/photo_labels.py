@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.datasets.face_list import FaceList
+from emotion_core.training.datasets.face_list import FaceList, find_missing
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
     Half,
     Row,
+    iter_pictures,
     iter_rows,
     read_columns,
     to_half,
-    to_inner_path,
     to_label,
     to_number,
     to_rating,
@@ -75,8 +75,7 @@ def read_labels(root: Path) -> list[PhotoLabel]:
             f"'arousal'; its columns are: {', '.join(columns)}."
         )
     labels = []
-    for row in iter_rows(path, ["image"]):
-        image = to_inner_path(row.cells["image"], row.place)
+    for image, row in iter_pictures(path):
         valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
         labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
     return labels
@@ -90,7 +89,7 @@ def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[Pho
     Raises:
         DatasetError: There is no such column, or a photo's cell is empty.
     """
-    if labels and column not in labels[0].row.cells:
+    if labels and column.lower() not in labels[0].row.cells:
         columns = ", ".join(labels[0].row.cells)
         raise DatasetError(f"{LABELS_FILE} has no column {column!r}; it has: {columns}.")
     return [label for label in labels if to_half(label.row, column) == half]
@@ -152,10 +151,17 @@ def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
     Candidates are the eight emotions; photos that show none of them are left out of the accuracy.
 
     Raises:
-        DatasetError: There is no photo.
+        DatasetError: No photo is listed, or one that is listed is not there.
     """
     if not labels:
         raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")
+    missing = find_missing(folder, [label.image for label in labels])
+    if missing:
+        place = next(label.row.place for label in labels if label.image == missing[0])
+        raise DatasetError(
+            f"{place}: there is no photo {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
+            "are missing); --only measures the photos that another CSV file lists."
+        )
     faces = FaceList()
     for label in labels:
         faces.add(label.image, label.emotion, (label.valence, label.arousal))

@@ -8,7 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from emotion_core.palette import EMOTION_COLOURS
+from emotion_core.chart_parts import SIGNED
+from emotion_core.palette import EMOTION_COLOURS, GREY, INK
 from emotion_core.training.calibration import BINS
 from emotion_core.training.face_set import LABELS, NO_CLASS
 from emotion_core.training.intervals import to_words
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluate import Report
     from emotion_core.training.metrics import Figures
 
-_INK, _LINE, _BAR, _GAP = "#14171C", "#8A938C", "#325757", "#AD2A25"
+_BAR, _GAP = "#325757", "#AD2A25"
 _SIDE_PX = 340
 _CELL_PX = 52
 _MOST_POINTS = 3000
@@ -28,7 +29,6 @@ _FEW = 10  # faces in a bin; of fewer, the accuracy says little
 _MISSED, _NO_CLASS = "missed", "no class"
 _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
-_SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
 
 
 def confusion_chart(figures: Figures) -> ChartType:
@@ -56,7 +56,7 @@ def confusion_chart(figures: Figures) -> ChartType:
         color=alt.Color("share:Q", scale=scale, legend=None)
     )
     pale = alt.when("datum.share > 0.5").then(alt.value("#FFFFFF"))
-    ink = pale.when("datum.faces == 0").then(alt.value("#B4BBB6")).otherwise(alt.value(_INK))
+    ink = pale.when("datum.faces == 0").then(alt.value("#B4BBB6")).otherwise(alt.value(INK))
     shares = base.mark_text(fontSize=13, dy=-6).encode(
         text=alt.Text("share:Q", format=".0%"), color=ink
     )
@@ -115,7 +115,7 @@ def recall_chart(figures: Figures) -> ChartType:
     bars = base.mark_bar(cornerRadiusEnd=3).encode(
         color=_emotion_colour(set(table["emotion"]), legend=False)
     )
-    words = base.mark_text(align="left", dx=6, fontSize=12, color=_INK).encode(
+    words = base.mark_text(align="left", dx=6, fontSize=12, color=INK).encode(
         text="text:N", x=alt.X("recall:Q")
     )
     return alt.layer(bars, words).properties(
@@ -173,7 +173,7 @@ def calibration_chart(report: Report) -> ChartType:
         ),
     )
     lower = (
-        kept.mark_bar(color=_LINE, stroke="white", strokeWidth=1)
+        kept.mark_bar(color=GREY, stroke="white", strokeWidth=1)
         .encode(
             x=_share_x("low", "Confidence (probability of the best of nine classes)"),
             x2="high:Q",
@@ -202,7 +202,7 @@ def va_chart(report: Report, column: int) -> ChartType:
     )
     points = (
         alt.Chart(table)
-        .mark_circle(size=34, opacity=0.6, stroke=_INK, strokeWidth=0.3)
+        .mark_circle(size=34, opacity=0.6, stroke=INK, strokeWidth=0.3)
         .encode(
             x=_signed(alt.X("truth:Q", title=f"Rated {word}")),
             y=_signed(alt.Y("predicted:Q", title=f"Predicted {word}")),
@@ -231,7 +231,7 @@ def va_chart(report: Report, column: int) -> ChartType:
 def _diagonal(ends: list[float]) -> ChartType:
     line: alt.Chart = (
         alt.Chart(pd.DataFrame({"x": ends, "y": ends}))
-        .mark_line(color=_LINE, strokeDash=[4, 4], strokeWidth=1.5)
+        .mark_line(color=GREY, strokeDash=[4, 4], strokeWidth=1.5)
         .encode(x="x:Q", y="y:Q")
     )
     return line
@@ -248,7 +248,7 @@ def _share_y(field: str, title: str) -> alt.Y:
 
 
 def _signed(encoding: alt.X | alt.Y) -> alt.X | alt.Y:
-    axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr=_SIGNED)
+    axis = alt.Axis(values=[-1, -0.5, 0, 0.5, 1], labelExpr=SIGNED)
     changed: alt.X | alt.Y = encoding.scale(domain=[-1, 1], nice=False).axis(axis)
     return changed
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from emotion_core.architectures import ARCHITECTURES
-from emotion_core.errors import EmotionError
 from emotion_core.runtime import DEVICES
 from emotion_core.training.config import Balance, Pretrained, TrainConfig
 from emotion_core.training.settings import parse_settings
@@ -138,10 +137,11 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.cores import set_threads
     from emotion_core.training.session import Plan, run_training
     from emotion_core.training.sources import Source
 
-    _set_threads(chosen.threads)
+    set_threads(chosen.threads)
     config, run = _to_config(chosen)
     plan = Plan(
         config=config,
@@ -194,23 +194,14 @@ def _read_config(checkpoint: Path) -> TrainConfig:
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.cores import set_threads
     from emotion_core.training.datasets import read_faces
     from emotion_core.training.export import release
 
-    _set_threads(chosen.threads)
+    set_threads(chosen.threads)
     dataset, root = chosen.calibrate
     faces = read_faces(dataset, Path(root), chosen.split)
     files = release(chosen.checkpoint, chosen.out, faces, logit_adjustment=chosen.logit_adjustment)
     for file in files:
         sys.stdout.write(f"{file}\n")
     return 0
-
-
-def _set_threads(n_threads: int | None) -> None:
-    if n_threads is None:
-        return
-    import torch
-
-    if n_threads < 1:
-        raise EmotionError("--threads must be at least 1.")
-    torch.set_num_threads(n_threads)

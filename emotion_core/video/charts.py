@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from emotion_core.charts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import GREY
 from emotion_core.video.course import course, person_name
@@ -34,6 +34,8 @@ __all__ = [
     "timeline_chart",
     "trajectory_chart",
 ]
+
+_PLANE_PX = 320
 
 
 def timeline_chart(frames: pd.DataFrame) -> ChartType:
@@ -67,12 +69,11 @@ def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
     ).properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
 
 
-def trajectory_chart(frames: pd.DataFrame, *, side_px: int = 320) -> ChartType:
+def trajectory_chart(frames: pd.DataFrame) -> ChartType:
     """The way of one person through the valence-arousal plane; what is long ago fades.
 
     Args:
         frames: Rows of one person; others in it are left out. May be empty.
-        side_px: Width and height of the plane.
     """
     rows = course(frames)
     first = rows[rows["row"] == 0]
@@ -83,8 +84,8 @@ def trajectory_chart(frames: pd.DataFrame, *, side_px: int = 320) -> ChartType:
         .add_params(square)
         .resolve_scale(size="independent")
         .properties(
-            width=side_px,
-            height=side_px,
+            width=_PLANE_PX,
+            height=_PLANE_PX,
             title=title,
             autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
@@ -124,8 +125,8 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
             " (datum.time_s - datum.first) / (datum.last - datum.first) : 1"
         )
         .encode(
-            x=plane_axis("valence", "Valence (unpleasant to pleasant)"),
-            y=plane_axis("arousal", "Arousal (calm to excited)"),
+            x=plane_axis("valence"),
+            y=plane_axis("arousal"),
         )
     )
     trail = shown.mark_trail(color=GREY, opacity=0.35).encode(

@@ -16,6 +16,7 @@ from emotion_core.arguments import (
     add_video_settings,
     load_chosen,
     say,
+    show_download,
     to_video_settings,
 )
 from emotion_core.errors import EmotionError
@@ -86,7 +87,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
     if chosen.reidentify:
         from emotion_core.embedding import load_embedder
 
-        embedder = load_embedder()
+        embedder = load_embedder(on_progress=show_download)
     return VideoTask(settings, has_video=not chosen.no_video, embedder=embedder)
 
 

@@ -53,12 +53,11 @@ def thin(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     return thinned[["frame", "time_s", "track", "emotion", "confidence", *means.columns[2:-2]]]
 
 
-def course(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
+def course(frames: pd.DataFrame) -> pd.DataFrame:
     """The rows that charts over time draw.
 
     Args:
         frames: As ``tables.FrameLog.table`` makes it, raw or smoothed.
-        longest: Points in time at most; fewer where there are many people.
 
     Returns:
         In order of people and time: time_s, end_s (up to when the row stands), clock (the time as
@@ -67,7 +66,7 @@ def course(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
         copy of its last row at the time at which that ends; there time_s equals end_s.
     """
     n_people = max(1, frames["track"].nunique())
-    thinned = thin(frames, max(2, min(longest, MOST_ROWS // n_people)))
+    thinned = thin(frames, max(2, min(LONGEST, MOST_ROWS // n_people)))
     order = thinned["frame"].rank(method="dense")
     rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")

@@ -7,10 +7,9 @@ from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
-import altair as alt
 import vl_convert
 
-from emotion_core.charts import ScriptJson
+from emotion_core.charts import ScriptJson, vegalite_release
 from emotion_core.video.dashboard import PLANE_PX, PLANE_ROOM_PX
 from emotion_core.video.time_layers import ROOM_PX
 
@@ -71,7 +70,7 @@ const look = (ink, faint, line, paper) => ({
   axis: {labelColor: ink, titleColor: faint, domainColor: line, tickColor: line,
          labelFontSize: 11, titleFontSize: 12, titleFontWeight: "normal"},
   legend: {labelColor: ink, titleColor: faint, labelFontSize: 12, titleFontWeight: "normal"},
-  title: {color: ink, fontSize: 13, anchor: "start"}, view: {stroke: null}});
+  text: {color: faint}, title: {color: ink, fontSize: 13, anchor: "start"}, view: {stroke: null}});
 let view = null, drawn = 0, turn = 0;
 async function draw() {
   const width = Math.max(300, box.clientWidth), mine = ++turn;
@@ -135,6 +134,6 @@ def _scripts(charts: ChartType) -> list[str]:
 @lru_cache(maxsize=1)
 def _vega() -> str:
     """Vega, Vega-Lite and vega-embed in the version that Altair writes for, as one script."""
-    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
+    start = "window.vegaEmbed = vegaEmbed;"
+    bundle: str = vl_convert.javascript_bundle(start, vegalite_release())
     return bundle

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,12 +16,10 @@ from emotion_core.video.reader import VideoReader
 from emotion_core.video.schedule import Schedule
 from emotion_core.video.stream import AnalysisStream, FrameReadings
 from emotion_core.video.tables import FrameLog, people_table
-from emotion_core.video.values import AnalyzedFrame, VideoProgress, VideoResult
+from emotion_core.video.values import VideoProgress, VideoResult
 from emotion_core.video.writer import VideoWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from emotion_core.analyzer import Analyzer
     from emotion_core.embedding import FaceEmbedder
     from emotion_core.video.stream import StreamedFrame
@@ -35,35 +32,6 @@ OnProgress = Callable[[VideoProgress], None]
 
 _REPORT_EVERY_S = 0.1
 _SPEED_OVER_S = 4.0
-
-
-def iter_analyzed(
-    reader: VideoReader,
-    analyzer: Analyzer,
-    settings: VideoSettings,
-    embedder: FaceEmbedder | None = None,
-) -> Iterator[AnalyzedFrame]:
-    """Analyse a video, picture by picture.
-
-    Pictures are decoded and analysed ahead, in threads of their own that end with the iteration.
-
-    Args:
-        reader: Its pictures are taken, all of them.
-        analyzer: The core.
-        settings: What is analysed; blurring and smoothing are the caller's.
-        embedder: Recognises people after longer gaps.
-
-    Yields:
-        Every picture, in order. Each is the caller's to keep or to draw on.
-
-    Raises:
-        VideoDecodeError: Not a single picture can be decoded.
-        EmotionError: The analyser failed.
-    """
-    readings = FrameReadings(analyzer, replace(settings, blur=False), embedder, smoothing_s=0)
-    with AnalysisStream(reader, readings, Schedule(settings), is_sparse=False) as stream:
-        for item in stream:
-            yield AnalyzedFrame(item.frame, item.shown, item.raw is not None)
 
 
 def analyze_video(
@@ -103,7 +71,7 @@ def analyze_video(
             stack.enter_context(writer)
         consumer = _Consumer(writer)
         progress = _Progress(reader.info, on_progress)
-        readings = FrameReadings(analyzer, settings, embedder, smoothing_s=settings.smoothing_s)
+        readings = FrameReadings(analyzer, settings, embedder)
         stream = AnalysisStream(reader, readings, schedule, is_sparse=target is None)
         for item in stack.enter_context(stream):
             consumer.take(item)

@@ -101,12 +101,7 @@ class FrameReadings:
     """
 
     def __init__(
-        self,
-        analyzer: Analyzer,
-        settings: VideoSettings,
-        embedder: FaceEmbedder | None,
-        *,
-        smoothing_s: float,
+        self, analyzer: Analyzer, settings: VideoSettings, embedder: FaceEmbedder | None
     ) -> None:
         self._bounds = FaceBounds(settings.min_score, settings.min_face_px)
         searched = self._bounds.widened(blur=settings.blur)
@@ -116,7 +111,7 @@ class FrameReadings:
 
         self._plan = SearchPlan(search)
         self._tracker = FaceTracker(embedder)
-        self._smoother = Smoother(smoothing_s)
+        self._smoother = Smoother(settings.smoothing_s)
         self._cover = FaceCover() if settings.blur else None
         self._most = _BATCH[analyzer.info.device]
         self.batch = 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from emotion_core.charts import emotion_colour
+from emotion_core.chart_parts import emotion_colour
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import GREY
 

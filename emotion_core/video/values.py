@@ -12,7 +12,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emotion_core.types import Analysis, Image
+    from emotion_core.types import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +97,6 @@ class VideoSettings:
             raise EmotionError(f"Pictures a second must be above 0, up to 1000, not {self.hz}.")
         if not 0 <= self.smoothing_s <= 60:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class AnalyzedFrame:
-    """A picture and what is known of the faces in it.
-
-    Attributes:
-        frame: The picture.
-        analysis: Faces carry track ids. Raw where the picture was analysed; between two analysed
-            pictures, boxes and readings are interpolated.
-        is_analyzed: Whether this very picture was analysed.
-    """
-
-    frame: VideoFrame
-    analysis: Analysis
-    is_analyzed: bool
 
 
 class MomentKind(StrEnum):

@@ -1,5 +1,7 @@
 """Words in charts can be read in both themes."""
 
+import itertools
+import re
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +9,11 @@ from types import SimpleNamespace
 import altair as alt
 import pytest
 
+from emotion_core.chart_parts import plane_layers
+from emotion_core.charts import to_html
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.live.charts import bars, minute, plane
+from emotion_core.live.record import SessionRecord
 from emotion_core.palette import luminance
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
@@ -24,10 +31,42 @@ def test_words_have_the_contrast_that_text_needs(monkeypatch, theme):
     """WCAG 2.2, 1.4.3: text has a contrast of at least 4.5 to 1."""
     use_theme(monkeypatch, theme)
     paper = luminance(tomllib.loads(CONFIG.read_text())["theme"][theme]["backgroundColor"])
-    for part in ("axis", "legend", "header"):
-        for key in ("labelColor", "titleColor"):
-            low, high = sorted((paper, luminance(chart_config()[part][key])))
-            assert (high + 0.05) / (low + 0.05) >= 4.5
+    parts = [("axis", "legend", "header"), ("labelColor", "titleColor")]
+    for part, key in [*itertools.product(*parts), ("text", "color")]:
+        low, high = sorted((paper, luminance(chart_config()[part][key])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def words_of(spec):
+    """Every layer that draws words, however deep."""
+    if isinstance(spec, dict):
+        is_words = isinstance(spec.get("mark"), dict) and spec["mark"]["type"] == "text"
+        return [spec] * is_words + [found for value in spec.values() for found in words_of(value)]
+    return [found for one in spec for found in words_of(one)] if isinstance(spec, list) else []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        alt.layer(*plane_layers()).to_dict(),
+        bars(SessionRecord().history(), ALL_EMOTIONS),
+        plane(SessionRecord().history()),
+        minute(SessionRecord().history()),
+    ],
+    ids=["plane", "live bars", "live plane", "live minute"],
+)
+def test_words_have_no_colour_of_their_own(spec):
+    """It would be right in one theme only; the page's is ``chart_config``'s."""
+    words = words_of(spec)
+    assert words
+    for layer in words:
+        assert not {"color", "fill", "stroke"} & {*layer["mark"], *layer.get("encoding", {})}
+
+
+def test_words_on_white_paper_can_be_read():
+    page = to_html(alt.layer(*plane_layers()), title="plane")
+    (colour,) = re.findall(r'"text": \{"color": "(#\w+)"\}', page)
+    assert 1.05 / (luminance(colour) + 0.05) >= 4.5
 
 
 def test_a_chart_keeps_all_else(monkeypatch):

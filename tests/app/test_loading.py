@@ -90,7 +90,7 @@ def test_a_server_out_of_reach_is_a_failure_that_can_be_tried_again():
         url = server.url
     loader = wait_for(loading.AnalyzerLoader("", "", "cpu", RemoteServer(url)))
     assert loader.has_failed
-    with pytest.raises(RemoteError, match="nothing answers at this address"):
+    with pytest.raises(RemoteError, match="nothing listens at this address"):
         loader.result()
 
 

@@ -302,6 +302,20 @@ def test_the_desk_of_a_visitor_who_has_gone_is_cleared():
     until(lambda: desks["stays"].clip is None)
 
 
+def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
+    class Stuck:
+        def clear(self):
+            raise OSError("busy")
+
+    attendance = Attendance(lambda _: False, grace_s=0.1)
+    desk = VideoDesk()
+    desk.put("a.mp4", BytesIO(b"bytes"))
+    attendance.register("first", Stuck())
+    attendance.register("second", desk)
+    until(lambda: desk.clip is None)
+    assert "could not be cleared" in caplog.text
+
+
 def test_a_connection_that_is_soon_back_costs_nothing():
     here = {"visitor"}
     attendance = Attendance(lambda visitor: visitor in here, grace_s=0.6)

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
 
-from emotion_core.batch.bulk_run import Workforce, fit_workforce
+from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
 from emotion_core.errors import EmotionError
 from tests.batch.conftest import PORTRAIT, ROOT, read_parts, start_batch
 from tests.factories import encode, make_image
@@ -157,3 +158,24 @@ def test_workforce_follows_from_what_there_is(nodes, wanted, expected):
 def test_actor_that_fits_no_machine_is_refused():
     with pytest.raises(EmotionError, match="No machine has the 4 cores and 0 GPUs that an actor"):
         fit_workforce(make_ray({"CPU": 2}), Workforce(1, 4, -1, "auto"))
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [(ValueError("Much before it.\nWhat counts"), "What counts"), (MemoryError(), "MemoryError")],
+    ids=["words", "silence"],
+)
+def test_what_ended_a_run_is_told(cause, reason):
+    pytest.importorskip("ray.data", reason="The extra `serve` is not installed.")
+
+    class LostError(Exception):
+        def __init__(self):
+            super().__init__()
+            self.cause = cause
+
+    ray = MagicMock()
+    ray.exceptions.RayError = LostError
+    steps = ray.data.read_datasource.return_value.map_batches.return_value
+    steps.iter_batches.side_effect = LostError
+    with pytest.raises(EmotionError, match=rf"^The run ended early: {reason}\. What is finished"):
+        list(iter_steps(ray, MagicMock(), Workforce(1, 1, 0, "cpu"), 1))

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 
 import fsspec
 import pandas as pd
@@ -156,6 +157,15 @@ def test_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"file/out cannot be written \(Not a directory\)\.$"):
         ResultFolder(str(tmp_path / "file" / "out"), SEVEN).prepare(SETTINGS)
+
+
+def test_full_disk_is_told_once(tmp_path, monkeypatch):
+    def fail(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LocalFileSystem, "open", fail)
+    with pytest.raises(StorageError, match=r"out cannot be written \(No space left on device\)\.$"):
+        ResultFolder(str(tmp_path / "out"), SEVEN).prepare(SETTINGS)
 
 
 def test_second_run_in_a_folder_is_refused(folder):

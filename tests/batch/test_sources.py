@@ -64,7 +64,7 @@ def test_file_is_taken_whatever_its_ending_and_whether_it_exists(tmp_path):
 
 def test_list_gives_a_path_or_url_a_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = b"\xef\xbb\xbfone.jpg\r\n\n  \nhttps://example.org/v.mp4?key=1\n with space.png\n"
+    lines = b"\xef\xbb\xbfone.jpg \t\r\n\n  \nhttps://example.org/v.mp4?key=1\n with space.png\n"
     (tmp_path / "all.txt").write_bytes(lines)
     assert listed("all.txt") == {
         (str(tmp_path / "one.jpg"), Kind.PHOTO),

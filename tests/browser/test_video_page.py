@@ -19,7 +19,7 @@ from tests.video.clips import make_clip, on_canvas, sample_face
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 SIZE = (480, 270)
 
@@ -190,6 +190,8 @@ def test_the_sample_on_a_phone_in_the_dark(browser: Browser, app_url: str) -> No
             assert image.get_attribute("alt")
         for chart in page.get_by_test_id("stVegaLiteChart").all():
             assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+        chosen = page.get_by_role("button", name="Person 1", exact=True)
+        assert colour_of(chosen) == colour_of(page.get_by_text("People shown"))
 
 
 def test_choices_hold_on_all_pages(page: Page) -> None:
@@ -210,6 +212,11 @@ def test_the_server_ends_at_once_while_a_video_is_analysed(
     assert time.monotonic() - start < 8
     log = (tmp_path / "app.log").read_text(encoding="utf-8", errors="replace")
     assert "terminate called" not in log  # as a process says that ends amid native code
+
+
+def colour_of(words: Locator) -> str:
+    """In which words are written, as CSS says it."""
+    return str(words.evaluate("element => getComputedStyle(element).color"))
 
 
 def seconds(cells: list[str]) -> float:

@@ -94,6 +94,10 @@ def _with(**changes):
     return json.dumps(json.loads(make_emotion_card().to_json()) | changes)
 
 
+def _with_input(**changes):
+    return _with(preprocessing=json.loads(_with())["preprocessing"] | changes)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -111,6 +115,14 @@ def _with(**changes):
         pytest.param(_with(weights="x"), id="weights a word"),
         pytest.param(_with(preprocessing=None), id="no preprocessing"),
         pytest.param(_with(temperature=0), id="temperature 0"),
+        pytest.param(_with(name=["x"]), id="name a list"),
+        pytest.param(_with(weights={"filename": 7, "sha256": "0" * 64}), id="file name a number"),
+        pytest.param(_with(has_va="yes"), id="yes a word"),
+        pytest.param(_with(metrics={"accuracy": "good"}), id="metrics words"),
+        pytest.param(_with_input(size_px=10**6), id="input of a terapixel"),
+        pytest.param(_with_input(mean=[float("nan")]), id="mean NaN"),
+        pytest.param(_with_input(margin=float("inf")), id="endless margin"),
+        pytest.param(_with_input(template=[[0.5, 0.5]]), id="one landmark"),
         pytest.param(_with(surprise=1), id="unknown field"),
     ],
 )

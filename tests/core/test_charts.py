@@ -178,9 +178,9 @@ def test_file_name_cannot_leave_the_script():
 
 @pytest.mark.parametrize("table", [TABLES["empty"], TABLES["several"]], ids=["empty", "several"])
 def test_png_opens_and_holds_the_plane(table):
-    picture = PIL.Image.open(io.BytesIO(to_png(valence_arousal_chart(table, side_px=300))))
+    picture = PIL.Image.open(io.BytesIO(to_png(valence_arousal_chart(table))))
     assert picture.format == "PNG"
-    assert picture.width == pytest.approx(600, abs=60)
+    assert picture.width == pytest.approx(920, abs=60)
     assert picture.width <= picture.height <= picture.width * 1.6  # the legend stands below
     pixels = np.asarray(picture.convert("RGB"))
     assert (pixels[:4] == 255).all()

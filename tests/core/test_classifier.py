@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from emotion_core.classifier import BATCH, EmotionClassifier, expected_va
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
+from emotion_core.preprocess import crop_faces
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces, VaSource
 from tests.factories import (
@@ -52,6 +54,18 @@ def test_faces_of_all_pictures_share_passes(counts, passes):
     assert network.passes == passes
     assert [len(read) for read in found] == counts
     assert all(read.labels == SEVEN for read in found)
+
+
+def test_a_crowd_is_cut_out_as_it_is_read(monkeypatch):
+    at_once = []
+
+    def cut(image, faces, how):
+        at_once.append(len(faces))
+        return crop_faces(image, faces, how)
+
+    monkeypatch.setattr("emotion_core.classifier.crop_faces", cut)
+    (read,) = EmotionClassifier(FakeNetwork(), make_emotion_card()).classify(*make_crowds([300]))
+    assert (len(read), sum(at_once), max(at_once)) == (300, 300, BATCH)
 
 
 @pytest.mark.parametrize("has_va", [False, True])
@@ -134,6 +148,16 @@ def test_temperature_divides_the_logits(temperature):
 @pytest.mark.filterwarnings("error")
 def test_extreme_logits_stay_finite(logits):
     assert read(logits).probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("logits", "va"),
+    [([np.nan, 0.0], [0.0, 0.0]), ([np.inf, 0.0], [0.0, 0.0]), ([0.0, 0.0], [0.0, np.nan])],
+    ids=["NaN", "infinite", "arousal"],
+)
+def test_values_that_are_no_numbers_are_told_in_a_sentence(logits, va):
+    with pytest.raises(WeightsMismatchError, match=r"^tiny gives values that are no numbers; "):
+        read(logits, va, has_va=True)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,12 @@ def test_every_small_face_of_a_large_picture_is_found_once():
     assert max(max(size) for look in sizes[1:] for size in look) <= 640
 
 
+def test_a_picture_of_countless_faces_takes_no_countless_time(monkeypatch):
+    monkeypatch.setattr("emotion_core.finer_look.MAX_CANDIDATES", 50)
+    squares = [(x, y, 36) for x in range(20, 3900, 97) for y in range(30, 2900, 89)]
+    assert len(detect(make_scene((4000, 3000), squares))[0]) == 50
+
+
 def test_only_the_parts_with_a_hint_are_looked_at():
     image = make_scene((8000, 6000), [(300, 300, 60), (380, 300, 20), (7000, 5000, 20)])
     faces, sizes = detect(image)

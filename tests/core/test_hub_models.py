@@ -11,6 +11,7 @@ import pytest
 from huggingface_hub import constants
 
 from emotion_core import weights
+from emotion_core.analyzer import make_network
 from emotion_core.catalog import CARDS
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import (
@@ -25,7 +26,8 @@ from emotion_core.labels import Emotion
 from emotion_core.model_card import ModelCard, Task
 from emotion_core.runtime import TorchNetwork
 from emotion_core.types import Image
-from tests.core.conftest import make_card, point_hub_client_at
+from tests.core.conftest import FILENAME, make_card, make_file, point_hub_client_at
+from tests.factories import make_classifier_onnx
 from tests.hub_server import HubServer
 
 VIT = "someone/vit-faces"
@@ -338,6 +340,17 @@ def test_published_card(hub: HubServer) -> None:
     for name in ("team/tiny", "team/tiny@main"):
         with pytest.raises(WeightsUnavailableError, match="names no pinned model; write owner/"):
             find_model(name, Task.EMOTION)
+
+
+def test_published_graph_that_does_not_fit_its_card(hub: HubServer) -> None:
+    graph = make_classifier_onnx("fixed", labels=3)
+    card = replace(make_card("team/tiny"), weights=make_file(graph), has_va=False)
+    commit = hub.add("team/tiny", {"config.json": card.to_json().encode(), FILENAME: graph})
+    found = find_model(f"team/tiny@{commit}", Task.EMOTION)
+    with pytest.raises(
+        WeightsMismatchError, match=r"^tiny does not give what it tells: \[\(1, 3\)"
+    ):
+        make_network(found, weights.fetch(found).path, "cpu")
 
 
 def test_broken_published_card(hub: HubServer) -> None:

@@ -52,6 +52,15 @@ def test_heic(shape):
     assert difference(decode_image(make_heic(image)).pixels, image) <= 4
 
 
+@pytest.mark.parametrize("make", [make_heic, lambda image: encode(image, "AVIF", quality=95)])
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
+def test_brand_of_the_whole_family(make, brand):
+    """HEIC and AVIF may begin alike; which it is stands behind."""
+    image = make_smooth_image()
+    data = make(image)
+    assert difference(decode_image(data[:8] + brand + data[12:]).pixels, image) <= 4
+
+
 def test_heic_without_the_package_says_what_to_install(monkeypatch):
     data = make_heic(make_smooth_image())
     monkeypatch.setitem(sys.modules, "pi_heif", None)

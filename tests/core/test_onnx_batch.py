@@ -72,6 +72,19 @@ def test_graph_of_another_fixed_batch_is_left_alone():
     assert not free_batch(change("fixed", edit)).any_batch
 
 
+def test_graph_of_any_size_is_left_alone():
+    """There is nothing to try the change with."""
+    data, same = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 1, "h", "w"))
+        for name in ("data", "same")
+    )
+    node = helper.make_node("Relu", ["data"], ["same"])
+    graph = helper.make_graph([node], "tiny", [data], [same])
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    assert not free_batch(model.SerializeToString()).any_batch
+
+
 def test_weights_listed_among_the_inputs_are_no_inputs():
     """As older exporters write them."""
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from emotion_core.detector import BatchedFaceNetwork
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.face_boxes import confident
 from emotion_core.face_looks import NetworkLooks
+from emotion_core.face_places import choose_places, ordered, to_faces
 from emotion_core.images import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import TorchNetwork
@@ -128,6 +128,13 @@ def swap_levels(graph):
     nodes["bbox_16"].input[0] = nodes["bbox_8"].input[0]
 
 
+def make_constant(graph):
+    """An output comes from nowhere."""
+    node = next(n for n in graph.node if n.output[0] == "cls_8")
+    node.op_type = "Constant"
+    node.ClearField("input")
+
+
 def make_circle(graph):
     node = graph.node[0]
     node.input[0] = node.output[0]
@@ -142,6 +149,7 @@ def make_circle(graph):
         (drop_relu, r"other layers before cls_8"),
         (rename_output, r"other layers before kps_16"),
         (swap_levels, r"other layers before bbox_16"),
+        (make_constant, r"other layers before cls_8"),
         (make_circle, r"other layers before cls_8"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -221,7 +229,7 @@ def find_like_opencv(network, image, min_score):
     bottom, right = (-side % 32 for side in image.shape[:2])
     padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
     scores, boxes, points = network.run(np.float32(padded.transpose(2, 0, 1)[None]))
-    faces = confident(scores[0], boxes[0], points[0], min_score)
+    (faces,) = to_faces(ordered(choose_places(scores, boxes, points, min_score)), 1)
     whole = np.trunc(np.hstack([faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2]]))
     kept = cv2.dnn.NMSBoxes(whole.astype(int).tolist(), faces.scores.tolist(), min_score, 0.3)
     return faces[np.array(kept, np.int64)]

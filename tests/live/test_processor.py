@@ -179,6 +179,13 @@ def test_what_is_shown_is_recorded_when_asked_for(make_bench):
     assert bench.processor.recorder is None
 
 
+def test_nothing_is_recorded_once_the_stream_has_ended(make_bench):
+    bench = make_bench()
+    bench.processor.close()
+    bench.processor.start_recording()  # nobody would end it
+    assert bench.processor.recorder is None
+
+
 def test_a_stream_takes_a_place_with_its_first_frame_and_gives_it_back(make_bench):
     gate = StreamGate(1)
     bench = make_bench(gate=gate)

@@ -91,6 +91,15 @@ def test_what_is_too_long_is_left_out():
         assert len(read_back(file)) == 2
 
 
+def test_a_fault_in_the_middle_is_told_and_leaves_no_half_file(monkeypatch):
+    made = record([(make_smooth_image(), 0.0)])
+    monkeypatch.setattr(recorder, "_letterboxed", lambda *_: 1 / 0)
+    made.write(make_smooth_image(), 0.1)
+    wait_until(lambda: made.error)
+    assert made.stop() is None
+    assert made.error == "The recording could not be written (ZeroDivisionError: division by zero)."
+
+
 def test_a_full_disk_is_told_and_ends_the_recording(monkeypatch):
     def fail(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -17,7 +17,10 @@ class Feed:
         self._frames = asyncio.Queue()
 
     def send(self, pts):
-        self._frames.put_nowait(video_frame(grey(100), pts))
+        self.send_frame(video_frame(grey(100), pts))
+
+    def send_frame(self, frame):
+        self._frames.put_nowait(frame)
 
     def end(self):
         self._frames.put_nowait(None)
@@ -130,6 +133,20 @@ def test_a_camera_that_ends_ends_the_stream_once():
     run(scenario())
     wait_until(lambda: ended)
     assert ended == [1]
+
+
+def test_a_stream_of_pictures_that_no_camera_gives_ends(caplog):
+    async def scenario():
+        feed, track = await start()
+        feed.send_frame(av.VideoFrame(4096, 2160, "yuv420p"))
+        await track.recv()
+        feed.send_frame(av.VideoFrame(16384, 1024, "yuv420p"))
+        with pytest.raises(MediaStreamError):
+            await track.recv()
+        assert track.readyState == "ended"
+
+    run(scenario())
+    assert "A stream of 16384 by 1024 ends" in caplog.text
 
 
 def test_a_stream_that_is_stopped_while_a_frame_is_taken_has_ended(monkeypatch):

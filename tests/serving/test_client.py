@@ -105,7 +105,7 @@ def test_a_call_ends_at_its_deadline(server, plan):
     remote = load_remote_analyzer(server.url, timeout_s=1.0)
     server.plan = list(plan)
     start = time.monotonic()
-    with pytest.raises(RemoteError, match=r"did not answer in time.*check that it runs"):
+    with pytest.raises(RemoteError, match=r"No answer from the server.*\(.+\); check that it runs"):
         remote.analyze([make_image()])
     assert 0.9 < time.monotonic() - start < 2.0
     remote.close()
@@ -168,7 +168,7 @@ def test_the_token_is_sent_and_shown_nowhere(server):
 
 def test_a_server_that_is_not_there_is_said_to_be_so():
     start = time.monotonic()
-    with pytest.raises(RemoteError, match="nothing answers at this address"):
+    with pytest.raises(RemoteError, match="nothing listens at this address"):
         load_remote_analyzer("http://127.0.0.1:9", timeout_s=0.5)
     assert time.monotonic() - start < 2
 

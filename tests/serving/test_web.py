@@ -91,7 +91,7 @@ def test_what_is_odd_about_a_picture_is_said(url):
         ("min_score=nan", None, 422, "min_score: "),
         ("min_face_px=-1", None, 422, "min_face_px: "),
         ("search_px=1.5", None, 422, "search_px: "),
-        ("search_px=999999", None, 422, "search_px: "),
+        ("search_px=2049", None, 422, "search_px: "),
     ],
     ids=["empty", "text", "score 2", "score nan", "negative", "half a pixel", "too many pixels"],
 )
@@ -181,7 +181,9 @@ HOSTILE = {
     "no pixels": ({"instances": [[[]]]}, "H x W x 3"),
     "too bright": ({"instances": [[[[256, 0, 0]]]]}, "between 0 and 255"),
     "infinite": (b'{"instances": [[[[1e999, 0, 0]]]]}', "between 0 and 255"),
-    "huge": ({"instances": [[[[10**30, 0, 0]]]]}, "H x W x 3"),
+    "huge": ({"instances": [[[[10**30, 0, 0]]]]}, "between 0 and 255"),
+    "endless": ({"instances": [[[[10**400, 0, 0]]]]}, "H x W x 3"),
+    "true": ({"instances": [[[[True, False, True]]]]}, "H x W x 3"),
     "too wide": ({"instances": [[[[0, 0, 0]] * 2049]]}, "1 to 2048"),
 }
 

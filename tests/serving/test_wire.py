@@ -1,5 +1,6 @@
 import copy
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import RemoteError
 from emotion_core.model_card import Task
+from emotion_core.serving.predict_format import PredictFormatError, read_instances
 from emotion_core.serving.wire import (
     analysis_from_json,
     analysis_to_wire,
@@ -107,6 +109,8 @@ HOSTILE = {
     "ragged boxes": change("faces.boxes", [[1, 2, 3, 4], [1, 2]]),
     "three numbers a box": change("faces.boxes", [[1, 2, 3]] * 2),
     "boxes turned round": change("faces.boxes", [[20, 4, 4, 24]] * 2),
+    "a box beyond the picture": change("faces.boxes", [[0, 0, 1, 1e30]] * 2),
+    "a box that begins before it": change("faces.boxes", [[-1, 0, 1, 1]] * 2),
     "an infinite box": to_bytes(make_wire()).replace(b"4.25", b"1e999"),
     "a number beyond float32": change("faces.boxes", [[0, 0, 1, 1e39]] * 2),
     "a huge whole number": change("faces.boxes", [[0, 0, 1, 10**400]] * 2),
@@ -140,6 +144,26 @@ def test_what_is_no_analysis_is_refused_in_a_sentence(data):
     with pytest.raises(RemoteError, match="not in the agreed form") as caught:
         analysis_from_json(data)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("read", "make"),
+    [
+        (read_instances, lambda words: {"instances": [words]}),
+        (analysis_from_json, lambda words: json.loads(change("faces.boxes", words))),
+    ],
+    ids=["crop", "boxes"],
+)
+def test_a_long_word_among_many_costs_no_more_than_itself(read, make):
+    data = to_bytes(make(["x" * 10_000, *["a"] * 1000]))
+    tracemalloc.start()
+    try:
+        with pytest.raises((PredictFormatError, RemoteError)):
+            read(data)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 2_000_000  # 40 MB, were it an array of text
 
 
 def make_info_wire(**changes):

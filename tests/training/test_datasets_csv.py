@@ -59,6 +59,16 @@ def test_a_file_of_excel_is_read(tmp_path):
     assert faces.majority.tolist() == [LABELS.index(Emotion.SADNESS)]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_and_capitals_are_read(tmp_path, separator):
+    text = "Image,Emotion,Valence,AROUSAL\na,1.png,sad,-0.5,0.25\n".replace(",", separator)
+    text = text.replace(f"a{separator}1", "a,1")  # a comma is a letter like others here
+    faces = read_faces("csv", write(tmp_path, text, "a,1.png"), "all")
+    assert list(faces.files) == ["a,1.png"]
+    assert faces.va.tolist() == [[-0.5, 0.25]]
+    assert faces.majority.tolist() == [LABELS.index(Emotion.SADNESS)]
+
+
 def test_the_column_split_is_heeded(tmp_path):
     text = "image,label,split\na.png,sad,Train\nb.png,fear,val\nc.png,fear,train\n"
     folder = write(tmp_path, text, "a.png", "b.png", "c.png")
@@ -83,6 +93,8 @@ def test_a_file_without_the_column_split_is_for_training_only(tmp_path):
         ("a.png,grumpy,,,train", "Line 3 of labels.csv: 'grumpy' is not an emotion; known words"),
         ("a.png,sad,2,,train", "Line 3 of labels.csv: valence must lie between -1 and 1, not be"),
         ("a.png,sad,,high,train", "Line 3 of labels.csv: arousal must be a number, not 'high'"),
+        ('a.png,sad,"0,5",,train', r"valence must be a number, not '0,5' \(decimals need a point"),
+        ("1.png,sad,,,valid", r"Line 3 .*: 1.png is listed already \(Line 2 of labels.csv\)"),
         ("a.png,sad,nan,,train", "Line 3 of labels.csv: valence must be a number, not 'nan'"),
         ("a.png,sad,,,", "Line 3 of labels.csv: There is no split ''"),
         ("a.png,sad,,,later", "Line 3 of labels.csv: There is no split 'later'"),
@@ -97,9 +109,9 @@ def test_a_file_without_the_column_split_is_for_training_only(tmp_path):
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
-    text = f"image,label,valence,arousal,split\na.png,sad,0,0,train\n{line}\n"
+    text = f"image,label,valence,arousal,split\n1.png,sad,0,0,train\n{line}\n"
     with pytest.raises(DatasetError, match=message):
-        read_faces("csv", write(tmp_path, text, "a.png"), "train")
+        read_faces("csv", write(tmp_path, text, "1.png", "a.png"), "train")
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path):
@@ -114,9 +126,10 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
         (b"", r"labels\.csv is empty; its first line must name the columns"),
         (b"image,label\n", r"labels\.csv lists no picture"),
         (b"file,label\na.png,sad\n", r"has no column 'image'; its columns are: file, label"),
+        (b"image,label,Label\na.png,sad,fear\n", r"has two columns 'label'; rename or remove one"),
         (b"image,label\n\xff\xfe,sad\n", r"labels\.csv is not a CSV file in UTF-8"),
     ],
-    ids=["empty", "heading only", "no image", "binary"],
+    ids=["empty", "heading only", "no image", "twice", "binary"],
 )
 def test_a_wrong_file_is_named(tmp_path, content, message):
     (tmp_path / "labels.csv").write_bytes(content)

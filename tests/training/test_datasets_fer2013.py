@@ -106,7 +106,7 @@ def test_wrong_pixels_are_named(tmp_path, pixels):
     ("content", "message"),
     [
         (b"", r"fer2013\.csv is empty"),
-        (b"emotion,pixels\n0,1\n", r"fer2013\.csv has no column 'Usage'; its columns are: emotion"),
+        (b"emotion,pixels\n0,1\n", r"fer2013\.csv has no column 'usage'; its columns are: emotion"),
         (b"emotion,pixels,Usage\n", r"fer2013\.csv has no line whose Usage is Training"),
         (b"\xff\xfe\x00\x01", r"fer2013\.csv is not a CSV file in UTF-8"),
     ],

@@ -96,6 +96,12 @@ def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
         PictureFolder(tmp_path / "nowhere")
 
 
+def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "here.png").write_bytes(encode_png(draw_picture(1)))
+    assert [file.name for file in PictureFolder(tmp_path).pictures] == ["here.png"]
+
+
 def test_boxes_lie_beside_their_table(tmp_path):
     files = {f"data/{name}": picture for name, picture in PICTURES.items()}
     path = write_zip(

@@ -189,23 +189,6 @@ def test_real_portraits_are_measured_against_a_teacher(shared, yunet_path, tmp_p
     assert portraits["landmark_error_mean"] < 0.12
 
 
-def test_wider_without_scipy_is_measured_with_a_note(tmp_path, monkeypatch, capsys):
-    images = tmp_path / "WIDER_val" / "images" / "1--Walk"
-    images.mkdir(parents=True)
-    cv2.imwrite(str(images / "c.png"), draw_picture(1))
-    split = tmp_path / "wider_face_split"
-    split.mkdir()
-    faces = "1--Walk/c.png\n1\n20 25 40 45 0 0 0 0 0 0\n"
-    (split / "wider_face_val_bbx_gt.txt").write_text(faces)
-    for name in ("easy", "medium", "hard"):
-        (split / f"wider_{name}_val.mat").write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    assert _run("--wider", tmp_path, "--detector", "emoscope-face-s", "--no-speed") == 0
-    written = capsys.readouterr()
-    assert "wider: 1 pictures, 1 faces" in written.out
-    assert "note: WIDER's easy, medium and hard faces" in written.err
-
-
 def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsys):
     truth = WiderTruth(BOX, {name: np.ones(1, bool) for name in ("easy", "medium", "hard")})
     monkeypatch.setattr(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from emotion_core.errors import (
     DatasetError,
@@ -139,6 +140,13 @@ def test_a_real_teacher_sees_a_face_in_any_size_of_portrait(shared, yunet_path):
     np.testing.assert_allclose(large[0, :14] / 5, small[0, :14], atol=6)
     found = mark(teacher, decode_image(data).pixels, Kind.BOXES)
     np.testing.assert_allclose(found[0, :4] - (130, 0, 130, 0), small[0, :4], atol=12)
+
+
+def test_who_cannot_have_the_teacher_is_told_what_else_there_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsUnavailableError, match=r"HF_HUB_OFFLINE.*--teacher FILE.*none"):
+        load_teacher("yunet")
 
 
 def test_a_teacher_must_be_a_yunet(tmp_path):

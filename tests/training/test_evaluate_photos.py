@@ -85,26 +85,38 @@ def test_photos_of_one_person_are_drawn_together(tmp_path, model):
     assert (likely.drawn, likely.n) == ("photos", 2)
 
 
-def test_photos_that_cannot_be_read_are_wrong_and_told_apart(tmp_path, model):
-    write_photos(tmp_path, [1, 1], ["0.png,sad", "1.png,sad", "gone.png,sad", "text.png,sad"])
+def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
+    names = [f"text{i}.png" for i in range(7)]
+    write_photos(tmp_path, [1, 1], [f"{name},sad" for name in ("0.png", "1.png", *names)])
+    for name in names:
+        (tmp_path / name).write_text("no picture")
+    report = measure(model, tmp_path)
+    assert report.figures.missed == 7
+    assert report.missed.no_face == ()
+    assert [file for file, _ in report.missed.unreadable] == names
+    content = json.loads(to_json(report))
+    assert content["missed"] == 7
+    assert content["missed_files"] == []
+    assert [entry["file"] for entry in content["unreadable_files"]] == names
+    table = to_table(report)
+    assert "0 of 9 photos without a face found, 7 unreadable" in table
+    assert [name in table for name in names] == [True] * 5 + [False] * 2
+    assert "and 2 more" in table
+
+
+def test_a_folder_of_nothing_but_unreadable_photos_gives_zero(tmp_path, model):
+    write_photos(tmp_path, [], ["text.png,happy"])
     (tmp_path / "text.png").write_text("no picture")
     report = measure(model, tmp_path)
-    assert report.figures.missed == 2
-    assert report.missed.no_face == ()
-    assert [file for file, _ in report.missed.unreadable] == ["gone.png", "text.png"]
-    content = json.loads(to_json(report))
-    assert content["missed"] == 2
-    assert content["missed_files"] == []
-    assert [entry["file"] for entry in content["unreadable_files"]] == ["gone.png", "text.png"]
-    assert "No such file" in content["unreadable_files"][0]["reason"]
-    assert "0 of 4 photos without a face found, 2 unreadable" in to_table(report)
-
-
-def test_a_folder_of_nothing_but_missing_photos_gives_zero(tmp_path, model):
-    report = measure(model, write_photos(tmp_path, [], ["gone.png,happy"]))
     assert (report.figures.n, report.figures.accuracy, report.figures.ece) == (1, 0, None)
     assert report.photo_ms is None
     assert "1 missed" in to_table(report)
+
+
+def test_missing_photos_are_not_counted_as_wrong(tmp_path, model):
+    write_photos(tmp_path, [1], ["0.png,sad", "in/gone.png,sad", "gone.png,sad"])
+    with pytest.raises(DatasetError, match=r"Line 3 of .*in/gone.png .*2 of 3 are missing.*--only"):
+        measure(model, tmp_path)
 
 
 def test_the_largest_face_counts(tmp_path, model):
@@ -228,6 +240,9 @@ def test_boxes_that_cannot_be_used_are_named(tmp_path, text, reason):
 def test_labels_are_read_with_all_their_columns(tmp_path):
     text = "image , label,person,valence\n x.png,Happy,ann,\n\nb/y.png,,bob,-0.5\n"
     (tmp_path / "labels.csv").write_text(text)
+    (tmp_path / "b").mkdir()
+    for photo in ("x.png", "b/y.png"):
+        (tmp_path / photo).touch()
     one, two = read_labels(tmp_path)
     assert (one.image, one.emotion, one.row.cells["person"]) == ("x.png", Emotion.HAPPINESS, "ann")
     assert np.isnan([one.valence, one.arousal]).all()
@@ -239,6 +254,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
 
 def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
     (tmp_path / "labels.csv").write_text("image,emotion\nx.png,uncertain\n")
+    (tmp_path / "x.png").touch()
     faces = to_face_set(tmp_path, read_labels(tmp_path))
     assert faces.majority.tolist() == [-1]
     assert faces.targets[0, LABELS.index(Emotion.UNCERTAIN)] == 1

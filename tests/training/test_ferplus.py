@@ -100,6 +100,17 @@ def test_broken_zip_is_named(tmp_path):
         read_ferplus(tmp_path, "valid")
 
 
+def test_zip_with_a_damaged_file_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "FER2013Valid.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("FER2013Valid/label.csv", "x" * 1000)
+    data = bytearray((tmp_path / "FER2013Valid.zip").read_bytes())
+    start = data.index(b"label.csv") + len("label.csv")
+    data[start : start + 4] = b"\xff" * 4
+    (tmp_path / "FER2013Valid.zip").write_bytes(data)
+    with pytest.raises(DatasetError, match=r"FER2013Valid\.zip is not a readable zip file"):
+        read_ferplus(tmp_path, "valid")
+
+
 @pytest.mark.parametrize("file", ["label.csv", "fer0000001.png"])
 @pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
 def test_missing_file_is_named(tmp_path, file, zipped):

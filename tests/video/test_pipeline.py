@@ -19,8 +19,10 @@ from emotion_core.images import decode_image
 from emotion_core.model_card import Task
 from emotion_core.video import pipeline, stream
 from emotion_core.video.course import course
-from emotion_core.video.pipeline import analyze_video, iter_analyzed
+from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.reader import VideoReader
+from emotion_core.video.schedule import Schedule
+from emotion_core.video.stream import AnalysisStream, FrameReadings
 from emotion_core.video.values import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
@@ -80,6 +82,12 @@ class MovingDetector:
         return [make_faces([(left, 10, left + 20, 30)]) for left in lefts]
 
 
+def iter_streamed(reader, analyzer, settings):
+    readings = FrameReadings(analyzer, settings, None)
+    with AnalysisStream(reader, readings, Schedule(settings), is_sparse=False) as items:
+        yield from items
+
+
 def thread_names():
     return {thread.name for thread in threading.enumerate()}
 
@@ -100,42 +108,42 @@ def no_thread_is_left():
     ],
 )
 def test_every_picture_comes_in_order(settings, analyzed):
-    items = list(iter_analyzed(FakeReader(20), make_fake_analyzer(), VideoSettings(**settings)))
+    items = list(iter_streamed(FakeReader(20), make_fake_analyzer(), VideoSettings(**settings)))
     assert [item.frame.index for item in items] == list(range(20))
-    assert [i for i, item in enumerate(items) if item.is_analyzed] == list(analyzed)
-    assert [len(item.analysis) for item in items] == [1] * 20
-    assert {int(id_) for item in items for id_ in item.analysis.faces.track_ids} == {1}
+    assert [i for i, item in enumerate(items) if item.raw is not None] == list(analyzed)
+    assert [len(item.shown) for item in items] == [1] * 20
+    assert {int(id_) for item in items for id_ in item.shown.faces.track_ids} == {1}
 
 
 def test_analyzed_pictures_are_as_the_analyzer_reads_them():
     analyzer, settings = make_fake_analyzer(), VideoSettings(smoothing_s=5)
-    items = list(iter_analyzed(FakeReader(5, faces=2), analyzer, settings))
+    items = list(iter_streamed(FakeReader(5, faces=2), analyzer, settings))
     for item in items:
         (alone,) = analyzer.analyze([item.frame.image])
-        assert (item.analysis.faces.boxes == alone.faces.boxes).all()
-        assert (item.analysis.predictions.probabilities == alone.predictions.probabilities).all()
+        assert (item.raw.faces.boxes == alone.faces.boxes).all()
+        assert (item.raw.predictions.probabilities == alone.predictions.probabilities).all()
 
 
 def left_edges(items):
-    return [float(item.analysis.faces.boxes[0, 0]) for item in items]
+    return [float(item.shown.faces.boxes[0, 0]) for item in items]
 
 
 def test_boxes_follow_the_track_between_analyzed_pictures():
     analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_analyzed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
+    items = iter_streamed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
     assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 10, 12, 14, 16])
 
 
 def test_after_the_last_analyzed_picture_boxes_stay():
     analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_analyzed(FakeReader(7, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
+    items = iter_streamed(FakeReader(7, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
     assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 8, 8])
 
 
 def test_wait_for_the_next_analyzed_picture_is_bounded(monkeypatch):
     monkeypatch.setattr(stream, "_WAITING_PICTURES", 2)
     analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_analyzed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=8))
+    items = iter_streamed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=8))
     assert left_edges(items) == pytest.approx([0, 0, 0, 0, 0, 0, 16 / 3, 32 / 3, 16])
 
 
@@ -144,7 +152,7 @@ def test_number_of_pictures_in_memory_does_not_grow(consumer_s, monkeypatch):
     monkeypatch.setattr(stream, "_QUEUE_BYTES", 10 * SIZE_WH[0] * SIZE_WH[1] * 3)
     reader, taken, most = FakeReader(120), 0, 0
     analyzer = make_fake_analyzer(SlowDetector(0.01 if not consumer_s else 0))
-    for _ in iter_analyzed(reader, analyzer, VideoSettings()):
+    for _ in iter_streamed(reader, analyzer, VideoSettings()):
         taken += 1
         most = max(most, reader.given - taken)
         time.sleep(consumer_s)
@@ -154,19 +162,19 @@ def test_number_of_pictures_in_memory_does_not_grow(consumer_s, monkeypatch):
 
 def test_waiting_pictures_are_analyzed_together():
     detector = SlowDetector(0.01)
-    list(iter_analyzed(FakeReader(60), make_fake_analyzer(detector), VideoSettings()))
+    list(iter_streamed(FakeReader(60), make_fake_analyzer(detector), VideoSettings()))
     assert max(detector.batches) == 8
 
 
 def test_pictures_that_take_long_are_analyzed_one_by_one():
     detector = SlowDetector(0.3)
-    list(iter_analyzed(FakeReader(5), make_fake_analyzer(detector), VideoSettings()))
+    list(iter_streamed(FakeReader(5), make_fake_analyzer(detector), VideoSettings()))
     assert max(detector.batches) == 1
 
 
 def test_iteration_that_is_left_ends_everything():
     reader = FakeReader(10_000)
-    items = iter_analyzed(reader, make_fake_analyzer(), VideoSettings())
+    items = iter_streamed(reader, make_fake_analyzer(), VideoSettings())
     kept = weakref.ref(next(items).frame.image)
     assert {"video-decode", "video-analyse"} <= thread_names()
     start = time.monotonic()
@@ -199,7 +207,7 @@ def test_iteration_that_is_left_ends_everything():
 )
 def test_what_fails_in_a_thread_is_raised(reader, detector, expected):
     with pytest.raises(expected[0], match=expected[1]):
-        list(iter_analyzed(reader, make_fake_analyzer(detector), VideoSettings()))
+        list(iter_streamed(reader, make_fake_analyzer(detector), VideoSettings()))
 
 
 def test_pictures_before_a_failure_are_given():
@@ -207,7 +215,7 @@ def test_pictures_before_a_failure_are_given():
     with pytest.raises(VideoDecodeError, match=r"^Broken\.$"):
         taken.extend(
             item.frame.index
-            for item in iter_analyzed(
+            for item in iter_streamed(
                 FakeReader(7, error=VideoDecodeError("Broken.")),
                 make_fake_analyzer(),
                 VideoSettings(),

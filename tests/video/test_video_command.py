@@ -7,6 +7,7 @@ import pytest
 
 from emotion_core import analyzer as analyzer_module
 from emotion_core import embedding
+from emotion_core.arguments import show_download
 from emotion_core.catalog import CARDS
 from emotion_core.cli import main
 from emotion_core.errors import WeightsUnavailableError
@@ -134,7 +135,8 @@ def test_options_reach_the_core(video, asked, videos, tmp_path):
 
 
 def test_embedder_that_cannot_be_had(video, videos, monkeypatch, capsys):
-    def load():
+    def load(*, on_progress):
+        assert on_progress is show_download
         raise WeightsUnavailableError("SFace is out of reach; go on without --reidentify.")
 
     monkeypatch.setattr(embedding, "load_embedder", load)

@@ -64,8 +64,8 @@ def read_fer2013(root: Path, split: str) -> FaceSet:
 
 def _read_table(path: Path, split: str) -> FaceSet:
     faces, pixels = FaceList(), []
-    for row in iter_rows(path, ["emotion", "pixels", "Usage"]):
-        usage = row.cells["Usage"]
+    for row in iter_rows(path, ["emotion", "pixels", "usage"]):
+        usage = row.cells["usage"]
         if usage not in _USAGES.values():
             raise DatasetError(
                 f"{row.place}: Usage must be one of {', '.join(_USAGES.values())}, not {usage!r}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def read_ferplus(root: Path, split: str) -> FaceSet:
     try:
         with zipfile.ZipFile(archive) as opened:
             return _read_split(name, lambda file: opened.read(f"{name}/{file}"))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last if encrypted
         raise DatasetError(f"{archive} is not a readable zip file.") from error
 
 

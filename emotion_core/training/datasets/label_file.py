@@ -10,9 +10,8 @@ from emotion_core.training.datasets.face_list import FaceList, find_missing
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, to_split
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
-    iter_rows,
+    iter_pictures,
     read_columns,
-    to_inner_path,
     to_label,
     to_rating,
 )
@@ -48,8 +47,7 @@ def read_label_file(root: Path, split: str) -> FaceSet:
     """
     path = find_label_file(root)
     faces, places = FaceList(), []
-    for row in _iter_split(path, split):
-        file = to_inner_path(row.cells["image"], row.place)
+    for file, row in _iter_split(path, split):
         va = (to_rating(row, "valence"), to_rating(row, "arousal"))
         faces.add(file, to_label(row), va)
         places.append(row.place)
@@ -79,19 +77,19 @@ def find_label_file(root: Path) -> Path:
     return path
 
 
-def _iter_split(path: Path, split: str) -> Iterator[Row]:
-    """The lines of one split; at least one."""
+def _iter_split(path: Path, split: str) -> Iterator[tuple[str, Row]]:
+    """The pictures and lines of one split; at least one."""
     is_split = "split" in read_columns(path)
     if not is_split and split not in (ALL, "train"):
         raise SplitMissingError(
             f"{path} has no column 'split'; read all of it as the split {ALL!r}, or add the column."
         )
     found = set()
-    for row in iter_rows(path, ["image"]):
+    for image, row in iter_pictures(path):
         of_row = _to_split(row) if is_split else split
         found.add(of_row)
         if split in (of_row, ALL):
-            yield row
+            yield image, row
     if not found:
         raise DatasetError(f"{path} lists no picture.")
     if split not in (*found, ALL):

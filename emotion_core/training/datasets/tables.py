@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LABELS_FILE = "labels.csv"
 
+_SEPARATORS = ",;\t"
+"""Spreadsheets write semicolons where the comma is the decimal sign."""
+
 Half = Literal["a", "b"]
 HALVES: tuple[Half, ...] = get_args(Half)
 
@@ -31,7 +34,8 @@ class Row:
 
     Attributes:
         place: For messages, e.g. ``"Line 7 of labels.csv"``.
-        cells: By the columns' names, without blanks around; empty where the line is too short.
+        cells: By the columns' names in small letters, without blanks around; empty where the line
+            is too short.
     """
 
     place: str
@@ -57,42 +61,77 @@ def open_table(path: Path) -> Iterator[TextIO]:
 
 
 def read_columns(path: Path) -> list[str]:
-    """The names of a table's columns, without blanks around.
+    """The names of a table's columns, in small letters, without blanks around.
 
     Raises:
-        DatasetError: The file cannot be read or is empty.
+        DatasetError: The file cannot be read, is empty, or names a column twice.
     """
-    with open_table(path) as file:
-        columns = [name.strip() for name in next(csv.reader(file), [])]
-    if not columns:
-        raise DatasetError(f"{path} is empty; its first line must name the columns.")
-    return columns
+    with _open_rows(path) as (columns, _):
+        return columns
 
 
 def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
     """Read a table line by line; empty lines are left out.
 
     Args:
-        path: A CSV file whose first line names the columns.
-        needed: Columns that must be there.
+        path: A CSV file whose first line names the columns, in small or capital letters; commas,
+            semicolons or tabs stand between them.
+        needed: Columns that must be there, in small letters.
 
     Raises:
-        DatasetError: The file cannot be read, or a column is missing.
+        DatasetError: The file cannot be read, or a column is missing or there twice.
     """
-    columns = read_columns(path)
-    for name in needed:
-        if name not in columns:
-            raise DatasetError(
-                f"{path} has no column {name!r}; its columns are: {', '.join(columns)}."
-            )
-    with open_table(path) as file:
-        reader = csv.reader(file)
-        next(reader)
-        for line in reader:
+    with _open_rows(path) as (columns, lines):
+        for name in needed:
+            if name not in columns:
+                raise DatasetError(
+                    f"{path} has no column {name!r}; its columns are: {', '.join(columns)}."
+                )
+        for number, line in lines:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
-                place = f"Line {reader.line_num} of {path.name}"
+                place = f"Line {number} of {path.name}"
                 yield Row(place, dict(zip(columns, cells, strict=False)))
+
+
+@contextmanager
+def _open_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
+    """The names of the columns, and the lines below them with their numbers."""
+    with open_table(path) as file:
+        first = file.readline()
+        file.seek(0)
+        reader = csv.reader(file, delimiter=max(_SEPARATORS, key=first.count))
+        columns = [name.strip().lower() for name in next(reader, [])]
+        if not columns:
+            raise DatasetError(f"{path} is empty; its first line must name the columns.")
+        for i, name in enumerate(columns):
+            if name and name in columns[:i]:
+                raise DatasetError(f"{path} has two columns {name!r}; rename or remove one.")
+        yield columns, ((reader.line_num, line) for line in reader)
+
+
+def iter_pictures(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
+    """Read a table that lists pictures in its column image, each once.
+
+    One that is listed twice would count twice, or be learnt from and measured on.
+
+    Args:
+        path: See ``iter_rows``.
+        needed: Further columns that must be there.
+
+    Returns:
+        For each line the path of its picture inside the table's folder, and the line.
+
+    Raises:
+        DatasetError: As of ``iter_rows``; or a picture is not inside the folder, or listed twice.
+    """
+    places: dict[str, str] = {}
+    for row in iter_rows(path, ["image", *needed]):
+        image = to_inner_path(row.cells["image"], row.place)
+        first = places.setdefault(image, row.place)
+        if first is not row.place:
+            raise DatasetError(f"{row.place}: {image} is listed already ({first}); list it once.")
+        yield image, row
 
 
 def to_inner_path(text: str, place: str) -> str:
@@ -135,7 +174,8 @@ def to_number(row: Row, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}.")
+        hint = " (decimals need a point)" if "," in text else ""
+        raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}{hint}.")
     return value
 
 
@@ -163,6 +203,7 @@ def to_half(row: Row, column: str) -> Half:
     Raises:
         DatasetError: The cell is empty.
     """
+    column = column.lower()
     if not row.cells[column]:
         raise DatasetError(f"{row.place}: {column!r} is empty, so that it belongs to no half.")
     return HALVES[zlib.crc32(row.cells[column].encode()) % 2]

@@ -182,11 +182,7 @@ def iter_table(file: PictureFile, needed: Sequence[str]) -> Iterator[Row]:
 
 def _list_files(path: Path) -> Iterator[PictureFile]:
     if path.is_dir():
-        for folder, _, names in os.walk(path):
-            for name in names:
-                file = Path(folder, name)
-                inner = file.relative_to(path).as_posix()
-                yield PictureFile(path, inner, file.stat().st_size)
+        yield from _list_folder(path)
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -205,6 +201,14 @@ def _list_files(path: Path) -> Iterator[PictureFile]:
         is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
         member = Member(info.header_offset, info.compress_size, is_deflated)
         yield PictureFile(path, info.filename, info.file_size, member)
+
+
+def _list_folder(path: Path) -> Iterator[PictureFile]:
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = Path(folder, name)
+            if file.is_file():  # not a link that leads nowhere
+                yield PictureFile(path, file.relative_to(path).as_posix(), file.stat().st_size)
 
 
 def _read_member(path: Path, member: Member) -> bytes:

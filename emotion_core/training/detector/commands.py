@@ -151,9 +151,10 @@ def to_teacher(chosen: argparse.Namespace) -> str | None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
+    from emotion_core.training.cores import set_threads
     from emotion_core.training.detector.session import Plan, run_training
 
-    _set_threads(chosen.threads)
+    set_threads(chosen.threads)
     if chosen.workers is not None and chosen.workers < 0:
         raise EmotionError("--workers must be at least 0.")
     config, run = _to_config(chosen)
@@ -216,13 +217,3 @@ def _run_export(chosen: argparse.Namespace) -> int:
     for file in release(chosen.checkpoint, chosen.out, shift=shift):
         sys.stdout.write(f"{file}\n")
     return 0
-
-
-def _set_threads(n_threads: int | None) -> None:
-    if n_threads is None:
-        return
-    import torch
-
-    if n_threads < 1:
-        raise EmotionError("--threads must be at least 1.")
-    torch.set_num_threads(n_threads)

@@ -149,18 +149,11 @@ def _read(
 
 
 def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
-    """WIDER's easy, medium and hard faces; a note where they cannot be read."""
-    from emotion_core.errors import MissingExtraError
+    """WIDER's easy, medium and hard faces, where their ground truth is there."""
     from emotion_core.training.detector.wider import find_settings, read_settings
 
     folder = find_settings(sources.wider) if sources.wider else None
-    if folder is None:
-        return {}
-    try:
-        return read_settings(folder)
-    except MissingExtraError as error:
-        sys.stderr.write(f"note: {error}\n")
-        return {}
+    return read_settings(folder) if folder else {}
 
 
 def _measure_one(

@@ -116,7 +116,13 @@ def load_teacher(name: str) -> Teacher:
         raise UnknownModelError(
             f"{name} cannot teach; give --teacher yunet or a YuNet's ONNX file."
         )
-    return Teacher(fetch(card).path, name)
+    try:
+        return Teacher(fetch(card).path, name)
+    except WeightsUnavailableError as error:
+        raise WeightsUnavailableError(
+            f"{error} Without it, give the teacher's file, --teacher FILE.onnx, or none, --teacher "
+            "none."
+        ) from error
 
 
 def mark(teacher: Teacher, image: Image, kind: Kind) -> FloatArray:

@@ -6,13 +6,12 @@ the readme of its ``wider_face_split.zip``, the settings by its ``eval_tools``.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_core.errors import DatasetError, MissingExtraError
+from emotion_core.errors import DatasetError
 from emotion_core.training.detector.archive import PictureFile
 from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
 
@@ -76,10 +75,7 @@ def read_wider(root: Path) -> list[LabelledPicture]:
 def _read_part(root: Path, part: str) -> Iterator[LabelledPicture]:
     table = root / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
     folder = root / f"WIDER_{part}" / "images"
-    try:
-        lines = iter(table.read_text(encoding="utf-8").splitlines())
-    except OSError as error:
-        raise DatasetError(f"{table} cannot be read ({error.strerror or error}).") from error
+    lines = iter(_read_lines(table))
     for name in filter(None, map(str.strip, lines)):
         faces = _read_faces(lines, f"{name} in {table}")
         boxes = np.hstack([faces[:, :2], faces[:, :2] + faces[:, 2:4]])
@@ -124,7 +120,7 @@ def _read_landmarks(path: Path) -> dict[str, _Landmarks]:
     if not path.is_file():
         return found
     faces: _Landmarks = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for i, line in enumerate(_read_lines(path), 1):
         if line.startswith("#"):
             faces = found.setdefault(line[1:].strip(), {})
             continue
@@ -136,6 +132,15 @@ def _read_landmarks(path: Path) -> dict[str, _Landmarks]:
         if len(points) == 10 and min(points) >= 0:
             faces[tuple(int(v) for v in numbers[:4])] = points
     return found
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not text in UTF-8 ({error}).") from error
 
 
 def _match_landmarks(picture: LabelledPicture, known: _Landmarks) -> FloatArray:
@@ -163,21 +168,15 @@ def read_settings(folder: Path) -> dict[str, WiderTruth]:
         By picture, as the lists name it: ``event/file.jpg``.
 
     Raises:
-        MissingExtraError: scipy is not installed.
         DatasetError: A file is not the official one.
     """
-    try:
-        load: Any = importlib.import_module("scipy.io").loadmat
-    except ImportError as error:
-        raise MissingExtraError(
-            "WIDER's easy, medium and hard faces are in MATLAB files, which take scipy to read; "
-            "`pip install scipy` adds it."
-        ) from error
+    from scipy.io import loadmat
+
     truths: dict[str, WiderTruth] = {}
     for setting in SETTINGS:
         path = folder / f"wider_{setting}_val.mat"
         try:
-            for name, boxes, wanted in _iter_setting(load(str(path))):
+            for name, boxes, wanted in _iter_setting(loadmat(str(path))):
                 before = truths[name].wanted if name in truths else {}
                 truths[name] = WiderTruth(boxes, {**before, setting: wanted})
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
