@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from emotion_core.training.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.face_set import LABELS
+from emotion_core.training.intervals import to_intervals
 from emotion_core.training.metrics import Figures, measure, nine_class_truth
 from emotion_core.training.network_size import BATCH, NetworkSize, Speed, measure_speed
 from emotion_core.training.validation import predict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.model_card import ModelCard
     from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.intervals import Intervals
     from emotion_core.training.load import LoadedModel
     from emotion_core.training.metrics import Mask
     from emotion_core.types import FloatArray, VaSource
@@ -80,6 +82,7 @@ class Report:
         faces: The truth.
         readings: What the network said.
         figures: How well that agrees.
+        intervals: How far the figures may be off by chance.
         va_source: Where the network's valence and arousal come from.
         framing: How faces came to be the network's input, one sentence.
         size: Of the network.
@@ -93,6 +96,7 @@ class Report:
     faces: FaceSet
     readings: Readings
     figures: Figures
+    intervals: Intervals
     va_source: VaSource
     framing: str
     size: NetworkSize
@@ -116,12 +120,14 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
     size_px = input_side_px(classifier)
     readings = read_faces(classifier, faces)
     first = np.arange(min(BATCH, len(faces)))
+    everything = (readings.probabilities, readings.va, faces, readings.found)
     crops = faces.pictures.load(first, size_px, 3)
     return Report(
         card=classifier.card,
         faces=faces,
         readings=readings,
-        figures=measure(readings.probabilities, readings.va, faces),
+        figures=measure(*everything),
+        intervals=to_intervals(*everything),
         va_source=to_va_source(classifier),
         framing=f"The pictures of the data set are taken as they are, resized to {size_px} pixels.",
         size=model.count(),

@@ -43,6 +43,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="train, valid, test, or, where it is not split, all (default: valid, else test)",
     )
     parser.add_argument(
+        "--unseen",
+        action="store_true",
+        help="leave out faces whose very picture is in the training split, too; FER2013 and FER+ "
+        "have many such",
+    )
+    parser.add_argument(
         "--model",
         metavar="M",
         help="a name from `models list`, a Hub repository, owner/name[@commit], a released "
@@ -99,6 +105,8 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
     """Find mistakes before anything takes time."""
     if is_photos and chosen.split:
         raise EmotionError("--split is for data sets; choose photos by --half or --only.")
+    if is_photos and chosen.unseen:
+        raise EmotionError("--unseen is for data sets with a training split, not for photos.")
     for name in () if is_photos else _PHOTO_OPTIONS:
         if getattr(chosen, name) is not None:
             raise EmotionError(f"--{name} is for `evaluate photos` only.")
@@ -125,6 +133,8 @@ def _measure_faces(chosen: argparse.Namespace) -> Report:
     from emotion_core.training.evaluate import evaluate
 
     faces = _read_split(chosen.dataset, chosen.root, chosen.split)
+    if chosen.unseen:
+        faces = _leave_out_repeats(faces, chosen.dataset, chosen.root)
     return evaluate(_load(chosen), faces)
 
 
@@ -147,6 +157,17 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
             raise error from None
         say(f"note: {error} The test split is measured.")
         return faces
+
+
+def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
+    from emotion_core.training.datasets import read_faces
+    from emotion_core.training.repeats import leave_out_repeats
+
+    kept = leave_out_repeats(faces, read_faces(dataset, root, "train"))
+    say(f"{len(faces) - len(kept)} of {len(faces)} faces are in the training split, too: left out.")
+    if not len(kept):
+        raise DatasetError(f"All faces of {faces.name} are in the training split; none is left.")
+    return kept
 
 
 def _measure_photos(chosen: argparse.Namespace) -> Report:

@@ -24,6 +24,7 @@ from emotion_core.training.evaluate import (
     to_va_source,
     uncalibrated_error,
 )
+from emotion_core.training.intervals import to_intervals
 from emotion_core.training.metrics import measure
 from emotion_core.training.photo_labels import to_face_set
 from emotion_core.types import Faces, Image, Predictions
@@ -41,6 +42,7 @@ Look = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]
 """Names and pixels of some photos to the faces of each, and what is read from them."""
 
 _BATCH = 16
+_PERSON = "person"  # column of labels.csv, if there is one
 
 
 def look_by_detector(analyzer: Analyzer) -> Look:
@@ -99,11 +101,14 @@ def evaluate_photos(
             else:
                 no_face.append(labels[i].image)
     card = model.classifier.card
+    everything = (readings.probabilities, readings.va, faces, readings.found)
+    people = [label.row.cells.get(_PERSON) or label.image for label in labels]
     return Report(
         card=card,
         faces=faces,
         readings=readings,
-        figures=measure(readings.probabilities, readings.va, faces, readings.found),
+        figures=measure(*everything),
+        intervals=to_intervals(*everything, people),
         va_source=to_va_source(model.classifier),
         framing=framing,
         size=model.count(),

@@ -8,6 +8,7 @@ import altair as alt
 
 from emotion_core.charts import to_html
 from emotion_core.errors import EmotionError
+from emotion_core.training.intervals import to_words
 from emotion_core.training.plots import (
     calibration_chart,
     confusion_chart,
@@ -37,9 +38,10 @@ def to_page(report: Report) -> str:
     second += [va_chart(report, column) for column in _rated(figures)]
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
+    words = [report.intervals.words] if report.intervals.words else []
     title = alt.TitleParams(
         f"{report.card.name} on {report.faces.name}",
-        subtitle=[_summary(report), report.framing],
+        subtitle=[_summary(report), *words, report.framing],
         fontSize=20,
         subtitleFontSize=13,
         anchor="start",
@@ -76,8 +78,11 @@ def _rated(figures: Figures) -> list[int]:
 def _summary(report: Report) -> str:
     figures = report.figures
     values = [
-        f"{name} {value:.4f}"
-        for name, value in (("accuracy", figures.accuracy), ("macro-F1", figures.macro_f1))
+        f"{name} {value:.4f}{f' ({to_words(likely)})' if likely else ''}"
+        for name, value, likely in (
+            ("accuracy", figures.accuracy, report.intervals.accuracy),
+            ("macro-F1", figures.macro_f1, report.intervals.macro_f1),
+        )
         if value is not None
     ]
     unit = "faces" if report.missed is None else "photos"

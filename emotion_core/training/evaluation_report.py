@@ -6,12 +6,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.training.intervals import to_words
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.training.evaluate import MissedPhotos, Report
+    from emotion_core.training.intervals import Range
     from emotion_core.training.metrics import Figures
 
 _WIDTH = 26
@@ -26,13 +28,15 @@ def to_json(report: Report) -> str:
     The keys of ``metrics.Figures`` stand at the top; besides them ``dataset``, ``candidates``
     (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
     ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
-    also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``.
+    also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
+    has ``[low, high]`` of some figures, and of what they come (``intervals.Intervals``).
     """
     card = report.card
     content: dict[str, Any] = {
         "dataset": report.faces.name,
         "model": card.name,
         **asdict(report.figures),
+        "intervals_95": asdict(report.intervals),
         "ece_raw": report.ece_raw,
         "candidates": list(report.faces.classes),
         "framing": report.framing,
@@ -60,6 +64,7 @@ def to_table(report: Report) -> str:
         lines += _missed_lines(report.missed, len(report.faces))
     lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.figures, unit)]
     lines += ["", *_confusion_lines(report.figures), "", *_va_lines(report, unit), ""]
+    lines += [report.intervals.words, ""] if report.intervals.words else []
     return "\n".join([*lines, *_cost_lines(report)]) + "\n"
 
 
@@ -77,9 +82,11 @@ def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:
 def _class_lines(report: Report, unit: str) -> Iterator[str]:
     figures, n_classes = report.figures, len(report.faces.classes)
     found = sum(b.n for b in figures.calibration)
-    yield _line(f"accuracy, {n_classes} classes", figures.accuracy, f"{figures.n} {unit}")
+    likely = report.intervals
+    n = f"{figures.n} {unit}"
+    yield _line(f"accuracy, {n_classes} classes", figures.accuracy, n, likely.accuracy)
     n_true = len(figures.per_class_recall)
-    yield _line(f"macro-F1, {n_true} classes", figures.macro_f1, f"{figures.n} {unit}")
+    yield _line(f"macro-F1, {n_true} classes", figures.macro_f1, n, likely.macro_f1)
     yield _line("accuracy, 9 classes", figures.accuracy_nine, f"{figures.n_nine} {unit}")
     yield _line(
         "calibration error (ECE)",
@@ -129,11 +136,12 @@ def _va_lines(report: Report, unit: str) -> Iterator[str]:
     if not (figures.n_valence or figures.n_arousal):
         yield "  no ratings to compare with"
         return
-    for name, n, ccc, r, rmse in (
+    for name, n, ccc, likely, r, rmse in (
         (
             "valence",
             figures.n_valence,
             figures.valence_ccc,
+            report.intervals.valence_ccc,
             figures.valence_r,
             figures.valence_rmse,
         ),
@@ -141,12 +149,14 @@ def _va_lines(report: Report, unit: str) -> Iterator[str]:
             "arousal",
             figures.n_arousal,
             figures.arousal_ccc,
+            report.intervals.arousal_ccc,
             figures.arousal_r,
             figures.arousal_rmse,
         ),
     ):
         values = [f"CCC {_number(ccc)}", f"Pearson r {_number(r)}", f"RMSE {_number(rmse)}"]
-        yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit})"
+        tail = f"; CCC {to_words(likely)}" if likely else ""
+        yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
 
 
 def _cost_lines(report: Report) -> Iterator[str]:
@@ -165,8 +175,9 @@ def _cost_lines(report: Report) -> Iterator[str]:
         yield f"{'milliseconds a photo':{_WIDTH}}{report.photo_ms:.1f} (detection and reading)"
 
 
-def _line(name: str, value: float | None, note: str) -> str:
-    return f"{name:{_WIDTH}}{_number(value)}  ({note})"
+def _line(name: str, value: float | None, note: str, likely: Range | None = None) -> str:
+    tail = f"; {to_words(likely)}" if likely else ""
+    return f"{name:{_WIDTH}}{_number(value)}  ({note}{tail})"
 
 
 def _number(value: float | None) -> str:

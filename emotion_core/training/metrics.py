@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 
+TINY = 1e-12
+"""Variance of equal numbers, but for rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -106,7 +109,7 @@ def measure(
     found = np.ones(len(faces), bool) if found is None else found
     kept = faces.has_majority
     truth = faces.majority[kept]
-    predicted = _best(probabilities, faces, found)[kept]
+    predicted = to_predicted(probabilities, faces, found)[kept]
     seen = predicted != NO_CLASS
     confusion = to_confusion(truth[seen], predicted[seen], len(LABELS))
     totals = np.bincount(truth, minlength=len(LABELS))
@@ -177,6 +180,13 @@ def to_probabilities(logits: FloatArray, temperature: float) -> FloatArray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
+def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
+    """Likeliest of the data set's classes; ``NO_CLASS`` for faces that were not found."""
+    candidates = np.array([LABELS.index(label) for label in faces.classes], np.int64)
+    best = candidates[probabilities[:, candidates].argmax(axis=1)]
+    return np.where(found, best, NO_CLASS)
+
+
 def to_confusion(truth: Indices, predicted: Indices, n_classes: int) -> Indices:
     """Count pairs: ``(C, C)``, rows the truth, columns the prediction."""
     counts = np.bincount(truth * n_classes + predicted, minlength=n_classes**2)
@@ -220,14 +230,10 @@ def to_agreement(predicted: FloatArray, rated: FloatArray) -> Agreement:
     distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
     return Agreement(
         n,
-        2 * covariance / distance if distance > _TINY else None,
-        covariance / spread if spread > _TINY else None,
+        2 * covariance / distance if distance > TINY else None,
+        covariance / spread if spread > TINY else None,
         rmse,
     )
-
-
-_TINY = 1e-12
-"""Variance of equal numbers, but for rounding."""
 
 
 def _va_agreement(va: FloatArray | None, faces: FaceSet, found: Mask, column: int) -> Agreement:
@@ -235,13 +241,6 @@ def _va_agreement(va: FloatArray | None, faces: FaceSet, found: Mask, column: in
     if va is None:
         return Agreement(int(rated.sum()), None, None, None)
     return to_agreement(va[rated, column], faces.va[rated, column])
-
-
-def _best(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
-    """Likeliest of the data set's classes; ``NO_CLASS`` for faces that were not found."""
-    candidates = np.array([LABELS.index(label) for label in faces.classes], np.int64)
-    best = candidates[probabilities[:, candidates].argmax(axis=1)]
-    return np.where(found, best, NO_CLASS)
 
 
 def _cross_entropy(probabilities: FloatArray, targets: FloatArray) -> float | None:

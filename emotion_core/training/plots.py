@@ -12,6 +12,7 @@ from emotion_core.chart_parts import SIGNED
 from emotion_core.palette import EMOTION_COLOURS, GREY, INK
 from emotion_core.training.calibration import BINS
 from emotion_core.training.face_set import LABELS, NO_CLASS
+from emotion_core.training.intervals import to_words
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _BAR, _GAP = "#325757", "#AD2A25"
 _SIDE_PX = 340
 _CELL_PX = 52
 _MOST_POINTS = 3000
+_FEW = 10  # faces in a bin; of fewer, the accuracy says little
 _MISSED, _NO_CLASS = "missed", "no class"
 _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
@@ -143,11 +145,13 @@ def calibration_chart(report: Report) -> ChartType:
         alt.Tooltip("faces:Q", title="Faces", format=","),
     ]
     kept = alt.Chart(table[table["faces"] > 0])
-    bins = kept.mark_bar(color=_BAR, opacity=0.85, stroke="white", strokeWidth=1).encode(
+    rough = alt.when(f"datum.faces < {_FEW}")
+    bins = kept.mark_bar(color=_BAR, stroke="white", strokeWidth=1).encode(
         x=_share_x("low", None),
         x2="high:Q",
         y=_share_y("accuracy", "Accuracy"),
         y2=alt.datum(0),
+        opacity=rough.then(alt.value(0.3)).otherwise(alt.value(0.85)),
         tooltip=tooltip,
     )
     gaps = kept.mark_rule(color=_GAP, strokeWidth=2.5).encode(
@@ -164,7 +168,7 @@ def calibration_chart(report: Report) -> ChartType:
             "Calibration",
             subtitle=[
                 f"Expected calibration error {ece}, {total:,.0f} faces, {BINS} bins",
-                "Red: from the bin's mean confidence to its accuracy",
+                f"Red: from the bin's mean confidence to its accuracy; pale: below {_FEW} faces",
             ],
         ),
     )
@@ -206,8 +210,9 @@ def va_chart(report: Report, column: int) -> ChartType:
             tooltip=["file:N", "emotion:N", "truth:Q", alt.Tooltip("predicted:Q", format="+.2f")],
         )
     )
+    likely = getattr(report.intervals, f"{word}_ccc")
     values = [
-        f"{name} {value:.3f}"
+        f"{name} {value:.3f}" + (f" ({to_words(likely)})" if name == "CCC" and likely else "")
         for name, key in (("CCC", "ccc"), ("r", "r"), ("RMSE", "rmse"))
         if (value := getattr(figures, f"{word}_{key}")) is not None
     ]

@@ -12,6 +12,7 @@ from emotion_core.labels import Emotion
 from emotion_core.training.evaluate import evaluate, read_faces, uncalibrated_error
 from emotion_core.training.evaluation_report import to_json, to_table
 from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.intervals import to_words
 from emotion_core.training.load import LoadedModel
 from emotion_core.training.pictures import ArrayPictures
 from emotion_core.types import VaSource
@@ -97,6 +98,9 @@ def test_json_is_strict_and_complete(model):
     assert content.keys() >= KEYS
     assert content["labels"] == list(LABELS)
     assert content["valence_ccc"] is None
+    likely = content["intervals_95"]
+    assert (likely["drawn"], likely["n"], likely["valence_ccc"]) == ("faces", 6, None)
+    assert likely["accuracy"][0] <= content["accuracy"] <= likely["accuracy"][1]
     assert content["valence_arousal_source"] == "expectation"
     assert content["candidates"] == list(EIGHT_EMOTIONS)
     assert content["size"]["multiply_adds"] > 0
@@ -109,7 +113,14 @@ def test_the_table_gives_every_figure_with_its_faces(model):
     report = evaluate(model, faces)
     table = to_table(report)
     assert table.startswith("Tiny valid, 30 faces, tiny\n")
-    assert f"accuracy, 8 classes       {report.figures.accuracy:.4f}  (30 faces)" in table
+    accuracy, f1 = (to_words(i) for i in (report.intervals.accuracy, report.intervals.macro_f1))
+    assert (
+        f"accuracy, 8 classes       {report.figures.accuracy:.4f}  (30 faces; {accuracy})" in table
+    )
+    assert f"(30 faces; {f1})" in table
+    for likely in (report.intervals.valence_ccc, report.intervals.arousal_ccc):
+        assert f"(30 faces; CCC {to_words(likely)})" in table
+    assert report.intervals.words in table
     assert "temperature 0.5" in table
     assert f"CCC {report.figures.valence_ccc:.4f}" in table
     assert "as the expectation of published coordinates" in table

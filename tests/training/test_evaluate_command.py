@@ -68,6 +68,41 @@ def run(*words):
     return chosen.run(chosen)
 
 
+def copy_split(root, rows):
+    """Make the training split of some rows of the validation split, and of a picture of its own."""
+    source, folder = root / "FER2013Valid", root / "FER2013Train"
+    folder.mkdir()
+    lines = (source / "label.csv").read_text().splitlines()
+    (folder / "label.csv").write_text("\n".join(lines[i] for i in [*rows, 0]))
+    for i in range(4):
+        (folder / f"{i}.png").write_bytes((source / f"{i}.png").read_bytes())
+    cv2.imwrite(str(folder / "0.png"), make_image(48, 48, 99)[:, :, 0])
+
+
+def test_faces_that_were_learnt_from_can_be_left_out(tmp_path, ferplus, capsys):
+    copy_split(ferplus, [1, 3])
+    figures = tmp_path / "out.json"
+    words = ["ferplus", ferplus, "--unseen", "--json", figures, "--device", "cpu"]
+    assert run(*words) == 0
+    printed = capsys.readouterr()
+    assert "2 of 4 faces are in the training split, too: left out." in printed.err
+    assert "FER+ Valid without what FER+ Train holds, 2 faces" in printed.out
+    found = json.loads(figures.read_text())
+    assert found["n"] == 2
+    assert set(found["per_class_recall"]) == {"neutral", "surprise"}
+
+
+def test_without_any_unseen_face_there_is_nothing_to_measure(ferplus):
+    copy_split(ferplus, [])
+    with pytest.raises(DatasetError, match="All faces of FER"):
+        run("ferplus", ferplus, "--unseen", "--split", "train", "--device", "cpu")
+
+
+def test_photos_have_no_training_split(photos):
+    with pytest.raises(EmotionError, match="--unseen is for data sets with a training split"):
+        run("photos", photos, "--unseen")
+
+
 def test_a_data_set_gives_a_table_json_page_and_plot(tmp_path, ferplus, capsys):
     figures, plot = tmp_path / "out.json", tmp_path / "calibration.svg"
     words = ["FERplus", ferplus, "--json", figures, "--calibration-plot", plot, "--device", "cpu"]

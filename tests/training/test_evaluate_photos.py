@@ -75,6 +75,16 @@ def test_photos_without_a_face_are_wrong_and_named(tmp_path, model):
     assert report.photo_ms > 0
 
 
+def test_photos_of_one_person_are_drawn_together(tmp_path, model):
+    lines = ["0.png,sad,A", "1.png,sad,A", "2.png,sad,B", "3.png,sad,"]
+    folder = write_photos(tmp_path, [1, 1, 1, 1], lines, "image,emotion,person")
+    likely = measure(model, folder).intervals
+    assert (likely.drawn, likely.n) == ("people", 3)
+    write_photos(tmp_path, [1, 1])
+    likely = measure(model, tmp_path).intervals
+    assert (likely.drawn, likely.n) == ("photos", 2)
+
+
 def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
     names = [f"text{i}.png" for i in range(7)]
     write_photos(tmp_path, [1, 1], [f"{name},sad" for name in ("0.png", "1.png", *names)])

@@ -13,6 +13,7 @@ from emotion_core.labels import Emotion
 from emotion_core.training.evaluate import MissedPhotos, Readings, Report
 from emotion_core.training.evaluation_page import save_plot, to_page
 from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.intervals import to_intervals, to_words
 from emotion_core.training.metrics import measure
 from emotion_core.training.network_size import NetworkSize
 from emotion_core.training.plots import (
@@ -41,6 +42,7 @@ def make_report(n=40, *, rated=True, found=None, files=None):
         faces=faces,
         readings=readings,
         figures=measure(probabilities, readings.va, faces, found),
+        intervals=to_intervals(probabilities, readings.va, faces, found),
         va_source=VaSource.EXPECTATION,
         framing="Pictures are taken as they are.",
         size=NetworkSize(1, 1, 1),
@@ -99,6 +101,15 @@ def test_calibration_bins_are_those_of_the_figures():
     assert sum({row["low"]: row["share"] for row in rows}.values()) == pytest.approx(1)
 
 
+def test_bins_of_few_faces_are_pale():
+    spec = calibration_chart(make_report()).to_dict()
+    (bars,) = [layer for layer in spec["vconcat"][0]["layer"] if layer["mark"]["type"] == "bar"]
+    (condition,) = bars["encoding"]["opacity"]["condition"]
+    assert condition["test"] == "datum.faces < 10"
+    assert condition["value"] < bars["encoding"]["opacity"]["value"]
+    assert "pale: below 10 faces" in spec["vconcat"][0]["title"]["subtitle"][1]
+
+
 def test_points_are_ratings_and_predictions_of_found_faces():
     report = make_report(found=np.arange(40) != 3)
     points = [row for row in rows_of(va_chart(report, 1)) if "file" in row]
@@ -146,6 +157,14 @@ def test_a_page_holds_all_charts_and_needs_no_network():
         assert f'"{title}"' in page
     assert "tiny on Tiny" in page
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+
+
+def test_a_page_has_the_intervals():
+    report = make_report()
+    page, likely = to_page(report), report.intervals
+    assert report.intervals.words in page
+    for interval in (likely.accuracy, likely.macro_f1, likely.valence_ccc, likely.arousal_ccc):
+        assert f"({to_words(interval)})" in page
 
 
 def test_a_page_tells_of_missed_photos():
