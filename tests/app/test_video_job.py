@@ -207,7 +207,6 @@ def test_a_job_that_waits_can_be_cancelled(source):
     third.close()
 
 
-@pytest.mark.usefixtures("steps")
 def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, scratch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
@@ -222,6 +221,7 @@ def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, 
     assert start(source, line).result(5) == "done"
 
 
+@pytest.mark.usefixtures("steps")
 def test_all_jobs_end_with_the_server(source):
     line = JobLine(1)
     jobs = [start(source, line) for _ in range(3)]
