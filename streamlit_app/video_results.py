@@ -169,7 +169,8 @@ def show_downloads(
     raw, people = result.frames, result.people
 
     def charts() -> ChartType:
-        return dashboard_chart(select_people(frames, longest_seen(people)))
+        chosen = select_people(frames, longest_seen(people))
+        return dashboard_chart(chosen, smoothing_s=result.settings.smoothing_s)
 
     st.header("Downloads", anchor=False)
     with st.container(horizontal=True):

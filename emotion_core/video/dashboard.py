@@ -19,7 +19,9 @@ PLANE_PX, PLANE_ROOM_PX = 230, 70
 """Side of a valence-arousal plane, and what its axis takes beside it."""
 
 
-def dashboard_chart(frames: pd.DataFrame, *, width_px: int = 900) -> alt.VConcatChart:
+def dashboard_chart(
+    frames: pd.DataFrame, *, width_px: int = 900, smoothing_s: float = 0.0
+) -> alt.VConcatChart:
     """Timeline, probabilities, shares of time and trajectories, below each other.
 
     Everything runs where it is shown: brushed shares are summed up anew from the seconds of each
@@ -29,6 +31,8 @@ def dashboard_chart(frames: pd.DataFrame, *, width_px: int = 900) -> alt.VConcat
         frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are thinned.
         width_px: Width of the whole.
+        smoothing_s: Time constant in seconds with which the frames were smoothed, said above the
+            charts; 0 for saying nothing.
     """
     rows, seconds = course(frames), emotion_seconds(frames)
     names, span = names_of(rows), time_range(frames, rows)
@@ -59,7 +63,12 @@ def dashboard_chart(frames: pd.DataFrame, *, width_px: int = 900) -> alt.VConcat
         parts.append(alt.concat(*planes, columns=columns))
     # as text: Altair copies and checks every value of a table many times over
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
-    return alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)
+    whole = alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)
+    if not smoothing_s:
+        return whole
+    words = f"Smoothed with a time constant of {smoothing_s:g} s"
+    note = alt.TitleParams(words, anchor="start", fontSize=12, fontWeight="normal", offset=12)
+    return whole.properties(title=note)
 
 
 def _independent(*channels: str) -> alt.Resolve:

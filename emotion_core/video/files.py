@@ -186,12 +186,13 @@ def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
     """The linked charts of those seen longest, as a page and as a picture; none without a face."""
     if result.people.empty:
         return {}
-    smooth = smooth_frames(result.frames, result.settings.smoothing_s)
+    smoothing_s = result.settings.smoothing_s
+    smooth = smooth_frames(result.frames, smoothing_s)
     frames = select_people(smooth, longest_seen(result.people))
     page, picture = _CHARTS
     return {
-        page: charts_page(frames, f"Emotions in {readable_name(name)}").encode(),
-        picture: to_png(dashboard_chart(frames)),
+        page: charts_page(frames, f"Emotions in {readable_name(name)}", smoothing_s).encode(),
+        picture: to_png(dashboard_chart(frames, smoothing_s=smoothing_s)),
     }
 
 

@@ -74,15 +74,16 @@ def report_page(result: VideoResult, name: str) -> str:
     return html_page(title, f"<main>{''.join(parts)}</main>", charts)
 
 
-def charts_page(frames: pd.DataFrame, title: str) -> str:
+def charts_page(frames: pd.DataFrame, title: str, smoothing_s: float) -> str:
     """The linked charts alone as a self-contained page.
 
     Args:
         frames: As ``tables.FrameLog.table`` makes it, raw or smoothed, of up to six people.
         title: Plain text.
+        smoothing_s: As of ``dashboard_chart``.
     """
     body = f'<main><h1>{escape(title)}</h1>{_READING}<div id="charts"></div></main>'
-    return html_page(title, body, dashboard_chart(frames))
+    return html_page(title, body, dashboard_chart(frames, smoothing_s=smoothing_s))
 
 
 def describe_rate(settings: VideoSettings) -> str:

@@ -296,6 +296,12 @@ def brushed_shares(frames, span):
     return shares
 
 
+def test_charts_by_themselves_say_how_they_were_smoothed():
+    frames = walk(1, gaps=False)
+    assert "0.3 s" in dashboard_chart(frames, smoothing_s=0.3).to_dict()["title"]["text"]
+    assert "title" not in dashboard_chart(frames).to_dict()
+
+
 @pytest.mark.parametrize("span", [None, (3.95, 9.05)], ids=["whole", "brushed"])
 def test_a_brushed_span_filters_the_shares(span):
     frames = walk(2, gaps=False, seed=3)

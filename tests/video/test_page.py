@@ -233,7 +233,7 @@ def test_charts_are_smoothed_as_set():
 
 
 def test_charts_alone_are_a_page_too():
-    page = charts_page(walk(1, seconds=3), NASTY)
+    page = charts_page(walk(1, seconds=3), NASTY, 0.3)
     outline = Outline(page)
     assert not outline.wrong
     assert ("h1", NASTY) in outline.texts
