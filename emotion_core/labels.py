@@ -96,7 +96,8 @@ under the votes.
 
 Source: S. Mohammad, "Obtaining Reliable Human Ratings of Valence, Arousal, and Dominance for
 20,000 English Words", ACL 2018 (NRC-VAD lexicon 1.0, rows of the same words, given there in
-[0, 1]). Neutral, and with it uncertain, is the origin of the circumplex (J. Russell, "A Circumplex
+[0, 1]; free for research, for commercial use by consent of the National Research Council Canada).
+Neutral, and with it uncertain, is the origin of the circumplex (J. Russell, "A Circumplex
 Model of Affect", Journal of Personality and Social Psychology 39, 1980), not the lexicon's entry
 for the word "neutral".
 """

@@ -44,8 +44,8 @@ with st.expander("Coordinates of the emotion words"):
     )
     st.caption(
         "From the NRC Valence, Arousal, and Dominance Lexicon, made by Saif M. Mohammad at the "
-        "National Research Council Canada (ACL 2018), brought from 0..1 to -1..1. Neutral and "
-        "uncertain are the origin."
+        "National Research Council Canada (ACL 2018), brought from 0..1 to -1..1; free for research, "
+        "for commercial use by the council's consent. Neutral and uncertain are the origin."
     )
 
 st.header("How sure it is", anchor=False)
@@ -59,8 +59,8 @@ turned away, covered, very young or old, or of groups that were rare in their tr
 Rare emotions (contempt, disgust, fear) are missed most.
 
 The probabilities of our own networks are calibrated: of answers given with 80 %, about eight in ten
-match the labels of the pictures they were tested on. That is all they mean; they say nothing about
-what goes on in a person.
+match the labels of the pictures they were tested on. On pictures of other kinds, such as generated
+faces, they were too sure of themselves by a tenth. They say nothing about what goes on in a person.
 """
 )
 
