@@ -44,8 +44,9 @@ with st.expander("Coordinates of the emotion words"):
     )
     st.caption(
         "From the NRC Valence, Arousal, and Dominance Lexicon, made by Saif M. Mohammad at the "
-        "National Research Council Canada (ACL 2018), brought from 0..1 to -1..1; free for research, "
-        "for commercial use by the council's consent. Neutral and uncertain are the origin."
+        "National Research Council Canada (ACL 2018), brought from 0..1 to -1..1; free for "
+        "research, for commercial use by the council's consent. Neutral and uncertain are the "
+        "origin."
     )
 
 st.header("How sure it is", anchor=False)
