@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.runtime import usable_cores
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 def describe_machine() -> dict[str, Any]:
     """Where and with what the figures were made."""
-    import onnxruntime
     import torch
 
+    onnxruntime = load_onnxruntime()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.errors import WeightsMismatchError
+from emotion_core.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray
@@ -59,8 +60,7 @@ def free_batch(data: bytes) -> Graph:
 
 def run_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises where a graph cannot be loaded or run; they have no common base."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
+    state = load_onnxruntime().capi.onnxruntime_pybind11_state
     return (
         *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
         *(state.NotImplemented, state.RuntimeException),
@@ -85,8 +85,7 @@ def _free_reshapes(model: Any, constants: set[str]) -> None:
 
 
 def _same_results(original: bytes, freed: bytes, size: tuple[int, ...]) -> bool:
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     rng = np.random.default_rng(0)
     batch: FloatArray = rng.uniform(-1, 1, (2, *size)).astype(np.float32)
     options = onnxruntime.SessionOptions()

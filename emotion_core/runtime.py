@@ -19,6 +19,7 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.onnx_batch import free_batch, run_errors
+from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.types import Device
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class OnnxNetwork:
     device: Device = "cpu"
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = usable_cores()
         options.log_severity_level = 3

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
+
 SHARED = Path(os.environ.get("EMOSCOPE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.models import EmotionNet, load_network, make_network
+from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.checkpoint import load_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.face_set import LABELS
@@ -203,8 +204,7 @@ def check_onnx(weights: Path, graph: Path) -> None:
     Raises:
         WeightsMismatchError: An output differs by more than 1e-4.
     """
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     network = load_network(weights)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for n in (1, 3):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +137,17 @@ def test_cores_of_a_container_go_by_its_quota(monkeypatch, tmp_path, text, cores
     assert usable_cores() == 8
     (tmp_path / "cpu.max").write_text(text + "\n")
     assert usable_cores() == cores
+
+
+def test_nothing_is_reported_to_the_maker_of_onnx_runtime(tmp_path):
+    """What it keeps on the disk for that tells; a proxy that is not there lets nothing out."""
+    weights = Path(__file__).parents[2] / "weights" / "emoscope-face-s.onnx"
+    told = {"ORT_DISABLE_TELEMETRY", "CI", "TF_BUILD", "GITHUB_ACTIONS", "XDG_CACHE_HOME"}
+    env = {name: value for name, value in os.environ.items() if name not in told}
+    env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    code = (
+        "import sys; from pathlib import Path; from emotion_core.runtime import OnnxNetwork;"
+        "OnnxNetwork(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, weights], check=True, env=env)
+    assert list(tmp_path.rglob("*")) == []

@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.face_network import DecodedFaceNetwork, load_face_network
+from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, network_fields, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
@@ -146,8 +147,7 @@ def check_onnx(weights: Path, graph: Path) -> None:
     Raises:
         WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.
     """
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     network = load_face_network(weights)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     for n in (1, 3):
