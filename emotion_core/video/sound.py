@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
+from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.filter import Graph
 
@@ -19,7 +20,7 @@ from emotion_core.video.tracks import Source, open_input
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from av import AudioFrame, Packet
+    from av import Packet
     from av.container import OutputContainer
 
 _COPIED = ("aac", "mp3")
@@ -29,6 +30,12 @@ _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _BITS_PER_CHANNEL = 64_000
 _SAMPLES = 1024  # of a packet of AAC
 
+_PIECE_S = 1
+"""Longer silence is written in pieces of so many seconds; the filter would hold all of it."""
+
+_MOST_SILENCE_S = 4 * 3600
+"""Of all gaps longer than a piece; what is heard after more of it is left out. An hour takes some
+seconds to write, and a few bytes can ask for any number of hours."""
 
 _OTHER_FILE = "The file with the sound is not that of the video."
 
@@ -111,11 +118,18 @@ class Sound:
 
     def _read(self) -> Iterator[Packet[AudioStream]]:
         """Read packets; their time stamps rise."""
+        silence_s = 0.0
+        end: int | None = None
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size and not packet.is_corrupt:
                     stamp = packet.pts if packet.pts is not None else packet.dts
-                    packet.pts = packet.dts = self._clock.stamp(stamp)
+                    packet.pts = packet.dts = start = self._clock.stamp(stamp)
+                    gap_s = 0.0 if end is None else float((start - end) * self._time_base)
+                    silence_s += gap_s if gap_s > _PIECE_S else 0.0
+                    if silence_s > _MOST_SILENCE_S:
+                        return
+                    end = start + (packet.duration or 0)
                     yield packet
         except (av.error.FFmpegError, OSError):
             return
@@ -156,6 +170,7 @@ class _Encoder:
         self._end_s = Fraction(-1_000_000)
         self._kind: tuple[str, str, int] | None = None
         self._graph: Graph | None = None
+        self._due: int | None = None  # when the next sound begins, in ticks of the source
 
     def write(self, packet: Packet[AudioStream], origin_s: Fraction) -> None:
         try:
@@ -169,6 +184,7 @@ class _Encoder:
                 self._graph, self._kind = self._make_graph(kind, packet.time_base), kind
             if frame.pts is not None:
                 frame.pts -= round(origin_s / packet.time_base)
+            self._fill(self._graph, frame)
             self._graph.push(frame)
             self._encode(self._graph)
 
@@ -183,6 +199,19 @@ class _Encoder:
                 self._graph.push(frame)
         self._drain()
         self._output.mux(self._stream.encode(None))
+
+    def _fill(self, graph: Graph, frame: AudioFrame) -> None:
+        """Write the silence between the last sound and the next."""
+        tick_s = frame.time_base or self._tick_s
+        piece = max(1, round(_PIECE_S / tick_s))
+        start = self._due if frame.pts is None else frame.pts
+        if start is None:
+            return
+        while self._due is not None and start - self._due > piece:
+            graph.push(_silence(frame, self._due))
+            self._encode(graph)
+            self._due += piece
+        self._due = start + round(frame.samples / frame.sample_rate / tick_s)
 
     def _make_graph(self, kind: tuple[str, str, int], time_base: Fraction) -> Graph:
         form, layout, rate = kind
@@ -208,10 +237,20 @@ class _Encoder:
     def _encode(self, graph: Graph) -> None:
         while True:
             try:
-                frame = cast("AudioFrame", graph.pull())
+                frame = cast(AudioFrame, graph.pull())
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             begins_s = (frame.pts or 0) * (frame.time_base or self._tick_s)
             if begins_s >= self._end_s:  # else the format changed, and its time stamps went back
                 self._end_s = begins_s + frame.samples * self._tick_s
                 self._output.mux(self._stream.encode(frame))
+
+
+def _silence(like: AudioFrame, pts: int) -> AudioFrame:
+    """A piece of silence in the same format as some sound."""
+    silence = AudioFrame(like.format.name, like.layout.name, _PIECE_S * like.sample_rate)
+    middle = b"\x80" if like.format.name.startswith("u8") else b"\0"
+    for plane in silence.planes:
+        plane.update(middle * plane.buffer_size)
+    silence.sample_rate, silence.time_base, silence.pts = like.sample_rate, like.time_base, pts
+    return silence

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.video import sound as video_sound
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.scratch import ScratchFile
 from emotion_core.video.writer import VideoWriter
@@ -179,6 +180,55 @@ def test_sound_beyond_the_place_where_a_video_breaks_off_is_left_out(tmp_path):
                 writer.write(frame, frame.image)
         reader.fault = "The video breaks off."
     assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(0.8, abs=0.05)
+
+
+def make_gaps(path, starts_s, *, rate=48_000, layout="stereo"):
+    """A video with two pictures a second apart, and a moment of loud sound at each time."""
+    make_clip(path, numbered_images(2), fps=1)
+    with av.open(str(path)) as pictures, av.open(str(path.with_suffix(".mkv")), "w") as container:
+        (source,) = pictures.streams.video
+        target = container.add_stream_from_template(source)
+        sound = container.add_stream("pcm_s16le", rate=rate, layout=layout)
+        for packet in pictures.demux(source):
+            if packet.size:
+                packet.stream = target
+                container.mux(packet)
+        for start_s in starts_s:
+            samples = np.full((1, rate // 20 * sound.channels), 20_000, np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
+            frame.rate, frame.pts = rate, round(start_s * rate)
+            container.mux(sound.encode(frame))
+    return path.with_suffix(".mkv")
+
+
+def test_sound_is_in_time_after_a_pause(tmp_path):
+    source = make_gaps(tmp_path / "a.mp4", [0, 0.5, 7.3])
+    copy_video(source, tmp_path / "out.mp4")
+    assert tone_bounds(tmp_path / "out.mp4") == pytest.approx((0, 7.35), abs=0.03)
+    times = stream_times(tmp_path / "out.mp4", "audio")
+    assert max(late - early for early, late in pairwise(times)) < 0.05  # silence, not a gap
+
+
+def test_a_long_pause_of_the_sound_is_not_held_in_memory(tmp_path):
+    source = make_gaps(tmp_path / "a.mp4", [0, 600], rate=192_000)  # 0.9 GB of silence
+    code = (
+        "import resource, sys; from pathlib import Path;"
+        "from tests.video.test_writer import copy_video;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "copy_video(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    command = [sys.executable, "-c", code, source, tmp_path / "out.mp4"]
+    grown_kb = int(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert grown_kb < 200_000
+    assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(600.05, abs=0.1)
+
+
+def test_sound_that_pauses_for_hours_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_sound, "_MOST_SILENCE_S", 12)
+    source = make_gaps(tmp_path / "a.mp4", [0, 5, 10, 15, 20])
+    copy_video(source, tmp_path / "out.mp4")
+    assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(10.05, abs=0.1)
 
 
 def test_damaged_sound_is_left_out_where_it_is_damaged(tmp_path):
