@@ -81,7 +81,7 @@ def live_core(analyzer: Analyzer) -> BatchingAnalyzer:
 @st.cache_resource(
     max_entries=3,
     show_spinner="Warming up the networks for live pictures…",
-    on_release=BatchingAnalyzer.close,
+    on_release=BatchingAnalyzer.retire,  # others may still use it
 )
 def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
     photo = decode_image(sample_photo()).pixels

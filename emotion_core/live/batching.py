@@ -25,6 +25,10 @@ _GATHER_S = 0.003  # the first of a batch waits so long for others at most
 _ACTIVE_S = 0.5  # a thread that asked within this time is likely to ask again
 _WAKE_S = 0.5  # the worker looks around this often, whether or not it was notified
 
+_UNUSED_S = 30.0
+"""A retired core that nobody has asked for so long ends: longer than a camera is covered or a
+browser holds back the pictures of a hidden tab for a moment."""
+
 
 @dataclass(eq=False, slots=True)
 class _Request:
@@ -72,7 +76,8 @@ class BatchingAnalyzer:
         self._waiting: deque[_Request] = deque()
         self._callers: dict[int, float] = {}
         self._changed = threading.Condition()
-        self._is_closed = False
+        self._asked_s = time.monotonic()
+        self._is_retired = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="live-batches", daemon=True)
         self._thread.start()
 
@@ -102,7 +107,7 @@ class BatchingAnalyzer:
             if self._is_closed:
                 raise _closed()
             self._waiting.append(request)
-            self._callers[threading.get_ident()] = request.arrived_s
+            self._callers[threading.get_ident()] = self._asked_s = request.arrived_s
             self._changed.notify()
         if not request.done.wait(self._timeout_s):
             self._withdraw(request)
@@ -113,6 +118,12 @@ class BatchingAnalyzer:
         if request.error is not None:
             raise request.error
         return request.result
+
+    def retire(self) -> None:
+        """No new streams come: end the thread once those that are here have ended."""
+        with self._changed:
+            self._is_retired = True
+            self._changed.notify()
 
     def close(self) -> None:
         """End the thread; who waits gets an error. May be called again."""
@@ -138,7 +149,10 @@ class BatchingAnalyzer:
         with self._changed:
             while not self._is_closed:
                 if not self._waiting:
-                    self._changed.wait(_WAKE_S)
+                    if self._is_retired and time.monotonic() - self._asked_s >= _UNUSED_S:
+                        self._is_closed = True
+                    else:
+                        self._changed.wait(_WAKE_S)
                 elif (left_s := self._gathering_s()) > 0:
                     self._changed.wait(left_s)
                 else:

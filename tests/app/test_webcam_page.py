@@ -10,6 +10,7 @@ import pytest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.images import decode_image
+from emotion_core.live import batching
 from emotion_core.live.recorder import Recorder
 from emotion_core.video.moments import hide_faces
 from streamlit_app import resources
@@ -35,6 +36,11 @@ class Streamer:
         attached = options["sink_video_track"] if self.is_playing else None
         state = SimpleNamespace(playing=self.is_playing, signalling=False)
         return SimpleNamespace(state=state, sink_video_track=attached)
+
+
+@pytest.fixture(autouse=True)
+def _retired_cores_end_at_once(monkeypatch):
+    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
 
 
 @pytest.fixture
@@ -189,6 +195,19 @@ def test_the_library_asks_nobody_for_servers_even_with_a_token(app, fault, monke
     assert not app.warning
     app.session_state["webcam_desk"].clear()
     resources._live_core.clear()
+
+
+def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
+    monkeypatch.setattr(batching, "_UNUSED_S", 30.0)
+    first, *others = (make_fake_analyzer() for _ in range(6))
+    core = resources.live_core(first)
+    for other in others:
+        resources.live_core(other)
+    assert len(core.analyze([picture(1)])) == 1
+    core.close()
+    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
+    resources._live_core.clear()
+    wait_until(lambda: not live_threads())
 
 
 def test_a_stream_from_start_to_files(page, streamer):

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.live import batching
 from emotion_core.live.batching import BatchingAnalyzer
 from tests.live.fakes import WAIT_S, GatedAnalyzer, grey, wait_until
 
@@ -131,6 +132,19 @@ def test_closing_ends_who_waits_and_who_comes_later(crowd):
     with pytest.raises(EmotionError, match="were released"):
         crowd.core.analyze([grey(3)])
     crowd.core.close()
+
+
+def test_a_retired_core_serves_streams_until_they_have_ended(crowd, monkeypatch):
+    crowd.inner.open()
+    crowd.core.retire()
+    for value in range(3):
+        assert len(crowd.core.analyze([grey(value)])) == 1
+    assert crowd.core._thread.is_alive()
+    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
+    crowd.core.retire()
+    wait_until(lambda: not crowd.core._thread.is_alive())
+    with pytest.raises(EmotionError, match="were released; press START again"):
+        crowd.core.analyze([grey(3)])
 
 
 def test_a_lone_caller_does_not_wait_for_others(crowd):
