@@ -1,7 +1,10 @@
 """Bytes to pixels: every kind of picture, upright and opaque, and nothing private written."""
 
 import io
+import struct
+import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -159,14 +162,60 @@ def test_of_an_animation_the_first_frame_is_taken(file_format):
     data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
     decoded = decode_image(data)
     assert difference(decoded.pixels, np.full((16, 16, 3), RED)) <= 3
-    assert decoded.warnings == ("Animated: only the first of 3 frames is analysed.",)
+    assert decoded.warnings == ("Animated: only the first frame is analysed.",)
 
 
 def test_of_several_pages_the_first_is_taken():
     pages = [PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
     decoded = decode_image(encode(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
     assert difference(decoded.pixels, np.full((16, 16, 3), RED)) == 0
-    assert decoded.warnings == ("Several pages: only the first of 3 is analysed.",)
+    assert decoded.warnings == ("Several pages: only the first is analysed.",)
+
+
+def make_pages(n):
+    """A TIFF of so many pages, of which all but the first have nothing but their size."""
+    pages = [PIL.Image.new("RGB", (16, 16), "red"), PIL.Image.new("L", (1, 1))]
+    data = bytearray(encode(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, 1) for tag in (256, 257))
+    start = len(data) + len(data) % 2
+    first = int.from_bytes(data[4:8], "little")
+    link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    data[link : link + 4] = start.to_bytes(4, "little")
+    data += bytes(len(data) % 2)
+    for i in range(1, n):
+        following = start + 30 * i if i < n - 1 else 0
+        data += struct.pack("<H", 2) + entries + struct.pack("<I", following)
+    return bytes(data)
+
+
+def make_frames(n):
+    """A GIF of so many frames of one pixel."""
+    data = encode(PIL.Image.new("P", (16, 16)), "GIF")
+    frame = b"\x2c" + struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return data[:-1] + n * frame + b";"
+
+
+@pytest.mark.parametrize("data", [make_pages(40_000), make_frames(600_000)], ids=["TIFF", "GIF"])
+def test_pictures_that_are_not_read_take_no_time(data):
+    start_s = time.process_time()
+    decoded = decode_image(data)
+    assert time.process_time() - start_s < 0.5  # to count them takes ten seconds and two
+    assert decoded.pixels.shape == (16, 16, 3)
+    assert len(decoded.warnings) == 1
+
+
+def test_a_large_picture_is_not_copied_over_and_over(tmp_path):
+    path = tmp_path / "large.jpg"
+    path.write_bytes(encode(PIL.Image.new("RGB", (6000, 6000)), "JPEG"))
+    code = (
+        "import resource, sys; from pathlib import Path;"
+        "from emotion_core.images import decode_image;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "decode_image(Path(sys.argv[1]).read_bytes());"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    grown_kb = int(subprocess.run([sys.executable, "-c", code, path], capture_output=True).stdout)
+    assert grown_kb * 1024 < 12 * 6000 * 6000  # bytes a pixel: four of Pillow, three, and a copy
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
