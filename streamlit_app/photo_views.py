@@ -29,6 +29,7 @@ from streamlit_app.widgets import (
     readable,
     shortened,
     side_by_side,
+    to_the_letter,
     va_sentence,
 )
 
@@ -160,7 +161,7 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
     """One photo: the annotated picture, its faces, and the original on demand."""
     record, analysis = result.record, result.record.analysis
     with st.container(border=True):
-        st.markdown(f"**{plain(shortened(record.source))}**")
+        st.markdown(f"**{to_the_letter(shortened(record.source))}**")
         if analysis is None:
             st.error(plain(record.error), icon=":material/broken_image:")
             return

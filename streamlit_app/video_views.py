@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion_core.video.course import clock
 from streamlit_app.video_job import JobState
-from streamlit_app.widgets import invitation, plain, shortened, side_by_side
+from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to_the_letter
 
 if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
@@ -39,7 +39,7 @@ def show_clip(desk: VideoDesk) -> None:
     if not desk.clip:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = plain(shortened(desk.clip.name))
+        name = to_the_letter(shortened(desk.clip.name))
         st.markdown(f"**{name}**  \n{_size_words(desk.clip.file.size)}", width="content")
         st.button("Take the video away", on_click=desk.clear, icon=":material/close:")
 

@@ -39,6 +39,15 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
+def to_the_letter(text: str) -> str:
+    """A name as Markdown that shows it as it is, as code.
+
+    Of other text, escaped or not, Streamlit makes icons, links, dashes and arrows.
+    """
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}"
+
+
 def shortened(name: str, longest: int = 60) -> str:
     """A name with its middle left out where it is too long to show."""
     if len(name) <= longest:

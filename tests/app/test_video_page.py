@@ -128,7 +128,7 @@ def test_video_with_two_people(video_app, clips):
     shown = metrics(video_app)
     assert (shown["People"], shown["Pictures"], shown["Analysed"]) == ("2", "25", "25")
     assert shown["Length"] == "0:01"
-    assert any("a \\*b\\*\\.mp4" in text for text in texts(video_app.markdown))
+    assert any("` a *b*.mp4 `" in text for text in texts(video_app.markdown))
     assert len(video_app.get("video")) == 1
     assert video_app.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
     charts = len(video_app.get("vega_lite_chart"))
@@ -339,7 +339,7 @@ def test_sample(video_app, clips, monkeypatch):
     finish(press(video_app, "Try the sample"))
     assert not video_app.exception
     assert metrics(video_app)["People"] == "1"
-    assert any("sample\\.mp4" in text for text in texts(video_app.markdown))
+    assert any("` sample.mp4 `" in text for text in texts(video_app.markdown))
 
 
 def test_network_for_recognising_people_out_of_reach(video_app, clips, monkeypatch):

@@ -196,6 +196,7 @@ def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> Non
         "портрет.jpg",
         "<img src=x onerror=alert(1)>.jpg",
         "**bold** $x$ [a](http:b).jpg",
+        ":smile: a -> b -- www.example.com a@example.com `e` ``.jpg",
         "same.jpg",
         "same.jpg",
         "x" * 200 + ".jpg",
