@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.types import Analysis
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
+"""Where a formula may begin, also in the wide characters of East Asia: at the start of a cell, or
+after what parts cells where spreadsheets expect decimal commas, whatever is quoted."""
+
 _LONGEST_STEM = 200
 """Bytes of UTF-8: with an ending and a number below the 255 that file systems take."""
 
@@ -81,7 +85,7 @@ def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
 def to_csv(table: pd.DataFrame) -> bytes:
     """Write a table as UTF-8 CSV that spreadsheets open safely.
 
-    Text that a spreadsheet would run as a formula gets a leading apostrophe. A byte order mark
+    Text that a spreadsheet would run as a formula gets an apostrophe before it. A byte order mark
     tells Excel the encoding; pandas and other readers skip it (``utf-8-sig``). Lines end in CR LF,
     as RFC 4180 says, so that a lone CR in a cell is quoted. Numbers have six significant digits,
     but seconds (columns whose names end in ``_s``) are told to the microsecond: six digits would
@@ -190,6 +194,4 @@ def _to_microseconds(time_s: float) -> str | None:
 
 
 def _defuse(cell: object) -> object:
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell

@@ -138,6 +138,13 @@ def test_formulas_are_defused(name):
     assert rows[2][-1] == f"'{name} is no picture."
 
 
+def test_formulas_are_defused_where_semicolons_part_cells():
+    names = ["a;=1+1;.jpg", "a; -1;b;@x.jpg", "\uff1d1.jpg", "a-b;c=d.jpg"]
+    _, rows = read_csv(faces_table(map(make_record, names)))
+    cells = [row[0] for row in rows[1:]]
+    assert cells == ["a;'=1+1;.jpg", "a;' -1;b;'@x.jpg", "'\uff1d1.jpg", "a-b;c=d.jpg"]
+
+
 def test_negative_numbers_stay_numbers():
     table = faces_table([make_record(top=Emotion.SADNESS)])
     parsed, _ = read_csv(table)
