@@ -37,6 +37,10 @@ QUALITY = 23
 """Constant rate factor. 720p of a street takes 15 ms of one core a picture and 0.9 Mbit/s;
 ``superfast`` takes 11 ms and 1.2 Mbit/s."""
 
+_LARGE_PX = 4096 * 2304
+_FRUGAL = {"rc-lookahead": "0", "bf": "0", "x264-params": "sliced-threads=1:sync-lookahead=0"}
+"""For larger pictures, of which the encoder otherwise holds some twenty."""
+
 _FINEST_TICKS = 120_000
 """Ticks a second at most: an MP4 has 31 bits for how far pictures are stored out of order, which
 with the longest gaps of a clock is three hours."""
@@ -208,7 +212,10 @@ class _WholeWrites(io.FileIO):
 
 
 def _add_stream(output: OutputContainer, size_wh: tuple[int, int], fps: Fraction) -> VideoStream:
-    stream = output.add_stream("libx264", rate=fps, options={"preset": PRESET, "crf": str(QUALITY)})
+    options = {"preset": PRESET, "crf": str(QUALITY)}
+    if size_wh[0] * size_wh[1] > _LARGE_PX:
+        options |= _FRUGAL
+    stream = output.add_stream("libx264", rate=fps, options=options)
     stream.width, stream.height = size_wh
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context

@@ -12,6 +12,7 @@ import pytest
 
 from emotion_core.errors import EmotionError
 from emotion_core.video import sound as video_sound
+from emotion_core.video import writer as writer_module
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.scratch import ScratchFile
 from emotion_core.video.writer import VideoWriter
@@ -180,6 +181,23 @@ def test_sound_beyond_the_place_where_a_video_breaks_off_is_left_out(tmp_path):
                 writer.write(frame, frame.image)
         reader.fault = "The video breaks off."
     assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(0.8, abs=0.05)
+
+
+def test_of_large_pictures_the_encoder_holds_few(tmp_path, monkeypatch):
+    source = make_clip(tmp_path / "a.mp4", numbered_images(30))
+    target = tmp_path / "out.mp4"
+    held = []
+    for limit_px in (64 * 48, 64 * 48 - 1):
+        monkeypatch.setattr(writer_module, "_LARGE_PX", limit_px)
+        with VideoReader(source) as reader, VideoWriter(target, reader, sound=None) as writer:
+            ready = []
+            monkeypatch.setattr(writer, "_mux", lambda _, packets: ready.extend(packets))  # noqa: B023
+            for frame in reader.frames():
+                writer.write(frame, frame.image)
+            held.append(30 - len(ready))
+            monkeypatch.undo()
+    assert held[0] > 10
+    assert held[1] <= 1
 
 
 def make_gaps(path, starts_s, *, rate=48_000, layout="stereo"):
