@@ -176,9 +176,12 @@ def show_download(filename: str, done: int, total: int) -> None:
         sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{whole} MB{end}")
 
 
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+
+
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stderr.write(text + "\n")
+    """Tell the person at the terminal; what would steer it, in a file's name, stands escaped."""
+    sys.stderr.write(text.translate(_ESCAPED) + "\n")
 
 
 def _rate(text: str) -> float:

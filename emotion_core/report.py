@@ -22,6 +22,7 @@ _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
 """Where a formula may begin, also in the wide characters of East Asia: at the start of a cell, or
 after what parts cells where spreadsheets expect decimal commas, whatever is quoted."""
 
+_FORBIDDEN = '\\/:*?"<>|%\x7f'
 _LONGEST_STEM = 200
 """Bytes of UTF-8: with an ending and a number below the 255 that file systems take."""
 
@@ -129,7 +130,7 @@ def safe_stems(names: Sequence[str]) -> list[str]:
     stems = []
     for name in names:
         stem = unicodedata.normalize("NFC", name.rpartition(".")[0] or name)
-        kept = "".join("_" if c in '\\/:*?"<>|%' else c for c in stem).strip(" .")
+        kept = "".join("_" if c in _FORBIDDEN or c < " " else c for c in stem).strip(" .")
         kept = kept.encode(errors="ignore")[:_LONGEST_STEM].decode(errors="ignore").rstrip(" .")
         reserved = kept.partition(".")[0].lower() in _RESERVED
         stems.append(f"_{kept}" if reserved else kept or "photo")

@@ -224,6 +224,10 @@ def test_stems_are_short_on_every_file_system(letter, tmp_path):
     assert max(len(f"{stem}.jpg".encode()) for stem in stems) <= 255
 
 
+def test_stems_steer_no_terminal():
+    assert safe_stems(["\x1b[31mred\x07.mp4", "two\nlines.mp4"]) == ["_[31mred_", "two_lines"]
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -85,6 +85,17 @@ def test_failed_inputs_are_named_and_the_others_written(video, videos, tmp_path,
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["clip", "clip (2)"]
 
 
+def test_names_of_files_do_not_steer_the_terminal(video, tmp_path, capsys):
+    name = "\x1b]0;title\x07.mp4"
+    (tmp_path / name).touch()
+    make_clip(tmp_path / "b.mp4", numbered_images(1, 640, 64)).rename(tmp_path / f"b{name}")
+    assert video(tmp_path / name, tmp_path / f"b{name}") == 1
+    said = capsys.readouterr().err
+    assert r"\x1b]0;title\x07.mp4: The file is empty" in said
+    assert "\x1b" not in said
+    assert "\x07" not in said
+
+
 def test_finished_videos_are_skipped(video, videos, tmp_path, capsys):
     assert video(videos / "clip.mp4") == 0
     before = (tmp_path / "out" / "clip" / "frames.csv").stat().st_mtime_ns
