@@ -119,19 +119,23 @@ class _Progress:
 
     def __init__(self, info: VideoInfo, on_progress: OnProgress | None) -> None:
         self._info, self._on_progress = info, on_progress
-        self._history: deque[tuple[float, int, float]] = deque([(time.monotonic(), 0, 0.0)])
+        self._history: deque[tuple[float, int, float]] = deque()
 
     def report(self, frames: int, time_s: float) -> None:
         """Call ``on_progress`` if the last call is long enough ago.
+
+        The speed is counted from the first picture on: what comes before it takes longer.
 
         Args:
             frames: Pictures finished.
             time_s: Place in the video.
         """
         now, history = time.monotonic(), self._history
-        if self._on_progress is None or now - history[-1][0] < _REPORT_EVERY_S:
+        if history and now - history[-1][0] < _REPORT_EVERY_S:
             return
         history.append((now, frames, time_s))
+        if self._on_progress is None or len(history) < 2:
+            return
         while len(history) > 2 and now - history[0][0] > _SPEED_OVER_S:
             history.popleft()
         then, frames_then, time_s_then = history[0]

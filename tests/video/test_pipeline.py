@@ -456,6 +456,8 @@ def test_time_left(n_frames, duration_s, expected, monkeypatch):
     told = []
     info = VideoInfo(SIZE_WH, 10, duration_s, n_frames, "h264", "")
     progress = pipeline._Progress(info, told.append)
+    now += 7  # until the first picture, which says nothing of the others
+    progress.report(0, 0.0)
     now += 1
     progress.report(10, 1.0)
     assert told[0].left_s == (None if expected is None else pytest.approx(expected))
