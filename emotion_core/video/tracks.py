@@ -23,8 +23,8 @@ ACCEPTED = "MP4, MOV, AVI, MKV, WebM"
 """Formats as a user is told of them; some more can be read."""
 
 MAX_SIDE_PX = 8192
-MAX_PIXELS = 50_000_000
-"""Videos with larger pictures are refused; one picture of this size takes 150 MB."""
+MAX_PIXELS = 36_000_000
+"""Larger pictures than 8K cameras take (33 million) are refused: a decoder holds several."""
 
 _FORMATS = (
     *("mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "ogg", "mxf", "ivf"),
