@@ -51,7 +51,7 @@ class Job:
     def note(self) -> dict[str, Any]:
         """All that decides on the results."""
         settings = asdict(self.settings)
-        del settings["blur"]  # no pictures are written
+        del settings["blur"], settings["longest_s"]  # no pictures are written, and all is read
         return {
             "layout": _LAYOUT,
             "model": _version(self.emotion),
