@@ -242,8 +242,8 @@ def test_real_faces_are_learnt(shared):
     from emotion_core.training.pictures import take_faces
 
     held_out = read_faces("ferplus", shared / "data" / "ferplus", "valid")
-    few = take_faces(held_out, np.arange(192))
-    trainer = Trainer(TrainConfig(epochs=2), SaveRule(Path("real")))
+    few = take_faces(held_out, np.arange(64))
+    trainer = Trainer(TrainConfig(epochs=2, batch_size=32), SaveRule(Path("real")))
     reports = list(trainer.iter_epochs(few, few))
     assert reports[1].figures.n == few.has_majority.sum()
     assert reports[1].loss < reports[0].loss
