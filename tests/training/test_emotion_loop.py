@@ -257,7 +257,7 @@ def test_rated_faces_teach_valence_and_arousal(held_out, tmp_path):
     va = np.where(faces.targets[:, :1] > 0, [[0.8, -0.6]], [[-0.8, 0.6]]).astype(np.float32)
     faces = replace(faces, targets=np.zeros_like(faces.targets), va=va)
     held_out = replace(held_out, va=va[[0] * 8 + [63] * 8])
-    _, reports = _run(replace(CONFIG, epochs=20, ema_decay=0.9), tmp_path, faces, held_out)
+    _, reports = _run(replace(CONFIG, epochs=10, ema_decay=0.9), tmp_path, faces, held_out)
     assert reports[-1].figures.valence_ccc > 0.5 > reports[0].figures.valence_ccc
 
 
