@@ -181,9 +181,11 @@ class BatchedFaceNetwork:
     def _look_for_landmarks(self, images: Sequence[Image], seen: Places) -> Places:
         """Add what further looks see in pictures with a large face."""
         least = np.array([_LARGE * max(image.shape[:2]) for image in images])
-        longest = (seen[:, BOX][:, 2:] - seen[:, BOX][:, :2]).max(axis=1)
-        picture = pictures_of(seen)
+        boxes, picture = seen[:, BOX], pictures_of(seen)
+        longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         large = np.unique(picture[longest >= least[picture]]).tolist()
+        if not large:
+            return seen
         again = self._looks.see([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
         return ordered(seen, placed(again, large))
 

@@ -52,7 +52,8 @@ class VideoReader:
 
     Args:
         source: The video.
-        longest_s: Seconds of it that are read at most; pictures for so many at 120 a second.
+        longest_s: Seconds of it that are read at most, and pictures for so many at 120 a second;
+            ``None`` for all of it.
 
     Raises:
         VideoDecodeError: It is no video, has no pictures, or none that can be decoded.
