@@ -230,9 +230,10 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
         grey = _to_8_bit(np.asarray(picture))
         return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
     if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        white = PIL.Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        picture = PIL.Image.alpha_composite(white, rgba)
+        over = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        picture = PIL.Image.new("RGB", over.size, "white")
+        picture.paste(over, mask=over)
+        del over
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), np.uint8)
 
 
