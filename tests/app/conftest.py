@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.factories import make_fake_analyzer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_scan():
+    """Installed packages are searched for components once, not before every test (1 s each)."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture
