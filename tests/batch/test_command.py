@@ -1,4 +1,6 @@
+import os
 import shutil
+import signal
 
 import pandas as pd
 import pytest
@@ -57,6 +59,16 @@ def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
     said = capsys.readouterr().err
     assert "1 of 2 inputs analysed, 1 failed" in said
     assert "none.jpg: The file cannot be read (No such file or directory).\n" in said
+
+
+def test_a_run_that_is_told_to_end_says_what_stays(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_work", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        run(PORTRAIT, "--out", tmp_path)
+    assert "What is finished stays; the same command goes on.\n" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not list((tmp_path / "_unfinished").iterdir())
 
 
 def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, monkeypatch):

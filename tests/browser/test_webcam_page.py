@@ -224,9 +224,9 @@ def test_leaving_the_page_ends_the_stream_and_keeps_its_results(
     camera(page).get_by_role("button", name="START").wait_for()
 
 
-def test_a_tab_that_is_gone_frees_its_place(
-    with_camera: Callable[..., Browser], browser: Browser, app_url: str
-) -> None:
+@pytest.fixture(scope="module")
+def crashed_tab(with_camera: Callable[..., Browser], browser: Browser, app_url: str) -> None:
+    """A tab that is gone while its webcam runs; the server finds out while other tests go on."""
     gone = with_camera()
     page = gone.new_page()
     page.goto(f"{app_url}/webcam")
@@ -234,11 +234,11 @@ def test_a_tab_that_is_gone_frees_its_place(
     wait_for_pictures(frame, 20)
     with opened(browser, f"{app_url}/webcam") as other:
         places(other, 1)
-        with suppress(PlaywrightError):  # nobody is left to answer
-            gone.new_browser_cdp_session().send("Browser.crash")
-        places(other, 0)
+    with suppress(PlaywrightError):  # nobody is left to answer
+        gone.new_browser_cdp_session().send("Browser.crash")
 
 
+@pytest.mark.usefixtures("crashed_tab")
 def test_without_a_connection_a_photo_is_offered_and_analysed(
     camera_browser: Browser, app_url: str
 ) -> None:
@@ -299,3 +299,9 @@ def test_a_page_that_is_not_secure_is_told(
         expect_text(page, "The camera needs a secure page")
         page.get_by_role("link", name="Analyse photos instead").wait_for()
         assert page.locator("iframe[src*=webrtc_streamer]").count() == 0
+
+
+@pytest.mark.usefixtures("crashed_tab")
+def test_a_tab_that_is_gone_frees_its_place(browser: Browser, app_url: str) -> None:
+    with opened(browser, f"{app_url}/webcam") as page:
+        places(page, 0)
