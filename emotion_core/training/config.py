@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from emotion_core.architectures import find_architecture
 from emotion_core.errors import EmotionError
 from emotion_core.model_card import FivePoints, Preprocessing
-from emotion_core.training.settings import Settings
+from emotion_core.training.settings import Settings, check_positive, check_range, check_types
 
 FERPLUS_TEMPLATE: FivePoints = (
     (0.328, 0.396),
@@ -122,21 +122,14 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         find_architecture(self.architecture)
-        for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), field.default)
+        check_types(self, _is_five_points, "five pairs of numbers")
         _check_choice("balance", self.balance, get_args(Balance))
         _check_choice("pretrained", self.pretrained, get_args(Pretrained))
-        for names, low, high in (
-            (_AT_LEAST_ONE, 1, float("inf")),
-            (_NOT_NEGATIVE, 0, float("inf")),
-            (_SHARES, 0, 1),
-        ):
-            for name in names:
-                _check_range(name, getattr(self, name), low, high)
-        _check_range("size_px", self.size_px, *_SIZE_PX)
-        for name in _POSITIVE:
-            if not 0 < getattr(self, name) < float("inf"):
-                raise EmotionError(f"{name} must be positive, not {getattr(self, name)}.")
+        check_range(self, _AT_LEAST_ONE, 1)
+        check_range(self, _NOT_NEGATIVE, 0)
+        check_range(self, _SHARES, 0, 1)
+        check_range(self, ("size_px",), *_SIZE_PX)
+        check_positive(self, _POSITIVE)
         if not 0 < self.warmup < 1:
             raise EmotionError(f"warmup must lie between 0 and 1, not be {self.warmup}.")
         if self.effective_beta == 1:
@@ -154,15 +147,6 @@ class TrainConfig(Settings):
         )
 
 
-def _check_type(name: str, value: Any, default: Any) -> None:
-    """Let a value be of the type of the field's default; a whole number also counts as a float."""
-    wanted = (int, float) if isinstance(default, float) else (type(default),)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise EmotionError(f"{name} must be {_describe(default)}, not {value!r}.")
-    if name == "template" and not _is_five_points(value):
-        raise EmotionError(f"template must be {_describe(default)}, not {value!r}.")
-
-
 def _is_five_points(value: Any) -> bool:
     return len(value) == 5 and all(
         isinstance(point, tuple)
@@ -172,17 +156,6 @@ def _is_five_points(value: Any) -> bool:
     )
 
 
-def _describe(default: Any) -> str:
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    return words.get(type(default), "five pairs of numbers")
-
-
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise EmotionError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        wanted = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
-        raise EmotionError(f"{name} must be {wanted}, not {value}.")

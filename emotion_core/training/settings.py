@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -65,6 +66,43 @@ class Settings:
         """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
         pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
         return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
+
+
+def check_types(settings: Settings, fits: Callable[[Any], bool], tuples: str) -> None:
+    """Refuse values that are not of their default's type; a whole number also counts as a float.
+
+    Args:
+        settings: Any.
+        fits: Whether a tuple is one that a field takes.
+        tuples: What those are, for people.
+    """
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    for field in fields(settings):
+        value, wanted = getattr(settings, field.name), type(field.default)
+        types = (int, float) if wanted is float else wanted
+        is_right = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
+        if not is_right or (wanted is tuple and not fits(value)):
+            wish = words.get(wanted, tuples)
+            raise EmotionError(f"{field.name} must be {wish}, not {value!r}.")
+
+
+def check_range(
+    settings: Settings, names: Iterable[str], low: float, high: float = math.inf
+) -> None:
+    """Refuse values that are infinite or not between two numbers, which are included."""
+    for name in names:
+        value = getattr(settings, name)
+        if not low <= value <= high or value == math.inf:
+            wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+            raise EmotionError(f"{name} must be {wanted}, not {value}.")
+
+
+def check_positive(settings: Settings, names: Iterable[str]) -> None:
+    """Refuse values that are infinite or not above 0."""
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 < value < math.inf:
+            raise EmotionError(f"{name} must be positive, not {value}.")
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 from emotion_core.errors import EmotionError
 from emotion_core.face_network import FaceNetworkConfig
-from emotion_core.training.settings import Settings
+from emotion_core.training.settings import Settings, check_positive, check_range, check_types
 
 _AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
 _POSITIVE = ("learning_rate", "clip_norm")
@@ -69,9 +69,10 @@ class DetectorTrainConfig(Settings):
     teacher_sha256: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), field.default)
-            _check_range(field.name, getattr(self, field.name))
+        check_types(self, _is_three_counts, "three whole numbers from 1")
+        check_range(self, _AT_LEAST_ONE, 1)
+        check_range(self, _NOT_NEGATIVE, 0)
+        check_positive(self, _POSITIVE)
         if self.size_px < 64 or self.size_px % 32:
             raise EmotionError(f"size_px must be a multiple of 32 from 64, not {self.size_px}.")
         if not 0 <= self.ema_decay < 1:
@@ -106,23 +107,5 @@ class DetectorTrainConfig(Settings):
         return Settings.changed(self, values)
 
 
-def _check_type(name: str, value: Any, default: Any) -> None:
-    """Let a value be of the type of the field's default; a whole number also counts as a float."""
-    wanted = (int, float) if isinstance(default, float) else (type(default),)
-    fits = isinstance(value, wanted) and (not isinstance(value, bool) or bool in wanted)
-    if isinstance(default, tuple):
-        fits = fits and len(value) == 3 and all(isinstance(n, int) and n > 0 for n in value)
-    if not fits:
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-        raise EmotionError(
-            f"{name} must be {words.get(type(default), 'three whole numbers from 1')}, "
-            f"not {value!r}."
-        )
-
-
-def _check_range(name: str, value: Any) -> None:
-    for names, least in ((_AT_LEAST_ONE, 1), (_NOT_NEGATIVE, 0)):
-        if name in names and not least <= value < float("inf"):
-            raise EmotionError(f"{name} must be at least {least}, not {value}.")
-    if name in _POSITIVE and not 0 < value < float("inf"):
-        raise EmotionError(f"{name} must be positive, not {value}.")
+def _is_three_counts(value: Any) -> bool:
+    return len(value) == 3 and all(isinstance(n, int) and n > 0 for n in value)
