@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.file_models import describe_file
 from emotion_core.models import EmotionNet, load_network, make_network
 from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.checkpoint import load_checkpoint
@@ -53,13 +53,16 @@ class ReleasedFile:
     path: Path
     size_bytes: int
     sha256: str
-    temperature: float
+    temperature: float | None = None
+
+    @classmethod
+    def of(cls, path: Path, temperature: float | None = None) -> Self:
+        """Describe a file that is there."""
+        return cls(path, path.stat().st_size, describe_file(path).sha256, temperature)
 
     def __str__(self) -> str:
-        return (
-            f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}  "
-            f"temperature {self.temperature}"
-        )
+        calibrated = "" if self.temperature is None else f"  temperature {self.temperature}"
+        return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}{calibrated}"
 
 
 def release(
@@ -77,9 +80,7 @@ def release(
         EmotionError: The checkpoint, the file's name or the adjustment does not fit, or a file
             cannot be written.
     """
-    if path.suffix != ".safetensors":
-        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
-    _require_onnxscript()
+    check_release(path)
     trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
     probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
     # With temperature 1 these are the logits but for a constant per face, which does not count.
@@ -88,16 +89,23 @@ def release(
     export_safetensors(trained, path, temperature)
     export_onnx(path, graph)
     check_onnx(path, graph)
-    weights, onnx_file = (
-        ReleasedFile(
-            file,
-            file.stat().st_size,
-            hashlib.sha256(file.read_bytes()).hexdigest(),
-            temperature,
-        )
-        for file in (path, graph)
-    )
-    return weights, onnx_file
+    return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
+
+
+def check_release(path: Path) -> None:
+    """Find out before anything long that nothing could be written.
+
+    Raises:
+        EmotionError: The file's name does not fit, or onnxscript is not installed.
+    """
+    if path.suffix != ".safetensors":
+        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
+        ) from error
 
 
 def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
@@ -171,12 +179,10 @@ def export_onnx(weights: Path, path: Path) -> None:
     them, "va" ``(N, 2)``.
 
     Raises:
-        MissingExtraError: The package onnxscript is not installed.
         WeightsMismatchError: The network could not be translated.
     """
     import onnx
 
-    _require_onnxscript()
     network = load_network(weights)
     metadata = _read_metadata(weights)
     program = torch.onnx.export(
@@ -229,12 +235,3 @@ def _read_metadata(weights: Path) -> dict[str, str]:
     with safe_open(weights, framework="pt") as file:
         metadata: dict[str, str] = file.metadata()
     return metadata
-
-
-def _require_onnxscript() -> None:
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
-        ) from error

@@ -203,7 +203,8 @@ def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.detector.export import check_release, find_shift, release
+    from emotion_core.training.detector.export import find_shift, release
+    from emotion_core.training.export import check_release
 
     check_release(chosen.out)
     shift = chosen.shift

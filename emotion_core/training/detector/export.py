@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from safetensors.torch import save
 
-from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.face_network import DecodedFaceNetwork, load_face_network
 from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, network_fields, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
+from emotion_core.training.export import ReleasedFile, check_release
 from emotion_core.training.whole_files import write_whole
 from emotion_core.types import DEFAULT_MIN_SCORE
 
@@ -32,19 +31,9 @@ _OPSET = 18
 _TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class ReleasedFile:
-    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
-
-    path: Path
-    size_bytes: int
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}"
-
-
-def release(checkpoint: Path, path: Path, *, shift: float = 0.0) -> tuple[ReleasedFile, ...]:
+def release(
+    checkpoint: Path, path: Path, *, shift: float = 0.0
+) -> tuple[ReleasedFile, ReleasedFile]:
     """Write the averaged weights of a checkpoint as both files, and compare them.
 
     Args:
@@ -64,26 +53,7 @@ def release(checkpoint: Path, path: Path, *, shift: float = 0.0) -> tuple[Releas
     write_whole(path, save(state, metadata))
     export_onnx(network, graph)
     check_onnx(path, graph)
-    return tuple(
-        ReleasedFile(f, f.stat().st_size, hashlib.sha256(f.read_bytes()).hexdigest())
-        for f in (path, graph)
-    )
-
-
-def check_release(path: Path) -> None:
-    """Find out before a long measurement that nothing could be written.
-
-    Raises:
-        EmotionError: The file's name does not fit, or onnxscript is not installed.
-    """
-    if path.suffix != ".safetensors":
-        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
-        ) from error
+    return ReleasedFile.of(path), ReleasedFile.of(graph)
 
 
 def find_shift(checkpoint: Path, pictures: Sequence[LabelledPicture], precision: float) -> float:
