@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.file_models import describe_file
 from emotion_core.training.face_set import LABELS
 from emotion_core.training.load import load_model
 from emotion_core.training.validation import predict
@@ -47,10 +47,8 @@ def load_teacher(name: str, device: str) -> Teacher:
         WeightsMismatchError: The file is no released network.
     """
     loaded = load_model(name, device)
-    with loaded.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     known_as = loaded.path.name if Path(name).is_file() else name
-    return Teacher(known_as, sha256, loaded.classifier)
+    return Teacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
 
 
 def teach(faces: FaceSet, teacher: Teacher, share: float) -> FaceSet:

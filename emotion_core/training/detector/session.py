@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.file_models import describe_file
 from emotion_core.runtime import pick_device, usable_cores
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector.batches import compose_step
@@ -92,7 +92,7 @@ def run_training(plan: Plan) -> int:
         start = None
         if plan.init is not None:
             start = load_start(plan.init)
-            sha256 = hashlib.sha256(plan.init.read_bytes()).hexdigest()
+            sha256 = describe_file(plan.init).sha256
             config = replace(config, init=plan.init.name, init_sha256=sha256)
         trainer = Trainer(config, saving, device, start)
         plan.run.write_config(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from emotion_core.catalog import find_card
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.face_boxes import overlaps
+from emotion_core.file_models import describe_file
 from emotion_core.images import shrink
 from emotion_core.model_card import Task
 from emotion_core.training.detector.labelled import Kind, LabelledPicture, short_sides
@@ -49,7 +49,7 @@ class Teacher:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.sha256 = describe_file(path).sha256
         self._path, self._local = path, threading.local()
         try:
             self(np.zeros((64, 64, 3), np.uint8))
