@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emotion_core.arguments import add_detector, count, say
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.runtime import DEVICES, usable_cores
+from emotion_core.training.whole_files import write_errors
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -217,14 +218,10 @@ def _write(chosen: argparse.Namespace, report: Report) -> None:
     from emotion_core.training.plots import calibration_chart
 
     sys.stdout.write(to_table(report))
-    try:
-        if chosen.json is not None:
+    if chosen.json is not None:
+        with write_errors(chosen.json):
             chosen.json.write_text(to_json(report), encoding="utf-8")
             chosen.json.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
-    except OSError as error:
-        raise EmotionError(
-            f"{chosen.json} cannot be written ({error.strerror or error})."
-        ) from error
     if chosen.calibration_plot is not None:
         save_plot(calibration_chart(report), chosen.calibration_plot)
 

@@ -15,6 +15,7 @@ from emotion_core.training.plots import (
     recall_chart,
     va_chart,
 )
+from emotion_core.training.whole_files import write_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,12 +64,10 @@ def save_plot(chart: ChartType, path: Path) -> None:
     """
     if path.suffix not in PLOT_SUFFIXES:
         raise EmotionError(f"{path} must end in {' or '.join(PLOT_SUFFIXES)}.")
-    try:
+    with write_errors(path):
         chart.configure(background="white", padding=16).save(
             str(path), format=path.suffix[1:], scale_factor=2 if path.suffix == ".png" else 1
         )
-    except OSError as error:
-        raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def _rated(figures: Figures) -> list[int]:

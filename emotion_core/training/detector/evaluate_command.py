@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.runtime import DEVICES
 from emotion_core.training.detector.commands import add_sources, to_sources, to_teacher
+from emotion_core.training.whole_files import write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,8 +194,6 @@ def _write(path: Path | None, report: Report) -> None:
     sys.stdout.write(to_table(report))
     if path is None:
         return
-    try:
+    with write_errors(path):
         path.write_text(to_json(report), encoding="utf-8")
         path.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
-    except OSError as error:
-        raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error
