@@ -62,12 +62,18 @@ class SaveRule:
         """The checkpoint that validation likes best."""
         return self.folder / "best.pt"
 
+    def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
+        """Write the checkpoint of an epoch; a kill in mid-writing leaves the old ones whole.
 
-def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint; a kill in mid-writing leaves the old one whole."""
-    part = path.with_name(path.name + ".part")
-    torch.save(checkpoint, part)
-    part.replace(path)
+        ``last.pt`` comes after the others: a kill in between has the epoch done anew.
+        """
+        epoch, fresh = checkpoint["epoch"], self.last.with_suffix(".new")
+        torch.save(checkpoint, fresh)
+        if is_best:
+            copy_checkpoint(fresh, self.best)
+        if self.keep_every and epoch % self.keep_every == 0:
+            copy_checkpoint(fresh, self.folder / f"epoch-{epoch:04d}.pt")
+        fresh.replace(self.last)
 
 
 def copy_checkpoint(source: Path, path: Path) -> None:

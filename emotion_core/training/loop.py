@@ -22,7 +22,6 @@ from emotion_core.training.checkpoint import (
     SaveRule,
     copy_checkpoint,
     load_checkpoint,
-    save_checkpoint,
 )
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.distributed import Place, share_buffers, share_object, wrap
@@ -234,7 +233,6 @@ class Trainer:
             averaged[name].copy_(current[name])
 
     def _save(self, faces: FaceSet, history: list[Row]) -> None:
-        """Write ``last.pt`` after the others: a kill in between has the epoch done anew."""
         state = {
             "config": self.config.to_json(),
             "epoch": self.epoch,
@@ -247,13 +245,7 @@ class Trainer:
             "class_shares": to_class_shares(faces.targets).tolist(),
             "pretrained": self.pretrained,
         }
-        fresh = self.saving.last.with_suffix(".new")
-        save_checkpoint(state, fresh)
-        if best_epoch(history) == self.epoch:
-            copy_checkpoint(fresh, self.saving.best)
-        if self.saving.keep_every and self.epoch % self.saving.keep_every == 0:
-            copy_checkpoint(fresh, self.saving.folder / f"epoch-{self.epoch:04d}.pt")
-        fresh.replace(self.saving.last)
+        self.saving.save(state, is_best=best_epoch(history) == self.epoch)
 
     def _take_as_best(self, checkpoint: Path) -> None:
         """Judge which epoch is best from the checkpoint on, as a better one before is not here."""

@@ -15,7 +15,6 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.model_card import Preprocessing, Task
 from emotion_core.models import make_network
 from emotion_core.training import load as load_module
-from emotion_core.training.checkpoint import save_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.load import load_model, load_pipeline
 from emotion_core.types import VaSource
@@ -54,7 +53,7 @@ def write_checkpoint(path):
     current = make_network("tiny-face-net", 9, has_va=True)
     saved = {"config": CONFIG.to_json(), "epoch": 3, "optimiser": {}}
     saved |= {"network": current.state_dict(), "averaged": averaged.state_dict()}
-    save_checkpoint(saved, path)
+    torch.save(saved, path)
 
 
 def read_crops(model, n=3):
@@ -145,7 +144,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 def test_a_checkpoint_whose_weights_do_not_fit_is_refused(tmp_path):
     saved = {"config": CONFIG.to_json(), "epoch": 1, "optimiser": {}, "network": {}}
-    save_checkpoint({**saved, "averaged": {"a": torch.zeros(1)}}, tmp_path / "last.pt")
+    torch.save({**saved, "averaged": {"a": torch.zeros(1)}}, tmp_path / "last.pt")
     with pytest.raises(WeightsMismatchError, match=r"last\.pt is no checkpoint of a training run"):
         load_model(str(tmp_path / "last.pt"), "cpu")
 

@@ -13,7 +13,7 @@ import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.face_network import FaceNetwork, place_centres
-from emotion_core.training.checkpoint import copy_checkpoint, load_checkpoint, save_checkpoint
+from emotion_core.training.checkpoint import copy_checkpoint, load_checkpoint
 from emotion_core.training.detector.batches import iter_batches
 from emotion_core.training.detector.epoch_report import EpochReport, best_row
 from emotion_core.training.detector.load import KEYS, network_fields, read_train_config
@@ -211,7 +211,6 @@ class Trainer:
                 value.copy_(mine[name])
 
     def _save(self) -> None:
-        """Write ``last.pt`` after the others: a kill in between has the epoch done anew."""
         state = {
             "config": self.config.to_json(),
             "network_config": network_fields(self.network),
@@ -224,13 +223,7 @@ class Trainer:
             "history": self.history,
             "n_pictures": self._n_pictures,
         }
-        fresh = self.saving.last.with_suffix(".new")
-        save_checkpoint(state, fresh)
-        if best_row(self.history) is self.history[-1]:
-            copy_checkpoint(fresh, self.saving.best)
-        if self.saving.keep_every and self.epoch % self.saving.keep_every == 0:
-            copy_checkpoint(fresh, self.saving.folder / f"epoch-{self.epoch:04d}.pt")
-        fresh.replace(self.saving.last)
+        self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
 
     def _take_as_best(self, checkpoint: Path) -> None:
         """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
