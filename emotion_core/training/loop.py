@@ -28,7 +28,7 @@ from emotion_core.training.distributed import Place, share_buffers, share_object
 from emotion_core.training.history import Row, best_epoch, is_exhausted, to_row
 from emotion_core.training.losses import to_loss
 from emotion_core.training.mixing import Batch, fill_va, mix, smooth
-from emotion_core.training.start import make_optimiser, one_cycle, start_network
+from emotion_core.training.start import make_optimiser, one_cycle, start_network, uses_bf16
 from emotion_core.training.validation import validate
 
 if TYPE_CHECKING:
@@ -206,7 +206,8 @@ class Trainer:
         mean = torch.tensor(architecture.mean, device=batch.faces.device).view(shape)
         std = torch.tensor(architecture.std, device=batch.faces.device).view(shape)
         planes = ((batch.faces - mean) / std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._place.device, torch.bfloat16, enabled=self._uses_bf16):
+        device = self._place.device
+        with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
             outputs = self._wrapped(planes)
         loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
         self._optimiser.zero_grad()
@@ -214,12 +215,6 @@ class Trainer:
         nn.utils.clip_grad_norm_(self._network.parameters(), self.config.clip_norm)
         self._optimiser.step()
         return loss.detach()
-
-    @property
-    def _uses_bf16(self) -> bool:
-        """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
-        able = self._place.device == "cpu" or torch.cuda.is_bf16_supported()
-        return self.config.bf16 and able
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

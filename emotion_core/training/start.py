@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from emotion_core.training.config import TrainConfig
+    from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.distributed import Place
+    from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +55,9 @@ def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:
     return make_network(config.architecture, len(LABELS), has_va=config.has_va, imagenet=imagenet)
 
 
-def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimiser(
+    network: nn.Module, config: TrainConfig | DetectorTrainConfig
+) -> torch.optim.Optimizer:
     """AdamW that lets only weight matrices and kernels decay, not biases and norms."""
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -64,6 +68,11 @@ def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
         ],
         lr=config.learning_rate,
     )
+
+
+def uses_bf16(config: TrainConfig | DetectorTrainConfig, device: Device) -> bool:
+    """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
+    return config.bf16 and (device == "cpu" or torch.cuda.is_bf16_supported())
 
 
 def one_cycle(progress: float, warmup: float) -> float:

@@ -18,6 +18,7 @@ from emotion_core.training.detector.batches import iter_batches
 from emotion_core.training.detector.epoch_report import EpochReport, best_row
 from emotion_core.training.detector.load import KEYS, network_fields, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
+from emotion_core.training.start import make_optimiser, uses_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +83,7 @@ class Trainer:
             _fill(network, start.state_dict(), "The weights to start from are")
         self.network: FaceNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
-        self._optimiser = _make_optimiser(self.network, config)
+        self._optimiser = make_optimiser(self.network, config)
         self._places = place_centres((config.size_px, config.size_px)).to(device)
         if found is not None:
             self._restore(found)
@@ -177,7 +178,8 @@ class Trainer:
             group["lr"] = self._rate()
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device, torch.bfloat16, enabled=self._uses_bf16):
+        is_bf16 = uses_bf16(self.config, self._device)
+        with torch.autocast(self._device, torch.bfloat16, enabled=is_bf16):
             raw = self.network(pixels)
         losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
         self._optimiser.zero_grad()
@@ -192,12 +194,6 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / max(1, self.config.warm_up_steps))
         fall = 0.5 + 0.5 * math.cos(math.pi * self.progress) + 0.005
         return self.config.learning_rate * warm * fall
-
-    @property
-    def _uses_bf16(self) -> bool:
-        """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
-        able = self._device == "cpu" or torch.cuda.is_bf16_supported()
-        return self.config.bf16 and able
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -268,15 +264,3 @@ def _fill(network: FaceNetwork, state: dict[str, Any], what: str) -> None:
         raise WeightsMismatchError(
             f"{what} not of the widths of this run ({network.config}); set stem, body and deep."
         ) from error
-
-
-def _make_optimiser(network: FaceNetwork, config: DetectorTrainConfig) -> torch.optim.Optimizer:
-    """AdamW that lets only kernels decay, not biases and norms."""
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim == 1]
-    groups: list[dict[str, Any]] = [{"params": kernels}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-    )
