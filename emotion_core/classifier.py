@@ -10,7 +10,7 @@ import numpy as np
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.preprocess import crop_faces, to_input
-from emotion_core.types import Predictions, VaSource
+from emotion_core.types import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ class EmotionClassifier:
         if card.preprocessing is None:
             raise ValueError(f"{card.name} has no preprocessing.")
         self._network = network
-        self._preprocessing: Preprocessing = card.preprocessing
+        self.preprocessing: Preprocessing = card.preprocessing
         self.card = card
 
     def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
@@ -44,7 +44,7 @@ class EmotionClassifier:
         Returns:
             One ``Predictions`` per image, a row per face.
         """
-        everything = self._read(_iter_crops(images, faces, self._preprocessing))
+        everything = self._read(_iter_crops(images, faces, self.preprocessing))
         bounds = np.cumsum([0, *(len(found) for found in faces)]).tolist()
         return [everything[start:end] for start, end in pairwise(bounds)]
 
@@ -60,7 +60,7 @@ class EmotionClassifier:
         return self._read(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
 
     def _read(self, batches: Iterable[Image]) -> Predictions:
-        parts = [self._network.run(to_input(crops, self._preprocessing)) for crops in batches]
+        parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
         widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
         outputs = [_joined([part[i] for part in parts], width) for i, width in enumerate(widths)]
         if not all(np.isfinite(output).all() for output in outputs):
@@ -70,11 +70,9 @@ class EmotionClassifier:
         probabilities = _softmax(outputs[0] / np.float32(self.card.temperature))
         if self.card.has_va:
             va = np.clip(outputs[1], -1, 1)
-            source = VaSource.HEAD
         else:
             va = expected_va(probabilities, self.card.labels)
-            source = VaSource.EXPECTATION
-        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], source)
+        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], self.card.va_source)
 
 
 def _iter_crops(

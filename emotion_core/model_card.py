@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import LabelSet, to_label_set
+from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,6 +146,11 @@ class ModelCard:
     def is_local(self) -> bool:
         """Whether the files ship with the project."""
         return self.repo_id is None and not self.folder
+
+    @property
+    def va_source(self) -> VaSource:
+        """Where valence and arousal come from in what it reads."""
+        return VaSource.HEAD if self.has_va else VaSource.EXPECTATION
 
     def to_fields(self) -> dict[str, Any]:
         """What others may know of it, for JSON."""

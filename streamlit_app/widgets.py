@@ -125,8 +125,7 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
             st.caption(plain(origin))
         if info.emotion.note:
             st.caption(plain(info.emotion.note))
-        source = VaSource.HEAD if info.emotion.has_va else VaSource.EXPECTATION
-        st.caption(va_sentence(source))
+        st.caption(va_sentence(info.emotion.va_source))
 
 
 def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emotion_core.training.intervals import Intervals
     from emotion_core.training.load import LoadedModel
     from emotion_core.training.metrics import Mask
-    from emotion_core.types import FloatArray, VaSource
+    from emotion_core.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,7 +83,6 @@ class Report:
         readings: What the network said.
         figures: How well that agrees.
         intervals: How far the figures may be off by chance.
-        va_source: Where the network's valence and arousal come from.
         framing: How faces came to be the network's input, one sentence.
         size: Of the network.
         speed: Of the network; ``None`` where it was not measured.
@@ -97,7 +96,6 @@ class Report:
     readings: Readings
     figures: Figures
     intervals: Intervals
-    va_source: VaSource
     framing: str
     size: NetworkSize
     speed: Speed | None = None
@@ -117,7 +115,7 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
         DatasetError: A picture cannot be read.
     """
     classifier = model.classifier
-    size_px = input_side_px(classifier)
+    size_px = classifier.preprocessing.size_px
     readings = read_faces(classifier, faces)
     first = np.arange(min(BATCH, len(faces)))
     everything = (readings.probabilities, readings.va, faces, readings.found)
@@ -128,7 +126,6 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
         readings=readings,
         figures=measure(*everything),
         intervals=to_intervals(*everything),
-        va_source=to_va_source(classifier),
         framing=f"The pictures of the data set are taken as they are, resized to {size_px} pixels.",
         size=model.count(),
         speed=measure_speed(classifier, model.network, crops),
@@ -160,16 +157,3 @@ def uncalibrated_error(readings: Readings, faces: FaceSet, temperature: float) -
     powers = readings.probabilities[nine & readings.found] ** np.float32(temperature)
     bins = to_calibration(powers / powers.sum(axis=1, keepdims=True), truth[found])
     return expected_calibration_error(bins)
-
-
-def to_va_source(classifier: EmotionClassifier) -> VaSource:
-    """Where a network's valence and arousal come from."""
-    size_px = input_side_px(classifier)
-    return classifier.classify_crops(np.empty((0, size_px, size_px, 3), np.uint8)).va_source
-
-
-def input_side_px(classifier: EmotionClassifier) -> int:
-    """Side of the square that a network takes."""
-    if classifier.card.preprocessing is None:
-        raise ValueError(f"{classifier.card.name} has no preprocessing.")
-    return classifier.card.preprocessing.size_px

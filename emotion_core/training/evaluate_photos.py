@@ -21,7 +21,6 @@ from emotion_core.training.evaluate import (
     MissedPhotos,
     Readings,
     Report,
-    to_va_source,
     uncalibrated_error,
 )
 from emotion_core.training.intervals import to_intervals
@@ -109,7 +108,6 @@ def evaluate_photos(
         readings=readings,
         figures=measure(*everything),
         intervals=to_intervals(*everything, people),
-        va_source=to_va_source(model.classifier),
         framing=framing,
         size=model.count(),
         ece_raw=uncalibrated_error(readings, faces, card.temperature),

@@ -40,7 +40,7 @@ def to_json(report: Report) -> str:
         "ece_raw": report.ece_raw,
         "candidates": list(report.faces.classes),
         "framing": report.framing,
-        "valence_arousal_source": report.va_source,
+        "valence_arousal_source": card.va_source,
         "temperature": card.temperature,
         "model_file": card.weights.filename,
         "model_sha256": card.weights.sha256,
@@ -129,7 +129,7 @@ def _va_lines(report: Report, unit: str) -> Iterator[str]:
     figures = report.figures
     source = (
         "from the network's own outputs"
-        if report.va_source is VaSource.HEAD
+        if report.card.va_source is VaSource.HEAD
         else "as the expectation of published coordinates of the emotions"
     )
     yield f"valence and arousal, {source}"

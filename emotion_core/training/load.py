@@ -44,14 +44,11 @@ class LoadedModel:
 
     def count(self) -> NetworkSize:
         """Parameters, multiply-adds and size of the file."""
-        card = self.classifier.card
-        preprocessing = card.preprocessing
-        if preprocessing is None:
-            raise ValueError(f"{card.name} has no preprocessing.")
-        shape = (1, len(preprocessing.mean), preprocessing.size_px, preprocessing.size_px)
+        how = self.classifier.preprocessing
+        shape = (1, len(how.mean), how.size_px, how.size_px)
         if self.path.suffix == ".onnx":
             return count_onnx(self.path, shape)
-        return count_module(_load_module(card, self.path), shape, self.path)
+        return count_module(_load_module(self.classifier.card, self.path), shape, self.path)
 
 
 def load_model(model: str | None, device: str = "auto") -> LoadedModel:

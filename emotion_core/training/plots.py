@@ -217,7 +217,9 @@ def va_chart(report: Report, column: int) -> ChartType:
         if (value := getattr(figures, f"{word}_{key}")) is not None
     ]
     drawn = f", {len(shown):,} drawn" if len(shown) < len(rated) else ""
-    how = "own outputs" if report.va_source is VaSource.HEAD else "expectation over the emotions"
+    how = (
+        "own outputs" if report.card.va_source is VaSource.HEAD else "expectation over the emotions"
+    )
     return alt.layer(_diagonal([-1, 1]), points).properties(
         width=_SIDE_PX,
         height=_SIDE_PX,

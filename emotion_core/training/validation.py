@@ -66,10 +66,7 @@ def predict(
         ``(N, C)`` probabilities in the order of the card's labels, and ``(N, 2)`` valence and
         arousal.
     """
-    preprocessing = classifier.card.preprocessing
-    if preprocessing is None:
-        raise ValueError(f"{classifier.card.name} has no preprocessing.")
-    size_px = preprocessing.size_px
+    size_px = classifier.preprocessing.size_px
 
     def load(start: int) -> Image:
         chosen = np.arange(start, min(start + _CHUNK, len(faces)))

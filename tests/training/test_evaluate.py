@@ -64,7 +64,7 @@ def test_a_report_measures_what_the_products_classifier_reads(model):
     assert report.figures.valence_rmse == pytest.approx(
         np.sqrt(np.mean((read.valence - faces.va[:, 0]) ** 2)), rel=1e-5
     )
-    assert report.va_source is VaSource.EXPECTATION
+    assert report.card.va_source is VaSource.EXPECTATION
     assert report.size.parameters == 2 * 9 + 72 * 7
     assert report.speed.one_ms > 0
     assert "resized to 8 pixels" in report.framing

@@ -22,7 +22,6 @@ from emotion_core.training.plots import (
     recall_chart,
     va_chart,
 )
-from emotion_core.types import VaSource
 from tests.factories import make_emotion_card
 
 
@@ -43,7 +42,6 @@ def make_report(n=40, *, rated=True, found=None, files=None):
         readings=readings,
         figures=measure(probabilities, readings.va, faces, found),
         intervals=to_intervals(probabilities, readings.va, faces, found),
-        va_source=VaSource.EXPECTATION,
         framing="Pictures are taken as they are.",
         size=NetworkSize(1, 1, 1),
     )
