@@ -12,8 +12,6 @@ from emotion_core.smoothing import Smoother
 from emotion_core.tracker import FaceTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.values import LiveSettings
     from emotion_core.types import Analysis, Image
@@ -48,8 +46,8 @@ class LiveFrame:
 class FaceFollower:
     """Reads the frames of one stream, in order. One thread at a time."""
 
-    def __init__(self, analyzer: Analyzer, clock: Callable[[], float]) -> None:
-        self._analyzer, self._clock = analyzer, clock
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
         self._tracker = FaceTracker()
         self._smoothing_s = -1.0
         self._smoother = Smoother(0.0)
@@ -78,7 +76,6 @@ class FaceFollower:
             frame.index,
             frame.time_s,
             frame.frame_s,
-            self._clock(),
             analysis,
             self._smoother.update(analysis, frame.time_s),
             cover,

@@ -49,7 +49,6 @@ class FrameProcessor:
         error: One sentence if the newest frame could not be annotated, else empty.
         first_ok_s: When the first frame went through with a reading on it, by the clock of the
             stream; ``None`` before.
-        last_ok_s: When the newest frame went through without an error; ``None`` before the first.
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class FrameProcessor:
         self.frames = self.failed = 0
         self.error = ""
         self.first_ok_s: float | None = None
-        self.last_ok_s: float | None = None
         self._clock = clock
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -125,7 +123,7 @@ class FrameProcessor:
         shown = self._annotated(image, reading, now_s)
         if recorder := self._recorder:
             recorder.write(shown, now_s)
-        self.error, self.last_ok_s = "", now_s
+        self.error = ""
         if self.first_ok_s is None and reading is not None:
             self.first_ok_s = now_s
         return frame if shown is image else av.VideoFrame.from_ndarray(shown, format="rgb24")

@@ -63,7 +63,7 @@ class LiveStream:
         self._start_s = math.nan
         self._dark_s = -math.inf
         self._is_dark = False
-        self._error, self._error_s = "", 0.0
+        self._error = ""
         self._n_frames = self._n_analyzed = self._n_replaced = self._n_dark = self._n_failed = 0
         self._arrivals, self._analyses = Pace(), Pace()
         self._thread = threading.Thread(
@@ -123,7 +123,6 @@ class LiveStream:
                 delay_ms=self._analyses.median_ms(1, now_s),
                 is_dark=self._is_dark,
                 error=self._error,
-                error_s=self._error_s,
                 is_log_full=self.record.is_full,
             )
 
@@ -145,7 +144,7 @@ class LiveStream:
             self._thread.join(_JOIN_S)
 
     def _run(self, analyzer: Analyzer) -> None:
-        follower = FaceFollower(analyzer, self._clock)
+        follower = FaceFollower(analyzer)
         while frame := self._next_frame():
             start_s = self._clock()
             settings = self.settings
@@ -171,7 +170,7 @@ class LiveStream:
         now_s = self._clock()
         with self._changed:
             self._n_analyzed += 1  # also once closed: the record has it
-            self._error, self._error_s = "", 0.0
+            self._error = ""
             self._analyses.mark(now_s, now_s - start_s, now_s - reading.frame_s)
             if reading.frame_s > self._dark_s:
                 self._latest = reading
@@ -185,7 +184,7 @@ class LiveStream:
             if self._is_closed:
                 return
             is_new = sentence != self._error
-            self._error, self._error_s = sentence, self._clock()
+            self._error = sentence
             self._n_failed += 1
         if is_new:
             _log.warning("Live analysis failed.", exc_info=error)

@@ -52,7 +52,6 @@ class LiveReading:
         index: Number of the frame among all that came in, from 0.
         time_s: Seconds after the first frame of the stream.
         frame_s: When the frame came in, by the stream's clock.
-        finished_s: When its analysis was finished, by the same clock.
         analysis: Raw, with track ids.
         smoothed: The same faces with smoothed readings: what is drawn and charted.
         cover: What is to be blurred: these faces, those that are not reported, and those lost
@@ -63,7 +62,6 @@ class LiveReading:
     index: int
     time_s: float
     frame_s: float
-    finished_s: float
     analysis: Analysis
     smoothed: Analysis
     cover: Cover | None
@@ -86,7 +84,6 @@ class LiveStatus:
         delay_ms: Median time from a frame's arrival to its finished analysis; 0 without one.
         is_dark: Whether the newest frame is black.
         error: One sentence if the newest analysis failed, else empty.
-        error_s: When, by the stream's clock; 0 without an error.
         is_log_full: Whether the session has become too long for its table.
     """
 
@@ -101,5 +98,4 @@ class LiveStatus:
     delay_ms: float
     is_dark: bool
     error: str
-    error_s: float
     is_log_full: bool

@@ -16,7 +16,7 @@ def reading_of(*boxes, frame_s=10.0, size_wh=SIZE):
     analysis = tracked(boxes, size_wh)
     cover = CoverKeeper().update(analysis, frame_s)
     image = make_image(*size_wh)
-    return LiveReading(0, 0.0, frame_s, frame_s + 0.05, analysis, analysis, cover, image)
+    return LiveReading(0, 0.0, frame_s, analysis, analysis, cover, image)
 
 
 def tracked(boxes, size_wh=SIZE, ids=None):
