@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion_core.labels import ALL_EMOTIONS, Emotion, LabelSet
 from emotion_core.types import FloatArray, Image
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LABELS: LabelSet = ALL_EMOTIONS
 """Order of the columns of ``FaceSet.targets``, and of the outputs of every network trained here."""
@@ -85,19 +82,3 @@ class FaceSet:
     def has_majority(self) -> npt.NDArray[np.bool_]:
         """``(N,)`` which faces the data set's protocol keeps."""
         return np.asarray(self.majority != NO_CLASS)
-
-
-class Reader(Protocol):
-    """Reads one data set in its official layout."""
-
-    def __call__(self, root: Path, split: str) -> FaceSet:
-        """Read one split.
-
-        Args:
-            root: Folder of the data set, as published.
-            split: ``"train"``, ``"valid"`` or ``"test"``.
-
-        Raises:
-            DatasetError: Something is missing or not laid out so; the message says what was
-                looked for, where, and how the data set is had.
-        """

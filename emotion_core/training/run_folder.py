@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -20,18 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.training.history import Row
+    from emotion_core.training.settings import Settings
 
 RUNS = Path("debug")
 """Where runs lie that are given by a name."""
 
 _LOGGER = logging.getLogger("emotion_core.training")
-
-
-class Config(Protocol):
-    """Hyper-parameters, of whatever is trained."""
-
-    def to_json(self) -> str:
-        """As JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class RunFolder:
         """Folder of ``train.log`` and ``metrics.csv``."""
         return self.path / "logs"
 
-    def write_config(self, config: Config) -> None:
+    def write_config(self, config: Settings) -> None:
         """Write ``config.json``."""
         write_whole(self.path / "config.json", f"{config.to_json()}\n".encode())
 

@@ -15,12 +15,12 @@ from emotion_core.training.datasets.rafdb import read_rafdb
 from emotion_core.training.datasets.splits import to_split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from emotion_core.training.face_set import FaceSet, Reader
+    from emotion_core.training.face_set import FaceSet
 
-READERS: Mapping[str, Reader] = MappingProxyType(
+READERS: Mapping[str, Callable[[Path, str], FaceSet]] = MappingProxyType(
     {
         "ferplus": read_ferplus,
         "fer2013": read_fer2013,
@@ -31,7 +31,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "csv": read_label_file,
     }
 )
-"""By the name that users type."""
+"""By the name that users type: folder or file and split to the faces; see ``read_faces``."""
 
 
 def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
