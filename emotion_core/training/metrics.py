@@ -91,17 +91,14 @@ class Agreement:
 
 
 def measure(
-    probabilities: FloatArray,
-    va: FloatArray | None,
-    faces: FaceSet,
-    found: Mask | None = None,
+    probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
 ) -> Figures:
     """Compare a network's readings with what people said of the same faces.
 
     Args:
         probabilities: ``(N, 9)`` in the order of ``LABELS``, rows sum to 1; columns of classes that
             the network lacks are 0.
-        va: ``(N, 2)`` valence and arousal in [-1, 1], or ``None``.
+        va: ``(N, 2)`` valence and arousal in [-1, 1].
         faces: The truth.
         found: ``(N,)`` false where there is no reading, whose rows are ignored then; all if
             ``None``.
@@ -117,7 +114,8 @@ def measure(
     nine, nine_truth = nine_class_truth(faces)
     right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
     bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
-    valence, arousal = (_va_agreement(va, faces, found, column) for column in (0, 1))
+    rated = ~np.isnan(faces.va) & found[:, None]
+    valence, arousal = (to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i]) for i in (0, 1))
     return Figures(
         labels=tuple(label.value for label in LABELS),
         n=len(truth),
@@ -234,13 +232,6 @@ def to_agreement(predicted: FloatArray, rated: FloatArray) -> Agreement:
         covariance / spread if spread > TINY else None,
         rmse,
     )
-
-
-def _va_agreement(va: FloatArray | None, faces: FaceSet, found: Mask, column: int) -> Agreement:
-    rated = ~np.isnan(faces.va[:, column]) & found
-    if va is None:
-        return Agreement(int(rated.sum()), None, None, None)
-    return to_agreement(va[rated, column], faces.va[rated, column])
 
 
 def _cross_entropy(probabilities: FloatArray, targets: FloatArray) -> float | None:

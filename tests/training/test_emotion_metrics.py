@@ -25,6 +25,8 @@ NEUTRAL, HAPPINESS, SADNESS, UNCERTAIN = (
     for e in (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS, Emotion.UNCERTAIN)
 )
 
+NO_VA = np.zeros((1, 2), np.float32)
+
 
 def make_faces(targets, majority=None, va=None, classes=EIGHT_EMOTIONS):
     """Faces with a class each (an index) or with shares of nine classes."""
@@ -62,7 +64,7 @@ def test_confusion_recall_and_f1():
 def test_uncertain_counts_in_nine_classes_only():
     faces = make_faces([NEUTRAL, HAPPINESS, UNCERTAIN], [NEUTRAL, HAPPINESS, NO_CLASS])
     read = sure_of([NEUTRAL, UNCERTAIN, UNCERTAIN], second=[SADNESS, HAPPINESS, SADNESS])
-    figures = measure(read, None, faces)
+    figures = measure(read, np.repeat(NO_VA, 3, axis=0), faces)
     assert (figures.n, figures.accuracy) == (2, 1.0)
     assert (figures.n_nine, figures.accuracy_nine) == (3, pytest.approx(2 / 3))
     assert set(figures.per_class_recall) == {"neutral", "happiness"}
@@ -74,14 +76,14 @@ def test_classes_that_the_data_set_lacks_are_no_candidates():
     seven = to_label_set(["neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"])
     contempt = LABELS.index(Emotion.CONTEMPT)
     read = sure_of([contempt], second=[SADNESS])
-    assert measure(read, None, make_faces([SADNESS], classes=seven)).accuracy == 1
-    assert measure(read, None, make_faces([SADNESS])).accuracy == 0
+    assert measure(read, NO_VA, make_faces([SADNESS], classes=seven)).accuracy == 1
+    assert measure(read, NO_VA, make_faces([SADNESS])).accuracy == 0
 
 
 def test_faces_without_a_clear_class_count_in_the_cross_entropy_only():
     half = np.zeros((1, len(LABELS)), np.float32)
     half[0, [NEUTRAL, SADNESS]] = 0.5
-    figures = measure(sure_of([SADNESS]), None, make_faces(half, [NO_CLASS]))
+    figures = measure(sure_of([SADNESS]), NO_VA, make_faces(half, [NO_CLASS]))
     assert (figures.n, figures.n_nine) == (0, 0)
     assert figures.cross_entropy == pytest.approx(-(np.log(0.7) + np.log(0.3 / 8)) / 2, rel=1e-4)
 
@@ -125,11 +127,6 @@ def test_no_face_gives_no_figure_and_strict_json():
     assert (empty.n, empty.accuracy, empty.valence_ccc, empty.valence_rmse) == (0, None, None, None)
     back = json.loads(json.dumps(asdict(empty), allow_nan=False))
     assert back["per_class_recall"] == {}
-
-
-def test_a_network_without_valence_gives_none_for_it():
-    figures = measure(sure_of([0]), None, make_faces([0], va=[[0.1, 0.2]]))
-    assert (figures.n_valence, figures.valence_ccc, figures.valence_rmse) == (1, None, None)
 
 
 @pytest.mark.parametrize(
