@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -36,34 +35,17 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Origin(StrEnum):
-    """Where a file was found."""
-
-    WEIGHTS = "weights"
-    """It ships with the project."""
-
-    FILE = "file"
-    """It is a file of the user's own."""
-
-    CACHE = "cache"
-    """It was downloaded earlier."""
-
-    DOWNLOAD = "download"
-    """It was downloaded just now."""
-
-
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
     """A file that is the one its card describes.
 
     Attributes:
         path: Where it is.
-        origin: Where it was found.
-        detail: The same for people, e.g. ``"downloaded from huggingface.co/owner/name (0.2 MB)"``.
+        detail: Where it was found, for people: ``"downloaded from huggingface.co/owner/name
+            (0.2 MB)"``.
     """
 
     path: Path
-    origin: Origin
     detail: str
 
 
@@ -111,7 +93,7 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
             f"{place} has not been downloaded yet; `python -m emotion_core models fetch` does it."
         )
     _check_hash(path, file)
-    return FetchedFile(path, Origin.CACHE, f"in the cache from {_source(place, path)}")
+    return FetchedFile(path, f"in the cache from {_source(place, path)}")
 
 
 def is_available(card: ModelCard) -> bool:
@@ -174,8 +156,8 @@ def _from_folder(card: ModelCard, file: WeightFile) -> FetchedFile:
         )
     _check_hash(path, file)
     if card.folder:
-        return FetchedFile(path, Origin.FILE, f"a file on this machine ({_megabytes(path)})")
-    return FetchedFile(path, Origin.WEIGHTS, f"ships with the project ({_megabytes(path)})")
+        return FetchedFile(path, f"a file on this machine ({_megabytes(path)})")
+    return FetchedFile(path, f"ships with the project ({_megabytes(path)})")
 
 
 def _check_hash(path: Path, file: WeightFile) -> None:
@@ -202,14 +184,14 @@ def _obtain(
                 _LOG.warning("Removed a cached file, downloading it anew: %s", error)
                 _discard(path)
             else:
-                return FetchedFile(path, Origin.CACHE, f"in the cache from {_source(place, path)}")
+                return FetchedFile(path, f"in the cache from {_source(place, path)}")
         path = _download(place, on_progress)
         try:
             check(path)
         except WeightsMismatchError:
             _discard(path)
             raise
-        return FetchedFile(path, Origin.DOWNLOAD, f"downloaded from {_source(place, path)}")
+        return FetchedFile(path, f"downloaded from {_source(place, path)}")
 
 
 def _download(place: HubPlace, on_progress: Progress | None) -> Path:

@@ -16,7 +16,7 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.types import VaSource
-from emotion_core.weights import FetchedFile, Origin
+from emotion_core.weights import FetchedFile
 from tests.factories import (
     SEVEN,
     FakeDetector,
@@ -100,7 +100,7 @@ def files(tmp_path: Path, monkeypatch) -> dict[str, EmotionError | Path]:
         found = known[card.name]
         if isinstance(found, EmotionError):
             raise found
-        return FetchedFile(found, Origin.WEIGHTS, f"ships with the project: {file.filename}")
+        return FetchedFile(found, f"ships with the project: {file.filename}")
 
     monkeypatch.setattr(module, "fetch", fetch)
     return known

@@ -26,7 +26,7 @@ from emotion_core.hub_models import find_model
 from emotion_core.images import decode_image
 from emotion_core.model_card import ModelCard, Task
 from emotion_core.serving.wire import info_from_json, info_to_wire
-from emotion_core.weights import WEIGHTS_DIR, Origin, fetch, is_available
+from emotion_core.weights import WEIGHTS_DIR, fetch, is_available
 from tests.factories import SAMPLE
 
 KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}
@@ -132,7 +132,7 @@ def test_a_file_is_no_part_of_the_project(mine):
     card = find_model(str(mine / "my-emotion.onnx"), Task.EMOTION)
     fetched = fetch(card)
     assert (card.is_local, is_available(card)) == (False, True)
-    assert (fetched.path, fetched.origin) == (mine / "my-emotion.onnx", Origin.FILE)
+    assert fetched.path == mine / "my-emotion.onnx"
     assert fetched.detail == "a file on this machine (5.5 MB)"
     (mine / "my-emotion.onnx").write_bytes(b"changed")
     with pytest.raises(WeightsMismatchError, match="not the file that its card describes"):
