@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from emotion_core.labels import ALL_EMOTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emotion_core.labels import LabelSet
     from emotion_core.types import Analysis
@@ -116,33 +117,29 @@ def unique_names(names: Iterable[str]) -> list[str]:
         stem, dot, suffix = readable.rpartition(".")
         if not stem:
             stem, dot, suffix = readable, "", ""
-        candidate, number = readable, 1
-        while candidate in seen:
-            number += 1
-            candidate = f"{stem} ({number}){dot}{suffix}"
-        seen.add(candidate)
-        result.append(candidate)
+        result.append(next(c for c in numbered(stem, dot + suffix) if c not in seen))
+        seen.add(result[-1])
     return result
+
+
+def numbered(stem: str, ending: str = "") -> Iterator[str]:
+    """A name without end: ``a.jpg``, ``a (2).jpg``, ``a (3).jpg``."""
+    yield stem + ending
+    yield from (f"{stem} ({number}){ending}" for number in count(2))
 
 
 def safe_stems(names: Sequence[str]) -> list[str]:
     """File names, without an ending, that every file system takes; unique, in the same order."""
-    stems = []
+    seen: set[str] = set()
+    result = []
     for name in names:
         stem = unicodedata.normalize("NFC", name.rpartition(".")[0] or name)
         kept = "".join("_" if c in _FORBIDDEN or c < " " else c for c in stem).strip(" .")
         kept = kept.encode(errors="ignore")[:_LONGEST_STEM].decode(errors="ignore").rstrip(" .")
         reserved = kept.partition(".")[0].lower() in _RESERVED
-        stems.append(f"_{kept}" if reserved else kept or "photo")
-    seen: set[str] = set()
-    result = []
-    for stem in stems:
-        candidate, number = stem, 1
-        while candidate.casefold() in seen:
-            number += 1
-            candidate = f"{stem} ({number})"
-        seen.add(candidate.casefold())
-        result.append(candidate)
+        stem = f"_{kept}" if reserved else kept or "photo"
+        result.append(next(c for c in numbered(stem) if c.casefold() not in seen))
+        seen.add(result[-1].casefold())
     return result
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.report import numbered
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
@@ -166,13 +167,9 @@ def _name_crops(photos: Sequence[LabelledPhoto]) -> list[str]:
     taken: set[str] = set()
     names = []
     for photo in photos:
-        path = PurePosixPath(photo.image.replace("\\", "/"))
-        name, number = str(path.with_suffix(".png")), 1
-        while name.lower() in taken:
-            number += 1
-            name = str(path.with_name(f"{path.stem} ({number}).png"))
-        taken.add(name.lower())
-        names.append(name)
+        path = PurePosixPath(photo.image.replace("\\", "/")).with_suffix("")
+        names.append(next(n for n in numbered(str(path), ".png") if n.lower() not in taken))
+        taken.add(names[-1].lower())
     return names
 
 

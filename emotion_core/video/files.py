@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.charts import to_png
 from emotion_core.errors import EmotionError, VideoDecodeError
-from emotion_core.report import readable_name, safe_stems, to_csv
+from emotion_core.report import numbered, readable_name, safe_stems, to_csv
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page import charts_page, report_page
@@ -88,11 +88,7 @@ def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
         folder = known.get(str(path.resolve()))
         if folder is None:
             (stem,) = safe_stems([path.name])
-            name, number = stem, 1
-            while name.casefold() in taken:
-                number += 1
-                name = f"{stem} ({number})"
-            folder = out / name
+            folder = out / next(n for n in numbered(stem) if n.casefold() not in taken)
         taken.add(folder.name.casefold())
         chosen.append(folder)
     return chosen
