@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.arguments import number
 from emotion_core.draw import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
 from emotion_core.serving.webcam import Asker, Camera, Tally, iter_shown
@@ -90,10 +91,7 @@ def _draw(image: Image, tally: Tally) -> Image:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
+    value = number(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return value

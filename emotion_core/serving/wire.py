@@ -256,14 +256,9 @@ def _floats(value: object, shape: tuple[int, ...], name: str) -> FloatArray:
     array = read_numbers(_as(list, value, name))
     if np.abs(array).max(initial=0) > np.finfo(np.float32).max:
         raise ValueError(f"{name} must be finite")
-    numbers = array.astype(np.float32)
-    return numbers.reshape(shape) if not array.size else _checked(numbers, shape, name)
-
-
-def _checked(numbers: FloatArray, shape: tuple[int, ...], name: str) -> FloatArray:
-    if numbers.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, not {numbers.shape}")
-    return numbers
+    if array.size and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}")
+    return array.astype(np.float32).reshape(shape)
 
 
 def _track_ids(value: object) -> npt.NDArray[np.int64]:
