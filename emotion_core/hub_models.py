@@ -22,7 +22,7 @@ from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMis
 from emotion_core.file_models import is_path, read_file_card
 from emotion_core.hub_errors import HubFileMissingError, HubPlace, hub_errors
 from emotion_core.model_card import ModelCard, Task, WeightFile
-from emotion_core.publishing import CARD_FILENAME, load_published_card, parse_repo_reference
+from emotion_core.publishing import CARD_FILENAME, load_published_card
 from emotion_core.transformers_config import read_labels, read_preprocessing
 from emotion_core.weights import TIMEOUT_S, find_cached, read_text, verify
 
@@ -102,7 +102,7 @@ def find_model(name: str, task: Task) -> ModelCard:
     commit = revision if is_pinned else _ask_hub(repo_id, revision).commit
     config = _read_json(repo_id, CARD_FILENAME, commit)
     if config.keys() >= {"task", "weights"}:
-        card = load_published_card(*parse_repo_reference(name))
+        card = load_published_card(name)
     else:
         card = _to_transformers_card(config, repo_id, commit)
     if card.task is not task:

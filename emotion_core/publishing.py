@@ -41,19 +41,18 @@ def parse_repo_reference(reference: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def load_published_card(repo_id: str, revision: str) -> ModelCard:
+def load_published_card(reference: str) -> ModelCard:
     """Read the card of a network that ``publish`` put on the Hub.
 
     Args:
-        repo_id: ``owner/name``.
-        revision: Commit, 40 hex digits.
+        reference: What it returned, ``owner/name@commit``.
 
     Raises:
         WeightsMismatchError: The repository holds no readable card.
         HubUnreachableError: The card is not here, and the Hub does not answer.
-        WeightsUnavailableError: ``revision`` is no commit, or the card cannot be had.
+        WeightsUnavailableError: No commit is named, or the card cannot be had.
     """
-    repo_id, revision = parse_repo_reference(f"{repo_id}@{revision}")
+    repo_id, revision = parse_repo_reference(reference)
     place = HubPlace(repo_id, CARD_FILENAME, revision)
     return read_text(
         place, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)

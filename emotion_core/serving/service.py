@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -115,11 +114,9 @@ class EmotionService:
         """Do what would hold up the event loop in a thread of the decoders."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
-    def warm_up(self) -> float:
-        """Analyse a grey picture, so that the first visitor does not wait for it; seconds."""
-        start = time.perf_counter()
+    def warm_up(self) -> None:
+        """Analyse a grey picture, so that the first visitor does not wait for it."""
         self._analyzer.analyze([np.full((240, 320, 3), 128, np.uint8)])
-        return time.perf_counter() - start
 
     @asynccontextmanager
     async def _decoded(self, data: bytes) -> AsyncIterator[DecodedImage]:

@@ -43,7 +43,7 @@ def test_published_network_comes_back(
     assert {r.authorization for r in hub.requests} == {"Bearer hf_test"}
 
     repo_id, revision = publishing.parse_repo_reference(reference)
-    loaded = publishing.load_published_card(repo_id, revision)
+    loaded = publishing.load_published_card(reference)
     assert (loaded.repo_id, loaded.revision) == (repo_id, revision)
     assert loaded.weights == replace(card.weights, size_bytes=len(CONTENT))
     assert (loaded.labels, loaded.preprocessing) == (card.labels, card.preprocessing)
@@ -84,7 +84,7 @@ def test_exported_files_are_published_as_a_network(
     assert main(["models", "publish", str(tmp_path / f"mine{ending}"), "team/mine"]) == 0
 
     reference = capsys.readouterr().out.strip()
-    card = publishing.load_published_card(*publishing.parse_repo_reference(reference))
+    card = publishing.load_published_card(reference)
     assert (card.name, card.licence, card.architecture) == ("mine", "not stated", "onnx")
     assert (card.labels, card.preprocessing) == (shipped.labels, shipped.preprocessing)
     assert (card.has_va, card.temperature) == (shipped.has_va, shipped.temperature)
@@ -144,11 +144,11 @@ def test_unpinned_reference_is_refused(reference: str) -> None:
 
 def test_unpinned_revision_makes_no_request(hub: HubServer) -> None:
     with pytest.raises(WeightsUnavailableError, match="write owner/name@commit"):
-        publishing.load_published_card(REPO, "main")
+        publishing.load_published_card(f"{REPO}@main")
     assert hub.requests == []
 
 
 def test_repository_without_a_card(hub: HubServer) -> None:
     commit = hub.add(REPO, {"config.json": b'{"model_type": "vit"}'})
     with pytest.raises(WeightsMismatchError, match="holds no readable Emoscope model card"):
-        publishing.load_published_card(REPO, commit)
+        publishing.load_published_card(f"{REPO}@{commit}")
