@@ -32,7 +32,7 @@ from emotion_core.training.detector.wider import SETTINGS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from emotion_core.analyzer import DetectsFaces
     from emotion_core.training.detector.wider import WiderTruth
@@ -67,33 +67,14 @@ class Asked:
         return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
 
-def find_all(
-    detector: DetectsFaces,
-    pictures: Sequence[LabelledPicture],
-    *,
-    min_score: float = LEAST_SCORE,
-    min_face_px: float = DEFAULT_MIN_FACE_PX,
-    exposure: float = 1.0,
-) -> Iterator[tuple[LabelledPicture, Faces]]:
-    """Ask a detector about pictures, some at once; for the arguments see ``Asked``.
-
-    Raises:
-        DatasetError: A picture cannot be read.
-    """
-    for chosen, images in _iter_images(pictures, exposure):
-        found = detector.detect(images, min_score=min_score, min_face_px=min_face_px)
-        yield from zip(chosen, found, strict=True)
-
-
-def measure_ap(found: Iterable[tuple[LabelledPicture, Faces]]) -> float:
+def measure_ap(detector: DetectsFaces, pictures: Sequence[LabelledPicture]) -> float:
     """Average precision of faces from 16 px; 0 without any."""
-    judged = pool([judge(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
-    return average_precision(judged) or 0.0
+    return average_precision(judge_large(detector, pictures)) or 0.0
 
 
 def judge_large(detector: DetectsFaces, pictures: Sequence[LabelledPicture]) -> Judgement:
     """All detections in pictures marked by hand, of faces from 16 px."""
-    found = find_all(detector, pictures)
+    found = _find_all(detector, pictures, Asked(threshold=LEAST_SCORE))
     return pool([judge(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
 
@@ -158,7 +139,7 @@ def measure_portraits(
     """Measure on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
-    for picture, found in _find_likely(detector, pictures, asked):
+    for picture, found in _find_all(detector, pictures, asked):
         total += len(found)
         seen = overlaps(found.boxes, np.vstack([picture.boxes, picture.ignored]))
         wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
@@ -189,7 +170,7 @@ def measure_scenes(
     detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
 ) -> SceneFigures:
     """Measure on pictures without faces."""
-    false = [len(found) for _, found in _find_likely(detector, pictures, asked)]
+    false = [len(found) for _, found in _find_all(detector, pictures, asked)]
     return SceneFigures(len(pictures), int(np.count_nonzero(false)), sum(false))
 
 
@@ -201,17 +182,13 @@ def expose(image: Image, factor: float) -> Image:
     return np.asarray(table[image])
 
 
-def _find_likely(
+def _find_all(
     detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
 ) -> Iterator[tuple[LabelledPicture, Faces]]:
-    """What the product finds."""
-    return find_all(
-        detector,
-        pictures,
-        min_score=asked.threshold,
-        min_face_px=asked.min_face_px,
-        exposure=asked.exposure,
-    )
+    """Ask a detector about pictures, some at once."""
+    for chosen, images in _iter_images(pictures, asked.exposure):
+        found = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
+        yield from zip(chosen, found, strict=True)
 
 
 def _iter_images(

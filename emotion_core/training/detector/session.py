@@ -13,7 +13,7 @@ from emotion_core.runtime import pick_device, usable_cores
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector.batches import compose_step
 from emotion_core.training.detector.epoch_report import best_row, to_line
-from emotion_core.training.detector.evaluate import find_all, measure_ap
+from emotion_core.training.detector.evaluate import measure_ap
 from emotion_core.training.detector.label_store import teach
 from emotion_core.training.detector.labelled import Kind
 from emotion_core.training.detector.load import load_start, wrap_network
@@ -174,7 +174,7 @@ def _make_validation(
             images = [p.file.read() for p in shown]
             faces = detector.detect(images, min_score=DEFAULT_MIN_SCORE)
             summary.write_found(images, faces, trainer.epoch)
-        return measure_ap(find_all(detector, held_out))
+        return measure_ap(detector, held_out)
 
     return validate
 
