@@ -11,15 +11,16 @@ from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_list import FaceList, find_missing
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
+    BOX,
     LABELS_FILE,
     Half,
     Row,
     iter_pictures,
     iter_rows,
     read_columns,
+    to_face,
     to_half,
     to_label,
-    to_number,
     to_rating,
 )
 from emotion_core.training.face_set import EIGHT_EMOTIONS
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
     from emotion_core.labels import Emotion
     from emotion_core.training.face_set import FaceSet
-
-_BOX = ("x1", "y1", "x2", "y2")
-_POINTS = tuple(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +123,15 @@ def read_boxes(path: Path, needed: Collection[str]) -> dict[str, Faces]:
         DatasetError: The file is missing, a line is not so, or a photo has no box.
     """
     boxes: dict[str, Faces] = {}
-    for row in iter_rows(path, ["image", *_BOX]):
-        box = np.array([[to_number(row, column) for column in _BOX]], np.float32)
-        if not (box[:, :2] < box[:, 2:]).all():
-            raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
-        points = None
-        if all(row.cells.get(column) for column in _POINTS):
-            numbers = [to_number(row, column) for column in _POINTS]
-            points = np.array(numbers, np.float32).reshape(1, 5, 2)
+    for row in iter_rows(path, ["image", *BOX]):
+        box, points = to_face(row)
         if row.cells["image"] in boxes:
             raise DatasetError(f"{row.place}: {row.cells['image']} has a box already; one counts.")
-        boxes[row.cells["image"]] = Faces(box, np.ones(1, np.float32), points)
+        boxes[row.cells["image"]] = Faces(
+            np.array([box], np.float32),
+            np.ones(1, np.float32),
+            None if points is None else np.array(points, np.float32).reshape(1, 5, 2),
+        )
     without = [name for name in needed if name not in boxes]
     if without:
         raise DatasetError(

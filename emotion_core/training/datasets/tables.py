@@ -27,6 +27,9 @@ _SEPARATORS = ",;\t"
 Half = Literal["a", "b"]
 HALVES: tuple[Half, ...] = get_args(Half)
 
+BOX = ("x1", "y1", "x2", "y2")
+_POINTS = tuple(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -177,6 +180,19 @@ def to_number(row: Row, column: str) -> float:
         hint = " (decimals need a point)" if "," in text else ""
         raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}{hint}.")
     return value
+
+
+def to_face(row: Row) -> tuple[list[float], list[float] | None]:
+    """Box and landmarks of a row, four numbers and ten; no landmarks where one is missing.
+
+    Raises:
+        DatasetError: A cell holds no number, or the box has no area.
+    """
+    x1, y1, x2, y2 = box = [to_number(row, side) for side in BOX]
+    if not (x1 < x2 and y1 < y2):
+        raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
+    known = all(row.cells.get(point) for point in _POINTS)
+    return box, [to_number(row, point) for point in _POINTS] if known else None
 
 
 def to_rating(row: Row, column: str) -> float:

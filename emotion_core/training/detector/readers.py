@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.datasets.tables import LABELS_FILE, to_inner_path, to_number
+from emotion_core.training.datasets.tables import BOX, LABELS_FILE, to_face, to_inner_path
 from emotion_core.training.detector.archive import PictureFolder, iter_table
 from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.datasets.tables import Row
     from emotion_core.training.detector.archive import PictureFile
 
 BOXES_FILE = "boxes.csv"
-_BOX = ("x1", "y1", "x2", "y2")
-_POINTS = tuple(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
 
 
 def read_boxes(path: Path) -> list[LabelledPicture]:
@@ -47,10 +44,11 @@ def read_boxes(path: Path) -> list[LabelledPicture]:
             "x2, y2."
         )
     faces: dict[str, list[list[float]]] = {}
-    for row in iter_table(table, ["image", *_BOX]):
+    for row in iter_table(table, ["image", *BOX]):
         rows = faces.setdefault(to_inner_path(row.cells["image"], row.place), [])
-        if any(row.cells[side] for side in _BOX):
-            rows.append(_to_face(row))
+        if any(row.cells[side] for side in BOX):
+            box, points = to_face(row)
+            rows.append([*box, *(points or [np.nan] * 10)])
     if not faces:
         raise DatasetError(f"{table} names no picture.")
     return [_to_picture(folder, table, name, rows) for name, rows in faces.items()]
@@ -107,15 +105,6 @@ def _key(file: PictureFile) -> str:
 def _beside(table: PictureFile, image: str) -> str:
     """Path of a picture inside the source, from that relative to the table."""
     return str(PurePosixPath(table.name).parent / image.replace("\\", "/"))
-
-
-def _to_face(row: Row) -> list[float]:
-    """Box and landmarks of a line, NaN where they are not known."""
-    box = [to_number(row, side) for side in _BOX]
-    if not (box[0] < box[2] and box[1] < box[3]):
-        raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
-    known = all(row.cells.get(point) for point in _POINTS)
-    return [*box, *(to_number(row, point) if known else np.nan for point in _POINTS)]
 
 
 def _to_picture(
