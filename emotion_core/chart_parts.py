@@ -12,6 +12,8 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import EMOTION_COLOURS, GREY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from altair.typing import ChartType
 
 EMOTION_SHAPES = (
@@ -27,6 +29,9 @@ EMOTION_SHAPES = (
 )
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
 """Vega expression of axis labels: a sign before all but zero."""
+
+FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")
+"""Of a chart that takes the width that a page gives it, axes included."""
 
 _PLANE_TITLES = {
     "valence": "Valence (unpleasant to pleasant)",
@@ -47,6 +52,16 @@ Model of Affect", Journal of Personality and Social Psychology 39, 1980, figure 
 def plane_layers() -> list[ChartType]:
     """What lies behind points in the valence-arousal plane: unit circle, zero lines and words."""
     return [_circle(), _zero_lines(), _quadrant_words()]
+
+
+def plane_chart(layers: Sequence[ChartType], side_px: int) -> Any:
+    """Layers in the valence-arousal plane: a square, also where a page stretches the width."""
+    square = alt.param(name="height", expr="width")
+    return (
+        alt.layer(*plane_layers(), *layers)
+        .add_params(square)
+        .properties(width=side_px, height=side_px, autosize=FIT_WIDTH)
+    )
 
 
 def plane_axis(field: Literal["valence", "arousal"]) -> Any:

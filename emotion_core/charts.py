@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_chart
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import GREY, INK, WORDS
 
@@ -67,13 +67,8 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
         )
         .add_params(alt.selection_interval(name=BRUSH, encodings=["x", "y"]))
     )
-    square = alt.param(name="height", expr="width")  # also where a page stretches the width
-    chart = alt.layer(*plane_layers(), points).add_params(square)
-    return chart.properties(
-        width=_PLANE_PX,
-        height=_PLANE_PX,
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-    )
+    chart: ChartType = plane_chart([points], _PLANE_PX)
+    return chart
 
 
 def distribution_chart(faces: pd.DataFrame) -> ChartType:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_chart
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.chart_rows import MINUTE_S, bar_rows, minute_rows, trail_rows
 from emotion_core.palette import GREY
@@ -157,14 +157,8 @@ def _plane_spec() -> dict[str, Any]:
         color=emotion_colour(legend=False), shape=emotion_shape()
     )
     names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
-    square = alt.param(name="height", expr="width")  # also where a page stretches the width
-    layers = alt.layer(*plane_layers(), trail, points, last, names).add_params(square)
-    chart: ChartType = layers.resolve_scale(size="independent").properties(
-        datasets={LIVE: []},
-        width=_PLANE_PX,
-        height=_PLANE_PX,
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-    )
+    layers = plane_chart([trail, points, last, names], _PLANE_PX)
+    chart: ChartType = layers.resolve_scale(size="independent").properties(datasets={LIVE: []})
     return _inlined(chart.to_dict())
 
 

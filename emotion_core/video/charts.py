@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_layers
+from emotion_core.chart_parts import (
+    FIT_WIDTH,
+    emotion_colour,
+    emotion_shape,
+    plane_axis,
+    plane_chart,
+)
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import GREY
 from emotion_core.video.course import course, person_name
@@ -48,9 +54,8 @@ def timeline_chart(frames: pd.DataFrame) -> ChartType:
             people. Long videos are thinned.
     """
     rows = course(frames)
-    return timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows)).properties(
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    )
+    layers = timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows))
+    return layers.properties(autosize=FIT_WIDTH)
 
 
 def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
@@ -63,10 +68,9 @@ def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
             people. Long videos are thinned.
     """
     rows = course(frames)
-    chart = alt.Chart(rows)
-    return probability_layers(
-        chart, names_of(rows), time_range(frames, rows), has_click=True
-    ).properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    chart, span = alt.Chart(rows), time_range(frames, rows)
+    layers = probability_layers(chart, names_of(rows), span, has_click=True)
+    return layers.properties(autosize=FIT_WIDTH)
 
 
 def trajectory_chart(frames: pd.DataFrame) -> ChartType:
@@ -78,18 +82,8 @@ def trajectory_chart(frames: pd.DataFrame) -> ChartType:
     rows = course(frames)
     first = rows[rows["row"] == 0]
     title = first["person"].iloc[0] if len(first) else ""
-    square = alt.param(name="height", expr="width")  # also where a page stretches the width
-    chart: ChartType = (
-        alt.layer(*plane_layers(), *trajectory_layers(alt.Chart(first)))
-        .add_params(square)
-        .resolve_scale(size="independent")
-        .properties(
-            width=_PLANE_PX,
-            height=_PLANE_PX,
-            title=title,
-            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-        )
-    )
+    plane = plane_chart(trajectory_layers(alt.Chart(first)), _PLANE_PX)
+    chart: ChartType = plane.resolve_scale(size="independent").properties(title=title)
     return chart
 
 
@@ -105,9 +99,7 @@ def shares_chart(people: pd.DataFrame) -> ChartType:
     long["person"] = [person_name(track) for track in long["track"]]
     names = [person_name(track) for track in people["track"]]
     chart = alt.Chart(long[["person", "emotion", "share"]])
-    return share_bars(chart, names, has_legend=True).properties(
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    )
+    return share_bars(chart, names, has_legend=True).properties(autosize=FIT_WIDTH)
 
 
 def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
