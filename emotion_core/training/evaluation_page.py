@@ -8,6 +8,7 @@ import altair as alt
 
 from emotion_core.charts import to_html
 from emotion_core.errors import EmotionError
+from emotion_core.palette import WORDS
 from emotion_core.training.intervals import to_words
 from emotion_core.training.plots import (
     calibration_chart,
@@ -40,20 +41,26 @@ def to_page(report: Report) -> str:
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
     words = [report.intervals.words] if report.intervals.words else []
-    title = alt.TitleParams(
-        f"{report.card.name} on {report.faces.name}",
-        subtitle=[_summary(report), *words, report.framing],
+    charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
+    title = f"{report.card.name} on {report.faces.name}"
+    return charts_page(charts, title, [_summary(report), *words, report.framing])
+
+
+def charts_page(charts: ChartType, title: str, subtitle: list[str]) -> str:
+    """Charts as a page that opens without a network, with a title and lines below it."""
+    head = alt.TitleParams(
+        title,
+        subtitle=subtitle,
         fontSize=20,
         subtitleFontSize=13,
         anchor="start",
         offset=24,
     )
-    page: ChartType = alt.vconcat(*rows, spacing=40, title=title).resolve_scale(color="independent")
+    page = charts.properties(title=head, padding=24)
     page = page.configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8)
     page = page.configure_axisLeft(minExtent=64)
-    page = page.configure_title(fontSize=15, anchor="start", subtitleColor="#4A514C")
-    page = page.configure_view(strokeWidth=0).properties(padding=24)
-    return to_html(page, title=f"{report.card.name} on {report.faces.name}")
+    page = page.configure_title(fontSize=15, anchor="start", subtitleColor=WORDS)
+    return to_html(page.configure_view(strokeWidth=0), title=title)
 
 
 def save_plot(chart: ChartType, path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from emotion_core.charts import to_html
 from emotion_core.training.detector.figures import LARGE, SIZES
 from emotion_core.training.detector.report import WORDS
+from emotion_core.training.evaluation_page import charts_page
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#325757", "#AD2A25", "#E3A934", "#80A4EE", "#8547C8", "#8A938C")
 _SIDE_PX = 380
-_TITLE = "Face detectors"
 
 
 def to_page(report: Report) -> str:
@@ -33,20 +32,8 @@ def to_page(report: Report) -> str:
     ]
     if report.detectors[0].milliseconds:
         rows.append(alt.hconcat(speed_chart(report.detectors)))
-    title = alt.TitleParams(
-        _TITLE,
-        subtitle=[report.data, report.asked.words.capitalize()],
-        fontSize=20,
-        subtitleFontSize=13,
-        anchor="start",
-        offset=24,
-    )
-    page: ChartType = alt.vconcat(*rows, spacing=40, title=title)
-    page = page.configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8)
-    page = page.configure_axisLeft(minExtent=64)
-    page = page.configure_title(fontSize=15, anchor="start", subtitleColor="#4A514C")
-    page = page.configure_view(strokeWidth=0).properties(padding=24)
-    return to_html(page, title=_TITLE)
+    subtitle = [report.data, report.asked.words.capitalize()]
+    return charts_page(alt.vconcat(*rows, spacing=40), "Face detectors", subtitle)
 
 
 def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartType:
