@@ -47,6 +47,11 @@ def centres(faces: Faces) -> FloatArray:
     return np.asarray((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2, np.float32)
 
 
+def largest(boxes: FloatArray) -> int:
+    """Which of boxes ``(N, 4)`` has the largest area, the first of equals; N at least 1."""
+    return int((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax())
+
+
 def chained(*several: Faces) -> Faces:
     """One after another; with landmarks if all that have faces have them."""
     sets = [faces for faces in several if len(faces)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotion_core.face_boxes import largest
 from emotion_core.preprocess import crop_faces
 from emotion_core.serving.wire import parse_json, read_numbers
 from emotion_core.types import Faces
@@ -116,8 +117,8 @@ def picture_prediction(analysis: Analysis) -> dict[str, Any]:
     names = ("emotion", "probabilities", "valence", "arousal")
     if not faces:
         return {**dict.fromkeys(names), "faces": []}
-    largest = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).argmax())
-    return {**{name: faces[largest][name] for name in names}, "faces": faces}
+    main = faces[largest(boxes)]
+    return {**{name: main[name] for name in names}, "faces": faces}
 
 
 def _read_instance(instance: object, i: int) -> bytes | Image:

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.errors import ImageDecodeError
+from emotion_core.face_boxes import largest
 from emotion_core.images import decode_image
 from emotion_core.photos import BATCH_PIXELS
 from emotion_core.training.evaluate import (
@@ -94,9 +95,9 @@ def evaluate_photos(
         times_s.append((time.perf_counter() - start_s) / len(batch))
         for i, (found, read) in zip(batch, looks, strict=True):
             if len(found):
-                largest = read[np.array([_find_largest(found)])]
-                va = np.stack([largest.valence, largest.arousal], axis=1)
-                readings.fill([i], largest.labels, largest.probabilities, va)
+                counts = read[np.array([largest(found.boxes)])]
+                va = np.stack([counts.valence, counts.arousal], axis=1)
+                readings.fill([i], counts.labels, counts.probabilities, va)
             else:
                 no_face.append(labels[i].image)
     card = model.classifier.card
@@ -139,8 +140,3 @@ def _iter_batches(
             batch = {}
     if batch:
         yield batch
-
-
-def _find_largest(faces: Faces) -> int:
-    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-    return int(sides.prod(axis=1).argmax())

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.errors import DatasetError, ImageDecodeError
+from emotion_core.face_boxes import largest
 from emotion_core.images import decode_image
 from emotion_core.preprocess import crop_faces
 
@@ -145,8 +146,7 @@ def find_largest(faces: Faces) -> Faces | None:
     """The face whose box has the largest area, alone; ``None`` if there is no face."""
     if not len(faces):
         return None
-    areas = (faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1)
-    return faces[np.array([areas.argmax()], np.int64)]
+    return faces[np.array([largest(faces.boxes)], np.int64)]
 
 
 def _cut(
@@ -154,11 +154,11 @@ def _cut(
 ) -> Iterator[Crop]:
     found = detector.detect([photo for _, photo in batch]) if batch else []
     for (image, photo), faces in zip(batch, found, strict=True):
-        largest = find_largest(faces)
-        if largest is None:
+        face = find_largest(faces)
+        if face is None:
             yield Crop(image, None, "no face found")
         else:
-            yield Crop(image, crop_faces(photo, largest, preprocessing)[0])
+            yield Crop(image, crop_faces(photo, face, preprocessing)[0])
 
 
 def _with_border(picture: Image) -> Image:

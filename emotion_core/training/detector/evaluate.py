@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from emotion_core.face_boxes import overlaps
+from emotion_core.face_boxes import largest, overlaps
 from emotion_core.training.detector.figures import (
     FALSE_ALARMS,
     LARGE,
@@ -143,14 +143,14 @@ def measure_portraits(
         total += len(found)
         seen = overlaps(found.boxes, np.vstack([picture.boxes, picture.ignored]))
         wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
-        largest = int((picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(axis=1).argmax())
-        shared = overlaps(picture.boxes[largest : largest + 1], found.boxes)[0]
+        main = largest(picture.boxes)
+        shared = overlaps(picture.boxes[main : main + 1], found.boxes)[0]
         if shared.max(initial=0) < MATCH:
             continue
         n_found += 1
         if found.landmarks is not None:
             marks = found.landmarks[int(shared.argmax())]
-            errors.append(landmark_error(marks, picture.landmarks[largest].reshape(5, 2)))
+            errors.append(landmark_error(marks, picture.landmarks[main].reshape(5, 2)))
     return PortraitFigures(
         pictures=len(pictures),
         recall=n_found / len(pictures) if pictures else None,
