@@ -90,10 +90,10 @@ def do_chunk(analyzer: Analyzer, job: Job, chunk: Chunk) -> Iterator[Step]:
         EmotionError: The networks failed.
     """
     if chunk.kind is Kind.VIDEO:
-        tables = {url: _analyze_video(analyzer, job, url) for url in chunk.urls}
-        (rows,) = tables.values()
+        (url,) = chunk.urls
+        rows = _analyze_video(analyzer, job, url)
         job.folder.publish(chunk, rows)
-        yield Step(len(chunk.urls), len(rows["failed"]))
+        yield Step(1, len(rows["failed"]))
         return
     records: list[PhotoRecord] = []
     last = Step(0, 0)
