@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import add_detector, say
+from emotion_core.arguments import OK, SOME_FAILED, add_detector, say
 from emotion_core.errors import DatasetError
 from emotion_core.runtime import DEVICES
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from emotion_core.labels import Emotion
     from emotion_core.training.face_set import FaceSet
 
-_OK, _SOME_FAILED = 0, 1
 _CROP_PX = 112
 _DATASET_HELP = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
 
@@ -104,7 +103,7 @@ def _run_download(chosen: argparse.Namespace) -> int:
     download_fer2013(folder, SOURCES[chosen.source])
     say(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
     sys.stdout.write(f"{folder}\n")
-    return _OK
+    return OK
 
 
 def _run_show(chosen: argparse.Namespace) -> int:
@@ -113,14 +112,14 @@ def _run_show(chosen: argparse.Namespace) -> int:
 
     if chosen.split:
         _show(read_faces(chosen.dataset, chosen.root, chosen.split))
-        return _OK
+        return OK
     shown, failures = _read_splits(chosen.dataset, chosen.root)
     for faces in shown:
         _show(faces)
     for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
         say(f"note: {failure}")
     is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
-    return _OK if is_whole else _SOME_FAILED
+    return OK if is_whole else SOME_FAILED
 
 
 def _read_splits(dataset: str, root: Path) -> tuple[list[FaceSet], list[DatasetError]]:
@@ -165,7 +164,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
     names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
     for name, (x, y) in zip(names, template.points, strict=True):
         sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")
-    return _OK
+    return OK
 
 
 def _run_crop(chosen: argparse.Namespace) -> int:
@@ -187,7 +186,7 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     for half, cut in count.cut.items():
         say(f"{cut} crops in {chosen.out / half}.")
     say(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
-    return _OK if any(count.cut.values()) and not count.unreadable else _SOME_FAILED
+    return OK if any(count.cut.values()) and not count.unreadable else SOME_FAILED
 
 
 def _to_emotion(word: str) -> Emotion:

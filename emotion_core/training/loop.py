@@ -18,11 +18,7 @@ from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.augment import augment
 from emotion_core.training.balance import to_class_shares, to_class_weights
 from emotion_core.training.batches import draw_order, iter_batches, make_chances, split_order
-from emotion_core.training.checkpoint import (
-    SaveRule,
-    copy_checkpoint,
-    load_checkpoint,
-)
+from emotion_core.training.checkpoint import SaveRule, copy_checkpoint, load_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.distributed import Place, share_buffers, share_object, wrap
 from emotion_core.training.history import Row, best_epoch, is_exhausted, to_row

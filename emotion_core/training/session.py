@@ -15,6 +15,7 @@ from emotion_core.training.batches import count_steps
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.distributed import Place, join_processes, share_tensor
 from emotion_core.training.history import best_epoch
+from emotion_core.training.load import FILES
 from emotion_core.training.loop import Trainer
 from emotion_core.training.progress import Progress, to_line
 from emotion_core.training.sources import Source, read_sources
@@ -126,7 +127,7 @@ def _find_teacher(plan: Plan) -> Teacher | None:
     name = plan.teacher or plan.config.teacher
     if not name:
         return None
-    if plan.teacher is None and Path(name).suffix in (".safetensors", ".onnx", ".pt"):
+    if plan.teacher is None and Path(name).suffix in FILES:
         raise EmotionError(
             f"The run learns from the teacher {name}; say where it is by --teacher FILE."
         )

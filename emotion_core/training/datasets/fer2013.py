@@ -114,7 +114,4 @@ def _read_folders(root: Path, split: str) -> FaceSet:
 
 def _is_of(split: str, file: str) -> bool:
     """Whether a file of the folder test belongs to a split, as far as its name tells."""
-    name = PurePath(file).name
-    if split == "valid":
-        return name.startswith(_USAGES["valid"])
-    return not name.startswith(_USAGES["valid"])
+    return PurePath(file).name.startswith(_USAGES["valid"]) == (split == "valid")
