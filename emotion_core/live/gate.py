@@ -7,21 +7,6 @@ import threading
 from emotion_core.errors import EmotionError
 
 
-class StreamLease:
-    """The right to run one stream, until it is closed."""
-
-    def __init__(self, gate: StreamGate) -> None:
-        self._gate: StreamGate | None = gate
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Give the right back. May be called again."""
-        with self._lock:
-            gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.leave()
-
-
 class StreamGate:
     """Lets in so many streams and turns away the rest. Thread-safe, shared by all visitors."""
 
@@ -48,8 +33,8 @@ class StreamGate:
                 "Please try again in a few minutes, or take a photo instead."
             )
 
-    def enter(self) -> StreamLease:
-        """Ask to run a stream.
+    def enter(self) -> None:
+        """Ask to run a stream; ``leave`` follows when it has ended, once.
 
         Raises:
             EmotionError: As many as may are running.
@@ -57,9 +42,8 @@ class StreamGate:
         with self._lock:
             self.check()
             self._running += 1
-        return StreamLease(self)
 
     def leave(self) -> None:
-        """Count one stream less; called by its lease."""
+        """Make room for another stream."""
         with self._lock:
             self._running -= 1

@@ -19,7 +19,7 @@ from emotion_core.live.values import FRESH_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.live.gate import StreamGate, StreamLease
+    from emotion_core.live.gate import StreamGate
     from emotion_core.live.stream import LiveStream
     from emotion_core.live.values import LiveReading
     from emotion_core.types import Image
@@ -59,8 +59,7 @@ class FrameProcessor:
     ) -> None:
         self.stream = stream
         self._gate = gate
-        self._lease: StreamLease | None = None
-        self._is_closed = False
+        self._is_let_in = self._is_closed = False
         self.frames = self.failed = 0
         self.error = ""
         self.first_ok_s: float | None = None
@@ -109,9 +108,9 @@ class FrameProcessor:
         """End the analysis; a recording that runs can still be finished. May be called again."""
         with self._lock:
             self._is_closed = True
-            lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.close()
+            was_let_in, self._is_let_in = self._is_let_in, False
+        if self._gate is not None and was_let_in:
+            self._gate.leave()
         self.stream.close()
 
     def _process(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -140,11 +139,12 @@ class FrameProcessor:
 
     def _enter(self) -> None:
         """Ask for a place, once; a stream that was turned away asks again with each frame."""
-        if self._gate is None or self._lease is not None:
+        if self._gate is None or self._is_let_in:
             return
         with self._lock:
             if not self._is_closed:
-                self._lease = self._gate.enter()
+                self._gate.enter()
+                self._is_let_in = True
 
     def _unannotated(self, frame: av.VideoFrame) -> av.VideoFrame:
         if not self.stream.settings.blur:

@@ -391,13 +391,14 @@ def test_a_failing_analysis_is_told_and_the_picture_goes_on(page, streamer, core
 
 def test_a_full_server_says_so_before_start_and_offers_a_photo(page, streamer, monkeypatch):
     monkeypatch.setenv("EMOSCOPE_MAX_STREAMS", "1")
-    lease = resources.stream_gate(1).enter()
+    gate = resources.stream_gate(1)
+    gate.enter()
     asked = len(streamer.calls)
     page.run()
     assert "this server runs 1 webcam stream at once" in texts(page.warning)[0]
     assert len(streamer.calls) == asked
     assert len(page.get("camera_input")) == 1
-    lease.close()
+    gate.leave()
     press(page, "Try again")
     assert len(streamer.calls) > asked
     assert not page.warning

@@ -201,14 +201,14 @@ def test_a_stream_takes_a_place_with_its_first_frame_and_gives_it_back(make_benc
 @pytest.mark.parametrize("blur", [False, True], ids=["plain", "blurred"])
 def test_a_stream_without_a_place_is_shown_and_told_until_there_is_one(make_bench, blur):
     gate = StreamGate(1)
-    lease = gate.enter()
+    gate.enter()
     bench = make_bench(gate=gate, blur=blur)
     image = make_image(*SIZE)
     shown = bench.show(image)
     assert (detail(shown, (0, 0, *SIZE)) < 3) == blur
     assert "Please try again in a few minutes" in bench.processor.error
     assert bench.stream.status().frames == 0
-    lease.close()
+    gate.leave()
     bench.show(image)
     assert bench.processor.error == ""
     assert bench.stream.status().frames == 1
