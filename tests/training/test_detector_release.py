@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,6 @@ from emotion_core.training.detector.export import check_onnx, find_shift, releas
 from emotion_core.training.detector.load import (
     load_average,
     load_detector,
-    network_fields,
     read_train_config,
 )
 from emotion_core.training.detector.loop import Trainer
@@ -165,7 +164,7 @@ def test_checkpoints_of_the_first_form_can_be_exported_not_resumed(tmp_path):
     old = {
         "network": network.state_dict(), "average": network.state_dict(), "optimiser": {},
         "step": 3, "elapsed_s": 1.0, "config": {"batch": 16},
-        "network_config": network_fields(network),
+        "network_config": asdict(network.config),
     }  # fmt: skip
     path = tmp_path / "last.pt"
     torch.save(old, path)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from emotion_core.errors import (
 )
 from emotion_core.training.detector import session
 from emotion_core.training.detector.commands import add_train_detector
-from emotion_core.training.detector.load import load_average, network_fields
+from emotion_core.training.detector.load import load_average
 from emotion_core.training.detector.loop import Trainer
 from tests.training.drawn_faces import write_boxes, write_scenes
 
@@ -123,7 +124,7 @@ def test_a_run_can_start_from_released_weights(data, tmp_path):
     weights = tmp_path / "a.safetensors"
     last = Path("debug/detector/weights/last.pt")
     network = load_average(last)
-    save_file(network.state_dict(), weights, {"config": json.dumps(network_fields(network))})
+    save_file(network.state_dict(), weights, {"config": json.dumps(asdict(network.config))})
     assert _run(*data, *TINY, "--epochs", 1, "--init", weights, "--run", "b",
                 "--learning-rate", 1e-9) == 0  # fmt: skip
     config = json.loads(Path("debug/b/config.json").read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.face_network import DecodedFaceNetwork, load_face_network
 from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
-from emotion_core.training.detector.load import load_average, network_fields, wrap_network
+from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
 from emotion_core.training.export import ReleasedFile, check_release
 from emotion_core.training.whole_files import write_whole
@@ -48,7 +49,7 @@ def release(
     check_release(path)
     network = load_average(checkpoint, shift=shift)
     graph = path.with_suffix(".onnx")
-    metadata = {"config": json.dumps(network_fields(network)), "shift": str(shift)}
+    metadata = {"config": json.dumps(asdict(network.config)), "shift": str(shift)}
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_whole(path, save(state, metadata))
     export_onnx(network, graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,8 @@ def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
         network.load_state_dict(state["average"])
     except RuntimeError as error:
         raise WeightsMismatchError(f"{path} does not hold the network that it tells of.") from error
-    shift_scores(network, shift)
+    for head in network.heads:
+        head.get_parameter("1.bias").data[0] += shift
     return network.eval()
 
 
@@ -121,12 +122,6 @@ def load_start(path: Path) -> FaceNetwork:
     return load_face_network(path).network
 
 
-def shift_scores(network: FaceNetwork, shift: float) -> None:
-    """Add a number to the logit of every score of a network."""
-    for head in network.heads:
-        head.get_parameter("1.bias").data[0] += shift
-
-
 def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
     """Put a network in training behind the product's detector.
 
@@ -152,8 +147,3 @@ def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
         return FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
     except (TypeError, KeyError) as error:
         raise WeightsMismatchError(f"The checkpoint does not tell its network: {error}.") from error
-
-
-def network_fields(network: FaceNetwork) -> dict[str, Any]:
-    """What ``face_network`` needs to build a network anew."""
-    return asdict(network.config)

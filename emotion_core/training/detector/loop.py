@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,7 @@ from emotion_core.face_network import FaceNetwork, place_centres
 from emotion_core.training.checkpoint import copy_checkpoint, load_checkpoint
 from emotion_core.training.detector.batches import iter_batches
 from emotion_core.training.detector.epoch_report import EpochReport, best_row
-from emotion_core.training.detector.load import KEYS, network_fields, read_train_config
+from emotion_core.training.detector.load import KEYS, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
 from emotion_core.training.start import make_optimiser, uses_bf16
 
@@ -209,7 +210,7 @@ class Trainer:
     def _save(self) -> None:
         state = {
             "config": self.config.to_json(),
-            "network_config": network_fields(self.network),
+            "network_config": asdict(self.network.config),
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
