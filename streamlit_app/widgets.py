@@ -48,12 +48,9 @@ def to_the_letter(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def shortened(name: str, longest: int = 60) -> str:
+def shortened(name: str) -> str:
     """A name with its middle left out where it is too long to show."""
-    if len(name) <= longest:
-        return name
-    head = longest * 2 // 3
-    return f"{name[:head]}…{name[-(longest - head - 1) :]}"
+    return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
 
 
 @contextmanager

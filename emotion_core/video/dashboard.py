@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 PLANE_PX, PLANE_ROOM_PX = 230, 70
 """Side of a valence-arousal plane, and what its axis takes beside it."""
 
+_WIDTH_PX = 900  # of the whole; a page draws it as wide as itself
 
-def dashboard_chart(
-    frames: pd.DataFrame, *, width_px: int = 900, smoothing_s: float = 0.0
-) -> alt.VConcatChart:
+
+def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VConcatChart:
     """Timeline, probabilities, shares of time and trajectories, below each other.
 
     Everything runs where it is shown: brushed shares are summed up anew from the seconds of each
@@ -30,7 +30,6 @@ def dashboard_chart(
     Args:
         frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are thinned.
-        width_px: Width of the whole.
         smoothing_s: Time constant in seconds with which the frames were smoothed, said above the
             charts; 0 for saying nothing.
     """
@@ -41,7 +40,7 @@ def dashboard_chart(
     chart = _chart_of("course", rows)
     brushed = chart.transform_filter({"param": SPAN})
     guides = plane_layers()
-    plot_px = max(120, width_px - ROOM_PX)
+    plot_px = _WIDTH_PX - ROOM_PX
     planes = [
         alt.layer(
             *guides,
@@ -59,8 +58,7 @@ def dashboard_chart(
         share_bars(_brushed_shares(seconds), names, has_legend=False).properties(width=plot_px),
     ]
     if planes:
-        columns = max(1, width_px // (PLANE_PX + PLANE_ROOM_PX))
-        parts.append(alt.concat(*planes, columns=columns))
+        parts.append(alt.concat(*planes, columns=_WIDTH_PX // (PLANE_PX + PLANE_ROOM_PX)))
     # as text: Altair copies and checks every value of a table many times over
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
     whole = alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)

@@ -174,9 +174,9 @@ def test_time_has_round_ticks(seconds, ticks):
 def test_dashboard_has_room_for_the_last_time(seconds):
     times = np.arange(60) * (seconds / 60)
     frames = make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)])
-    png = vl_convert.vegalite_to_png(dashboard_chart(frames, width_px=700).to_dict())
+    png = vl_convert.vegalite_to_png(dashboard_chart(frames).to_dict())
     pixels = decode_image(png).pixels
-    assert pixels.shape[1] <= 700
+    assert pixels.shape[1] <= 900
 
 
 def test_a_line_breaks_where_a_person_is_not_seen():
