@@ -16,6 +16,8 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.values import VideoSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emotion_core.analyzer import LocalAnalyzer
 
     _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -73,14 +75,14 @@ def add_faces(parser: _Arguments, *, picture: str) -> None:
     """Add ``--min-score`` and ``--min-face``, which say what faces count; see ``add_analysis``."""
     parser.add_argument(
         "--min-score",
-        type=fraction,
+        type=_fraction,
         default=DEFAULT_MIN_SCORE,
         metavar="0-1",
         help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
     )
     parser.add_argument(
         "--min-face",
-        type=pixels,
+        type=_pixels,
         default=DEFAULT_MIN_FACE_PX,
         metavar="PX",
         help=f"least side of a face, in pixels of the {picture} (default {DEFAULT_MIN_FACE_PX})",
@@ -138,34 +140,37 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     return analyzer
 
 
-def count(text: str) -> int:
-    """Read a whole number, from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
-    return int(text)
+def whole(low: int, high: float, what: str) -> Callable[[str], int]:
+    """What reads a whole number from ``low`` to ``high``; others are not ``what``, it says."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        return int(text)
+
+    return read
 
 
-def pixels(text: str) -> int:
-    """Read a number of pixels, from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 1")
-    return int(text)
+def decimal(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
+    """What reads a number for which ``is_right``; others are not ``what``, it says."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan  # lies in no range
+        if not is_right(value):
+            raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        return value
+
+    return read
 
 
-def fraction(text: str) -> float:
-    """Read a number from 0 to 1."""
-    value = number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def number(text: str) -> float:
-    """Read a number; what is none is NaN, which lies in no range."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+count = whole(1, math.inf, "a number from 1")
+_pixels = whole(1, math.inf, "a number of pixels from 1")
+_fraction = decimal(lambda value: 0 <= value <= 1, "between 0 and 1")
+_rate = decimal(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
+_seconds = decimal(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:
@@ -182,17 +187,3 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 def say(text: str) -> None:
     """Tell the person at the terminal; what would steer it, in a file's name, stands escaped."""
     sys.stderr.write(text.translate(_ESCAPED) + "\n")
-
-
-def _rate(text: str) -> float:
-    value = number(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1000")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = number(text)
-    if not 0 <= value <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60")
-    return value

@@ -22,7 +22,7 @@ from emotion_core.arguments import (
     add_networks,
     add_video_settings,
     count,
-    number,
+    decimal,
     say,
     show_download,
     to_video_settings,
@@ -80,7 +80,7 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cpus-per-actor", type=count, default=0, metavar="N", help="cores of each")
     group.add_argument(
         "--gpus-per-actor",
-        type=_share,
+        type=decimal(lambda value: 0 <= value <= 64, "a number from 0 to 64"),
         default=-1.0,
         metavar="F",
         help="GPUs of each, e.g. 0.5 for two actors on one",
@@ -224,10 +224,3 @@ def _terminable() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _share(text: str) -> float:
-    value = number(text)
-    if not 0 <= value <= 64:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 64")
-    return value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from emotion_core.arguments import add_networks, say
+from emotion_core.arguments import add_networks, say, whole
 from emotion_core.errors import EmotionError
 from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
@@ -244,16 +244,8 @@ def _fetch_networks(settings: ServerSettings) -> None:
             say(f"note: {notice}")
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port, 1 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 10000")
-    return int(text)
+_port = whole(1, 65535, "a port, 1 to 65535")
+_count = whole(1, 10_000, "a number from 1 to 10000")
 
 
 def _range(text: str) -> tuple[int, int]:

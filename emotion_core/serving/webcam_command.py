@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import number
+from emotion_core.arguments import decimal
 from emotion_core.draw import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
 from emotion_core.serving.webcam import Asker, Camera, Tally, iter_shown
@@ -35,7 +35,8 @@ def add_webcam(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-window", action="store_true", help="print a line a second instead of a window"
     )
-    parser.add_argument("--seconds", type=_seconds, metavar="S", help="end after so long")
+    seconds = decimal(lambda value: 0 < value < 1e6, "a number of seconds above 0")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     parser.add_argument("--out", type=Path, metavar="FILE.mp4", help="record what is shown")
     parser.set_defaults(run=run_webcam)
 
@@ -88,10 +89,3 @@ def _draw(image: Image, tally: Tally) -> Image:
     """The newest answer on the newest picture; the answer's own is a little older."""
     analysis = tally.reading.analysis
     return image if analysis is None else draw_analysis(image, analysis)
-
-
-def _seconds(text: str) -> float:
-    value = number(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
-    return value

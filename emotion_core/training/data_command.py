@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import OK, SOME_FAILED, add_detector, say
+from emotion_core.arguments import OK, SOME_FAILED, add_detector, say, whole
 from emotion_core.errors import DatasetError
 from emotion_core.runtime import DEVICES
 
@@ -63,7 +63,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
     parser.add_argument(
         "--size",
-        type=_to_side,
+        type=whole(8, 1024, "a number of pixels from 8 to 1024"),
         default=_CROP_PX,
         metavar="PX",
         help=f"side of the crops (default {_CROP_PX})",
@@ -88,12 +88,6 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 def _add_detector(parser: argparse.ArgumentParser) -> None:
     add_detector(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
-
-
-def _to_side(text: str) -> int:
-    if not text.isdecimal() or not 8 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of pixels from 8 to 1024")
-    return int(text)
 
 
 def _run_download(chosen: argparse.Namespace) -> int:
