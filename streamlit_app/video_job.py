@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from emotion_core.draw import draw_analysis
 from emotion_core.errors import EmotionError
 from emotion_core.images import encode_jpeg, shrink
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis, Faces
+from emotion_core.live.overlay import scaled
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.video.pipeline import analyze_video
 from streamlit_app.held_file import HeldFile
 
@@ -264,8 +265,5 @@ class _Watched:
 
 def _to_preview(image: Image, analysis: Analysis) -> bytes:
     small = shrink(image, _PREVIEW_PX)
-    scale = small.shape[1] / image.shape[1]
-    faces = Faces((analysis.faces.boxes * scale).astype("float32"), analysis.faces.scores)
-    size_wh = (small.shape[1], small.shape[0])
-    drawn = draw_analysis(small, replace(analysis, size_wh=size_wh, faces=faces))
+    drawn = draw_analysis(small, scaled(analysis, (small.shape[1], small.shape[0])))
     return encode_jpeg(drawn, quality=80)

@@ -34,7 +34,7 @@ def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: b
     if not (len(reading.smoothed) or blur):
         return image
     canvas = cover_faces(image, reading, now_s) if blur else image.copy()
-    return draw_in_place(canvas, _scaled(reading.smoothed, size_wh))
+    return draw_in_place(canvas, scaled(reading.smoothed, size_wh))
 
 
 def cover_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
@@ -52,7 +52,7 @@ def cover_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
     return canvas
 
 
-def _scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
+def scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
     """Move an analysis to a frame of another size, which shows the same."""
     if analysis.size_wh == size_wh:
         return analysis
