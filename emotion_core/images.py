@@ -159,6 +159,30 @@ def shrink(image: Image, longest_px: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def fit(image: Image, size_wh: tuple[int, int]) -> Image:
+    """Scale a picture into another size, as large as its shape allows, on black.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255; returned as it is where it has that size.
+        size_wh: Pixels.
+    """
+    width, height = size_wh
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = (
+        max(1, min(width, round(image.shape[1] * scale))),
+        max(1, min(height, round(image.shape[0] * scale))),
+    )
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(
+        image, inner, interpolation=method
+    )
+    return canvas
+
+
 def _decode(data: bytes) -> DecodedImage:
     picture = _open(data)
     _check_size(*picture.size)

@@ -9,9 +9,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
-import cv2
-import numpy as np
 
+from emotion_core.images import fit
 from emotion_core.video.scratch import ScratchFile
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class Recorder:
         item: tuple[Image, float] | None = first
         while item is not None:
             image, time_s = item
-            frame = av.VideoFrame.from_ndarray(_letterboxed(image, (width, height)), "rgb24")
+            frame = av.VideoFrame.from_ndarray(fit(image, (width, height)), "rgb24")
             frame.time_base = _TIME_BASE
             frame.pts = last_pts = max(last_pts + 1, round(time_s / _TIME_BASE))
             container.mux(stream.encode(frame))
@@ -139,17 +138,3 @@ class Recorder:
             except queue.Empty:
                 if self._stopping.is_set():
                     return None
-
-
-def _letterboxed(image: Image, size_wh: tuple[int, int]) -> Image:
-    """Fit a picture into a size, with black where it does not fill it."""
-    width, height = size_wh
-    if image.shape[:2] == (height, width):
-        return image
-    factor = min(width / image.shape[1], height / image.shape[0])
-    fitted = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-    result = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - fitted[0]) // 2, (height - fitted[1]) // 2
-    small = cv2.resize(image, fitted, interpolation=cv2.INTER_AREA)
-    result[top : top + fitted[1], left : left + fitted[0]] = small
-    return result

@@ -10,6 +10,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from emotion_core.images import fit
 from emotion_core.video.tracks import check_size
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ class PictureConverter:
         image = _turn(self._to_rgb(picture), self._matrix)
         if self._size_wh is None:
             self._size_wh = (image.shape[1], image.shape[0])
-        if (image.shape[1], image.shape[0]) != self._size_wh:
-            image = _fit(image, self._size_wh)
-        return image
+        return fit(image, self._size_wh)
 
     def _to_rgb(self, picture: VideoFrame) -> Image:
         width, height = self._square(picture.width, picture.height)
@@ -151,20 +150,3 @@ def _turn(image: Image, matrix: tuple[int, ...] | None) -> Image:
         code = -1 if flips_x and flips_y else 1 if flips_x else 0
         image = np.asarray(cv2.flip(image, code), np.uint8)
     return image
-
-
-def _fit(image: Image, size_wh: tuple[int, int]) -> Image:
-    """Scale a picture into another size, as large as its shape allows, on black."""
-    width, height = size_wh
-    scale = min(width / image.shape[1], height / image.shape[0])
-    inner = (
-        max(1, min(width, round(image.shape[1] * scale))),
-        max(1, min(height, round(image.shape[0] * scale))),
-    )
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(
-        image, inner, interpolation=method
-    )
-    return canvas

@@ -93,7 +93,7 @@ def test_what_is_too_long_is_left_out():
 
 def test_a_fault_in_the_middle_is_told_and_leaves_no_half_file(monkeypatch):
     made = record([(make_smooth_image(), 0.0)])
-    monkeypatch.setattr(recorder, "_letterboxed", lambda *_: 1 / 0)
+    monkeypatch.setattr(recorder, "fit", lambda *_: 1 / 0)
     made.write(make_smooth_image(), 0.1)
     wait_until(lambda: made.error)
     assert made.stop() is None
