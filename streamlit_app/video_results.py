@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -54,9 +53,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blu
     if result.fault:
         words = f"{result.fault} What could be read is shown and offered below."
         st.warning(plain(words), icon=":material/broken_image:")
-    frames, people = desk.smoothed(result.frames, smoothing_s)
-    as_wished = replace(result.settings, smoothing_s=smoothing_s)
-    result = replace(result, people=people, settings=as_wished)
+    frames, result = desk.smoothed(result, smoothing_s)
     _show_totals(result)
     left, right = side_by_side()
     with left:
