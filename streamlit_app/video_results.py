@@ -135,7 +135,7 @@ def show_moments(result: VideoResult) -> None:
 def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> None:
     row = people[people["track"] == track].iloc[0]
     st.markdown(
-        f"**{person_name(track)}**, seen {row['time_s']:.1f} s, "
+        f"**{person_name(track)}**, seen {row['seen_s']:.1f} s, "
         f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
     )
     if not moments:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emotion_core.report import PhotoRecord
     from emotion_core.video.values import VideoResult
 
-_LAYOUT = 1  # of the tables; raised when they change
+_LAYOUT = 2  # of the tables; raised when they change
 
 
 @dataclass(frozen=True, slots=True)

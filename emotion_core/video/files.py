@@ -34,7 +34,7 @@ SUFFIXES = (
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
 _SETTINGS = "settings.json"
-_LAYOUT = 1  # of the results; raised when they change, so that videos are analysed anew
+_LAYOUT = 2  # of the results; raised when they change, so that videos are analysed anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _class(word: str) -> str:
 
 
 def _person_row(row: Mapping[Hashable, Any]) -> str:
-    cells = [clock(row[name]) for name in ("time_s", "first_s", "last_s")]
+    cells = [clock(row[name]) for name in ("seen_s", "first_s", "last_s")]
     numbers = [
         f"{_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
         for name in ("valence", "arousal")
