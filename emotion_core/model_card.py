@@ -146,6 +146,11 @@ class ModelCard:
         """Whether the files ship with the project."""
         return self.repo_id is None and not self.folder
 
+    @property
+    def version(self) -> str:
+        """Name, and the beginning of the SHA-256 of the weights: files of one name may differ."""
+        return f"{self.name} {self.weights.sha256[:16]}"
+
     def to_fields(self) -> dict[str, Any]:
         """What others may know of it, for JSON."""
         fields = asdict(self)

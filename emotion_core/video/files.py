@@ -225,7 +225,8 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
             "video": task.has_video,
             "reidentify": task.embedder is not None,
         },
-        "networks": {card.task: card.weights.sha256 for card in (info.emotion, info.detector)},
+        "model": info.emotion.version,
+        "detector": info.detector.version,
     }
 
 
