@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 """What a command ends with: all done; some inputs failed, the others are done; nothing done."""
 
+TABLES_HELP = "What each column of the tables means stands in docs/tables.md of the project."
+
 
 def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
     """Add the arguments that say how pictures are analysed, here and now.

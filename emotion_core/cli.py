@@ -15,6 +15,7 @@ from tqdm import tqdm
 from emotion_core.arguments import (
     OK,
     SOME_FAILED,
+    TABLES_HELP,
     WRONG_USE,
     add_analysis,
     load_chosen,
@@ -103,6 +104,11 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Analyse photos. DIR gets faces.csv (one row a face), photos.csv (one row an input, also "
+        "for those that failed), annotated/, valence_arousal.html and settings.json. "
+        f"{TABLES_HELP}"
+    )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_PHOTOS)
     parser.add_argument(
         "--out",

@@ -152,6 +152,11 @@ class ModelCard:
         """Where valence and arousal come from in what it reads."""
         return VaSource.HEAD if self.has_va else VaSource.EXPECTATION
 
+    @property
+    def version(self) -> str:
+        """Name, and the beginning of the SHA-256 of the weights: files of one name may differ."""
+        return f"{self.name} {self.weights.sha256[:16]}"
+
     def to_fields(self) -> dict[str, Any]:
         """What others may know of it, for JSON."""
         fields = asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from functools import partial
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
+    from emotion_core.analyzer_info import AnalyzerInfo
 
 _PICTURES = "annotated"
 
@@ -80,8 +82,8 @@ def write_results(
 ) -> Iterator[PhotoRecord]:
     """Analyse photos into a folder; yields what became of each as it is written.
 
-    Writes ``annotated/<name>.jpg`` as results come, and ``faces.csv``, ``photos.csv`` and
-    ``valence_arousal.html`` at the end, also when the caller stops early.
+    Writes ``annotated/<name>.jpg`` as results come, and ``faces.csv``, ``photos.csv``,
+    ``valence_arousal.html`` and ``settings.json`` at the end, also when the caller stops early.
 
     Args:
         analyzer: The core.
@@ -114,6 +116,8 @@ def write_results(
                 yield result.record
         finally:
             _write_tables(records, out)
+            settings = {"min_score": min_score, "min_face_px": min_face_px, "blur": blur}
+            _write_note(analyzer.info, settings, out)
     except EmotionError:  # some are an OSError too, but not of this folder
         raise
     except OSError as error:
@@ -148,3 +152,9 @@ def _write_tables(records: list[PhotoRecord], out: Path) -> None:
     (out / "photos.csv").write_bytes(to_csv(photos_table(records)))
     page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
     (out / "valence_arousal.html").write_text(page, encoding="utf-8")
+
+
+def _write_note(info: AnalyzerInfo, settings: Mapping[str, object], out: Path) -> None:
+    """Write down what decided on the results, as the other commands do."""
+    note = {"model": info.emotion.version, "detector": info.detector.version, **settings}
+    (out / "settings.json").write_text(json.dumps(note, indent=2), encoding="utf-8")

@@ -23,6 +23,12 @@ _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
 """Where a formula may begin, also in the wide characters of East Asia: at the start of a cell, or
 after what parts cells where spreadsheets expect decimal commas, whatever is quoted."""
 
+_JOINERS = "\u200c\u200d"
+"""What joins letters or parts them in Persian and Indian words, and makes one emoji of several."""
+
+_UNREADABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of characters."""
+
 _FORBIDDEN = '\\/:*?"<>|%\x7f'
 _LONGEST_STEM = 200
 """Bytes of UTF-8: with an ending and a number below the 255 that file systems take."""
@@ -70,7 +76,8 @@ def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
     Returns:
         Columns source, width, height (pixels), faces, dominant_emotion (highest mean probability),
         ``mean_p_<label>`` per label, mean and standard deviation (of the faces in the picture) of
-        valence and arousal, time_ms, model, warning, error. What does not exist is empty.
+        valence and arousal, time_ms, model, warning, error. What does not exist is empty, also the
+        number of faces of an input that failed.
     """
     records = list(records)
     labels = _labels_of(records)
@@ -103,9 +110,9 @@ def to_csv(table: pd.DataFrame) -> bytes:
 
 
 def readable_name(name: str) -> str:
-    """A file's name without characters that hide, reorder or break text."""
-    kept = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp"))
-    return kept.strip() or "unnamed"
+    """A file's name without characters that hide, reorder or break text; joiners inside stay."""
+    kept = "".join(c for c in name if c in _JOINERS or unicodedata.category(c) not in _UNREADABLE)
+    return kept.strip().strip(_JOINERS + " ") or "unnamed"
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
@@ -169,7 +176,7 @@ def _face_rows(record: PhotoRecord) -> list[dict[str, object]]:
 
 
 def _photo_row(record: PhotoRecord) -> dict[str, object]:
-    row: dict[str, object] = {"source": record.source, "faces": 0, "error": record.error}
+    row: dict[str, object] = {"source": record.source, "error": record.error}
     row["warning"] = " ".join(record.warnings)
     analysis = record.analysis
     if analysis is None:

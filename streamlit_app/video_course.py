@@ -47,7 +47,7 @@ _MOST_PILLS = 12
 
 _COLUMNS = {
     "person": st.column_config.TextColumn("Person", width=90),
-    "time_s": st.column_config.NumberColumn("Seen", format="%.1f s", width=70),
+    "seen_s": st.column_config.NumberColumn("Seen", format="%.1f s", width=70),
     "dominant_emotion": st.column_config.TextColumn("Mostly", width=90),
     "share": st.column_config.NumberColumn("Share of time", format="%.0f%%", width=100),
     "mean_valence": st.column_config.NumberColumn("Mean valence", format="%+.2f", width=105),

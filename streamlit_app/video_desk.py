@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.errors import EmotionError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from emotion_core.video.values import VideoResult
     from streamlit_app.video_job import VideoJob
 
 _log = logging.getLogger(__name__)
@@ -147,14 +148,19 @@ class VideoDesk:
         self.reidentify_error = ""
 
     def smoothed(
-        self, frames: pd.DataFrame, time_constant_s: float
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The table of frames, smoothed, and that of people; kept for the next run of the page."""
-        key = (id(frames), time_constant_s)
+        self, result: VideoResult, time_constant_s: float
+    ) -> tuple[pd.DataFrame, VideoResult]:
+        """The table of frames, smoothed, and the result with the people and settings to it.
+
+        The tables are kept for the next run of the page.
+        """
+        key = (id(result.frames), time_constant_s)
         if key not in self._smoothed:
-            smoothed = smooth_frames(frames, time_constant_s)
+            smoothed = smooth_frames(result.frames, time_constant_s)
             self._smoothed = {key: (smoothed, people_table(smoothed))}
-        return self._smoothed[key]
+        frames, people = self._smoothed[key]
+        settings = replace(result.settings, smoothing_s=time_constant_s)
+        return frames, replace(result, people=people, settings=settings)
 
 
 class Desk(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -54,9 +53,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blu
     if result.fault:
         words = f"{result.fault} What could be read is shown and offered below."
         st.warning(plain(words), icon=":material/broken_image:")
-    frames, people = desk.smoothed(result.frames, smoothing_s)
-    as_wished = replace(result.settings, smoothing_s=smoothing_s)
-    result = replace(result, people=people, settings=as_wished)
+    frames, result = desk.smoothed(result, smoothing_s)
     _show_totals(result)
     left, right = side_by_side()
     with left:
@@ -138,7 +135,7 @@ def show_moments(result: VideoResult) -> None:
 def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> None:
     row = people[people["track"] == track].iloc[0]
     st.markdown(
-        f"**{person_name(track)}**, seen {row['time_s']:.1f} s, "
+        f"**{person_name(track)}**, seen {row['seen_s']:.1f} s, "
         f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
     )
     if not moments:

@@ -39,12 +39,14 @@ class Recording:
 
     Attributes:
         file: The MP4.
+        start_s: Its first picture, in seconds after the first of the session.
         length_s: From its first picture to its last.
         has_clear_faces: Whether faces were not blurred in some of it.
         note: One sentence on what is missing; empty if nothing is.
     """
 
     file: HeldFile
+    start_s: float
     length_s: float
     has_clear_faces: bool
     note: str
@@ -152,11 +154,12 @@ class WebcamSession:
         if recorder is None:
             return
         self.recording_error = recorder.error
-        if file is None:
+        if file is None or recorder.start_s is None:
             return
+        start_s = recorder.start_s - self.stream.start_s
         note = "It has become too long or too large and ends there." if recorder.is_full else ""
         new: Recording | None = Recording(
-            HeldFile(file), recorder.length_s, self._has_clear_faces, note
+            HeldFile(file), start_s, recorder.length_s, self._has_clear_faces, note
         )
         with self._lock:
             if not self._is_cleared:

@@ -32,7 +32,7 @@ def show_session(
     """
     with st.spinner("Summing up the session…"):
         result = session.result()
-    result = hide_faces(result) if blur else result
+    frames, result = desk.course.smoothed(hide_faces(result) if blur else result, smoothing_s)
     st.header(
         "Your last session",
         anchor=False,
@@ -51,7 +51,6 @@ def show_session(
     _show_totals(result)
     if session.recording_error:
         st.warning(plain(session.recording_error), icon=":material/error:")
-    frames, _ = desk.course.smoothed(result.frames, smoothing_s)
     if result.people.empty:
         _show_recording(recording)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")
@@ -82,5 +81,8 @@ def _show_recording(recording: Recording | None) -> None:
     length = clock(recording.length_s, decimals=0)
     alt = f"The recording, {length} long, with faces marked"
     show_player("The recording", recording.file, alt)
-    if recording.note:
-        st.caption(plain(recording.note))
+    begins = (
+        f"The recording begins {recording.start_s:.2f} s after the session; times in tables and "
+        "charts are those of the session."
+    )
+    st.caption(plain(" ".join(filter(None, (begins, recording.note)))))

@@ -17,6 +17,7 @@ from emotion_core.analyzer import fetch_first
 from emotion_core.arguments import (
     OK,
     SOME_FAILED,
+    TABLES_HELP,
     WRONG_USE,
     add_faces,
     add_networks,
@@ -52,7 +53,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         "folder, a file, or a text file (.txt, .list) with one path or URL a line; all may be "
         "URLs for which fsspec has a driver. DIR gets Parquet tables: faces, photos, frames, "
         "people, videos, failed. A run that was stopped goes on when the same command is given "
-        "again."
+        f"again. {TABLES_HELP}"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="paths and URLs")
     parser.add_argument(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emotion_core.report import PhotoRecord
     from emotion_core.video.values import VideoResult
 
-_LAYOUT = 1  # of the tables; raised when they change
+_LAYOUT = 2  # of the tables; raised when they change
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Job:
         del settings["blur"], settings["longest_s"]  # no pictures are written, and all is read
         return {
             "layout": _LAYOUT,
-            "model": _version(self.emotion),
-            "detector": _version(self.detector),
+            "model": self.emotion.version,
+            "detector": self.detector.version,
             **settings,
             "chunk_photos": self.chunk_photos,
         }
@@ -104,10 +104,6 @@ def do_chunk(analyzer: Analyzer, job: Job, chunk: Chunk) -> Iterator[Step]:
         last = Step(len(batch), sum(1 for record in batch if record.error))
     job.folder.publish(chunk, _photo_tables(job, records))
     yield last
-
-
-def _version(card: ModelCard) -> str:
-    return f"{card.name} {card.weights.sha256[:16]}"
 
 
 def _photo_tables(job: Job, records: list[PhotoRecord]) -> dict[str, pa.Table]:

@@ -64,7 +64,7 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
         },
         "people": {
             "track": "int32",
-            **_of("double", ("first_s", "last_s", "time_s")),
+            **_of("double", ("first_s", "last_s", "seen_s")),
             "frames": "int64",
             "dominant_emotion": "string",
             **_of("float", [*_prefixed("share_", labels), *_PLANE]),

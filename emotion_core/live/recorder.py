@@ -42,6 +42,7 @@ class Recorder:
     the encoder is slower than the stream, frames are left out and counted: nobody waits for it.
 
     Attributes:
+        start_s: Time of the first frame handed in; ``None`` before.
         length_s: From the first frame handed in to the last one that was taken.
         written: Frames in the file.
         dropped: Frames left out because the encoder was busy.
@@ -55,7 +56,7 @@ class Recorder:
         self.error = ""
         self.is_full = False
         self.length_s = 0.0
-        self._start_s: float | None = None
+        self.start_s: float | None = None
         self._file = ScratchFile()
         self._queue: queue.Queue[tuple[Image, float]] = queue.Queue(_QUEUE)
         self._stopping = threading.Event()
@@ -69,17 +70,17 @@ class Recorder:
             image: RGB ``(H, W, 3)``, 0-255; must not be changed afterwards.
             time_s: Of a clock that never falls.
         """
-        if self._start_s is None:
-            self._start_s = time_s
-        self.is_full |= time_s - self._start_s > MOST_S
+        if self.start_s is None:
+            self.start_s = time_s
+        self.is_full |= time_s - self.start_s > MOST_S
         if self.is_full or self.error or self._stopping.is_set():
             return
         try:
-            self._queue.put_nowait((image, time_s - self._start_s))
+            self._queue.put_nowait((image, time_s - self.start_s))
         except queue.Full:
             self.dropped += 1
         else:
-            self.length_s = time_s - self._start_s
+            self.length_s = time_s - self.start_s
 
     def stop(self) -> ScratchFile | None:
         """Finish the file. May be called once.

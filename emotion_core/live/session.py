@@ -39,6 +39,7 @@ def session_result(stream: LiveStream) -> VideoResult:
             smoothing_s=settings.smoothing_s,
         ),
         model=stream.info.emotion.name,
+        detector=stream.info.detector.name,
         frames=frames,
         people=people_table(smooth_frames(frames, settings.smoothing_s)),
         moments=record.moments(),

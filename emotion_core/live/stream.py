@@ -41,6 +41,9 @@ class LiveStream:
         analyzer: Shared with other streams, see ``BatchingAnalyzer``.
         settings: To start with.
         clock: Seconds, never falling; the times of frames are of the same clock.
+
+    Attributes:
+        start_s: When the first frame came in, by the clock; NaN before.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class LiveStream:
         self._waiting: LiveFrame | None = None
         self._latest: LiveReading | None = None
         self._is_closed = False
-        self._start_s = math.nan
+        self.start_s = math.nan
         self._dark_s = -math.inf
         self._is_dark = False
         self._error = ""
@@ -80,7 +83,7 @@ class LiveStream:
             if self._is_closed:
                 return
             if not self._n_frames:
-                self._start_s = time_s
+                self.start_s = time_s
                 self._thread.start()  # not before: who only looks at the page costs no thread
             index = self._n_frames
             self._n_frames += 1
@@ -92,7 +95,7 @@ class LiveStream:
                 self._dark_s, self._latest = time_s, None
                 return
             self._n_replaced += self._waiting is not None
-            self._waiting = LiveFrame(index, time_s, time_s - self._start_s, image)
+            self._waiting = LiveFrame(index, time_s, time_s - self.start_s, image)
             self._changed.notify()
 
     @property

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from emotion_core.arguments import (
     OK,
     SOME_FAILED,
+    TABLES_HELP,
     WRONG_USE,
     add_analysis,
     add_video_settings,
@@ -31,9 +32,9 @@ def add_video(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``video`` and what it runs."""
     parser.description = (
         "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
-        "report.html and, where there are faces, charts.html and charts.png. A run that was "
-        "stopped goes on when the same command is given again: videos that are finished are "
-        "skipped."
+        "report.html, settings.json and, where there are faces, charts.html and charts.png. A run "
+        "that was stopped goes on when the same command is given again: videos that are finished "
+        f"are skipped. {TABLES_HELP}"
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")

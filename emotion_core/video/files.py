@@ -34,7 +34,7 @@ SUFFIXES = (
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
 _SETTINGS = "settings.json"
-_LAYOUT = 1  # of the results; raised when they change, so that videos are analysed anew
+_LAYOUT = 2  # of the results; raised when they change, so that videos are analysed anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,8 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
             "video": task.has_video,
             "reidentify": task.embedder is not None,
         },
-        "networks": {card.task: card.weights.sha256 for card in (info.emotion, info.detector)},
+        "model": info.emotion.version,
+        "detector": info.detector.version,
     }
 
 

@@ -42,6 +42,8 @@ _LIMITS = """<ul>
 certainty; people agree with each other on the word in about six cases of ten.</li>
 <li>Faces that are small, dark, blurred, turned away, covered, very young or old, or of groups that
 were rare in the training pictures are read worse.</li>
+<li>Where a network learned valence and arousal from coordinates of emotion words (its description
+tells), that they agree with the emotion is no finding.</li>
 <li>A person who leaves the picture may be counted as somebody else on coming back.</li>
 <li>Not for decisions about people: hiring, grading, policing, insurance, credit, health, lie
 detection. Emotion recognition at work and in education is prohibited in the European Union, except
@@ -65,7 +67,7 @@ def report_page(result: VideoResult, name: str) -> str:
         people = result.people[
             result.people["track"].isin(longest_seen(result.people, MOST_PEOPLE))
         ]
-        parts += [_people_section(people, len(result.people)), _moments_section(result, people)]
+        parts += [_people_section(people, result), _moments_section(result, people)]
         charted = longest_seen(result.people, _CHARTED)
         smooth = smooth_frames(result.frames, result.settings.smoothing_s)
         charts = dashboard_chart(select_people(smooth, charted))
@@ -93,6 +95,14 @@ def describe_rate(settings: VideoSettings) -> str:
     return "every picture" if settings.every == 1 else f"one in {settings.every}"
 
 
+def _rate(result: VideoResult) -> str:
+    """Which pictures were analysed; nothing of a webcam that brought more than could be."""
+    settings = result.settings
+    if settings.every == 1 and settings.hz is None and result.n_analyzed < result.n_frames:
+        return ""
+    return f" ({describe_rate(settings)})"
+
+
 def _notices(result: VideoResult) -> str:
     fault = f'<p class="fault" role="alert"><strong>{escape(result.fault)}</strong></p>'
     warnings = "".join(f'<p class="fault">{escape(text)}</p>' for text in result.info.warnings)
@@ -108,10 +118,10 @@ def _facts(result: VideoResult) -> str:
         "Length": clock(length),
         "Picture": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
         + (f", {info.fps:.4g} a second" if info.fps else ""),
-        "Pictures analysed": f"{result.n_analyzed:,} of {result.n_frames:,}"
-        f" ({describe_rate(settings)})",
+        "Pictures analysed": f"{result.n_analyzed:,} of {result.n_frames:,}{_rate(result)}",
         "People": f"{len(result.people):,}",
         "Emotion network": result.model,
+        "Face detector": result.detector,
         "Smoothing": f"{settings.smoothing_s:g} s" if settings.smoothing_s else "none",
         "Faces left out": f"score below {settings.min_score:.2g},"
         f" or smaller than {settings.min_face_px:g} px",
@@ -129,19 +139,20 @@ def _no_face(result: VideoResult) -> str:
     )
 
 
-def _people_section(people: pd.DataFrame, n_people: int) -> str:
+def _people_section(people: pd.DataFrame, result: VideoResult) -> str:
     heads = ["Person", "Seen", "From", "To", "Emotions", "Valence", "Arousal", "Changes"]
     head = "".join(f'<th scope="col"{_class(word)}>{word}</th>' for word in heads)
     rows = "".join(_person_row(row) for row in people.to_dict("records"))
-    more = ""
+    n_people, more = len(result.people), ""
     if n_people > len(people):
         more = f" These are the {len(people)} people seen longest, of {n_people:,}."
+    smoothed = " All of the smoothed readings." if result.settings.smoothing_s else ""
     return (
         '<section><h2>People</h2><div class="wide" role="region" aria-label="Numbers per person"'
         f' tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         '<p class="faint">Valence and arousal: mean and standard deviation over the time seen. '
         "Changes: of the most probable emotion from one analysed picture to the next."
-        f"{more}</p></section>"
+        f"{smoothed}{more}</p></section>"
     )
 
 
@@ -150,7 +161,7 @@ def _class(word: str) -> str:
 
 
 def _person_row(row: Mapping[Hashable, Any]) -> str:
-    cells = [clock(row[name]) for name in ("time_s", "first_s", "last_s")]
+    cells = [clock(row[name]) for name in ("seen_s", "first_s", "last_s")]
     numbers = [
         f"{_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
         for name in ("valence", "arousal")

@@ -83,6 +83,7 @@ def analyze_video(
         info=reader.info,
         settings=settings,
         model=analyzer.info.emotion.name,
+        detector=analyzer.info.detector.name,
         frames=frames,
         people=people_table(smooth_frames(frames, settings.smoothing_s)),
         moments=consumer.keeper.moments(),

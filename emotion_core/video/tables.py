@@ -107,7 +107,7 @@ def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -
         analysis_period_s: Usual time between analysed pictures; by default their median.
 
     Returns:
-        Columns track, first_s, last_s, time_s (for which the person is seen), frames (pictures),
+        Columns track, first_s, last_s, seen_s (for which the person is seen), frames (pictures),
         dominant_emotion (with the largest share), one ``share_<label>`` per label (of the time
         seen, in which it is the most probable; they sum to 1), mean_valence, sd_valence,
         mean_arousal, sd_arousal, changes (of the most probable emotion from one picture with the
@@ -178,7 +178,7 @@ def longest_seen(people: pd.DataFrame, n: int = 6) -> list[int]:
         people: As ``people_table`` makes it.
         n: So many at most.
     """
-    first = people.sort_values("time_s", ascending=False, kind="stable").head(n)
+    first = people.sort_values("seen_s", ascending=False, kind="stable").head(n)
     return sorted(int(track) for track in first["track"])
 
 
@@ -251,7 +251,7 @@ def _words(values: npt.NDArray[np.object_]) -> pd.Series[str]:
 
 
 def _people_columns(labels: list[str]) -> list[str]:
-    columns = ["track", "first_s", "last_s", "time_s", "frames", "dominant_emotion"]
+    columns = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
     columns += [f"share_{label}" for label in labels]
     columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal", "changes"]
     return [*columns, "positive_s", "negative_s", "intense_s"]
@@ -266,7 +266,7 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
     shares = [float(weight[emotions == label].sum() / weight.sum()) for label in labels]
     row: dict[str, object] = {"track": int(rows["track"].iloc[0])}
     row.update(first_s=times[0], last_s=times[-1])
-    row.update(time_s=float(rows["weight"].sum()), frames=len(rows))
+    row.update(seen_s=float(rows["weight"].sum()), frames=len(rows))
     row["dominant_emotion"] = labels[int(np.argmax(shares))]
     row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})
     plane = {name: rows[name].to_numpy(float) for name in ("valence", "arousal")}

@@ -166,6 +166,7 @@ class VideoResult:
         info: Its header.
         settings: How it was analysed.
         model: Name of the emotion network.
+        detector: Name of the face detector.
         frames: Raw, one row per analysed picture and face, see ``tables.FrameLog.table``.
         people: One row a person, see ``tables.people_table``.
         moments: The strongest expressions, by person and kind.
@@ -178,6 +179,7 @@ class VideoResult:
     info: VideoInfo
     settings: VideoSettings
     model: str
+    detector: str
     frames: pd.DataFrame
     people: pd.DataFrame
     moments: tuple[Moment, ...]

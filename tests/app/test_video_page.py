@@ -284,15 +284,15 @@ def test_chosen_people_are_not_kept_for_the_next_video(video_app, clips):
 
 def test_a_span_and_a_picture_are_chosen_without_a_mouse(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
-    whole = video_app.dataframe[0].value["time_s"].iloc[0]
+    whole = video_app.dataframe[0].value["seen_s"].iloc[0]
     video_app.slider(key="span 1 0").set_value((0.2, 0.5)).run()
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
-    assert 0 < video_app.dataframe[0].value["time_s"].iloc[0] < 0.6 * whole
+    assert 0 < video_app.dataframe[0].value["seen_s"].iloc[0] < 0.6 * whole
     video_app.number_input(key="picture 1").set_value(0.4).run()
     assert "At 0:00.4" in captions_of_images(video_app)
     press(video_app, "Show all")
     assert "People" in [header.value for header in video_app.header]
-    assert video_app.dataframe[0].value["time_s"].iloc[0] == whole
+    assert video_app.dataframe[0].value["seen_s"].iloc[0] == whole
     assert "At 0:00.4" not in captions_of_images(video_app)
 
 

@@ -248,6 +248,23 @@ def test_results_stay_until_the_next_start(page, streamer):
     assert session(page) is not first
 
 
+def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monkeypatch):
+    start(page, streamer)
+    for value in (0, 90, 180, 250):
+        show(page, np.dstack([np.full((48, 64), v, np.uint8) for v in (1, value, value)]), 1)
+    stop(page, streamer)
+    before = page.dataframe[0].value
+    reports = []
+    monkeypatch.setattr(
+        "streamlit_app.webcam_results.show_downloads", lambda _, result, *__: reports.append(result)
+    )
+    page.sidebar.slider(key="live smoothing").set_value(2.0).run()
+    after = page.dataframe[0].value
+    assert (after["sd_valence"] < before["sd_valence"]).all()
+    assert reports[0].people["sd_valence"].tolist() == after["sd_valence"].tolist()
+    assert reports[0].settings.smoothing_s == 2.0
+
+
 def test_a_session_without_a_face_is_told(page, streamer):
     start(page, streamer)
     show(page, picture(0))
@@ -275,6 +292,20 @@ def test_recording_is_off_until_asked_for_and_plays_afterwards(page, streamer):
     assert record_toggle(page).value is False
     start(page, streamer)
     assert file.size == 0
+
+
+def test_when_in_the_session_a_recording_begins_is_told(page, streamer):
+    start(page, streamer)
+    show(page, picture(1))
+    time.sleep(0.2)
+    record_toggle(page).set_value(True).run()
+    show(page, picture(1))
+    stop(page, streamer)
+    times = last(page).result().frames["time_s"]
+    begin_s = last(page).recording.start_s
+    assert times[4] + 0.2 <= begin_s == pytest.approx(times[5], abs=1e-5)
+    words = f"The recording begins {begin_s:.2f} s after the session; "
+    assert any(text.replace("\\", "").startswith(words) for text in texts(page.caption))
 
 
 def test_a_recording_that_was_ended_early_is_kept_and_replaced_by_the_next(page, streamer):

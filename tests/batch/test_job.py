@@ -40,7 +40,7 @@ def read_csv(data):
     return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
 
 
-def check_same(table, expected, *, without=()):
+def check_same(table, expected, *, without=(), atol=1e-8):
     expected = expected.drop(columns=list(without))
     assert [c for c in table.columns if c != "url"] == list(expected.columns)
     pd.testing.assert_frame_equal(
@@ -48,6 +48,7 @@ def check_same(table, expected, *, without=()):
         expected.replace("", None),
         check_dtype=False,
         rtol=1e-5,
+        atol=atol,
     )
 
 
@@ -127,8 +128,9 @@ def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, analyzer):
     steps, tables = run(job, Chunk(Kind.VIDEO, (str(path),)), analyzer)
     result = analyze_video(path, analyzer, job.settings)
     assert steps == [Step(1, 0)]
-    check_same(tables["frames"], read_csv(to_csv(result.frames)))
-    check_same(tables["people"], read_csv(to_csv(result.people)))
+    # how many pictures are read together goes by the time that they take
+    check_same(tables["frames"], read_csv(to_csv(result.frames)), atol=1e-3)
+    check_same(tables["people"], read_csv(to_csv(result.people)), atol=1e-3)
     (video,) = tables["videos"].to_dict("records")
     assert (video["url"], video["source"]) == (str(path), "clip.mp4")
     assert (video["width"], video["height"], video["frames"], video["people"]) == (320, 240, 8, 1)
@@ -148,7 +150,7 @@ def test_broken_video_fails_with_its_sentence(job, tmp_path):
 
 def test_note_says_all_that_decides_on_the_results(job):
     assert job.note() == {
-        "layout": 1,
+        "layout": 2,
         "model": "tiny 0000000000000000",
         "detector": "tiny-faces 1111111111111111",
         "every": 1,

@@ -1,5 +1,6 @@
 """The command line: what it writes, what it says and how it ends, around a fake analyzer."""
 
+import json
 import re
 import subprocess
 import sys
@@ -63,8 +64,16 @@ def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
         "annotated/sub_deep_=cmd.jpg",
         "faces.csv",
         "photos.csv",
+        "settings.json",
         "valence_arousal.html",
     ]
+    assert json.loads((out / "settings.json").read_text("utf-8")) == {
+        "model": "tiny 0000000000000000",
+        "detector": "tiny-faces 1111111111111111",
+        "min_score": 0.6,
+        "min_face_px": 12,
+        "blur": False,
+    }
     table = pd.read_csv(out / "photos.csv", encoding="utf-8-sig").set_index("source")
     assert table["faces"].to_dict() == {"a.png": 2, "sub/a.png": 0, "sub/deep/=cmd.png": 1}
     faces = pd.read_csv(out / "faces.csv", encoding="utf-8-sig")

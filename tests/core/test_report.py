@@ -63,7 +63,7 @@ def test_photos():
     ]
     table = photos_table(records)
     assert table["source"].tolist() == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
-    assert table["faces"].tolist() == [2, 0, 0, 1]
+    assert table["faces"].tolist() == [2, 0, pd.NA, 1]
     assert table["width"].isna().tolist() == [False, False, True, False]
     assert table["dominant_emotion"].isna().tolist() == [False, True, True, False]
     assert table.loc[0, "dominant_emotion"] == "happiness"
@@ -167,6 +167,8 @@ def test_negative_numbers_stay_numbers():
         ("\u202e", "unnamed"),
         ("=cmd.jpg", "=cmd.jpg"),
         ("Фото.jpg", "Фото.jpg"),
+        ("\U0001f469\u200d\U0001f52c \u0645\u06cc\u200c\u062e.jpg",) * 2,
+        ("\u200d \u200c", "unnamed"),
     ],
     ids=ascii,
 )

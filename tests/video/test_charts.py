@@ -265,9 +265,9 @@ def test_seconds_of_emotions_are_exact_however_thin():
     for longest in (600, 20):
         sums = emotion_seconds(frames, longest).groupby(["track", "emotion"])["seconds"].sum()
         for (track, emotion), seconds in sums.items():
-            expected = people.loc[track, f"share_{emotion}"] * people.loc[track, "time_s"]
+            expected = people.loc[track, f"share_{emotion}"] * people.loc[track, "seen_s"]
             assert seconds == pytest.approx(expected, abs=0.05)
-        assert sums.groupby("track").sum().tolist() == pytest.approx(people["time_s"], abs=0.05)
+        assert sums.groupby("track").sum().tolist() == pytest.approx(people["seen_s"], abs=0.05)
 
 
 def test_shares_in_the_chart_are_those_of_the_table():

@@ -62,6 +62,7 @@ def make_result(frames, **changes):
         info=VideoInfo((1280, 720), 25.0, 20.0, n, "h264", "aac"),
         settings=VideoSettings(),
         model="emoscope-tiny",
+        detector="tiny-faces",
         frames=frames,
         people=people,
         moments=tuple(moments),
@@ -114,10 +115,29 @@ def test_page_tells_what_was_analysed():
     words = Outline(report_page(replace(TWO, settings=settings), "clip.mp4")).words()
     for expected in (
         *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 a second", "50 of 50 (one in 3)"),
-        *("emoscope-tiny", "0.5 s", "score below 0.7, or smaller than 20 px", "Faces blurred yes"),
+        *(
+            "emoscope-tiny",
+            "tiny-faces",
+            "0.5 s",
+            "score below 0.7, or smaller than 20 px",
+            "Faces blurred yes",
+        ),
         *("six cases of ten", "AI Act"),
     ):
         assert expected in words
+
+
+def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_picture():
+    words = Outline(report_page(replace(TWO, n_frames=99), "webcam")).words()
+    assert "50 of 99 People" in words
+    assert "50 of 50 (every picture) People" in Outline(report_page(TWO, "clip.mp4")).words()
+
+
+@pytest.mark.parametrize(("smoothing_s", "is_told"), [(0.3, True), (0.0, False)])
+def test_numbers_of_people_are_told_to_be_smoothed(smoothing_s, is_told):
+    result = replace(TWO, settings=VideoSettings(smoothing_s=smoothing_s))
+    words = Outline(report_page(result, "clip.mp4")).words()
+    assert ("All of the smoothed readings." in words) is is_told
 
 
 @pytest.mark.parametrize(

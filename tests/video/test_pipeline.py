@@ -300,7 +300,7 @@ def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", numbered_scene(24), fps=10)
     result = analyze_video(clip, make_fake_analyzer(AlwaysDetector()), VideoSettings(hz=1))
     assert result.n_analyzed == 3
-    assert result.people["time_s"].tolist() == [pytest.approx(2.4)]
+    assert result.people["seen_s"].tolist() == [pytest.approx(2.4)]
     assert course(result.frames)["end_s"].max() == pytest.approx(2.4)
 
 

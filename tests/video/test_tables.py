@@ -81,10 +81,10 @@ def test_nobody_is_seen_beyond_the_end_of_the_video(end_s):
         "a span": select_time(table, 0, 2),
     }
     for name, part in parts.items():
-        assert people_table(part, 1.0)["time_s"].tolist() == [pytest.approx(end_s)], name
+        assert people_table(part, 1.0)["seen_s"].tolist() == [pytest.approx(end_s)], name
         assert course(part)["end_s"].max() == pytest.approx(end_s), name
         assert emotion_seconds(part)["seconds"].sum() == pytest.approx(end_s), name
-    assert people_table(select_time(table, 0, 1), 1.0)["time_s"].tolist() == [2.0]
+    assert people_table(select_time(table, 0, 1), 1.0)["seen_s"].tolist() == [2.0]
 
 
 def test_nobody_is_seen_beyond_the_end_of_a_long_video():
@@ -102,7 +102,7 @@ def test_no_picture_is_a_table_with_no_row():
     assert {"frame", "time_s", "track", "valence", "model"} <= set(table.columns)
     people = people_table(table)
     assert len(people) == 0
-    assert {"track", "time_s", "dominant_emotion", "intense_s"} <= set(people.columns)
+    assert {"track", "seen_s", "dominant_emotion", "intense_s"} <= set(people.columns)
 
 
 def test_a_video_without_faces_has_all_columns_of_people_and_none_of_them():
@@ -174,7 +174,7 @@ def test_numbers_of_a_person_by_hand():
     pictures = {i: make_one(5, top, va) for i, top, va in shown} | {3: make_none()}
     row = people_table(make_table([(i, i / 2, p) for i, p in sorted(pictures.items())])).loc[0]
     assert row["track"] == 5
-    assert (row["first_s"], row["last_s"], row["time_s"]) == pytest.approx((0, 2, 2))
+    assert (row["first_s"], row["last_s"], row["seen_s"]) == pytest.approx((0, 2, 2))
     assert row["frames"] == 4
     assert row["dominant_emotion"] == "happiness"
     assert [row[f"share_{e}"] for e in THREE] == pytest.approx([0.25, 0.5, 0.25])
@@ -195,7 +195,7 @@ def test_means_go_by_time_not_by_pictures():
         for i, (time, top) in enumerate(zip(times, tops, strict=True))
     ]
     row = people_table(make_table(pictures), analysis_period_s=1 / 3).loc[0]
-    assert row["time_s"] == pytest.approx(2)
+    assert row["seen_s"] == pytest.approx(2)
     assert row["share_happiness"] == pytest.approx(0.5)
     assert row["mean_valence"] == pytest.approx(0, abs=1e-6)
     assert row["sd_valence"] == pytest.approx(1)
@@ -219,7 +219,7 @@ def test_a_gap_is_no_change_by_itself(tops, changes):
 
 def test_a_single_picture_has_shares_and_no_duration():
     row = people_table(make_table([(0, 0.0, make_one(1, H, (0.5, 0.5)))])).loc[0]
-    assert row["time_s"] == 0
+    assert row["seen_s"] == 0
     assert row["share_happiness"] == 1
     assert row["mean_valence"] == pytest.approx(0.5)
     assert row["sd_valence"] == 0
@@ -237,10 +237,10 @@ def test_shares_sum_to_one_for_everybody():
 
 def test_times_of_a_part_add_up_to_the_whole():
     table = walk(2)
-    whole = people_table(table)["time_s"]
+    whole = people_table(table)["seen_s"]
     period = analysis_period(table)
     halves = [select_time(table, 0, 9.95), select_time(table, 9.95, 20)]
-    parts = [people_table(half, period)["time_s"] for half in halves]
+    parts = [people_table(half, period)["seen_s"] for half in halves]
     assert (parts[0] + parts[1]).tolist() == pytest.approx(whole.tolist())
 
 
@@ -263,7 +263,7 @@ def test_choosing_people_keeps_every_picture():
 
 
 def test_longest_seen_come_in_order_of_tracks():
-    people = pd.DataFrame({"track": [1, 2, 3, 4], "time_s": [5.0, 1.0, 9.0, 2.0]})
+    people = pd.DataFrame({"track": [1, 2, 3, 4], "seen_s": [5.0, 1.0, 9.0, 2.0]})
     assert longest_seen(people, 2) == [1, 3]
     assert longest_seen(people) == [1, 2, 3, 4]
     assert longest_seen(people.head(0)) == []
