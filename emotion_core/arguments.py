@@ -103,9 +103,9 @@ def add_video_settings(parser: _Arguments) -> None:
         type=_seconds,
         default=VideoSettings().smoothing_s,
         metavar="S",
-        help="time constant, in seconds, of the smoothing of what is drawn, charted and summed up "
-        f"of a video; 0 for none (default {VideoSettings().smoothing_s}); tables of frames are "
-        "never smoothed",
+        help="time constant, in seconds, of the smoothing of what is drawn, charted and told of "
+        f"emotions and moments; 0 for none (default {VideoSettings().smoothing_s}); tables of "
+        "frames, and means, are never smoothed",
     )
 
 

@@ -37,8 +37,9 @@ def choose_settings(options: Options) -> VideoSettings:
             "%.1f s",
             key="smoothing",
             persist_state="session",
-            help="Evens out what is charted and summed up, at once and without a new analysis. The "
-            "annotated video keeps the smoothing it was made with; the file of frames has none.",
+            help="Evens out charts, emotions and moments, at once and without a new analysis. The "
+            "annotated video keeps the smoothing it was made with; means and the file of frames "
+            "have none.",
         )
     return VideoSettings(
         every=every,

@@ -87,7 +87,8 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
     part = select_time(chosen, *span) if span else chosen
     people = result.people[result.people["track"].isin(tracks)]
     if span:
-        people = people_table(part, analysis_period(frames))
+        raw = select_time(select_people(result.frames, tracks), *span)
+        people = people_table(raw, analysis_period(frames), smoothed=part)
     _show_people(people, span)
     if not people.empty:
         _show_probabilities(desk, part, people)

@@ -157,7 +157,8 @@ class VideoDesk:
         key = (id(result.frames), time_constant_s)
         if key not in self._smoothed:
             smoothed = smooth_frames(result.frames, time_constant_s)
-            self._smoothed = {key: (smoothed, people_table(smoothed))}
+            people = people_table(result.frames, smoothed=smoothed)
+            self._smoothed = {key: (smoothed, people)}
         frames, people = self._smoothed[key]
         settings = replace(result.settings, smoothing_s=time_constant_s)
         return frames, replace(result, people=people, settings=settings)

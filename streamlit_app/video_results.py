@@ -194,5 +194,5 @@ def show_downloads(
     charted = " The files of charts show the six people seen longest, or fewer."
     st.caption(
         "The file of frames has one row per analysed picture and face, never smoothed; the other "
-        f"files are smoothed as set.{'' if people.empty else charted}"
+        f"files are smoothed as set, but for means.{'' if people.empty else charted}"
     )

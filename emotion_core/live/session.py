@@ -41,7 +41,7 @@ def session_result(stream: LiveStream) -> VideoResult:
         model=stream.info.emotion.name,
         detector=stream.info.detector.name,
         frames=frames,
-        people=people_table(smooth_frames(frames, settings.smoothing_s)),
+        people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
         moments=record.moments(),
         n_frames=status.frames,
         n_analyzed=status.analyzed,

@@ -146,7 +146,9 @@ def _people_section(people: pd.DataFrame, result: VideoResult) -> str:
     n_people, more = len(result.people), ""
     if n_people > len(people):
         more = f" These are the {len(people)} people seen longest, of {n_people:,}."
-    smoothed = " All of the smoothed readings." if result.settings.smoothing_s else ""
+    smoothed = ""
+    if result.settings.smoothing_s:
+        smoothed = " Emotions and changes are told of the smoothed readings, the means are not."
     return (
         '<section><h2>People</h2><div class="wide" role="region" aria-label="Numbers per person"'
         f' tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

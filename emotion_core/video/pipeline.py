@@ -85,7 +85,7 @@ def analyze_video(
         model=analyzer.info.emotion.name,
         detector=analyzer.info.detector.name,
         frames=frames,
-        people=people_table(smooth_frames(frames, settings.smoothing_s)),
+        people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
         moments=consumer.keeper.moments(),
         n_frames=schedule.n_frames,
         n_analyzed=consumer.n_analyzed,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_PERIODS, _LEAST_S = 2.0, 1.0
 _NO_TRACK = -1
+_PLANE = ("valence", "arousal")
 
 
 class FrameLog:
@@ -96,15 +97,23 @@ class FrameLog:
         return table
 
 
-def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -> pd.DataFrame:
-    """One row per person, of raw or smoothed frames, of a whole video or a part of it.
+def people_table(
+    frames: pd.DataFrame,
+    analysis_period_s: float | None = None,
+    *,
+    smoothed: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """One row per person, of a whole video or a part of it.
 
     A picture counts for the time to the next analysed picture, at most ``longest_stand``.
-    Means and (population) standard deviations are weighted with that time.
+    Means and (population) standard deviations are weighted with that time, and of the readings as
+    they are: smoothed ones lag, which would draw the means of a short video to its beginning.
 
     Args:
         frames: As ``FrameLog.table`` makes it, with the pictures in which nobody is seen.
         analysis_period_s: Usual time between analysed pictures; by default their median.
+        smoothed: The same rows smoothed, of which emotions and moments are told; by default
+            ``frames``.
 
     Returns:
         Columns track, first_s, last_s, seen_s (for which the person is seen), frames (pictures),
@@ -116,7 +125,9 @@ def people_table(frames: pd.DataFrame, analysis_period_s: float | None = None) -
         enough for a picture (see ``moments``) if they ever are. In order of tracks.
     """
     labels = [column.removeprefix("p_") for column in frames.columns if column.startswith("p_")]
-    seen = frames.assign(weight=seen_seconds(frames, analysis_period_s))
+    raw = {f"raw_{name}": frames[name].to_numpy() for name in _PLANE}
+    course = frames if smoothed is None else smoothed
+    seen = course.assign(weight=seen_seconds(frames, analysis_period_s), **raw)
     seen = seen[seen["track"].notna()].sort_values("time_s", kind="stable")
     rows = [_person_row(rows, labels) for _, rows in seen.groupby("track")]
     return pd.DataFrame(rows, columns=_people_columns(labels)).astype(
@@ -269,14 +280,15 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
     row.update(seen_s=float(rows["weight"].sum()), frames=len(rows))
     row["dominant_emotion"] = labels[int(np.argmax(shares))]
     row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})
-    plane = {name: rows[name].to_numpy(float) for name in ("valence", "arousal")}
-    for name, values in plane.items():
+    for name in _PLANE:
+        values = rows[f"raw_{name}"].to_numpy(float)
         mean = float(np.average(values, weights=weight))
         row[f"mean_{name}"] = mean
         row[f"sd_{name}"] = float(np.sqrt(np.average((values - mean) ** 2, weights=weight)))
     row["changes"] = int((emotions[1:] != emotions[:-1]).sum())
     clear = _is_clear(rows)
-    times, valence, arousal = times[clear], plane["valence"][clear], plane["arousal"][clear]
+    times = times[clear]
+    valence, arousal = (rows[name].to_numpy(float)[clear] for name in _PLANE)
     row["positive_s"] = times[valence.argmax()]
     row["negative_s"] = times[valence.argmin()]
     row["intense_s"] = times[np.hypot(valence, arousal).argmax()]

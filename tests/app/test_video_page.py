@@ -269,7 +269,7 @@ def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, 
     video_app.sidebar.slider(key="smoothing").set_value(2.0).run()
     after = video_app.dataframe[0].value
     assert core.detector.calls == calls
-    assert (after["sd_valence"] < before["sd_valence"]).any()
+    assert (after["changes"] < before["changes"]).any()
     assert "The video was drawn with a smoothing of 0.3 s." in texts(video_app.caption)
     assert texts(video_app.info) == []
 

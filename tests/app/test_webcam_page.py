@@ -258,11 +258,11 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
     monkeypatch.setattr(
         "streamlit_app.webcam_results.show_downloads", lambda _, result, *__: reports.append(result)
     )
-    page.sidebar.slider(key="live smoothing").set_value(2.0).run()
+    page.sidebar.slider(key="live smoothing").set_value(0.0).run()
     after = page.dataframe[0].value
-    assert (after["sd_valence"] < before["sd_valence"]).all()
-    assert reports[0].people["sd_valence"].tolist() == after["sd_valence"].tolist()
-    assert reports[0].settings.smoothing_s == 2.0
+    assert (after["changes"] > before["changes"]).all()
+    assert reports[0].people["changes"].tolist() == after["changes"].tolist()
+    assert reports[0].settings.smoothing_s == 0.0
 
 
 def test_a_session_without_a_face_is_told(page, streamer):

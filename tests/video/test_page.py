@@ -137,7 +137,7 @@ def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_
 def test_numbers_of_people_are_told_to_be_smoothed(smoothing_s, is_told):
     result = replace(TWO, settings=VideoSettings(smoothing_s=smoothing_s))
     words = Outline(report_page(result, "clip.mp4")).words()
-    assert ("All of the smoothed readings." in words) is is_told
+    assert ("of the smoothed readings, the means are not." in words) is is_told
 
 
 @pytest.mark.parametrize(

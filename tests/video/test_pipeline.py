@@ -17,12 +17,14 @@ from emotion_core.catalog import candidates
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
 from emotion_core.images import decode_image
 from emotion_core.model_card import Task
+from emotion_core.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream
 from emotion_core.video.course import course
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.schedule import Schedule
 from emotion_core.video.stream import AnalysisStream, FrameReadings
+from emotion_core.video.tables import people_table
 from emotion_core.video.values import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
@@ -368,8 +370,9 @@ def test_raw_rows_and_smoothed_people(tmp_path):
     without = analyze_video(clip, analyzer, VideoSettings(smoothing_s=0))
     smooth = analyze_video(clip, analyzer, VideoSettings(smoothing_s=2))
     pd.testing.assert_frame_equal(without.frames, smooth.frames)
-    spreads = [float(result.people["sd_valence"].iloc[0]) for result in (without, smooth)]
-    assert spreads[1] < 0.7 * spreads[0]
+    calm = smooth_frames(smooth.frames, 2)
+    pd.testing.assert_frame_equal(smooth.people, people_table(smooth.frames, smoothed=calm))
+    assert smooth.people["changes"].sum() < without.people["changes"].sum()
 
 
 def test_video_without_any_face_is_a_result(clip):

@@ -201,6 +201,19 @@ def test_means_go_by_time_not_by_pictures():
     assert row["sd_valence"] == pytest.approx(1)
 
 
+def test_means_are_of_the_readings_as_they_are():
+    """Smoothed ones lag: of a face that lights up for a second they would tell less."""
+    shown = [(N, (0.0, 0.0)), *[(H, (1.0, 0.5))] * 9]
+    frames = make_table([(i, i / 10, make_one(1, *one)) for i, one in enumerate(shown)])
+    smoothed = smooth_frames(frames, 0.3)
+    row, whole = people_table(frames, smoothed=smoothed).loc[0], people_table(smoothed).loc[0]
+    means = ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal"]
+    pd.testing.assert_series_equal(row[means], people_table(frames).loc[0][means])
+    assert row["mean_valence"] == pytest.approx(0.9, abs=1e-6)
+    assert whole["mean_valence"] < 0.75
+    pd.testing.assert_series_equal(row.drop(means), whole.drop(means))
+
+
 @pytest.mark.parametrize(
     ("tops", "changes"),
     [
