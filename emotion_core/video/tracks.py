@@ -40,6 +40,10 @@ _FORMATS = (
 """What FFmpeg may take a file for. Without this list, a text that calls itself a video would make
 it open whatever other file or address the text names."""
 
+_MOST_SAMPLES_PER_S = 8 * 768_000
+"""Of sound, all channels together: the finest there is. A header may say a thousand times more, and
+a second of silence would take gigabytes."""
+
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
 _MP4_ATOMS = frozenset({b"ftyp", b"mdat", b"free", b"wide", b"skip"})
@@ -99,9 +103,19 @@ def choose_pictures(container: InputContainer) -> VideoStream:
 
 def choose_sound(container: InputContainer, pictures: VideoStream) -> AudioStream | None:
     """Choose the sound that goes with the pictures; ``None`` if there is none to decode."""
-    tracks = [s for s in container.streams.audio if s.codec_context and s.codec_context.rate]
+    tracks = [
+        s
+        for s in container.streams.audio
+        if s.codec_context
+        and is_plausible_sound(s.codec_context.rate, s.codec_context.layout.nb_channels)
+    ]
     best = container.streams.best("audio", related=pictures)
     return next((s for s in tracks if s is best), tracks[0] if tracks else None)
+
+
+def is_plausible_sound(rate: int, channels: int) -> bool:
+    """Whether sound has a rate, in samples a second, with which it can be written."""
+    return 0 < rate * channels <= _MOST_SAMPLES_PER_S
 
 
 def check_size(width: int, height: int) -> None:
