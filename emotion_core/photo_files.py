@@ -52,7 +52,7 @@ def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     earlier = (out / _PICTURES).resolve()
     found: dict[Path, str] = {}
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
             inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
             for photo in inside:
                 if photo.is_file() and not photo.resolve().is_relative_to(earlier):

@@ -112,7 +112,10 @@ def name_of(url: str) -> str:
     """The file name of a place."""
     if is_local(url):
         return to_path(url).name.encode(errors="replace").decode()
-    parts = urlsplit(url.split("::", 1)[0])
+    try:
+        parts = urlsplit(url.split("::", 1)[0])
+    except ValueError:  # such as "http://[": whoever opens it is told
+        return url
     return PurePosixPath(parts.path).name or parts.netloc or url
 
 
@@ -207,7 +210,7 @@ def _is_offered(name: str) -> bool:
 
 
 def _list_local(path: Path) -> Iterator[Input]:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
         with storage_errors(f"folder {path}"):
             yield from _walk_local(path)
     elif path.suffix[1:].lower() in LIST_SUFFIXES:

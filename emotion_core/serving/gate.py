@@ -269,17 +269,17 @@ class Replay:
 
 
 def middlewares() -> list[Any]:
-    """What Ray Serve puts before every HTTP proxy; also limits the time for headers there.
+    """What Ray Serve puts before every HTTP proxy; also limits connections there.
 
     Ray Serve calls it by the name in ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``, in the proxy's
     process, before it listens.
     """
     from starlette.middleware import Middleware
 
+    from emotion_core.serving.connection_limits import limit_connections
     from emotion_core.serving.dispatch import Dispatch
-    from emotion_core.serving.header_time import limit_header_time
 
-    limit_header_time()
+    limit_connections()
     # The last one is met first.
     return [Middleware(Dispatch), Middleware(Gate, settings=settings_from(os.environ))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,12 +61,12 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
             inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
             found.extend(p for p in inside if p.is_file() and not _is_result(p))
         else:
             found.append(path)
-    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    return list({_whole(path): path for path in reversed(found)}.values())[::-1]
 
 
 def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -85,7 +86,7 @@ def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
     taken = {folder.name.casefold() for folder in known.values()}
     chosen = []
     for path in paths:
-        folder = known.get(str(path.resolve()))
+        folder = known.get(_whole(path))
         if folder is None:
             (stem,) = safe_stems([path.name])
             folder = out / next(n for n in numbered(stem) if n.casefold() not in taken)
@@ -198,6 +199,11 @@ def _write(target: Path, data: bytes) -> None:
         file.publish(target)
 
 
+def _whole(path: Path) -> str:
+    """The path of the file itself; of links in a circle as far as it can be told."""
+    return os.path.realpath(path)
+
+
 def _is_result(path: Path) -> bool:
     return path.name == _VIDEO and (path.parent / _SETTINGS).is_file()
 
@@ -212,7 +218,7 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
     return {
         "layout": _LAYOUT,
         "source": {
-            "path": str(path.resolve()),
+            "path": _whole(path),
             "bytes": status.st_size,
             "modified_ns": status.st_mtime_ns,
         },

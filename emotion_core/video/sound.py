@@ -15,7 +15,7 @@ from av.filter import Graph
 
 from emotion_core.errors import VideoDecodeError
 from emotion_core.video.clock import Clock
-from emotion_core.video.tracks import Source, open_input
+from emotion_core.video.tracks import Source, is_plausible_sound, open_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,6 +178,8 @@ class _Encoder:
         except av.error.FFmpegError:
             return
         for frame in frames:
+            if not is_plausible_sound(frame.sample_rate, frame.layout.nb_channels):
+                continue
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if kind != self._kind or self._graph is None:
                 self._drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -10,6 +11,7 @@ import av.error
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
+from emotion_core.video.boxes import check_promises
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -26,6 +28,10 @@ MAX_SIDE_PX = 8192
 MAX_PIXELS = 36_000_000
 """Larger pictures than 8K cameras take (33 million) are refused: a decoder holds several."""
 
+_MOST_TRACKS = 16
+"""Of pictures, at most. When it opens a file, FFmpeg decodes the first picture of each track, which
+for a thousand tracks of large pictures takes more memory than any machine has."""
+
 _FORMATS = (
     *("mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "ogg", "mxf", "ivf"),
     *("dv", "nut", "h264", "hevc", "m4v", "rm", "wtv", "yuv4mpegpipe"),
@@ -33,6 +39,10 @@ _FORMATS = (
 )
 """What FFmpeg may take a file for. Without this list, a text that calls itself a video would make
 it open whatever other file or address the text names."""
+
+_MOST_SAMPLES_PER_S = 8 * 768_000
+"""Of sound, all channels together: the finest there is. A header may say a thousand times more, and
+a second of silence would take gigabytes."""
 
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _PICTURE_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
@@ -46,6 +56,7 @@ _CUT_OFF = (
 _PICTURE = "The file is a picture, not a video; have it analysed as a photo."
 _NO_VIDEO = f"The file is not a video in a format that can be read ({ACCEPTED})."
 _SOUND_ONLY = "The file has sound but no pictures; choose one with pictures."
+_TOO_MANY_TRACKS = f"The file has more than {_MOST_TRACKS} tracks of pictures, which is not read."
 _NO_TRACK = "The file is a video without a single picture; it may have been cut off."
 
 
@@ -56,16 +67,11 @@ def open_input(source: Source) -> InputContainer:
         VideoDecodeError: It cannot be read, or is of no format that may hold a video.
     """
     try:
-        head = _read_head(source)
-        if not head:
-            raise VideoDecodeError("The file is empty (0 bytes).")
-        return av.open(
-            # FFmpeg takes what stands before the colon in "10:30.mp4" for a protocol.
-            str(source.absolute()) if isinstance(source, Path) else source,
-            "r",
-            options={"format_whitelist": ",".join(_FORMATS), "max_pixels": str(MAX_PIXELS)},
-            metadata_errors="replace",
-        )
+        head = _look_into(source)
+        with _open(source, codec_whitelist="none") as listed:  # which decodes nothing
+            if len(listed.streams.video) > _MOST_TRACKS:
+                raise VideoDecodeError(_TOO_MANY_TRACKS)
+        return _open(source)
     except av.error.FFmpegError:
         raise VideoDecodeError(_tell_what(head)) from None
     except OSError as error:
@@ -97,9 +103,19 @@ def choose_pictures(container: InputContainer) -> VideoStream:
 
 def choose_sound(container: InputContainer, pictures: VideoStream) -> AudioStream | None:
     """Choose the sound that goes with the pictures; ``None`` if there is none to decode."""
-    tracks = [s for s in container.streams.audio if s.codec_context and s.codec_context.rate]
+    tracks = [
+        s
+        for s in container.streams.audio
+        if s.codec_context
+        and is_plausible_sound(s.codec_context.rate, s.codec_context.layout.nb_channels)
+    ]
     best = container.streams.best("audio", related=pictures)
     return next((s for s in tracks if s is best), tracks[0] if tracks else None)
+
+
+def is_plausible_sound(rate: int, channels: int) -> bool:
+    """Whether sound has a rate, in samples a second, with which it can be written."""
+    return 0 < rate * channels <= _MOST_SAMPLES_PER_S
 
 
 def check_size(width: int, height: int) -> None:
@@ -115,13 +131,31 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _read_head(source: Source) -> bytes:
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(16)
-    source.seek(0)
-    head = source.read(16)
-    source.seek(0)
+def _open(source: Source, **more: str) -> InputContainer:
+    if not isinstance(source, Path):
+        source.seek(0)
+    return av.open(
+        # FFmpeg takes what stands before the colon in "10:30.mp4" for a protocol.
+        str(source.absolute()) if isinstance(source, Path) else source,
+        "r",
+        options={
+            "format_whitelist": ",".join(_FORMATS),
+            "max_pixels": str(MAX_PIXELS),
+            **more,
+        },
+        metadata_errors="replace",
+    )
+
+
+def _look_into(source: Source) -> bytes:
+    """The first bytes of a file that may be opened; see ``check_promises``."""
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        head = file.read(16)
+        if not head:
+            raise VideoDecodeError("The file is empty (0 bytes).")
+        file.seek(0)
+        check_promises(file)
     return head
 
 

@@ -130,6 +130,13 @@ def test_name_is_the_last_part(url, name):
     assert name_of(url) == name
 
 
+@pytest.mark.parametrize("place", ["http://[::1/a.jpg", "x" * 300], ids=["address", "long name"])
+def test_place_that_cannot_be_ends_no_list(place):
+    (found,) = list_inputs([place])
+    with pytest.raises(StorageError, match="cannot be"):
+        read_photo(found.url)
+
+
 def test_unknown_kind_of_url_is_an_error():
     with pytest.raises(StorageError, match=r"^nope://x/y\.jpg cannot be reached: "):
         read_photo("nope://x/y.jpg")

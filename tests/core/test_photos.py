@@ -310,6 +310,8 @@ def test_folders_are_searched_and_named_files_taken(tmp_path):
     assert names[-1] == "missing.jpg"
     assert sorted(names[1:-1]) == ["a.png", "b.JPG", "sub/d.heic", "sub/deep/c.webp"]
     assert find_photos([], out=tmp_path) == {}
+    too_long = tmp_path / ("x" * 300)
+    assert find_photos([too_long], out=tmp_path) == {"x" * 300: too_long}
 
 
 def test_photos_go_by_names_that_tell_them_apart(tmp_path):

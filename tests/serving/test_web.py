@@ -1,6 +1,7 @@
 """The pages around the real service with fakes inside, without Ray, over a real connection."""
 
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -14,8 +15,8 @@ import requests
 import uvicorn
 
 from emotion_core.classifier import EmotionClassifier
+from emotion_core.serving.connection_limits import LimitedProtocol
 from emotion_core.serving.gate import Gate, GateSettings
-from emotion_core.serving.header_time import TimedProtocol
 from emotion_core.serving.service import EmotionService
 from emotion_core.serving.web import make_web_app
 from emotion_core.serving.wire import analysis_from_json, info_from_json
@@ -35,7 +36,7 @@ def url():
     service = EmotionService(make_fake_analyzer(), classifier.classify_crops)
     gate = Gate(make_web_app(service), GateSettings())
     config = uvicorn.Config(
-        gate, port=0, http=TimedProtocol, log_level="critical", access_log=False
+        gate, port=0, http=LimitedProtocol, log_level="critical", access_log=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -45,6 +46,10 @@ def url():
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+def connection(url):
+    return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5)
 
 
 def predict(url, body):
@@ -251,14 +256,67 @@ def test_both_formats_are_described(url):
     "first", [b"", b"POST /v1/analyze HTTP/1.1\r\nHost: x\r\n"], ids=["silent", "half a header"]
 )
 def test_a_connection_without_a_request_is_closed(url, monkeypatch, first):
-    monkeypatch.setattr("emotion_core.serving.header_time.HEADERS_S", 0.3)
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5) as client:
+    monkeypatch.setattr("emotion_core.serving.connection_limits.HEADERS_S", 0.3)
+    with connection(url) as client:
         client.sendall(first)
         assert client.recv(100) == b""
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET /healthz HTTP/1.1\r\nX: ",
+        b"GET /",
+        b"POST /v1/analyze HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: ",
+    ],
+    ids=["header", "address", "trailer"],
+)
+def test_headers_without_end_are_refused(url, endless):
+    with connection(url) as client:
+        client.sendall(endless)
+        with contextlib.suppress(OSError):  # the server closes while there is more to come
+            for _ in range(40):
+                client.sendall(b"a" * 10_000)
+                time.sleep(0.005)
+        assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", b"\r\n"),
+        (b"POST /healthz HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1"),
+        (b"POST /healthz HTTP/1.1\r\nContent-Length: 9000\r\n\r\n", b"x"),
+    ],
+    ids=["empty line", "half a chunk", "some of the body"],
+)
+def test_after_an_answer_only_another_request_keeps_a_connection(url, monkeypatch, first, then):
+    monkeypatch.setattr("emotion_core.serving.connection_limits.HEADERS_S", 0.3)
+    with connection(url) as client:
+        client.sendall(first)
+        assert client.recv(1000).endswith(b"ok")
+        client.sendall(then)
+        assert client.recv(100) == b""
+
+
+def test_who_takes_no_answers_loses_the_connection(url, monkeypatch):
+    monkeypatch.setattr("emotion_core.serving.connection_limits.UNREAD_S", 0.3)
+    answer = len(requests.get(f"{url}/openapi.json", timeout=20).content)
+    asked = (24 << 20) // answer  # more than systems hold back
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\n\r\n" * asked)
+        time.sleep(4)
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while piece := client.recv(1 << 20):
+                received += len(piece)
+    assert received < asked * answer / 2
+
+
 def test_a_connection_is_used_again_after_a_while(url, monkeypatch):
-    monkeypatch.setattr("emotion_core.serving.header_time.HEADERS_S", 0.3)
+    monkeypatch.setattr("emotion_core.serving.connection_limits.HEADERS_S", 0.3)
     with requests.Session() as session:
         for _ in range(2):
             assert session.get(f"{url}/healthz", timeout=5).text == "ok"

@@ -266,3 +266,13 @@ def test_error_of_the_analyzer_is_not_taken_for_one_of_the_folder(tmp_path, clip
     with pytest.raises(WeightsUnavailableError, match=r"^Out of reach\.$"):
         write_video(clip, tmp_path / "out" / "clip", analyzer, task())
     assert names_in(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "round.mp4"], ids=["long", "link to itself"])
+def test_path_that_cannot_be_looked_at_is_a_failure_like_any_other(tmp_path, name):
+    (tmp_path / "round.mp4").symlink_to("round.mp4")
+    path = tmp_path / name
+    assert find_videos([path]) == [path]
+    (folder,) = choose_folders([path], tmp_path / "out")
+    with pytest.raises(VideoDecodeError, match="cannot be read"):
+        write_video(path, folder, make_fake_analyzer(), VideoTask(VideoSettings()))

@@ -2,6 +2,7 @@
 
 import io
 import resource
+import struct
 import subprocess
 import sys
 from itertools import pairwise
@@ -240,6 +241,19 @@ def test_a_long_pause_of_the_sound_is_not_held_in_memory(tmp_path):
     grown_kb = int(subprocess.run(command, check=True, capture_output=True).stdout)
     assert grown_kb < 200_000
     assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(600.05, abs=0.1)
+
+
+def test_sound_of_an_absurd_rate_is_left_out(tmp_path):
+    source = make_gaps(tmp_path / "a.mp4", [0, 3], rate=8000)
+    rate = b"\xb5\x88" + struct.pack(">d", 8000)  # SamplingFrequency
+    data = source.read_bytes()
+    assert data.count(rate) == 1
+    source.write_bytes(data.replace(rate, rate[:2] + struct.pack(">d", 400e6)))
+    with VideoReader(source) as reader:
+        assert reader.sound_index is None
+        assert "The sound cannot be decoded and is left out." in reader.info.warnings
+    copy_video(source, tmp_path / "out.mp4")
+    assert stream_times(tmp_path / "out.mp4", "video") == pytest.approx([0, 1])
 
 
 def test_sound_that_pauses_for_hours_ends(tmp_path, monkeypatch):
