@@ -101,6 +101,10 @@ class PhotoBatch:
         """Take the kept photos off the page."""
         self.kept = []
 
+    def clear(self) -> None:
+        """Free everything."""
+        self.results, self.kept, self._uploaded = {}, [], []
+
     def begin(self, photos: Sequence[Photo], options: Options) -> list[Photo]:
         """Forget what is no longer on the page or was analysed otherwise.
 

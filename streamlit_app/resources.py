@@ -15,16 +15,16 @@ from emotion_core.images import decode_image
 from emotion_core.live.batching import BatchingAnalyzer
 from emotion_core.live.following import SEARCH_PX
 from emotion_core.live.gate import StreamGate
+from streamlit_app.attendance import BACK_S, GRACE_S, Attendance, Belongings
 from streamlit_app.loading import AnalyzerLoader
 from streamlit_app.settings import load_settings
-from streamlit_app.video_desk import Attendance
 from streamlit_app.video_job import JobLine
 from streamlit_app.video_sample import make_sample_clip
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.embedding import FaceEmbedder
-    from streamlit_app.video_desk import Desk
+    from streamlit_app.attendance import Desk
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
@@ -134,13 +134,20 @@ def job_line(at_once: int) -> JobLine:
     return line
 
 
-def look_after(desk: Desk) -> None:
-    """Have what a visitor left on a desk cleared when they are gone."""
+def look_after(desk: Desk, grace_s: float = GRACE_S) -> None:
+    """Have what a visitor left on a desk, and all that they uploaded, freed when they are gone.
+
+    Args:
+        desk: The same one each time.
+        grace_s: For how long they may be away, in seconds.
+    """
     context = get_script_run_ctx()
     if context and runtime.exists():
-        _attendance(type(desk).__name__).register(context.session_id, desk)
+        visitor = context.session_id
+        _attendance(type(desk).__name__, grace_s).register(visitor, desk)
+        _attendance(Belongings.__name__, BACK_S).register(visitor, Belongings(visitor))
 
 
 @st.cache_resource(show_spinner=False)
-def _attendance(kind: str) -> Attendance:  # noqa: ARG001 - one for each kind of desk
-    return Attendance(runtime.get_instance().is_active_session)
+def _attendance(kind: str, grace_s: float) -> Attendance:  # noqa: ARG001 - one for each kind
+    return Attendance(runtime.get_instance().is_active_session, grace_s)

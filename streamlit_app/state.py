@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
+from streamlit_app.attendance import BACK_S, GRACE_S
 from streamlit_app.photo_batch import PhotoBatch
 from streamlit_app.resources import look_after
 from streamlit_app.video_desk import VideoDesk
@@ -14,12 +15,12 @@ from streamlit_app.webcam_desk import WebcamDesk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_D = TypeVar("_D", VideoDesk, WebcamDesk)
+_D = TypeVar("_D", PhotoBatch, VideoDesk, WebcamDesk)
 
 
 def photo_batch() -> PhotoBatch:
-    """The visitor's photos; kept while they move between pages, gone with the session."""
-    return cast("PhotoBatch", st.session_state.setdefault("photo_batch", PhotoBatch()))
+    """The visitor's photos; kept while they move between pages, freed when they are gone."""
+    return _desk("photo_batch", PhotoBatch, BACK_S)
 
 
 def webcam_desk() -> WebcamDesk:
@@ -32,10 +33,10 @@ def video_desk() -> VideoDesk:
     return _desk("video_desk", VideoDesk)
 
 
-def _desk(key: str, make: Callable[[], _D]) -> _D:
-    """What holds files and threads, freed when the visitor is gone."""
+def _desk(key: str, make: Callable[[], _D], grace_s: float = GRACE_S) -> _D:
+    """What holds pictures, files and threads, freed when the visitor is gone."""
     if key not in st.session_state:
         st.session_state[key] = make()
     desk = cast("_D", st.session_state[key])
-    look_after(desk)
+    look_after(desk, grace_s)
     return desk

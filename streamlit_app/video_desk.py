@@ -1,13 +1,10 @@
-"""The video of one visitor and what became of it; and who frees it when they are gone."""
+"""The video of one visitor and what became of it."""
 
 from __future__ import annotations
 
-import logging
 import shutil
-import threading
-import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
 from emotion_core.report import readable_name
@@ -16,19 +13,12 @@ from emotion_core.video.tables import people_table
 from streamlit_app.held_file import HeldFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
     import pandas as pd
 
     from emotion_core.video.values import VideoResult
     from streamlit_app.video_job import VideoJob
-
-_log = logging.getLogger(__name__)
-
-GRACE_S = 30.0
-"""A visitor whose connection is lost for longer is gone: longer than a browser needs to connect
-again, short enough that the next visitor need not wait for a job that nobody sees the end of."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -162,57 +152,3 @@ class VideoDesk:
         frames, people = self._smoothed[key]
         settings = replace(result.settings, smoothing_s=time_constant_s)
         return frames, replace(result, people=people, settings=settings)
-
-
-class Desk(Protocol):
-    """What one visitor has on a page."""
-
-    def clear(self) -> None:
-        """Free everything."""
-
-
-class Attendance:
-    """Clears the desks of visitors who have gone.
-
-    Streamlit tells of a lost connection at once, also where it is back in a second; a visitor on
-    a train should not lose a finished video to that.
-    """
-
-    def __init__(self, is_here: Callable[[str], bool], grace_s: float = GRACE_S) -> None:
-        self._is_here, self._grace_s = is_here, grace_s
-        self._desks: dict[str, Desk] = {}
-        self._lock = threading.Lock()
-        self._is_watching = False
-
-    def register(self, visitor: str, desk: Desk) -> None:
-        """Look after a visitor's desk until they have gone."""
-        with self._lock:
-            self._desks[visitor] = desk
-            is_watched, self._is_watching = self._is_watching, True
-        if not is_watched:
-            threading.Thread(target=self._watch, name="attendance", daemon=True).start()
-
-    def _watch(self) -> None:
-        last_seen: dict[str, float] = {}
-        while True:
-            now = time.monotonic()
-            with self._lock:
-                visitors = list(self._desks)
-            for visitor in visitors:
-                if self._is_here(visitor):
-                    last_seen[visitor] = now
-                elif now - last_seen.setdefault(visitor, now) >= self._grace_s:
-                    self._leave(visitor)
-            with self._lock:
-                if not self._desks:
-                    self._is_watching = False
-                    return
-            time.sleep(min(1.0, self._grace_s / 4))
-
-    def _leave(self, visitor: str) -> None:
-        with self._lock:
-            desk = self._desks.pop(visitor)
-        try:
-            desk.clear()
-        except Exception as error:  # noqa: BLE001 - the other desks are still to be looked after
-            _log.warning("What a visitor left could not be cleared.", exc_info=error)

@@ -112,8 +112,7 @@ def people_table(
     Args:
         frames: As ``FrameLog.table`` makes it, with the pictures in which nobody is seen.
         analysis_period_s: Usual time between analysed pictures; by default their median.
-        smoothed: The same rows smoothed, of which emotions and moments are told; by default
-            ``frames``.
+        smoothed: The same rows smoothed, of which emotions and moments are told; or ``frames``.
 
     Returns:
         Columns track, first_s, last_s, seen_s (for which the person is seen), frames (pictures),
@@ -275,9 +274,8 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
         weight = np.ones(len(rows))
     times, emotions = rows["time_s"].to_numpy(float), rows["emotion"].to_numpy(object)
     shares = [float(weight[emotions == label].sum() / weight.sum()) for label in labels]
-    row: dict[str, object] = {"track": int(rows["track"].iloc[0])}
-    row.update(first_s=times[0], last_s=times[-1])
-    row.update(seen_s=float(rows["weight"].sum()), frames=len(rows))
+    row: dict[str, object] = {"track": int(rows["track"].iloc[0]), "first_s": times[0]}
+    row.update(last_s=times[-1], seen_s=float(rows["weight"].sum()), frames=len(rows))
     row["dominant_emotion"] = labels[int(np.argmax(shares))]
     row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})
     for name in _PLANE:

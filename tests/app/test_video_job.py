@@ -14,8 +14,9 @@ import pytest
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.video.values import VideoProgress, VideoSettings
 from streamlit_app import video_job
+from streamlit_app.attendance import Attendance
 from streamlit_app.held_file import HeldFile
-from streamlit_app.video_desk import Attendance, VideoDesk
+from streamlit_app.video_desk import VideoDesk
 from streamlit_app.video_job import JobLine, JobState, Recipe, VideoJob
 from tests.factories import make_fake_analyzer, make_image
 from tests.video.clips import make_clip
@@ -314,32 +315,3 @@ def test_the_desk_of_a_visitor_who_has_gone_is_cleared():
     assert desks["stays"].job.state is JobState.RUNNING
     here.clear()
     until(lambda: desks["stays"].clip is None)
-
-
-def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
-    class Stuck:
-        def clear(self):
-            raise OSError("busy")
-
-    attendance = Attendance(lambda _: False, grace_s=0.1)
-    desk = VideoDesk()
-    desk.put("a.mp4", BytesIO(b"bytes"))
-    attendance.register("first", Stuck())
-    attendance.register("second", desk)
-    until(lambda: desk.clip is None)
-    assert "could not be cleared" in caplog.text
-
-
-def test_a_connection_that_is_soon_back_costs_nothing():
-    here = {"visitor"}
-    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.6)
-    desk = VideoDesk()
-    desk.put("a.mp4", BytesIO(b"bytes"))
-    attendance.register("visitor", desk)
-    here.clear()
-    time.sleep(0.3)
-    here.add("visitor")
-    time.sleep(0.6)
-    assert desk.clip.file.read() == b"bytes"
-    here.clear()
-    until(lambda: desk.clip is None)

@@ -1,0 +1,101 @@
+"""Visitors who have gone leave nothing behind."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from streamlit import runtime
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+from streamlit_app.attendance import Attendance, Belongings
+from streamlit_app.photo_batch import Photo, PhotoBatch
+from tests.app.test_video_job import until
+
+
+class Things:
+    """What lies on a desk."""
+
+    def __init__(self):
+        self.are_there = True
+
+    def clear(self):
+        self.are_there = False
+
+
+def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
+    class Stuck:
+        def clear(self):
+            raise OSError("busy")
+
+    attendance = Attendance(lambda _: False, grace_s=0.1)
+    desk = Things()
+    attendance.register("first", Stuck())
+    attendance.register("second", desk)
+    until(lambda: not desk.are_there)
+    assert "could not be cleared" in caplog.text
+
+
+def test_a_connection_that_is_soon_back_costs_nothing():
+    here = {"visitor"}
+    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.6)
+    desk = Things()
+    attendance.register("visitor", desk)
+    here.clear()
+    time.sleep(0.3)
+    here.add("visitor")
+    time.sleep(0.6)
+    assert desk.are_there
+    here.clear()
+    until(lambda: not desk.are_there)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """What Streamlit keeps for all visitors."""
+    server = SimpleNamespace(
+        uploaded_file_mgr=MemoryUploadedFileManager("/upload"),
+        media_file_mgr=MediaFileManager(MemoryMediaFileStorage("/media")),
+    )
+    monkeypatch.setattr(runtime, "get_instance", lambda: server)
+    return server
+
+
+def show(server, visitor, data, monkeypatch, *, download=False):
+    """Put something on a visitor's page; tell how to see it."""
+    with monkeypatch.context() as patch:
+        patch.setattr("streamlit.runtime.media_file_manager._get_session_id", lambda: visitor)
+        manager = server.media_file_mgr
+        url = manager.add(data, "image/jpeg", "here", is_for_static_download=download)
+    name = url.removeprefix("/media/")
+    return lambda: manager._storage.get_file(name).content
+
+
+def test_a_visitor_who_has_gone_leaves_no_photo_behind(server, monkeypatch):
+    shown = [show(server, "gone", b"face", monkeypatch)]
+    shown.append(show(server, "gone", b"table", monkeypatch, download=True))
+    other = show(server, "stays", b"other", monkeypatch)
+    for visitor in ("gone", "stays"):
+        upload = UploadedFileRec("1", "a.jpg", "image/jpeg", b"face")
+        server.uploaded_file_mgr.add_file(visitor, upload)
+    assert [see() for see in shown] == [b"face", b"table"]
+
+    attendance = Attendance(lambda visitor: visitor == "stays", grace_s=0.1)
+    for visitor in ("gone", "stays"):
+        attendance.register(visitor, Belongings(visitor))
+    until(lambda: not server.uploaded_file_mgr.get_files("gone", ["1"]))
+    for see in shown:
+        with pytest.raises(MediaFileStorageError):
+            see()
+    assert other() == b"other"
+    assert [f.data for f in server.uploaded_file_mgr.get_files("stays", ["1"])] == [b"face"]
+
+
+def test_a_batch_that_is_cleared_holds_no_photo():
+    batch = PhotoBatch(kept=[Photo("1", "a.jpg", bytes)])
+    batch.results["1"] = object()
+    batch.clear()
+    assert (batch.results, batch.gather([], is_back=True)) == ({}, [])
