@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.video.course import clock
+from emotion_core.video.course import clock, wall_clock
 from emotion_core.video.moments import hide_faces
 from streamlit_app.video_course import show_course
 from streamlit_app.video_results import show_downloads, show_moments, show_player
@@ -73,6 +73,8 @@ def _show_totals(result: VideoResult) -> None:
         st.metric("Analysed", result.n_analyzed, border=True)
         st.metric("Pictures/s", f"{result.n_frames / length_s:.0f}", border=True)
         st.metric("Analyses/s", f"{result.n_analyzed / length_s:.0f}", border=True)
+    if result.began:
+        st.caption(f"Begun at {wall_clock(result.began)}; times in tables count from then.")
 
 
 def _show_recording(recording: Recording | None) -> None:

@@ -47,4 +47,5 @@ def session_result(stream: LiveStream) -> VideoResult:
         n_analyzed=status.analyzed,
         elapsed_s=length_s,
         fault=full if status.is_log_full else "",
+        began=stream.began,
     )

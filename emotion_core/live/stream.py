@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
@@ -44,6 +45,7 @@ class LiveStream:
 
     Attributes:
         start_s: When the first frame came in, by the clock; NaN before.
+        began: The same by the clock on the wall; ``None`` before.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class LiveStream:
         self._latest: LiveReading | None = None
         self._is_closed = False
         self.start_s = math.nan
+        self.began: datetime | None = None
         self._dark_s = -math.inf
         self._is_dark = False
         self._error = ""
@@ -83,7 +86,7 @@ class LiveStream:
             if self._is_closed:
                 return
             if not self._n_frames:
-                self.start_s = time_s
+                self.start_s, self.began = time_s, datetime.now(UTC)
                 self._thread.start()  # not before: who only looks at the page costs no thread
             index = self._n_frames
             self._n_frames += 1

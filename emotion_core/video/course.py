@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from emotion_core.video.tables import analysis_period, longest_stand, seen_seconds
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 LONGEST = 600
 """Points in time that a chart shows at most; more do not fit a screen's pixels."""
@@ -124,6 +130,11 @@ def clock(time_s: float, *, decimals: int = 1) -> str:
     hours, minutes = divmod(minutes, 60)
     start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{start}:{seconds:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
+
+
+def wall_clock(moment: datetime) -> str:
+    """A moment as other logs have it: ``2026-11-22 12:57:03.250 UTC``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def _shown_seconds(frames: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.palette import EMOTION_COLOURS
 from emotion_core.report import readable_name
 from emotion_core.smoothing import smooth_frames
-from emotion_core.video.course import clock, person_name
+from emotion_core.video.course import clock, person_name, wall_clock
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page_frame import html_page
 from emotion_core.video.tables import longest_seen, select_people
@@ -114,7 +114,8 @@ def _facts(result: VideoResult) -> str:
     length = info.duration_s
     if length is None:
         length = float(result.frames["time_s"].max()) if len(result.frames) else 0.0
-    facts = {
+    facts = {"Begun": wall_clock(result.began)} if result.began else {}
+    facts |= {
         "Length": clock(length),
         "Picture": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
         + (f", {info.fps:.4g} a second" if info.fps else ""),

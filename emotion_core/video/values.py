@@ -10,6 +10,8 @@ from emotion_core.errors import EmotionError
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
     from emotion_core.types import Image
@@ -174,6 +176,7 @@ class VideoResult:
         n_analyzed: Pictures analysed.
         elapsed_s: Time that it took.
         fault: One sentence where the video broke off; empty if it was read to its end.
+        began: When the first picture of a webcam came in; ``None`` for a video.
     """
 
     info: VideoInfo
@@ -187,3 +190,4 @@ class VideoResult:
     n_analyzed: int
     elapsed_s: float
     fault: str
+    began: datetime | None = None

@@ -1,4 +1,5 @@
 import threading
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -190,6 +191,7 @@ def test_a_session_becomes_the_result_of_a_video(stream):
     assert (result.info.size_wh, result.info.codec, result.model) == ((64, 48), "webcam", "tiny")
     assert (result.settings.smoothing_s, result.settings.min_score) == (0.5, 0.7)
     assert {moment.track for moment in result.moments} == {1}
+    assert abs((datetime.now(UTC) - result.began).total_seconds()) < 60
 
 
 def test_a_session_that_saw_nothing_is_a_result_too(stream):

@@ -48,7 +48,7 @@ def tiny_files(tiny_checkpoint, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("architecture", "has_va", "size_px"),
-    [("small-face-net", True, 48), ("resnet18", True, 64), ("mobilenet-v3", False, 32)],
+    [("small-face-net", True, 48), ("mobilenet-v3", False, 32)],
 )
 def test_onnx_equals_torch(architecture, has_va, size_px, tmp_path):
     config = TrainConfig(

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -125,6 +126,13 @@ def test_page_tells_what_was_analysed():
         *("six cases of ten", "AI Act"),
     ):
         assert expected in words
+
+
+def test_page_of_a_webcam_tells_when_it_began():
+    began = datetime(2026, 11, 22, 13, 57, 3, 250400, timezone(timedelta(hours=1)))
+    words = Outline(report_page(replace(TWO, began=began), "webcam")).words()
+    assert "Begun 2026-11-22 12:57:03.250 UTC Length" in words
+    assert "Begun" not in Outline(report_page(TWO, "clip.mp4")).words()
 
 
 def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_picture():
