@@ -23,6 +23,7 @@ from emotion_core.report import (
     unique_names,
 )
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.video.scratch import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -112,7 +113,7 @@ def write_results(
                 records.append(result.record)
                 if result.annotated:
                     name = stems[result.record.source] + ".jpg"
-                    (pictures / name).write_bytes(result.annotated)
+                    write_whole(pictures / name, result.annotated)
                 yield result.record
         finally:
             _write_tables(records, out)
@@ -148,13 +149,13 @@ def _read(path: Path) -> bytes:
 
 def _write_tables(records: list[PhotoRecord], out: Path) -> None:
     faces = faces_table(records)
-    (out / "faces.csv").write_bytes(to_csv(faces))
-    (out / "photos.csv").write_bytes(to_csv(photos_table(records)))
+    write_whole(out / "faces.csv", to_csv(faces))
+    write_whole(out / "photos.csv", to_csv(photos_table(records)))
     page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
-    (out / "valence_arousal.html").write_text(page, encoding="utf-8")
+    write_whole(out / "valence_arousal.html", page.encode())
 
 
 def _write_note(info: AnalyzerInfo, settings: Mapping[str, object], out: Path) -> None:
     """Write down what decided on the results, as the other commands do."""
     note = {"model": info.emotion.version, "detector": info.detector.version, **settings}
-    (out / "settings.json").write_text(json.dumps(note, indent=2), encoding="utf-8")
+    write_whole(out / "settings.json", json.dumps(note, indent=2).encode())

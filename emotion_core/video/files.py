@@ -15,7 +15,7 @@ from emotion_core.smoothing import smooth_frames
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page import charts_page, report_page
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.scratch import ScratchFile
+from emotion_core.video.scratch import ScratchFile, write_whole
 from emotion_core.video.tables import longest_seen, select_people
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def write_video(
                 embedder=task.embedder,
             )
             _publish(result, path.name, folder, video if task.has_video else None)
-        _write(folder / _SETTINGS, json.dumps(note, indent=2).encode())
+        write_whole(folder / _SETTINGS, json.dumps(note, indent=2).encode())
     except EmotionError:  # some are an OSError too, but not of this folder
         raise
     except OSError as error:
@@ -176,7 +176,7 @@ def _publish(result: VideoResult, name: str, folder: Path, video: ScratchFile | 
     if video is not None:
         video.publish(folder / _VIDEO)
     for filename, data in files.items():
-        _write(folder / filename, data)
+        write_whole(folder / filename, data)
 
 
 def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
@@ -191,12 +191,6 @@ def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
         page: charts_page(frames, f"Emotions in {readable_name(name)}", smoothing_s).encode(),
         picture: to_png(dashboard_chart(frames, smoothing_s=smoothing_s)),
     }
-
-
-def _write(target: Path, data: bytes) -> None:
-    with ScratchFile(target.parent) as file:
-        file.path.write_bytes(data)
-        file.publish(target)
 
 
 def _whole(path: Path) -> str:

@@ -101,6 +101,22 @@ class ScratchFile:
             shutil.copyfile(self.path, name)
 
 
+def write_whole(target: Path, data: bytes) -> None:
+    """Write a file of which nobody sees a part, also where the disk is full before its end.
+
+    Args:
+        target: Of the file; its folder exists.
+        data: All of it.
+
+    Raises:
+        EmotionError: The folder cannot be written.
+        OSError: There is no room.
+    """
+    with ScratchFile(target.parent) as file:
+        file.path.write_bytes(data)
+        file.publish(target)
+
+
 def _make(folder: Path) -> tuple[int, Path | None]:
     """Open a file; the second value is its path where it has one."""
     if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,21 @@ def test_out_that_cannot_be_written(photos, tmp_path, capsys):
     assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 2
     assert re.search(r"error: .*out cannot be written \(.+\)\.", capsys.readouterr().err)
     assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_full_disk_leaves_no_half_file(photos, tmp_path, capsys):
+    """There is room for a picture of a kilobyte, then for none of the page of charts."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written (File too large)." in capsys.readouterr().err
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {path.name for path in left} >= {"faces.csv", "photos.csv"}
+    assert "valence_arousal.html" not in {path.name for path in left}
 
 
 @pytest.mark.usefixtures("asked")
