@@ -116,11 +116,11 @@ def test_finished_videos_are_redone(video, videos, options, capsys):
 def test_run_that_was_stopped_goes_on(video, videos, tmp_path, monkeypatch, capsys):
     original, calls = pipeline.people_table, []
 
-    def interrupt_second(frames):
+    def interrupt_second(frames, **more):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return original(frames)
+        return original(frames, **more)
 
     monkeypatch.setattr(pipeline, "people_table", interrupt_second)
     assert video(videos) == 130
