@@ -37,7 +37,8 @@ with st.sidebar:
         "%.1f s",
         key="live smoothing",
         persist_state="session",
-        help="Evens out what is drawn, charted and summed up; the file of frames has none.",
+        help="Evens out what is drawn, charts, emotions and moments; means and the file of frames "
+        "have none.",
     )
 
 st.title("What does your face show right now?", anchor=False)
