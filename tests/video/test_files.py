@@ -239,7 +239,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
 def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, monkeypatch):
     folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
     write_video(clip, folder, analyzer, task())
-    original, written = files._write, []
+    original, written = files.write_whole, []
 
     def write(target, data):
         if written:
@@ -247,7 +247,7 @@ def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, 
         written.append(target.name)
         original(target, data)
 
-    monkeypatch.setattr(files, "_write", write)
+    monkeypatch.setattr(files, "write_whole", write)
     with pytest.raises(KeyboardInterrupt):
         write_video(clip, folder, analyzer, task(blur=True))
     assert names_in(folder) == [name for name in ALL_FILES if name != "settings.json"]
