@@ -22,8 +22,8 @@ from emotion_core.report import (
     to_csv,
     unique_names,
 )
+from emotion_core.scratch import write_whole
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
-from emotion_core.video.scratch import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from emotion_core.live.gate import StreamGate
     from emotion_core.live.stream import LiveStream
     from emotion_core.live.values import LiveReading
+    from emotion_core.scratch import ScratchFile
     from emotion_core.types import Image
-    from emotion_core.video.scratch import ScratchFile
 
 _log = logging.getLogger(__name__)
 

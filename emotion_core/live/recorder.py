@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 
 from emotion_core.images import fit
-from emotion_core.video.scratch import ScratchFile
+from emotion_core.scratch import ScratchFile
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from emotion_core import scratch
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(data)
-        part.replace(path)
+        scratch.write_whole(path, data)
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.scratch import ScratchFile
 from emotion_core.video import sound as video_sound
 from emotion_core.video import writer as writer_module
 from emotion_core.video.reader import VideoReader
-from emotion_core.video.scratch import ScratchFile
 from emotion_core.video.writer import VideoWriter
 from tests.factories import difference, make_smooth_image
 from tests.video.clips import make_clip, numbered_images, read_number
