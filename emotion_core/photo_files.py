@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.charts import to_html, valence_arousal_chart
 from emotion_core.errors import EmotionError
+from emotion_core.files.tempfiles import write_whole
 from emotion_core.images import SUFFIXES, read_picture
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.report import (
@@ -22,7 +23,6 @@ from emotion_core.report import (
     to_csv,
     unique_names,
 )
-from emotion_core.scratch import write_whole
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:

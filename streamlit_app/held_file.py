@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.scratch import ScratchFile
+from emotion_core.files.tempfiles import ScratchFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,9 +29,9 @@ from emotion_core.arguments import (
     to_video_settings,
 )
 from emotion_core.errors import MissingExtraError
+from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.hub_models import wanted_cards
 from emotion_core.model_card import Task
-from emotion_core.ray_session import prepare_environment, ray_session
 from emotion_core.report import readable_name
 from emotion_core.runtime import DEVICES, usable_cores
 

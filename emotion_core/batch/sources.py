@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from emotion_core import images
 from emotion_core.batch.storage_faults import StorageError, patiently, storage_errors
 from emotion_core.errors import MissingExtraError
-from emotion_core.scratch import ScratchFile
+from emotion_core.files.tempfiles import ScratchFile
 from emotion_core.video import files
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from emotion_core.live.values import FRESH_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emotion_core.files.tempfiles import ScratchFile
     from emotion_core.live.gate import StreamGate
     from emotion_core.live.stream import LiveStream
     from emotion_core.live.values import LiveReading
-    from emotion_core.scratch import ScratchFile
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)

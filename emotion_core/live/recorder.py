@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import av
 
+from emotion_core.files.tempfiles import ScratchFile
 from emotion_core.images import fit
-from emotion_core.scratch import ScratchFile
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from emotion_core import scratch
 from emotion_core.errors import EmotionError
+from emotion_core.files import tempfiles as scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.scratch import ScratchFile
+from emotion_core.files.tempfiles import ScratchFile
 from emotion_core.video import sound as video_sound
 from emotion_core.video import writer as writer_module
 from emotion_core.video.reader import VideoReader

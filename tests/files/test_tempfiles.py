@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from emotion_core import scratch
 from emotion_core.errors import EmotionError
-from emotion_core.scratch import ScratchFile
+from emotion_core.files import tempfiles as scratch
+from emotion_core.files.tempfiles import ScratchFile
 from tests.video.clips import make_clip, numbered_images
 
 
@@ -104,7 +104,7 @@ ENCODING = """
 import sys
 from pathlib import Path
 from emotion_core.video.reader import VideoReader
-from emotion_core.scratch import ScratchFile
+from emotion_core.files.tempfiles import ScratchFile
 from emotion_core.video.writer import VideoWriter
 source, folder = map(Path, sys.argv[1:])
 with ScratchFile(folder) as file, VideoReader(source) as reader:

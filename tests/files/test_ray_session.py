@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from emotion_core.errors import MissingExtraError
-from emotion_core.ray_session import ray_session
+from emotion_core.files.ray_session import ray_session
 
 
 @pytest.mark.parametrize("library", ["ray.serve", "ray.data"])
