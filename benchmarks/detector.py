@@ -24,7 +24,7 @@ from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.face_network import load_face_network
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.torch_looks import TorchLooks

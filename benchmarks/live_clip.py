@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image

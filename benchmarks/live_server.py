@@ -18,7 +18,7 @@ from streamlit_webrtc.process import AsyncVideoProcessTrack
 from benchmarks.live_clip import SAMPLE
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.live.batching import BatchingAnalyzer
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream

@@ -20,8 +20,8 @@ import numpy as np
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
-from emotion_core.draw import draw_analysis
-from emotion_core.images import decode_image, encode_jpeg
+from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.model_card import Task
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.preprocess import to_input

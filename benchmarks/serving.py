@@ -33,7 +33,7 @@ from benchmarks.serving_load import (
 from benchmarks.serving_process import family_of, memory_mb, running_server
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.model_card import Task
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.photos import make_scene
 from benchmarks.serving_process import ROOT
 from emotion_core.errors import EmotionError
-from emotion_core.images import encode_jpeg
+from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.serving.client import RemoteAnalyzer
 
 SAMPLE = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"

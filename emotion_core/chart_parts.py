@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from emotion_core.imaging.palette import EMOTION_COLOURS, GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS, GREY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

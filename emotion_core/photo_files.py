@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emotion_core.charts import to_html, valence_arousal_chart
 from emotion_core.errors import EmotionError
 from emotion_core.files.tempfiles import write_whole
-from emotion_core.images import SUFFIXES, read_picture
+from emotion_core.imaging.codec import SUFFIXES, read_picture
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.report import (
     PhotoRecord,

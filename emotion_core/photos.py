@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from emotion_core.covering import FaceBounds
-from emotion_core.draw import blur_faces, draw_analysis
 from emotion_core.errors import EmotionError, ImageDecodeError
-from emotion_core.images import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
+from emotion_core.imaging.annotate import blur_faces, draw_analysis
+from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
 from emotion_core.model_card import Preprocessing
 from emotion_core.preprocess import crop_faces
 from emotion_core.report import PhotoRecord

@@ -18,7 +18,7 @@ from emotion_core.charts import (
     to_png,
     valence_arousal_chart,
 )
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.photos import make_preview
 from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource

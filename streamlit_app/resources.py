@@ -11,7 +11,7 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion_core.embedding import load_embedder
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.live.batching import BatchingAnalyzer
 from emotion_core.live.following import SEARCH_PX
 from emotion_core.live.gate import StreamGate

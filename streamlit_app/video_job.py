@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from emotion_core.draw import draw_analysis
 from emotion_core.errors import EmotionError
-from emotion_core.images import encode_jpeg, shrink
+from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.codec import encode_jpeg, shrink
 from emotion_core.live.overlay import scaled
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.video.pipeline import analyze_video

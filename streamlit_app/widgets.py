@@ -14,8 +14,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
 from emotion_core.file_models import is_path
+from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.model_card import Task
-from emotion_core.palette import INK, WORDS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from emotion_core import images
 from emotion_core.batch.storage_faults import StorageError, patiently, storage_errors
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.imaging import codec as images
 from emotion_core.video import files
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.draw import blur_all, blur_in_place, draw_in_place
+from emotion_core.imaging.annotate import blur_all, blur_in_place, draw_in_place
 from emotion_core.live.values import FRESH_S
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from emotion_core.draw import blur_all
 from emotion_core.errors import EmotionError
+from emotion_core.imaging.annotate import blur_all
 from emotion_core.live.overlay import annotate
 from emotion_core.live.recorder import Recorder
 from emotion_core.live.values import FRESH_S

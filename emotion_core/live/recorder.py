@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 
 from emotion_core.files.tempfiles import ScratchFile
-from emotion_core.images import fit
+from emotion_core.imaging.codec import fit
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
-from emotion_core.images import MAX_BYTES
+from emotion_core.imaging.codec import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.serving.batcher import Batcher
 from emotion_core.serving.predict_format import fit_crop
 from emotion_core.types import AnalyzeOptions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
     from emotion_core.analyzer import LocalAnalyzer
-    from emotion_core.images import DecodedImage
+    from emotion_core.imaging.codec import DecodedImage
     from emotion_core.types import Analysis, Image, Predictions
 
 DECODERS = 2

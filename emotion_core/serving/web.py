@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emotion_core.errors import EmotionError, ImageDecodeError
-from emotion_core.images import MAX_BYTES
+from emotion_core.imaging.codec import MAX_BYTES
 from emotion_core.serving.gate import BATCH_HEADER
 from emotion_core.serving.predict_format import (
     MAX_JSON_BYTES,

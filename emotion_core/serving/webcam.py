@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from emotion_core.errors import EmotionError, VideoDecodeError
-from emotion_core.images import shrink
+from emotion_core.imaging.codec import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.arguments import decimal
-from emotion_core.draw import draw_analysis
+from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
 from emotion_core.serving.webcam import Asker, Camera, Tally, iter_shown
 from emotion_core.serving.webcam_outlets import Lines, Recording, Window

@@ -8,7 +8,7 @@ import altair as alt
 
 from emotion_core.charts import to_html
 from emotion_core.errors import EmotionError
-from emotion_core.palette import WORDS
+from emotion_core.imaging.palette import WORDS
 from emotion_core.training.intervals import to_words
 from emotion_core.training.plots import (
     calibration_chart,

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.face_boxes import largest
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.preprocess import crop_faces
 
 if TYPE_CHECKING:

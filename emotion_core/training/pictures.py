@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.runtime import usable_cores
 from emotion_core.training.face_set import LABELS, FaceSet
 

@@ -14,8 +14,8 @@ from emotion_core.chart_parts import (
     plane_axis,
     plane_chart,
 )
+from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import GREY
 from emotion_core.video.course import course, person_name
 from emotion_core.video.time_layers import (
     CLICK,

@@ -6,8 +6,8 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS
 from emotion_core.report import readable_name
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video.course import clock, person_name, wall_clock

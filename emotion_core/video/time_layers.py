@@ -14,8 +14,8 @@ import altair as alt
 import pandas as pd
 
 from emotion_core.chart_parts import emotion_colour
+from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import GREY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,10 +11,10 @@ import pytest
 
 from emotion_core.chart_parts import plane_layers
 from emotion_core.charts import to_html
+from emotion_core.imaging.palette import luminance
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.charts import bars, minute, plane
 from emotion_core.live.record import SessionRecord
-from emotion_core.palette import luminance
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
 

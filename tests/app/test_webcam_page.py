@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.live import batching
 from emotion_core.live.recorder import Recorder
 from emotion_core.video.moments import hide_faces

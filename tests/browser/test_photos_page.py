@@ -13,8 +13,8 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-from emotion_core.images import decode_image, encode_jpeg
-from emotion_core.palette import EMOTION_COLOURS, to_rgb
+from emotion_core.imaging.codec import decode_image, encode_jpeg
+from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from tests.browser.conftest import opened, running_app
 from tests.hub_server import HubServer
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from tests.browser.conftest import opened, running_app, wait_until
 from tests.browser.test_photos_page import drag, expect_text, no_overflow
 from tests.video.clips import make_clip, on_canvas, sample_face

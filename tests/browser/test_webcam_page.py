@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 
-from emotion_core.images import decode_image
-from emotion_core.palette import EMOTION_COLOURS, to_rgb
+from emotion_core.imaging.codec import decode_image
+from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from tests.browser.conftest import CHROMIUM, FLAGS, opened, wait_until
 from tests.browser.test_photos_page import detail, expect_text, no_overflow
 from tests.video.clips import make_clip, on_canvas, sample_face

@@ -18,8 +18,8 @@ from emotion_core.charts import (
     to_png,
     valence_arousal_chart,
 )
+from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS, Emotion
-from emotion_core.palette import EMOTION_COLOURS
 from emotion_core.report import faces_table
 from tests.factories import make_record
 

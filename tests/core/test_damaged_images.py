@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emotion_core import images
 from emotion_core.errors import ImageDecodeError
-from emotion_core.images import decode_image, read_picture
+from emotion_core.imaging import codec as images
+from emotion_core.imaging.codec import decode_image, read_picture
 from tests.factories import difference, encode, make_gps_exif, make_heic, make_smooth_image
 
 

@@ -15,7 +15,7 @@ from emotion_core import embedding
 from emotion_core.catalog import CARDS, candidates
 from emotion_core.embedding import FaceEmbedder, load_embedder
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.model_card import Task
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.tracker import SAME_PERSON, FaceTracker

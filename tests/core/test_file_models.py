@@ -23,7 +23,7 @@ from emotion_core.errors import (
 )
 from emotion_core.file_models import is_path, read_file_card, read_released_card
 from emotion_core.hub_models import find_model
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.model_card import ModelCard, Task
 from emotion_core.serving.wire import info_from_json, info_to_wire
 from emotion_core.weights import WEIGHTS_DIR, fetch, is_available

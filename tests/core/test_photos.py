@@ -10,7 +10,7 @@ import pytest
 
 from emotion_core import photos
 from emotion_core.errors import ImageDecodeError, RemoteError
-from emotion_core.images import MAX_JPEG_PX, DecodedImage, decode_image
+from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image
 from emotion_core.photo_files import find_photos
 from emotion_core.photos import (
     BATCH_PHOTOS,

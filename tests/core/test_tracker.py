@@ -9,7 +9,7 @@ from emotion_core import tracker as tracker_module
 from emotion_core.analyzer import make_detector
 from emotion_core.catalog import CARDS
 from emotion_core.detector import FaceDetector
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.in_between import between
 from emotion_core.labels import Emotion
 from emotion_core.opencv_faces import OpenCvFaceNetwork

@@ -13,7 +13,7 @@ from emotion_core.detector import BatchedFaceNetwork
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.face_places import choose_places, ordered, to_faces
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import TorchNetwork
 from emotion_core.yunet import HEADS, YUNETS, YuNet, load_yunet

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import ImageDecodeError, RemoteError
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.serving.client import CONNECTIONS, load_remote_analyzer
 from tests.factories import difference, make_fake_analyzer, make_image, make_smooth_image
 from tests.serving.misbehaving_server import MisbehavingServer

@@ -10,7 +10,7 @@ from emotion_core.errors import (
     DatasetError,
 )
 from emotion_core.face_boxes import overlaps
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import archive
 from emotion_core.training.detector.archive import PictureFolder
 from emotion_core.training.detector.labelled import Kind, is_held_out

@@ -12,7 +12,7 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import label_store
 from emotion_core.training.detector.label_store import teach
 from emotion_core.training.detector.labelled import Kind, is_held_out

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
+from emotion_core.imaging.palette import EMOTION_COLOURS, luminance
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS, luminance
 from emotion_core.video.charts import (
     CLICK,
     SPAN,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.video import moments as module
 from emotion_core.video.moments import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, MomentKeeper
 from emotion_core.video.values import MomentKind, VideoFrame

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emotion_core.images import decode_image, encode_jpeg
+from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.video.page import MOST_PEOPLE, charts_page, describe_rate, report_page
 from emotion_core.video.tables import people_table
 from emotion_core.video.values import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings

@@ -15,7 +15,7 @@ import pytest
 from emotion_core.analyzer import load_analyzer
 from emotion_core.catalog import candidates
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
-from emotion_core.images import decode_image
+from emotion_core.imaging.codec import decode_image
 from emotion_core.model_card import Task
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
-from emotion_core.images import SUFFIXES
+from emotion_core.imaging.codec import SUFFIXES
 from emotion_core.labels import Emotion, to_emotion
 from emotion_core.training.datasets.face_list import FaceList
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, is_split, to_split

@@ -18,7 +18,7 @@ import numpy as np
 import PIL.Image
 
 from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.images import SUFFIXES, decode_image, shrink
+from emotion_core.imaging.codec import SUFFIXES, decode_image, shrink
 from emotion_core.training.datasets.tables import Row
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.images import shrink
+from emotion_core.imaging.codec import shrink
 from emotion_core.training.summary import EventFile
 
 if TYPE_CHECKING:

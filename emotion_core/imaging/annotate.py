@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.palette import EMOTION_COLOURS, ink_on, to_rgb
+from emotion_core.imaging.palette import EMOTION_COLOURS, ink_on, to_rgb
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, FloatArray, Image

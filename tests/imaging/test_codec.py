@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 
 from emotion_core.errors import ImageDecodeError
-from emotion_core.images import decode_image, encode_jpeg, shrink
+from emotion_core.imaging.codec import decode_image, encode_jpeg, shrink
 from tests.factories import (
     difference,
     encode,
@@ -214,7 +214,7 @@ def test_a_large_picture_is_not_copied_over_and_over(mode, file_format, copies, 
     path.write_bytes(encode(PIL.Image.new(mode, (6000, 6000)), file_format))
     code = (
         "import resource, sys; from pathlib import Path;"
-        "from emotion_core.images import decode_image;"
+        "from emotion_core.imaging.codec import decode_image;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "decode_image(Path(sys.argv[1]).read_bytes());"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

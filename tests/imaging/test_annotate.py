@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core import draw
-from emotion_core.draw import blur_faces, draw_analysis, label_variants
+from emotion_core.imaging import annotate as draw
+from emotion_core.imaging.annotate import blur_faces, draw_analysis, label_variants
+from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from emotion_core.labels import Emotion
-from emotion_core.palette import EMOTION_COLOURS, to_rgb
 from tests.factories import make_analysis, make_image
 
 CROWD = [

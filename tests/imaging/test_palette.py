@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.imaging.palette import EMOTION_COLOURS, GREY, ink_on, luminance, to_rgb
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.palette import EMOTION_COLOURS, GREY, ink_on, luminance, to_rgb
 
 # Severity 1.0, on linear RGB. Source: G. Machado, M. Oliveira, L. Fernandes, "A Physiologically-
 # based Model for Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, supplementary

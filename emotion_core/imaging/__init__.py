@@ -1,0 +1,1 @@
+"""Images: decoding and encoding, drawing of results, and the palette of emotions."""
