@@ -23,14 +23,14 @@ from benchmarks.photos import SAMPLE
 from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.face_looks import NetworkLooks
-from emotion_core.face_network import load_face_network
 from emotion_core.imaging.codec import decode_image
+from emotion_core.networks.face_net import load_face_network
+from emotion_core.networks.yunet import load_yunet
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.runtime import OnnxNetwork
 from emotion_core.torch_looks import TorchLooks
 from emotion_core.types import DEFAULT_MIN_FACE_PX
 from emotion_core.weights import WEIGHTS_DIR, is_available, verify
-from emotion_core.yunet import load_yunet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

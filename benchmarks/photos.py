@@ -112,7 +112,7 @@ def make_scene(n_faces: int) -> Image:
 
 def compare_runtimes(repeats: int) -> dict[str, float]:
     """Milliseconds a face of the shipped emotion network in ONNX Runtime and in eager torch."""
-    from emotion_core.models import load_network
+    from emotion_core.networks.emotion_net import load_network
     from emotion_core.runtime import OnnxNetwork, TorchNetwork
     from emotion_core.weights import WEIGHTS_DIR
 

@@ -220,7 +220,7 @@ def make_network(card: ModelCard, path: Path, device: Device) -> Network:
 
 
 def _load_torch(path: Path, device: Device) -> TorchNetwork:
-    from emotion_core.models import load_network  # imports torch, which takes seconds
+    from emotion_core.networks.emotion_net import load_network  # imports torch, which takes seconds
 
     return TorchNetwork(load_network(path), device)
 
@@ -234,8 +234,8 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
     if card.architecture == "opencv-yunet":
         if device == "cpu":
             return FaceDetector(OpenCvFaceNetwork(path), card)
+        from emotion_core.networks.yunet import load_yunet
         from emotion_core.torch_looks import TorchLooks
-        from emotion_core.yunet import load_yunet
 
         looks = TorchLooks(load_yunet(path), device)
         return FaceDetector(BatchedFaceNetwork.for_yunet(looks), card)
@@ -245,7 +245,7 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
 def _make_looks(path: Path, device: Device) -> Looks:
     if path.suffix != ".safetensors":
         return NetworkLooks(OnnxNetwork(path))
-    from emotion_core.face_network import load_face_network
+    from emotion_core.networks.face_net import load_face_network
     from emotion_core.torch_looks import TorchLooks
 
     return TorchLooks(load_face_network(path), device)

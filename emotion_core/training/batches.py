@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from emotion_core.architectures import find_architecture
 from emotion_core.errors import DatasetError
+from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.balance import draw_balanced
 from emotion_core.training.mixing import Batch
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from emotion_core.architectures import find_architecture
 from emotion_core.errors import EmotionError
 from emotion_core.model_card import FivePoints, Preprocessing
+from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.settings import Settings, check_positive, check_range, check_types
 
 FERPLUS_TEMPLATE: FivePoints = (

@@ -112,7 +112,7 @@ def _load_file(path: Path, device: Device) -> LoadedModel:
 
 def _read_checkpoint(path: Path) -> tuple[ModelCard, Any]:
     """The averaged network of a training run, on the CPU, and its description."""
-    from emotion_core.models import make_network as build
+    from emotion_core.networks.emotion_net import make_network as build
     from emotion_core.training.checkpoint import load_checkpoint
     from emotion_core.training.config import TrainConfig
 
@@ -140,6 +140,6 @@ def _load_module(card: ModelCard, path: Path) -> Any:
         return load_transformers_module(card)
     if path.suffix == ".pt":
         return _read_checkpoint(path)[1]
-    from emotion_core.models import load_network
+    from emotion_core.networks.emotion_net import load_network
 
     return load_network(path)

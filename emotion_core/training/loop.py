@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from emotion_core.architectures import find_architecture
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.augment import augment
 from emotion_core.training.balance import to_class_shares, to_class_weights
 from emotion_core.training.batches import draw_order, iter_batches, make_chances, split_order

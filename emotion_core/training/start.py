@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from emotion_core.architectures import find_architecture
-from emotion_core.backbones import imagenet_weights
 from emotion_core.errors import WeightsUnavailableError
-from emotion_core.models import EmotionNet, make_network
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.networks.backbones import imagenet_weights
+from emotion_core.networks.emotion_net import EmotionNet, make_network
 from emotion_core.training.face_set import LABELS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from emotion_core.architectures import find_architecture
+from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.augment import augment
 from emotion_core.training.face_set import LABELS
 

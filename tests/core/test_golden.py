@@ -6,13 +6,13 @@ import torch
 from huggingface_hub import constants
 
 from emotion_core.analyzer import load_analyzer, make_detector
-from emotion_core.architectures import find_architecture
 from emotion_core.catalog import CARDS, candidates
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import Emotion
 from emotion_core.model_card import Task
-from emotion_core.models import load_network
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.networks.emotion_net import load_network
 from emotion_core.preprocess import crop_faces
 from emotion_core.runtime import OnnxNetwork, TorchNetwork
 from emotion_core.training.pictures import ArrayPictures

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
-from emotion_core.architectures import ARCHITECTURES
-from emotion_core.backbones import Attention, imagenet_weights, make_features
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
-from emotion_core.models import make_network
+from emotion_core.networks.architectures import ARCHITECTURES
+from emotion_core.networks.backbones import Attention, imagenet_weights, make_features
+from emotion_core.networks.emotion_net import make_network
 from emotion_core.training.checkpoint import SaveRule, load_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.distributed import Place

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.face_network import FaceNetwork
+from emotion_core.networks.face_net import FaceNetwork
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.epoch_report import best_row

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from emotion_core.face_network import (
+from emotion_core.networks.face_net import (
     DecodedFaceNetwork,
     FaceNetwork,
     FaceNetworkConfig,

@@ -23,7 +23,7 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.face_network import FaceNetwork, FaceNetworkConfig, load_face_network
+from emotion_core.networks.face_net import FaceNetwork, FaceNetworkConfig, load_face_network
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector import export as export_module
 from emotion_core.training.detector.commands import add_export_detector

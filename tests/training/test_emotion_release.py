@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
-from emotion_core.models import load_network, make_network
+from emotion_core.networks.emotion_net import load_network, make_network
 from emotion_core.training.checkpoint import SaveRule, load_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.export import adjust_logits, check_onnx, load_trained, release

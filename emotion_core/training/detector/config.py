@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from emotion_core.errors import EmotionError
-from emotion_core.face_network import FaceNetworkConfig
+from emotion_core.networks.face_net import FaceNetworkConfig
 from emotion_core.training.settings import Settings, check_positive, check_range, check_types
 
 _AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.face_network import DecodedFaceNetwork, load_face_network
+from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
 from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.face_network import FaceNetwork
+    from emotion_core.networks.face_net import FaceNetwork
     from emotion_core.training.detector.labelled import LabelledPicture
 
 _OPSET = 18

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.face_network import FaceNetwork, place_centres
+from emotion_core.networks.face_net import FaceNetwork, place_centres
 from emotion_core.training.checkpoint import copy_checkpoint, load_checkpoint
 from emotion_core.training.detector.batches import iter_batches
 from emotion_core.training.detector.epoch_report import EpochReport, best_row

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from emotion_core.face_network import STRIDES, decode_boxes, decode_landmarks
+from emotion_core.networks.face_net import STRIDES, decode_boxes, decode_landmarks
 
 _LEVEL_RANGES = {8: (0.0, 44.0), 16: (26.0, 104.0), 32: (64.0, math.inf)}
 """Face sizes (square root of the area, pixels) that each stride may answer for."""

@@ -27,7 +27,7 @@ from emotion_core.types import DEFAULT_MIN_SCORE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.face_network import FaceNetwork
+    from emotion_core.networks.face_net import FaceNetwork
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.labelled import LabelledPicture
     from emotion_core.training.detector.loop import Validate

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.face_network import (
+from emotion_core.networks.face_net import (
     STRIDES,
     DepthwiseUnit,
     decode_boxes,

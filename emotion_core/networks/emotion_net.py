@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from emotion_core.backbones import make_features
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.networks.backbones import make_features
 
 if TYPE_CHECKING:
     from pathlib import Path

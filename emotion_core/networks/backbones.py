@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from emotion_core.architectures import find_architecture
 from emotion_core.errors import WeightsUnavailableError
+from emotion_core.networks.architectures import find_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

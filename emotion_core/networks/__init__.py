@@ -1,0 +1,1 @@
+"""Torch modules: emotion networks, their backbones, and face detectors."""
