@@ -29,11 +29,11 @@ from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps, ma
 from emotion_core.batch.job import Job
 from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.results import ResultFolder
-from emotion_core.catalog import find_any
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.imaging.codec import encode_jpeg
+from emotion_core.models.registry import find_any
+from emotion_core.models.runtime import usable_cores
 from emotion_core.photos import PhotoSource, iter_photos
-from emotion_core.runtime import usable_cores
 from emotion_core.video.values import VideoSettings
 
 if TYPE_CHECKING:

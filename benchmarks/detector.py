@@ -20,17 +20,17 @@ import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
-from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.imaging.codec import decode_image
+from emotion_core.models.download import WEIGHTS_DIR, is_available, verify
+from emotion_core.models.registry import CARDS
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.networks.face_net import load_face_network
 from emotion_core.networks.yunet import load_yunet
 from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.runtime import OnnxNetwork
 from emotion_core.torch_looks import TorchLooks
 from emotion_core.types import DEFAULT_MIN_FACE_PX
-from emotion_core.weights import WEIGHTS_DIR, is_available, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.imaging.codec import decode_image, encode_jpeg
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import candidates
 from emotion_core.photos import PhotoSource, iter_photos
 from emotion_core.preprocess import to_input
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.analyzer import LocalAnalyzer
-    from emotion_core.runtime import Network
+    from emotion_core.models.runtime import Network
     from emotion_core.types import Analysis, Image
 
 SAMPLE = Path(__file__).resolve().parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"
@@ -112,9 +112,9 @@ def make_scene(n_faces: int) -> Image:
 
 def compare_runtimes(repeats: int) -> dict[str, float]:
     """Milliseconds a face of the shipped emotion network in ONNX Runtime and in eager torch."""
+    from emotion_core.models.download import WEIGHTS_DIR
+    from emotion_core.models.runtime import OnnxNetwork, TorchNetwork
     from emotion_core.networks.emotion_net import load_network
-    from emotion_core.runtime import OnnxNetwork, TorchNetwork
-    from emotion_core.weights import WEIGHTS_DIR
 
     card = next((c for c in candidates(Task.EMOTION) if c.torch_weights), None)
     if card is None or card.torch_weights is None or card.preprocessing is None:

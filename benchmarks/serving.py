@@ -32,9 +32,9 @@ from benchmarks.serving_load import (
 )
 from benchmarks.serving_process import family_of, memory_mb, running_server
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import candidates
 
 if TYPE_CHECKING:
     import subprocess

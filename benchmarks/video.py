@@ -22,10 +22,10 @@ import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.imaging.annotate import draw_in_place
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import candidates
 from emotion_core.tracker import FaceTracker
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.reader import VideoReader

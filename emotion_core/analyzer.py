@@ -8,27 +8,27 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.catalog import CARDS
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.face_looks import NetworkLooks
-from emotion_core.file_models import check_fit
-from emotion_core.hub_models import TRANSFORMERS, load_transformers_module
+from emotion_core.models.download import fetch
+from emotion_core.models.hub import TRANSFORMERS, load_transformers_module
+from emotion_core.models.local import check_fit
+from emotion_core.models.registry import CARDS
+from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
-from emotion_core.weights import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from emotion_core.face_looks import Looks
-    from emotion_core.model_card import ModelCard, WeightFile
-    from emotion_core.runtime import Network
+    from emotion_core.models.card import ModelCard, WeightFile
+    from emotion_core.models.download import FetchedFile, Progress
+    from emotion_core.models.runtime import Network
     from emotion_core.types import Device, Faces, Image, Predictions
-    from emotion_core.weights import FetchedFile, Progress
 
 
 class Analyzer(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
     from emotion_core.types import Device
 
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.file_models import is_path
-from emotion_core.hub_models import wanted_cards
-from emotion_core.model_card import Task
-from emotion_core.runtime import DEVICES
+from emotion_core.models.card import Task
+from emotion_core.models.hub import wanted_cards
+from emotion_core.models.local import is_path
+from emotion_core.models.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.values import VideoSettings
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from emotion_core.labels import LabelSet
-    from emotion_core.model_card import ModelCard, Preprocessing
-    from emotion_core.runtime import Network
+    from emotion_core.models.card import ModelCard, Preprocessing
+    from emotion_core.models.runtime import Network
     from emotion_core.types import Faces, FloatArray, Image
 
 BATCH = 64

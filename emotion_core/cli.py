@@ -23,11 +23,11 @@ from emotion_core.arguments import (
     show_download,
 )
 from emotion_core.batch.command import add_batch
-from emotion_core.catalog import CARDS, find_any
 from emotion_core.errors import EmotionError
-from emotion_core.file_models import is_path, read_released_card
-from emotion_core.hub_models import find_model
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.hub import find_model
+from emotion_core.models.local import is_path, read_released_card
+from emotion_core.models.registry import CARDS, find_any
 from emotion_core.serving.serve_command import add_serve
 from emotion_core.serving.webcam_command import add_webcam
 from emotion_core.training.data_command import add_data
@@ -40,7 +40,7 @@ from emotion_core.video.command import add_video
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
 
 _PHOTOS = (
     "photos and folders; in the tables a photo found in a folder goes by its path below it, e.g. "
@@ -172,7 +172,7 @@ def _run_photos(chosen: argparse.Namespace) -> int:
 
 
 def _run_list(_: argparse.Namespace) -> int:
-    from emotion_core.weights import is_available
+    from emotion_core.models.download import is_available
 
     for card in CARDS.values():
         size = card.weights.size_bytes
@@ -185,7 +185,7 @@ def _run_list(_: argparse.Namespace) -> int:
 
 
 def _run_fetch(chosen: argparse.Namespace) -> int:
-    from emotion_core.weights import fetch
+    from emotion_core.models.download import fetch
 
     def run(card: ModelCard) -> str:
         return fetch(card, on_progress=show_download).detail
@@ -194,7 +194,7 @@ def _run_fetch(chosen: argparse.Namespace) -> int:
 
 
 def _run_verify(chosen: argparse.Namespace) -> int:
-    from emotion_core.weights import is_available, verify
+    from emotion_core.models.download import is_available, verify
 
     here = [card.name for card in CARDS.values() if is_available(card)]
 
@@ -225,8 +225,8 @@ def _card_of(name: str) -> ModelCard:
 
 
 def _run_publish(chosen: argparse.Namespace) -> int:
-    from emotion_core.publishing import publish
-    from emotion_core.weights import WEIGHTS_DIR
+    from emotion_core.models.download import WEIGHTS_DIR
+    from emotion_core.models.publish import publish
 
     path = Path(chosen.name)
     if is_path(chosen.name):

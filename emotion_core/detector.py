@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from emotion_core.face_looks import Looks
     from emotion_core.face_places import Places
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
     from emotion_core.types import Image
 
 LONGEST_SIDE_PX = (640, 1280)

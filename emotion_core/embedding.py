@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.catalog import candidates
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.download import fetch
+from emotion_core.models.registry import candidates
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.preprocess import crop_faces, to_input
-from emotion_core.runtime import OnnxNetwork
-from emotion_core.weights import fetch
 
 if TYPE_CHECKING:
-    from emotion_core.model_card import ModelCard
-    from emotion_core.runtime import Network
+    from emotion_core.models.card import ModelCard
+    from emotion_core.models.download import Progress
+    from emotion_core.models.runtime import Network
     from emotion_core.types import Faces, FloatArray, Image
-    from emotion_core.weights import Progress
 
 _BATCH = 32
 """Faces in one forward pass at most; bounds memory whatever the number of faces."""

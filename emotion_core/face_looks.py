@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.face_places import Places
-    from emotion_core.runtime import Network
+    from emotion_core.models.runtime import Network
     from emotion_core.types import FloatArray, Image
 
 STRIDE_PX = 32

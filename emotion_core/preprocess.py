@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from emotion_core.model_card import Preprocessing
+    from emotion_core.models.card import Preprocessing
     from emotion_core.types import Faces, FloatArray, Image
 
 Matrix = npt.NDArray[np.float64]

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.errors import WeightsUnavailableError
-from emotion_core.file_models import is_path
-from emotion_core.hub_models import find_model
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.hub import find_model
+from emotion_core.models.local import is_path
+from emotion_core.models.registry import candidates
 from emotion_core.serving.client import load_remote_analyzer
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
     from streamlit_app.settings import RemoteServer
 
 

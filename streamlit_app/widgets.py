@@ -11,11 +11,11 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import EmotionError
-from emotion_core.file_models import is_path
 from emotion_core.imaging.palette import INK, WORDS
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.local import is_path
+from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photo_batch import Options
 

@@ -30,17 +30,17 @@ from emotion_core.arguments import (
 )
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
-from emotion_core.hub_models import wanted_cards
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.hub import wanted_cards
+from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.report import readable_name
-from emotion_core.runtime import DEVICES, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.batch.bulk_run import Extent
     from emotion_core.batch.job import Job
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
 
 DEFAULT_CHUNK = 256
 _SHOWN_FAILURES = 5

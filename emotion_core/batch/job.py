@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.batch.plan import Chunk
     from emotion_core.batch.results import ResultFolder
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
     from emotion_core.report import PhotoRecord
     from emotion_core.video.values import VideoResult
 

@@ -15,8 +15,8 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRoute
 from emotion_core.analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import EmotionError
-from emotion_core.hub_models import wanted_cards
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.hub import wanted_cards
 from emotion_core.serving.dispatch import RETRY_AFTER_S, answer_whole
 from emotion_core.serving.gate import Gate, settings_from
 from emotion_core.serving.service import EmotionService

@@ -21,7 +21,7 @@ from emotion_core.types import Faces
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from emotion_core.model_card import Preprocessing
+    from emotion_core.models.card import Preprocessing
     from emotion_core.types import Analysis, Image, Predictions
 
 MAX_INSTANCES = 64

@@ -17,9 +17,9 @@ import urllib3
 from emotion_core.arguments import add_networks, say, whole
 from emotion_core.errors import EmotionError
 from emotion_core.files.ray_session import prepare_environment, ray_session
-from emotion_core.hub_models import wanted_cards
-from emotion_core.model_card import Task
-from emotion_core.runtime import DEVICES, usable_cores
+from emotion_core.models.card import Task
+from emotion_core.models.hub import wanted_cards
+from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.serving.gate import DRAIN_VARIABLE, TOKEN_FILE_VARIABLE, read_token
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ import numpy as np
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
-from emotion_core.model_card import ModelCard, Task
+from emotion_core.models.card import ModelCard, Task
 from emotion_core.types import Analysis, Device, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from emotion_core.errors import EmotionError
-from emotion_core.model_card import FivePoints, Preprocessing
+from emotion_core.models.card import FivePoints, Preprocessing
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.settings import Settings, check_positive, check_range, check_types
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import DetectsFaces
     from emotion_core.labels import Emotion
-    from emotion_core.model_card import Preprocessing
+    from emotion_core.models.card import Preprocessing
     from emotion_core.training.framing import Crop
     from emotion_core.types import Image
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.arguments import OK, SOME_FAILED, add_detector, say, whole
 from emotion_core.errors import DatasetError
-from emotion_core.runtime import DEVICES
+from emotion_core.models.runtime import DEVICES
 
 if TYPE_CHECKING:
     from emotion_core.detector import FaceDetector
@@ -164,7 +164,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
 def _run_crop(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from emotion_core.model_card import Preprocessing
+    from emotion_core.models.card import Preprocessing
     from emotion_core.training.config import FERPLUS_TEMPLATE
     from emotion_core.training.crop_folder import CropCount, read_photos, write_crops
 
@@ -194,9 +194,9 @@ def _to_emotion(word: str) -> Emotion:
 
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
     from emotion_core.analyzer import fetch_first, make_detector
-    from emotion_core.hub_models import wanted_cards
-    from emotion_core.model_card import Task
-    from emotion_core.runtime import pick_device
+    from emotion_core.models.card import Task
+    from emotion_core.models.hub import wanted_cards
+    from emotion_core.models.runtime import pick_device
 
     device = pick_device(chosen.device)
     cards = wanted_cards(chosen.detector, Task.DETECTION)

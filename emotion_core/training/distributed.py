@@ -13,7 +13,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from emotion_core.errors import EmotionError
-from emotion_core.runtime import pick_device
+from emotion_core.models.runtime import pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

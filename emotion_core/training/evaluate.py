@@ -18,7 +18,7 @@ from emotion_core.training.validation import predict
 if TYPE_CHECKING:
     from emotion_core.classifier import EmotionClassifier
     from emotion_core.labels import LabelSet
-    from emotion_core.model_card import ModelCard
+    from emotion_core.models.card import ModelCard
     from emotion_core.training.face_set import FaceSet
     from emotion_core.training.intervals import Intervals
     from emotion_core.training.load import LoadedModel

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
-from emotion_core.file_models import describe_file
+from emotion_core.models.local import describe_file
 from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
 from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.checkpoint import load_checkpoint

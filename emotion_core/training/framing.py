@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.analyzer import DetectsFaces
-    from emotion_core.model_card import FivePoints, Preprocessing
+    from emotion_core.models.card import FivePoints, Preprocessing
     from emotion_core.training.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image
 

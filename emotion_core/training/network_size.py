@@ -13,7 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from emotion_core.classifier import EmotionClassifier
-    from emotion_core.runtime import Network
+    from emotion_core.models.runtime import Network
     from emotion_core.types import Image
 
 BATCH = 32
@@ -157,7 +157,7 @@ def _median_s(classifier: EmotionClassifier, inputs: list[Image], runs: int) -> 
 
 
 def _processor(network: Network) -> tuple[str, int]:
-    from emotion_core.runtime import OnnxNetwork, usable_cores
+    from emotion_core.models.runtime import OnnxNetwork, usable_cores
 
     if isinstance(network, OnnxNetwork):
         return f"{_cpu_name()}, ONNX Runtime", usable_cores()

@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.runtime import usable_cores
+from emotion_core.models.runtime import usable_cores
 from emotion_core.training.face_set import LABELS, FaceSet
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.file_models import describe_file
+from emotion_core.models.local import describe_file
 from emotion_core.training.face_set import LABELS
 from emotion_core.training.load import load_model
 from emotion_core.training.validation import predict

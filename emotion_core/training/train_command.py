@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from emotion_core.models.runtime import DEVICES
 from emotion_core.networks.architectures import ARCHITECTURES
-from emotion_core.runtime import DEVICES
 from emotion_core.training.config import Balance, Pretrained, TrainConfig
 from emotion_core.training.settings import parse_settings
 

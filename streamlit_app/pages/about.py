@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from emotion_core.catalog import cards_for
 from emotion_core.labels import VALENCE_AROUSAL
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import cards_for
 from streamlit_app.widgets import plain
 
 _TASKS = {

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from emotion_core.catalog import CARDS
 from emotion_core.errors import EmotionError, WeightsUnavailableError
+from emotion_core.models.registry import CARDS
 from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
 
 

@@ -11,7 +11,7 @@ import pytest
 from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.job import Job
 from emotion_core.batch.results import ResultFolder
-from emotion_core.catalog import find_any
+from emotion_core.models.registry import find_any
 from emotion_core.video.values import VideoSettings
 from tests.factories import SEVEN, make_detector_card, make_emotion_card
 

@@ -282,9 +282,9 @@ def publish_own_network(hub: HubServer, folder: Path, monkeypatch: pytest.Monkey
     """Put the shipped network into a repository, as `models publish` would, under another note."""
     from dataclasses import replace
 
-    from emotion_core.catalog import candidates
-    from emotion_core.model_card import Task
-    from emotion_core.weights import WEIGHTS_DIR
+    from emotion_core.models.card import Task
+    from emotion_core.models.download import WEIGHTS_DIR
+    from emotion_core.models.registry import candidates
 
     monkeypatch.chdir(folder)
     card = next(card for card in candidates(Task.EMOTION) if card.is_local)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
-from emotion_core import weights
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models import download as weights
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
 from tests.hub_server import HubServer
 
 REPO = "owner/tiny"

@@ -15,8 +15,8 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
+from emotion_core.models.download import FetchedFile
 from emotion_core.types import VaSource
-from emotion_core.weights import FetchedFile
 from tests.factories import (
     SEVEN,
     FakeDetector,

@@ -8,8 +8,8 @@ import pytest
 from emotion_core.classifier import BATCH, EmotionClassifier, expected_va
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.preprocess import crop_faces
-from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces, VaSource
 from tests.factories import (
     SEVEN,

@@ -12,13 +12,15 @@ import pandas as pd
 import pytest
 
 from emotion_core import analyzer as analyzer_module
-from emotion_core import catalog, cli, weights
-from emotion_core.catalog import CARDS, candidates
+from emotion_core import cli
 from emotion_core.cli import main
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.imaging import codec as images
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import WeightFile
+from emotion_core.models import download as weights
+from emotion_core.models import registry as catalog
+from emotion_core.models.card import WeightFile
+from emotion_core.models.registry import CARDS, candidates
 from emotion_core.photo_files import find_photos, write_results
 from tests.factories import (
     FakeDetector,

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from emotion_core.analyzer import make_detector
-from emotion_core.catalog import CARDS
 from emotion_core.detector import (
     LONGEST_SIDE_PX,
     BatchedFaceNetwork,
@@ -16,10 +15,11 @@ from emotion_core.detector import (
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.imaging.codec import decode_image
+from emotion_core.models.download import WEIGHTS_DIR
+from emotion_core.models.registry import CARDS
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces
-from emotion_core.weights import WEIGHTS_DIR
 from tests.factories import SAMPLE, make_detector_card, make_face_onnx, make_faces, make_image
 
 

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.catalog import CARDS
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.finer_look import finer_scale, scale_image
 from emotion_core.imaging.codec import decode_image
+from emotion_core.models.download import WEIGHTS_DIR
+from emotion_core.models.registry import CARDS
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.runtime import OnnxNetwork
 from emotion_core.types import Faces
-from emotion_core.weights import WEIGHTS_DIR
 from tests.factories import make_detector_card
 
 

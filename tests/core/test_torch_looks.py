@@ -8,10 +8,10 @@ from emotion_core.detector import BatchedFaceNetwork
 from emotion_core.face_looks import NetworkLooks
 from emotion_core.face_places import to_faces
 from emotion_core.imaging.codec import decode_image
+from emotion_core.models.download import WEIGHTS_DIR
+from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.networks.face_net import FaceNetwork, load_face_network
-from emotion_core.runtime import OnnxNetwork
 from emotion_core.torch_looks import TorchLooks, fold_normalisation
-from emotion_core.weights import WEIGHTS_DIR
 from tests.factories import make_image
 
 

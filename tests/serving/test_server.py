@@ -18,10 +18,10 @@ import requests
 pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
 
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import find_card
 from emotion_core.errors import EmotionError, RemoteError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import find_card
 from emotion_core.serving.client import load_remote_analyzer
 from tests.serving.conftest import SESAME, ServerProcess, running_server
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.catalog import CARDS, cards_for
 from emotion_core.errors import RemoteError
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.serving.predict_format import PredictFormatError, read_instances
 from emotion_core.serving.wire import (
     analysis_from_json,

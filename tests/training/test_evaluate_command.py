@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from emotion_core import hub_models
-from emotion_core.catalog import candidates
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.model_card import Task
+from emotion_core.models import hub as hub_models
+from emotion_core.models.card import Task
+from emotion_core.models.registry import candidates
 from emotion_core.training import load as load_module
 from emotion_core.training.evaluate_command import add_evaluate
 from tests.factories import encode, make_image

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emotion_core.catalog import candidates
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.model_card import Preprocessing, Task
+from emotion_core.models.card import Preprocessing, Task
+from emotion_core.models.registry import candidates
 from emotion_core.networks.emotion_net import make_network
 from emotion_core.training import load as load_module
 from emotion_core.training.config import TrainConfig

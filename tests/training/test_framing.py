@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from emotion_core.catalog import find_any
 from emotion_core.detector import FaceDetector
 from emotion_core.errors import DatasetError
-from emotion_core.model_card import Preprocessing
+from emotion_core.models.card import Preprocessing
+from emotion_core.models.registry import find_any
 from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.preprocess import crop_faces
 from emotion_core.training.config import FERPLUS_TEMPLATE

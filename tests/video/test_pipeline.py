@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import candidates
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.registry import candidates
 from emotion_core.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream
 from emotion_core.video.course import course

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
-from emotion_core.runtime import DEVICES
+from emotion_core.models.runtime import DEVICES
 from emotion_core.training.settings import parse_settings
 
 if TYPE_CHECKING:

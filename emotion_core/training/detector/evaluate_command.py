@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.runtime import DEVICES
+from emotion_core.models.runtime import DEVICES
 from emotion_core.training.detector.commands import add_sources, to_sources, to_teacher
 from emotion_core.training.whole_files import write_errors
 
@@ -92,7 +92,7 @@ def _check_output(path: Path | None) -> None:
 
 
 def _measure(chosen: argparse.Namespace) -> Report:
-    from emotion_core.runtime import pick_device
+    from emotion_core.models.runtime import pick_device
     from emotion_core.training.detector.evaluate import Asked
     from emotion_core.training.detector.load import load_detector
     from emotion_core.training.detector.report import Report
@@ -121,9 +121,9 @@ def _measure(chosen: argparse.Namespace) -> Report:
 
 def _all_here() -> list[str]:
     """Detectors of the catalog whose files are on this machine."""
-    from emotion_core.catalog import cards_for
-    from emotion_core.model_card import Task
-    from emotion_core.weights import is_available
+    from emotion_core.models.card import Task
+    from emotion_core.models.download import is_available
+    from emotion_core.models.registry import cards_for
 
     return [card.name for card in cards_for(Task.DETECTION) if is_available(card)]
 

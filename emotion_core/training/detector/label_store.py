@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.errors import DatasetError
-from emotion_core.runtime import usable_cores
+from emotion_core.models.runtime import usable_cores
 from emotion_core.training.detector.labelled import Kind
 from emotion_core.training.detector.teacher import join_labels, mark
 

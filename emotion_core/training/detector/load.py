@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.analyzer import fetch_first, make_detector
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.file_models import describe_file
-from emotion_core.hub_models import find_model
-from emotion_core.model_card import ModelCard, Task, WeightFile
+from emotion_core.models.card import ModelCard, Task, WeightFile
+from emotion_core.models.hub import find_model
+from emotion_core.models.local import describe_file
 from emotion_core.networks.face_net import (
     DecodedFaceNetwork,
     FaceNetwork,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.file_models import describe_file
-from emotion_core.runtime import pick_device, usable_cores
+from emotion_core.models.local import describe_file
+from emotion_core.models.runtime import pick_device, usable_cores
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector.batches import compose_step
 from emotion_core.training.detector.epoch_report import best_row, to_line

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.catalog import find_card
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.face_boxes import overlaps
-from emotion_core.file_models import describe_file
 from emotion_core.imaging.codec import shrink
-from emotion_core.model_card import Task
+from emotion_core.models.card import Task
+from emotion_core.models.download import fetch
+from emotion_core.models.local import describe_file
+from emotion_core.models.registry import find_card
 from emotion_core.training.detector.labelled import Kind, LabelledPicture, short_sides
-from emotion_core.weights import fetch
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
-from emotion_core.hub_errors import HubPlace, HubUnreachableError, hub_errors
-from emotion_core.model_card import ModelCard, Task, WeightFile
-from emotion_core.weights import fetch, read_text
+from emotion_core.models.card import ModelCard, Task, WeightFile
+from emotion_core.models.download import fetch, read_text
+from emotion_core.models.hub_errors import HubPlace, HubUnreachableError, hub_errors
 
 if TYPE_CHECKING:
     from pathlib import Path

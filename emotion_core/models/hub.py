@@ -17,14 +17,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.catalog import candidates, find_card
 from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMismatchError
-from emotion_core.file_models import is_path, read_file_card
-from emotion_core.hub_errors import HubFileMissingError, HubPlace, hub_errors
-from emotion_core.model_card import ModelCard, Task, WeightFile
-from emotion_core.publishing import CARD_FILENAME, load_published_card
-from emotion_core.transformers_config import read_labels, read_preprocessing
-from emotion_core.weights import TIMEOUT_S, find_cached, read_text, verify
+from emotion_core.models.card import ModelCard, Task, WeightFile
+from emotion_core.models.download import TIMEOUT_S, find_cached, read_text, verify
+from emotion_core.models.hub_errors import HubFileMissingError, HubPlace, hub_errors
+from emotion_core.models.local import is_path, read_file_card
+from emotion_core.models.publish import CARD_FILENAME, load_published_card
+from emotion_core.models.registry import candidates, find_card
+from emotion_core.models.transformers_config import read_labels, read_preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.hub_errors import HubPlace, host_name, hub_errors
+from emotion_core.models.hub_errors import HubPlace, host_name, hub_errors
 
 if TYPE_CHECKING:
-    from emotion_core.model_card import ModelCard, WeightFile
+    from emotion_core.models.card import ModelCard, WeightFile
 
 _HERE = Path(__file__).resolve().parent
 _INSTALLED = _HERE / "shipped"

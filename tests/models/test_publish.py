@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from emotion_core import publishing, weights
-from emotion_core.catalog import CARDS
 from emotion_core.cli import main
 from emotion_core.errors import (
     UnknownModelError,
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.hub_errors import HubUnreachableError
+from emotion_core.models import download as weights
+from emotion_core.models import publish as publishing
+from emotion_core.models.hub_errors import HubUnreachableError
+from emotion_core.models.registry import CARDS
 from tests.core.conftest import CONTENT, FILENAME, REPO, make_card, make_file
 from tests.hub_server import HubServer
 

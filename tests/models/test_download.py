@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from emotion_core import weights
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.hub_errors import HubUnreachableError
-from emotion_core.model_card import ModelCard, WeightFile
+from emotion_core.models import download as weights
+from emotion_core.models.card import ModelCard, WeightFile
+from emotion_core.models.hub_errors import HubUnreachableError
 from tests.core.conftest import (
     CONTENT,
     FILENAME,
@@ -271,10 +271,10 @@ def test_local_file_tampered(weights_dir: Path) -> None:
 SCRIPT = """
 import sys
 from dataclasses import replace
-from emotion_core.catalog import CARDS
-from emotion_core.model_card import WeightFile
+from emotion_core.models.registry import CARDS
+from emotion_core.models.card import WeightFile
 from emotion_core.errors import EmotionError
-from emotion_core.weights import fetch
+from emotion_core.models.download import fetch
 
 assert "huggingface_hub" not in sys.modules and "torch" not in sys.modules
 revision, filename, sha256 = sys.argv[1:]

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from emotion_core import weights
 from emotion_core.analyzer import make_network
-from emotion_core.catalog import CARDS
 from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import (
     MissingExtraError,
@@ -20,11 +18,13 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.hub_errors import HubUnreachableError
-from emotion_core.hub_models import TRANSFORMERS, find_model, load_transformers_module
 from emotion_core.labels import Emotion
-from emotion_core.model_card import ModelCard, Task
-from emotion_core.runtime import TorchNetwork
+from emotion_core.models import download as weights
+from emotion_core.models.card import ModelCard, Task
+from emotion_core.models.hub import TRANSFORMERS, find_model, load_transformers_module
+from emotion_core.models.hub_errors import HubUnreachableError
+from emotion_core.models.registry import CARDS
+from emotion_core.models.runtime import TorchNetwork
 from emotion_core.types import Image
 from tests.core.conftest import FILENAME, make_card, make_file, point_hub_client_at
 from tests.factories import make_classifier_onnx

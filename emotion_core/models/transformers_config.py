@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import UnknownModelError, WeightsMismatchError
 from emotion_core.labels import to_label_set
-from emotion_core.model_card import Preprocessing
+from emotion_core.models.card import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,19 +14,19 @@ from safetensors.torch import save_file
 from emotion_core.analyzer import load_analyzer
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.arguments import network
-from emotion_core.catalog import CARDS
 from emotion_core.cli import main
 from emotion_core.errors import (
     UnknownModelError,
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.file_models import is_path, read_file_card, read_released_card
-from emotion_core.hub_models import find_model
 from emotion_core.imaging.codec import decode_image
-from emotion_core.model_card import ModelCard, Task
+from emotion_core.models.card import ModelCard, Task
+from emotion_core.models.download import WEIGHTS_DIR, fetch, is_available
+from emotion_core.models.hub import find_model
+from emotion_core.models.local import is_path, read_file_card, read_released_card
+from emotion_core.models.registry import CARDS
 from emotion_core.serving.wire import info_from_json, info_to_wire
-from emotion_core.weights import WEIGHTS_DIR, fetch, is_available
 from tests.factories import SAMPLE
 
 KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}

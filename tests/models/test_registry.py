@@ -6,9 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from emotion_core.catalog import ARCFACE_TEMPLATE, CARDS, candidates, cards_for, find_any, find_card
 from emotion_core.errors import UnknownModelError, WeightsMismatchError
-from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.registry import (
+    ARCFACE_TEMPLATE,
+    CARDS,
+    candidates,
+    cards_for,
+    find_any,
+    find_card,
+)
 from tests.factories import make_emotion_card
 
 COMMIT = "a" * 40

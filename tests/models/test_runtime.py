@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotion_core import runtime
 from emotion_core.errors import EmotionError
-from emotion_core.runtime import OnnxNetwork, TorchNetwork, pick_device, usable_cores
+from emotion_core.models import runtime
+from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device, usable_cores
 from tests.factories import make_classifier_onnx
 
 
@@ -53,9 +53,9 @@ _WHOLE_CORE = """
 import sys
 from pathlib import Path
 import numpy as np
-from emotion_core import runtime
+from emotion_core.models import runtime
 from emotion_core.analyzer import load_analyzer
-from emotion_core.catalog import CARDS
+from emotion_core.models.registry import CARDS
 runtime._DRIVERS, runtime._AMD_DRIVER = {}, Path("/nowhere")
 cards = [CARDS["emoscope-fer-s"]], [CARDS["emoscope-face-s"]]
 analyzer = load_analyzer(*cards, device="auto")
@@ -133,7 +133,7 @@ def test_networks_are_thread_safe(kind, tmp_path):
 )
 def test_cores_of_a_container_go_by_its_quota(monkeypatch, tmp_path, text, cores):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr("emotion_core.runtime._CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("emotion_core.models.runtime._CPU_QUOTA", tmp_path / "cpu.max")
     assert usable_cores() == 8
     (tmp_path / "cpu.max").write_text(text + "\n")
     assert usable_cores() == cores
@@ -146,7 +146,7 @@ def test_nothing_is_reported_to_the_maker_of_onnx_runtime(tmp_path):
     env = {name: value for name, value in os.environ.items() if name not in told}
     env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
     code = (
-        "import sys; from pathlib import Path; from emotion_core.runtime import OnnxNetwork;"
+        "import sys; from pathlib import Path; from emotion_core.models.runtime import OnnxNetwork;"
         "OnnxNetwork(Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, weights], check=True, env=env)

@@ -7,8 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.onnx_batch import free_batch
-from emotion_core.runtime import OnnxNetwork
+from emotion_core.models.onnx_graph import free_batch
+from emotion_core.models.runtime import OnnxNetwork
 from tests.factories import make_classifier_onnx, make_face_onnx
 
 

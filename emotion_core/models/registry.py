@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import UnknownModelError
 from emotion_core.labels import ALL_EMOTIONS, to_label_set
-from emotion_core.model_card import FivePoints, ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import FivePoints, ModelCard, Preprocessing, Task, WeightFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,15 +14,15 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import to_label_set
-from emotion_core.model_card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import onnx
 
-    from emotion_core.model_card import FivePoints
-    from emotion_core.runtime import Network
+    from emotion_core.models.card import FivePoints
+    from emotion_core.models.runtime import Network
 
 FILES = (".safetensors", ".onnx")
 """Endings by which a path is told from the name of a network."""

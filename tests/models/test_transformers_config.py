@@ -3,7 +3,7 @@
 import pytest
 
 from emotion_core.errors import UnknownModelError, WeightsMismatchError
-from emotion_core.transformers_config import read_preprocessing
+from emotion_core.models.transformers_config import read_preprocessing
 
 VIT_INPUT: dict[str, object] = {
     "do_normalize": True,
