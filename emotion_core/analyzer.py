@@ -8,7 +8,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.face_looks import NetworkLooks
@@ -18,6 +17,7 @@ from emotion_core.models.local import check_fit
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.opencv_faces import OpenCvFaceNetwork
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 
 if TYPE_CHECKING:

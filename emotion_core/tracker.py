@@ -26,7 +26,7 @@ from emotion_core.looks import Look, glance_at, is_cut, looks_of, unlikeness
 from emotion_core.motion import Motion, Place, surprise
 
 if TYPE_CHECKING:
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Faces, Image
 
 LOST_S = 1.5

@@ -10,11 +10,11 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from emotion_core.embedding import load_embedder
 from emotion_core.imaging.codec import decode_image
 from emotion_core.live.batching import BatchingAnalyzer
 from emotion_core.live.following import SEARCH_PX
 from emotion_core.live.gate import StreamGate
+from emotion_core.recognition.embedding import load_embedder
 from streamlit_app.attendance import BACK_S, GRACE_S, Attendance, Belongings
 from streamlit_app.loading import AnalyzerLoader
 from streamlit_app.settings import load_settings
@@ -23,7 +23,7 @@ from streamlit_app.video_sample import make_sample_clip
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from streamlit_app.attendance import Desk
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"

@@ -12,7 +12,7 @@ from streamlit_app import resources
 from streamlit_app.widgets import plain
 
 if TYPE_CHECKING:
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from streamlit_app.photo_batch import Options
     from streamlit_app.video_desk import VideoDesk
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.analyzer_info import AnalyzerInfo
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Image
     from emotion_core.video.values import VideoProgress, VideoResult, VideoSettings
 

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from emotion_core.analyzer import LocalAnalyzer
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.classifier import expected_va
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.recognition.classifier import expected_va
 from emotion_core.report import PhotoRecord
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 

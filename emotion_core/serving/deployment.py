@@ -13,10 +13,10 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 
 from emotion_core.analyzer import LocalAnalyzer, load_analyzer
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import EmotionError
 from emotion_core.models.card import Task
 from emotion_core.models.hub import wanted_cards
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.dispatch import RETRY_AFTER_S, answer_whole
 from emotion_core.serving.gate import Gate, settings_from
 from emotion_core.serving.service import EmotionService

@@ -16,9 +16,9 @@ from emotion_core.training.network_size import BATCH, NetworkSize, Speed, measur
 from emotion_core.training.validation import predict
 
 if TYPE_CHECKING:
-    from emotion_core.classifier import EmotionClassifier
     from emotion_core.labels import LabelSet
     from emotion_core.models.card import ModelCard
+    from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.face_set import FaceSet
     from emotion_core.training.intervals import Intervals
     from emotion_core.training.load import LoadedModel

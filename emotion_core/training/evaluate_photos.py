@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.classifier import EmotionClassifier
+    from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.load import LoadedModel
     from emotion_core.training.photo_labels import PhotoLabel
 

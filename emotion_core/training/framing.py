@@ -12,7 +12,7 @@ from tqdm import tqdm
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.face_boxes import largest
 from emotion_core.imaging.codec import decode_image
-from emotion_core.preprocess import crop_faces
+from emotion_core.recognition.alignment import crop_faces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import UnknownModelError
 from emotion_core.models import local as file_models
 from emotion_core.models.card import ModelCard, Task
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, wanted_cards
 from emotion_core.models.local import describe_file, read_file_card, unreadable
 from emotion_core.models.runtime import TorchNetwork, pick_device
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.face_set import LABELS
 from emotion_core.training.network_size import NetworkSize, count_module, count_onnx
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from emotion_core.classifier import EmotionClassifier
     from emotion_core.models.runtime import Network
+    from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.types import Image
 
 BATCH = 32

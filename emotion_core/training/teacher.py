@@ -14,7 +14,7 @@ from emotion_core.training.load import load_model
 from emotion_core.training.validation import predict
 
 if TYPE_CHECKING:
-    from emotion_core.classifier import EmotionClassifier
+    from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.face_set import FaceSet
     from emotion_core.types import FloatArray
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.runtime import TorchNetwork
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.batches import iter_ahead
 from emotion_core.training.face_set import LABELS
 from emotion_core.training.metrics import measure

@@ -86,7 +86,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
     settings = to_video_settings(chosen, blur=chosen.blur)
     embedder = None
     if chosen.reidentify:
-        from emotion_core.embedding import load_embedder
+        from emotion_core.recognition.embedding import load_embedder
 
         embedder = load_embedder(on_progress=show_download)
     return VideoTask(settings, has_video=not chosen.no_video, embedder=embedder)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.pipeline import OnProgress
     from emotion_core.video.values import VideoResult, VideoSettings
 

@@ -11,7 +11,7 @@ import numpy as np
 from emotion_core.imaging.annotate import blur_all
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.models.card import Preprocessing
-from emotion_core.preprocess import crop_faces
+from emotion_core.recognition.alignment import crop_faces
 from emotion_core.types import Faces
 from emotion_core.video.values import Moment, MomentKind
 

@@ -21,7 +21,7 @@ from emotion_core.video.writer import VideoWriter
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.stream import StreamedFrame
     from emotion_core.video.values import VideoInfo, VideoSettings
 

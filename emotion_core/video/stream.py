@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.embedding import FaceEmbedder
+    from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Analysis, FloatArray, Image
     from emotion_core.video.reader import VideoReader
     from emotion_core.video.values import VideoFrame, VideoSettings

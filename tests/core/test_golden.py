@@ -6,7 +6,6 @@ import torch
 from huggingface_hub import constants
 
 from emotion_core.analyzer import load_analyzer, make_detector
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import Emotion
 from emotion_core.models.card import Task
@@ -15,7 +14,8 @@ from emotion_core.models.registry import CARDS, candidates
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import load_network
-from emotion_core.preprocess import crop_faces
+from emotion_core.recognition.alignment import crop_faces
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.pictures import ArrayPictures
 from emotion_core.types import Faces, VaSource
 

@@ -11,7 +11,6 @@ import pytest
 from huggingface_hub import constants
 
 from emotion_core.analyzer import make_network
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import (
     MissingExtraError,
     UnknownModelError,
@@ -25,6 +24,7 @@ from emotion_core.models.hub import TRANSFORMERS, find_model, load_transformers_
 from emotion_core.models.hub_errors import HubUnreachableError
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import TorchNetwork
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.types import Image
 from tests.core.conftest import FILENAME, make_card, make_file, point_hub_client_at
 from tests.factories import make_classifier_onnx

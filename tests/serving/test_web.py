@@ -14,7 +14,7 @@ import pytest
 import requests
 import uvicorn
 
-from emotion_core.classifier import EmotionClassifier
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.connection_limits import LimitedProtocol
 from emotion_core.serving.gate import Gate, GateSettings
 from emotion_core.serving.service import EmotionService

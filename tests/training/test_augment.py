@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotion_core.preprocess import to_input
+from emotion_core.recognition.alignment import to_input
 from emotion_core.training.augment import _blur, _colour, augment
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.mixing import Batch, mix, smooth

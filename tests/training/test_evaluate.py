@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_core.classifier import BATCH as PASS
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.labels import Emotion
+from emotion_core.recognition.classifier import BATCH as PASS
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.evaluate import evaluate, read_faces, uncalibrated_error
 from emotion_core.training.evaluation_report import to_json, to_table
 from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet

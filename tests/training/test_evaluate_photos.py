@@ -6,9 +6,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training import evaluate_photos as evaluate_photos_module
 from emotion_core.training.evaluate_photos import (
     evaluate_photos,

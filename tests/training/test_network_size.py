@@ -9,8 +9,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from emotion_core.classifier import EmotionClassifier
 from emotion_core.networks.emotion_net import load_network
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.network_size import BATCH, count_module, count_onnx, measure_speed
 from tests.factories import FakeNetwork, make_classifier_onnx, make_emotion_card
 

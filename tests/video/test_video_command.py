@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from emotion_core import analyzer as analyzer_module
-from emotion_core import embedding
 from emotion_core.arguments import show_download
 from emotion_core.cli import main
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.models.registry import CARDS
+from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
 from tests.factories import FakeDetector, make_fake_analyzer
 from tests.video.clips import make_clip, numbered_images

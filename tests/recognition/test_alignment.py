@@ -7,7 +7,7 @@ import pytest
 
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import ARCFACE_TEMPLATE
-from emotion_core.preprocess import _warp, crop_faces, fit_similarity, to_input
+from emotion_core.recognition.alignment import _warp, crop_faces, fit_similarity, to_input
 from emotion_core.types import Faces
 from tests.factories import difference, make_faces, make_image, make_smooth_image
 

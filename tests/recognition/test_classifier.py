@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_core.classifier import BATCH, EmotionClassifier, expected_va
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.preprocess import crop_faces
+from emotion_core.recognition.alignment import crop_faces
+from emotion_core.recognition.classifier import BATCH, EmotionClassifier, expected_va
 from emotion_core.types import Faces, VaSource
 from tests.factories import (
     SEVEN,
@@ -63,7 +63,7 @@ def test_a_crowd_is_cut_out_as_it_is_read(monkeypatch):
         at_once.append(len(faces))
         return crop_faces(image, faces, how)
 
-    monkeypatch.setattr("emotion_core.classifier.crop_faces", cut)
+    monkeypatch.setattr("emotion_core.recognition.classifier.crop_faces", cut)
     (read,) = EmotionClassifier(FakeNetwork(), make_emotion_card()).classify(*make_crowds([300]))
     assert (len(read), sum(at_once), max(at_once)) == (300, 300, BATCH)
 

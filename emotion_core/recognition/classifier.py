@@ -9,7 +9,7 @@ import numpy as np
 
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
-from emotion_core.preprocess import crop_faces, to_input
+from emotion_core.recognition.alignment import crop_faces, to_input
 from emotion_core.types import Predictions
 
 if TYPE_CHECKING:

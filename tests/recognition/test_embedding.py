@@ -11,13 +11,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion_core import embedding
-from emotion_core.embedding import FaceEmbedder, load_embedder
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import CARDS, candidates
 from emotion_core.models.runtime import OnnxNetwork
+from emotion_core.recognition import embedding
+from emotion_core.recognition.embedding import FaceEmbedder, load_embedder
 from emotion_core.tracker import SAME_PERSON, FaceTracker
 from emotion_core.types import Faces
 from tests.core.conftest import make_file

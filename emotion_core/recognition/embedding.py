@@ -17,7 +17,7 @@ from emotion_core.models.card import Task
 from emotion_core.models.download import fetch
 from emotion_core.models.registry import candidates
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.preprocess import crop_faces, to_input
+from emotion_core.recognition.alignment import crop_faces, to_input
 
 if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard

@@ -1,0 +1,1 @@
+"""What a face shows: alignment, emotion classification, and embeddings."""
