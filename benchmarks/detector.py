@@ -20,22 +20,22 @@ import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.face_looks import NetworkLooks
+from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale_torch import TorchLooks
+from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR, is_available, verify
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.networks.face_net import load_face_network
 from emotion_core.networks.yunet import load_yunet
-from emotion_core.opencv_faces import OpenCvFaceNetwork
-from emotion_core.torch_looks import TorchLooks
 from emotion_core.types import DEFAULT_MIN_FACE_PX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.detector import FaceNetwork
+    from emotion_core.detection.detector import FaceNetwork
     from emotion_core.types import Device, Image
 
 OWN, YUNET = CARDS["emoscope-face-s"], CARDS["yunet"]

@@ -8,15 +8,15 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
-from emotion_core.face_looks import NetworkLooks
 from emotion_core.models.download import fetch
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module
 from emotion_core.models.local import check_fit
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
-from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.face_looks import Looks
+    from emotion_core.detection.multiscale import Looks
     from emotion_core.models.card import ModelCard, WeightFile
     from emotion_core.models.download import FetchedFile, Progress
     from emotion_core.models.runtime import Network
@@ -234,8 +234,8 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
     if card.architecture == "opencv-yunet":
         if device == "cpu":
             return FaceDetector(OpenCvFaceNetwork(path), card)
+        from emotion_core.detection.multiscale_torch import TorchLooks
         from emotion_core.networks.yunet import load_yunet
-        from emotion_core.torch_looks import TorchLooks
 
         looks = TorchLooks(load_yunet(path), device)
         return FaceDetector(BatchedFaceNetwork.for_yunet(looks), card)
@@ -245,7 +245,7 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
 def _make_looks(path: Path, device: Device) -> Looks:
     if path.suffix != ".safetensors":
         return NetworkLooks(OnnxNetwork(path))
+    from emotion_core.detection.multiscale_torch import TorchLooks
     from emotion_core.networks.face_net import load_face_network
-    from emotion_core.torch_looks import TorchLooks
 
     return TorchLooks(load_face_network(path), device)

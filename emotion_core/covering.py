@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from emotion_core.cover import Cover, CoverKeeper
-from emotion_core.face_boxes import sides
+from emotion_core.detection.boxes import sides
 from emotion_core.tracker import FaceTracker
 
 if TYPE_CHECKING:

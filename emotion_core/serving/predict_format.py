@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_core.face_boxes import largest
+from emotion_core.detection.boxes import largest
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.serving.wire import parse_json, read_numbers
 from emotion_core.types import Faces

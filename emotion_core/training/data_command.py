@@ -12,7 +12,7 @@ from emotion_core.errors import DatasetError
 from emotion_core.models.runtime import DEVICES
 
 if TYPE_CHECKING:
-    from emotion_core.detector import FaceDetector
+    from emotion_core.detection.detector import FaceDetector
     from emotion_core.labels import Emotion
     from emotion_core.training.face_set import FaceSet
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from emotion_core.detection.boxes import largest
 from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.face_boxes import largest
 from emotion_core.imaging.codec import decode_image
 from emotion_core.recognition.alignment import crop_faces
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from emotion_core.face_boxes import overlaps
+from emotion_core.detection.boxes import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

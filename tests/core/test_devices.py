@@ -9,11 +9,11 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from emotion_core.detection.multiscale_torch import fold_normalisation
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import make_network
 from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, place_centres
 from emotion_core.networks.yunet import YUNETS, YuNet
-from emotion_core.torch_looks import fold_normalisation
 from emotion_core.training.augment import augment
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.detector.loss import Targets, detector_loss

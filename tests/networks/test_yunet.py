@@ -9,14 +9,14 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from emotion_core.detector import BatchedFaceNetwork
+from emotion_core.detection.candidates import choose_places, ordered, to_faces
+from emotion_core.detection.detector import BatchedFaceNetwork
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.face_looks import NetworkLooks
-from emotion_core.face_places import choose_places, ordered, to_faces
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.runtime import TorchNetwork
 from emotion_core.networks.yunet import HEADS, YUNETS, YuNet, load_yunet
-from emotion_core.opencv_faces import OpenCvFaceNetwork
 from tests.factories import make_face_onnx
 
 FILES = ["yunet_n_320_320", "yunet_n_640_640", "yunet_n_dynamic", "yunet_s_dynamic"]

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.detection.boxes import overlaps
 from emotion_core.errors import (
     DatasetError,
 )
-from emotion_core.face_boxes import overlaps
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import archive
 from emotion_core.training.detector.archive import PictureFolder

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from emotion_core.detector import FaceDetector
+from emotion_core.detection.detector import FaceDetector
+from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import DatasetError
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import find_any
-from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.training.config import FERPLUS_TEMPLATE
 from emotion_core.training.datasets import read_faces

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from emotion_core.face_boxes import largest, overlaps
+from emotion_core.detection.boxes import largest, overlaps
 from emotion_core.training.detector.figures import (
     FALSE_ALARMS,
     LARGE,

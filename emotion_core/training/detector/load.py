@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.analyzer import fetch_first, make_detector
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.multiscale_torch import TorchLooks
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.hub import find_model
@@ -18,7 +19,6 @@ from emotion_core.networks.face_net import (
     FaceNetworkConfig,
     load_face_network,
 )
-from emotion_core.torch_looks import TorchLooks
 from emotion_core.training.checkpoint import load_checkpoint
 from emotion_core.training.detector.config import DetectorTrainConfig
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.face_boxes import overlaps
+from emotion_core.detection.boxes import overlaps
 from emotion_core.training.detector.labelled import short_sides
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from emotion_core.detection.boxes import overlaps
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
-from emotion_core.face_boxes import overlaps
 from emotion_core.imaging.codec import shrink
 from emotion_core.models.card import Task
 from emotion_core.models.download import fetch

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from emotion_core.analyzer import make_detector
-from emotion_core.detector import (
+from emotion_core.detection.detector import (
     LONGEST_SIDE_PX,
     BatchedFaceNetwork,
     FaceDetector,
 )
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.face_looks import NetworkLooks
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.types import Faces
 from tests.factories import SAMPLE, make_detector_card, make_face_onnx, make_faces, make_image
 

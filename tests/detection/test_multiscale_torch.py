@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from emotion_core.detector import BatchedFaceNetwork
-from emotion_core.face_looks import NetworkLooks
-from emotion_core.face_places import to_faces
+from emotion_core.detection.candidates import to_faces
+from emotion_core.detection.detector import BatchedFaceNetwork
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale_torch import TorchLooks, fold_normalisation
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.networks.face_net import FaceNetwork, load_face_network
-from emotion_core.torch_looks import TorchLooks, fold_normalisation
 from tests.factories import make_image
 
 

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.face_looks import NetworkLooks
-from emotion_core.finer_look import finer_scale, scale_image
+from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.tiling import finer_scale, scale_image
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.opencv_faces import OpenCvFaceNetwork
 from emotion_core.types import Faces
 from tests.factories import make_detector_card
 
@@ -73,7 +73,7 @@ def test_every_small_face_of_a_large_picture_is_found_once():
 
 
 def test_a_picture_of_countless_faces_takes_no_countless_time(monkeypatch):
-    monkeypatch.setattr("emotion_core.finer_look.MAX_CANDIDATES", 50)
+    monkeypatch.setattr("emotion_core.detection.tiling.MAX_CANDIDATES", 50)
     squares = [(x, y, 36) for x in range(20, 3900, 97) for y in range(30, 2900, 89)]
     assert len(detect(make_scene((4000, 3000), squares))[0]) == 50
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 import cv2
 import numpy as np
 
-from emotion_core.face_boxes import SAME_FACE, YUNET_OVERLAP, Overlap, moved, sides
-from emotion_core.face_places import (
+from emotion_core.detection.boxes import SAME_FACE, YUNET_OVERLAP, Overlap, moved, sides
+from emotion_core.detection.candidates import (
     BOX,
     SCORE,
     ordered,
@@ -18,7 +18,7 @@ from emotion_core.face_places import (
     to_faces,
     with_mean_landmarks,
 )
-from emotion_core.finer_look import (
+from emotion_core.detection.tiling import (
     HINT_SCORE,
     Look,
     Wanted,
@@ -31,8 +31,8 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.face_looks import Looks
-    from emotion_core.face_places import Places
+    from emotion_core.detection.candidates import Places
+    from emotion_core.detection.multiscale import Looks
     from emotion_core.models.card import ModelCard
     from emotion_core.types import Image
 

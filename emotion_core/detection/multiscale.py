@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from emotion_core.face_places import choose_places, no_places, ordered, placed
-from emotion_core.finer_look import scale_image
+from emotion_core.detection.candidates import choose_places, no_places, ordered, placed
+from emotion_core.detection.tiling import scale_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emotion_core.face_places import Places
+    from emotion_core.detection.candidates import Places
     from emotion_core.models.runtime import Network
     from emotion_core.types import FloatArray, Image
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from emotion_core.face_boxes import (
+from emotion_core.detection.boxes import (
     MAX_CANDIDATES,
     Overlap,
     best_first,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion_core.face_boxes import MAX_CANDIDATES, SAME_FACE, Overlap, suppress
-from emotion_core.face_places import (
+from emotion_core.detection.boxes import MAX_CANDIDATES, SAME_FACE, Overlap, suppress
+from emotion_core.detection.candidates import (
     BOX,
     PICTURE,
     POINTS,

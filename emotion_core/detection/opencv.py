@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from emotion_core.detection.boxes import MAX_CANDIDATES, YUNET_OVERLAP
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.face_boxes import MAX_CANDIDATES, YUNET_OVERLAP
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:

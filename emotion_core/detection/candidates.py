@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.face_boxes import MAX_CANDIDATES, Overlap, first_of_each, overlaps
+from emotion_core.detection.boxes import MAX_CANDIDATES, Overlap, first_of_each, overlaps
 from emotion_core.types import Faces, FloatArray
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from emotion_core.face_looks import PASS_PIXELS, STRIDE_PX, passes, scale_for
-from emotion_core.face_places import no_places, ordered, placed
+from emotion_core.detection.candidates import no_places, ordered, placed
+from emotion_core.detection.multiscale import PASS_PIXELS, STRIDE_PX, passes, scale_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.face_places import Places
+    from emotion_core.detection.candidates import Places
     from emotion_core.types import Device, Image
 
 _PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
