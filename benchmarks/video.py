@@ -26,7 +26,7 @@ from emotion_core.imaging.annotate import draw_in_place
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
-from emotion_core.tracker import FaceTracker
+from emotion_core.tracking.tracker import FaceTracker
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.schedule import QUICK_PX

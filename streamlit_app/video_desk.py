@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
 from emotion_core.report import readable_name
-from emotion_core.smoothing import smooth_frames
+from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
 from streamlit_app.held_file import HeldFile
 

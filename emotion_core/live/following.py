@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.covering import FaceBounds, FaceCover
 from emotion_core.live.values import LiveReading
-from emotion_core.smoothing import Smoother
-from emotion_core.tracker import FaceTracker
+from emotion_core.tracking.redaction import FaceBounds, FaceCover
+from emotion_core.tracking.smoothing import Smoother
+from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer

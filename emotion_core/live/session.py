@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emotion_core.smoothing import smooth_frames
+from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
 from emotion_core.video.values import VideoInfo, VideoResult, VideoSettings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emotion_core.imaging.annotate import blur_in_place, draw_in_place
-from emotion_core.smoothing import smooth_frames
+from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.moments import MomentKeeper
 from emotion_core.video.reader import VideoReader
 from emotion_core.video.schedule import Schedule

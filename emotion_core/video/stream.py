@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from emotion_core.covering import FaceBounds, FaceCover
-from emotion_core.in_between import between
-from emotion_core.smoothing import Smoother
-from emotion_core.tracker import FaceTracker
+from emotion_core.tracking.interpolation import between
+from emotion_core.tracking.redaction import FaceBounds, FaceCover
+from emotion_core.tracking.smoothing import Smoother
+from emotion_core.tracking.tracker import FaceTracker
 from emotion_core.video.channel import Channel, GivenUpError
 from emotion_core.video.schedule import Schedule, SearchPlan
 

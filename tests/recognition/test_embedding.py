@@ -18,7 +18,7 @@ from emotion_core.models.registry import CARDS, candidates
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.recognition import embedding
 from emotion_core.recognition.embedding import FaceEmbedder, load_embedder
-from emotion_core.tracker import SAME_PERSON, FaceTracker
+from emotion_core.tracking.tracker import SAME_PERSON, FaceTracker
 from emotion_core.types import Faces
 from tests.core.conftest import make_file
 from tests.factories import make_detector_card, make_faces, make_image

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from emotion_core.looks import Look, glance_at, is_cut, looks_of, unlikeness
-from emotion_core.motion import Motion, Place, surprise
+from emotion_core.tracking.appearance import Look, glance_at, is_cut, looks_of, unlikeness
+from emotion_core.tracking.kalman import Motion, Place, surprise
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder

@@ -5,16 +5,16 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core import tracker as tracker_module
 from emotion_core.analyzer import make_detector
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
-from emotion_core.in_between import between
 from emotion_core.labels import Emotion
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
-from emotion_core.tracker import EMBED_MIN_PX, LOST_S, SETTLE_S, FaceTracker
+from emotion_core.tracking import tracker as tracker_module
+from emotion_core.tracking.interpolation import between
+from emotion_core.tracking.tracker import EMBED_MIN_PX, LOST_S, SETTLE_S, FaceTracker
 from emotion_core.types import Analysis, Faces
 from tests.factories import make_analysis, make_faces, make_image, make_predictions
 

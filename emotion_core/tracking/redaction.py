@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from emotion_core.cover import Cover, CoverKeeper
 from emotion_core.detection.boxes import sides
-from emotion_core.tracker import FaceTracker
+from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image

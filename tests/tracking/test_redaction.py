@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.covering import FaceBounds, FaceCover
+from emotion_core.tracking.redaction import FaceBounds, FaceCover
 from tests.factories import make_analysis, make_image
 
 BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 0.825, 0.7

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.labels import Emotion
-from emotion_core.smoothing import FORGET, Smoother, smooth_frames
+from emotion_core.tracking.smoothing import FORGET, Smoother, smooth_frames
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 from emotion_core.video.tables import FrameLog
 from tests.factories import SEVEN, make_analysis, make_faces, make_predictions

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.motion import COAST_S, Motion, Place, surprise
+from emotion_core.tracking.kalman import COAST_S, Motion, Place, surprise
 
 
 def follow(speed=0.0, hz=25, n=50, size=100.0):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.looks import (
+from emotion_core.tracking.appearance import (
     DIFFERENT,
     LEAST_ALIKE,
     MOST_ALIKE,

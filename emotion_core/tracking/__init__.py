@@ -1,0 +1,1 @@
+"""Faces over time: tracks, smoothing, interpolation, and redaction."""
