@@ -23,7 +23,7 @@ from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
-from emotion_core.photos import PhotoSource, iter_photos
+from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.recognition.alignment import to_input
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from emotion_core.charts import to_html, valence_arousal_chart
 from emotion_core.errors import EmotionError
 from emotion_core.files.tempfiles import write_whole
 from emotion_core.imaging.codec import SUFFIXES, read_picture
-from emotion_core.photos import PhotoSource, iter_photos
-from emotion_core.report import (
+from emotion_core.photos.pipeline import PhotoSource, iter_photos
+from emotion_core.photos.tables import (
     PhotoRecord,
     faces_table,
     photos_table,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from emotion_core.photos import PhotoSource
-from emotion_core.report import unique_names
+from emotion_core.photos.pipeline import PhotoSource
+from emotion_core.photos.tables import unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from emotion_core.photos import PhotoResult
+    from emotion_core.photos.pipeline import PhotoResult
 
 
 @dataclass(frozen=True, slots=True)

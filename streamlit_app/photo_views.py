@@ -19,8 +19,8 @@ from emotion_core.charts import (
     valence_arousal_chart,
 )
 from emotion_core.imaging.codec import decode_image
-from emotion_core.photos import make_preview
-from emotion_core.report import faces_table, photos_table, safe_stems, to_csv
+from emotion_core.photos.pipeline import make_preview
+from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
     download,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.photos import PhotoResult
+    from emotion_core.photos.pipeline import PhotoResult
     from emotion_core.types import Analysis
     from streamlit_app.photo_batch import Photo, PhotoBatch
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import draw_analysis
-from emotion_core.photos import make_preview
+from emotion_core.photos.pipeline import make_preview
 from emotion_core.types import VaSource
 from emotion_core.video.charts import (
     CLICK,

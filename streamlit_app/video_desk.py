@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.report import readable_name
+from emotion_core.photos.tables import readable_name
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
 from streamlit_app.held_file import HeldFile

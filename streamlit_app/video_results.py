@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.charts import to_html, to_png
-from emotion_core.report import safe_stems, to_csv
+from emotion_core.photos.tables import safe_stems, to_csv
 from emotion_core.video.course import clock, person_name
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.moments import hide_faces

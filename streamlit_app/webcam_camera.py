@@ -9,7 +9,7 @@ import streamlit as st
 import streamlit_webrtc
 
 from emotion_core.errors import EmotionError
-from emotion_core.photos import iter_photos
+from emotion_core.photos.pipeline import iter_photos
 from emotion_core.video.course import clock
 from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import show_downloads, show_photo

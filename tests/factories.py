@@ -17,8 +17,8 @@ from emotion_core.analyzer import LocalAnalyzer
 from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.classifier import expected_va
-from emotion_core.report import PhotoRecord
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 
 SAMPLE = Path(__file__).parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"

@@ -33,7 +33,7 @@ from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
 from emotion_core.models.hub import wanted_cards
 from emotion_core.models.runtime import DEVICES, usable_cores
-from emotion_core.report import readable_name
+from emotion_core.photos.tables import readable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

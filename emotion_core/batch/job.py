@@ -11,7 +11,7 @@ from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.schemas import to_table
 from emotion_core.batch.sources import Kind, local_copy, name_of
 from emotion_core.errors import EmotionError
-from emotion_core.report import faces_table, photos_table, readable_name
+from emotion_core.photos.tables import faces_table, photos_table, readable_name
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.values import VideoSettings
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emotion_core.batch.plan import Chunk
     from emotion_core.batch.results import ResultFolder
     from emotion_core.models.card import ModelCard
-    from emotion_core.report import PhotoRecord
+    from emotion_core.photos.tables import PhotoRecord
     from emotion_core.video.values import VideoResult
 
 _LAYOUT = 2  # of the tables; raised when they change

@@ -6,14 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from emotion_core.batch.sources import read_photo
-from emotion_core.photos import PhotoSource, iter_batches
+from emotion_core.photos.pipeline import PhotoSource, iter_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.photos import AnalyzedPhoto
-    from emotion_core.report import PhotoRecord
+    from emotion_core.photos.pipeline import AnalyzedPhoto
+    from emotion_core.photos.tables import PhotoRecord
     from emotion_core.video.values import VideoSettings
 
 _READERS = 4  # more than cores, as storage makes readers wait

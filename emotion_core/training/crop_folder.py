@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.report import numbered
+from emotion_core.photos.tables import numbered
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from emotion_core.detection.boxes import largest
 from emotion_core.errors import ImageDecodeError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.photos import BATCH_PIXELS
+from emotion_core.photos.pipeline import BATCH_PIXELS
 from emotion_core.training.evaluate import (
     MissedPhotos,
     Readings,

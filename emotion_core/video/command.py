@@ -94,7 +94,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
     """Analyse one video with a bar on the terminal."""
-    from emotion_core.report import readable_name
+    from emotion_core.photos.tables import readable_name
     from emotion_core.video.files import write_video
 
     with tqdm(desc=readable_name(path.name), unit="picture", disable=None, leave=False) as bar:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.charts import to_png
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.files.tempfiles import ScratchFile, write_whole
-from emotion_core.report import numbered, readable_name, safe_stems, to_csv
+from emotion_core.photos.tables import numbered, readable_name, safe_stems, to_csv
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page import charts_page, report_page

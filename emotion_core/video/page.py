@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.report import readable_name
+from emotion_core.photos.tables import readable_name
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.course import clock, person_name, wall_clock
 from emotion_core.video.dashboard import dashboard_chart

@@ -7,7 +7,7 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
-from emotion_core.photos import iter_photos
+from emotion_core.photos.pipeline import iter_photos
 from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import (
     PER_PAGE,

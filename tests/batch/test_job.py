@@ -11,8 +11,8 @@ from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
 from emotion_core.batch.sources import Kind
 from emotion_core.errors import EmotionError
-from emotion_core.photos import PhotoSource, iter_photos
-from emotion_core.report import faces_table, photos_table, to_csv
+from emotion_core.photos.pipeline import PhotoSource, iter_photos
+from emotion_core.photos.tables import faces_table, photos_table, to_csv
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.values import VideoSettings
 from tests.factories import FakeDetector, make_counting_photo, make_fake_analyzer

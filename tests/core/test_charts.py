@@ -20,7 +20,7 @@ from emotion_core.charts import (
 )
 from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS, Emotion
-from emotion_core.report import faces_table
+from emotion_core.photos.tables import faces_table
 from tests.factories import make_record
 
 BOX = (4, 4, 20, 24)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.labels import ALL_EMOTIONS, Emotion
-from emotion_core.report import (
+from emotion_core.photos.tables import (
     PhotoRecord,
     faces_table,
     photos_table,

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_core import photos
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image
 from emotion_core.photo_files import find_photos
-from emotion_core.photos import (
+from emotion_core.photos.pipeline import (
     BATCH_PHOTOS,
     BATCH_PIXELS,
     PREVIEW_PX,
@@ -21,6 +20,7 @@ from emotion_core.photos import (
     iter_photos,
     make_preview,
 )
+from emotion_core.photos.pipeline import pipeline as photos
 from tests.factories import (
     FakeDetector,
     encode,

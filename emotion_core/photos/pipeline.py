@@ -14,8 +14,8 @@ from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.annotate import blur_faces, draw_analysis
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
 from emotion_core.models.card import Preprocessing
+from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.alignment import crop_faces
-from emotion_core.report import PhotoRecord
 from emotion_core.tracking.redaction import FaceBounds
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 

@@ -1,0 +1,1 @@
+"""Photos: the pipeline from files to analyses, and their tables."""
