@@ -34,7 +34,7 @@ from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.models.registry import find_any
 from emotion_core.models.runtime import usable_cores
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -27,11 +27,11 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.tracking.tracker import FaceTracker
+from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.reader import VideoReader
-from emotion_core.video.schedule import QUICK_PX
-from emotion_core.video.values import VideoSettings
-from emotion_core.video.writer import VideoWriter
+from emotion_core.video.sampling import QUICK_PX
+from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

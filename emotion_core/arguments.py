@@ -13,7 +13,7 @@ from emotion_core.models.hub import wanted_cards
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

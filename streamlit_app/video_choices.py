@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.errors import EmotionError
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 from streamlit_app import resources
 from streamlit_app.widgets import plain
 

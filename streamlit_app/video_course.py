@@ -21,7 +21,7 @@ from emotion_core.video.charts import (
     trajectory_chart,
 )
 from emotion_core.video.course import clock, person_name
-from emotion_core.video.reader import frame_at
+from emotion_core.video.io.reader import frame_at
 from emotion_core.video.tables import (
     analysis_period,
     longest_seen,
@@ -35,7 +35,7 @@ from streamlit_app.widgets import plain, readable, va_sentence
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emotion_core.video.values import VideoResult
+    from emotion_core.video.types import VideoResult
     from streamlit_app.video_desk import VideoDesk
 
 _TIMELINE, _PROBABILITIES = "timeline", "probabilities"

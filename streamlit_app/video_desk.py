@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.video.values import VideoResult
+    from emotion_core.video.types import VideoResult
     from streamlit_app.video_job import VideoJob
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer_info import AnalyzerInfo
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Image
-    from emotion_core.video.values import VideoProgress, VideoResult, VideoSettings
+    from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 
 _PREVIEW_PX = 480
 _PREVIEW_PERIOD_S = 0.4

@@ -10,7 +10,7 @@ from emotion_core.charts import to_html, to_png
 from emotion_core.photos.tables import safe_stems, to_csv
 from emotion_core.video.course import clock, person_name
 from emotion_core.video.dashboard import dashboard_chart
-from emotion_core.video.moments import hide_faces
+from emotion_core.video.highlights import hide_faces
 from emotion_core.video.page import report_page
 from emotion_core.video.tables import (
     longest_seen,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
     from streamlit.elements.lib.layout_utils import Height
 
-    from emotion_core.video.values import Moment, VideoResult
+    from emotion_core.video.types import Moment, VideoResult
     from streamlit_app.held_file import HeldFile
     from streamlit_app.video_desk import VideoDesk
 

@@ -13,7 +13,7 @@ from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to
 
 if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
-    from emotion_core.video.values import VideoProgress
+    from emotion_core.video.types import VideoProgress
     from streamlit_app.video_desk import VideoDesk
     from streamlit_app.video_job import VideoJob
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.gate import StreamGate
     from emotion_core.live.values import LiveSettings
-    from emotion_core.video.values import VideoResult
+    from emotion_core.video.types import VideoResult
 
 PATIENCE_S = 10.0
 """Without a picture for so long after START there is no connection."""

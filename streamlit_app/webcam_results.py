@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.video.course import clock, wall_clock
-from emotion_core.video.moments import hide_faces
+from emotion_core.video.highlights import hide_faces
 from streamlit_app.video_course import show_course
 from streamlit_app.video_results import show_downloads, show_moments, show_player
 from streamlit_app.widgets import plain, side_by_side
 
 if TYPE_CHECKING:
-    from emotion_core.video.values import VideoResult
+    from emotion_core.video.types import VideoResult
     from streamlit_app.webcam_desk import Recording, WebcamDesk, WebcamSession
 
 _NAME = "webcam"

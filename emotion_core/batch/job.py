@@ -13,7 +13,7 @@ from emotion_core.batch.sources import Kind, local_copy, name_of
 from emotion_core.errors import EmotionError
 from emotion_core.photos.tables import faces_table, photos_table, readable_name
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotion_core.batch.results import ResultFolder
     from emotion_core.models.card import ModelCard
     from emotion_core.photos.tables import PhotoRecord
-    from emotion_core.video.values import VideoResult
+    from emotion_core.video.types import VideoResult
 
 _LAYOUT = 2  # of the tables; raised when they change
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.photos.pipeline import AnalyzedPhoto
     from emotion_core.photos.tables import PhotoRecord
-    from emotion_core.video.values import VideoSettings
+    from emotion_core.video.types import VideoSettings
 
 _READERS = 4  # more than cores, as storage makes readers wait
 

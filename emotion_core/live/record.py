@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.live.overlay import cover_faces
-from emotion_core.video.moments import MomentKeeper
+from emotion_core.video.highlights import MomentKeeper
 from emotion_core.video.tables import FrameLog
-from emotion_core.video.values import VideoFrame
+from emotion_core.video.types import VideoFrame
 
 if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.live.following import LiveFrame
     from emotion_core.live.values import LiveReading
     from emotion_core.types import FloatArray
-    from emotion_core.video.values import Moment
+    from emotion_core.video.types import Moment
 
 MOST_LOG_S = 4 * 3600.0
 """Length of the table of a session; what comes later is shown, but not written down."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
-from emotion_core.video.values import VideoInfo, VideoResult, VideoSettings
+from emotion_core.video.types import VideoInfo, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.live.stream import LiveStream

@@ -25,7 +25,7 @@ from emotion_core.errors import EmotionError
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.video.files import VideoTask
-    from emotion_core.video.values import VideoProgress, VideoResult
+    from emotion_core.video.types import VideoProgress, VideoResult
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:

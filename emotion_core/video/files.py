@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.pipeline import OnProgress
-    from emotion_core.video.values import VideoResult, VideoSettings
+    from emotion_core.video.types import VideoResult, VideoSettings
 
 SUFFIXES = (
     *("mp4", "m4v", "mov", "avi", "mkv", "webm", "mpg"),

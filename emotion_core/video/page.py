@@ -14,14 +14,14 @@ from emotion_core.video.course import clock, person_name, wall_clock
 from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.page_frame import html_page
 from emotion_core.video.tables import longest_seen, select_people
-from emotion_core.video.values import MomentKind
+from emotion_core.video.types import MomentKind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     import pandas as pd
 
-    from emotion_core.video.values import Moment, VideoResult, VideoSettings
+    from emotion_core.video.types import Moment, VideoResult, VideoSettings
 
 MOST_PEOPLE = 24
 """People of whom a report tells numbers and moments; the tables tell of all."""

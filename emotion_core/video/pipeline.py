@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from emotion_core.imaging.annotate import blur_in_place, draw_in_place
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.moments import MomentKeeper
-from emotion_core.video.reader import VideoReader
-from emotion_core.video.schedule import Schedule
+from emotion_core.video.highlights import MomentKeeper
+from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.io.writer import VideoWriter
+from emotion_core.video.sampling import Schedule
 from emotion_core.video.stream import AnalysisStream, FrameReadings
 from emotion_core.video.tables import FrameLog, people_table
-from emotion_core.video.values import VideoProgress, VideoResult
-from emotion_core.video.writer import VideoWriter
+from emotion_core.video.types import VideoProgress, VideoResult
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.stream import StreamedFrame
-    from emotion_core.video.values import VideoInfo, VideoSettings
+    from emotion_core.video.types import VideoInfo, VideoSettings
 
 VideoSource = Path | Callable[[], BinaryIO]
 """A file's path, or what gives a new, independent handle of it at each call."""

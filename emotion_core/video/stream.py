@@ -15,8 +15,8 @@ from emotion_core.tracking.interpolation import between
 from emotion_core.tracking.redaction import FaceBounds, FaceCover
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
-from emotion_core.video.channel import Channel, GivenUpError
-from emotion_core.video.schedule import Schedule, SearchPlan
+from emotion_core.video.byte_queue import Channel, GivenUpError
+from emotion_core.video.sampling import Schedule, SearchPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Analysis, FloatArray, Image
-    from emotion_core.video.reader import VideoReader
-    from emotion_core.video.values import VideoFrame, VideoSettings
+    from emotion_core.video.io.reader import VideoReader
+    from emotion_core.video.types import VideoFrame, VideoSettings
 
 _QUEUE_BYTES = 64_000_000
 """Of pictures in each of the two queues, 23 of 1280 by 720; more made nothing faster."""

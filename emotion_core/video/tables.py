@@ -9,7 +9,7 @@ import pandas as pd
 
 from emotion_core.labels import to_label_set
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.moments import LEAST_FACE_PX, LEAST_SCORE
+from emotion_core.video.highlights import LEAST_FACE_PX, LEAST_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Collection

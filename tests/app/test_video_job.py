@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from emotion_core.errors import EmotionError, VideoDecodeError
-from emotion_core.video.values import VideoProgress, VideoSettings
+from emotion_core.video.types import VideoProgress, VideoSettings
 from streamlit_app import video_job
 from streamlit_app.attendance import Attendance
 from streamlit_app.held_file import HeldFile

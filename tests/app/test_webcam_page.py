@@ -12,7 +12,7 @@ from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.live import batching
 from emotion_core.live.recorder import Recorder
-from emotion_core.video.moments import hide_faces
+from emotion_core.video.highlights import hide_faces
 from streamlit_app import resources
 from tests.factories import encode, make_fake_analyzer, make_image
 from tests.live.fakes import live_threads, video_frame, wait_until

@@ -12,7 +12,7 @@ from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.job import Job
 from emotion_core.batch.results import ResultFolder
 from emotion_core.models.registry import find_any
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 from tests.factories import SEVEN, make_detector_card, make_emotion_card
 
 ROOT = Path(__file__).resolve().parents[2]

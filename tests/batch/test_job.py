@@ -14,7 +14,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import faces_table, photos_table, to_csv
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.types import VideoSettings
 from tests.factories import FakeDetector, make_counting_photo, make_fake_analyzer
 from tests.video.clips import make_clip, on_canvas, sample_face
 

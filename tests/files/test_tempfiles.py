@@ -103,9 +103,9 @@ def test_a_folder_that_does_not_exist_is_told(place):
 ENCODING = """
 import sys
 from pathlib import Path
-from emotion_core.video.reader import VideoReader
+from emotion_core.video.io.reader import VideoReader
 from emotion_core.files.tempfiles import ScratchFile
-from emotion_core.video.writer import VideoWriter
+from emotion_core.video.io.writer import VideoWriter
 source, folder = map(Path, sys.argv[1:])
 with ScratchFile(folder) as file, VideoReader(source) as reader:
     with VideoWriter(file.path, reader, sound=source) as writer:

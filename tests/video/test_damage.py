@@ -6,8 +6,8 @@ import av
 import pytest
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.reader import VideoReader, frame_at
-from emotion_core.video.writer import VideoWriter
+from emotion_core.video.io.reader import VideoReader, frame_at
+from emotion_core.video.io.writer import VideoWriter
 from tests.video.clips import make_clip, numbered_images, read_number
 
 KINDS = {

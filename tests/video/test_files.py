@@ -17,8 +17,8 @@ from emotion_core.video.files import (
     is_done,
     write_video,
 )
-from emotion_core.video.reader import VideoReader
-from emotion_core.video.values import VideoSettings
+from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.types import VideoSettings
 from tests.factories import FakeDetector, make_faces, make_fake_analyzer
 from tests.video.clips import make_clip, numbered_images
 

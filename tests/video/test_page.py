@@ -14,7 +14,7 @@ import pytest
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.video.page import MOST_PEOPLE, charts_page, describe_rate, report_page
 from emotion_core.video.tables import people_table
-from emotion_core.video.values import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings
+from emotion_core.video.types import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings
 from tests.video.frame_tables import make_none, make_table, walk
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

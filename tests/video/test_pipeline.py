@@ -20,12 +20,12 @@ from emotion_core.models.registry import candidates
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream
 from emotion_core.video.course import course
+from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.reader import VideoReader
-from emotion_core.video.schedule import Schedule
+from emotion_core.video.sampling import Schedule
 from emotion_core.video.stream import AnalysisStream, FrameReadings
 from emotion_core.video.tables import people_table
-from emotion_core.video.values import VideoFrame, VideoInfo, VideoSettings
+from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
     difference,

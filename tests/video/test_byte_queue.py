@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from emotion_core.video.channel import Channel, GivenUpError
+from emotion_core.video.byte_queue import Channel, GivenUpError
 
 
 def make_channel(limit_bytes=100):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.reader import VideoReader
+from emotion_core.video.io.reader import VideoReader
 from tests.video.clips import make_clip, numbered_images
 
 SIDE, N = 16, 5

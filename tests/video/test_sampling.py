@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion_core.video.schedule import Schedule, SearchPlan
-from emotion_core.video.values import VideoFrame, VideoSettings
+from emotion_core.video.sampling import Schedule, SearchPlan
+from emotion_core.video.types import VideoFrame, VideoSettings
 from tests.factories import make_analysis
 
 

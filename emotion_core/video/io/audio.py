@@ -14,8 +14,8 @@ from av.audio.stream import AudioStream
 from av.filter import Graph
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.clock import Clock
-from emotion_core.video.tracks import Source, is_plausible_sound, open_input
+from emotion_core.video.io.demuxer import Source, is_plausible_sound, open_input
+from emotion_core.video.io.timestamps import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ import pytest
 
 from emotion_core.errors import EmotionError
 from emotion_core.files.tempfiles import ScratchFile
-from emotion_core.video import sound as video_sound
-from emotion_core.video import writer as writer_module
-from emotion_core.video.reader import VideoReader
-from emotion_core.video.writer import VideoWriter
+from emotion_core.video.io import audio as video_sound
+from emotion_core.video.io import writer as writer_module
+from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.io.writer import VideoWriter
 from tests.factories import difference, make_smooth_image
 from tests.video.clips import make_clip, numbered_images, read_number
 

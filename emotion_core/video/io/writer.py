@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from emotion_core.errors import EmotionError
-from emotion_core.video.sound import Sound
+from emotion_core.video.io.audio import Sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from emotion_core.types import Image
-    from emotion_core.video.reader import VideoReader
-    from emotion_core.video.tracks import Source
-    from emotion_core.video.values import VideoFrame
+    from emotion_core.video.io.demuxer import Source
+    from emotion_core.video.io.reader import VideoReader
+    from emotion_core.video.types import VideoFrame
 
 PRESET = "veryfast"
 QUALITY = 23

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Self
 import av.error
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.clock import Clock
-from emotion_core.video.decoding import PictureTrack
-from emotion_core.video.header import mean_fps, promised_length, stated_duration
-from emotion_core.video.pictures import PictureConverter
-from emotion_core.video.tracks import Source, choose_pictures, choose_sound, open_input
-from emotion_core.video.values import VideoFrame, VideoInfo
+from emotion_core.video.io.converter import PictureConverter
+from emotion_core.video.io.decoder import PictureTrack
+from emotion_core.video.io.demuxer import Source, choose_pictures, choose_sound, open_input
+from emotion_core.video.io.header import mean_fps, promised_length, stated_duration
+from emotion_core.video.io.timestamps import Clock
+from emotion_core.video.types import VideoFrame, VideoInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -11,7 +11,7 @@ import av.error
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.boxes import check_promises
+from emotion_core.video.io.mp4_guard import check_promises
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -13,11 +13,11 @@ from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.models.card import Preprocessing
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.types import Faces
-from emotion_core.video.values import Moment, MomentKind
+from emotion_core.video.types import Moment, MomentKind
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
-    from emotion_core.video.values import VideoFrame, VideoResult
+    from emotion_core.video.types import VideoFrame, VideoResult
 
 MOST_PEOPLE = 200
 """People for whom moments are kept; bounds memory at about 4 MB."""

@@ -11,7 +11,7 @@ import av
 import av.error
 from av.filter import Graph
 
-from emotion_core.video.tracks import MAX_PIXELS
+from emotion_core.video.io.demuxer import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from emotion_core.imaging.codec import fit
-from emotion_core.video.tracks import check_size
+from emotion_core.video.io.demuxer import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video import tracks
-from emotion_core.video.clock import Clock
-from emotion_core.video.reader import VideoReader, frame_at
+from emotion_core.video.io import demuxer as tracks
+from emotion_core.video.io.reader import VideoReader, frame_at
+from emotion_core.video.io.timestamps import Clock
 from tests.factories import encode, make_heic, make_image
 from tests.video.clips import make_clip, numbered_images, read_number
 

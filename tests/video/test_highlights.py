@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from emotion_core.imaging.codec import decode_image
-from emotion_core.video import moments as module
-from emotion_core.video.moments import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, MomentKeeper
-from emotion_core.video.values import MomentKind, VideoFrame
+from emotion_core.video import highlights as module
+from emotion_core.video.highlights import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, MomentKeeper
+from emotion_core.video.types import MomentKind, VideoFrame
 from tests.factories import make_analysis
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen
 

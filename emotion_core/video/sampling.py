@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from emotion_core.types import Analysis, Faces, Image
-    from emotion_core.video.values import VideoFrame, VideoSettings
+    from emotion_core.video.types import VideoFrame, VideoSettings
 
     Search = Callable[[Sequence[Image], int | None], list[Analysis]]
     """Analyses pictures at a ``search_px``, see ``Analyzer.analyze``."""

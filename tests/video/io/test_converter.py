@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.video.decoding import Deinterlacer
-from emotion_core.video.reader import VideoReader
+from emotion_core.video.io.decoder import Deinterlacer
+from emotion_core.video.io.reader import VideoReader
 from tests.factories import difference, make_smooth_image
 from tests.video.clips import make_clip, numbered_images, on_canvas, read_number, sample_face
 

@@ -1,0 +1,1 @@
+"""Video files: demuxing, decoding, timestamps, audio, and writing."""
