@@ -11,9 +11,9 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion_core.imaging.codec import decode_image
-from emotion_core.live.batching import BatchingAnalyzer
-from emotion_core.live.following import SEARCH_PX
-from emotion_core.live.gate import StreamGate
+from emotion_core.live.concurrency_limit import StreamGate
+from emotion_core.live.frame_analyzer import SEARCH_PX
+from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.recognition.embedding import load_embedder
 from streamlit_app.attendance import BACK_S, GRACE_S, Attendance, Belongings
 from streamlit_app.loading import AnalyzerLoader

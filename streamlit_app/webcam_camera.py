@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.gate import StreamGate
+    from emotion_core.live.concurrency_limit import StreamGate
     from streamlit_app.photo_batch import Options
     from streamlit_app.settings import IceServer
     from streamlit_app.webcam_desk import WebcamDesk, WebcamSession

@@ -7,18 +7,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from emotion_core.live.media_track import LiveTrack
 from emotion_core.live.processor import FrameProcessor
-from emotion_core.live.session import session_result
+from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
-from emotion_core.live.track import LiveTrack
 from streamlit_app.held_file import HeldFile
 from streamlit_app.photo_batch import PhotoBatch
 from streamlit_app.video_desk import VideoDesk
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.gate import StreamGate
-    from emotion_core.live.values import LiveSettings
+    from emotion_core.live.concurrency_limit import StreamGate
+    from emotion_core.live.types import LiveSettings
     from emotion_core.video.types import VideoResult
 
 PATIENCE_S = 10.0

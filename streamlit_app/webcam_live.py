@@ -12,7 +12,7 @@ from emotion_core.live.charts import bars, minute, plane
 from streamlit_app.widgets import chart_config, plain
 
 if TYPE_CHECKING:
-    from emotion_core.live.values import LiveStatus
+    from emotion_core.live.types import LiveStatus
     from streamlit_app.webcam_desk import WebcamSession
 
 _EVERY_S = 0.5

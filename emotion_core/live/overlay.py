@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.imaging.annotate import blur_all, blur_in_place, draw_in_place
-from emotion_core.live.values import FRESH_S
+from emotion_core.live.types import FRESH_S
 
 if TYPE_CHECKING:
-    from emotion_core.live.values import LiveReading
+    from emotion_core.live.types import LiveReading
     from emotion_core.types import Analysis, Image
 
 

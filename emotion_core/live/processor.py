@@ -14,15 +14,15 @@ from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import blur_all
 from emotion_core.live.overlay import annotate
 from emotion_core.live.recorder import Recorder
-from emotion_core.live.values import FRESH_S
+from emotion_core.live.types import FRESH_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.files.tempfiles import ScratchFile
-    from emotion_core.live.gate import StreamGate
+    from emotion_core.live.concurrency_limit import StreamGate
     from emotion_core.live.stream import LiveStream
-    from emotion_core.live.values import LiveReading
+    from emotion_core.live.types import LiveReading
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.following import FaceFollower, LiveFrame
-from emotion_core.live.pace import Pace
-from emotion_core.live.record import SessionRecord
-from emotion_core.live.values import LiveSettings, LiveStatus
+from emotion_core.live.frame_analyzer import FaceFollower, LiveFrame
+from emotion_core.live.rate_meter import Pace
+from emotion_core.live.session_log import SessionRecord
+from emotion_core.live.types import LiveSettings, LiveStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.analyzer_info import AnalyzerInfo
-    from emotion_core.live.values import LiveReading
+    from emotion_core.live.types import LiveReading
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from emotion_core.live.values import LiveSettings
+from emotion_core.live.types import LiveSettings
 from streamlit_app.resources import forget_analyzer, get_analyzer, live_core, stream_gate
 from streamlit_app.settings import load_settings
 from streamlit_app.state import webcam_desk

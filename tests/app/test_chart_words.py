@@ -14,7 +14,7 @@ from emotion_core.charts import to_html
 from emotion_core.imaging.palette import luminance
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.charts import bars, minute, plane
-from emotion_core.live.record import SessionRecord
+from emotion_core.live.session_log import SessionRecord
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
 

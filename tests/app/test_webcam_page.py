@@ -10,7 +10,7 @@ import pytest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.live import batching
+from emotion_core.live import micro_batching as batching
 from emotion_core.live.recorder import Recorder
 from emotion_core.video.highlights import hide_faces
 from streamlit_app import resources

@@ -15,10 +15,10 @@ from aiortc import (
 from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamError
 
-from emotion_core.live.batching import BatchingAnalyzer
+from emotion_core.live.media_track import LiveTrack
+from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream
-from emotion_core.live.track import LiveTrack
 from tests.live.fakes import WAIT_S, GatedAnalyzer, grey, video_frame
 
 BOX = (60, 60, 160, 180)

@@ -5,7 +5,7 @@ import pytest
 
 from emotion_core.cover import CoverKeeper
 from emotion_core.live.overlay import annotate
-from emotion_core.live.values import LiveReading
+from emotion_core.live.types import LiveReading
 from tests.factories import make_analysis, make_image
 
 SIZE = (640, 480)

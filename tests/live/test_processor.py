@@ -2,10 +2,10 @@ import av
 import numpy as np
 import pytest
 
-from emotion_core.live.gate import StreamGate
+from emotion_core.live.concurrency_limit import StreamGate
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream
-from emotion_core.live.values import LiveSettings
+from emotion_core.live.types import LiveSettings
 from tests.factories import difference, make_image
 from tests.live.fakes import WAIT_S, Clock, GatedAnalyzer, grey, video_frame, wait_until
 from tests.live.test_overlay import detail

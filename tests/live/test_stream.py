@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.record import MOST_LOG_S
-from emotion_core.live.session import session_result
+from emotion_core.live.session_log import MOST_LOG_S
+from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
-from emotion_core.live.values import LiveSettings
+from emotion_core.live.types import LiveSettings
 from tests.live.fakes import WAIT_S, Clock, GatedAnalyzer, grey, live_threads, textured, wait_until
 
 

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.live.values import LiveReading
+from emotion_core.live.types import LiveReading
 from emotion_core.tracking.redaction import FaceBounds, FaceCover
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.values import LiveSettings
+    from emotion_core.live.types import LiveSettings
     from emotion_core.types import Analysis, Image
 
 SEARCH_PX = 640

@@ -1,7 +1,7 @@
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.gate import StreamGate
+from emotion_core.live.concurrency_limit import StreamGate
 
 
 def test_so_many_streams_are_let_in_and_a_closed_one_makes_room():

@@ -1,6 +1,6 @@
 import pytest
 
-from emotion_core.live.backlog import Backlog
+from emotion_core.live.backpressure import Backlog
 
 
 def feed(backlog, lags, *, start_s=0.0, fps=30, clock=1000.0):

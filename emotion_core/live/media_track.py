@@ -20,7 +20,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from emotion_core.live.backlog import Backlog
+from emotion_core.live.backpressure import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from emotion_core.live.track import LiveTrack
+from emotion_core.live.media_track import LiveTrack
 from tests.live.fakes import WAIT_S, grey, video_frame, wait_until
 
 
@@ -63,7 +63,7 @@ def test_only_the_newest_frame_is_taken():
 
 
 def test_frames_wait_while_two_are_unsent_and_the_newest_goes_on_then(monkeypatch):
-    monkeypatch.setattr("emotion_core.live.track._PATIENCE_S", WAIT_S)
+    monkeypatch.setattr("emotion_core.live.media_track._PATIENCE_S", WAIT_S)
 
     async def scenario():
         feed, track = await start()
@@ -104,7 +104,7 @@ def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
 
 
 def test_pictures_that_are_stuck_do_not_stop_the_stream(monkeypatch):
-    monkeypatch.setattr("emotion_core.live.track._PATIENCE_S", 0.01)
+    monkeypatch.setattr("emotion_core.live.media_track._PATIENCE_S", 0.01)
 
     async def scenario():
         feed, track = await start()
@@ -176,7 +176,7 @@ def test_a_stream_that_never_began_can_be_stopped():
 def test_a_stream_can_be_stopped_while_python_ends():
     code = """
 import atexit
-from emotion_core.live.track import LiveTrack
+from emotion_core.live.media_track import LiveTrack
 track = LiveTrack(lambda frame: frame, lambda: print("released"))
 atexit.register(track.stop)
 """

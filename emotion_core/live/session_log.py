@@ -16,8 +16,8 @@ from emotion_core.video.types import VideoFrame
 
 if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
-    from emotion_core.live.following import LiveFrame
-    from emotion_core.live.values import LiveReading
+    from emotion_core.live.frame_analyzer import LiveFrame
+    from emotion_core.live.types import LiveReading
     from emotion_core.types import FloatArray
     from emotion_core.video.types import Moment
 

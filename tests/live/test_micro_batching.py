@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live import batching
-from emotion_core.live.batching import BatchingAnalyzer
+from emotion_core.live import micro_batching as batching
+from emotion_core.live.micro_batching import BatchingAnalyzer
 from tests.live.fakes import WAIT_S, GatedAnalyzer, grey, wait_until
 
 
