@@ -147,7 +147,7 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run_photos(chosen: argparse.Namespace) -> int:
-    from emotion_core.photo_files import find_photos, readable_path, write_results
+    from emotion_core.reporting.photo_folder import find_photos, readable_path, write_results
 
     photos = find_photos(chosen.paths, out=chosen.out)
     if not photos:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from emotion_core.charts import (
+from emotion_core.imaging.codec import decode_image
+from emotion_core.photos.pipeline import make_preview
+from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv
+from emotion_core.reporting.photo_charts import (
     BRUSH,
     distribution_chart,
     probabilities_chart,
@@ -18,9 +21,6 @@ from emotion_core.charts import (
     to_png,
     valence_arousal_chart,
 )
-from emotion_core.imaging.codec import decode_image
-from emotion_core.photos.pipeline import make_preview
-from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
     download,

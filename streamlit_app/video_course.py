@@ -11,8 +11,8 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.photos.pipeline import make_preview
-from emotion_core.types import VaSource
-from emotion_core.video.charts import (
+from emotion_core.reporting.timeline import clock, person_name
+from emotion_core.reporting.video_charts import (
     CLICK,
     SPAN,
     probabilities_course_chart,
@@ -20,7 +20,7 @@ from emotion_core.video.charts import (
     timeline_chart,
     trajectory_chart,
 )
-from emotion_core.video.course import clock, person_name
+from emotion_core.types import VaSource
 from emotion_core.video.io.reader import frame_at
 from emotion_core.video.tables import (
     analysis_period,

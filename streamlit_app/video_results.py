@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.charts import to_html, to_png
 from emotion_core.photos.tables import safe_stems, to_csv
-from emotion_core.video.course import clock, person_name
-from emotion_core.video.dashboard import dashboard_chart
+from emotion_core.reporting.dashboard import dashboard_chart
+from emotion_core.reporting.html_report import report_page
+from emotion_core.reporting.photo_charts import to_html, to_png
+from emotion_core.reporting.timeline import clock, person_name
 from emotion_core.video.highlights import hide_faces
-from emotion_core.video.page import report_page
 from emotion_core.video.tables import (
     longest_seen,
     select_people,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.video.course import clock
+from emotion_core.reporting.timeline import clock
 from streamlit_app.video_job import JobState
 from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to_the_letter
 

@@ -10,7 +10,7 @@ import streamlit_webrtc
 
 from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import iter_photos
-from emotion_core.video.course import clock
+from emotion_core.reporting.timeline import clock
 from streamlit_app.photo_batch import Photo
 from streamlit_app.photo_views import show_downloads, show_photo
 from streamlit_app.webcam_desk import NO_CONNECTION, PATIENCE_S

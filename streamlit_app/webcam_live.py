@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.live.chart_rows import MOST_PEOPLE, people_now
-from emotion_core.live.charts import bars, minute, plane
+from emotion_core.reporting.live_chart_data import MOST_PEOPLE, people_now
+from emotion_core.reporting.live_charts import bars, minute, plane
 from streamlit_app.widgets import chart_config, plain
 
 if TYPE_CHECKING:

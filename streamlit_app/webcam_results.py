@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.video.course import clock, wall_clock
+from emotion_core.reporting.timeline import clock, wall_clock
 from emotion_core.video.highlights import hide_faces
 from streamlit_app.video_course import show_course
 from streamlit_app.video_results import show_downloads, show_moments, show_player

@@ -19,7 +19,7 @@ from emotion_core.batch.storage_faults import StorageError, patiently, storage_e
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.tempfiles import ScratchFile
 from emotion_core.imaging import codec as images
-from emotion_core.video import files
+from emotion_core.reporting import video_folder as files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from emotion_core.charts import to_html
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import WORDS
+from emotion_core.reporting.photo_charts import to_html
 from emotion_core.training.intervals import to_words
 from emotion_core.training.plots import (
     calibration_chart,

@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from emotion_core.chart_parts import SIGNED
 from emotion_core.imaging.palette import EMOTION_COLOURS, GREY, INK
+from emotion_core.reporting.chart_base import SIGNED
 from emotion_core.training.calibration import BINS
 from emotion_core.training.face_set import LABELS, NO_CLASS
 from emotion_core.training.intervals import to_words

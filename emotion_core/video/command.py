@@ -24,7 +24,7 @@ from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.video.files import VideoTask
+    from emotion_core.reporting.video_folder import VideoTask
     from emotion_core.video.types import VideoProgress, VideoResult
 
 
@@ -51,7 +51,7 @@ def add_video(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from emotion_core.video.files import choose_folders, find_videos, is_done
+    from emotion_core.reporting.video_folder import choose_folders, find_videos, is_done
 
     paths = find_videos(chosen.paths)
     if not paths:
@@ -81,7 +81,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _make_task(chosen: argparse.Namespace) -> VideoTask:
-    from emotion_core.video.files import VideoTask
+    from emotion_core.reporting.video_folder import VideoTask
 
     settings = to_video_settings(chosen, blur=chosen.blur)
     embedder = None
@@ -95,7 +95,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
     """Analyse one video with a bar on the terminal."""
     from emotion_core.photos.tables import readable_name
-    from emotion_core.video.files import write_video
+    from emotion_core.reporting.video_folder import write_video
 
     with tqdm(desc=readable_name(path.name), unit="picture", disable=None, leave=False) as bar:
 

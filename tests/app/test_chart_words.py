@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import altair as alt
 import pytest
 
-from emotion_core.chart_parts import plane_layers
-from emotion_core.charts import to_html
 from emotion_core.imaging.palette import luminance
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.charts import bars, minute, plane
 from emotion_core.live.session_log import SessionRecord
+from emotion_core.reporting.chart_base import plane_layers
+from emotion_core.reporting.live_charts import bars, minute, plane
+from emotion_core.reporting.photo_charts import to_html
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
 

@@ -21,7 +21,7 @@ from emotion_core.models import download as weights
 from emotion_core.models import registry as catalog
 from emotion_core.models.card import WeightFile
 from emotion_core.models.registry import CARDS, candidates
-from emotion_core.photo_files import find_photos, write_results
+from emotion_core.reporting.photo_folder import find_photos, write_results
 from tests.factories import (
     FakeDetector,
     make_counting_photo,

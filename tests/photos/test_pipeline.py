@@ -10,7 +10,6 @@ import pytest
 
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image
-from emotion_core.photo_files import find_photos
 from emotion_core.photos.pipeline import (
     BATCH_PHOTOS,
     BATCH_PIXELS,
@@ -21,6 +20,7 @@ from emotion_core.photos.pipeline import (
     make_preview,
 )
 from emotion_core.photos.pipeline import pipeline as photos
+from emotion_core.reporting.photo_folder import find_photos
 from tests.factories import (
     FakeDetector,
     encode,

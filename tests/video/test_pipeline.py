@@ -17,9 +17,9 @@ from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailab
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
+from emotion_core.reporting.timeline import course
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream
-from emotion_core.video.course import course
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.sampling import Schedule

@@ -9,8 +9,8 @@ import pytest
 
 from emotion_core.labels import Emotion
 from emotion_core.photos.tables import to_csv
+from emotion_core.reporting.timeline import course, emotion_seconds
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.course import course, emotion_seconds
 from emotion_core.video.tables import (
     FrameLog,
     analysis_period,

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_chart
 from emotion_core.imaging.palette import GREY, INK, WORDS
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotion_core.imaging.codec import decode_image, encode_jpeg
-from emotion_core.video.page import MOST_PEOPLE, charts_page, describe_rate, report_page
+from emotion_core.reporting.html_report import MOST_PEOPLE, charts_page, describe_rate, report_page
 from emotion_core.video.tables import people_table
 from emotion_core.video.types import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings
 from tests.video.frame_tables import make_none, make_table, walk

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import vl_convert
 
-from emotion_core.charts import ScriptJson, vegalite_release
-from emotion_core.video.dashboard import PLANE_PX, PLANE_ROOM_PX
-from emotion_core.video.time_layers import ROOM_PX
+from emotion_core.reporting.dashboard import PLANE_PX, PLANE_ROOM_PX
+from emotion_core.reporting.photo_charts import ScriptJson, vegalite_release
+from emotion_core.reporting.timeline_layers import ROOM_PX
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

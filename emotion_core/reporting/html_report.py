@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
+from emotion_core.reporting.dashboard import dashboard_chart
+from emotion_core.reporting.html_page import html_page
+from emotion_core.reporting.timeline import clock, person_name, wall_clock
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.course import clock, person_name, wall_clock
-from emotion_core.video.dashboard import dashboard_chart
-from emotion_core.video.page_frame import html_page
 from emotion_core.video.tables import longest_seen, select_people
 from emotion_core.video.types import MomentKind
 

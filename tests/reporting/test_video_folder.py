@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
-from emotion_core.types import Faces
-from emotion_core.video import files
-from emotion_core.video.files import (
+from emotion_core.reporting import video_folder as files
+from emotion_core.reporting.video_folder import (
     SUFFIXES,
     VideoTask,
     choose_folders,
@@ -17,6 +16,7 @@ from emotion_core.video.files import (
     is_done,
     write_video,
 )
+from emotion_core.types import Faces
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.types import VideoSettings
 from tests.factories import FakeDetector, make_faces, make_fake_analyzer

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.charts import to_html, valence_arousal_chart
 from emotion_core.errors import EmotionError
 from emotion_core.files.tempfiles import write_whole
 from emotion_core.imaging.codec import SUFFIXES, read_picture
@@ -23,6 +22,7 @@ from emotion_core.photos.tables import (
     to_csv,
     unique_names,
 )
+from emotion_core.reporting.photo_charts import to_html, valence_arousal_chart
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:

@@ -12,7 +12,10 @@ import vl_convert
 from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, luminance
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.video.charts import (
+from emotion_core.reporting.dashboard import dashboard_chart
+from emotion_core.reporting.timeline import clock, course, emotion_seconds, thin
+from emotion_core.reporting.timeline_layers import AROUSAL_COLOUR, VALENCE_COLOUR
+from emotion_core.reporting.video_charts import (
     CLICK,
     SPAN,
     probabilities_course_chart,
@@ -20,10 +23,7 @@ from emotion_core.video.charts import (
     timeline_chart,
     trajectory_chart,
 )
-from emotion_core.video.course import clock, course, emotion_seconds, thin
-from emotion_core.video.dashboard import dashboard_chart
 from emotion_core.video.tables import FrameLog, people_table, select_people, select_time
-from emotion_core.video.time_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 from tests.video.frame_tables import THREE, make_none, make_one, make_table, walk
 
 N, H, S = THREE

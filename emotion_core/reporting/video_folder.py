@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.charts import to_png
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.files.tempfiles import ScratchFile, write_whole
 from emotion_core.photos.tables import numbered, readable_name, safe_stems, to_csv
+from emotion_core.reporting.dashboard import dashboard_chart
+from emotion_core.reporting.html_report import charts_page, report_page
+from emotion_core.reporting.photo_charts import to_png
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.dashboard import dashboard_chart
-from emotion_core.video.page import charts_page, report_page
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.tables import longest_seen, select_people
 

@@ -9,7 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emotion_core.charts import (
+from emotion_core.imaging.palette import EMOTION_COLOURS
+from emotion_core.labels import ALL_EMOTIONS, Emotion
+from emotion_core.photos.tables import faces_table
+from emotion_core.reporting.photo_charts import (
     BRUSH,
     distribution_chart,
     probabilities_chart,
@@ -18,9 +21,6 @@ from emotion_core.charts import (
     to_png,
     valence_arousal_chart,
 )
-from emotion_core.imaging.palette import EMOTION_COLOURS
-from emotion_core.labels import ALL_EMOTIONS, Emotion
-from emotion_core.photos.tables import faces_table
 from tests.factories import make_record
 
 BOX = (4, 4, 20, 24)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from emotion_core.chart_parts import (
+from emotion_core.imaging.palette import GREY
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.chart_base import (
     FIT_WIDTH,
     emotion_colour,
     emotion_shape,
     plane_axis,
     plane_chart,
 )
-from emotion_core.imaging.palette import GREY
-from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.video.course import course, person_name
-from emotion_core.video.time_layers import (
+from emotion_core.reporting.timeline import course, person_name
+from emotion_core.reporting.timeline_layers import (
     CLICK,
     LABEL_PX,
     SPAN,

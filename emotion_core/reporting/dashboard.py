@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from emotion_core.chart_parts import plane_layers
-from emotion_core.video.charts import names_of, share_bars, time_range, trajectory_layers
-from emotion_core.video.course import course, emotion_seconds, person_name
-from emotion_core.video.time_layers import ROOM_PX, SPAN, probability_layers, timeline_layers
+from emotion_core.reporting.chart_base import plane_layers
+from emotion_core.reporting.timeline import course, emotion_seconds, person_name
+from emotion_core.reporting.timeline_layers import (
+    ROOM_PX,
+    SPAN,
+    probability_layers,
+    timeline_layers,
+)
+from emotion_core.reporting.video_charts import names_of, share_bars, time_range, trajectory_layers
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

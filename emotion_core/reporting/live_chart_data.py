@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emotion_core.video.course import person_name
+from emotion_core.reporting.timeline import person_name
 
 MOST_PEOPLE = 3
 """People drawn at once; more could not be told apart."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import pandas as pd
 
-from emotion_core.chart_parts import emotion_colour, emotion_shape, plane_axis, plane_chart
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.chart_rows import MINUTE_S, bar_rows, minute_rows, trail_rows
-from emotion_core.video.time_layers import AROUSAL_COLOUR, VALENCE_COLOUR
+from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
+from emotion_core.reporting.live_chart_data import MINUTE_S, bar_rows, minute_rows, trail_rows
+from emotion_core.reporting.timeline_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

@@ -6,9 +6,9 @@ import pytest
 import vl_convert
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.chart_rows import MINUTE_S, TRAIL_S, people_now
-from emotion_core.live.charts import LIVE, bars, minute, plane
 from emotion_core.live.session_log import SessionRecord
+from emotion_core.reporting.live_chart_data import MINUTE_S, TRAIL_S, people_now
+from emotion_core.reporting.live_charts import LIVE, bars, minute, plane
 from tests.factories import SEVEN
 
 CHARTS = {"bars": lambda history: bars(history, SEVEN), "plane": plane, "minute": minute}

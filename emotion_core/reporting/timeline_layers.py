@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from emotion_core.chart_parts import emotion_colour
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.chart_base import emotion_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""What people look at: Altair charts, HTML reports, and result folders."""
