@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from emotion_core.arguments import add_networks, say, whole
+from emotion_core.cli.arguments import add_networks, say, whole
 from emotion_core.errors import EmotionError
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task

@@ -35,7 +35,7 @@ def job(tmp_path):
 
 
 def parse(*arguments):
-    from emotion_core.batch.command import add_batch
+    from emotion_core.cli.batch import add_batch
 
     parser = argparse.ArgumentParser()
     add_batch(parser)
@@ -45,7 +45,7 @@ def parse(*arguments):
 def start_batch(*arguments):
     """``python -m emotion_core batch`` with the networks that ship."""
     code = "import argparse, sys\n"
-    code += "from emotion_core.batch.command import add_batch\n"
+    code += "from emotion_core.cli.batch import add_batch\n"
     code += "parser = argparse.ArgumentParser()\nadd_batch(parser)\n"
     code += "chosen = parser.parse_args()\n"
     code += "try: code = chosen.run(chosen)\n"

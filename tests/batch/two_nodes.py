@@ -24,7 +24,7 @@ def run_on_two_nodes(inputs, out):
     import ray
     from ray.cluster_utils import Cluster
 
-    from emotion_core.batch.command import run_batch
+    from emotion_core.cli.batch import run_batch
 
     size = {"num_cpus": 1, "object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**size, "include_dashboard": False})

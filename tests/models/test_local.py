@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from emotion_core.analyzer import load_analyzer
 from emotion_core.analyzer_info import AnalyzerInfo
-from emotion_core.arguments import network
-from emotion_core.cli import main
+from emotion_core.cli.arguments import network
+from emotion_core.cli.main import main
 from emotion_core.errors import (
     UnknownModelError,
     WeightsMismatchError,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from emotion_core.cli import main
+from emotion_core.cli.main import main
 from emotion_core.errors import (
     UnknownModelError,
     WeightsMismatchError,

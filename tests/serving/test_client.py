@@ -184,7 +184,7 @@ def test_what_is_no_address_is_said_to_be_none(url):
 
 def test_a_client_needs_neither_torch_nor_ray():
     script = (
-        "import sys, emotion_core.serving.client, emotion_core.serving.webcam_command\n"
+        "import sys, emotion_core.serving.client, emotion_core.cli.webcam\n"
         "print(sorted({'torch', 'ray', 'onnxruntime', 'fastapi'} & set(sys.modules)))"
     )
     done = subprocess.run(

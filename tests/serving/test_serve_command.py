@@ -76,7 +76,7 @@ def test_the_command_line_needs_no_package_of_the_extra():
     script = (
         "import sys\n"
         "for name in ('ray', 'fastapi', 'prometheus_client'): sys.modules[name] = None\n"
-        "import emotion_core.serving.serve_command, emotion_core.serving.webcam_command\n"
+        "import emotion_core.serving.serve_command, emotion_core.cli.webcam\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False

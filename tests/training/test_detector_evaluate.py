@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.cli.evaluate_detector import add_evaluate_detector
+from emotion_core.cli.main import evaluate_detector as evaluate_command
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.training.detector import evaluate_command
 from emotion_core.training.detector.evaluate import (
     Asked,
     expose,
@@ -21,7 +22,6 @@ from emotion_core.training.detector.evaluate import (
     measure_portraits,
     measure_scenes,
 )
-from emotion_core.training.detector.evaluate_command import add_evaluate_detector
 from emotion_core.training.detector.labelled import Kind, is_held_out
 from emotion_core.training.detector.speed import SIZES_WH, measure_speed
 from emotion_core.training.detector.wider import WiderTruth
@@ -226,9 +226,9 @@ def test_wrong_use_is_told(tmp_path, monkeypatch, words, error, message):
 def test_adding_the_commands_imports_nothing_heavy():
     code = (
         "import argparse, sys\n"
-        "from emotion_core.training.detector.commands import add_export_detector, "
+        "from emotion_core.cli.train_detector import add_export_detector, "
         "add_train_detector\n"
-        "from emotion_core.training.detector.evaluate_command import add_evaluate_detector\n"
+        "from emotion_core.cli.evaluate_detector import add_evaluate_detector\n"
         "for add in (add_train_detector, add_export_detector, add_evaluate_detector):\n"
         "    add(argparse.ArgumentParser())\n"
         "print(sorted({'torch', 'cv2', 'pandas', 'onnx'} & set(sys.modules)))\n"

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from emotion_core.cli.train_detector import add_export_detector
 from emotion_core.errors import (
     EmotionError,
     MissingExtraError,
@@ -26,7 +27,6 @@ from emotion_core.errors import (
 from emotion_core.networks.face_net import FaceNetwork, FaceNetworkConfig, load_face_network
 from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector import export as export_module
-from emotion_core.training.detector.commands import add_export_detector
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.export import check_onnx, find_shift, release
 from emotion_core.training.detector.load import (

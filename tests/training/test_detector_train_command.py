@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from emotion_core.cli.train_detector import add_train_detector
 from emotion_core.errors import (
     DatasetError,
     EmotionError,
@@ -22,7 +23,6 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.training.detector import session
-from emotion_core.training.detector.commands import add_train_detector
 from emotion_core.training.detector.load import load_average
 from emotion_core.training.detector.loop import Trainer
 from tests.training.drawn_faces import write_boxes, write_scenes
@@ -194,7 +194,7 @@ def test_stopping_the_teacher_says_so(monkeypatch, tmp_path, yunet_path, capsys)
 def test_ctrl_c_ends_a_run_with_workers_in_one_sentence(data, tmp_path):
     script = (
         "import argparse, signal, sys\n"
-        "from emotion_core.training.detector.commands import add_train_detector\n"
+        "from emotion_core.cli.train_detector import add_train_detector\n"
         "if __name__ == '__main__':\n"
         # As in a terminal: what a shell starts in the background ignores the signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"

@@ -4,17 +4,17 @@ import re
 
 import pandas as pd
 import pytest
+from tests.video.test_files import stub_pages
 
 from emotion_core import analyzer as analyzer_module
-from emotion_core.arguments import show_download
-from emotion_core.cli import main
+from emotion_core.cli.arguments import show_download
+from emotion_core.cli.main import main
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.models.registry import CARDS
 from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
 from tests.factories import FakeDetector, make_fake_analyzer
 from tests.video.clips import make_clip, numbered_images
-from tests.video.test_files import stub_pages
 
 pytestmark = pytest.mark.usefixtures("asked")
 

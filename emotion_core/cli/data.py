@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import OK, SOME_FAILED, add_detector, say, whole
+from emotion_core.cli.arguments import OK, SOME_FAILED, add_detector, say, whole
 from emotion_core.errors import DatasetError
 from emotion_core.models.runtime import DEVICES
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import add_detector, count, say
+from emotion_core.cli.arguments import add_detector, count, say
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.training.whole_files import write_errors

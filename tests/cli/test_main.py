@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from emotion_core import analyzer as analyzer_module
-from emotion_core import cli
-from emotion_core.cli import main
+from emotion_core.cli.main import main
+from emotion_core.cli.main import main as cli
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.imaging import codec as images
 from emotion_core.imaging.codec import decode_image

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.arguments import decimal
+from emotion_core.cli.arguments import decimal
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
 from emotion_core.serving.webcam import Asker, Camera, Tally, iter_shown

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 from tqdm import tqdm
 
-from emotion_core.arguments import (
+from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
     TABLES_HELP,
@@ -22,20 +22,20 @@ from emotion_core.arguments import (
     say,
     show_download,
 )
-from emotion_core.batch.command import add_batch
+from emotion_core.cli.batch import add_batch
+from emotion_core.cli.data import add_data
+from emotion_core.cli.evaluate import add_evaluate
+from emotion_core.cli.evaluate_detector import add_evaluate_detector
+from emotion_core.cli.train import add_export, add_train
+from emotion_core.cli.train_detector import add_export_detector, add_train_detector
+from emotion_core.cli.video import add_video
+from emotion_core.cli.webcam import add_webcam
 from emotion_core.errors import EmotionError
 from emotion_core.models.card import Task
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path, read_released_card
 from emotion_core.models.registry import CARDS, find_any
 from emotion_core.serving.serve_command import add_serve
-from emotion_core.serving.webcam_command import add_webcam
-from emotion_core.training.data_command import add_data
-from emotion_core.training.detector.commands import add_export_detector, add_train_detector
-from emotion_core.training.detector.evaluate_command import add_evaluate_detector
-from emotion_core.training.evaluate_command import add_evaluate
-from emotion_core.training.train_command import add_export, add_train
-from emotion_core.video.command import add_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.cli.train_detector import add_sources, to_sources, to_teacher
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.detector.commands import add_sources, to_sources, to_teacher
 from emotion_core.training.whole_files import write_errors
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from emotion_core.analyzer import fetch_first
-from emotion_core.arguments import (
+from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
     TABLES_HELP,

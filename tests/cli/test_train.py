@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from emotion_core.cli.train import add_export, add_train
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.checkpoint import load_checkpoint
 from emotion_core.training.config import TrainConfig
 from emotion_core.training.loop import Trainer
 from emotion_core.training.sources import Source, read_sources
-from emotion_core.training.train_command import add_export, add_train
 from tests.training.synthetic import write_folders
 
 ROOT = Path(__file__).parents[2]
@@ -228,7 +228,7 @@ def test_export_needs_a_split_that_is_there(tmp_path):
 def test_command_line_is_made_without_torch():
     code = (
         "import argparse, sys\n"
-        "from emotion_core.training.train_command import add_export, add_train\n"
+        "from emotion_core.cli.train import add_export, add_train\n"
         "add_train(argparse.ArgumentParser()), add_export(argparse.ArgumentParser())\n"
         "sys.exit(bool({'torch', 'pandas', 'cv2', 'tensorboard'} & set(sys.modules)))"
     )

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models import hub as hub_models
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.training import load as load_module
-from emotion_core.training.evaluate_command import add_evaluate
 from tests.factories import encode, make_image
 
 BOXES = "image,x1,y1,x2,y2"

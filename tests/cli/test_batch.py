@@ -5,11 +5,11 @@ import signal
 import pandas as pd
 import pytest
 
-from emotion_core.batch import command
-from emotion_core.batch.command import run_batch
 from emotion_core.batch.job import do_chunk
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.sources import Kind
+from emotion_core.cli.batch import run_batch
+from emotion_core.cli.main import batch as command
 from emotion_core.errors import EmotionError, MissingExtraError
 from tests.batch.conftest import NETWORKS, PORTRAIT, parse, read_parts
 

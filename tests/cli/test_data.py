@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.cli.data import add_data
 from emotion_core.errors import DatasetError
-from emotion_core.training.data_command import add_data
 from emotion_core.training.datasets import read_faces
 from emotion_core.training.kaggle import SOURCES
 from tests.factories import encode, make_image
@@ -239,7 +239,7 @@ def test_download_goes_where_it_is_told(monkeypatch, capsys, arguments, folder, 
 def test_making_the_parser_imports_nothing_heavy():
     code = (
         "import argparse, sys\n"
-        "from emotion_core.training.data_command import add_data\n"
+        "from emotion_core.cli.data import add_data\n"
         "add_data(argparse.ArgumentParser())\n"
         "print([m for m in ('torch', 'pandas', 'cv2', 'kagglehub') if m in sys.modules])\n"
     )

@@ -1,0 +1,1 @@
+"""The command line: ``main``, shared arguments, and one module a command."""
