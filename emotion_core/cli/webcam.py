@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from emotion_core.cli.arguments import decimal
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
-from emotion_core.serving.webcam import Asker, Camera, Tally, iter_shown
-from emotion_core.serving.webcam_outlets import Lines, Recording, Window
+from emotion_core.serving.webcam_client import Asker, Camera, Tally, iter_shown
+from emotion_core.serving.webcam_sinks import Lines, Recording, Window
 
 if TYPE_CHECKING:
-    from emotion_core.serving.webcam import Outlet
+    from emotion_core.serving.webcam_client import Outlet
     from emotion_core.types import Image
 
 OK, FAILED = 0, 1

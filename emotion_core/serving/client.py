@@ -13,7 +13,7 @@ import urllib3
 
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import encode_jpeg
-from emotion_core.serving.wire import analysis_from_json, info_from_json, parse_json
+from emotion_core.serving.schema import analysis_from_json, info_from_json, parse_json
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:

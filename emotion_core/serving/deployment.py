@@ -17,10 +17,10 @@ from emotion_core.errors import EmotionError
 from emotion_core.models.card import Task
 from emotion_core.models.hub import wanted_cards
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.serving.dispatch import RETRY_AFTER_S, answer_whole
-from emotion_core.serving.gate import Gate, settings_from
+from emotion_core.serving.api import make_web_app
+from emotion_core.serving.ingress import Gate, settings_from
+from emotion_core.serving.replica_dispatch import RETRY_AFTER_S, answer_whole
 from emotion_core.serving.service import EmotionService
-from emotion_core.serving.web import make_web_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from starlette.types import ASGIApp, Scope
 
-    from emotion_core.serving.dispatch import Answered
+    from emotion_core.serving.replica_dispatch import Answered
 
 
 _LEAST_IN_HAND = 16

@@ -20,7 +20,7 @@ from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
 from emotion_core.models.hub import wanted_cards
 from emotion_core.models.runtime import DEVICES, usable_cores
-from emotion_core.serving.gate import DRAIN_VARIABLE, TOKEN_FILE_VARIABLE, read_token
+from emotion_core.serving.ingress import DRAIN_VARIABLE, TOKEN_FILE_VARIABLE, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def prepare_server() -> str:
     os.environ[DRAIN_VARIABLE] = key
     prepare_environment(
         RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S="60",  # else a slow start is killed and starts anew
-        RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="emotion_core.serving.gate.middlewares",
+        RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="emotion_core.serving.ingress.middlewares",
         # From the proxy to a replica by gRPC, and no change of thread on the way.
         RAY_SERVE_USE_GRPC_BY_DEFAULT="1",
         RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP="0",
@@ -165,7 +165,7 @@ def start_application(settings: ServerSettings, host: str, port: int) -> None:
     from ray.serve.config import HTTPOptions
 
     from emotion_core.serving.deployment import make_application
-    from emotion_core.serving.dispatch import APP
+    from emotion_core.serving.replica_dispatch import APP
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # this process' own, on the terminal
     quiet = {"enable_access_log": False, "log_level": "WARNING"}

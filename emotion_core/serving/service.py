@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.imaging.codec import decode_image
-from emotion_core.serving.batcher import Batcher
-from emotion_core.serving.predict_format import fit_crop
+from emotion_core.serving.micro_batching import Batcher
+from emotion_core.serving.v1_protocol import fit_crop
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:

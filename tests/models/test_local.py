@@ -26,7 +26,7 @@ from emotion_core.models.download import WEIGHTS_DIR, fetch, is_available
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path, read_file_card, read_released_card
 from emotion_core.models.registry import CARDS
-from emotion_core.serving.wire import info_from_json, info_to_wire
+from emotion_core.serving.schema import info_from_json, info_to_wire
 from tests.factories import SAMPLE
 
 KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Self
 
-from emotion_core.serving.wire import analysis_to_wire, info_to_wire
+from emotion_core.serving.schema import analysis_to_wire, info_to_wire
 from tests.factories import make_analysis, make_fake_analyzer
 
 GOOD = json.dumps(analysis_to_wire(make_analysis([(4, 4, 20, 24)]), server_ms=1.0)).encode()

@@ -9,8 +9,8 @@ import pytest
 
 from emotion_core.cli.webcam import add_webcam
 from emotion_core.errors import EmotionError, RemoteError, VideoDecodeError
-from emotion_core.serving.webcam import Asker, Camera, Reading, Tally
-from emotion_core.serving.webcam_outlets import Recording, Window, describe
+from emotion_core.serving.webcam_client import Asker, Camera, Reading, Tally
+from emotion_core.serving.webcam_sinks import Recording, Window, describe
 from tests.factories import make_analysis, make_fake_analyzer, make_smooth_image
 from tests.serving.misbehaving_server import MisbehavingServer
 

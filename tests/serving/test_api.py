@@ -15,11 +15,11 @@ import requests
 import uvicorn
 
 from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.serving.api import make_web_app
 from emotion_core.serving.connection_limits import LimitedProtocol
-from emotion_core.serving.gate import Gate, GateSettings
+from emotion_core.serving.ingress import Gate, GateSettings
+from emotion_core.serving.schema import analysis_from_json, info_from_json
 from emotion_core.serving.service import EmotionService
-from emotion_core.serving.web import make_web_app
-from emotion_core.serving.wire import analysis_from_json, info_from_json
 from tests.factories import (
     FakeNetwork,
     encode,

@@ -9,14 +9,14 @@ from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.errors import RemoteError
 from emotion_core.models.card import Task
 from emotion_core.models.registry import CARDS, cards_for
-from emotion_core.serving.predict_format import PredictFormatError, read_instances
-from emotion_core.serving.wire import (
+from emotion_core.serving.schema import (
     analysis_from_json,
     analysis_to_wire,
     info_from_json,
     info_to_wire,
     parse_json,
 )
+from emotion_core.serving.v1_protocol import PredictFormatError, read_instances
 from emotion_core.types import Analysis, Faces
 from tests.factories import make_analysis, make_faces, make_predictions
 

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.serving.gate import Gate, GateSettings, read_token, settings_from
+from emotion_core.serving.ingress import Gate, GateSettings, read_token, settings_from
 
 END = object()
 SESAME = "sesame"
@@ -127,7 +127,7 @@ def test_what_comes_too_slowly_is_refused(parts, pause_s):
 
 
 def test_more_than_memory_allows_is_put_off(monkeypatch):
-    monkeypatch.setattr("emotion_core.serving.gate._HELD_BYTES", 100)
+    monkeypatch.setattr("emotion_core.serving.ingress._HELD_BYTES", 100)
     status, _, headers = ask(Gate(echo, GateSettings()), b"x" * 101)
     assert (status, headers[b"retry-after"]) == (503, b"1")
 

@@ -15,7 +15,7 @@ from emotion_core.errors import EmotionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.serving.webcam import Tally
+    from emotion_core.serving.webcam_client import Tally
     from emotion_core.types import Image
 
 TITLE = "Emoscope (q ends)"

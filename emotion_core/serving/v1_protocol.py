@@ -15,7 +15,7 @@ import numpy as np
 
 from emotion_core.detection.boxes import largest
 from emotion_core.recognition.alignment import crop_faces
-from emotion_core.serving.wire import parse_json, read_numbers
+from emotion_core.serving.schema import parse_json, read_numbers
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from emotion_core.serving.batcher import Batcher
+from emotion_core.serving.micro_batching import Batcher
 
 
 def gather(items, run, *, size=4, wait_s=0.02, at_once=1):

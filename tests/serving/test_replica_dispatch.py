@@ -13,10 +13,10 @@ from ray.serve.exceptions import (
     RayServeException,
 )
 
-from emotion_core.serving import dispatch
-from emotion_core.serving.dispatch import ONE_CALL_BYTES, Dispatch, answer_whole
-from emotion_core.serving.gate import Gate, GateSettings
-from emotion_core.serving.web import make_web_app
+from emotion_core.serving import replica_dispatch as dispatch
+from emotion_core.serving.api import make_web_app
+from emotion_core.serving.ingress import Gate, GateSettings
+from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, Dispatch, answer_whole
 
 HEADERS = [(b"content-type", b"text/plain"), (b"x-emoscope-batch", b"2")]
 

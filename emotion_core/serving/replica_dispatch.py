@@ -17,7 +17,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from emotion_core.serving.gate import Replay, respond_error
+from emotion_core.serving.ingress import Replay, respond_error
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle

@@ -106,7 +106,7 @@ class Gate:
         self._app = app
         self._settings = settings
         # Imported here: the command line reads this module's names without the extra `serve`.
-        from emotion_core.serving.gate_metrics import GateMetrics
+        from emotion_core.serving.ingress_metrics import GateMetrics
 
         self._metrics = GateMetrics()
         self._held_bytes = 0
@@ -277,7 +277,7 @@ def middlewares() -> list[Any]:
     from starlette.middleware import Middleware
 
     from emotion_core.serving.connection_limits import limit_connections
-    from emotion_core.serving.dispatch import Dispatch
+    from emotion_core.serving.replica_dispatch import Dispatch
 
     limit_connections()
     # The last one is met first.

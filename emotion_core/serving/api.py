@@ -16,16 +16,16 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.codec import MAX_BYTES
-from emotion_core.serving.gate import BATCH_HEADER
-from emotion_core.serving.predict_format import (
+from emotion_core.serving.ingress import BATCH_HEADER
+from emotion_core.serving.schema import analysis_to_wire, info_to_wire
+from emotion_core.serving.schema_examples import ANALYZE_DOCS, PREDICT_DOCS
+from emotion_core.serving.v1_protocol import (
     MAX_JSON_BYTES,
     PredictFormatError,
     crop_prediction,
     picture_prediction,
     read_instances,
 )
-from emotion_core.serving.wire import analysis_to_wire, info_to_wire
-from emotion_core.serving.wire_examples import ANALYZE_DOCS, PREDICT_DOCS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
