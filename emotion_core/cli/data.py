@@ -14,7 +14,7 @@ from emotion_core.models.runtime import DEVICES
 if TYPE_CHECKING:
     from emotion_core.detection.detector import FaceDetector
     from emotion_core.labels import Emotion
-    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.datasets.face_set import FaceSet
 
 _CROP_PX = 112
 _DATASET_HELP = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
@@ -91,7 +91,7 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_download(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.kaggle import SOURCES, download_fer2013
+    from emotion_core.training.datasets.kaggle import SOURCES, download_fer2013
 
     folder: Path = chosen.to or Path("data", chosen.dataset)
     download_fer2013(folder, SOURCES[chosen.source])
@@ -133,7 +133,7 @@ def _read_splits(dataset: str, root: Path) -> tuple[list[FaceSet], list[DatasetE
 
 
 def _show(faces: FaceSet) -> None:
-    from emotion_core.training.face_set import LABELS, NO_CLASS
+    from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
 
     lines = [f"{faces.name}: {len(faces)} faces", f"  {'emotion':12}{'protocol':>9}{'labels':>10}"]
     for i, label in enumerate(LABELS):
@@ -150,7 +150,7 @@ def _show(faces: FaceSet) -> None:
 
 def _run_template(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.framing import measure_template
+    from emotion_core.training.datasets.framing import measure_template
 
     faces = read_faces(chosen.dataset, chosen.root, chosen.split)
     template = measure_template(faces, _load_detector(chosen))
@@ -165,8 +165,8 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from emotion_core.models.card import Preprocessing
-    from emotion_core.training.config import FERPLUS_TEMPLATE
-    from emotion_core.training.crop_folder import CropCount, read_photos, write_crops
+    from emotion_core.training.datasets.crop_faces import CropCount, read_photos, write_crops
+    from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 
     skip = {_to_emotion(word) for word in chosen.skip}
     photos = read_photos(chosen.folder, halves=chosen.halves, skip=skip)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from emotion_core.cli.arguments import add_detector, count, say
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES, usable_cores
-from emotion_core.training.whole_files import write_errors
+from emotion_core.training.engine.atomic_write import write_errors
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from emotion_core.training.evaluate import Report
-    from emotion_core.training.face_set import FaceSet
-    from emotion_core.training.load import LoadedModel
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.load import LoadedModel
+    from emotion_core.training.evaluation.evaluate import Report
 
 _PHOTOS = "photos"
 _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
@@ -131,7 +131,7 @@ def _check_outputs(chosen: argparse.Namespace) -> None:
 
 
 def _measure_faces(chosen: argparse.Namespace) -> Report:
-    from emotion_core.training.evaluate import evaluate
+    from emotion_core.training.evaluation.evaluate import evaluate
 
     faces = _read_split(chosen.dataset, chosen.root, chosen.split)
     if chosen.unseen:
@@ -162,7 +162,7 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
 
 def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.repeats import leave_out_repeats
+    from emotion_core.training.datasets.deduplicate import leave_out_repeats
 
     kept = leave_out_repeats(faces, read_faces(dataset, root, "train"))
     say(f"{len(faces) - len(kept)} of {len(faces)} faces are in the training split, too: left out.")
@@ -172,13 +172,18 @@ def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
 
 
 def _measure_photos(chosen: argparse.Namespace) -> Report:
-    from emotion_core.training.evaluate_photos import (
+    from emotion_core.training.datasets.photo_labels import (
+        keep_half,
+        keep_only,
+        read_boxes,
+        read_labels,
+    )
+    from emotion_core.training.emotion.load import load_pipeline
+    from emotion_core.training.evaluation.evaluate_photos import (
         evaluate_photos,
         look_by_boxes,
         look_by_detector,
     )
-    from emotion_core.training.load import load_pipeline
-    from emotion_core.training.photo_labels import keep_half, keep_only, read_boxes, read_labels
 
     labels = read_labels(chosen.root)
     if chosen.only is not None:
@@ -203,7 +208,7 @@ def _measure_photos(chosen: argparse.Namespace) -> Report:
 
 
 def _load(chosen: argparse.Namespace) -> LoadedModel:
-    from emotion_core.training.load import load_model
+    from emotion_core.training.emotion.load import load_model
 
     model = load_model(chosen.model, chosen.device)
     say(f"{model.classifier.card.name} on {model.network.device}.")
@@ -213,9 +218,9 @@ def _load(chosen: argparse.Namespace) -> LoadedModel:
 
 
 def _write(chosen: argparse.Namespace, report: Report) -> None:
-    from emotion_core.training.evaluation_page import save_plot, to_page
-    from emotion_core.training.evaluation_report import to_json, to_table
-    from emotion_core.training.plots import calibration_chart
+    from emotion_core.training.evaluation.html_page import save_plot, to_page
+    from emotion_core.training.evaluation.plots import calibration_chart
+    from emotion_core.training.evaluation.report import to_json, to_table
 
     sys.stdout.write(to_table(report))
     if chosen.json is not None:
@@ -236,6 +241,6 @@ def _check_threads(n: int | None) -> None:
 def _limited(n: int | None) -> AbstractContextManager[None]:
     if n is None:
         return nullcontext()
-    from emotion_core.training.cores import limited_cores
+    from emotion_core.training.engine.threads import limited_cores
 
     return limited_cores(n)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from emotion_core.cli.train_detector import add_sources, to_sources, to_teacher
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.whole_files import write_errors
+from emotion_core.training.engine.atomic_write import write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from emotion_core.training.detector.evaluate import Asked
-    from emotion_core.training.detector.labelled import LabelledPicture
     from emotion_core.training.detector.load import Loaded
     from emotion_core.training.detector.report import DetectorReport, Report
+    from emotion_core.training.detector.samples import LabelledPicture
     from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
 
@@ -132,8 +132,8 @@ def _read(
     chosen: argparse.Namespace, sources: Sources
 ) -> tuple[dict[str, list[LabelledPicture]], str]:
     """The pictures to measure on, by what they are, and the teacher of the portraits."""
-    from emotion_core.training.detector.label_store import teach
-    from emotion_core.training.detector.teacher import load_teacher
+    from emotion_core.training.detector.pseudo_labeller import load_teacher
+    from emotion_core.training.detector.pseudo_labels import teach
 
     groups = {
         name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
@@ -188,7 +188,7 @@ def _measure_one(
 
 
 def _write(path: Path | None, report: Report) -> None:
-    from emotion_core.training.detector.page import to_page
+    from emotion_core.training.detector.html_page import to_page
     from emotion_core.training.detector.report import to_json, to_table
 
     sys.stdout.write(to_table(report))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emotion_core.models.runtime import DEVICES
 from emotion_core.networks.architectures import ARCHITECTURES
-from emotion_core.training.config import Balance, Pretrained, TrainConfig
-from emotion_core.training.settings import parse_settings
+from emotion_core.training.emotion.config import Balance, Pretrained, TrainConfig
+from emotion_core.training.engine.base_config import parse_settings
 
 if TYPE_CHECKING:
-    from emotion_core.training.run_folder import RunFolder
+    from emotion_core.training.engine.run_dir import RunFolder
 
 _DEFAULT = TrainConfig()
 
@@ -137,9 +137,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.cores import set_threads
-    from emotion_core.training.session import Plan, run_training
-    from emotion_core.training.sources import Source
+    from emotion_core.training.datasets.loading import Source
+    from emotion_core.training.emotion.run import Plan, run_training
+    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     config, run = _to_config(chosen)
@@ -165,7 +165,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
     Raises:
         EmotionError: A setting is unknown or wrong, or a file is not there.
     """
-    from emotion_core.training.run_folder import RUNS, RunFolder
+    from emotion_core.training.engine.run_dir import RUNS, RunFolder
 
     settings = _to_settings(chosen)
     base = _DEFAULT
@@ -188,15 +188,15 @@ def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read_config(checkpoint: Path) -> TrainConfig:
-    from emotion_core.training.checkpoint import load_checkpoint
+    from emotion_core.training.engine.checkpoint import load_checkpoint
 
     return TrainConfig.from_json(load_checkpoint(checkpoint)["config"])
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.cores import set_threads
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.export import release
+    from emotion_core.training.emotion.export import release
+    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     dataset, root = chosen.calibrate

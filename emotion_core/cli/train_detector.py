@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.settings import parse_settings
+from emotion_core.training.engine.base_config import parse_settings
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.sources import Sources
-    from emotion_core.training.run_folder import RunFolder
+    from emotion_core.training.engine.run_dir import RunFolder
 
 LABELS = Path("debug", "detector-labels")
 """Where the teacher's labels are kept, for all runs and for evaluation."""
@@ -151,8 +151,8 @@ def to_teacher(chosen: argparse.Namespace) -> str | None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.cores import set_threads
-    from emotion_core.training.detector.session import Plan, run_training
+    from emotion_core.training.detector.run import Plan, run_training
+    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     if chosen.workers is not None and chosen.workers < 0:
@@ -181,7 +181,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFold
     """
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.load import read_train_config
-    from emotion_core.training.run_folder import RUNS, RunFolder
+    from emotion_core.training.engine.run_dir import RUNS, RunFolder
 
     run = RunFolder(RUNS / chosen.folder)
     last = run.weights / "last.pt"
@@ -204,7 +204,7 @@ def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _run_export(chosen: argparse.Namespace) -> int:
     from emotion_core.training.detector.export import find_shift, release
-    from emotion_core.training.export import check_release
+    from emotion_core.training.emotion.export import check_release
 
     check_release(chosen.out)
     shift = chosen.shift

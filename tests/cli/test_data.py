@@ -13,7 +13,7 @@ import pytest
 from emotion_core.cli.data import add_data
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets import read_faces
-from emotion_core.training.kaggle import SOURCES
+from emotion_core.training.datasets.kaggle import SOURCES
 from tests.factories import encode, make_image
 
 DETECTOR = ("--detector", "emoscope-face-s", "--device", "cpu")
@@ -225,7 +225,7 @@ def test_a_template_is_printed(tmp_path, portrait, capsys):
 def test_download_goes_where_it_is_told(monkeypatch, capsys, arguments, folder, source):
     calls = []
     monkeypatch.setattr(
-        "emotion_core.training.kaggle.download_fer2013", lambda *given: calls.append(given)
+        "emotion_core.training.datasets.kaggle.download_fer2013", lambda *given: calls.append(given)
     )
     assert run("download", "fer2013", *arguments) == 0
     ((to, chosen),) = calls

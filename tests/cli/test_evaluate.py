@@ -16,7 +16,7 @@ from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models import hub as hub_models
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
-from emotion_core.training import load as load_module
+from emotion_core.training.emotion import load as load_module
 from tests.factories import encode, make_image
 
 BOXES = "image,x1,y1,x2,y2"

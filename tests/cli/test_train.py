@@ -12,10 +12,10 @@ import torch
 
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.training.checkpoint import load_checkpoint
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.loop import Trainer
-from emotion_core.training.sources import Source, read_sources
+from emotion_core.training.datasets.loading import Source, read_sources
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.engine.checkpoint import load_checkpoint
 from tests.training.synthetic import write_folders
 
 ROOT = Path(__file__).parents[2]
@@ -237,9 +237,9 @@ def test_command_line_is_made_without_torch():
 
 def test_real_faces_are_learnt(shared):
     """Two steps' worth of FER+ through the default network: what is read fits what trains."""
-    from emotion_core.training.checkpoint import SaveRule
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.pictures import take_faces
+    from emotion_core.training.datasets.image_sources import take_faces
+    from emotion_core.training.engine.checkpoint import SaveRule
 
     held_out = read_faces("ferplus", shared / "data" / "ferplus", "valid")
     few = take_faces(held_out, np.arange(64))

@@ -14,11 +14,11 @@ from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import make_network
 from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, place_centres
 from emotion_core.networks.yunet import YUNETS, YuNet
-from emotion_core.training.augment import augment
-from emotion_core.training.config import TrainConfig
 from emotion_core.training.detector.loss import Targets, detector_loss
-from emotion_core.training.losses import to_loss
-from emotion_core.training.mixing import Batch, fill_va, mix, smooth
+from emotion_core.training.emotion.augment import augment
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.losses import to_loss
+from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
 
 N_CLASSES = 9
 

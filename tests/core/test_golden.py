@@ -16,7 +16,7 @@ from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import load_network
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.training.pictures import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.types import Faces, VaSource
 
 LOCAL = [card for card in CARDS.values() if card.is_local]

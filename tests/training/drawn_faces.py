@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_core.training.detector.archive import PictureFile
-from emotion_core.training.detector.labelled import Kind, LabelledPicture
+from emotion_core.training.detector.image_archive import PictureFile
+from emotion_core.training.detector.samples import Kind, LabelledPicture
 
 BOX = np.array([[20, 25, 60, 70]], np.float32)
 LANDMARKS = np.array([[30, 40, 50, 40, 40, 50, 32, 60, 48, 60]], np.float32)

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, FaceSet
-from emotion_core.training.pictures import ArrayPictures
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, FaceSet
+from emotion_core.training.datasets.image_sources import ArrayPictures
 
 
 def make_pixels(n, *, side=48, channels=1, seed=0):

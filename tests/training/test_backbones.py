@@ -13,12 +13,12 @@ from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.networks.architectures import ARCHITECTURES
 from emotion_core.networks.backbones import Attention, imagenet_weights, make_features
 from emotion_core.networks.emotion_net import make_network
-from emotion_core.training.checkpoint import SaveRule, load_checkpoint
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.distributed import Place
-from emotion_core.training.loop import Trainer
-from emotion_core.training.losses import to_loss
-from emotion_core.training.start import make_optimiser, start_network
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.losses import to_loss
+from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.engine.distributed import Place
+from emotion_core.training.engine.optim import make_optimiser, start_network
 from tests.training.synthetic import make_faces
 
 

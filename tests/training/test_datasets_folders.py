@@ -6,8 +6,8 @@ import pytest
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets import READERS, read_faces
+from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
 from emotion_core.training.datasets.splits import SplitMissingError, to_split
-from emotion_core.training.face_set import LABELS, NO_CLASS
 from tests.factories import encode
 
 

@@ -6,8 +6,8 @@ import pytest
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets import read_faces
+from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.splits import SplitMissingError
-from emotion_core.training.face_set import LABELS
 from tests.factories import encode, make_image
 
 IN_ORDER = [

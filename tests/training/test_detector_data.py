@@ -11,10 +11,10 @@ from emotion_core.errors import (
     DatasetError,
 )
 from emotion_core.imaging.codec import decode_image
-from emotion_core.training.detector import archive
-from emotion_core.training.detector.archive import PictureFolder
-from emotion_core.training.detector.labelled import Kind, is_held_out
+from emotion_core.training.detector import image_archive as archive
+from emotion_core.training.detector.image_archive import PictureFolder
 from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
+from emotion_core.training.detector.samples import Kind, is_held_out
 from emotion_core.training.detector.sources import Sources
 from tests.training.drawn_faces import draw_picture, encode_png, write_zip
 

@@ -22,7 +22,7 @@ from emotion_core.training.detector.evaluate import (
     measure_portraits,
     measure_scenes,
 )
-from emotion_core.training.detector.labelled import Kind, is_held_out
+from emotion_core.training.detector.samples import Kind, is_held_out
 from emotion_core.training.detector.speed import SIZES_WH, measure_speed
 from emotion_core.training.detector.wider import WiderTruth
 from emotion_core.types import Faces

@@ -25,7 +25,6 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.networks.face_net import FaceNetwork, FaceNetworkConfig, load_face_network
-from emotion_core.training.checkpoint import SaveRule
 from emotion_core.training.detector import export as export_module
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.export import check_onnx, find_shift, release
@@ -34,8 +33,9 @@ from emotion_core.training.detector.load import (
     load_detector,
     read_train_config,
 )
-from emotion_core.training.detector.loop import Trainer
 from emotion_core.training.detector.metrics import Judgement
+from emotion_core.training.detector.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule
 from tests.training.drawn_faces import make_picture, write_boxes
 
 SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s.onnx"

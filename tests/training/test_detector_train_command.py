@@ -22,9 +22,9 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.training.detector import session
+from emotion_core.training.detector import run as session
 from emotion_core.training.detector.load import load_average
-from emotion_core.training.detector.loop import Trainer
+from emotion_core.training.detector.trainer import Trainer
 from tests.training.drawn_faces import write_boxes, write_scenes
 
 ROOT = Path(__file__).parents[2]

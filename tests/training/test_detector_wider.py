@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.labelled import is_held_out
+from emotion_core.training.detector.samples import is_held_out
 from emotion_core.training.detector.wider import find_settings, read_settings, read_wider
 from tests.training.drawn_faces import draw_picture
 

@@ -15,15 +15,19 @@ import pytest
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.training.balance import to_class_shares, to_class_weights, to_face_weights
-from emotion_core.training.batches import iter_ahead, split_order
-from emotion_core.training.checkpoint import SaveRule, load_checkpoint
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.history import best_epoch, is_exhausted
-from emotion_core.training.loop import Trainer
-from emotion_core.training.losses import concordance, to_loss
-from emotion_core.training.mixing import fill_va
-from emotion_core.training.start import one_cycle
+from emotion_core.training.emotion.class_balance import (
+    to_class_shares,
+    to_class_weights,
+    to_face_weights,
+)
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.history import best_epoch, is_exhausted
+from emotion_core.training.emotion.loader import iter_ahead, split_order
+from emotion_core.training.emotion.losses import concordance, to_loss
+from emotion_core.training.emotion.mixup import fill_va
+from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.engine.optim import one_cycle
 from tests.training.synthetic import make_faces
 
 ROOT = Path(__file__).parents[2]
@@ -85,9 +89,9 @@ def test_resumed_run_equals_an_unbroken_one(settings, faces, held_out, tmp_path)
 KILLED = """
 import sys, time, torch
 from pathlib import Path
-from emotion_core.training.checkpoint import SaveRule
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.loop import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.trainer import Trainer
 from tests.training.synthetic import make_faces
 torch.set_num_threads(1)
 trainer = Trainer(TrainConfig.from_json(sys.argv[1]), SaveRule(Path(sys.argv[2])))

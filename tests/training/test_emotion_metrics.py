@@ -8,9 +8,9 @@ import pytest
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion, to_label_set
-from emotion_core.training.calibration import expected_calibration_error, to_calibration
-from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.metrics import (
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
+from emotion_core.training.evaluation.metrics import (
     fit_temperature,
     measure,
     to_agreement,

@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.networks.emotion_net import load_network, make_network
-from emotion_core.training.checkpoint import SaveRule, load_checkpoint
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.export import adjust_logits, check_onnx, load_trained, release
-from emotion_core.training.face_set import LABELS
-from emotion_core.training.load import load_model
-from emotion_core.training.loop import Trainer
-from emotion_core.training.teacher import load_teacher, predict_both_ways, teach
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.distillation import load_teacher, predict_both_ways, teach
+from emotion_core.training.emotion.export import adjust_logits, check_onnx, load_trained, release
+from emotion_core.training.emotion.load import load_model
+from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
 from tests.training.synthetic import make_faces
 
 RELEASED = Path(__file__).parents[2] / "weights" / "emoscope-fer-s.safetensors"

@@ -14,9 +14,9 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.models.card import Preprocessing, Task
 from emotion_core.models.registry import candidates
 from emotion_core.networks.emotion_net import make_network
-from emotion_core.training import load as load_module
-from emotion_core.training.config import TrainConfig
-from emotion_core.training.load import load_model, load_pipeline
+from emotion_core.training.emotion import load as load_module
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.load import load_model, load_pipeline
 from emotion_core.types import VaSource
 from tests.factories import make_classifier_onnx, make_image
 

@@ -11,9 +11,9 @@ import pytest
 from emotion_core.cli.data import add_data
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS
 from emotion_core.training.datasets.ferplus import find_majority, read_ferplus, to_target
 from emotion_core.training.datasets.splits import SplitMissingError
-from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
 ROWS = [

@@ -14,15 +14,15 @@ from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.affectnet_npy import has_npy_layout, read_npy_split
 from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
+from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
-from emotion_core.training.face_set import EIGHT_EMOTIONS
-from emotion_core.training.pictures import FilePictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.datasets.face_set import FaceSet
 
 _CODES = (
     *(Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS, Emotion.SURPRISE),

@@ -14,12 +14,12 @@ from tqdm import tqdm
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_list import FaceList, list_names
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
 from emotion_core.training.datasets.folders import is_picture
-from emotion_core.training.face_set import EIGHT_EMOTIONS
-from emotion_core.training.pictures import FilePictures
+from emotion_core.training.datasets.image_sources import FilePictures
 
 if TYPE_CHECKING:
-    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.datasets.face_set import FaceSet
 
 _CODES = to_label_set(
     ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]

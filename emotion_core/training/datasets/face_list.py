@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.training.face_set import LABELS, NO_CLASS, FaceSet
+from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emotion_core.labels import Emotion, LabelSet
-    from emotion_core.training.face_set import Pictures
+    from emotion_core.training.datasets.face_set import Pictures
 
 NOT_RATED = (math.nan, math.nan)
 

@@ -11,17 +11,17 @@ import numpy as np
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_list import FaceList
+from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import iter_pictures
+from emotion_core.training.datasets.image_sources import ArrayPictures, FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import iter_rows
-from emotion_core.training.face_set import LABELS
-from emotion_core.training.pictures import ArrayPictures, FilePictures
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.datasets.tables import Row
-    from emotion_core.training.face_set import FaceSet
 
 _CODES = to_label_set(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
 """Emotions by their number in the CSV file."""

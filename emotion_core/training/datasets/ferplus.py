@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_emotion
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
+from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.training.datasets.splits import SplitMissingError
-from emotion_core.training.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.pictures import ArrayPictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,14 +10,14 @@ from emotion_core.errors import DatasetError
 from emotion_core.imaging.codec import SUFFIXES
 from emotion_core.labels import Emotion, to_emotion
 from emotion_core.training.datasets.face_list import FaceList
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, is_split, to_split
-from emotion_core.training.face_set import LABELS
-from emotion_core.training.pictures import FilePictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.datasets.face_set import FaceSet
 
 
 def read_folders(root: Path, split: str) -> FaceSet:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
+from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, to_split
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
@@ -15,14 +17,12 @@ from emotion_core.training.datasets.tables import (
     to_label,
     to_rating,
 )
-from emotion_core.training.face_set import EIGHT_EMOTIONS
-from emotion_core.training.pictures import FilePictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.datasets.tables import Row
-    from emotion_core.training.face_set import FaceSet
 
 
 def read_label_file(root: Path, split: str) -> FaceSet:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_list import FaceList, find_missing, list_names
+from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import is_picture
+from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
-from emotion_core.training.face_set import LABELS
-from emotion_core.training.pictures import FilePictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emotion_core.training.face_set import FaceSet
+    from emotion_core.training.datasets.face_set import FaceSet
 
 _EMOTIONS = MappingProxyType(
     {

@@ -13,16 +13,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from emotion_core.errors import EmotionError
-from emotion_core.training.detector.compose import Composer
 from emotion_core.training.detector.loss import Targets
+from emotion_core.training.detector.mosaic import Composer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from emotion_core.training.detector.compose import Sample
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.labelled import LabelledPicture
+    from emotion_core.training.detector.mosaic import Sample
+    from emotion_core.training.detector.samples import LabelledPicture
     from emotion_core.types import Device
 
 Batch = tuple[torch.Tensor, Targets]

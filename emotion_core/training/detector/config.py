@@ -7,7 +7,12 @@ from typing import Any, Self
 
 from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import FaceNetworkConfig
-from emotion_core.training.settings import Settings, check_positive, check_range, check_types
+from emotion_core.training.engine.base_config import (
+    Settings,
+    check_positive,
+    check_range,
+    check_types,
+)
 
 _AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
 _POSITIVE = ("learning_rate", "clip_norm")

@@ -17,7 +17,6 @@ from emotion_core.training.detector.figures import (
     PortraitFigures,
     SceneFigures,
 )
-from emotion_core.training.detector.labelled import Kind, LabelledPicture
 from emotion_core.training.detector.metrics import (
     MATCH,
     Judgement,
@@ -28,6 +27,7 @@ from emotion_core.training.detector.metrics import (
     pool,
     recall_at_false_alarms,
 )
+from emotion_core.training.detector.samples import Kind, LabelledPicture
 from emotion_core.training.detector.wider import SETTINGS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 

@@ -17,8 +17,8 @@ from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
-from emotion_core.training.export import ReleasedFile, check_release
-from emotion_core.training.whole_files import write_whole
+from emotion_core.training.emotion.export import ReleasedFile, check_release
+from emotion_core.training.engine.atomic_write import write_whole
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.networks.face_net import FaceNetwork
-    from emotion_core.training.detector.labelled import LabelledPicture
+    from emotion_core.training.detector.samples import LabelledPicture
 
 _OPSET = 18
 _TOLERANCE = 1e-4

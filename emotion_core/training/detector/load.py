@@ -19,8 +19,8 @@ from emotion_core.networks.face_net import (
     FaceNetworkConfig,
     load_face_network,
 )
-from emotion_core.training.checkpoint import load_checkpoint
 from emotion_core.training.detector.config import DetectorTrainConfig
+from emotion_core.training.engine.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from emotion_core.types import Device

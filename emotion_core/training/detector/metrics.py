@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.detection.boxes import overlaps
-from emotion_core.training.detector.labelled import short_sides
+from emotion_core.training.detector.samples import short_sides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

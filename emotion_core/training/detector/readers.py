@@ -9,13 +9,13 @@ import numpy as np
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.tables import BOX, LABELS_FILE, to_face, to_inner_path
-from emotion_core.training.detector.archive import PictureFolder, iter_table
-from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
+from emotion_core.training.detector.image_archive import PictureFolder, iter_table
+from emotion_core.training.detector.samples import Kind, LabelledPicture, is_held_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.detector.archive import PictureFile
+    from emotion_core.training.detector.image_archive import PictureFile
 
 BOXES_FILE = "boxes.csv"
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.labelled import Kind
 from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
+from emotion_core.training.detector.samples import Kind
 from emotion_core.training.detector.wider import read_wider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.detector.labelled import LabelledPicture
+    from emotion_core.training.detector.samples import LabelledPicture
 
 
 @dataclass(frozen=True, slots=True)

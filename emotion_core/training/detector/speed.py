@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.training.cores import limited_cores
 from emotion_core.training.detector.load import load_detector
+from emotion_core.training.engine.threads import limited_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

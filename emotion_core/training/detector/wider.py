@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.archive import PictureFile
-from emotion_core.training.detector.labelled import Kind, LabelledPicture, is_held_out
+from emotion_core.training.detector.image_archive import PictureFile
+from emotion_core.training.detector.samples import Kind, LabelledPicture, is_held_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,216 @@
+"""Square pictures of faces: in memory, or read from files when asked for."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from emotion_core.errors import DatasetError, ImageDecodeError
+from emotion_core.imaging.codec import decode_image
+from emotion_core.models.runtime import usable_cores
+from emotion_core.training.datasets.face_set import LABELS, FaceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from emotion_core.training.datasets.face_set import Channels, Indices, Pictures
+    from emotion_core.types import FloatArray, Image
+
+
+class ArrayPictures:
+    """Pictures in memory.
+
+    Args:
+        faces: ``(N, S, S)`` grey or ``(N, S, S, 3)`` RGB, 0-255.
+    """
+
+    def __init__(self, faces: npt.NDArray[np.uint8]) -> None:
+        is_square = faces.ndim in (3, 4) and faces.shape[1] == faces.shape[2]
+        if not is_square or faces.shape[3:] not in ((), (3,)):
+            raise ValueError(f"Faces must be (N, S, S) or (N, S, S, 3), not {faces.shape}.")
+        self._faces = faces
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
+        """See ``Pictures``."""
+        chosen = self._faces[indices]
+        if chosen.shape[1] != size_px:
+            shape = (len(chosen), size_px, size_px, *chosen.shape[3:])
+            resized = np.empty(shape, np.uint8)
+            for row, face in zip(resized, chosen, strict=True):
+                row[...] = _resize(face, size_px)
+            chosen = resized
+        return _to_channels(chosen, channels)
+
+
+class FilePictures:
+    """Pictures in files, read whenever they are asked for, several at once.
+
+    Pictures are turned upright by their EXIF orientation. Of one that is not square the largest
+    square around its centre is taken.
+
+    Args:
+        paths: One file per face.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels: the part of each picture that counts; it is cut
+            to the picture. NaN for the whole picture. ``None``: all pictures whole.
+    """
+
+    def __init__(self, paths: Iterable[Path | str], boxes: FloatArray | None = None) -> None:
+        self._paths = tuple(os.fspath(path) for path in paths)  # a string takes a third of a Path
+        if boxes is not None and boxes.shape != (len(self._paths), 4):
+            raise ValueError(f"Boxes must be (N, 4) with N = {len(self._paths)}.")
+        self._boxes = boxes
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
+        """See ``Pictures``."""
+        faces = np.empty((len(indices), size_px, size_px, 3), np.uint8)
+
+        def read(place: int) -> None:
+            faces[place] = _resize(self._read(int(indices[place])), size_px)
+
+        # A pool for each call: no threads lie idle, and a forked process has none that hang.
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for _ in pool.map(read, range(len(indices))):
+                pass
+        return _to_channels(faces, channels)
+
+    def _read(self, index: int) -> Image:
+        path = Path(self._paths[index])
+        try:
+            picture = decode_image(path.read_bytes()).pixels
+        except ImageDecodeError as error:
+            raise DatasetError(f"{path} cannot be used: {error}") from error
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read ({error.strerror or error}).") from error
+        if self._boxes is not None and np.isfinite(self._boxes[index]).all():
+            picture = _cut(picture, self._boxes[index])
+            if not picture.size:
+                raise DatasetError(f"The box of the face in {path} lies outside of the picture.")
+        return _centre_square(picture)
+
+
+class _JoinedPictures:
+    """Pictures of several sets, one after another."""
+
+    def __init__(self, parts: Sequence[Pictures]) -> None:
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
+        """See ``Pictures``."""
+        faces = np.empty((len(indices), size_px, size_px, channels), np.uint8)
+        owners = np.searchsorted(self._ends, indices, side="right")
+        for owner in np.unique(owners):
+            part = self._parts[owner]
+            places = np.flatnonzero(owners == owner)
+            within = indices[places] - (self._ends[owner] - len(part))
+            faces[places] = part.load(within, size_px, channels)
+        return faces
+
+
+class _TakenPictures:
+    """Some of the pictures of a set, in an order of their own."""
+
+    def __init__(self, pictures: Pictures, indices: Indices) -> None:
+        self._pictures = pictures
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
+        """See ``Pictures``."""
+        return self._pictures.load(self._indices[indices], size_px, channels)
+
+
+def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
+    """Put face sets one after another; a set that is given twice counts twice.
+
+    Args:
+        sets: At least one.
+
+    Returns:
+        Faces in the order of ``sets``; ``classes`` are those of any of them.
+    """
+    if not sets:
+        raise ValueError("There is no face set to join.")
+    names = list(dict.fromkeys(faces.name for faces in sets))
+    classes = {label for faces in sets for label in faces.classes}
+    return FaceSet(
+        name=" + ".join(names),
+        pictures=_JoinedPictures([faces.pictures for faces in sets]),
+        targets=np.concatenate([faces.targets for faces in sets]),
+        majority=np.concatenate([faces.majority for faces in sets]),
+        va=np.concatenate([faces.va for faces in sets]),
+        classes=tuple(label for label in LABELS if label in classes),
+        files=[file for faces in sets for file in faces.files],
+    )
+
+
+def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> FaceSet:
+    """Take some faces of a set.
+
+    Args:
+        faces: The set.
+        indices: Which, in the order wanted, or a mask of ``(N,)``.
+
+    Returns:
+        A set of the same name and classes; no picture is copied.
+    """
+    chosen = np.arange(len(faces))[indices]
+    return FaceSet(
+        name=faces.name,
+        pictures=_TakenPictures(faces.pictures, chosen),
+        targets=faces.targets[chosen],
+        majority=faces.majority[chosen],
+        va=faces.va[chosen],
+        classes=faces.classes,
+        files=[faces.files[i] for i in chosen],
+    )
+
+
+def _resize(picture: Image, size_px: int) -> Image:
+    """Bring a square to a size; areas are averaged where it shrinks, splines go between pixels."""
+    if picture.shape[0] == size_px:
+        return picture
+    method = cv2.INTER_AREA if size_px < picture.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=method), np.uint8)
+
+
+def _to_channels(faces: npt.NDArray[np.uint8], channels: Channels) -> Image:
+    """Bring ``(N, S, S)`` or ``(N, S, S, 3)`` to ``(N, S, S, channels)``."""
+    n, size_px = faces.shape[:2]
+    if faces.ndim == 3:
+        return np.repeat(faces[..., None], channels, axis=3)
+    if channels == 3 or not n:
+        return faces[..., :channels]
+    tall = cv2.cvtColor(faces.reshape(n * size_px, size_px, 3), cv2.COLOR_RGB2GRAY)
+    return np.asarray(tall, np.uint8).reshape(n, size_px, size_px, 1)
+
+
+def _cut(picture: Image, box: FloatArray) -> Image:
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = np.clip(np.rint(box), 0, [width, height, width, height]).astype(int)
+    return picture[y1:y2, x1:x2]
+
+
+def _centre_square(picture: Image) -> Image:
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return picture[top : top + side, left : left + side]

@@ -1,0 +1,99 @@
+"""The faces of a run: several data sets to learn from, and some held out to validate on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.errors import DatasetError
+from emotion_core.training.datasets import read_faces
+from emotion_core.training.datasets.image_sources import join_faces, take_faces
+from emotion_core.training.datasets.splits import SplitMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.config import TrainConfig
+
+_LOG = logging.getLogger(__name__)
+
+_HELD_OUT_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set as a user names it.
+
+    Attributes:
+        dataset: Name of its reader.
+        root: Its folder or file.
+        split: ``"train"``, ``"valid"`` or ``"test"``.
+    """
+
+    dataset: str
+    root: Path
+    split: str = "train"
+
+    def read(self) -> FaceSet:
+        """Read it; raises ``DatasetError`` as its reader does."""
+        return read_faces(self.dataset, self.root, self.split)
+
+
+def read_sources(
+    main: Source, also: Sequence[Source], valid: Source | None, config: TrainConfig
+) -> tuple[FaceSet, FaceSet]:
+    """Read what a run learns from and what it is validated on.
+
+    Args:
+        main: The first data set.
+        also: Others to learn from; one that is named three times counts three times.
+        valid: To validate on. If not given: the main one's "valid" split, else its "test" split,
+            else a tenth of it, drawn by the seed.
+        config: Says the seed, and whether ratings of valence and arousal are of use.
+
+    Returns:
+        Training faces, without those that nobody labelled or rated, and held-out faces.
+
+    Raises:
+        DatasetError: A data set is not laid out as its reader expects, or holds nothing of use.
+    """
+    first = main.read()
+    if valid is None:
+        first, held_out = _hold_out(main, first, config.seed)
+    else:
+        held_out = valid.read()
+    faces = join_faces([first, *(source.read() for source in also)]) if also else first
+    return _drop_unlabelled(faces, has_va=config.has_va), held_out
+
+
+def _hold_out(main: Source, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
+    """Find faces to validate on, and say so where they are not the "valid" split."""
+    for split in ("valid", "test"):
+        try:
+            found = Source(main.dataset, main.root, split).read()
+        except SplitMissingError:
+            continue
+        if split == "test":
+            _LOG.info("There is no valid split; validating on the test split.")
+        return faces, found
+    if len(faces) < 2:
+        raise DatasetError(f"{faces.name} has too few faces to set some aside; give --valid.")
+    order = np.random.default_rng(seed).permutation(len(faces))
+    n = max(1, round(len(faces) * _HELD_OUT_SHARE))
+    _LOG.info("There is no valid or test split; validating on %d faces drawn by the seed.", n)
+    chosen, rest = np.sort(order[:n]), np.sort(order[n:])
+    return take_faces(faces, rest), take_faces(faces, chosen)
+
+
+def _drop_unlabelled(faces: FaceSet, *, has_va: bool) -> FaceSet:
+    of_use = faces.targets.any(axis=1)
+    if has_va:
+        of_use |= ~np.isnan(faces.va).any(axis=1)
+    if not of_use.any():
+        raise DatasetError(f"{faces.name} holds no face with a label to learn from.")
+    return faces if of_use.all() else take_faces(faces, np.flatnonzero(of_use))

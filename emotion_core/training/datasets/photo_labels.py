@@ -1,0 +1,165 @@
+"""Labelled photos: ``labels.csv``, which of its rows count, and faces marked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.errors import DatasetError
+from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
+from emotion_core.training.datasets.image_sources import FilePictures
+from emotion_core.training.datasets.label_file import find_label_file
+from emotion_core.training.datasets.tables import (
+    BOX,
+    LABELS_FILE,
+    Half,
+    Row,
+    iter_pictures,
+    iter_rows,
+    read_columns,
+    to_face,
+    to_half,
+    to_label,
+    to_rating,
+)
+from emotion_core.types import Faces
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from emotion_core.labels import Emotion
+    from emotion_core.training.datasets.face_set import FaceSet
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLabel:
+    """What people said of a photo.
+
+    Attributes:
+        image: Path inside the folder.
+        emotion: ``None`` where nobody named one.
+        valence: -1 to 1; NaN where nobody rated it.
+        arousal: The same.
+        row: The whole row of the file.
+    """
+
+    image: str
+    emotion: Emotion | None
+    valence: float
+    arousal: float
+    row: Row
+
+
+def read_labels(root: Path) -> list[PhotoLabel]:
+    """Read which photos there are, and what people said of them.
+
+    Args:
+        root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or
+            label), valence and arousal. Some of the last three may be missing, and cells may be
+            empty. That the photos are there is not checked.
+
+    Raises:
+        DatasetError: The file is missing, or a line is not so; the message names it.
+    """
+    path = find_label_file(root)
+    columns = read_columns(path)
+    if not {"emotion", "label", "valence", "arousal"}.intersection(columns):
+        raise DatasetError(
+            f"{path} does not say what the photos show: it has no column 'emotion', 'valence' or "
+            f"'arousal'; its columns are: {', '.join(columns)}."
+        )
+    labels = []
+    for image, row in iter_pictures(path):
+        valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
+        labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
+    return labels
+
+
+def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[PhotoLabel]:
+    """Keep one of two halves that share no value of a column, e.g. no person.
+
+    ``data crop --halves`` splits the same way.
+
+    Raises:
+        DatasetError: There is no such column, or a photo's cell is empty.
+    """
+    if labels and column.lower() not in labels[0].row.cells:
+        columns = ", ".join(labels[0].row.cells)
+        raise DatasetError(f"{LABELS_FILE} has no column {column!r}; it has: {columns}.")
+    return [label for label in labels if to_half(label.row, column) == half]
+
+
+def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
+    """Keep the photos that another CSV file names in its column image.
+
+    Raises:
+        DatasetError: The file is missing, has no such column, or names none of the photos.
+    """
+    names = {row.cells["image"] for row in iter_rows(path, ["image"])}
+    kept = [label for label in labels if label.image in names]
+    if labels and not kept:
+        raise DatasetError(
+            f"{path} names none of the {len(labels)} photos that {LABELS_FILE} lists; write them "
+            f"in its column image as there, e.g. {labels[0].image}."
+        )
+    return kept
+
+
+def read_boxes(path: Path, needed: Collection[str]) -> dict[str, Faces]:
+    """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
+
+    With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners, of pairs the one that lies
+    left in the picture first) faces are aligned by them; without, the square around the box is cut.
+
+    Args:
+        path: One row a photo.
+        needed: Photos that must have a box.
+
+    Raises:
+        DatasetError: The file is missing, a line is not so, or a photo has no box.
+    """
+    boxes: dict[str, Faces] = {}
+    for row in iter_rows(path, ["image", *BOX]):
+        box, points = to_face(row)
+        if row.cells["image"] in boxes:
+            raise DatasetError(f"{row.place}: {row.cells['image']} has a box already; one counts.")
+        boxes[row.cells["image"]] = Faces(
+            np.array([box], np.float32),
+            np.ones(1, np.float32),
+            None if points is None else np.array(points, np.float32).reshape(1, 5, 2),
+        )
+    without = [name for name in needed if name not in boxes]
+    if without:
+        raise DatasetError(
+            f"{path.name} has no box for {len(without)} of {len(needed)} photos, e.g. {without[0]};"
+            f" add --only {path.name} to measure the photos that it lists."
+        )
+    return boxes
+
+
+def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
+    """The same photos as training and evaluation know faces.
+
+    Candidates are the eight emotions; photos that show none of them are left out of the accuracy.
+
+    Raises:
+        DatasetError: No photo is listed, or one that is listed is not there.
+    """
+    if not labels:
+        raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")
+    missing = find_missing(folder, [label.image for label in labels])
+    if missing:
+        place = next(label.row.place for label in labels if label.image == missing[0])
+        raise DatasetError(
+            f"{place}: there is no photo {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
+            "are missing); --only measures the photos that another CSV file lists."
+        )
+    faces = FaceList()
+    for label in labels:
+        faces.add(label.image, label.emotion, (label.valence, label.arousal))
+    pictures = FilePictures(folder / label.image for label in labels)
+    return faces.to_face_set(f"photos of {folder.resolve().name}", pictures, EIGHT_EMOTIONS)

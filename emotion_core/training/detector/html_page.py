@@ -1,0 +1,161 @@
+"""What was measured of detectors, as one page of charts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import pandas as pd
+
+from emotion_core.training.detector.figures import LARGE, SIZES
+from emotion_core.training.detector.report import WORDS
+from emotion_core.training.evaluation.html_page import charts_page
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
+
+    from emotion_core.training.detector.report import DetectorReport, Report
+
+_COLOURS = ("#325757", "#AD2A25", "#E3A934", "#80A4EE", "#8547C8", "#8A938C")
+_SIDE_PX = 380
+
+
+def to_page(report: Report) -> str:
+    """An HTML page of all charts that opens without a network."""
+    rows = [
+        alt.hconcat(
+            precision_recall_chart(report.detectors, data),
+            size_chart(report.detectors, data),
+            spacing=50,
+        )
+        for data in report.detectors[0].marked
+    ]
+    if report.detectors[0].milliseconds:
+        rows.append(alt.hconcat(speed_chart(report.detectors)))
+    subtitle = [report.data, report.asked.words.capitalize()]
+    return charts_page(alt.vconcat(*rows, spacing=40), "Face detectors", subtitle)
+
+
+def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartType:
+    """Precision against recall of faces from 16 px, a line for each detector."""
+    table = pd.DataFrame(
+        [
+            {"detector": d.name, "recall": point[0], "precision": point[1], "score": point[2]}
+            for d in detectors
+            for point in d.marked[data].curve
+        ],
+        columns=["detector", "recall", "precision", "score"],
+    )
+    figures = detectors[0].marked[data]
+    chart: ChartType = (
+        alt.Chart(table)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=_share(alt.X("recall:Q", title="Recall")),
+            y=_share(alt.Y("precision:Q", title="Precision")),
+            color=_colour(detectors),
+            order="recall:Q",
+            tooltip=[
+                alt.Tooltip("detector:N", title="Detector"),
+                alt.Tooltip("recall:Q", title="Recall", format=".1%"),
+                alt.Tooltip("precision:Q", title="Precision", format=".1%"),
+                alt.Tooltip("score:Q", title="Score", format=".2f"),
+            ],
+        )
+        .properties(
+            width=_SIDE_PX,
+            height=_SIDE_PX,
+            title=alt.TitleParams(
+                f"Precision and recall, {data}",
+                subtitle=f"{figures.faces[LARGE]:,} faces {WORDS[LARGE]}, "
+                f"{figures.pictures:,} pictures",
+            ),
+        )
+    )
+    return chart
+
+
+def size_chart(detectors: list[DetectorReport], data: str) -> ChartType:
+    """Average precision by the size of the face, a bar for each detector."""
+    faces = detectors[0].marked[data].faces
+    names = {name: f"{WORDS[name]} ({faces[name]:,})" for name in SIZES}
+    table = pd.DataFrame(
+        [
+            {"detector": d.name, "faces": names[name], "ap": value}
+            for d in detectors
+            for name, value in d.marked[data].average_precision.items()
+            if value is not None
+        ],
+        columns=["detector", "faces", "ap"],
+    )
+    chart: ChartType = (
+        alt.Chart(table)
+        .mark_bar(cornerRadiusEnd=3)
+        .encode(
+            x=_share(alt.X("ap:Q", title="Average precision at an overlap of 0.5")),
+            y=alt.Y("faces:N", title=None, sort=list(names.values())),
+            yOffset=alt.YOffset("detector:N", sort=[d.name for d in detectors]),
+            color=_colour(detectors),
+            tooltip=[
+                alt.Tooltip("detector:N", title="Detector"),
+                alt.Tooltip("faces:N", title="Faces"),
+                alt.Tooltip("ap:Q", title="Average precision", format=".3f"),
+            ],
+        )
+        .properties(
+            width=_SIDE_PX,
+            height=_SIDE_PX,
+            title=alt.TitleParams(
+                f"Average precision by size, {data}",
+                subtitle="Shorter side of the marked face, and number of faces",
+            ),
+        )
+    )
+    return chart
+
+
+def speed_chart(detectors: list[DetectorReport]) -> ChartType:
+    """Milliseconds by the size of the picture."""
+    table = pd.DataFrame(
+        [
+            {"detector": d.name, "size": size, "ms": value}
+            for d in detectors
+            for size, value in d.milliseconds.items()
+        ]
+    )
+    chart: ChartType = (
+        alt.Chart(table)
+        .mark_bar(cornerRadiusEnd=3)
+        .encode(
+            x=alt.X("ms:Q", title="Milliseconds a picture"),
+            y=alt.Y("size:N", title=None, sort=list(detectors[0].milliseconds)),
+            yOffset=alt.YOffset("detector:N", sort=[d.name for d in detectors]),
+            color=_colour(detectors),
+            tooltip=[
+                alt.Tooltip("detector:N", title="Detector"),
+                alt.Tooltip("size:N", title="Size"),
+                alt.Tooltip("ms:Q", title="Milliseconds", format=".1f"),
+            ],
+        )
+        .properties(
+            width=_SIDE_PX,
+            height=200,
+            title=alt.TitleParams("Time", subtitle="Pixels to faces, one core"),
+        )
+    )
+    return chart
+
+
+def _share(encoding: alt.X | alt.Y) -> alt.X | alt.Y:
+    axis = alt.Axis(format=".0%", values=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    changed: alt.X | alt.Y = encoding.scale(domain=[0, 1], nice=False).axis(axis)
+    return changed
+
+
+def _colour(detectors: list[DetectorReport]) -> alt.Color:
+    names = [d.name for d in detectors]
+    colours = [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]
+    scale = alt.Scale(domain=names, range=colours)
+    return alt.Color(
+        "detector:N", title="Detector", scale=scale, legend=alt.Legend(orient="bottom")
+    )

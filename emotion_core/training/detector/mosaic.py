@@ -1,0 +1,262 @@
+"""Training pictures for the face detector: composed from others at many scales."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.training.detector.augment import Matrix, cover_part, draw_badge, paint, spoil
+from emotion_core.training.detector.samples import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.types import FloatArray, Image
+
+SMALLEST_PX, LARGEST_PX = 9.0, 360.0
+"""Range of the face sizes (square root of the area) that are composed, in pixels of the input."""
+
+FLIPPED = np.array([2, 3, 0, 1, 4, 5, 8, 9, 6, 7])
+"""Where each landmark coordinate comes from when a picture is mirrored."""
+
+_LARGE_PX = 90.0
+_LEAST_VISIBLE = 0.35
+_GRIDS = (1, 1, 1, 1, 2, 2, 3)
+_KIND_ODDS = {Kind.BOXES: 0.52, Kind.PORTRAITS: 0.36, Kind.SCENES: 0.12}
+_MOST_ENLARGED = 3.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sample:
+    """One composed picture.
+
+    Attributes:
+        image: RGB ``(S, S, 3)``, 0-255.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, inside the picture.
+        landmarks: ``(N, 10)`` x, y in pixels, NaN where not known; may lie outside.
+        ignored: ``(M, 4)`` places that are neither face nor background.
+    """
+
+    image: Image
+    boxes: FloatArray
+    landmarks: FloatArray
+    ignored: FloatArray
+
+
+class Composer:
+    """Makes training pictures without end, each from a generator of its own.
+
+    Pictures are read from their files as they are needed.
+
+    Args:
+        pictures: To learn from; of a kind that is missing there are plain colours instead.
+        size_px: Side of the composed pictures.
+    """
+
+    def __init__(self, pictures: Sequence[LabelledPicture], size_px: int) -> None:
+        self._by_kind = {kind: [p for p in pictures if p.kind is kind] for kind in Kind}
+        self._size_px = size_px
+
+    def compose(self, rng: np.random.Generator) -> Sample:
+        """Make one training picture: a grid of parts, mirrored, covered and spoilt by chance.
+
+        Raises:
+            DatasetError: A picture cannot be read.
+        """
+        sample = self._assemble(rng)
+        if rng.random() < 0.5:
+            sample = mirror(sample)
+        image = cover_part(sample.image, sample.boxes, rng)
+        return Sample(spoil(image, rng), sample.boxes, sample.landmarks, sample.ignored)
+
+    def _assemble(self, rng: np.random.Generator) -> Sample:
+        size = self._size_px
+        canvas = np.empty((size, size, 3), np.uint8)
+        boxes, marks, ignored = [], [], []
+        for x1, y1, x2, y2 in _cells(int(rng.choice(_GRIDS)), size, rng):
+            part = self._fill((x2 - x1, y2 - y1), rng)
+            corner = np.array([x1, y1], np.float32)
+            canvas[y1:y2, x1:x2] = part.image
+            boxes.append(part.boxes + np.tile(corner, 2))
+            marks.append(part.landmarks + np.tile(corner, 5))
+            ignored.append(part.ignored + np.tile(corner, 2))
+        return Sample(canvas, np.vstack(boxes), np.vstack(marks), np.vstack(ignored))
+
+    def _pick(self, kind: Kind, rng: np.random.Generator) -> LabelledPicture | None:
+        pictures = self._by_kind[kind]
+        return pictures[rng.integers(len(pictures))] if pictures else None
+
+    def _fill(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Sample:
+        """Fill one part of the grid with a scene, or with a face at a random scale."""
+        kind = list(_KIND_ODDS)[rng.choice(len(_KIND_ODDS), p=list(_KIND_ODDS.values()))]
+        background = self._background(size_wh, rng)
+        picture = self._pick(kind, rng)
+        if picture is None or not len(picture.boxes):
+            return _bare(background)
+        largest = min(LARGEST_PX, 1.25 * min(size_wh))
+        smallest = SMALLEST_PX if kind is Kind.BOXES else 1.5 * SMALLEST_PX
+        if rng.random() < 0.5:
+            smallest = _LARGE_PX  # selfies: otherwise the many small faces would drown them
+        target = math.exp(rng.uniform(math.log(smallest), math.log(max(largest, smallest))))
+        n = 1
+        if kind is Kind.PORTRAITS and target < min(size_wh) / 5:
+            n = int(rng.integers(2, 7))
+        others = [self._pick(kind, rng) or picture for _ in range(n - 1)]
+        return _paste(background, [picture, *others], target, rng)
+
+    def _background(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Image:
+        """A scene without faces at a random scale, or a plain colour."""
+        colour = rng.integers(0, 256, 3, dtype=np.uint8)
+        plain = np.broadcast_to(colour, (size_wh[1], size_wh[0], 3)).copy()
+        picture = self._pick(Kind.SCENES, rng)
+        if picture is None or rng.random() < 0.1:
+            return plain
+        scene = picture.file.read_shrunk(2 * self._size_px)
+        least = max(size_wh[0] / scene.shape[1], size_wh[1] / scene.shape[0])
+        scale = math.exp(rng.uniform(math.log(least), math.log(max(1.2, 1.5 * least))))
+        canvas = paint(plain, scene, _window(scene, size_wh, scale, rng))
+        if rng.random() < 0.35:
+            _add_distractors(canvas, scene, rng)
+        if rng.random() < 0.35:
+            for _ in range(int(rng.integers(1, 5))):
+                draw_badge(canvas, rng)
+        return canvas
+
+
+def _paste(
+    canvas: Image, pictures: Sequence[LabelledPicture], target: float, rng: np.random.Generator
+) -> Sample:
+    """Paste pictures so that a face of each has the wanted size; later ones where there is room."""
+    size_wh = (canvas.shape[1], canvas.shape[0])
+    taken: list[FloatArray] = []
+    parts = []
+    for picture in pictures:
+        matrix = _matrix_for(picture, target, size_wh, rng)
+        image, reduction = picture.file.read_scaled(math.hypot(matrix[0, 0], matrix[1, 0]))
+        drawn = matrix * (reduction, reduction, 1)
+        extent = _extent(image, drawn)
+        if not any(_touch(extent, other) for other in taken):
+            taken.append(extent)
+            blended = picture.kind is Kind.PORTRAITS and rng.random() < 0.5
+            canvas = paint(canvas, image, drawn, blended=blended)
+            parts.append(move_labels(picture, matrix, size_wh))
+        target = min(target * math.exp(rng.uniform(-0.3, 0.3)), LARGEST_PX)
+    boxes, marks, ignored = (np.vstack(group) for group in zip(*parts, strict=True))
+    return Sample(canvas, boxes, marks, ignored)
+
+
+def _bare(image: Image) -> Sample:
+    none = np.zeros((0, 4), np.float32)
+    return Sample(image, none, np.zeros((0, 10), np.float32), none)
+
+
+def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
+    """Cut the square into n x n parts of uneven size: x1, y1, x2, y2 each."""
+    jitter = size / n * 0.25
+
+    def cuts() -> list[int]:
+        inner = [round(size * i / n + rng.uniform(-jitter, jitter)) for i in range(1, n)]
+        return [0, *inner, size]
+
+    xs, ys = cuts(), cuts()
+    return [(xs[i], ys[j], xs[i + 1], ys[j + 1]) for i in range(n) for j in range(n)]
+
+
+def _matrix_for(
+    picture: LabelledPicture, target: float, size_wh: tuple[int, int], rng: np.random.Generator
+) -> Matrix:
+    """A map that brings one face to about the wanted size, somewhere in the part, turned a little.
+
+    A face may be cut by the edge; an enlargement beyond three times is not asked for.
+    """
+    box = picture.boxes[rng.integers(len(picture.boxes))].astype(np.float64)
+    side = max(4.0, math.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
+    scale = min(_MOST_ENLARGED, target / side)
+    turn = math.radians(float(np.clip(rng.normal(0, 9), -35, 35))) if rng.random() < 0.6 else 0.0
+    cos, sin = scale * math.cos(turn), scale * math.sin(turn)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    edge = 0.0 if rng.random() < 0.25 else min(0.5, scale * side / 2 / min(size_wh))
+    goal = np.array([rng.uniform(edge, 1 - edge) * length for length in size_wh])
+    return np.hstack([linear, (goal - linear @ centre)[:, None]])
+
+
+def _window(
+    image: Image, size_wh: tuple[int, int], scale: float, rng: np.random.Generator
+) -> Matrix:
+    """A map that shows a random part of an image at a scale."""
+    slack_x = image.shape[1] * scale - size_wh[0]
+    slack_y = image.shape[0] * scale - size_wh[1]
+    return np.array([[scale, 0, -rng.random() * slack_x], [0, scale, -rng.random() * slack_y]])
+
+
+def _add_distractors(canvas: Image, scene: Image, rng: np.random.Generator) -> None:
+    """Paste small pieces of a scene, so that the edge of a pasted piece is no sign of a face."""
+    height, width = canvas.shape[:2]
+    for _ in range(int(rng.integers(1, 5))):
+        side = int(min(width, height, math.exp(rng.uniform(math.log(16), math.log(120)))))
+        x, y = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
+        least = side / min(scene.shape[:2])
+        scale = least * math.exp(rng.uniform(0, math.log(3)))
+        matrix = _window(scene, (side, side), scale, rng)
+        piece = canvas[y : y + side, x : x + side]
+        piece[:] = paint(piece, scene, matrix)
+
+
+def _extent(image: Image, matrix: Matrix) -> FloatArray:
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
+    return np.asarray(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), np.float32)
+
+
+def _touch(a: FloatArray, b: FloatArray) -> bool:
+    return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())
+
+
+def move_labels(
+    picture: LabelledPicture, matrix: Matrix, size_wh: tuple[int, int]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Bring the labels of a picture to where ``paint`` draws it.
+
+    Returns:
+        Boxes ``(N, 4)`` cut by the edge, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``: those of
+        the picture, and faces that are too small or too much cut, all cut by the edge.
+    """
+    whole = _move_boxes(picture.boxes, matrix)
+    boxes = _clip(whole, size_wh)
+    marks = picture.landmarks.reshape(-1, 5, 2) @ matrix[:, :2].T + matrix[:, 2]
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    visible = area / np.maximum((whole[:, 2:] - whole[:, :2]).prod(axis=1), 1e-6)
+    sides = (whole[:, 2:] - whole[:, :2]).min(axis=1, initial=1e9)
+    kept = (visible >= _LEAST_VISIBLE) & (sides >= SMALLEST_PX * 0.8)
+    doubt = np.vstack([_clip(_move_boxes(picture.ignored, matrix), size_wh), boxes[~kept]])
+    doubt = doubt[(doubt[:, 2:] > doubt[:, :2]).all(axis=1)]
+    return boxes[kept], marks.reshape(-1, 10)[kept].astype(np.float32), doubt
+
+
+def _move_boxes(boxes: FloatArray, matrix: Matrix) -> FloatArray:
+    """Move centres, scale sides: a face that is turned a little keeps its proportions."""
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+    half = (boxes[:, 2:] - boxes[:, :2]) * scale / 2
+    return np.asarray(np.hstack([centre - half, centre + half]), np.float32)
+
+
+def _clip(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
+    return np.clip(boxes, 0, np.array([*size_wh, *size_wh], np.float32))
+
+
+def mirror(sample: Sample) -> Sample:
+    """Flip left and right; left and right landmarks change places."""
+    width = sample.image.shape[1]
+    marks = sample.landmarks[:, FLIPPED].copy()
+    marks[:, 0::2] = width - marks[:, 0::2]
+    flipped = [
+        np.stack([width - b[:, 2], b[:, 1], width - b[:, 0], b[:, 3]], axis=1)
+        for b in (sample.boxes, sample.ignored)
+    ]
+    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), flipped[0], marks, flipped[1])

@@ -1,0 +1,179 @@
+"""The teacher's labels: asked for once, written as they come, read again ever after."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from emotion_core.errors import DatasetError
+from emotion_core.models.runtime import usable_cores
+from emotion_core.training.detector.pseudo_labeller import join_labels, mark
+from emotion_core.training.detector.samples import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from emotion_core.training.detector.pseudo_labeller import Teacher
+    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.types import FloatArray
+
+_LOG = logging.getLogger(__name__)
+
+_RECIPE = 1
+"""Counts the ways in which ``teacher.mark`` has worked; labels of another way are not used."""
+
+_Labels = dict[tuple[str, int], "FloatArray | None"]
+
+
+def teach(
+    pictures: Sequence[LabelledPicture], teacher: Teacher, folder: Path
+) -> list[LabelledPicture]:
+    """Let a teacher mark portraits and complete what is to be learnt from.
+
+    Pictures that are held out keep the labels made by hand, and scenes have no face.
+
+    Args:
+        pictures: Any.
+        teacher: Asked about pictures that it was not asked about before.
+        folder: Of its labels: JSON lines, a file for each source, kind and teacher.
+
+    Returns:
+        In the same order, without pictures that cannot be read and portraits in which the teacher
+        is sure of no face.
+
+    Raises:
+        DatasetError: The folder cannot be read or written.
+    """
+    labels: dict[Path, _Labels] = {}
+    by_path: dict[Path, list[LabelledPicture]] = {}
+    for picture in filter(_needs_teacher, pictures):
+        by_path.setdefault(_path_of(picture, teacher, folder), []).append(picture)
+    for path, mine in by_path.items():
+        labels[path] = _complete(mine, teacher, path)
+    taught, unreadable, unsure = [], 0, 0
+    for picture in pictures:
+        joined: LabelledPicture | None = picture
+        if _needs_teacher(picture):
+            found = labels[_path_of(picture, teacher, folder)][_key(picture)]
+            joined = None if found is None else join_labels(picture, found)
+            unreadable += found is None
+            unsure += found is not None and joined is None
+        if joined is not None:
+            taught.append(joined)
+    if unreadable or unsure:
+        text = "Left out: %d pictures that cannot be read, %d portraits without a sure face."
+        _LOG.warning(text, unreadable, unsure)
+    return taught
+
+
+def _needs_teacher(picture: LabelledPicture) -> bool:
+    by_hand = picture.kind is Kind.BOXES and not picture.held_out
+    return picture.kind is Kind.PORTRAITS or by_hand
+
+
+def _key(picture: LabelledPicture) -> tuple[str, int]:
+    return picture.file.name, picture.file.n_bytes
+
+
+def _path_of(picture: LabelledPicture, teacher: Teacher, folder: Path) -> Path:
+    source = picture.file.source
+    text = f"{source.name} {picture.kind} {teacher.sha256} {_RECIPE}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return folder / f"{picture.kind}-{source.stem}-{digest}.jsonl"
+
+
+def _complete(pictures: Sequence[LabelledPicture], teacher: Teacher, path: Path) -> _Labels:
+    """Read a file of labels and add what it lacks."""
+    try:
+        labels = _read(path)
+        missing = [p for p in pictures if _key(p) not in labels]
+        if missing:
+            _LOG.info("Asking %s about %d pictures; kept in %s.", teacher.name, len(missing), path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                for picture, found in _iter_marked(missing, teacher):
+                    labels[_key(picture)] = found
+                    file.write(_to_line(picture, found))
+                    file.flush()
+    except OSError as error:
+        text = f"Labels cannot be kept in {path} ({error.strerror or error}); choose --labels."
+        raise DatasetError(text) from error
+    return labels
+
+
+def _iter_marked(
+    pictures: Sequence[LabelledPicture], teacher: Teacher
+) -> Iterator[tuple[LabelledPicture, FloatArray | None]]:
+    """Ask about pictures on all cores, in order; ``None`` for those that cannot be read."""
+
+    def work(picture: LabelledPicture) -> FloatArray | None:
+        try:
+            return mark(teacher, picture.file.read(), picture.kind)
+        except DatasetError as error:
+            _LOG.warning("%s", error)
+            return None
+
+    pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="teacher")
+    try:
+        with (
+            _one_opencv_thread(),
+            tqdm(
+                zip(pictures, pool.map(work, pictures), strict=True),
+                total=len(pictures),
+                unit="picture",
+                disable=None,
+                leave=False,
+            ) as bar,
+        ):
+            yield from bar
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """OpenCV's own threads only get in the way of several pictures at once."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _to_line(picture: LabelledPicture, found: FloatArray | None) -> str:
+    faces = None
+    if found is not None:
+        faces = [[round(float(v), 2) for v in f[:14]] + [round(float(f[14]), 4)] for f in found]
+    name, n_bytes = _key(picture)
+    return json.dumps({"image": name, "bytes": n_bytes, "faces": faces}) + "\n"
+
+
+def _read(path: Path) -> _Labels:
+    """All labels of a file; a last line that a kill has cut off is removed from it."""
+    labels: _Labels = {}
+    if not path.is_file():
+        return labels
+    text = path.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    for i, line in enumerate(text[:whole].splitlines(), 1):
+        try:
+            fields = json.loads(line)
+            faces = fields["faces"]
+            found = None if faces is None else np.asarray(faces, np.float32).reshape(-1, 15)
+            labels[fields["image"], int(fields["bytes"])] = found
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"Line {i} of {path} is no label; remove the file.") from error
+    return labels

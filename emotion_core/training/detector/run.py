@@ -1,0 +1,203 @@
+"""One training from data to weights: what ``python -m emotion_core train-detector`` does."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import DatasetError, EmotionError
+from emotion_core.models.local import describe_file
+from emotion_core.models.runtime import pick_device, usable_cores
+from emotion_core.training.detector.batches import compose_step
+from emotion_core.training.detector.epoch_report import best_row, to_line
+from emotion_core.training.detector.evaluate import measure_ap
+from emotion_core.training.detector.load import load_start, wrap_network
+from emotion_core.training.detector.pseudo_labeller import load_teacher
+from emotion_core.training.detector.pseudo_labels import teach
+from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.sources import Sources, choose_validation
+from emotion_core.training.detector.tensorboard import DetectorSummary
+from emotion_core.training.detector.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.engine.progress import Progress
+from emotion_core.types import DEFAULT_MIN_SCORE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emotion_core.networks.face_net import FaceNetwork
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.trainer import Validate
+    from emotion_core.training.engine.run_dir import RunFolder
+    from emotion_core.types import Device
+
+_LOG = logging.getLogger(__name__)
+
+OK, INTERRUPTED = 0, 130
+_MOST_VALIDATED = 300
+_SHOWN = 8
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training as a user asks for it.
+
+    Attributes:
+        config: The hyper-parameters.
+        run: Where everything is written.
+        sources: To learn from; a part is held out.
+        labels: Folder of the teacher's labels.
+        teacher: Name or file of a teacher, or ``None``.
+        init: Released weights to start from, or ``None``.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        resume: A checkpoint to start from, or ``None``.
+        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
+        n_workers: Processes that compose pictures; ``None``: as many as there are cores but one.
+    """
+
+    config: DetectorTrainConfig
+    run: RunFolder
+    sources: Sources
+    labels: Path
+    teacher: str | None = None
+    init: Path | None = None
+    device: str = "auto"
+    resume: Path | None = None
+    keep_every: int = 0
+    n_workers: int | None = None
+
+
+def run_training(plan: Plan) -> int:
+    """Train, or go on with a run that was cut off.
+
+    Returns:
+        Exit code: 0 done, 130 stopped by the user.
+
+    Raises:
+        EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
+    """
+    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
+    with plan.run.unless_refused(), plan.run.keep_log():
+        device = pick_device(plan.device)
+        pictures = [p for part in plan.sources.read().values() for p in part]
+        try:
+            pictures, config = _ask_teacher(plan, pictures)
+        except KeyboardInterrupt:
+            _LOG.info("Stopped; the labels so far are kept in %s.", plan.labels)
+            return INTERRUPTED
+        start = None
+        if plan.init is not None:
+            start = load_start(plan.init)
+            sha256 = describe_file(plan.init).sha256
+            config = replace(config, init=plan.init.name, init_sha256=sha256)
+        trainer = Trainer(config, saving, device, start)
+        plan.run.write_config(config)
+        try:
+            _train(trainer, pictures, plan, device)
+        except KeyboardInterrupt:
+            _LOG.info(
+                "Stopped after epoch %d; the same command%s goes on from there.",
+                trainer.epoch,
+                " without --resume" if plan.resume else "",
+            )
+            return INTERRUPTED
+        _LOG.info("%s", _to_end(trainer))
+    return OK
+
+
+def _ask_teacher(
+    plan: Plan, pictures: list[LabelledPicture]
+) -> tuple[list[LabelledPicture], DetectorTrainConfig]:
+    """Complete the labels, and note the teacher in the configuration."""
+    if plan.teacher is None:
+        if any(p.kind is Kind.PORTRAITS for p in pictures):
+            raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
+        return pictures, plan.config
+    teacher = load_teacher(plan.teacher)
+    config = replace(plan.config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+    has_boxes = any(p.kind is Kind.BOXES and p.held_out for p in pictures)
+    unused = [p for p in pictures if p.kind is Kind.PORTRAITS and p.held_out and has_boxes]
+    skipped = {id(p) for p in unused}  # neither learnt from nor validated on
+    return teach([p for p in pictures if id(p) not in skipped], teacher, plan.labels), config
+
+
+def _train(trainer: Trainer, pictures: list[LabelledPicture], plan: Plan, device: Device) -> None:
+    config = trainer.config
+    mine = [p for p in pictures if not p.held_out]
+    if not any(len(p.boxes) for p in mine):
+        raise DatasetError("There is no face to learn from; give --boxes, --wider or --portraits.")
+    held_out = choose_validation([p for p in pictures if p.held_out], _MOST_VALIDATED)
+    _LOG.info("%s", _to_opening(trainer, mine, held_out, device))
+    n_workers = plan.n_workers
+    if n_workers is None:
+        n_workers = min(_MOST_WORKERS, max(1, usable_cores() - 1))
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(_make_bar(trainer))
+        summary = None
+        if not trainer.is_done:
+            summary = stack.enter_context(DetectorSummary(plan.run.summary, trainer.epoch))
+            summary.write_samples(compose_step(mine, config, 0))
+        validate = _make_validation(held_out, device, trainer, summary) if held_out else None
+        for report in trainer.iter_epochs(mine, validate, bar.on_share, n_workers=n_workers):
+            if report.ap is not None:
+                bar.show(f"AP {report.ap:.4f}")
+            _LOG.info("%s", to_line(report, trainer.progress))
+            plan.run.write_history(trainer.history)
+            if summary:
+                summary.write_epoch(report)
+
+
+def _make_bar(trainer: Trainer) -> Progress:
+    """Over steps, or over seconds where the clock ends the run."""
+    n_steps = trainer.config.n_steps
+    if n_steps:
+        return Progress(n_steps, trainer.step, is_visible=True)
+    total_s = round(trainer.config.minutes * 60)
+    return Progress(total_s, round(trainer.elapsed_s), is_visible=True, unit="s")
+
+
+def _make_validation(
+    held_out: list[LabelledPicture],
+    device: Device,
+    trainer: Trainer,
+    summary: DetectorSummary | None,
+) -> Validate:
+    shown = held_out[:: max(1, len(held_out) // _SHOWN)][:_SHOWN]
+
+    def validate(network: FaceNetwork) -> float:
+        detector = wrap_network(network, device, trainer.saving.last)
+        if summary:
+            images = [p.file.read() for p in shown]
+            faces = detector.detect(images, min_score=DEFAULT_MIN_SCORE)
+            summary.write_found(images, faces, trainer.epoch)
+        return measure_ap(detector, held_out)
+
+    return validate
+
+
+def _to_opening(
+    trainer: Trainer, mine: list[LabelledPicture], held_out: list[LabelledPicture], device: Device
+) -> str:
+    config = trainer.config
+    n = {kind: sum(p.kind is kind for p in mine) for kind in Kind}
+    length = f"{config.n_steps} steps" if config.n_steps else f"{config.minutes:g} minutes"
+    parameters = sum(p.numel() for p in trainer.average.parameters())
+    start = f" from {config.init}" if config.init else ""
+    return (
+        f"{parameters:,} parameters{start}, {length} of {config.batch_size} pictures of "
+        f"{config.size_px} px on {device}: {n[Kind.BOXES]} marked pictures, {n[Kind.PORTRAITS]} "
+        f"portraits, {n[Kind.SCENES]} scenes; validated on {len(held_out)}."
+    )
+
+
+def _to_end(trainer: Trainer) -> str:
+    done = f"{trainer.epoch} epochs, {trainer.step} steps are done"
+    best = best_row(trainer.history)
+    if best is None:
+        return f"{done}; weights in {trainer.saving.last}."
+    figure = f"AP {best['average_precision']:.4f}"
+    return f"{done}; the best was epoch {best['epoch']} ({figure}): {trainer.saving.best}."

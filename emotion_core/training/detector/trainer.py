@@ -1,0 +1,267 @@
+"""The training loop of the face detector: AdamW, a cosine, averaged weights, resume."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.networks.face_net import FaceNetwork, place_centres
+from emotion_core.training.detector.batches import iter_batches
+from emotion_core.training.detector.epoch_report import EpochReport, best_row
+from emotion_core.training.detector.load import KEYS, read_train_config
+from emotion_core.training.detector.loss import Losses, Targets, detector_loss
+from emotion_core.training.engine.checkpoint import copy_checkpoint, load_checkpoint
+from emotion_core.training.engine.optim import make_optimiser, uses_bf16
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from emotion_core.training.detector.batches import Batch
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.emotion.history import Row
+    from emotion_core.training.engine.checkpoint import SaveRule
+    from emotion_core.types import Device
+
+_LOG = logging.getLogger(__name__)
+
+Validate = Callable[[FaceNetwork], float]
+"""Average precision of a network on held-out pictures."""
+
+OnStep = Callable[[float, torch.Tensor], None]
+"""Told after each step how far the run is, 0-1, and the loss of the last step."""
+
+
+class Trainer:
+    """One run: network, averaged network, optimiser and how far they are.
+
+    Every batch comes from the seed and the number of its step, so that a run that was cut off and
+    resumed ends with the weights of one that was not, unless the clock decides on its end.
+
+    Args:
+        config: The hyper-parameters.
+        saving: Where the checkpoints lie. A run found there is continued.
+        device: Where to train.
+        start: Network to start from; random if not given. A run that is continued needs none.
+
+    Attributes:
+        epoch: How many are done.
+        step: How many are done.
+        elapsed_s: Seconds of training and validation, over all starts.
+        average: The averaged network, the one to use.
+        history: One row for each epoch done.
+
+    Raises:
+        WeightsMismatchError: The checkpoint or ``start`` is of another configuration.
+        WeightsUnavailableError: The checkpoint to start from is not there.
+    """
+
+    def __init__(
+        self,
+        config: DetectorTrainConfig,
+        saving: SaveRule,
+        device: Device = "cpu",
+        start: FaceNetwork | None = None,
+    ) -> None:
+        self.config, self.saving = config, saving
+        self.epoch, self.step, self.elapsed_s = 0, 0, 0.0
+        self.history: list[Row] = []
+        self._device: Device = device
+        self._n_pictures: int | None = None
+        found = self._find_checkpoint()
+        torch.manual_seed(config.seed)
+        network = FaceNetwork(config.network)
+        if start is not None and found is None:
+            _fill(network, start.state_dict(), "The weights to start from are")
+        self.network: FaceNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
+        self._optimiser = make_optimiser(self.network, config)
+        self._places = place_centres((config.size_px, config.size_px)).to(device)
+        if found is not None:
+            self._restore(found)
+        saving.folder.mkdir(parents=True, exist_ok=True)
+        if saving.branch is not None and self.history:
+            self._take_as_best(saving.branch)
+        if device == "cuda":
+            torch.backends.cudnn.benchmark = True
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, 0-1."""
+        if self.config.n_steps:
+            return min(1.0, self.step / self.config.n_steps)
+        return min(1.0, self.elapsed_s / (self.config.minutes * 60))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps are done, or the time is up."""
+        return self.progress >= 1
+
+    def iter_epochs(
+        self,
+        pictures: Sequence[LabelledPicture],
+        validate: Validate | None,
+        on_step: OnStep | None = None,
+        *,
+        n_workers: int = 0,
+    ) -> Iterator[EpochReport]:
+        """Train to the end.
+
+        Args:
+            pictures: To learn from; the same ones after every resume.
+            validate: Asked every few epochs and at the end; ``None``: there is nothing to measure.
+            on_step: Told of progress.
+            n_workers: Processes that compose pictures.
+
+        Yields:
+            After each epoch, once its checkpoint is written.
+
+        Raises:
+            DatasetError: These are not the pictures that the run began with, or one is unreadable.
+            EmotionError: The loss is no longer a number.
+        """
+        if self._n_pictures not in (None, len(pictures)):
+            raise DatasetError(
+                f"The run began with {self._n_pictures} pictures, and now there are "
+                f"{len(pictures)}; give the same data, or choose another --run."
+            )
+        self._n_pictures = len(pictures)
+        if self.is_done:
+            return
+        batches = iter_batches(
+            pictures, self.config, self.step, device=self._device, n_workers=n_workers
+        )
+        while not self.is_done:
+            yield self._do_epoch(batches, validate, on_step)
+
+    def _do_epoch(
+        self, batches: Iterator[Batch], validate: Validate | None, on_step: OnStep | None
+    ) -> EpochReport:
+        start_s, before_s = time.monotonic(), self.elapsed_s
+        total = torch.zeros(len(Losses._fields), device=self._device)
+        n_done = 0
+        while n_done < self.config.epoch_steps and not self.is_done:
+            losses = self.advance(*next(batches))
+            total += losses
+            n_done += 1
+            self.elapsed_s = before_s + time.monotonic() - start_s
+            if on_step:
+                on_step(self.progress, losses[0])
+        means = dict(zip(Losses._fields, (total / n_done).tolist(), strict=True))
+        if not math.isfinite(means["total"]):
+            raise EmotionError(
+                f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
+                "--learning-rate."
+            )
+        self.epoch += 1
+        is_due = self.epoch % self.config.validate_every == 0 or self.is_done
+        ap = validate(self.average) if validate and is_due else None
+        time_s = time.monotonic() - start_s
+        self.elapsed_s = before_s + time_s
+        rate = self._optimiser.param_groups[0]["lr"]
+        report = EpochReport(self.epoch, self.step, means, rate, time_s, ap)
+        self.history.append(report.to_row())
+        self._save()
+        return report
+
+    def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
+        """Take one step on ``(B, 3, S, S)`` uint8 pictures; the loss and its parts, ``(4,)``."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate()
+        self.network.train()
+        pixels = images.float().contiguous(memory_format=torch.channels_last)
+        is_bf16 = uses_bf16(self.config, self._device)
+        with torch.autocast(self._device, torch.bfloat16, enabled=is_bf16):
+            raw = self.network(pixels)
+        losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
+        self._optimiser.zero_grad()
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self._optimiser.step()
+        self.step += 1
+        self._follow()
+        return torch.stack(losses).detach()
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / max(1, self.config.warm_up_steps))
+        fall = 0.5 + 0.5 * math.cos(math.pi * self.progress) + 0.005
+        return self.config.learning_rate * warm * fall
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the averaged weights towards the network's; faster at first."""
+        keep = min(self.config.ema_decay, self.step / (self.step + 10))
+        mine = self.network.state_dict()
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(mine[name], 1 - keep)
+            else:
+                value.copy_(mine[name])
+
+    def _save(self) -> None:
+        state = {
+            "config": self.config.to_json(),
+            "network_config": asdict(self.network.config),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "history": self.history,
+            "n_pictures": self._n_pictures,
+        }
+        self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
+
+    def _take_as_best(self, checkpoint: Path) -> None:
+        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        if best_row(self.history) is not self.history[-1]:
+            self.history = self.history[-1:]
+        if best_row(self.history) is not None:
+            copy_checkpoint(checkpoint, self.saving.best)
+
+    def _find_checkpoint(self) -> dict[str, Any] | None:
+        if self.saving.resume is not None:
+            read_train_config(self.saving.resume)
+            return _load(self.saving.resume)
+        if not self.saving.last.exists():
+            return None
+        differences = self.config.to_differences(read_train_config(self.saving.last))
+        if differences:
+            raise WeightsMismatchError(
+                f"{self.saving.last} is of another configuration ({differences}); "
+                "choose another --run, or give the same settings."
+            )
+        found = _load(self.saving.last)
+        self._n_pictures = found["n_pictures"]
+        return found
+
+    def _restore(self, found: dict[str, Any]) -> None:
+        _fill(self.network, found["network"], "The checkpoint's network is")
+        _fill(self.average, found["average"], "The checkpoint's averaged network is")
+        self._optimiser.load_state_dict(found["optimiser"])
+        self.epoch, self.step = found["epoch"], found["step"]
+        self.elapsed_s, self.history = found["elapsed_s"], found["history"]
+        _LOG.info("Resumed after epoch %d.", self.epoch)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return load_checkpoint(path, (*KEYS, "epoch", "history", "n_pictures"), "a face detector")
+
+
+def _fill(network: FaceNetwork, state: dict[str, Any], what: str) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsMismatchError(
+            f"{what} not of the widths of this run ({network.config}); set stem, body and deep."
+        ) from error

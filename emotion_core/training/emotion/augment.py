@@ -1,0 +1,128 @@
+"""Random changes to a batch of faces, so that a detector's crops look like the training set's."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from emotion_core.training.emotion.config import TrainConfig
+
+_BLUR_SIDE_PX = 48
+"""Side of the pictures for which ``TrainConfig.blur_px`` is meant."""
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def augment(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    """Change every face a little: place, size, rotation, sharpness, colour, light, noise, a hole.
+
+    Args:
+        faces: ``(N, 1 or 3, S, S)`` float, 0-255, grey or RGB.
+        config: Says how far.
+        generator: Where the chances come from; on the device of ``faces``.
+
+    Returns:
+        As ``faces``.
+    """
+    faces = _move(faces, config, generator)
+    faces = _blur(faces, config.blur_px, generator)
+    if faces.shape[1] == 3:
+        faces = _colour(faces, config, generator)
+    faces = _relight(faces, config.gamma, generator)
+    noise = torch.randn(faces.shape, generator=generator, device=faces.device)
+    faces = faces + _uniform(len(faces), 0, config.noise, generator) * noise
+    return _erase(faces.clamp(0, 255), config.erase, generator)
+
+
+def _uniform(
+    n: int, low: float, high: float, generator: torch.Generator, channels: int = 1
+) -> torch.Tensor:
+    drawn = torch.rand((n, channels, 1, 1), generator=generator, device=generator.device)
+    return low + (high - low) * drawn
+
+
+def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    """Mirror half of the faces; shift, zoom, rotate and slightly stretch all; edges repeat."""
+    n = len(faces)
+
+    def draw(low: float, high: float) -> torch.Tensor:
+        return _uniform(n, low, high, generator).flatten()
+
+    angle = torch.deg2rad(draw(-config.rotation_deg, config.rotation_deg))
+    scale = torch.exp(draw(-1, 1) * math.log(config.zoom))
+    stretch = torch.exp(draw(-0.08, 0.08))
+    mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    theta = torch.stack(
+        [
+            torch.stack([cos * stretch * mirror, -sin, 2 * draw(-config.shift, config.shift)], 1),
+            torch.stack([sin * stretch * mirror, cos, 2 * draw(-config.shift, config.shift)], 1),
+        ],
+        1,
+    )  # (N, 2, 3)
+    grid = functional.affine_grid(theta, list(faces.shape), align_corners=False)
+    return functional.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+
+
+def _blur(faces: torch.Tensor, blur_px: float, generator: torch.Generator) -> torch.Tensor:
+    """Blur two in five faces with a Gaussian of random width, which grows with the picture."""
+    n, channels, side, _ = faces.shape
+    scale = side / _BLUR_SIDE_PX
+    radius = max(1, min(math.ceil(3 * scale), side - 1))
+    sigma = _uniform(n, 0.2, max(blur_px, 0.2), generator) * scale
+    steps = torch.arange(-radius, radius + 1, dtype=faces.dtype, device=faces.device)
+    kernel = torch.exp(-(steps.view(1, 1, 1, -1) ** 2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum(3, keepdim=True)  # (N, 1, 1, 2 radius + 1)
+    kernel = kernel.repeat_interleave(channels, 0)
+    planes = faces.reshape(1, n * channels, side, side)
+    padded = functional.pad(planes, (radius,) * 4, mode="replicate")
+    rows = functional.conv2d(padded, kernel.transpose(2, 3), groups=n * channels)
+    soft = functional.conv2d(rows, kernel, groups=n * channels).view(faces.shape)
+    return torch.where(_chosen(n, 0.4, generator), soft, faces)
+
+
+def _chosen(n: int, share: float, generator: torch.Generator) -> torch.Tensor:
+    return _uniform(n, 0, 1, generator) < share
+
+
+def _colour(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    """Change the saturation and each channel's gain; turn a share of the faces grey."""
+    n = len(faces)
+    luma = torch.tensor(_LUMA, device=faces.device).view(1, 3, 1, 1)
+    grey = (faces * luma).sum(1, keepdim=True)
+    saturation = _uniform(n, 1 - config.saturation, 1 + config.saturation, generator)
+    saturation = torch.where(_chosen(n, config.grey_share, generator), 0.0, saturation)
+    faces = grey + saturation * (faces - grey)
+    gain = torch.exp(_uniform(n, -1, 1, generator, 3) * math.log(config.channel_gain))
+    return faces * torch.where(saturation == 0, 1.0, gain)
+
+
+def _relight(faces: torch.Tensor, gamma: float, generator: torch.Generator) -> torch.Tensor:
+    """Bend the brightness curve, and lay a slope of light over the face."""
+    n, _, height, width = faces.shape
+    exponent = torch.exp(_uniform(n, -1, 1, generator) * math.log(gamma))
+    bent = 255 * (faces.clamp(0, 255) / 255) ** exponent
+    across = torch.linspace(-1, 1, width, device=faces.device).view(1, 1, 1, width)
+    down = torch.linspace(-1, 1, height, device=faces.device).view(1, 1, height, 1)
+    slope = across * _uniform(n, -0.2, 0.2, generator) + down * _uniform(n, -0.2, 0.2, generator)
+    return bent * (1 + slope)
+
+
+def _erase(faces: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Fill a rectangle of a random grey or colour into a share of the faces.
+
+    Source: Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
+    """
+    n, channels, height, width = faces.shape
+    half_w = _uniform(n, 0.06, 0.2, generator) * width
+    half_h = _uniform(n, 0.06, 0.2, generator) * height
+    across = torch.arange(width, device=faces.device).view(1, 1, 1, width)
+    down = torch.arange(height, device=faces.device).view(1, 1, height, 1)
+    beside = (across - _uniform(n, 0, width, generator)).abs()
+    below = (down - _uniform(n, 0, height, generator)).abs()
+    hole = (beside < half_w) & (below < half_h) & _chosen(n, share, generator)
+    return torch.where(hole, _uniform(n, 0, 255, generator, channels), faces)

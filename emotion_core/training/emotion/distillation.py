@@ -1,0 +1,89 @@
+"""A released network as a teacher: its probabilities are mixed into the training targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.models.local import describe_file
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.load import load_model
+from emotion_core.training.emotion.validation import predict
+
+if TYPE_CHECKING:
+    from emotion_core.recognition.classifier import EmotionClassifier
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Teacher:
+    """A network that teaches.
+
+    Attributes:
+        name: Of the catalog, or of the file, without its folder.
+        sha256: Of its file.
+        classifier: The network with its card.
+    """
+
+    name: str
+    sha256: str
+    classifier: EmotionClassifier
+
+
+def load_teacher(name: str, device: str) -> Teacher:
+    """Load a released network.
+
+    Args:
+        name: Of the catalog, or a released .safetensors or .onnx file.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        UnknownModelError: The catalog has no such network.
+        WeightsUnavailableError: Its file is not to be had.
+        WeightsMismatchError: The file is no released network.
+    """
+    loaded = load_model(name, device)
+    known_as = loaded.path.name if Path(name).is_file() else name
+    return Teacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
+
+
+def teach(faces: FaceSet, teacher: Teacher, share: float) -> FaceSet:
+    """Mix a teacher's probabilities into the targets.
+
+    Args:
+        faces: Whose targets change; rows of zeros become the teacher's alone.
+        teacher: Reads the pictures as they are and mirrored.
+        share: Weight of the teacher's probabilities, 0-1.
+
+    Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
+    1, and mixed into the targets once instead of a loss of its own.
+    """
+    taught = predict_both_ways(teacher.classifier, faces)
+    mixed = (1 - share) * faces.targets + share * taught
+    unlabelled = ~faces.targets.any(axis=1)
+    mixed[unlabelled] = taught[unlabelled]
+    return replace(faces, targets=mixed.astype(np.float32))
+
+
+def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArray:
+    """Softmax of the logits averaged over each picture and its mirror image, temperature 1.
+
+    Returns:
+        ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.
+    """
+    # Log-probabilities times the card's temperature are the logits but for a constant per row.
+    logits = [
+        np.log(np.maximum(predict(classifier, faces, mirrored=mirrored)[0], 1e-30))
+        * classifier.card.temperature
+        for mirrored in (False, True)
+    ]
+    mean = (logits[0] + logits[1]) / 2
+    powers = np.exp(mean - mean.max(axis=1, keepdims=True))
+    columns = [LABELS.index(label) for label in classifier.card.labels]
+    probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
+    probabilities[:, columns] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities

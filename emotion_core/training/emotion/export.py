@@ -1,0 +1,237 @@
+"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.models.local import describe_file
+from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
+from emotion_core.onnx_runtime import load_onnxruntime
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.validation import make_classifier, predict
+from emotion_core.training.engine.atomic_write import write_whole
+from emotion_core.training.engine.checkpoint import load_checkpoint
+from emotion_core.training.evaluation.metrics import fit_temperature
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emotion_core.training.datasets.face_set import FaceSet
+
+_OPSET = 18
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trained:
+    """The averaged network of a checkpoint.
+
+    Attributes:
+        network: On the CPU, ready to predict.
+        config: Of its training.
+        metadata: What its files tell, but for the temperature.
+    """
+
+    network: EmotionNet
+    config: TrainConfig
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedFile:
+    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    temperature: float | None = None
+
+    @classmethod
+    def of(cls, path: Path, temperature: float | None = None) -> Self:
+        """Describe a file that is there."""
+        return cls(path, path.stat().st_size, describe_file(path).sha256, temperature)
+
+    def __str__(self) -> str:
+        calibrated = "" if self.temperature is None else f"  temperature {self.temperature}"
+        return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}{calibrated}"
+
+
+def release(
+    checkpoint: Path, path: Path, faces: FaceSet, *, logit_adjustment: float = 0.0
+) -> tuple[ReleasedFile, ReleasedFile]:
+    """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
+
+    Args:
+        checkpoint: What a ``Trainer`` saved.
+        path: The safetensors file; the ONNX goes beside it.
+        faces: To fit the temperature on; not those that were learnt from.
+        logit_adjustment: See ``adjust_logits``.
+
+    Raises:
+        EmotionError: The checkpoint, the file's name or the adjustment does not fit, or a file
+            cannot be written.
+    """
+    check_release(path)
+    trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
+    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
+    # With temperature 1 these are the logits but for a constant per face, which does not count.
+    temperature = fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
+    graph = path.with_suffix(".onnx")
+    export_safetensors(trained, path, temperature)
+    export_onnx(path, graph)
+    check_onnx(path, graph)
+    return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
+
+
+def check_release(path: Path) -> None:
+    """Find out before anything long that nothing could be written.
+
+    Raises:
+        EmotionError: The file's name does not fit, or onnxscript is not installed.
+    """
+    if path.suffix != ".safetensors":
+        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
+        ) from error
+
+
+def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
+    """Build the averaged network of a checkpoint.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no checkpoint of an emotion network.
+        EmotionError: The logits cannot be adjusted.
+    """
+    saved = load_checkpoint(checkpoint)
+    config = TrainConfig.from_json(saved["config"])
+    network = make_network(config.architecture, len(LABELS), has_va=config.has_va).eval()
+    network.load_state_dict(saved["averaged"])
+    metadata = {
+        "architecture": config.architecture,
+        "labels": ",".join(LABELS),
+        "has_va": str(config.has_va),
+        "preprocessing": json.dumps(asdict(config.preprocessing)),
+        "train_config": saved["config"],
+        "epoch": str(saved["epoch"]),
+    }
+    for key in ("data", "pretrained"):
+        if saved.get(key):
+            metadata[key] = saved[key]
+    if logit_adjustment:
+        if config.balance != "none":
+            raise EmotionError(
+                f"The network was trained with balance {config.balance}, which already makes rare "
+                "classes likelier; leave out --logit-adjustment."
+            )
+        if "class_shares" not in saved:
+            raise EmotionError(
+                f"{checkpoint} does not tell the training share of each class; leave out "
+                "--logit-adjustment, or train with this version."
+            )
+        adjust_logits(network, saved["class_shares"], logit_adjustment)
+        metadata["logit_adjustment"] = str(logit_adjustment)
+    return Trained(network, config, metadata)
+
+
+@torch.no_grad()
+def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
+    """Make rare classes likelier: subtract ``tau`` times the log of their training share.
+
+    Folded into the last layer's bias. A class that did not occur in training is left as it is.
+
+    Source: A. Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9.
+    """
+    prior = torch.tensor(shares, dtype=torch.float32)
+    prior[prior <= 0] = 1.0
+    network.state_dict()["head.1.bias"].sub_(tau * prior.log())
+
+
+def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:
+    """Write a network, with all that is needed to use it as metadata.
+
+    Args:
+        trained: From ``load_trained``.
+        path: Where to write.
+        temperature: Fitted on validation faces; written down, not folded into the weights.
+    """
+    state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
+    write_whole(path, save(state, trained.metadata | {"temperature": str(temperature)}))
+
+
+def export_onnx(weights: Path, path: Path) -> None:
+    """Make the ONNX of a safetensors file, with its metadata, for any number of faces.
+
+    Inputs and outputs: "faces" ``(N, 1 or 3, S, S)``, "logits" ``(N, 9)`` and, if the network has
+    them, "va" ``(N, 2)``.
+
+    Raises:
+        WeightsMismatchError: The network could not be translated.
+    """
+    import onnx
+
+    network = load_network(weights)
+    metadata = _read_metadata(weights)
+    program = torch.onnx.export(
+        network,
+        (_example(metadata, 2),),
+        input_names=["faces"],
+        output_names=["logits", "va"] if network.va_head is not None else ["logits"],
+        dynamic_shapes=({0: torch.export.Dim("n")},),
+        opset_version=_OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    if program is None:
+        raise WeightsMismatchError(f"{weights.name} could not be translated to ONNX.")
+    model = program.model_proto
+    for noted in (*model.graph.node, *model.graph.value_info, model.graph):
+        noted.ClearField("metadata_props")  # source lines and paths of the exporting machine
+    onnx.helper.set_model_props(model, metadata)
+    write_whole(path, model.SerializeToString())
+
+
+def check_onnx(weights: Path, graph: Path) -> None:
+    """Compare both files on random input, for one face and for three.
+
+    Raises:
+        WeightsMismatchError: An output differs by more than 1e-4.
+    """
+    onnxruntime = load_onnxruntime()
+    network = load_network(weights)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for n in (1, 3):
+        faces = _example(_read_metadata(weights), n)
+        with torch.inference_mode():
+            expected = network(faces)
+        found = session.run(None, {"faces": faces.numpy()})
+        for ours, its in zip(expected, found, strict=True):
+            gap = float(np.abs(ours.numpy() - its).max())
+            if gap > _TOLERANCE:
+                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+
+
+def _example(metadata: dict[str, str], n: int) -> torch.Tensor:
+    """Random input ``(n, C, S, S)`` of the size that the metadata name."""
+    preprocessing = json.loads(metadata["preprocessing"])
+    shape = (n, len(preprocessing["mean"]), *[preprocessing["size_px"]] * 2)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(n))
+
+
+def _read_metadata(weights: Path) -> dict[str, str]:
+    with safe_open(weights, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata()
+    return metadata

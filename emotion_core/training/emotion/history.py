@@ -1,0 +1,70 @@
+"""The course of a run: one row of figures per epoch, which is best, and when to stop."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.training.emotion.trainer import EpochReport
+    from emotion_core.training.evaluation.metrics import Figures
+
+Row = dict[str, float | None]
+"""Figures of one epoch by name; ``None`` where there is no truth."""
+
+_FIGURES = (
+    *("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy"),
+    *("valence_ccc", "arousal_ccc", "valence_r", "arousal_r"),
+)
+
+
+def to_row(report: EpochReport, figures: Figures) -> Row:
+    """What is kept of an epoch."""
+    row: Row = {
+        "epoch": report.epoch,
+        "loss": report.loss,
+        "learning_rate": report.learning_rate,
+        "time_s": round(report.time_s, 1),
+    }
+    row.update({name: getattr(figures, name) for name in _FIGURES})
+    row.update({f"recall_{word}": value for word, value in figures.per_class_recall.items()})
+    return row
+
+
+def best_epoch(history: Sequence[Row]) -> int:
+    """The epoch, counted from 1, with the best validation; the first of equals. 0 if none is done.
+
+    The accuracy decides, and the cross-entropy between equals; without any label the mean
+    concordance of valence and arousal does.
+    """
+    return int(max(history, key=_score)["epoch"] or 0) if history else 0
+
+
+def is_exhausted(history: Sequence[Row], patience: int) -> bool:
+    """Whether ``patience`` epochs have gone by since the best one; never if it is 0."""
+    if not patience or not history:
+        return False
+    return int(history[-1]["epoch"] or 0) - best_epoch(history) >= patience
+
+
+def to_csv(history: Sequence[Row]) -> str:
+    """One line per epoch under a line of names; empty cells where there is no figure."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def _score(row: Row) -> tuple[float, float]:
+    accuracy = row.get("accuracy")
+    if accuracy is None:
+        found = [row.get(name) for name in ("valence_ccc", "arousal_ccc")]
+        known = [value for value in found if value is not None]
+        accuracy = sum(known) / len(known) if known else float("-inf")
+    cross_entropy = row.get("cross_entropy")
+    return accuracy, -cross_entropy if cross_entropy is not None else 0.0

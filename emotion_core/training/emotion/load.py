@@ -1,0 +1,145 @@
+"""The network that is to be measured: released, published, or still in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
+from emotion_core.analyzer_info import AnalyzerInfo
+from emotion_core.errors import UnknownModelError
+from emotion_core.models import local as file_models
+from emotion_core.models.card import ModelCard, Task
+from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, wanted_cards
+from emotion_core.models.local import describe_file, read_file_card, unreadable
+from emotion_core.models.runtime import TorchNetwork, pick_device
+from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.evaluation.profile import NetworkSize, count_module, count_onnx
+
+if TYPE_CHECKING:
+    from emotion_core.models.runtime import Network
+    from emotion_core.types import Device
+
+FILES = (*file_models.FILES, ".pt")
+"""Endings by which a path is told from the name of a model."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LoadedModel:
+    """A network, ready to be measured.
+
+    Attributes:
+        classifier: The product's own, around it.
+        network: What ``classifier`` runs.
+        path: The file that it came from.
+        notices: One sentence per network that would have been preferred and is out of reach.
+    """
+
+    classifier: EmotionClassifier
+    network: Network
+    path: Path
+    notices: tuple[str, ...] = ()
+
+    def count(self) -> NetworkSize:
+        """Parameters, multiply-adds and size of the file."""
+        how = self.classifier.preprocessing
+        shape = (1, len(how.mean), how.size_px, how.size_px)
+        if self.path.suffix == ".onnx":
+            return count_onnx(self.path, shape)
+        return count_module(_load_module(self.classifier.card, self.path), shape, self.path)
+
+
+def load_model(model: str | None, device: str = "auto") -> LoadedModel:
+    """Load a network by what a user typed.
+
+    Args:
+        model: A name of the catalog, a Hub repository as ``owner/name[@commit]``, or a path: to a
+            released ``.safetensors`` or ``.onnx``, whose metadata tells its labels and its input,
+            or to a ``.pt`` of a training run, whose averaged weights are taken without
+            calibration. ``None``: the first of the product's defaults that is to be had.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        UnknownModelError: No such name.
+        WeightsUnavailableError: The file is not to be had.
+        WeightsMismatchError: The file is not what it should be.
+        EmotionError: The device does not exist here, or a package is missing.
+    """
+    where = pick_device(device)
+    if model is not None and (Path(model).suffix in FILES or Path(model).is_file()):
+        return _load_file(Path(model), where)
+    found = fetch_first(wanted_cards(model, Task.EMOTION), where)
+    network = make_network(found.card, found.file.path, where)
+    classifier = EmotionClassifier(network, found.card)
+    return LoadedModel(classifier, network, found.file.path, found.notices)
+
+
+def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto") -> LocalAnalyzer:
+    """Put a network behind a face detector, as the product does.
+
+    Args:
+        model: The emotion network.
+        detector: See ``find_model``; ``None``: the first default that is to be had.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        UnknownModelError: There is no such detector.
+        WeightsUnavailableError: Its file is not to be had.
+        WeightsMismatchError: Its file is not what it should be.
+    """
+    where = pick_device(device)
+    found = fetch_first(wanted_cards(detector, Task.DETECTION), where)
+    info = AnalyzerInfo(
+        model.classifier.card, found.card, model.network.device, notices=found.notices
+    )
+    finder = make_detector(found.card, found.file.path, where)
+    return LocalAnalyzer(finder, model.classifier, info)
+
+
+def _load_file(path: Path, device: Device) -> LoadedModel:
+    if path.suffix == ".pt" and path.is_file():
+        card, module = _read_checkpoint(path)
+        network: Network = TorchNetwork(module, device)
+    elif path.is_file() and path.suffix not in FILES:
+        raise UnknownModelError(f"{path.name} is no network; give one of: {', '.join(FILES)}.")
+    else:
+        card = read_file_card(path, Task.EMOTION)
+        network = make_network(card, path, device)
+    return LoadedModel(EmotionClassifier(network, card), network, path)
+
+
+def _read_checkpoint(path: Path) -> tuple[ModelCard, Any]:
+    """The averaged network of a training run, on the CPU, and its description."""
+    from emotion_core.networks.emotion_net import make_network as build
+    from emotion_core.training.emotion.config import TrainConfig
+    from emotion_core.training.engine.checkpoint import load_checkpoint
+
+    with unreadable(path, "is no checkpoint of a training run"):
+        saved = load_checkpoint(path)
+        config = TrainConfig.from_json(saved["config"])
+        network = build(config.architecture, len(LABELS), has_va=config.has_va)
+        network.load_state_dict(saved["averaged"])
+    card = ModelCard(
+        name=path.name,
+        task=Task.EMOTION,
+        architecture=config.architecture,
+        weights=describe_file(path),
+        licence="not stated",
+        source=f"{path}, epoch {saved['epoch']}",
+        labels=LABELS,
+        has_va=config.has_va,
+        preprocessing=config.preprocessing,
+    )
+    return card, network.eval()
+
+
+def _load_module(card: ModelCard, path: Path) -> Any:
+    if card.architecture == TRANSFORMERS:
+        return load_transformers_module(card)
+    if path.suffix == ".pt":
+        return _read_checkpoint(path)[1]
+    from emotion_core.networks.emotion_net import load_network
+
+    return load_network(path)

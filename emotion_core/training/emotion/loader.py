@@ -1,0 +1,141 @@
+"""Which faces make up each step, and reading them ahead of the network."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+
+from emotion_core.errors import DatasetError
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.training.emotion.class_balance import draw_balanced
+from emotion_core.training.emotion.mixup import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from emotion_core.training.datasets.face_set import FaceSet, Indices
+    from emotion_core.training.emotion.config import TrainConfig
+    from emotion_core.training.engine.distributed import Place
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+_AHEAD = 4
+"""Batches that are read before they are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Where everything random in one epoch comes from; the same for a run that was resumed.
+
+    Attributes:
+        order: Of the order of the faces; alike in all processes.
+        mixing: Of mixup and CutMix.
+        augmentation: On the device of the network.
+    """
+
+    order: np.random.Generator
+    mixing: np.random.Generator
+    augmentation: torch.Generator
+
+
+def make_chances(seed: int, epoch: int, place: Place) -> Chances:
+    """Seed everything random in an epoch, torch's own generator (dropout) included."""
+    common = np.random.SeedSequence([seed, epoch])
+    own = np.random.SeedSequence([seed, epoch, place.rank + 1])
+    mixing, augmentation, dropout = own.spawn(3)
+    torch.manual_seed(_to_int(dropout))
+    generator = torch.Generator(place.device).manual_seed(_to_int(augmentation))
+    return Chances(np.random.default_rng(common), np.random.default_rng(mixing), generator)
+
+
+def _to_int(sequence: np.random.SeedSequence) -> int:
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def draw_order(faces: FaceSet, config: TrainConfig, chances: np.random.Generator) -> Indices:
+    """The faces of one epoch in the order in which they are shown."""
+    if config.balance == "sampler":
+        return draw_balanced(faces.targets, chances)
+    return np.asarray(chances.permutation(len(faces)), np.int64)
+
+
+def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
+    """Cut an order into steps.
+
+    The last step is cut to a multiple of the processes, and left out where a process would get a
+    single face, which batch normalisation and concordance cannot use.
+
+    Raises:
+        DatasetError: There are not two faces for each process.
+    """
+    if len(order) < 2 * world or batch_size < 2 * world:
+        raise DatasetError(
+            f"Training needs at least two faces in a step for each of {world} process(es); there "
+            f"are {len(order)} faces in steps of {batch_size}."
+        )
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches = [batch[: len(batch) // world * world] for batch in batches]
+    return [batch for batch in batches if len(batch) >= 2 * world]
+
+
+def count_steps(faces: FaceSet, config: TrainConfig, place: Place) -> int:
+    """Steps of one epoch."""
+    return len(split_order(np.arange(len(faces)), config.batch_size, place.world))
+
+
+def iter_batches(
+    faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, place: Place
+) -> Iterator[Batch]:
+    """Read the faces of each step, some steps ahead, onto the device.
+
+    Args:
+        faces: All of them.
+        steps: Faces of each step over all processes; this one takes every ``world``-th.
+        config: Says size and colour.
+        place: This process.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    channels = find_architecture(config.architecture).channels
+    is_cuda = place.device == "cuda"
+
+    def load(step: Indices) -> tuple[torch.Tensor, ...]:
+        chosen = step[place.rank :: place.world]
+        pictures = torch.from_numpy(faces.pictures.load(chosen, config.size_px, channels))
+        parts = (
+            pictures.permute(0, 3, 1, 2),
+            torch.from_numpy(faces.targets[chosen]),
+            torch.from_numpy(faces.va[chosen]),
+        )
+        return tuple(part.pin_memory() for part in parts) if is_cuda else parts
+
+    for parts in iter_ahead(load, steps):
+        pictures, targets, va = (part.to(place.device, non_blocking=True) for part in parts)
+        yield Batch(pictures.float(), targets, va)
+
+
+def iter_ahead(work: Callable[[_T], _R], items: Iterable[_T], ahead: int = _AHEAD) -> Iterator[_R]:
+    """Map on one background thread that stays a few items ahead of the consumer.
+
+    An error reaches the consumer where the item would have; the thread ends when the consumer stops
+    or closes the iterator.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    waiting: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,99 @@
+"""Targets as the loss takes them, and faces blended with other faces of the batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from emotion_core.labels import VALENCE_AROUSAL
+from emotion_core.training.datasets.face_set import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from emotion_core.training.emotion.config import TrainConfig
+
+
+class Batch(NamedTuple):
+    """Faces of one step with their truth.
+
+    Attributes:
+        faces: ``(N, C, S, S)`` float, 0-255.
+        targets: ``(N, 9)`` shares of the emotions of ``LABELS``; a row of zeros says nothing.
+        va: ``(N, 2)`` valence and arousal in [-1, 1].
+    """
+
+    faces: torch.Tensor
+    targets: torch.Tensor
+    va: torch.Tensor
+
+
+def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Put the expectation of ``VALENCE_AROUSAL`` under the targets where ratings are NaN.
+
+    Args:
+        va: ``(N, 2)`` ratings, NaN where there is none.
+        targets: ``(N, 9)`` shares.
+    """
+    coordinates = [VALENCE_AROUSAL[label] for label in LABELS]
+    expected = targets @ torch.tensor(coordinates, device=targets.device)
+    return torch.where(va.isnan(), expected, va)
+
+
+def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
+    """Spread a share of every target evenly over all classes; rows of zeros stay.
+
+    Source: C. Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
+    """
+    whole = targets.sum(1, keepdim=True)
+    return (1 - share) * targets + share * whole / targets.shape[1]
+
+
+def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batch:
+    """Blend every face with another of the batch by mixup or CutMix; a coin decides between both.
+
+    Args:
+        batch: Without NaN.
+        config: ``mixup`` and ``cutmix`` are the alphas; where both are 0 nothing happens.
+        chances: Where the partners and shares come from.
+
+    Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; S. Yun et al.,
+    "CutMix", ICCV 2019.
+    """
+    alphas = [alpha for alpha in (config.mixup, config.cutmix) if alpha]
+    if not alphas:
+        return batch
+    cut = config.cutmix > 0 and (not config.mixup or chances.random() < 0.5)
+    alpha = config.cutmix if cut else config.mixup
+    share = float(chances.beta(alpha, alpha))
+    partners = torch.from_numpy(chances.permutation(len(batch.faces))).to(batch.faces.device)
+    others = Batch(*(part[partners] for part in batch))
+    if cut:
+        faces, share = _cut_and_paste(batch.faces, others.faces, share, chances)
+    else:
+        faces = share * batch.faces + (1 - share) * others.faces
+    return Batch(
+        faces,
+        share * batch.targets + (1 - share) * others.targets,
+        share * batch.va + (1 - share) * others.va,
+    )
+
+
+def _cut_and_paste(
+    faces: torch.Tensor, others: torch.Tensor, share: float, chances: np.random.Generator
+) -> tuple[torch.Tensor, float]:
+    """Paste one rectangle of the others, of ``1 - share`` of the area where it is not cut off.
+
+    Returns:
+        The faces, and the share of their own pixels that is left.
+    """
+    side = faces.shape[2]
+    half = side * (1 - share) ** 0.5 / 2
+    centres = chances.random(2) * side
+    (y1, x1), (y2, x2) = (
+        [round(min(max(centre + step, 0.0), side)) for centre in centres] for step in (-half, half)
+    )
+    pasted = faces.clone()
+    pasted[:, :, y1:y2, x1:x2] = others[:, :, y1:y2, x1:x2]
+    return pasted, 1 - (y2 - y1) * (x2 - x1) / side**2

@@ -1,0 +1,166 @@
+"""One training from data sets to weights: what ``python -m emotion_core train`` does."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from emotion_core.errors import EmotionError
+from emotion_core.training.datasets.loading import Source, read_sources
+from emotion_core.training.emotion.distillation import Teacher, load_teacher, teach
+from emotion_core.training.emotion.history import best_epoch
+from emotion_core.training.emotion.load import FILES
+from emotion_core.training.emotion.loader import count_steps
+from emotion_core.training.emotion.tensorboard import Summary
+from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.engine.distributed import Place, join_processes, share_tensor
+from emotion_core.training.engine.progress import Progress, to_line
+
+if TYPE_CHECKING:
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.config import TrainConfig
+    from emotion_core.training.engine.run_dir import RunFolder
+
+_LOG = logging.getLogger(__name__)
+
+OK, INTERRUPTED = 0, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training as a user asks for it.
+
+    Attributes:
+        config: The hyper-parameters.
+        run: Where everything is written.
+        main: The first data set.
+        also: Others to learn from.
+        valid: To validate on, or ``None`` for the main one's own.
+        teacher: Name or file of a teacher, or ``None``.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        resume: A checkpoint to start from, or ``None``.
+        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
+    """
+
+    config: TrainConfig
+    run: RunFolder
+    main: Source
+    also: tuple[Source, ...] = ()
+    valid: Source | None = None
+    teacher: str | None = None
+    device: str = "auto"
+    resume: Path | None = None
+    keep_every: int = 0
+
+
+def run_training(plan: Plan) -> int:
+    """Train, or go on with a run that was cut off.
+
+    Returns:
+        Exit code: 0 done, 130 stopped by the user.
+
+    Raises:
+        EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
+    """
+    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
+    with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
+        if place.is_first:
+            stack.enter_context(plan.run.unless_refused())
+            stack.enter_context(plan.run.keep_log())
+        faces, held_out = read_sources(plan.main, plan.also, plan.valid, plan.config)
+        teacher = _find_teacher(plan)
+        config = plan.config
+        if teacher:
+            config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+        trainer = Trainer(config, saving, place)
+        if teacher and not trainer.is_done:
+            faces = _teach(faces, teacher, config, place)
+        if place.is_first:
+            plan.run.write_config(config)
+            _LOG.info("%s", _to_opening(trainer, faces, held_out, place))
+        try:
+            _train(trainer, faces, held_out, plan.run, place)
+        except KeyboardInterrupt:
+            _LOG.info(
+                "Stopped after epoch %d of %d; the same command%s goes on from there.",
+                trainer.epoch,
+                config.epochs,
+                " without --resume" if plan.resume else "",
+            )
+            return INTERRUPTED
+        _LOG.info("%s", _to_end(trainer))
+    return OK
+
+
+def _train(
+    trainer: Trainer, faces: FaceSet, held_out: FaceSet, run: RunFolder, place: Place
+) -> None:
+    steps, epochs = count_steps(faces, trainer.config, place), trainer.config.epochs
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(
+            Progress(steps * epochs, steps * trainer.epoch, is_visible=place.is_first)
+        )
+        summary = None
+        if place.is_first and not trainer.is_done:
+            summary = stack.enter_context(Summary(run.summary, trainer.epoch))
+            summary.write_samples(faces, trainer.config)
+        for report in trainer.iter_epochs(faces, held_out, bar.on_step):
+            bar.on_epoch(report.figures)
+            _LOG.info("%s", to_line(report, epochs))
+            if summary:
+                run.write_history(trainer.history)
+                summary.write_epoch(report)
+
+
+def _find_teacher(plan: Plan) -> Teacher | None:
+    """The teacher that was asked for, or that the run had before.
+
+    Raises:
+        EmotionError: The run had one that cannot be found by its name, or was another file.
+    """
+    name = plan.teacher or plan.config.teacher
+    if not name:
+        return None
+    if plan.teacher is None and Path(name).suffix in FILES:
+        raise EmotionError(
+            f"The run learns from the teacher {name}; say where it is by --teacher FILE."
+        )
+    return load_teacher(name, plan.device)
+
+
+def _teach(faces: FaceSet, teacher: Teacher, config: TrainConfig, place: Place) -> FaceSet:
+    """Ask the teacher once, in the first process."""
+    targets = torch.zeros(len(faces), faces.targets.shape[1])
+    if place.is_first:
+        _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
+        targets = torch.from_numpy(teach(faces, teacher, config.teacher_share).targets)
+    return replace(faces, targets=share_tensor(targets, place).numpy())
+
+
+def _to_opening(trainer: Trainer, faces: FaceSet, held_out: FaceSet, place: Place) -> str:
+    config = trainer.config
+    parameters = sum(p.numel() for p in trainer.averaged.parameters())
+    start = f" from {trainer.pretrained}" if trainer.pretrained else ""
+    processes = f", {place.world} processes" if place.world > 1 else ""
+    return (
+        f"{config.architecture}{start}, {parameters:,} parameters, {config.size_px} px, on "
+        f"{place.device}{processes}: {len(faces)} faces of {faces.name}, validated on "
+        f"{len(held_out)} of {held_out.name}."
+    )
+
+
+def _to_end(trainer: Trainer) -> str:
+    done = f"{trainer.epoch} of {trainer.config.epochs} epochs are done"
+    best = best_epoch(trainer.history)
+    if not best:
+        return f"{done}; weights in {trainer.saving.folder}."
+    row = next(row for row in trainer.history if row["epoch"] == best)
+    accuracy = row.get("accuracy")
+    figure = f" (validation accuracy {accuracy:.4f})" if accuracy is not None else ""
+    return f"{done}; the best was epoch {best}{figure}: {trainer.saving.best}."

@@ -1,0 +1,150 @@
+"""The course of a run for TensorBoard: curves, the confusion matrix, sample faces."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.augment import augment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.config import TrainConfig
+    from emotion_core.training.emotion.trainer import EpochReport
+    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.types import Image
+
+_LOG = logging.getLogger(__name__)
+
+_SCALARS = (
+    ("validation/accuracy", "accuracy"),
+    ("validation/macro-F1", "macro_f1"),
+    ("validation/calibration error", "ece"),
+    ("loss/validation cross-entropy", "cross_entropy"),
+    ("valence/CCC", "valence_ccc"),
+    ("arousal/CCC", "arousal_ccc"),
+)
+_CELL_PX, _MARGIN_PX = 72, 96
+_GRID = 8
+
+
+class EventFile:
+    """Writes a folder that TensorBoard reads; without the package ``tensorboard`` it does nothing.
+
+    Args:
+        folder: Where the event files go.
+        n_done: Epochs done before; what an earlier start wrote of later ones is not shown.
+    """
+
+    def __init__(self, folder: Path, n_done: int) -> None:
+        self._writer: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _LOG.warning(
+                "TensorBoard is not installed, so no summary is written; "
+                "pip install tensorboard adds it."
+            )
+            return
+        self._writer = SummaryWriter(str(folder), purge_step=n_done + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer:
+            self._writer.close()
+
+    def add_scalar(self, tag: str, value: float, epoch: int) -> None:
+        """Add a point to a curve."""
+        if self._writer:
+            self._writer.add_scalar(tag, value, epoch)
+
+    def add_image(self, tag: str, image: Image, epoch: int) -> None:
+        """Add an RGB picture ``(H, W, 3)``."""
+        if self._writer:
+            self._writer.add_image(tag, image, epoch, dataformats="HWC")
+
+    def flush(self) -> None:
+        """Let readers see what has been added."""
+        if self._writer:
+            self._writer.flush()
+
+
+class Summary(EventFile):
+    """Of the training of an emotion network."""
+
+    def write_samples(self, faces: FaceSet, config: TrainConfig) -> None:
+        """Show training faces as augmentation leaves them."""
+        self.add_image("faces, augmented", to_sample_grid(faces, config), 0)
+
+    def write_epoch(self, report: EpochReport) -> None:
+        """Add an epoch to all curves."""
+        self.add_scalar("loss/training", report.loss, report.epoch)
+        self.add_scalar("learning rate", report.learning_rate, report.epoch)
+        if report.figures:
+            self._write_figures(report.figures, report.epoch)
+        self.flush()
+
+    def _write_figures(self, figures: Figures, epoch: int) -> None:
+        for tag, name in _SCALARS:
+            value = getattr(figures, name)
+            if value is not None:
+                self.add_scalar(tag, value, epoch)
+        for word, recall in figures.per_class_recall.items():
+            self.add_scalar(f"recall/{word}", recall, epoch)
+        self.add_image("validation/confusion", draw_confusion(figures.confusion), epoch)
+
+
+def to_sample_grid(faces: FaceSet, config: TrainConfig) -> Image:
+    """Augment some faces, drawn by the seed, and lay them out in 8 columns: RGB ``(H, W, 3)``."""
+    chosen = np.random.default_rng(config.seed).permutation(len(faces))[: _GRID**2]
+    channels = find_architecture(config.architecture).channels
+    pictures = torch.from_numpy(faces.pictures.load(chosen, config.size_px, channels))
+    planes = pictures.permute(0, 3, 1, 2).float()
+    changed = augment(planes, config, torch.Generator().manual_seed(config.seed))
+    tiles = changed.round().byte().permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    side = config.size_px
+    rows = -(-len(tiles) // _GRID)
+    grid = np.zeros((rows * side, _GRID * side, 3), np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // _GRID * side, i % _GRID * side
+        grid[top : top + side, left : left + side] = tile
+    return grid
+
+
+def draw_confusion(counts: Sequence[Sequence[int]]) -> Image:
+    """Draw a confusion matrix, darker for larger shares of a row, with counts: RGB ``(H, W, 3)``.
+
+    Args:
+        counts: Rows are the truth, columns the prediction, in the order of ``LABELS``.
+    """
+    side = _MARGIN_PX + _CELL_PX * len(counts)
+    picture = PillowImage.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(13)
+    draw.text((6, 6), "truth below,\nprediction\nto the right", "black", font)
+    for i, row in enumerate(counts):
+        start = _MARGIN_PX + i * _CELL_PX
+        middle = start + _CELL_PX // 2
+        draw.text((_MARGIN_PX - 6, middle), LABELS[i], "black", font, anchor="rm")
+        draw.text((middle, _MARGIN_PX - 6), LABELS[i], "black", font, anchor="mb")
+        total = max(sum(row), 1)
+        for j, count in enumerate(row):
+            left = _MARGIN_PX + j * _CELL_PX
+            shade = 255 - round(200 * count / total)
+            box = (left, start, left + _CELL_PX - 1, start + _CELL_PX - 1)
+            draw.rectangle(box, (shade, shade, 255))
+            place = (left + _CELL_PX // 2, middle)
+            draw.text(place, str(count), "white" if shade < 128 else "black", font, anchor="mm")
+    return np.asarray(picture, np.uint8)

@@ -1,0 +1,277 @@
+"""The training loop: soft targets, AdamW with a one-cycle rate, averaged weights, resume."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.training.emotion.augment import augment
+from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.history import Row, best_epoch, is_exhausted, to_row
+from emotion_core.training.emotion.loader import draw_order, iter_batches, make_chances, split_order
+from emotion_core.training.emotion.losses import to_loss
+from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
+from emotion_core.training.emotion.validation import validate
+from emotion_core.training.engine.checkpoint import SaveRule, copy_checkpoint, load_checkpoint
+from emotion_core.training.engine.distributed import Place, share_buffers, share_object, wrap
+from emotion_core.training.engine.optim import make_optimiser, one_cycle, start_network, uses_bf16
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.evaluation.metrics import Figures
+
+_LOG = logging.getLogger(__name__)
+
+OnStep = Callable[[int, torch.Tensor], None]
+"""Told after each step how many are done since the run began, and the loss of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: Counted from 1.
+        loss: Mean training loss, of this process's faces.
+        learning_rate: At the last step.
+        time_s: How long training and validation took.
+        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
+    """
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    time_s: float
+    figures: Figures | None
+
+
+class Trainer:
+    """One run: network, averaged network, optimiser and how far they are.
+
+    Everything random in an epoch comes from the seed and the epoch's number, so a run that was cut
+    off and resumed ends with the weights of one that was not.
+
+    Args:
+        config: The hyper-parameters.
+        saving: Where the checkpoints lie. A run found there is continued.
+        place: This process, where several train together.
+
+    Attributes:
+        config: As given.
+        epoch: How many are done.
+        averaged: The averaged network, the one to use.
+        history: One row for each epoch done; see ``history.py``.
+        pretrained: The weights that the network started from, or empty.
+
+    Raises:
+        WeightsMismatchError: The checkpoint is of another configuration.
+        WeightsUnavailableError: The checkpoint to start from is not there, or ImageNet weights were
+            asked for and cannot be had.
+    """
+
+    def __init__(self, config: TrainConfig, saving: SaveRule, place: Place | None = None) -> None:
+        self.config = config
+        self.saving = saving
+        self.epoch = 0
+        self.history: list[Row] = []
+        self._place = place or Place()
+        self._n_faces: int | None = None
+        found = self._find_checkpoint()
+        torch.manual_seed(config.seed)
+        network, self.pretrained = start_network(config, self._place, is_fresh=found is None)
+        network = network.to(self._place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = deepcopy(network).eval().requires_grad_(requires_grad=False)
+        self._optimiser = make_optimiser(network, config)
+        self._network = network
+        if found is not None:
+            self._restore(found)
+        saving.folder.mkdir(parents=True, exist_ok=True)
+        if saving.branch is not None:
+            self._take_as_best(saving.branch)
+        self._wrapped = wrap(network, self._place)
+        if found is None:
+            self.averaged.load_state_dict(network.state_dict())  # the first process's
+        if self._place.device == "cuda":
+            torch.backends.cudnn.benchmark = True
+
+    def iter_epochs(
+        self, faces: FaceSet, held_out: FaceSet, on_step: OnStep | None = None
+    ) -> Iterator[EpochReport]:
+        """Train until the last epoch or the early stop.
+
+        Args:
+            faces: To learn from; the same ones in every process and after every resume.
+            held_out: To validate on.
+            on_step: Told of progress.
+
+        Yields:
+            After each epoch, once its checkpoint is written.
+
+        Raises:
+            DatasetError: These are not the faces that the run began with, or too few.
+            EmotionError: The loss is no longer a number.
+        """
+        if self._n_faces not in (None, len(faces)):
+            raise DatasetError(
+                f"The run began with {self._n_faces} training faces, and now there are "
+                f"{len(faces)}; give the same data sets, or choose another --run."
+            )
+        while not self.is_done:
+            start_s = time.perf_counter()
+            loss = self._train_epoch(faces, on_step)
+            self.epoch += 1
+            yield self._finish_epoch(faces, held_out, loss, start_s)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or the early stop has been reached."""
+        return self.epoch >= self.config.epochs or is_exhausted(self.history, self.config.patience)
+
+    def _finish_epoch(
+        self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
+    ) -> EpochReport:
+        """Validate and save in the first process; all of them keep its row of figures."""
+        figures = row = None
+        if self._place.is_first:
+            figures = validate(self.averaged, self.config, self._place.device, held_out)
+        rate = self._optimiser.param_groups[0]["lr"]
+        report = EpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
+        if figures:
+            row = to_row(report, figures)
+            self._save(faces, [*self.history, row])
+        self.history.append(share_object(row, self._place) or {})
+        return report
+
+    def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
+        chances = make_chances(self.config.seed, self.epoch, self._place)
+        order = draw_order(faces, self.config, chances.order)
+        steps = split_order(order, self.config.batch_size, self._place.world)
+        weights = self._weigh_classes(faces)
+        self._wrapped.train()
+        total = torch.zeros((), device=self._place.device)
+        n_seen = 0
+        for i, batch in enumerate(iter_batches(faces, steps, self.config, self._place)):
+            self._set_rate((self.epoch + i / len(steps)) / self.config.epochs)
+            inputs = augment(batch.faces, self.config, chances.augmentation)
+            targets = smooth(batch.targets, self.config.label_smoothing)
+            ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
+            loss = self._step(mix(ready, self.config, chances.mixing), weights)
+            total += loss * len(inputs)
+            n_seen += len(inputs)
+            done = self.epoch * len(steps) + i
+            self._average(done)
+            if on_step:
+                on_step(done + 1, loss)
+        share_buffers(self._network, self._place)
+        share_buffers(self.averaged, self._place)
+        if not torch.isfinite(total):
+            raise EmotionError(
+                f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
+                "--learning-rate or clip_norm."
+            )
+        return float(total) / n_seen
+
+    def _weigh_classes(self, faces: FaceSet) -> torch.Tensor | None:
+        if self.config.balance != "loss":
+            return None
+        weights = to_class_weights(faces.targets, self.config.effective_beta)
+        return torch.from_numpy(weights).to(self._place.device)
+
+    def _set_rate(self, progress: float) -> None:
+        rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+
+    def _step(self, batch: Batch, class_weights: torch.Tensor | None) -> torch.Tensor:
+        architecture = find_architecture(self.config.architecture)
+        shape = (1, architecture.channels, 1, 1)
+        mean = torch.tensor(architecture.mean, device=batch.faces.device).view(shape)
+        std = torch.tensor(architecture.std, device=batch.faces.device).view(shape)
+        planes = ((batch.faces - mean) / std).contiguous(memory_format=torch.channels_last)
+        device = self._place.device
+        with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
+            outputs = self._wrapped(planes)
+        loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._network.parameters(), self.config.clip_norm)
+        self._optimiser.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        """Move the averaged weights towards the network's; faster at first, when those move far."""
+        keep = min(self.config.ema_decay, (1 + step) / (10 + step))
+        averaged, current = self.averaged.state_dict(), self._network.state_dict()
+        names = [name for name, value in averaged.items() if value.is_floating_point()]
+        move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+        move([averaged[name] for name in names], [current[name] for name in names], None)
+        for name in averaged.keys() - set(names):
+            averaged[name].copy_(current[name])
+
+    def _save(self, faces: FaceSet, history: list[Row]) -> None:
+        state = {
+            "config": self.config.to_json(),
+            "epoch": self.epoch,
+            "network": self._network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "history": history,
+            "n_faces": len(faces),
+            "data": faces.name,
+            "class_shares": to_class_shares(faces.targets).tolist(),
+            "pretrained": self.pretrained,
+        }
+        self.saving.save(state, is_best=best_epoch(history) == self.epoch)
+
+    def _take_as_best(self, checkpoint: Path) -> None:
+        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        if best_epoch(self.history) != self.epoch:
+            self.history = self.history[-1:]
+        if self.history and self._place.is_first:
+            copy_checkpoint(checkpoint, self.saving.best)
+
+    def _find_checkpoint(self) -> dict[str, Any] | None:
+        if self.saving.resume is not None:
+            return load_checkpoint(self.saving.resume)
+        if not self.saving.last.exists():
+            return None
+        found = load_checkpoint(self.saving.last)
+        differences = self.config.to_differences(TrainConfig.from_json(found["config"]))
+        if differences:
+            raise WeightsMismatchError(
+                f"{self.saving.last} is of another configuration ({differences}); "
+                "choose another --run, or give the same settings."
+            )
+        self._n_faces = found.get("n_faces")
+        return found
+
+    def _restore(self, found: dict[str, Any]) -> None:
+        try:
+            self._network.load_state_dict(found["network"])
+            self.averaged.load_state_dict(found["averaged"])
+            self._optimiser.load_state_dict(found["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            architecture = TrainConfig.from_json(found["config"]).architecture
+            raise WeightsMismatchError(
+                f"The checkpoint's network ({architecture}) is not the one of this run "
+                f"({self.config.architecture}, has_va {self.config.has_va})."
+            ) from error
+        self.epoch = found["epoch"]
+        self.history = found.get("history", [])
+        self.pretrained = found.get("pretrained", "")
+        _LOG.info("Resumed after epoch %d.", self.epoch)

@@ -1,0 +1,1 @@
+"""What both trainings share: run folders, checkpoints, optimisers, and distributed set-up."""

@@ -1,0 +1,89 @@
+"""What a run starts with: the network, its optimiser, and the course of the learning rate."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from emotion_core.errors import WeightsUnavailableError
+from emotion_core.networks.architectures import find_architecture
+from emotion_core.networks.backbones import imagenet_weights
+from emotion_core.networks.emotion_net import EmotionNet, make_network
+from emotion_core.training.datasets.face_set import LABELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from emotion_core.training.detector.config import DetectorTrainConfig
+    from emotion_core.training.emotion.config import TrainConfig
+    from emotion_core.training.engine.distributed import Place
+    from emotion_core.types import Device
+
+_LOG = logging.getLogger(__name__)
+
+
+def start_network(config: TrainConfig, place: Place, *, is_fresh: bool) -> tuple[EmotionNet, str]:
+    """Build the network of a run.
+
+    Args:
+        config: Says which, and whether ImageNet weights are wanted.
+        place: Only the first process loads ImageNet weights; the others get them from it.
+        is_fresh: Whether the run begins; one that is resumed brings its own weights.
+
+    Returns:
+        The network, and the name of the weights that it starts from, empty for random ones.
+
+    Raises:
+        WeightsUnavailableError: ImageNet weights were asked for and cannot be had.
+    """
+    wanted = config.pretrained != "none" and is_fresh and place.is_first
+    if wanted and find_architecture(config.architecture).torchvision:
+        try:
+            return _make(config, imagenet=True), imagenet_weights(config.architecture)
+        except WeightsUnavailableError as error:
+            if config.pretrained == "imagenet":
+                raise
+            _LOG.warning("%s Training starts from random weights.", error)
+            torch.manual_seed(config.seed)  # the failed try has drawn from it
+    return _make(config, imagenet=False), ""
+
+
+def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:
+    return make_network(config.architecture, len(LABELS), has_va=config.has_va, imagenet=imagenet)
+
+
+def make_optimiser(
+    network: nn.Module, config: TrainConfig | DetectorTrainConfig
+) -> torch.optim.Optimizer:
+    """AdamW that lets only weight matrices and kernels decay, not biases and norms."""
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": kernels, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+    )
+
+
+def uses_bf16(config: TrainConfig | DetectorTrainConfig, device: Device) -> bool:
+    """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
+    return config.bf16 and (device == "cpu" or torch.cuda.is_bf16_supported())
+
+
+def one_cycle(progress: float, warmup: float) -> float:
+    """Learning rate as a share of its peak: half a cosine up, half a cosine down to nothing.
+
+    Args:
+        progress: Share of the steps done, 0-1.
+        warmup: Share of the steps in which the rate climbs, above 0.
+
+    Source: L. Smith and N. Topin, "Super-Convergence", 2018 (arXiv:1708.07120).
+    """
+    if progress < warmup:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
+    return (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2

@@ -1,0 +1,86 @@
+"""How far a run is: a bar over all its steps in a terminal, one line per epoch everywhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    import torch
+
+    from emotion_core.training.emotion.trainer import EpochReport
+    from emotion_core.training.evaluation.metrics import Figures
+
+_REFRESH_S = 0.5
+"""Reading the loss off a GPU makes it wait, so that is not done after every step."""
+
+
+class Progress:
+    """A progress bar with time left, loss and the last validation accuracy.
+
+    Args:
+        n_steps: Of the whole run.
+        n_done: Of those, how many were done before.
+        is_visible: Whether to show anything; only where stderr is a terminal.
+        unit: What is counted: steps, or seconds of a run that the clock ends.
+    """
+
+    def __init__(self, n_steps: int, n_done: int, *, is_visible: bool, unit: str = "step") -> None:
+        self._bar = tqdm(
+            total=n_steps,
+            initial=n_done,
+            unit=unit,
+            disable=not (is_visible and sys.stderr.isatty()),
+            dynamic_ncols=True,
+        )
+        self._result = ""
+        self._next_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def on_step(self, n_done: int, loss: torch.Tensor) -> None:
+        """Move the bar."""
+        if self._bar.disable:
+            return
+        self._bar.update(n_done - self._bar.n)
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + _REFRESH_S
+            self._bar.set_postfix_str(f"loss {float(loss):.3f}{self._result}", refresh=False)
+
+    def on_share(self, share: float, loss: torch.Tensor) -> None:
+        """Move the bar to a share of the whole run, 0-1."""
+        self.on_step(round(share * self._bar.total), loss)
+
+    def on_epoch(self, figures: Figures | None) -> None:
+        """Show the new validation accuracy from now on."""
+        if figures and figures.accuracy is not None:
+            self.show(f"validation accuracy {figures.accuracy:.4f}")
+
+    def show(self, result: str) -> None:
+        """Show a validation's result from now on."""
+        self._result = f", {result}"
+
+
+def to_line(report: EpochReport, epochs: int) -> str:
+    """One epoch in one line, for the log."""
+    parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
+    if report.figures:
+        for name, word in (
+            ("accuracy", "validation accuracy"),
+            ("macro_f1", "macro-F1"),
+            ("cross_entropy", "cross-entropy"),
+            ("valence_ccc", "valence CCC"),
+            ("arousal_ccc", "arousal CCC"),
+        ):
+            value = getattr(report.figures, name)
+            if value is not None:
+                parts.append(f"{word} {value:.4f}")
+    return "  ".join([*parts, f"{report.time_s:.0f} s"])

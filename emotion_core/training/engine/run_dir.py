@@ -1,0 +1,112 @@
+"""The folder of a run: log, figures, weights, TensorBoard, configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from emotion_core.errors import EmotionError
+from emotion_core.training.emotion.history import to_csv
+from emotion_core.training.engine.atomic_write import write_errors, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emotion_core.training.emotion.history import Row
+    from emotion_core.training.engine.base_config import Settings
+
+RUNS = Path("debug")
+"""Where runs lie that are given by a name."""
+
+_LOGGER = logging.getLogger("emotion_core.training")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where the files of a run lie.
+
+    Attributes:
+        path: Of the folder; it is made when something is written.
+    """
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "weights"
+
+    @property
+    def summary(self) -> Path:
+        """Folder that TensorBoard reads."""
+        return self.path / "summary"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of ``train.log`` and ``metrics.csv``."""
+        return self.path / "logs"
+
+    def write_config(self, config: Settings) -> None:
+        """Write ``config.json``."""
+        write_whole(self.path / "config.json", f"{config.to_json()}\n".encode())
+
+    def write_history(self, history: Sequence[Row]) -> None:
+        """Write ``logs/metrics.csv``, one row per epoch."""
+        write_whole(self.logs / "metrics.csv", to_csv(history).encode())
+
+    @contextlib.contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Take the folder away, if it was made meanwhile, where an error ends before training.
+
+        Nothing of it may be open any more at the end of the with-block.
+
+        Raises:
+            EmotionError: What ended the run.
+        """
+        is_new = not self.path.exists()
+        try:
+            yield
+        except EmotionError:
+            if is_new and not self.summary.exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    @contextlib.contextmanager
+    def keep_log(self) -> Iterator[None]:
+        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr.
+
+        Raises:
+            EmotionError: The folder cannot be written.
+        """
+        with write_errors(self.path):
+            self.logs.mkdir(parents=True, exist_ok=True)
+            file = logging.FileHandler(self.logs / "train.log", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        handlers: list[logging.Handler] = [file, _Terminal()]
+        level, propagate = _LOGGER.level, _LOGGER.propagate
+        _LOGGER.setLevel(logging.INFO)
+        _LOGGER.propagate = False
+        for handler in handlers:
+            _LOGGER.addHandler(handler)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                _LOGGER.removeHandler(handler)
+                handler.close()
+            _LOGGER.setLevel(level)
+            _LOGGER.propagate = propagate
+
+
+class _Terminal(logging.Handler):
+    """Lines on stderr that leave a progress bar below them whole."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, calibration, bootstrap intervals, plots, and reports."""

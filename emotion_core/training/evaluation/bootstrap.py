@@ -1,0 +1,182 @@
+"""How far figures may be off by chance: 95 % intervals from drawing the measured faces anew.
+
+Each time as many are drawn, with replacement, as there are, and the figure is taken of those; the
+middle 95 % of the results are its interval. Photos of one person are alike: where it is known who
+is who, people are drawn, each with all photos, or the interval would be too narrow. It tells what
+other faces of the same kind would give, not what another training run, other labels or other kinds
+of pictures would; where all answers are right or all wrong it has no width, which is too little.
+
+Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile
+method); whole people: A. Davison and D. Hinkley, "Bootstrap Methods and their Application", 1997,
+section 3.8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.evaluation.metrics import TINY, to_predicted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.evaluation.metrics import Mask
+    from emotion_core.types import FloatArray
+
+DRAWS = 2000
+_SEED = 0
+_AT_ONCE = 4_000_000  # numbers drawn at a time; bounds memory at 32 MB
+
+Drawn = Literal["faces", "photos", "people"]
+Range = tuple[float, float]
+_Sums = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """95 % intervals, low and high, of the figures of the same names in ``metrics.Figures``.
+
+    An interval is ``None`` where its figure is, or where fewer than two were drawn from.
+
+    Attributes:
+        drawn: What was drawn.
+        n: How many of them there are.
+        accuracy: Of the data set's classes.
+        macro_f1: Classes that do not occur in a draw are left out of its mean.
+        valence_ccc: Concordance correlation.
+        arousal_ccc: The same.
+    """
+
+    drawn: Drawn
+    n: int
+    accuracy: Range | None
+    macro_f1: Range | None
+    valence_ccc: Range | None
+    arousal_ccc: Range | None
+
+    @property
+    def words(self) -> str:
+        """Where the intervals come from, one sentence; empty if there are none."""
+        if not (self.accuracy or self.valence_ccc or self.arousal_ccc):
+            return ""
+        return f"95 % intervals: from drawing the {self.n:,} {self.drawn} anew {DRAWS:,} times."
+
+
+def to_intervals(
+    probabilities: FloatArray,
+    va: FloatArray,
+    faces: FaceSet,
+    found: Mask,
+    people: Sequence[str] | None = None,
+) -> Intervals:
+    """Draw the faces anew, the same way each time.
+
+    Args:
+        probabilities: ``(N, 9)``, as for ``metrics.measure``, and so the next three.
+        va: ``(N, 2)``.
+        faces: The truth.
+        found: ``(N,)``.
+        people: Who is in each of N photos; ``None`` for faces of which that is not known.
+    """
+    units = np.arange(len(faces))
+    if people is not None:
+        units = np.unique(np.array(people, str), return_inverse=True)[1]
+    n = int(units.max(initial=-1)) + 1
+    cells, counts = _count_cells(probabilities, faces, found, units, n)
+    columns = np.hstack([counts, *(_to_moments(va, faces, found, units, n, k) for k in (0, 1))])
+    sums = _draw(columns)
+    flat = np.zeros((len(sums), len(LABELS) * (len(LABELS) + 1)))
+    flat[:, cells] = sums[:, : len(cells)]
+    confusion = flat.reshape(-1, len(LABELS), len(LABELS) + 1)
+    valence, arousal = np.split(sums[:, len(cells) :], 2, axis=1)
+    drawn: Drawn = "faces" if people is None else "people" if n < len(faces) else "photos"
+    return Intervals(
+        drawn,
+        n,
+        _to_range(_accuracies(confusion)),
+        _to_range(_macro_f1s(confusion)),
+        _to_range(_concordances(valence)),
+        _to_range(_concordances(arousal)),
+    )
+
+
+def to_words(likely: Range) -> str:
+    """An interval for people."""
+    return f"95 %: {likely[0]:.3f} to {likely[1]:.3f}"
+
+
+def _draw(columns: _Sums) -> _Sums:
+    """Sums of the rows that are drawn: ``(U, K)`` to ``(DRAWS, K)``, no draws of fewer than two."""
+    n = len(columns)
+    if n < 2:
+        return np.zeros((0, columns.shape[1]))
+    generator = np.random.default_rng(_SEED)
+    step = max(1, _AT_ONCE // n)
+    parts = []
+    for start in range(0, DRAWS, step):
+        times = np.empty((min(step, DRAWS - start), n))
+        for row in times:
+            row[:] = np.bincount(generator.integers(0, n, n), minlength=n)
+        parts.append(times @ columns)
+    return np.concatenate(parts)
+
+
+def _count_cells(
+    probabilities: FloatArray, faces: FaceSet, found: Mask, units: npt.NDArray[np.intp], n: int
+) -> tuple[npt.NDArray[np.intp], _Sums]:
+    """Cells of the confusion that occur, and ``(U, K)`` how often; the last column is missed."""
+    kept = faces.has_majority
+    truth, predicted = faces.majority[kept], to_predicted(probabilities, faces, found)[kept]
+    column = np.where(found[kept], predicted, len(LABELS))
+    cells, which = np.unique(truth * (len(LABELS) + 1) + column, return_inverse=True)
+    counts = np.bincount(units[kept] * len(cells) + which, minlength=n * len(cells))
+    return cells, counts.reshape(n, len(cells)).astype(np.float64)
+
+
+def _to_moments(
+    va: FloatArray, faces: FaceSet, found: Mask, units: npt.NDArray[np.intp], n: int, column: int
+) -> _Sums:
+    """``(U, 6)`` sums of 1, x, y, xx, yy and xy over the rated faces of each unit."""
+    rated = ~np.isnan(faces.va[:, column]) & found
+    x, y = (values[rated, column].astype(np.float64) for values in (va, faces.va))
+    terms = (np.ones_like(x), x, y, x * x, y * y, x * y)
+    return np.stack([np.bincount(units[rated], term, n) for term in terms], axis=1)
+
+
+def _accuracies(confusion: _Sums) -> _Sums:
+    right = np.trace(confusion, axis1=1, axis2=2)
+    return _divide(right, confusion.sum(axis=(1, 2)))
+
+
+def _macro_f1s(confusion: _Sums) -> _Sums:
+    right = np.diagonal(confusion, axis1=1, axis2=2)
+    truth, predicted = confusion.sum(axis=2), confusion[:, :, :-1].sum(axis=1)
+    f1 = _divide(2 * right, truth + predicted)
+    return _divide(np.where(truth > 0, f1, 0).sum(axis=1), (truth > 0).sum(axis=1))
+
+
+def _concordances(moments: _Sums) -> _Sums:
+    means = _divide(moments[:, 1:], moments[:, :1])
+    x, y, xx, yy, xy = means.T
+    return _divide(2 * (xy - x * y), xx - x * x + yy - y * y + (x - y) ** 2)
+
+
+def _divide(above: _Sums, below: _Sums) -> _Sums:
+    """Quotients, NaN where there is nothing to divide by."""
+    quotients = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    np.divide(above, below, out=quotients, where=below > TINY)
+    return quotients
+
+
+def _to_range(values: _Sums) -> Range | None:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, (2.5, 97.5))
+    return float(low), float(high)

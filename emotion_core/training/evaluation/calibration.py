@@ -1,0 +1,70 @@
+"""Calibration: whether a network that is sure is right as often as it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from emotion_core.training.datasets.face_set import Indices
+    from emotion_core.types import FloatArray
+
+BINS = 15
+"""Equal bins of confidence in which calibration is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Faces of about the same confidence.
+
+    Attributes:
+        low: Confidence from which the bin reaches, 0-1.
+        high: To where.
+        n: Faces in it.
+        confidence: Their mean confidence; ``None`` without a face.
+        accuracy: Share of them that is right; ``None`` without a face.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def to_calibration(probabilities: FloatArray, truth: Indices) -> tuple[CalibrationBin, ...]:
+    """Sort faces into equal bins of confidence.
+
+    Args:
+        probabilities: ``(N, C)``, rows sum to 1.
+        truth: ``(N,)`` class of each.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == truth
+    members = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return tuple(_to_bin(i, confidence[members == i], correct[members == i]) for i in range(BINS))
+
+
+def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float | None:
+    """Mean gap between confidence and accuracy, bins weighted by their faces.
+
+    Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    """
+    total = sum(b.n for b in bins)
+    gaps = [
+        b.n * abs(b.accuracy - b.confidence)
+        for b in bins
+        if b.accuracy is not None and b.confidence is not None
+    ]
+    return sum(gaps) / total if total else None
+
+
+def _to_bin(
+    i: int, confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]
+) -> CalibrationBin:
+    n = len(confidence)
+    means = (float(confidence.mean()), float(correct.mean())) if n else (None, None)
+    return CalibrationBin(i / BINS, (i + 1) / BINS, n, *means)

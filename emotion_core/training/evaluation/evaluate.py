@@ -1,0 +1,159 @@
+"""A network on a labelled data set, through the product's own classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.validation import predict
+from emotion_core.training.evaluation.bootstrap import to_intervals
+from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
+from emotion_core.training.evaluation.metrics import Figures, measure, nine_class_truth
+from emotion_core.training.evaluation.profile import BATCH, NetworkSize, Speed, measure_speed
+
+if TYPE_CHECKING:
+    from emotion_core.labels import LabelSet
+    from emotion_core.models.card import ModelCard
+    from emotion_core.recognition.classifier import EmotionClassifier
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.load import LoadedModel
+    from emotion_core.training.evaluation.bootstrap import Intervals
+    from emotion_core.training.evaluation.metrics import Mask
+    from emotion_core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Readings:
+    """What a network says of N faces.
+
+    Attributes:
+        probabilities: ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.
+        va: ``(N, 2)`` valence and arousal, -1 to 1.
+        found: ``(N,)`` false where there is no reading; such rows are zeros.
+    """
+
+    probabilities: FloatArray
+    va: FloatArray
+    found: Mask
+
+    @classmethod
+    def empty(cls, n: int) -> Readings:
+        """Room for N faces, none of them read."""
+        return cls(
+            np.zeros((n, len(LABELS)), np.float32),
+            np.zeros((n, 2), np.float32),
+            np.zeros(n, np.bool_),
+        )
+
+    def fill(
+        self, rows: slice | list[int], labels: LabelSet, probabilities: FloatArray, va: FloatArray
+    ) -> None:
+        """Write down what was read of some faces; columns of ``probabilities`` are ``labels``."""
+        wide = np.zeros((len(probabilities), len(LABELS)), np.float32)
+        wide[:, [LABELS.index(label) for label in labels]] = probabilities
+        self.probabilities[rows] = wide
+        self.va[rows] = va
+        self.found[rows] = True
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPhotos:
+    """Photos that count as wrong because nothing could be read from them.
+
+    Attributes:
+        no_face: Names of those in which no face was found.
+        unreadable: Names of those that are no pictures, or cannot be opened, with the reason.
+    """
+
+    no_face: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Report:
+    """Everything that was measured of one network on one labelled set.
+
+    Attributes:
+        card: Of the network.
+        faces: The truth.
+        readings: What the network said.
+        figures: How well that agrees.
+        intervals: How far the figures may be off by chance.
+        framing: How faces came to be the network's input, one sentence.
+        size: Of the network.
+        speed: Of the network; ``None`` where it was not measured.
+        ece_raw: ``figures.ece`` had the network not been calibrated.
+        photo_ms: Median milliseconds a photo, detection and reading; ``None`` without a pipeline.
+        missed: Photos without a reading; ``None`` for a data set of faces.
+    """
+
+    card: ModelCard
+    faces: FaceSet
+    readings: Readings
+    figures: Figures
+    intervals: Intervals
+    framing: str
+    size: NetworkSize
+    speed: Speed | None = None
+    ece_raw: float | None = None
+    photo_ms: float | None = None
+    missed: MissedPhotos | None = None
+
+
+def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
+    """Measure a network on the faces of a data set, which are given whole, resized.
+
+    Args:
+        model: The network.
+        faces: The truth; memory does not grow with the pictures.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    classifier = model.classifier
+    size_px = classifier.preprocessing.size_px
+    readings = read_faces(classifier, faces)
+    first = np.arange(min(BATCH, len(faces)))
+    everything = (readings.probabilities, readings.va, faces, readings.found)
+    crops = faces.pictures.load(first, size_px, 3)
+    return Report(
+        card=classifier.card,
+        faces=faces,
+        readings=readings,
+        figures=measure(*everything),
+        intervals=to_intervals(*everything),
+        framing=f"The pictures of the data set are taken as they are, resized to {size_px} pixels.",
+        size=model.count(),
+        speed=measure_speed(classifier, model.network, crops),
+        ece_raw=uncalibrated_error(readings, faces, classifier.card.temperature),
+    )
+
+
+def read_faces(classifier: EmotionClassifier, faces: FaceSet) -> Readings:
+    """Read all faces of a data set, with a progress bar.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    readings = Readings.empty(len(faces))
+    with tqdm(total=len(faces), unit="face", disable=None, leave=False) as bar:
+        probabilities, va = predict(classifier, faces, on_faces=bar.update)
+    readings.fill(slice(None), classifier.card.labels, probabilities, va)
+    return readings
+
+
+def uncalibrated_error(readings: Readings, faces: FaceSet, temperature: float) -> float | None:
+    """Expected calibration error of the same readings with temperature 1.
+
+    The softmax of logits is, but for a factor per face, the power ``temperature`` of the softmax of
+    logits divided by the temperature.
+    """
+    nine, truth = nine_class_truth(faces)
+    found = readings.found[nine]
+    powers = readings.probabilities[nine & readings.found] ** np.float32(temperature)
+    bins = to_calibration(powers / powers.sum(axis=1, keepdims=True), truth[found])
+    return expected_calibration_error(bins)

@@ -1,0 +1,142 @@
+"""The whole product on labelled photos: reading files, finding faces, cutting them out, reading.
+
+What a network gives on faces that lie as in its training set is not what users get: photos are
+turned, faces are missed, other people's faces are larger. The largest face of a photo counts; a
+photo without a face, or that cannot be read, counts as wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from emotion_core.detection.boxes import largest
+from emotion_core.errors import ImageDecodeError
+from emotion_core.imaging.codec import decode_image
+from emotion_core.photos.pipeline import BATCH_PIXELS
+from emotion_core.training.datasets.photo_labels import to_face_set
+from emotion_core.training.evaluation.bootstrap import to_intervals
+from emotion_core.training.evaluation.evaluate import (
+    MissedPhotos,
+    Readings,
+    Report,
+    uncalibrated_error,
+)
+from emotion_core.training.evaluation.metrics import measure
+from emotion_core.types import Faces, Image, Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.recognition.classifier import EmotionClassifier
+    from emotion_core.training.datasets.photo_labels import PhotoLabel
+    from emotion_core.training.emotion.load import LoadedModel
+
+Look = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
+"""Names and pixels of some photos to the faces of each, and what is read from them."""
+
+_BATCH = 16
+_PERSON = "person"  # column of labels.csv, if there is one
+
+
+def look_by_detector(analyzer: Analyzer) -> Look:
+    """Find and read faces as the product does."""
+
+    def look(_names: Sequence[str], images: Sequence[Image]) -> list[tuple[Faces, Predictions]]:
+        return [(found.faces, found.predictions) for found in analyzer.analyze(images)]
+
+    return look
+
+
+def look_by_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> Look:
+    """Read faces that were marked by hand; no detector has a say in where they are.
+
+    Args:
+        classifier: Reads them.
+        boxes: The face of each photo by the photo's name.
+    """
+
+    def look(names: Sequence[str], images: Sequence[Image]) -> list[tuple[Faces, Predictions]]:
+        faces = [boxes[name] for name in names]
+        return list(zip(faces, classifier.classify(images, faces), strict=True))
+
+    return look
+
+
+def evaluate_photos(
+    model: LoadedModel, look: Look, folder: Path, labels: Sequence[PhotoLabel], framing: str
+) -> Report:
+    """Measure the whole way from a file to a reading.
+
+    Args:
+        model: What ``look`` reads with.
+        look: Finds and reads faces.
+        folder: Where the photos are.
+        labels: The truth; memory does not grow with their number but by a few bytes each.
+        framing: How ``look`` finds faces, one sentence.
+
+    Raises:
+        DatasetError: There is no photo, or one is missing.
+    """
+    faces = to_face_set(folder, labels)
+    readings = Readings.empty(len(labels))
+    no_face: list[str] = []
+    unreadable: list[tuple[str, str]] = []
+    times_s: list[float] = []
+    for batch in _iter_batches(folder, labels, unreadable):
+        start_s = time.perf_counter()
+        looks = look([labels[i].image for i in batch], list(batch.values()))
+        times_s.append((time.perf_counter() - start_s) / len(batch))
+        for i, (found, read) in zip(batch, looks, strict=True):
+            if len(found):
+                counts = read[np.array([largest(found.boxes)])]
+                va = np.stack([counts.valence, counts.arousal], axis=1)
+                readings.fill([i], counts.labels, counts.probabilities, va)
+            else:
+                no_face.append(labels[i].image)
+    card = model.classifier.card
+    everything = (readings.probabilities, readings.va, faces, readings.found)
+    people = [label.row.cells.get(_PERSON) or label.image for label in labels]
+    return Report(
+        card=card,
+        faces=faces,
+        readings=readings,
+        figures=measure(*everything),
+        intervals=to_intervals(*everything, people),
+        framing=framing,
+        size=model.count(),
+        ece_raw=uncalibrated_error(readings, faces, card.temperature),
+        photo_ms=float(np.median(times_s)) * 1e3 if times_s else None,
+        missed=MissedPhotos(tuple(no_face), tuple(unreadable)),
+    )
+
+
+def _iter_batches(
+    folder: Path, labels: Sequence[PhotoLabel], unreadable: list[tuple[str, str]]
+) -> Iterator[dict[int, Image]]:
+    """Decode photos; yield some at a time by their place in ``labels``.
+
+    A batch is full at 16 photos or at as many pixels as the product analyses together. What cannot
+    be read is added to ``unreadable``.
+    """
+    batch: dict[int, Image] = {}
+    for i, label in enumerate(tqdm(labels, unit="photo", disable=None, leave=False)):
+        try:
+            batch[i] = decode_image((folder / label.image).read_bytes()).pixels
+        except ImageDecodeError as error:
+            unreadable.append((label.image, str(error)))
+        except OSError as error:
+            reason = f"The file cannot be read ({error.strerror or error})."
+            unreadable.append((label.image, reason))
+        pixels = sum(image.shape[0] * image.shape[1] for image in batch.values())
+        if len(batch) == _BATCH or pixels >= BATCH_PIXELS:
+            yield batch
+            batch = {}
+    if batch:
+        yield batch

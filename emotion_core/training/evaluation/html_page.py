@@ -1,0 +1,96 @@
+"""What was measured, as one page that holds all charts; single charts as pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+
+from emotion_core.errors import EmotionError
+from emotion_core.imaging.palette import WORDS
+from emotion_core.reporting.photo_charts import to_html
+from emotion_core.training.engine.atomic_write import write_errors
+from emotion_core.training.evaluation.bootstrap import to_words
+from emotion_core.training.evaluation.plots import (
+    calibration_chart,
+    confusion_chart,
+    recall_chart,
+    va_chart,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from altair.typing import ChartType
+
+    from emotion_core.training.evaluation.evaluate import Report
+    from emotion_core.training.evaluation.metrics import Figures
+
+PLOT_SUFFIXES = (".svg", ".png")
+"""Files that ``save_plot`` writes."""
+
+
+def to_page(report: Report) -> str:
+    """An HTML page of all charts that opens without a network."""
+    figures = report.figures
+    rows: list[ChartType] = []
+    if figures.n:
+        rows.append(alt.hconcat(confusion_chart(figures), recall_chart(figures), spacing=50))
+    second = [calibration_chart(report)] if figures.n_nine else []
+    second += [va_chart(report, column) for column in _rated(figures)]
+    if second:
+        rows.append(alt.hconcat(*second, spacing=50))
+    words = [report.intervals.words] if report.intervals.words else []
+    charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
+    title = f"{report.card.name} on {report.faces.name}"
+    return charts_page(charts, title, [_summary(report), *words, report.framing])
+
+
+def charts_page(charts: ChartType, title: str, subtitle: list[str]) -> str:
+    """Charts as a page that opens without a network, with a title and lines below it."""
+    head = alt.TitleParams(
+        title,
+        subtitle=subtitle,
+        fontSize=20,
+        subtitleFontSize=13,
+        anchor="start",
+        offset=24,
+    )
+    page = charts.properties(title=head, padding=24)
+    page = page.configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8)
+    page = page.configure_axisLeft(minExtent=64)
+    page = page.configure_title(fontSize=15, anchor="start", subtitleColor=WORDS)
+    return to_html(page.configure_view(strokeWidth=0), title=title)
+
+
+def save_plot(chart: ChartType, path: Path) -> None:
+    """Write a chart as SVG or PNG, on white.
+
+    Raises:
+        EmotionError: The ending is another, or the file cannot be written.
+    """
+    if path.suffix not in PLOT_SUFFIXES:
+        raise EmotionError(f"{path} must end in {' or '.join(PLOT_SUFFIXES)}.")
+    with write_errors(path):
+        chart.configure(background="white", padding=16).save(
+            str(path), format=path.suffix[1:], scale_factor=2 if path.suffix == ".png" else 1
+        )
+
+
+def _rated(figures: Figures) -> list[int]:
+    return [i for i, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
+
+
+def _summary(report: Report) -> str:
+    figures = report.figures
+    values = [
+        f"{name} {value:.4f}{f' ({to_words(likely)})' if likely else ''}"
+        for name, value, likely in (
+            ("accuracy", figures.accuracy, report.intervals.accuracy),
+            ("macro-F1", figures.macro_f1, report.intervals.macro_f1),
+        )
+        if value is not None
+    ]
+    unit = "faces" if report.missed is None else "photos"
+    missed = f", {figures.missed:,} missed" if figures.missed else ""
+    return ", ".join([*values, f"{figures.n:,} {unit}{missed}"])

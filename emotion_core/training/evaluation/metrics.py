@@ -1,0 +1,243 @@
+"""Figures of a network, from its readings and the truth; plain numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_core.errors import DatasetError
+from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
+from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
+
+if TYPE_CHECKING:
+    from emotion_core.training.datasets.face_set import FaceSet, Indices
+    from emotion_core.training.evaluation.calibration import CalibrationBin
+    from emotion_core.types import FloatArray
+
+Mask = npt.NDArray[np.bool_]
+
+TINY = 1e-12
+"""Variance of equal numbers, but for rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a network gives on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
+
+    A face that was not found (only photos can have such) counts as wrong in ``accuracy``,
+    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other figures leave it out.
+    A figure for which there is no truth is ``None``.
+
+    Attributes:
+        labels: Order of the rows and columns of ``confusion``.
+        n: Faces that the data set's protocol keeps.
+        accuracy: Share of them whose best class is the protocol's; candidates are the classes of
+            the data set.
+        macro_f1: Mean F1 over the classes that occur in the truth.
+        per_class_recall: By emotion; a class without a face is left out.
+        confusion: Rows are the truth, columns the prediction. Faces that were not found are in no
+            column: a row and its class in ``missed_per_class`` add up to the faces of the class.
+        missed: Faces among ``n`` that were not found.
+        missed_per_class: The same by emotion; a class without one is left out.
+        n_nine: Faces of which one of nine classes, uncertain among them, has more than half.
+        accuracy_nine: Share of those whose best of nine classes is that one.
+        ece: Expected calibration error over those, nine classes, 15 bins.
+        calibration: The bins of ``ece``, by rising confidence.
+        cross_entropy: Mean against the shares of the votes, over the faces that have any.
+        n_valence: Faces with a rating of valence.
+        valence_ccc: Concordance correlation with the ratings.
+        valence_r: Pearson correlation with the ratings.
+        valence_rmse: Root of the mean squared difference, on the scale from -1 to 1.
+        n_arousal: Faces with a rating of arousal.
+        arousal_ccc: As for valence.
+        arousal_r: As for valence.
+        arousal_rmse: As for valence.
+    """
+
+    labels: tuple[str, ...]
+    n: int
+    accuracy: float | None
+    macro_f1: float | None
+    per_class_recall: dict[str, float]
+    confusion: list[list[int]]
+    missed: int
+    missed_per_class: dict[str, int]
+    n_nine: int
+    accuracy_nine: float | None
+    ece: float | None
+    calibration: tuple[CalibrationBin, ...]
+    cross_entropy: float | None
+    n_valence: int
+    valence_ccc: float | None
+    valence_r: float | None
+    valence_rmse: float | None
+    n_arousal: int
+    arousal_ccc: float | None
+    arousal_r: float | None
+    arousal_rmse: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How near predicted numbers come to rated ones; see ``Figures``."""
+
+    n: int
+    ccc: float | None
+    r: float | None
+    rmse: float | None
+
+
+def measure(
+    probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
+) -> Figures:
+    """Compare a network's readings with what people said of the same faces.
+
+    Args:
+        probabilities: ``(N, 9)`` in the order of ``LABELS``, rows sum to 1; columns of classes that
+            the network lacks are 0.
+        va: ``(N, 2)`` valence and arousal in [-1, 1].
+        faces: The truth.
+        found: ``(N,)`` false where there is no reading, whose rows are ignored then; all if
+            ``None``.
+    """
+    found = np.ones(len(faces), bool) if found is None else found
+    kept = faces.has_majority
+    truth = faces.majority[kept]
+    predicted = to_predicted(probabilities, faces, found)[kept]
+    seen = predicted != NO_CLASS
+    confusion = to_confusion(truth[seen], predicted[seen], len(LABELS))
+    totals = np.bincount(truth, minlength=len(LABELS))
+    missed = totals - confusion.sum(axis=1)
+    nine, nine_truth = nine_class_truth(faces)
+    right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
+    bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
+    rated = ~np.isnan(faces.va) & found[:, None]
+    valence, arousal = (to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i]) for i in (0, 1))
+    return Figures(
+        labels=tuple(label.value for label in LABELS),
+        n=len(truth),
+        accuracy=_mean(predicted == truth),
+        macro_f1=to_macro_f1(confusion, totals),
+        per_class_recall=to_recalls(confusion, totals),
+        confusion=confusion.tolist(),
+        missed=int(missed.sum()),
+        missed_per_class={LABELS[i].value: int(missed[i]) for i in np.flatnonzero(missed)},
+        n_nine=len(nine_truth),
+        accuracy_nine=_mean(right),
+        ece=expected_calibration_error(bins),
+        calibration=bins,
+        cross_entropy=_cross_entropy(probabilities[found], faces.targets[found]),
+        n_valence=valence.n,
+        valence_ccc=valence.ccc,
+        valence_r=valence.r,
+        valence_rmse=valence.rmse,
+        n_arousal=arousal.n,
+        arousal_ccc=arousal.ccc,
+        arousal_r=arousal.r,
+        arousal_rmse=arousal.rmse,
+    )
+
+
+def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
+    """Find the temperature that makes the nine-class majority likeliest.
+
+    Args:
+        logits: ``(N, 9)`` of the validation faces.
+        faces: Those faces.
+
+    Raises:
+        DatasetError: There is no face on whose class more than half agree.
+
+    Source: C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    nine, truth = nine_class_truth(faces)
+    if not len(truth):
+        raise DatasetError(f"{faces.name} has no face with a clear class to fit a temperature to.")
+    candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 401))
+    rows = np.arange(len(truth))
+    losses = [
+        -np.log(to_probabilities(logits[nine], float(t))[rows, truth] + 1e-12).mean()
+        for t in candidates
+    ]
+    return round(float(candidates[int(np.argmin(losses))]), 4)
+
+
+def nine_class_truth(faces: FaceSet) -> tuple[Mask, Indices]:
+    """The faces on which more than half agree: ``(N,)`` which, and the class of each of those."""
+    clear = faces.targets.max(axis=1) > 0.5
+    return clear, np.asarray(faces.targets[clear].argmax(axis=1), np.int64)
+
+
+def to_probabilities(logits: FloatArray, temperature: float) -> FloatArray:
+    """Softmax of logits ``(N, C)`` divided by the temperature."""
+    scaled = logits / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
+    """Likeliest of the data set's classes; ``NO_CLASS`` for faces that were not found."""
+    candidates = np.array([LABELS.index(label) for label in faces.classes], np.int64)
+    best = candidates[probabilities[:, candidates].argmax(axis=1)]
+    return np.where(found, best, NO_CLASS)
+
+
+def to_confusion(truth: Indices, predicted: Indices, n_classes: int) -> Indices:
+    """Count pairs: ``(C, C)``, rows the truth, columns the prediction."""
+    counts = np.bincount(truth * n_classes + predicted, minlength=n_classes**2)
+    return np.asarray(counts.reshape(n_classes, n_classes), np.int64)
+
+
+def to_recalls(confusion: Indices, totals: Indices) -> dict[str, float]:
+    """Share of each emotion's faces that were recognised; emotions without a face are left out.
+
+    Args:
+        confusion: ``(9, 9)``, from ``to_confusion``.
+        totals: ``(9,)`` faces of each emotion, found or not.
+    """
+    return {
+        LABELS[i].value: float(confusion[i, i] / totals[i]) for i in np.flatnonzero(totals).tolist()
+    }
+
+
+def to_macro_f1(confusion: Indices, totals: Indices) -> float | None:
+    """Mean F1 over the emotions that occur in the truth; arguments as of ``to_recalls``."""
+    f1 = 2 * confusion.diagonal() / np.maximum(totals + confusion.sum(axis=0), 1)
+    return _mean(f1[totals > 0])
+
+
+def to_agreement(predicted: FloatArray, rated: FloatArray) -> Agreement:
+    """Compare two ``(N,)`` series of numbers without gaps.
+
+    Correlations need two numbers, Pearson's also that both series vary; the concordance is
+    undefined only where both series are one and the same constant.
+
+    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility",
+    Biometrics 45, 1989, with variances divided by N.
+    """
+    n = len(rated)
+    x, y = predicted.astype(np.float64), rated.astype(np.float64)
+    rmse = float(np.sqrt(np.square(x - y).mean())) if n else None
+    if n < 2:
+        return Agreement(n, None, None, rmse)
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    spread = float(np.sqrt(x.var() * y.var()))
+    distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    return Agreement(
+        n,
+        2 * covariance / distance if distance > TINY else None,
+        covariance / spread if spread > TINY else None,
+        rmse,
+    )
+
+
+def _cross_entropy(probabilities: FloatArray, targets: FloatArray) -> float | None:
+    voted = targets.sum(axis=1) > 0
+    return _mean(-(targets[voted] * np.log(probabilities[voted] + 1e-12)).sum(axis=1))
+
+
+def _mean(values: npt.NDArray[np.generic]) -> float | None:
+    return float(values.mean()) if len(values) else None

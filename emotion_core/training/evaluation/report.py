@@ -1,0 +1,184 @@
+"""What was measured, as a table to read and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.training.evaluation.bootstrap import to_words
+from emotion_core.types import VaSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emotion_core.training.evaluation.bootstrap import Range
+    from emotion_core.training.evaluation.evaluate import MissedPhotos, Report
+    from emotion_core.training.evaluation.metrics import Figures
+
+_WIDTH = 26
+
+_NAMED = 5
+"""Photos that the table names; the JSON has all of them."""
+
+
+def to_json(report: Report) -> str:
+    """All figures as a JSON object; numbers that do not exist are null, never NaN.
+
+    The keys of ``metrics.Figures`` stand at the top; besides them ``dataset``, ``candidates``
+    (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
+    ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
+    also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
+    has ``[low, high]`` of some figures, and of what they come (``intervals.Intervals``).
+    """
+    card = report.card
+    content: dict[str, Any] = {
+        "dataset": report.faces.name,
+        "model": card.name,
+        **asdict(report.figures),
+        "intervals_95": asdict(report.intervals),
+        "ece_raw": report.ece_raw,
+        "candidates": list(report.faces.classes),
+        "framing": report.framing,
+        "valence_arousal_source": card.va_source,
+        "temperature": card.temperature,
+        "model_file": card.weights.filename,
+        "model_sha256": card.weights.sha256,
+        "size": asdict(report.size),
+        "speed": asdict(report.speed) if report.speed else None,
+    }
+    if report.missed is not None:
+        content["photo_ms"] = report.photo_ms
+        content["missed_files"] = list(report.missed.no_face)
+        content["unreadable_files"] = [
+            {"file": file, "reason": reason} for file, reason in report.missed.unreadable
+        ]
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_table(report: Report) -> str:
+    """All figures as text, each with the number of faces or photos that it is over."""
+    unit = "faces" if report.missed is None else "photos"
+    lines = [f"{report.faces.name}, {len(report.faces)} {unit}, {report.card.name}", report.framing]
+    if report.missed is not None:
+        lines += _missed_lines(report.missed, len(report.faces))
+    lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.figures, unit)]
+    lines += ["", *_confusion_lines(report.figures), "", *_va_lines(report, unit), ""]
+    lines += [report.intervals.words, ""] if report.intervals.words else []
+    return "\n".join([*lines, *_cost_lines(report)]) + "\n"
+
+
+def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:
+    yield (
+        f"{len(missed.no_face)} of {n} photos without a face found, {len(missed.unreadable)} "
+        "unreadable: both count as wrong."
+    )
+    for file, reason in missed.unreadable[:_NAMED]:
+        yield f"  {file}: {reason}"
+    if len(missed.unreadable) > _NAMED:
+        yield f"  and {len(missed.unreadable) - _NAMED} more; --json names all."
+
+
+def _class_lines(report: Report, unit: str) -> Iterator[str]:
+    figures, n_classes = report.figures, len(report.faces.classes)
+    found = sum(b.n for b in figures.calibration)
+    likely = report.intervals
+    n = f"{figures.n} {unit}"
+    yield _line(f"accuracy, {n_classes} classes", figures.accuracy, n, likely.accuracy)
+    n_true = len(figures.per_class_recall)
+    yield _line(f"macro-F1, {n_true} classes", figures.macro_f1, n, likely.macro_f1)
+    yield _line("accuracy, 9 classes", figures.accuracy_nine, f"{figures.n_nine} {unit}")
+    yield _line(
+        "calibration error (ECE)",
+        figures.ece,
+        f"{found} {unit}, 9 classes, temperature {report.card.temperature:g}",
+    )
+    yield _line("  with temperature 1", report.ece_raw, f"{found} {unit}")
+    yield _line("cross-entropy", figures.cross_entropy, "against the labels")
+
+
+def _recall_lines(figures: Figures, unit: str) -> Iterator[str]:
+    yield "recall by class"
+    for label, recall in figures.per_class_recall.items():
+        row = figures.confusion[figures.labels.index(label)]
+        missed = figures.missed_per_class.get(label, 0)
+        note = f", {missed} missed" if missed else ""
+        yield _line(f"  {label}", recall, f"{sum(row) + missed} {unit}{note}")
+
+
+def _confusion_lines(figures: Figures) -> Iterator[str]:
+    """Counts; classes that occur neither in the truth nor in the predictions are left out."""
+    used = [
+        i
+        for i, label in enumerate(figures.labels)
+        if label in figures.per_class_recall or any(row[i] for row in figures.confusion)
+    ]
+    has_missed = bool(figures.missed_per_class)
+    head = [*(figures.labels[i][:9] for i in used), *(["missed"] if has_missed else [])]
+    yield "confusion (rows: truth, columns: prediction)"
+    yield " " * 12 + "".join(f"{word:>10}" for word in head)
+    for i in used:
+        label = figures.labels[i]
+        cells = [figures.confusion[i][j] for j in used]
+        if has_missed:
+            cells.append(figures.missed_per_class.get(label, 0))
+        yield f"  {label:10}" + "".join(f"{cell:>10}" for cell in cells)
+
+
+def _va_lines(report: Report, unit: str) -> Iterator[str]:
+    figures = report.figures
+    source = (
+        "from the network's own outputs"
+        if report.card.va_source is VaSource.HEAD
+        else "as the expectation of published coordinates of the emotions"
+    )
+    yield f"valence and arousal, {source}"
+    if not (figures.n_valence or figures.n_arousal):
+        yield "  no ratings to compare with"
+        return
+    for name, n, ccc, likely, r, rmse in (
+        (
+            "valence",
+            figures.n_valence,
+            figures.valence_ccc,
+            report.intervals.valence_ccc,
+            figures.valence_r,
+            figures.valence_rmse,
+        ),
+        (
+            "arousal",
+            figures.n_arousal,
+            figures.arousal_ccc,
+            report.intervals.arousal_ccc,
+            figures.arousal_r,
+            figures.arousal_rmse,
+        ),
+    ):
+        values = [f"CCC {_number(ccc)}", f"Pearson r {_number(r)}", f"RMSE {_number(rmse)}"]
+        tail = f"; CCC {to_words(likely)}" if likely else ""
+        yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
+
+
+def _cost_lines(report: Report) -> Iterator[str]:
+    size, speed = report.size, report.speed
+    adds = f"{size.multiply_adds / 1e6:.1f} million" if size.multiply_adds else "not known"
+    yield f"{'parameters':{_WIDTH}}{size.parameters / 1e6:.3f} million"
+    yield f"{'multiply-adds a face':{_WIDTH}}{adds}"
+    yield f"{'file':{_WIDTH}}{size.file_bytes / 1e6:.2f} MB"
+    if speed is not None:
+        threads = f"{speed.threads} thread{'s' if speed.threads > 1 else ''}"
+        yield (
+            f"{'milliseconds a face':{_WIDTH}}{speed.one_ms:.2f} alone, {speed.batch_ms:.2f} in "
+            f"batches of 32 ({speed.processor}, {threads})"
+        )
+    if report.photo_ms is not None:
+        yield f"{'milliseconds a photo':{_WIDTH}}{report.photo_ms:.1f} (detection and reading)"
+
+
+def _line(name: str, value: float | None, note: str, likely: Range | None = None) -> str:
+    tail = f"; {to_words(likely)}" if likely else ""
+    return f"{name:{_WIDTH}}{_number(value)}  ({note}{tail})"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

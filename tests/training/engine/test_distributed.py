@@ -1,0 +1,127 @@
+"""Two real processes train one network together, over gloo on the CPU."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotion_core.errors import EmotionError
+from emotion_core.training.engine.checkpoint import load_checkpoint
+from emotion_core.training.engine.distributed import (
+    Place,
+    join_processes,
+    share_object,
+    share_tensor,
+)
+
+ROOT = Path(__file__).parents[2]
+
+TOGETHER = """
+import gc, sys, torch
+from pathlib import Path
+from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.engine.distributed import join_processes
+from emotion_core.training.emotion.trainer import Trainer
+from tests.training.synthetic import make_faces
+torch.set_num_threads(1)
+def main(folder):
+    config = TrainConfig(architecture="tiny-face-net", epochs=4, batch_size=16, learning_rate=0.02)
+    faces, held_out = make_faces(66), make_faces(16, seed=1)
+    with join_processes("cpu") as place:
+        trainer = Trainer(config, SaveRule(folder / "unbroken"), place)
+        reports = list(trainer.iter_epochs(faces, held_out))
+        cut = Trainer(config, SaveRule(folder / "cut"), place).iter_epochs(faces, held_out)
+        next(cut), next(cut)
+        resumed = Trainer(config, SaveRule(folder / "cut"), place)
+        n_left = len(list(resumed.iter_epochs(faces, held_out)))
+        end = {
+            "averaged": trainer.averaged.state_dict(),
+            "losses": [report.loss for report in reports],
+            "figures": [report.figures is not None for report in reports],
+            "history": trainer.history,
+            "resumed": resumed.averaged.state_dict(),
+            "n_left": n_left,
+        }
+        torch.save(end, folder / f"rank{place.rank}.pt")
+main(Path(sys.argv[1]))
+gc.collect()  # whatever has threads of its own ends before Python does
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """The folder of the runs, and what each process ends with."""
+    folder = tmp_path_factory.mktemp("together")
+    script = folder / "together.py"
+    script.write_text(TOGETHER)
+    launch = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launch, str(script), str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, *[torch.load(folder / f"rank{rank}.pt") for rank in (0, 1)]
+
+
+def _assert_equal(state, expected):
+    for key, value in state.items():
+        assert torch.equal(value, expected[key]), key
+
+
+def test_both_processes_end_with_the_same_averaged_weights(together):
+    folder, first, second = together
+    _assert_equal(first["averaged"], second["averaged"])
+    _assert_equal(load_checkpoint(folder / "unbroken" / "last.pt")["averaged"], first["averaged"])
+
+
+def test_loss_falls_in_both_processes_on_different_faces(together):
+    _, first, second = together
+    for end in (first, second):
+        assert len(end["losses"]) == 4
+        assert end["losses"][-1] < 0.8 * end["losses"][0]
+    assert first["losses"] != second["losses"]
+
+
+def test_first_process_validates_and_tells_the_other(together):
+    _, first, second = together
+    assert first["figures"] == [True] * 4
+    assert second["figures"] == [False] * 4
+    assert first["history"] == second["history"]
+
+
+def test_run_of_two_processes_resumes_with_the_same_result(together):
+    for end in together[1:]:
+        assert end["n_left"] == 2
+        _assert_equal(end["resumed"], end["averaged"])
+
+
+def test_one_process_needs_no_group(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with join_processes("cpu") as place:
+        assert place == Place(0, 1, "cpu")
+        assert place.is_first
+        assert not torch.distributed.is_initialized()
+        tensor = torch.ones(2)
+        assert share_tensor(tensor, place) is tensor
+        assert share_object("row", place) == "row"
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with (
+        pytest.raises(EmotionError, match="more processes than GPUs; use --nproc-per-node 2"),
+        join_processes("cuda"),
+    ):
+        pytest.fail("never reached")
