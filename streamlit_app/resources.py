@@ -15,16 +15,16 @@ from emotion_core.live.concurrency_limit import StreamGate
 from emotion_core.live.frame_analyzer import SEARCH_PX
 from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.recognition.embedding import load_embedder
-from streamlit_app.attendance import BACK_S, GRACE_S, Attendance, Belongings
-from streamlit_app.loading import AnalyzerLoader
+from streamlit_app.analyzer_loader import AnalyzerLoader
+from streamlit_app.session_cleanup import BACK_S, GRACE_S, Attendance, Belongings
 from streamlit_app.settings import load_settings
-from streamlit_app.video_job import JobLine
-from streamlit_app.video_sample import make_sample_clip
+from streamlit_app.video.job import JobLine
+from streamlit_app.video.sample import make_sample_clip
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.attendance import Desk
+    from streamlit_app.session_cleanup import Desk
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""

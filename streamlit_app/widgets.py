@@ -17,7 +17,7 @@ from emotion_core.models.card import Task
 from emotion_core.models.local import is_path
 from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
-from streamlit_app.photo_batch import Options
+from streamlit_app.photos.state import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.pipeline import iter_photos
-from streamlit_app.photo_batch import Photo
-from streamlit_app.photo_views import (
+from streamlit_app.photos.state import Photo
+from streamlit_app.photos.views import (
     PER_PAGE,
     forget_choice,
     show_downloads,
@@ -18,8 +18,8 @@ from streamlit_app.photo_views import (
     show_photo,
 )
 from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
+from streamlit_app.session_state import photo_batch
 from streamlit_app.settings import load_settings
-from streamlit_app.state import photo_batch
 from streamlit_app.widgets import (
     errors_as_messages,
     invitation,

@@ -14,12 +14,12 @@ from streamlit_app.resources import (
     sample_clip,
     sample_photo,
 )
+from streamlit_app.session_state import video_desk
 from streamlit_app.settings import load_settings
-from streamlit_app.state import video_desk
-from streamlit_app.video_choices import choose_embedder, choose_settings
-from streamlit_app.video_job import JobState, Recipe, VideoJob
-from streamlit_app.video_results import show_result
-from streamlit_app.video_views import invite, show_cancelled, show_clip, show_failure, show_running
+from streamlit_app.video.job import JobState, Recipe, VideoJob
+from streamlit_app.video.options import choose_embedder, choose_settings
+from streamlit_app.video.results import show_result
+from streamlit_app.video.views import invite, show_cancelled, show_clip, show_failure, show_running
 from streamlit_app.widgets import errors_as_messages, plain, sidebar, sidebar_info, take_upload
 
 ENDINGS = ("mp4", "m4v", "mov", "avi", "mkv", "webm")

@@ -6,9 +6,9 @@ import streamlit as st
 
 from emotion_core.live.types import LiveSettings
 from streamlit_app.resources import forget_analyzer, get_analyzer, live_core, stream_gate
+from streamlit_app.session_state import webcam_desk
 from streamlit_app.settings import load_settings
-from streamlit_app.state import webcam_desk
-from streamlit_app.webcam_camera import (
+from streamlit_app.webcam.camera import (
     show_camera,
     show_help,
     show_obstacles,
@@ -17,9 +17,9 @@ from streamlit_app.webcam_camera import (
     show_still,
     watch_connection,
 )
-from streamlit_app.webcam_live import show_course_now, show_readings
-from streamlit_app.webcam_probe import CameraFault, camera_fault
-from streamlit_app.webcam_results import show_session
+from streamlit_app.webcam.camera_probe import CameraFault, camera_fault
+from streamlit_app.webcam.live import show_course_now, show_readings
+from streamlit_app.webcam.results import show_session
 from streamlit_app.widgets import errors_as_messages, plain, side_by_side, sidebar, sidebar_info
 
 st.set_page_config(page_title="Webcam · Emoscope")

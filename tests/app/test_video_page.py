@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
+from tests.app.test_video_job import Steps
 
 from emotion_core.errors import WeightsUnavailableError
-from streamlit_app.video_job import JobState
-from tests.app.test_video_job import Steps
+from streamlit_app.video.job import JobState
 from tests.factories import make_faces, make_fake_analyzer
 from tests.video.clips import make_clip
 
@@ -199,7 +199,7 @@ def test_truncated_video_is_shown_up_to_the_fault(video_app, tmp_path):
 def test_cancel_keeps_the_video_for_another_try(video_app, clips, monkeypatch):
     steps = Steps()
     with monkeypatch.context() as patch:
-        patch.setattr("streamlit_app.video_job.analyze_video", steps)
+        patch.setattr("streamlit_app.video.job.analyze_video", steps)
         video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
         assert "Cancel" in labels(video_app)
         press(video_app, "Cancel")
@@ -210,7 +210,7 @@ def test_cancel_keeps_the_video_for_another_try(video_app, clips, monkeypatch):
 
 def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
     steps = Steps()
-    monkeypatch.setattr("streamlit_app.video_job.analyze_video", steps)
+    monkeypatch.setattr("streamlit_app.video.job.analyze_video", steps)
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_JOBS", "1")
     video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
     desk = video_app.session_state["video_desk"]

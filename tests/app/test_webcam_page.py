@@ -54,7 +54,7 @@ def streamer(monkeypatch):
 def fault(monkeypatch):
     """What the browser says of its camera."""
     said = {"now": ""}
-    monkeypatch.setattr("streamlit_app.webcam_probe.camera_fault", lambda _: said["now"])
+    monkeypatch.setattr("streamlit_app.webcam.camera_probe.camera_fault", lambda _: said["now"])
     return said
 
 
@@ -256,7 +256,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
     before = page.dataframe[0].value
     reports = []
     monkeypatch.setattr(
-        "streamlit_app.webcam_results.show_downloads", lambda _, result, *__: reports.append(result)
+        "streamlit_app.webcam.results.show_downloads", lambda _, result, *__: reports.append(result)
     )
     page.sidebar.slider(key="live smoothing").set_value(0.0).run()
     after = page.dataframe[0].value
@@ -436,7 +436,7 @@ def test_a_full_server_says_so_before_start_and_offers_a_photo(page, streamer, m
 
 
 def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monkeypatch):
-    monkeypatch.setattr("streamlit_app.webcam_camera.PATIENCE_S", 0.0)
+    monkeypatch.setattr("streamlit_app.webcam.camera.PATIENCE_S", 0.0)
     start(page, streamer)
     page.run()
     assert texts(page.warning)[0].startswith("No connection could be established")
@@ -455,11 +455,11 @@ def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monk
 
 def test_a_connection_that_ends_without_a_picture_is_told(page, streamer, monkeypatch):
     start(page, streamer)
-    monkeypatch.setattr("streamlit_app.webcam_desk._HASTY_S", 0.0)
+    monkeypatch.setattr("streamlit_app.webcam.state._HASTY_S", 0.0)
     time.sleep(0.01)
     stop(page, streamer)
     assert texts(page.warning)[0].startswith("No connection could be established")
-    monkeypatch.setattr("streamlit_app.webcam_desk._HASTY_S", 60.0)
+    monkeypatch.setattr("streamlit_app.webcam.state._HASTY_S", 60.0)
     start(page, streamer)
     assert not page.warning
     stop(page, streamer)

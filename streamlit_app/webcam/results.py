@@ -8,13 +8,13 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import clock, wall_clock
 from emotion_core.video.highlights import hide_faces
-from streamlit_app.video_course import show_course
-from streamlit_app.video_results import show_downloads, show_moments, show_player
+from streamlit_app.video.results import show_downloads, show_moments, show_player
+from streamlit_app.video.timeline import show_course
 from streamlit_app.widgets import plain, side_by_side
 
 if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult
-    from streamlit_app.webcam_desk import Recording, WebcamDesk, WebcamSession
+    from streamlit_app.webcam.state import Recording, WebcamDesk, WebcamSession
 
 _NAME = "webcam"
 

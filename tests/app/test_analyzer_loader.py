@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from emotion_core.errors import RemoteError, WeightsUnavailableError
-from streamlit_app import loading
+from streamlit_app import analyzer_loader as loading
 from streamlit_app.settings import RemoteServer
 from tests.factories import make_fake_analyzer, make_image
 from tests.serving.misbehaving_server import MisbehavingServer

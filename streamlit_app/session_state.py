@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
-from streamlit_app.attendance import BACK_S, GRACE_S
-from streamlit_app.photo_batch import PhotoBatch
+from streamlit_app.photos.state import PhotoBatch
 from streamlit_app.resources import look_after
-from streamlit_app.video_desk import VideoDesk
-from streamlit_app.webcam_desk import WebcamDesk
+from streamlit_app.session_cleanup import BACK_S, GRACE_S
+from streamlit_app.video.state import VideoDesk
+from streamlit_app.webcam.state import WebcamDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ import streamlit_webrtc
 from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import iter_photos
 from emotion_core.reporting.timeline import clock
-from streamlit_app.photo_batch import Photo
-from streamlit_app.photo_views import show_downloads, show_photo
-from streamlit_app.webcam_desk import NO_CONNECTION, PATIENCE_S
-from streamlit_app.webcam_probe import CameraFault
+from streamlit_app.photos.state import Photo
+from streamlit_app.photos.views import show_downloads, show_photo
+from streamlit_app.webcam.camera_probe import CameraFault
+from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
 from streamlit_app.widgets import errors_as_messages, plain
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.concurrency_limit import StreamGate
-    from streamlit_app.photo_batch import Options
+    from streamlit_app.photos.state import Options
     from streamlit_app.settings import IceServer
-    from streamlit_app.webcam_desk import WebcamDesk, WebcamSession
+    from streamlit_app.webcam.state import WebcamDesk, WebcamSession
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from streamlit_app.widgets import plain
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.photo_batch import Options
-    from streamlit_app.video_desk import VideoDesk
+    from streamlit_app.photos.state import Options
+    from streamlit_app.video.state import VideoDesk
 
 _EVERY, _NTH, _RATE = "Every picture", "Every n-th picture", "So many a second"
 

@@ -11,9 +11,9 @@ from emotion_core.live.media_track import LiveTrack
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
-from streamlit_app.held_file import HeldFile
-from streamlit_app.photo_batch import PhotoBatch
-from streamlit_app.video_desk import VideoDesk
+from streamlit_app.photos.state import PhotoBatch
+from streamlit_app.shared_file import HeldFile
+from streamlit_app.video.state import VideoDesk
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer

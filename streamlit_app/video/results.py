@@ -16,7 +16,7 @@ from emotion_core.video.tables import (
     longest_seen,
     select_people,
 )
-from streamlit_app.video_course import show_course
+from streamlit_app.video.timeline import show_course
 from streamlit_app.widgets import download, plain, side_by_side
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.layout_utils import Height
 
     from emotion_core.video.types import Moment, VideoResult
-    from streamlit_app.held_file import HeldFile
-    from streamlit_app.video_desk import VideoDesk
+    from streamlit_app.shared_file import HeldFile
+    from streamlit_app.video.state import VideoDesk
 
 _LARGEST_PLAYED = 400 * 2**20
 """Bytes. Streamlit keeps what a page plays in memory; a larger video can only be downloaded."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.video.types import VideoResult
-    from streamlit_app.video_desk import VideoDesk
+    from streamlit_app.video.state import VideoDesk
 
 _TIMELINE, _PROBABILITIES = "timeline", "probabilities"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from emotion_core.photos.pipeline import PhotoResult
     from emotion_core.types import Analysis
-    from streamlit_app.photo_batch import Photo, PhotoBatch
+    from streamlit_app.photos.state import Photo, PhotoBatch
 
 _PLANE, _NUMBERS = "plane turn", "numbers turn"
 """Keys of counts: how often a rectangle was given up."""

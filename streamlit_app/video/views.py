@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.reporting.timeline import clock
-from streamlit_app.video_job import JobState
+from streamlit_app.video.job import JobState
 from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to_the_letter
 
 if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
     from emotion_core.video.types import VideoProgress
-    from streamlit_app.video_desk import VideoDesk
-    from streamlit_app.video_job import VideoJob
+    from streamlit_app.video.job import VideoJob
+    from streamlit_app.video.state import VideoDesk
 
 
 def invite(photo: bytes) -> bool:

@@ -16,7 +16,7 @@ from emotion_core.imaging.codec import encode_jpeg, shrink
 from emotion_core.live.overlay import scaled
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.video.pipeline import analyze_video
-from streamlit_app.held_file import HeldFile
+from streamlit_app.shared_file import HeldFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos.tables import readable_name
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
-from streamlit_app.held_file import HeldFile
+from streamlit_app.shared_file import HeldFile
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.video.types import VideoResult
-    from streamlit_app.video_job import VideoJob
+    from streamlit_app.video.job import VideoJob
 
 
 @dataclass(frozen=True, eq=False, slots=True)

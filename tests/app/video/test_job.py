@@ -13,11 +13,11 @@ import pytest
 
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.video.types import VideoProgress, VideoSettings
-from streamlit_app import video_job
-from streamlit_app.attendance import Attendance
-from streamlit_app.held_file import HeldFile
-from streamlit_app.video_desk import VideoDesk
-from streamlit_app.video_job import JobLine, JobState, Recipe, VideoJob
+from streamlit_app.session_cleanup import Attendance
+from streamlit_app.shared_file import HeldFile
+from streamlit_app.video import job as video_job
+from streamlit_app.video.job import JobLine, JobState, Recipe, VideoJob
+from streamlit_app.video.state import VideoDesk
 from tests.factories import make_fake_analyzer, make_image
 from tests.video.clips import make_clip
 
@@ -218,7 +218,7 @@ def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, 
         with pytest.raises(EmotionError, match="no room for another video"):
             start(source, line)
     assert list(scratch.iterdir()) == []
-    monkeypatch.setattr("streamlit_app.video_job.analyze_video", lambda *_, **__: "done")
+    monkeypatch.setattr("streamlit_app.video.job.analyze_video", lambda *_, **__: "done")
     assert start(source, line).result(5) == "done"
 
 

@@ -13,7 +13,7 @@ from streamlit_app.widgets import chart_config, plain
 
 if TYPE_CHECKING:
     from emotion_core.live.types import LiveStatus
-    from streamlit_app.webcam_desk import WebcamSession
+    from streamlit_app.webcam.state import WebcamSession
 
 _EVERY_S = 0.5
 

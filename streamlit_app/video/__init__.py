@@ -1,0 +1,1 @@
+"""State, job, and views of the Video page."""

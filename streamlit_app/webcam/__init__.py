@@ -1,0 +1,1 @@
+"""State and views of the Webcam page."""
