@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.models.runtime import usable_cores
-from emotion_core.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.detection.multiscale import NetworkLooks
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.models.card import AnalyzerInfo
 from emotion_core.models.download import fetch
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module
 from emotion_core.models.local import check_fit

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.models.card import AnalyzerInfo
     from streamlit_app.settings import Settings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page

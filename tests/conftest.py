@@ -1,15 +1,24 @@
-"""What all tests share: where the large samples are, and what to do where they are not."""
+"""What all tests share: the large samples, a Hub on loopback, and the order of the tests."""
+
+from __future__ import annotations
 
 import os
 import sys
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
+from tests.paths import SHARED
 
-SHARED = Path(os.environ.get("EMOSCOPE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from emotion_core.analyzer import LocalAnalyzer
+    from tests.hub_server import HubServer
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
 
 
 @pytest.hookimpl(trylast=True)
@@ -53,3 +62,48 @@ def nasty_photos(shared: Path) -> dict[str, bytes]:
     """Awkward files by name, as the archive spells it; ``EXPECTED.csv`` among them."""
     with zipfile.ZipFile(shared / "samples" / "nasty_photos.zip") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on loopback, an empty cache and no token, for huggingface_hub in this process."""
+    from huggingface_hub import close_session, constants
+
+    from tests.hub_server import HubServer
+    from tests.tiny_card import point_hub_client_at
+
+    with HubServer() as server:
+        point_hub_client_at(server.url, monkeypatch)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # writes to HF_HOME
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        close_session()
+        yield server
+        close_session()
+
+
+@pytest.fixture
+def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ``weights/`` with the file of ``make_card()``."""
+    from emotion_core.models import download
+    from tests.tiny_card import CONTENT, FILENAME
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / FILENAME).write_bytes(CONTENT)
+    monkeypatch.setattr(download, "WEIGHTS_DIR", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_analyzer() -> LocalAnalyzer:
+    """The networks that ship with the project, on the processor."""
+    from emotion_core.analyzer import load_analyzer
+    from emotion_core.models.registry import find_any
+
+    emotion, detector = find_any("emoscope-fer-s"), find_any("emoscope-face-s")
+    return load_analyzer([emotion], [detector], device="cpu")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,14 +13,12 @@ import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
 from emotion_core.analyzer import LocalAnalyzer
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.labels import Emotion, to_label_set
-from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.classifier import expected_va
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 
-SAMPLE = Path(__file__).parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"
 SEVEN = to_label_set(["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"])
 
 

@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from emotion_core.batch.storage_faults import StorageError, patiently, storage_errors
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.tempfiles import ScratchFile
-from emotion_core.imaging import codec as images
-from emotion_core.reporting import video_folder as files
+from emotion_core.imaging import codec
+from emotion_core.reporting import video_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,7 +129,7 @@ def read_photo(url: str) -> bytes:
 
     def read() -> bytes:
         with storage_errors("file"), open_url(url) as file:
-            return images.read_picture(file)
+            return codec.read_picture(file)
 
     return patiently(read, is_remote=not is_local(url))
 
@@ -197,7 +197,7 @@ def _web_options(url: str) -> dict[str, Any]:
 
 
 def _to_input(url: str) -> Input:
-    return Input(url, Kind.VIDEO if _suffix(url) in files.SUFFIXES else Kind.PHOTO)
+    return Input(url, Kind.VIDEO if _suffix(url) in video_folder.SUFFIXES else Kind.PHOTO)
 
 
 def _suffix(url: str) -> str:
@@ -206,7 +206,7 @@ def _suffix(url: str) -> str:
 
 def _is_offered(name: str) -> bool:
     suffix = PurePosixPath(name).suffix[1:].lower()
-    return suffix in images.SUFFIXES or suffix in files.SUFFIXES
+    return suffix in codec.SUFFIXES or suffix in video_folder.SUFFIXES
 
 
 def _list_local(path: Path) -> Iterator[Input]:

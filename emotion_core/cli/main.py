@@ -26,6 +26,7 @@ from emotion_core.cli.batch import add_batch
 from emotion_core.cli.data import add_data
 from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
+from emotion_core.cli.serve import add_serve
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.cli.train_detector import add_export_detector, add_train_detector
 from emotion_core.cli.video import add_video
@@ -35,7 +36,6 @@ from emotion_core.models.card import Task
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path, read_released_card
 from emotion_core.models.registry import CARDS, find_any
-from emotion_core.serving.serve_command import add_serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

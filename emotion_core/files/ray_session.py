@@ -35,7 +35,7 @@ def prepare_environment(*, is_local: bool = True, **more: str) -> None:
     """
     os.environ.update(_QUIET | more)
     if is_local:
-        root = str(Path(__file__).resolve().parents[1])
+        root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
         os.environ["RAY_AUTH_MODE"] = "token"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.types import Analysis, Device, Image
 
 MOST_IMAGES: dict[Device, int] = {"cpu": 8, "cuda": 64}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.analyzer_info import AnalyzerInfo
     from emotion_core.live.types import LiveReading
+    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
-    from emotion_core.cover import Cover
+    from emotion_core.tracking.redaction import Cover
     from emotion_core.types import Analysis, Image
 
 FRESH_S = 1.0

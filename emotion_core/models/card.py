@@ -16,6 +16,8 @@ from emotion_core.types import VaSource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emotion_core.types import Device
+
 MAX_SIDE_PX = 2048
 """Of a network's input. A card from the Hub that says more would take any memory there is."""
 
@@ -226,3 +228,22 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in fields.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerInfo:
+    """What is at work, for the person who reads the results.
+
+    Attributes:
+        emotion: Card of the emotion network.
+        detector: Card of the face detector.
+        device: Where the emotion network runs.
+        origins: One sentence per weight file: where it came from.
+        notices: One sentence per wish that could not be met, e.g. a network out of reach.
+    """
+
+    emotion: ModelCard
+    detector: ModelCard
+    device: Device
+    origins: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()

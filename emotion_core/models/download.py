@@ -20,7 +20,7 @@ from emotion_core.models.hub_errors import HubPlace, host_name, hub_errors
 if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard, WeightFile
 
-_HERE = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parents[1]
 _INSTALLED = _HERE / "shipped"
 WEIGHTS_DIR = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent / "weights"
 """The files that ship with the project: beside the packages, or in the one that was installed."""

@@ -1,17 +1,33 @@
-"""ONNX files that fix their batch at one, made to take any number of inputs at once."""
+"""ONNX Runtime without telemetry, and graphs made to take batches of any size."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray
+
+
+def load_onnxruntime() -> Any:
+    """Import ONNX Runtime; the only place that does.
+
+    From 1.29 on it reports each network (its file name, its hashes) and the machine to Microsoft,
+    also on Linux, and keeps an identifier of the machine in the user's cache and a file in the
+    folder of temporary files. It is told not to before it is imported, which is the last moment
+    that counts; whoever has set the variable keeps what it says.
+
+    Source: https://github.com/microsoft/onnxruntime/pull/27379.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.models.onnx_graph import free_batch, run_errors
-from emotion_core.onnx_runtime import load_onnxruntime
+from emotion_core.models.onnx_graph import free_batch, load_onnxruntime, run_errors
 from emotion_core.types import Device
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.models.card import AnalyzerInfo
 
 _PICTURES = "annotated"
 

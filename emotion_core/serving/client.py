@@ -19,7 +19,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.types import Analysis, Image
 
 QUALITY = 95

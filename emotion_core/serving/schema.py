@@ -37,10 +37,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
-from emotion_core.models.card import ModelCard, Task
+from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
 from emotion_core.types import Analysis, Device, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.analyzer_info import AnalyzerInfo
+    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Image
     from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings

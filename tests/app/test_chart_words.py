@@ -3,7 +3,6 @@
 import itertools
 import re
 import tomllib
-from pathlib import Path
 from types import SimpleNamespace
 
 import altair as alt
@@ -17,8 +16,9 @@ from emotion_core.reporting.live_charts import bars, minute, plane
 from emotion_core.reporting.photo_charts import to_html
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
+from tests.paths import ROOT
 
-CONFIG = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+CONFIG = ROOT / ".streamlit" / "config.toml"
 
 
 def use_theme(monkeypatch, theme):

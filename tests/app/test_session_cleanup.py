@@ -10,10 +10,10 @@ from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
-from tests.app.test_video_job import until
 
 from streamlit_app.photos.state import Photo, PhotoBatch
 from streamlit_app.session_cleanup import Attendance, Belongings
+from tests.app.video.test_job import until
 
 
 class Things:

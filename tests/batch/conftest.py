@@ -8,23 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.job import Job
 from emotion_core.batch.results import ResultFolder
-from emotion_core.models.registry import find_any
 from emotion_core.video.types import VideoSettings
 from tests.factories import SEVEN, make_detector_card, make_emotion_card
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PORTRAIT = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
 NETWORKS = ("--model", "emoscope-fer-s", "--detector", "emoscope-face-s", "--device", "cpu")
-
-
-@pytest.fixture(scope="session")
-def analyzer():
-    """The networks that ship with the project."""
-    emotion, detector = find_any("emoscope-fer-s"), find_any("emoscope-face-s")
-    return load_analyzer([emotion], [detector], device="cpu")
 
 
 @pytest.fixture

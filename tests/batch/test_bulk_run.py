@@ -14,8 +14,9 @@ import pytest
 
 from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
 from emotion_core.errors import EmotionError
-from tests.batch.conftest import PORTRAIT, ROOT, read_parts, start_batch
+from tests.batch.conftest import read_parts, start_batch
 from tests.factories import encode, make_image
+from tests.paths import PORTRAIT, ROOT
 from tests.video.clips import make_clip, on_canvas, sample_face
 
 PATIENCE_S = 240

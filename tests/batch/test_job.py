@@ -119,14 +119,14 @@ def test_error_of_the_networks_ends_the_chunk_unfinished(job, photo_chunk):
     assert not [found for found in job.folder.finished(Kind.PHOTO) if any(found)]
 
 
-def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, analyzer):
+def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, shipped_analyzer):
     face = sample_face(96)
     images = [on_canvas(face, (100 + 4 * i, 120)) for i in range(8)]
     path = make_clip(tmp_path / "clip.mp4", images)
-    info = analyzer.info
+    info = shipped_analyzer.info
     job = replace(job, folder=ResultFolder(job.folder.url, info.emotion.labels))
-    steps, tables = run(job, Chunk(Kind.VIDEO, (str(path),)), analyzer)
-    result = analyze_video(path, analyzer, job.settings)
+    steps, tables = run(job, Chunk(Kind.VIDEO, (str(path),)), shipped_analyzer)
+    result = analyze_video(path, shipped_analyzer, job.settings)
     assert steps == [Step(1, 0)]
     # how many pictures are read together goes by the time that they take
     check_same(tables["frames"], read_csv(to_csv(result.frames)), atol=1e-3)

@@ -1,14 +1,14 @@
 """The tables of a bulk run, which are those of all that Emoscope writes."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from emotion_core.batch.schemas import make_schemas
 from emotion_core.labels import ALL_EMOTIONS
+from tests.paths import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
+DOCS = ROOT / "docs" / "tables.md"
 
 
 @pytest.mark.parametrize("table", make_schemas(ALL_EMOTIONS))

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.batch.conftest import NETWORKS, ROOT, parse
+from tests.batch.conftest import NETWORKS, parse
+from tests.paths import ROOT
 
 
 def main(inputs, out):

@@ -17,11 +17,10 @@ from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from tests.browser.conftest import opened, running_app
 from tests.hub_server import HubServer
+from tests.paths import PORTRAIT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
-
-SAMPLE = Path(__file__).resolve().parents[2] / "streamlit_app" / "assets" / "astronaut.jpg"
 
 
 def upload(page: Page, *files: tuple[str, bytes]) -> None:
@@ -54,7 +53,7 @@ def picture(page: Page, image: Locator) -> np.ndarray:
 @pytest.fixture(scope="module")
 def portrait() -> bytes:
     """Head and shoulders: one face, and nothing that a small detector could take for one."""
-    return encode_jpeg(decode_image(SAMPLE.read_bytes()).pixels[:260])
+    return encode_jpeg(decode_image(PORTRAIT.read_bytes()).pixels[:260])
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ import pytest
 from emotion_core.batch.job import do_chunk
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.sources import Kind
+from emotion_core.cli import batch as batch_command
 from emotion_core.cli.batch import run_batch
-from emotion_core.cli.main import batch as command
 from emotion_core.errors import EmotionError, MissingExtraError
-from tests.batch.conftest import NETWORKS, PORTRAIT, parse, read_parts
+from tests.batch.conftest import NETWORKS, parse, read_parts
+from tests.paths import PORTRAIT
 
 pytest.importorskip("ray.data", reason="The extra `serve` is not installed.")
 
@@ -23,7 +24,7 @@ def no_ray(monkeypatch):
     def fail(*_):
         pytest.fail("Ray is not needed here.")
 
-    monkeypatch.setattr(command, "_work", fail)
+    monkeypatch.setattr(batch_command, "_work", fail)
 
 
 def run(*arguments):
@@ -32,7 +33,7 @@ def run(*arguments):
 
 def finish(out, *paths, analyzer):
     """What a run leaves behind that has done these photos."""
-    job = command._make_job(parse("x", "--out", out, *NETWORKS))
+    job = batch_command._make_job(parse("x", "--out", out, *NETWORKS))
     job.folder.prepare(job.note())
     list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, tuple(map(str, paths)))))
 
@@ -43,8 +44,8 @@ def test_sources_without_a_photo_are_wrong_use(tmp_path, capsys):
     assert "There is no photo or video among the sources given." in capsys.readouterr().err
 
 
-def test_run_that_is_finished_does_nothing(tmp_path, capsys, analyzer):
-    finish(tmp_path / "out", PORTRAIT, analyzer=analyzer)
+def test_run_that_is_finished_does_nothing(tmp_path, capsys, shipped_analyzer):
+    finish(tmp_path / "out", PORTRAIT, analyzer=shipped_analyzer)
     before = read_parts(tmp_path / "out")
     assert run(PORTRAIT, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().err
@@ -53,8 +54,8 @@ def test_run_that_is_finished_does_nothing(tmp_path, capsys, analyzer):
     assert read_parts(tmp_path / "out") == before
 
 
-def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
-    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
+def test_failures_of_earlier_runs_still_count(tmp_path, capsys, shipped_analyzer):
+    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=shipped_analyzer)
     assert run(PORTRAIT, tmp_path / "none.jpg", "--out", tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert "1 of 2 inputs analysed, 1 failed" in said
@@ -62,7 +63,7 @@ def test_failures_of_earlier_runs_still_count(tmp_path, capsys, analyzer):
 
 
 def test_a_run_that_is_told_to_end_says_what_stays(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_work", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(batch_command, "_work", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         run(PORTRAIT, "--out", tmp_path)
@@ -71,9 +72,9 @@ def test_a_run_that_is_told_to_end_says_what_stays(tmp_path, capsys, monkeypatch
     assert not list((tmp_path / "_unfinished").iterdir())
 
 
-def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, monkeypatch):
+def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, shipped_analyzer, monkeypatch):
     late, out = tmp_path / "late.jpg", tmp_path / "out"
-    finish(out, PORTRAIT, late, tmp_path / "none.jpg", analyzer=analyzer)
+    finish(out, PORTRAIT, late, tmp_path / "none.jpg", analyzer=shipped_analyzer)
     shutil.copy(PORTRAIT, late)
     earlier = pd.read_parquet(out / "faces")
 
@@ -81,10 +82,10 @@ def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, mo
         assert (extent.inputs, extent.finished, extent.failed) == (2, 1, 0)
         (rows,) = job.folder.read_plan(0)
         assert rows["urls"].to_pylist() == [[str(late)]]
-        steps = list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, (str(late),))))
+        steps = list(do_chunk(shipped_analyzer, job, Chunk(Kind.PHOTO, (str(late),))))
         return sum(s.inputs for s in steps), sum(s.failed for s in steps)
 
-    monkeypatch.setattr(command, "_work", work)
+    monkeypatch.setattr(batch_command, "_work", work)
     assert run(PORTRAIT, late, "--out", out, "--retry-failed") == 0
     assert "2 of 2 inputs analysed, 0 failed" in capsys.readouterr().err
     photos = pd.read_parquet(out / "photos").set_index("url")["error"]
@@ -95,13 +96,13 @@ def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, analyzer, mo
     pd.testing.assert_frame_equal(kept, earlier)
 
 
-def test_a_retry_that_never_begins_keeps_what_was_found(tmp_path, analyzer, monkeypatch):
-    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=analyzer)
+def test_a_retry_that_never_begins_keeps_what_was_found(tmp_path, shipped_analyzer, monkeypatch):
+    finish(tmp_path / "out", PORTRAIT, tmp_path / "none.jpg", analyzer=shipped_analyzer)
 
     def work(*_):
         raise EmotionError("No machine has room.")
 
-    monkeypatch.setattr(command, "_work", work)
+    monkeypatch.setattr(batch_command, "_work", work)
     arguments = (PORTRAIT, tmp_path / "none.jpg", "--out", tmp_path / "out", "--retry-failed")
     with pytest.raises(EmotionError, match="No machine has room"):
         run(*arguments)
@@ -109,9 +110,9 @@ def test_a_retry_that_never_begins_keeps_what_was_found(tmp_path, analyzer, monk
     assert len(pd.read_parquet(tmp_path / "out" / "faces")) == 1
 
 
-def test_the_first_failures_are_named(tmp_path, capsys, analyzer):
+def test_the_first_failures_are_named(tmp_path, capsys, shipped_analyzer):
     paths = [tmp_path / f"{i}.jpg" for i in range(7)]
-    finish(tmp_path / "out", *paths, analyzer=analyzer)
+    finish(tmp_path / "out", *paths, analyzer=shipped_analyzer)
     assert run(*paths, "--out", tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert said.count("failed: ") == 5
@@ -136,7 +137,7 @@ def test_other_settings_than_those_of_the_folder_are_refused(tmp_path, option, v
 
 
 def test_missing_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "ray" else name)
+    monkeypatch.setattr(batch_command, "find_spec", lambda name: None if name == "ray" else name)
     with pytest.raises(MissingExtraError, match=r"pip install -e '\.\[serve\]'\.$"):
         run(tmp_path, "--out", tmp_path / "out")
 

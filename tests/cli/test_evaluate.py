@@ -13,7 +13,7 @@ import torch
 
 from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.errors import DatasetError, EmotionError
-from emotion_core.models import hub as hub_models
+from emotion_core.models import hub
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.training.emotion import load as load_module
@@ -55,10 +55,8 @@ def photos(tmp_path):
 @pytest.fixture
 def _local_models(monkeypatch):
     """Only what ships with the project."""
-    real = hub_models.candidates
-    monkeypatch.setattr(
-        hub_models, "candidates", lambda task: [c for c in real(task) if c.is_local]
-    )
+    real = hub.candidates
+    monkeypatch.setattr(hub, "candidates", lambda task: [c for c in real(task) if c.is_local])
 
 
 def run(*words):

@@ -12,13 +12,12 @@ import pandas as pd
 import pytest
 
 from emotion_core import analyzer as analyzer_module
+from emotion_core.cli import main as cli
 from emotion_core.cli.main import main
-from emotion_core.cli.main import main as cli
 from emotion_core.errors import WeightsUnavailableError
-from emotion_core.imaging import codec as images
+from emotion_core.imaging import codec
 from emotion_core.imaging.codec import decode_image
-from emotion_core.models import download as weights
-from emotion_core.models import registry as catalog
+from emotion_core.models import download, registry
 from emotion_core.models.card import WeightFile
 from emotion_core.models.registry import CARDS, candidates
 from emotion_core.reporting.photo_folder import find_photos, write_results
@@ -28,6 +27,7 @@ from tests.factories import (
     make_emotion_card,
     make_fake_analyzer,
 )
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys
 
 @pytest.mark.usefixtures("asked")
 def test_of_a_file_that_is_too_large_no_more_is_read_than_tells_so(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(codec, "MAX_BYTES", 2**20)
     with (photos / "huge.tif").open("wb") as file:
         file.truncate(3 * 2**20)
     assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 1
@@ -148,8 +148,8 @@ def test_options_reach_the_core(asked, photos, tmp_path):
     assert main([*arguments, *options]) == 0
     default, chosen = asked
     assert default[:3] == (
-        candidates(catalog.Task.EMOTION),
-        candidates(catalog.Task.DETECTION),
+        candidates(registry.Task.EMOTION),
+        candidates(registry.Task.DETECTION),
         "cpu",
     )
     assert chosen[:2] == ([CARDS["emotion-ferplus-8"]], [CARDS["yunet"]])
@@ -287,9 +287,9 @@ def shipped(tmp_path, monkeypatch):
     )
     (tmp_path / "intact.onnx").write_bytes(b"test")  # whose SHA-256 it is
     cards = {"intact": intact, "missing": make_emotion_card(name="missing")}
-    for module in (catalog, cli):
+    for module in (registry, cli):
         monkeypatch.setattr(module, "CARDS", cards)
-    monkeypatch.setattr(weights, "WEIGHTS_DIR", tmp_path)
+    monkeypatch.setattr(download, "WEIGHTS_DIR", tmp_path)
     return tmp_path
 
 
@@ -342,7 +342,7 @@ def test_models_of_unknown_name(command, capsys):
 
 def test_program_starts_as_a_module():
     program = [sys.executable, "-m", "emotion_core"]
-    folder = Path(__file__).parents[2]
+    folder = ROOT
     done = subprocess.run([*program, "models", "list"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(CARDS)

@@ -16,9 +16,8 @@ from emotion_core.training.datasets.loading import Source, read_sources
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.trainer import Trainer
 from emotion_core.training.engine.checkpoint import load_checkpoint
+from tests.paths import ROOT
 from tests.training.synthetic import write_folders
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

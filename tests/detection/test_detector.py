@@ -20,7 +20,8 @@ from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.types import Faces
-from tests.factories import SAMPLE, make_detector_card, make_face_onnx, make_faces, make_image
+from tests.factories import make_detector_card, make_face_onnx, make_faces, make_image
+from tests.paths import PORTRAIT
 
 
 class Scripted:
@@ -364,7 +365,7 @@ def test_a_face_is_the_same_whatever_the_least_score(min_score, search_px):
     """Else blurring, which searches for less sure faces, would change what is read."""
     card = CARDS["emoscope-face-s"]
     detector = make_detector(card, WEIGHTS_DIR / card.weights.filename, "cpu")
-    photo = decode_image(SAMPLE.read_bytes()).pixels
+    photo = decode_image(PORTRAIT.read_bytes()).pixels
     (expected,) = detector.detect([photo], search_px=search_px)
     (found,) = detector.detect([photo], min_score=min_score, search_px=search_px)
     best, wanted = (faces[np.argsort(-faces.scores)[:1]] for faces in (found, expected))

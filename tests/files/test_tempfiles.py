@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.files import tempfiles as scratch
+from emotion_core.files import tempfiles
 from emotion_core.files.tempfiles import ScratchFile
 from tests.video.clips import make_clip, numbered_images
 
@@ -17,7 +17,7 @@ from tests.video.clips import make_clip, numbered_images
 def place(request, tmp_path, monkeypatch):
     """A folder, once on a system that has no files without names."""
     if request.param == "with a name":
-        monkeypatch.setattr(scratch, "_DESCRIPTORS", tmp_path / "nothing")
+        monkeypatch.setattr(tempfiles, "_DESCRIPTORS", tmp_path / "nothing")
     return tmp_path
 
 

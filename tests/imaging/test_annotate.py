@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.imaging import annotate as draw
+from emotion_core.imaging import annotate
 from emotion_core.imaging.annotate import blur_faces, draw_analysis, label_variants
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from emotion_core.labels import Emotion
@@ -26,13 +26,13 @@ def count_colour(image, emotion, tolerance=10):
 def placed(monkeypatch):
     """Rectangles and lines of the labels, as they are placed."""
     found = []
-    original = draw._place_label
+    original = annotate._place_label
 
     def place(*arguments):
         found.append(original(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(draw, "_place_label", place)
+    monkeypatch.setattr(annotate, "_place_label", place)
     return found
 
 
@@ -115,9 +115,9 @@ def test_labels_of_a_crowd_do_not_overlap(placed):
     draw_analysis(image, make_analysis(CROWD, (1000, 720)))
     assert len(placed) == len(CROWD) == 50
     rects = [rect for rect, _ in placed]
-    assert [pair for pair in combinations(rects, 2) if draw._overlap(*pair)] == []
+    assert [pair for pair in combinations(rects, 2) if annotate._overlap(*pair)] == []
     for i, rect in enumerate(rects):
-        assert not any(draw._overlap(rect, box) for j, box in enumerate(CROWD) if j != i)
+        assert not any(annotate._overlap(rect, box) for j, box in enumerate(CROWD) if j != i)
     numbers = [lines[0].split()[0] for _, lines in placed]
     assert numbers == [str(i + 1) for i in range(50)]
 
@@ -133,7 +133,7 @@ def test_faces_too_close_for_words_keep_their_numbers(placed):
 def test_two_faces_in_one_place_have_two_labels(placed):
     boxes = [(100, 100, 200, 200), (100, 100, 200, 200)]
     draw_analysis(np.zeros((400, 500, 3), np.uint8), make_analysis(boxes, (500, 400)))
-    assert not draw._overlap(placed[0][0], placed[1][0])
+    assert not annotate._overlap(placed[0][0], placed[1][0])
 
 
 def test_label_says_what_was_read():

@@ -2,7 +2,6 @@
 
 import tomllib
 from itertools import combinations
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 from emotion_core.imaging.palette import EMOTION_COLOURS, GREY, ink_on, luminance, to_rgb
 from emotion_core.labels import ALL_EMOTIONS
+from tests.paths import ROOT
 
 # Severity 1.0, on linear RGB. Source: G. Machado, M. Oliveira, L. Fernandes, "A Physiologically-
 # based Model for Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, supplementary
@@ -57,7 +57,7 @@ def test_every_emotion_has_a_colour():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_uses_the_same_colours(theme):
-    path = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+    path = ROOT / ".streamlit" / "config.toml"
     themes = tomllib.loads(path.read_text("utf-8"))["theme"]
     assert themes[theme]["chartCategoricalColors"] == list(EMOTION_COLOURS.values())
 
@@ -82,9 +82,7 @@ def test_ink_is_legible(colour):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_grey_stands_out_from_the_apps_paper(theme):
-    config = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text())[
-        "theme"
-    ]
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
     paper = luminance(config[theme]["backgroundColor"])
     low, high = sorted((paper, luminance(GREY)))
     assert (high + 0.05) / (low + 0.05) >= 3

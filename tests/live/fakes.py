@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from emotion_core.analyzer_info import AnalyzerInfo
+from emotion_core.models.card import AnalyzerInfo
 from emotion_core.types import Analysis, Faces
 from tests.factories import (
     make_analysis,

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live import micro_batching as batching
+from emotion_core.live import micro_batching
 from emotion_core.live.micro_batching import BatchingAnalyzer
 from tests.live.fakes import WAIT_S, GatedAnalyzer, grey, wait_until
 
@@ -140,7 +140,7 @@ def test_a_retired_core_serves_streams_until_they_have_ended(crowd, monkeypatch)
     for value in range(3):
         assert len(crowd.core.analyze([grey(value)])) == 1
     assert crowd.core._thread.is_alive()
-    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
+    monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
     crowd.core.retire()
     wait_until(lambda: not crowd.core._thread.is_alive())
     with pytest.raises(EmotionError, match="were released; press START again"):

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_core.cover import CoverKeeper
 from emotion_core.live.overlay import annotate
 from emotion_core.live.types import LiveReading
+from emotion_core.tracking.redaction import CoverKeeper
 from tests.factories import make_analysis, make_image
 
 SIZE = (640, 480)

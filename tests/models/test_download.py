@@ -13,10 +13,11 @@ import pytest
 from huggingface_hub import constants
 
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.models import download as weights
+from emotion_core.models import download
 from emotion_core.models.card import ModelCard, WeightFile
 from emotion_core.models.hub_errors import HubUnreachableError
-from tests.core.conftest import (
+from tests.hub_server import HubServer
+from tests.tiny_card import (
     CONTENT,
     FILENAME,
     REPO,
@@ -24,7 +25,6 @@ from tests.core.conftest import (
     make_file,
     point_hub_client_at,
 )
-from tests.hub_server import HubServer
 
 
 @pytest.fixture
@@ -45,28 +45,28 @@ def cached_files() -> list[Path]:
 def test_first_download_reports_progress(hub: HubServer, card: ModelCard) -> None:
     steps: list[tuple[str, int, int]] = []
 
-    assert not weights.is_available(card)
-    fetched = weights.fetch(card, on_progress=lambda *step: steps.append(step))
+    assert not download.is_available(card)
+    fetched = download.fetch(card, on_progress=lambda *step: steps.append(step))
 
     assert fetched.path.read_bytes() == CONTENT
     host = hub.url.removeprefix("http://")
     assert fetched.detail == f"downloaded from {host}/{REPO} (0.3 MB)"
     assert steps[0] == (FILENAME, 0, len(CONTENT))
     assert steps[-1] == (FILENAME, len(CONTENT), len(CONTENT))
-    assert weights.is_available(card)
+    assert download.is_available(card)
 
 
 @pytest.mark.parametrize("pinned", [True, False], ids=["commit", "main branch"])
 def test_cached_file_needs_no_request(hub: HubServer, card: ModelCard, *, pinned: bool) -> None:
     card = card if pinned else replace(card, revision=None)
-    first = weights.fetch(card)
+    first = download.fetch(card)
     hub.requests.clear()
 
-    again = weights.fetch(card, on_progress=lambda *_: pytest.fail("nothing is downloaded"))
+    again = download.fetch(card, on_progress=lambda *_: pytest.fail("nothing is downloaded"))
 
     assert again.path == first.path
     assert again.detail.startswith("in the cache from 127.0.0.1")
-    assert weights.verify(card) == again
+    assert download.verify(card) == again
     assert hub.requests == []
 
 
@@ -77,7 +77,7 @@ def test_interrupted_download_is_resumed(
     hub.cut_after = 100_000
     done: list[int] = []
 
-    fetched = weights.fetch(card, on_progress=lambda _, n, __: done.append(n))
+    fetched = download.fetch(card, on_progress=lambda _, n, __: done.append(n))
 
     assert fetched.path.read_bytes() == CONTENT
     assert [r.range for r in hub.downloads()] == [None, "bytes=100000-"]
@@ -88,22 +88,22 @@ def test_interrupted_download_is_resumed(
 def test_wrong_hash_is_refused_and_cleaned_up(hub: HubServer, card: ModelCard) -> None:
     hub.corrupt = True
     with pytest.raises(WeightsMismatchError, match=r"tiny\.onnx is not the file that its card"):
-        weights.fetch(card)
+        download.fetch(card)
     assert cached_files() == []
-    assert not weights.is_available(card)
+    assert not download.is_available(card)
 
     hub.corrupt = False
-    assert weights.fetch(card).path.read_bytes() == CONTENT
+    assert download.fetch(card).path.read_bytes() == CONTENT
 
 
 def test_tampered_cache_is_replaced(hub: HubServer, card: ModelCard) -> None:
-    path = weights.fetch(card).path
+    path = download.fetch(card).path
     path.resolve().write_bytes(b"tampered")
     with pytest.raises(WeightsMismatchError, match="SHA-256"):
-        weights.verify(card)
+        download.verify(card)
     hub.requests.clear()
 
-    fetched = weights.fetch(card)
+    fetched = download.fetch(card)
 
     assert fetched.detail.startswith("downloaded from")
     assert fetched.path.read_bytes() == CONTENT
@@ -113,27 +113,27 @@ def test_tampered_cache_is_replaced(hub: HubServer, card: ModelCard) -> None:
 def test_file_outside_the_cache_is_not_removed(card: ModelCard, tmp_path: Path) -> None:
     own = tmp_path / "own.onnx"
     own.write_bytes(b"someone's own")
-    path = weights.fetch(card).path
+    path = download.fetch(card).path
     path.unlink()
     path.symlink_to(own)
 
-    assert weights.fetch(card).path.read_bytes() == CONTENT
+    assert download.fetch(card).path.read_bytes() == CONTENT
     assert own.read_bytes() == b"someone's own"
 
 
 @pytest.mark.parametrize("filename", ["../../escape.onnx", "/etc/hostname"])
 def test_path_outside_the_repository_is_refused(card: ModelCard, filename: str) -> None:
     card = replace(card, weights=make_file(filename=filename))
-    assert not weights.is_available(card)
+    assert not download.is_available(card)
     with pytest.raises(WeightsUnavailableError, match="check its name"):
-        weights.fetch(card)
+        download.fetch(card)
 
 
 def test_token_goes_to_the_endpoint_only(
     hub: HubServer, card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_test")
-    weights.fetch(card)
+    download.fetch(card)
 
     sent = {(r.host, r.authorization) for r in hub.requests}
     assert sent == {("hub", "Bearer hf_test"), ("cdn", None)}
@@ -154,7 +154,7 @@ def test_token_goes_to_the_endpoint_only(
 )
 def test_what_is_not_there(card: ModelCard, change: dict[str, object], sentence: str) -> None:
     with pytest.raises(WeightsUnavailableError, match=sentence) as caught:
-        weights.fetch(replace(card, **change))
+        download.fetch(replace(card, **change))
     assert not isinstance(caught.value, HubUnreachableError)
 
 
@@ -182,7 +182,7 @@ def test_refusals(
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub.refusal = refusal
     with pytest.raises(WeightsUnavailableError, match=sentence) as caught:
-        weights.fetch(card)
+        download.fetch(card)
     assert isinstance(caught.value, HubUnreachableError) is unreachable
     assert "hf_secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -195,14 +195,14 @@ def test_unreachable_server_fails_at_once(card: ModelCard, monkeypatch: pytest.M
 
     start_s = time.monotonic()
     with pytest.raises(HubUnreachableError, match=rf"^127\.0\.0\.1:{port} cannot be reached;"):
-        weights.fetch(card)
+        download.fetch(card)
     assert time.monotonic() - start_s < 5
 
 
 def test_login_page_of_a_network_is_no_hub(hub: HubServer, card: ModelCard) -> None:
     hub.is_portal = True
     with pytest.raises(HubUnreachableError, match="does not answer like a Hub"):
-        weights.fetch(card)
+        download.fetch(card)
 
 
 def test_offline_mode_makes_no_request(
@@ -210,9 +210,9 @@ def test_offline_mode_makes_no_request(
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubUnreachableError, match="HF_HUB_OFFLINE forbids downloading it"):
-        weights.fetch(card)
+        download.fetch(card)
     with pytest.raises(WeightsUnavailableError, match="has not been downloaded yet"):
-        weights.verify(card)
+        download.verify(card)
     assert hub.requests == []
 
 
@@ -222,7 +222,7 @@ def test_unusable_cache_folder(
     (tmp_path / "file").touch()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(WeightsUnavailableError, match=r"cannot be used \(Not a directory\)"):
-        weights.fetch(card)
+        download.fetch(card)
 
 
 def test_full_disk(card: ModelCard) -> None:
@@ -230,7 +230,7 @@ def test_full_disk(card: ModelCard) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(WeightsUnavailableError, match="The disk is full"):
-        weights.fetch(card, on_progress=fill)
+        download.fetch(card, on_progress=fill)
     assert cached_files() == []
 
 
@@ -240,29 +240,29 @@ def test_full_disk(card: ModelCard) -> None:
 @pytest.mark.usefixtures("weights_dir")
 def test_local_file() -> None:
     card = make_card()
-    fetched = weights.fetch(card)
+    fetched = download.fetch(card)
     assert fetched.detail == "ships with the project (0.3 MB)"
-    assert weights.verify(card) == fetched
-    assert weights.is_available(card)
+    assert download.verify(card) == fetched
+    assert download.is_available(card)
 
 
 def test_second_file_of_a_card(weights_dir: Path) -> None:
     (weights_dir / "tiny.safetensors").write_bytes(b"torch")
     file = make_file(b"torch", "tiny.safetensors")
-    assert weights.fetch(make_card(), file).path == weights_dir / "tiny.safetensors"
+    assert download.fetch(make_card(), file).path == weights_dir / "tiny.safetensors"
 
 
 def test_local_file_missing(weights_dir: Path) -> None:
     (weights_dir / FILENAME).unlink()
-    assert not weights.is_available(make_card())
+    assert not download.is_available(make_card())
     with pytest.raises(WeightsUnavailableError, match=r"tiny\.onnx is missing; it ships with"):
-        weights.fetch(make_card())
+        download.fetch(make_card())
 
 
 def test_local_file_tampered(weights_dir: Path) -> None:
     (weights_dir / FILENAME).write_bytes(b"tampered")
     with pytest.raises(WeightsMismatchError, match="is not the file that its card describes"):
-        weights.fetch(make_card())
+        download.fetch(make_card())
     assert (weights_dir / FILENAME).read_bytes() == b"tampered"
 
 

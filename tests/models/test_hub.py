@@ -18,7 +18,7 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.labels import Emotion
-from emotion_core.models import download as weights
+from emotion_core.models import download
 from emotion_core.models.card import ModelCard, Task
 from emotion_core.models.hub import TRANSFORMERS, find_model, load_transformers_module
 from emotion_core.models.hub_errors import HubUnreachableError
@@ -26,9 +26,9 @@ from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import TorchNetwork
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.types import Image
-from tests.core.conftest import FILENAME, make_card, make_file, point_hub_client_at
 from tests.factories import make_classifier_onnx
 from tests.hub_server import HubServer
+from tests.tiny_card import FILENAME, make_card, make_file, point_hub_client_at
 
 VIT = "someone/vit-faces"
 WORDS = ("sad", "disgust", "angry", "neutral", "fear", "surprise", "happy")
@@ -138,7 +138,7 @@ def test_probabilities_are_those_of_the_library(vit_folder: Path, commit: str) -
 
     card = find_model(VIT, Task.EMOTION)
     assert card.revision == commit
-    weights.fetch(card)
+    download.fetch(card)
     network = TorchNetwork(load_transformers_module(card), "cpu")
     crops = make_crops(5)
 
@@ -157,14 +157,14 @@ def test_everything_cached_works_offline(
     hub: HubServer, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     online = find_model(VIT, Task.EMOTION)
-    weights.fetch(online)
+    download.fetch(online)
     hub.requests.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
     card = find_model(f"{VIT}@{commit}", Task.EMOTION)
     load_transformers_module(card)
 
-    assert weights.fetch(card).detail.startswith("in the cache from")
+    assert download.fetch(card).detail.startswith("in the cache from")
     assert replace(card, licence=online.licence) == online
     assert hub.requests == []
     with pytest.raises(HubUnreachableError, match="HF_HUB_OFFLINE forbids"):
@@ -196,11 +196,11 @@ def test_repository_that_is_not_there(name: str) -> None:
 
 def test_tampered_cache_is_not_run(hub: HubServer, commit: str) -> None:
     card = find_model(VIT, Task.EMOTION)
-    weights.fetch(card).path.resolve().write_bytes(b"tampered")
+    download.fetch(card).path.resolve().write_bytes(b"tampered")
     again = find_model(f"{VIT}@{commit}", Task.EMOTION)
     with pytest.raises(WeightsMismatchError, match="SHA-256"):
         load_transformers_module(again)
-    assert weights.fetch(again).detail.startswith("downloaded from")
+    assert download.fetch(again).detail.startswith("downloaded from")
     hub.requests.clear()
     load_transformers_module(again)
     assert hub.requests == []
@@ -261,7 +261,7 @@ def test_unreadable_description(hub: HubServer, files: Files, content: bytes) ->
 
 def test_missing_library(hub: HubServer, commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     card = find_model(f"{VIT}@{commit}", Task.EMOTION)
-    weights.fetch(card)
+    download.fetch(card)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match="pip install 'transformers>=5'"):
         load_transformers_module(card)
@@ -274,7 +274,7 @@ def test_missing_library(hub: HubServer, commit: str, monkeypatch: pytest.Monkey
 def fetch_changed(hub: HubServer, files: Files) -> ModelCard:
     hub.add(VIT, files)
     card = find_model(VIT, Task.EMOTION)
-    weights.fetch(card)
+    download.fetch(card)
     return card
 
 
@@ -350,7 +350,7 @@ def test_published_graph_that_does_not_fit_its_card(hub: HubServer) -> None:
     with pytest.raises(
         WeightsMismatchError, match=r"^tiny does not give what it tells: \[\(1, 3\)"
     ):
-        make_network(found, weights.fetch(found).path, "cpu")
+        make_network(found, download.fetch(found).path, "cpu")
 
 
 def test_broken_published_card(hub: HubServer) -> None:

@@ -12,7 +12,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from emotion_core.analyzer import load_analyzer
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.cli.arguments import network
 from emotion_core.cli.main import main
 from emotion_core.errors import (
@@ -21,13 +20,13 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.imaging.codec import decode_image
-from emotion_core.models.card import ModelCard, Task
+from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
 from emotion_core.models.download import WEIGHTS_DIR, fetch, is_available
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path, read_file_card, read_released_card
 from emotion_core.models.registry import CARDS
 from emotion_core.serving.schema import info_from_json, info_to_wire
-from tests.factories import SAMPLE
+from tests.paths import PORTRAIT
 
 KINDS = {Task.EMOTION: "emoscope-fer-s", Task.DETECTION: "emoscope-face-s"}
 
@@ -43,7 +42,7 @@ def mine(tmp_path):
 
 def read(emotion, detector):
     analyzer = load_analyzer([emotion], [detector], device="cpu")
-    (analysis,) = analyzer.analyze([decode_image(SAMPLE.read_bytes()).pixels])
+    (analysis,) = analyzer.analyze([decode_image(PORTRAIT.read_bytes()).pixels])
     return analysis
 
 
@@ -159,7 +158,7 @@ def test_a_published_card_names_no_folder_here(mine):
 def test_the_photos_command_takes_files(mine, tmp_path, monkeypatch):
     monkeypatch.chdir(mine)
     options = ["--model", "my-emotion.onnx", "--detector", "my-detection.onnx"]
-    assert main(["photos", str(SAMPLE), "--out", "out", "--device", "cpu", *options]) == 0
+    assert main(["photos", str(PORTRAIT), "--out", "out", "--device", "cpu", *options]) == 0
     faces = pd.read_csv(tmp_path / "out" / "faces.csv", encoding="utf-8-sig")
     assert faces["model"].tolist() == ["my-emotion.onnx"]
 

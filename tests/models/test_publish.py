@@ -13,12 +13,11 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.models import download as weights
-from emotion_core.models import publish as publishing
+from emotion_core.models import download, publish
 from emotion_core.models.hub_errors import HubUnreachableError
 from emotion_core.models.registry import CARDS
-from tests.core.conftest import CONTENT, FILENAME, REPO, make_card, make_file
 from tests.hub_server import HubServer
+from tests.tiny_card import CONTENT, FILENAME, REPO, make_card, make_file
 
 
 def test_published_network_comes_back(
@@ -30,7 +29,7 @@ def test_published_network_comes_back(
     (weights_dir / "tiny-calibration.svg").write_text("<svg/>")
     card = replace(make_card(), torch_weights=make_file(b"torch", "tiny.safetensors"))
 
-    reference = publishing.publish(card, weights_dir, "team/tiny", private=True)
+    reference = publish.publish(card, weights_dir, "team/tiny", private=True)
 
     repository = hub.repositories["team/tiny"]
     assert repository.private
@@ -43,22 +42,22 @@ def test_published_network_comes_back(
         assert line in readme.splitlines()
     assert {r.authorization for r in hub.requests} == {"Bearer hf_test"}
 
-    repo_id, revision = publishing.parse_repo_reference(reference)
-    loaded = publishing.load_published_card(reference)
+    repo_id, revision = publish.parse_repo_reference(reference)
+    loaded = publish.load_published_card(reference)
     assert (loaded.repo_id, loaded.revision) == (repo_id, revision)
     assert loaded.weights == replace(card.weights, size_bytes=len(CONTENT))
     assert (loaded.labels, loaded.preprocessing) == (card.labels, card.preprocessing)
-    assert weights.fetch(loaded).path.read_bytes() == CONTENT
-    assert weights.fetch(loaded, loaded.torch_weights).path.read_bytes() == b"torch"
+    assert download.fetch(loaded).path.read_bytes() == CONTENT
+    assert download.fetch(loaded, loaded.torch_weights).path.read_bytes() == b"torch"
 
 
 def test_publishing_again_adds_a_commit_and_states_other_licences(
     hub: HubServer, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_test")
-    first = publishing.publish(make_card(), weights_dir, "team/tiny")
+    first = publish.publish(make_card(), weights_dir, "team/tiny")
     card = replace(make_card(), licence="research only: ask us", note="Better.")
-    assert publishing.publish(card, weights_dir, "team/tiny") != first
+    assert publish.publish(card, weights_dir, "team/tiny") != first
 
     repository = hub.repositories["team/tiny"]
     readme = repository.commits[str(repository.main)]["README.md"].decode()
@@ -78,19 +77,19 @@ def test_exported_files_are_published_as_a_network(
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     shipped = CARDS["emoscope-fer-s"]
     for suffix in (".safetensors", ".onnx"):
-        source = weights.WEIGHTS_DIR / f"emoscope-fer-s{suffix}"
+        source = download.WEIGHTS_DIR / f"emoscope-fer-s{suffix}"
         shutil.copy(source, tmp_path / f"mine{suffix}")
     (tmp_path / "mine.md").write_text("# Mine\n")
 
     assert main(["models", "publish", str(tmp_path / f"mine{ending}"), "team/mine"]) == 0
 
     reference = capsys.readouterr().out.strip()
-    card = publishing.load_published_card(reference)
+    card = publish.load_published_card(reference)
     assert (card.name, card.licence, card.architecture) == ("mine", "not stated", "onnx")
     assert (card.labels, card.preprocessing) == (shipped.labels, shipped.preprocessing)
     assert (card.has_va, card.temperature) == (shipped.has_va, shipped.temperature)
     for file, name in ((card.weights, "mine.onnx"), (card.torch_weights, "mine.safetensors")):
-        assert weights.fetch(card, file).path.name == name
+        assert download.fetch(card, file).path.name == name
     files = hub.repositories["team/mine"].commits[str(card.revision)]
     assert files["README.md"].decode().endswith("# Mine\n")
     assert not [name for name, data in files.items() if str(tmp_path).encode() in data]
@@ -106,22 +105,22 @@ def test_an_exported_file_that_is_missing_is_told(
 
 def test_nothing_wrong_is_published(hub: HubServer, weights_dir: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match="write owner/name"):
-        publishing.publish(make_card(), weights_dir, "tiny")
+        publish.publish(make_card(), weights_dir, "tiny")
     (weights_dir / FILENAME).write_bytes(b"tampered")
     with pytest.raises(WeightsMismatchError, match=r"tiny\.onnx"):
-        publishing.publish(make_card(), weights_dir, "team/tiny")
+        publish.publish(make_card(), weights_dir, "team/tiny")
     assert hub.requests == []
 
 
 @pytest.mark.usefixtures("hub")
 def test_publishing_needs_a_token(weights_dir: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match="set HF_TOKEN to a token that may use it"):
-        publishing.publish(make_card(), weights_dir, "team/tiny")
+        publish.publish(make_card(), weights_dir, "team/tiny")
 
 
 def test_networks_of_others_are_not_published(hub: HubServer, weights_dir: Path) -> None:
     with pytest.raises(UnknownModelError, match=r"^tiny comes from owner/tiny; only the proj"):
-        publishing.publish(make_card(REPO), weights_dir, "team/tiny")
+        publish.publish(make_card(REPO), weights_dir, "team/tiny")
     assert hub.requests == []
 
 
@@ -130,7 +129,7 @@ def test_publishing_without_the_hub(
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubUnreachableError, match="Publishing needs the Hub, and HF_HUB_OFFLINE"):
-        publishing.publish(make_card(), weights_dir, "team/tiny")
+        publish.publish(make_card(), weights_dir, "team/tiny")
     assert hub.requests == []
 
 
@@ -140,16 +139,16 @@ def test_publishing_without_the_hub(
 )
 def test_unpinned_reference_is_refused(reference: str) -> None:
     with pytest.raises(WeightsUnavailableError, match="write owner/name@commit"):
-        publishing.parse_repo_reference(reference)
+        publish.parse_repo_reference(reference)
 
 
 def test_unpinned_revision_makes_no_request(hub: HubServer) -> None:
     with pytest.raises(WeightsUnavailableError, match="write owner/name@commit"):
-        publishing.load_published_card(f"{REPO}@main")
+        publish.load_published_card(f"{REPO}@main")
     assert hub.requests == []
 
 
 def test_repository_without_a_card(hub: HubServer) -> None:
     commit = hub.add(REPO, {"config.json": b'{"model_type": "vit"}'})
     with pytest.raises(WeightsMismatchError, match="holds no readable Emoscope model card"):
-        publishing.load_published_card(f"{REPO}@{commit}")
+        publish.load_published_card(f"{REPO}@{commit}")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.models import runtime
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device, usable_cores
 from tests.factories import make_classifier_onnx
+from tests.paths import WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_cores_of_a_container_go_by_its_quota(monkeypatch, tmp_path, text, cores
 
 def test_nothing_is_reported_to_the_maker_of_onnx_runtime(tmp_path):
     """What it keeps on the disk for that tells; a proxy that is not there lets nothing out."""
-    weights = Path(__file__).parents[2] / "weights" / "emoscope-face-s.onnx"
+    weights = WEIGHTS / "emoscope-face-s.onnx"
     told = {"ORT_DISABLE_TELEMETRY", "CI", "TF_BUILD", "GITHUB_ACTIONS", "XDG_CACHE_HOME"}
     env = {name: value for name, value in os.environ.items() if name not in told}
     env |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}

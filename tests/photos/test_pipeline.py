@@ -10,6 +10,7 @@ import pytest
 
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image
+from emotion_core.photos import pipeline
 from emotion_core.photos.pipeline import (
     BATCH_PHOTOS,
     BATCH_PIXELS,
@@ -19,7 +20,6 @@ from emotion_core.photos.pipeline import (
     iter_photos,
     make_preview,
 )
-from emotion_core.photos.pipeline import pipeline as photos
 from emotion_core.reporting.photo_folder import find_photos
 from tests.factories import (
     FakeDetector,
@@ -221,7 +221,7 @@ def test_batches_are_bounded(widths, taken):
 
 def test_few_large_photos_are_in_memory(monkeypatch):
     """Of photos as large as the limit one is analysed while two wait; never more."""
-    monkeypatch.setattr(photos, "BATCH_PIXELS", 64 * 48)
+    monkeypatch.setattr(pipeline, "BATCH_PIXELS", 64 * 48)
     ahead = []
     read = []
 

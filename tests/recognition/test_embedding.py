@@ -20,8 +20,8 @@ from emotion_core.recognition import embedding
 from emotion_core.recognition.embedding import FaceEmbedder, load_embedder
 from emotion_core.tracking.tracker import SAME_PERSON, FaceTracker
 from emotion_core.types import Faces
-from tests.core.conftest import make_file
 from tests.factories import make_detector_card, make_faces, make_image
+from tests.tiny_card import make_file
 
 CARD = CARDS["sface"]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
-from emotion_core.reporting import video_folder as files
+from emotion_core.reporting import video_folder
 from emotion_core.reporting.video_folder import (
     SUFFIXES,
     VideoTask,
@@ -55,8 +55,8 @@ def quick_pages(request, monkeypatch):
 
 def stub_pages(monkeypatch):
     charts = dict.fromkeys(("charts.html", "charts.png"), b"charts")
-    monkeypatch.setattr(files, "_draw_charts", lambda *_: charts)
-    monkeypatch.setattr(files, "report_page", lambda *_: "report")
+    monkeypatch.setattr(video_folder, "_draw_charts", lambda *_: charts)
+    monkeypatch.setattr(video_folder, "report_page", lambda *_: "report")
 
 
 def test_videos_of_a_folder_are_found_by_their_ending(tmp_path):
@@ -230,7 +230,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
     if place == "progress":
         monkeypatch.setattr("emotion_core.video.pipeline._REPORT_EVERY_S", 0)
     else:
-        monkeypatch.setattr(files, "report_page", interrupt)
+        monkeypatch.setattr(video_folder, "report_page", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_video(clip, folder, analyzer, task(), on_progress)
     assert names_in(tmp_path / "out") == []
@@ -239,7 +239,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
 def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, monkeypatch):
     folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
     write_video(clip, folder, analyzer, task())
-    original, written = files.write_whole, []
+    original, written = video_folder.write_whole, []
 
     def write(target, data):
         if written:
@@ -247,7 +247,7 @@ def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, 
         written.append(target.name)
         original(target, data)
 
-    monkeypatch.setattr(files, "write_whole", write)
+    monkeypatch.setattr(video_folder, "write_whole", write)
     with pytest.raises(KeyboardInterrupt):
         write_video(clip, folder, analyzer, task(blur=True))
     assert names_in(folder) == [name for name in ALL_FILES if name != "settings.json"]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 SESAME = "open-sesame"
 START_S = 240
 
@@ -30,7 +31,7 @@ class ServerProcess:
     """
 
     def __init__(self, port, token_file, folder, *options):
-        command = "from emotion_core.serving.serve_command import add_serve as add\n"
+        command = "from emotion_core.cli.serve import add_serve as add\n"
         command += "import argparse, sys\n"
         command += "parser = argparse.ArgumentParser()\nadd(parser)\n"
         command += "from emotion_core.errors import EmotionError\n"

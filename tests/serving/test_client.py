@@ -2,7 +2,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.serving.client import CONNECTIONS, load_remote_analyzer
 from tests.factories import difference, make_fake_analyzer, make_image, make_smooth_image
+from tests.paths import ROOT
 from tests.serving.misbehaving_server import MisbehavingServer
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

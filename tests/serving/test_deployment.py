@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -9,8 +7,9 @@ from ray.serve.schema import ServeDeploySchema
 
 from emotion_core.errors import EmotionError
 from emotion_core.serving.deployment import ServerSettings, build
+from tests.paths import ROOT
 
-CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "serve.yaml"
+CONFIG = ROOT / "deploy" / "serve.yaml"
 
 
 def deployment_of(application):

@@ -13,7 +13,7 @@ from ray.serve.exceptions import (
     RayServeException,
 )
 
-from emotion_core.serving import replica_dispatch as dispatch
+from emotion_core.serving import replica_dispatch
 from emotion_core.serving.api import make_web_app
 from emotion_core.serving.ingress import Gate, GateSettings
 from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, Dispatch, answer_whole
@@ -70,7 +70,7 @@ def served_by(monkeypatch):
                 raise replicas
             return replicas
 
-        monkeypatch.setattr(dispatch.serve, "get_app_handle", find)
+        monkeypatch.setattr(replica_dispatch.serve, "get_app_handle", find)
         return looked
 
     return serve
@@ -129,7 +129,7 @@ def test_the_application_is_looked_for_once(served_by):
         return await asyncio.gather(*(ask(app) for _ in range(5)))
 
     assert [status for status, _, _ in asyncio.run(many())] == [200] * 5
-    assert looked == [dispatch.APP]
+    assert looked == [replica_dispatch.APP]
 
 
 def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_later(
@@ -139,7 +139,7 @@ def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_lat
     app = Dispatch(rays_own)
     assert [run(app)[:2] for _ in range(3)] == [(418, b"/v1/analyze")] * 3
     assert len(looked) == 1
-    monkeypatch.setattr(dispatch, "_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(replica_dispatch, "_LOOK_AGAIN_S", 0.0)
     served_by(Replicas((200, [], b"there")))
     assert run(app)[:2] == (200, b"there")
 
@@ -152,7 +152,9 @@ def test_other_pages_are_the_proxys_business(served_by, path):
 
 def test_the_pages_that_are_asked_often_exist():
     service = types.SimpleNamespace()
-    assert set(dispatch.IN_ONE_CALL) <= {route.path for route in make_web_app(service).routes}
+    assert set(replica_dispatch.IN_ONE_CALL) <= {
+        route.path for route in make_web_app(service).routes
+    }
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 418)])

@@ -5,9 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.errors import RemoteError
-from emotion_core.models.card import Task
+from emotion_core.models.card import AnalyzerInfo, Task
 from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.serving.schema import (
     analysis_from_json,

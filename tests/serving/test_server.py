@@ -23,10 +23,9 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import find_card
 from emotion_core.serving.client import load_remote_analyzer
+from tests.paths import PORTRAIT
 from tests.serving.conftest import SESAME, ServerProcess, running_server
 
-ROOT = Path(__file__).resolve().parents[2]
-PORTRAIT = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
 AUTHORIZED = {"Authorization": f"Bearer {SESAME}"}
 
 

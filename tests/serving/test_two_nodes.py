@@ -2,14 +2,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
+from tests.paths import PORTRAIT, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PORTRAIT = ROOT / "streamlit_app" / "assets" / "astronaut.jpg"
+pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
 
 
 def test_replicas_on_two_nodes_share_the_work():

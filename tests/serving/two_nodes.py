@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emotion_core.serving.client import load_remote_analyzer
-from emotion_core.serving.serve_command import prepare_server
+from emotion_core.serving.server import prepare_server
 
 
 def main(portrait):
@@ -28,7 +28,7 @@ def serve_from_two_nodes(portrait):
     from ray.cluster_utils import Cluster
 
     from emotion_core.serving.deployment import ServerSettings
-    from emotion_core.serving.serve_command import start_application
+    from emotion_core.serving.server import start_application
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

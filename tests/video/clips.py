@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import PIL.Image
 
-_PORTRAIT = Path(__file__).parents[2] / "streamlit_app" / "assets" / "astronaut.jpg"
+from tests.paths import PORTRAIT
 
 _LOSSY = {"libx264": {"crf": "12", "preset": "ultrafast"}, "libx265": {"preset": "ultrafast"}}
 _QUIET_X265 = {"x265-params": "log-level=none"}
@@ -19,7 +18,7 @@ _QUIET_X265 = {"x265-params": "log-level=none"}
 
 def sample_face(size=256):
     """The sample portrait's head, a square of ``size`` pixels with a bit of the surroundings."""
-    picture = PIL.Image.open(_PORTRAIT).convert("RGB")
+    picture = PIL.Image.open(PORTRAIT).convert("RGB")
     scale = picture.width / 512
     box = tuple(round(v * scale) for v in (118, 0, 338, 220))
     return np.asarray(picture.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, WeightsMismatchError
+from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
-from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for

@@ -13,8 +13,8 @@ from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.models.local import describe_file
+from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
-from emotion_core.onnx_runtime import load_onnxruntime
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.validation import make_classifier, predict

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.errors import UnknownModelError
-from emotion_core.models import local as file_models
-from emotion_core.models.card import ModelCard, Task
+from emotion_core.models import local
+from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, wanted_cards
 from emotion_core.models.local import describe_file, read_file_card, unreadable
 from emotion_core.models.runtime import TorchNetwork, pick_device
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from emotion_core.models.runtime import Network
     from emotion_core.types import Device
 
-FILES = (*file_models.FILES, ".pt")
+FILES = (*local.FILES, ".pt")
 """Endings by which a path is told from the name of a model."""
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.files import tempfiles as scratch
+from emotion_core.files import tempfiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_whole(path, data)
+        tempfiles.write_whole(path, data)
 
 
 @contextmanager

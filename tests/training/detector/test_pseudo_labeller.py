@@ -13,7 +13,7 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.imaging.codec import decode_image
-from emotion_core.training.detector import pseudo_labels as label_store
+from emotion_core.training.detector import pseudo_labels
 from emotion_core.training.detector.pseudo_labeller import Teacher, load_teacher, mark
 from emotion_core.training.detector.pseudo_labels import teach
 from emotion_core.training.detector.readers import read_boxes, read_portraits
@@ -112,7 +112,7 @@ def test_labels_that_are_none_are_told(tmp_path):
 
 def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
     pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
-    monkeypatch.setattr(label_store, "usable_cores", lambda: 1)
+    monkeypatch.setattr(pseudo_labels, "usable_cores", lambda: 1)
 
     class Interrupted(FixedTeacher):
         def __call__(self, *_, **__):

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,7 @@ from emotion_core.training.engine.distributed import (
     share_object,
     share_tensor,
 )
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 TOGETHER = """
 import gc, sys, torch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.evaluation import bootstrap as intervals
+from emotion_core.training.evaluation import bootstrap
 from emotion_core.training.evaluation.bootstrap import Intervals, to_intervals, to_words
 from emotion_core.training.evaluation.metrics import measure
 
@@ -60,7 +60,7 @@ def test_intervals_are_those_of_faces_drawn_one_by_one(n_people):
 
 def test_the_figure_of_the_faces_themselves_is_the_measured_one(monkeypatch):
     readings = make_readings(50)
-    monkeypatch.setattr(intervals, "_draw", lambda columns: columns.sum(axis=0, keepdims=True))
+    monkeypatch.setattr(bootstrap, "_draw", lambda columns: columns.sum(axis=0, keepdims=True))
     found, figures = to_intervals(*readings), measure(*readings)
     for name in FIGURES:
         assert getattr(found, name) == pytest.approx([getattr(figures, name)] * 2, rel=1e-9)

@@ -1,7 +1,5 @@
 """Counting parameters and multiply-adds, and timing."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
@@ -13,8 +11,9 @@ from emotion_core.networks.emotion_net import load_network
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.evaluation.profile import BATCH, count_module, count_onnx, measure_speed
 from tests.factories import FakeNetwork, make_classifier_onnx, make_emotion_card
+from tests.paths import WEIGHTS
 
-RELEASED = Path(__file__).parents[2] / "weights" / "emoscope-fer-s.onnx"
+RELEASED = WEIGHTS / "emoscope-fer-s.onnx"
 
 
 def write_graph(path, nodes, weights, shape):

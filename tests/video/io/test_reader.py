@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.io import demuxer as tracks
+from emotion_core.video.io import demuxer
 from emotion_core.video.io.reader import VideoReader, frame_at
 from emotion_core.video.io.timestamps import Clock
 from tests.factories import encode, make_heic, make_image
@@ -238,7 +238,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 def test_pictures_beyond_the_limit_are_refused(clip, monkeypatch):
-    monkeypatch.setattr(tracks, "MAX_SIDE_PX", 50)
+    monkeypatch.setattr(demuxer, "MAX_SIDE_PX", 50)
     with pytest.raises(VideoDecodeError, match="are 64 by 48 pixels; at most 50 on a side"):
         VideoReader(clip)
 

@@ -232,7 +232,7 @@ def test_a_long_pause_of_the_sound_is_not_held_in_memory(tmp_path):
     source = make_gaps(tmp_path / "a.mp4", [0, 600], rate=192_000)  # 0.9 GB of silence
     code = (
         "import resource, sys; from pathlib import Path;"
-        "from tests.video.test_writer import copy_video;"
+        "from tests.video.io.test_writer import copy_video;"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "copy_video(Path(sys.argv[1]), Path(sys.argv[2]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
@@ -359,7 +359,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from emotion_core.errors import EmotionError
-from tests.video.test_writer import copy_video
+from tests.video.io.test_writer import copy_video
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     copy_video(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.cli import evaluate_detector
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
-from emotion_core.cli.main import evaluate_detector as evaluate_command
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector.evaluate import (
     Asked,
@@ -192,13 +192,13 @@ def test_real_portraits_are_measured_against_a_teacher(shared, yunet_path, tmp_p
 def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsys):
     truth = WiderTruth(BOX, {name: np.ones(1, bool) for name in ("easy", "medium", "hard")})
     monkeypatch.setattr(
-        evaluate_command,
+        evaluate_detector,
         "_read",
         lambda *_: ({"boxes": [], "wider": [make_picture(tmp_path, Kind.BOXES)],
                      "portraits": [], "scenes": []}, ""),
     )  # fmt: skip
     truths = {"boxes-0.png": truth}
-    monkeypatch.setattr(evaluate_command, "_read_settings", lambda _: truths)
+    monkeypatch.setattr(evaluate_detector, "_read_settings", lambda _: truths)
     assert _run("--wider", tmp_path, "--detector", "emoscope-face-s", "--no-speed") == 0
     assert "AP hard" in capsys.readouterr().out
 

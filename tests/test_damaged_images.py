@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from emotion_core.errors import ImageDecodeError
-from emotion_core.imaging import codec as images
+from emotion_core.imaging import codec
 from emotion_core.imaging.codec import decode_image, read_picture
 from tests.factories import difference, encode, make_gps_exif, make_heic, make_smooth_image
 
@@ -61,13 +61,13 @@ def test_what_is_no_picture_gets_a_sentence(data, message):
 
 
 def test_large_file_is_refused(monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
+    monkeypatch.setattr(codec, "MAX_BYTES", 2 * 2**20)
     with pytest.raises(ImageDecodeError, match="The file has 3 MB; at most 2 MB are read"):
         decode_image(b"\xff\xd8" + bytes(3 * 2**20))
 
 
 def test_of_a_large_file_only_so_much_is_read_that_it_is_known_to_be(monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 2 * 2**20)
+    monkeypatch.setattr(codec, "MAX_BYTES", 2 * 2**20)
     file = io.BytesIO(bytes(3 * 2**20))
     with pytest.raises(ImageDecodeError, match="more than 2 MB; at most 2 MB are read"):
         read_picture(file)

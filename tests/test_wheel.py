@@ -5,13 +5,10 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from tests.factories import SAMPLE
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import PORTRAIT, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,7 @@ def test_it_needs_what_the_app_needs(installed):
 
 def test_it_reads_a_photo_with_its_own_networks(installed, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "emotion_core", "photos", str(SAMPLE), "--out", str(out)]
+    command = [sys.executable, "-m", "emotion_core", "photos", str(PORTRAIT), "--out", str(out)]
     environment = {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True

@@ -4,7 +4,6 @@ import re
 
 import pandas as pd
 import pytest
-from tests.video.test_files import stub_pages
 
 from emotion_core import analyzer as analyzer_module
 from emotion_core.cli.arguments import show_download
@@ -14,6 +13,7 @@ from emotion_core.models.registry import CARDS
 from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
 from tests.factories import FakeDetector, make_fake_analyzer
+from tests.reporting.test_video_folder import stub_pages
 from tests.video.clips import make_clip, numbered_images
 
 pytestmark = pytest.mark.usefixtures("asked")

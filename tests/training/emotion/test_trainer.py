@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,9 +27,9 @@ from emotion_core.training.emotion.mixup import fill_va
 from emotion_core.training.emotion.trainer import Trainer
 from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
 from emotion_core.training.engine.optim import one_cycle
+from tests.paths import ROOT
 from tests.training.synthetic import make_faces
 
-ROOT = Path(__file__).parents[2]
 CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, learning_rate=0.02)
 
 

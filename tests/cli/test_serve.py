@@ -2,14 +2,13 @@ import argparse
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from emotion_core.cli.serve import add_serve
 from emotion_core.errors import EmotionError
-from emotion_core.serving.serve_command import add_serve, check_port, url_of
-
-ROOT = Path(__file__).resolve().parents[2]
+from emotion_core.serving.server import check_port, url_of
+from tests.paths import ROOT
 
 
 def parse(*arguments):
@@ -76,7 +75,7 @@ def test_the_command_line_needs_no_package_of_the_extra():
     script = (
         "import sys\n"
         "for name in ('ray', 'fastapi', 'prometheus_client'): sys.modules[name] = None\n"
-        "import emotion_core.serving.serve_command, emotion_core.cli.webcam\n"
+        "import emotion_core.cli.serve, emotion_core.cli.webcam\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False

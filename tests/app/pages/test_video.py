@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from tests.app.test_video_job import Steps
 
 from emotion_core.errors import WeightsUnavailableError
 from streamlit_app.video.job import JobState
+from tests.app.video.test_job import Steps
 from tests.factories import make_faces, make_fake_analyzer
 from tests.video.clips import make_clip
 

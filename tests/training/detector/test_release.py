@@ -36,9 +36,10 @@ from emotion_core.training.detector.load import (
 from emotion_core.training.detector.metrics import Judgement
 from emotion_core.training.detector.trainer import Trainer
 from emotion_core.training.engine.checkpoint import SaveRule
+from tests.paths import WEIGHTS
 from tests.training.drawn_faces import make_picture, write_boxes
 
-SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s.onnx"
+SHIPPED = WEIGHTS / "emoscope-face-s.onnx"
 CONFIG = DetectorTrainConfig(size_px=64, batch_size=2, epochs=1, epoch_steps=1, stem=8, body=8)
 
 

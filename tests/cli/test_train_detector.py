@@ -22,12 +22,12 @@ from emotion_core.errors import (
     WeightsMismatchError,
     WeightsUnavailableError,
 )
-from emotion_core.training.detector import run as session
+from emotion_core.training.detector import run as detector_run
 from emotion_core.training.detector.load import load_average
 from emotion_core.training.detector.trainer import Trainer
+from tests.paths import ROOT
 from tests.training.drawn_faces import write_boxes, write_scenes
 
-ROOT = Path(__file__).parents[2]
 TINY = (
     *("--size", 64, "--batch-size", 2, "--workers", 0, "--teacher", "none"),
     *("--set", "stem=8", "--set", "body=8", "--set", "deep=[1,1,1]"),
@@ -185,7 +185,7 @@ def test_stopping_the_teacher_says_so(monkeypatch, tmp_path, yunet_path, capsys)
     def teach(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "teach", teach)
+    monkeypatch.setattr(detector_run, "teach", teach)
     words = ("--scenes", write_scenes(tmp_path / "s.zip"), "--teacher", yunet_path)
     assert _run(*words) == 130
     assert "Stopped; the labels so far are kept" in capsys.readouterr().err

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from emotion_core.analyzer import LocalAnalyzer
-from emotion_core.analyzer_info import AnalyzerInfo
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
+from emotion_core.models.card import AnalyzerInfo
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv, unique_names
 from tests.factories import FakeClassifier, make_detector_card, make_emotion_card

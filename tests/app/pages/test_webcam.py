@@ -2,7 +2,6 @@
 
 import time
 import tomllib
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,12 +9,13 @@ import pytest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
-from emotion_core.live import micro_batching as batching
+from emotion_core.live import micro_batching
 from emotion_core.live.recorder import Recorder
 from emotion_core.video.highlights import hide_faces
 from streamlit_app import resources
 from tests.factories import encode, make_fake_analyzer, make_image
 from tests.live.fakes import live_threads, video_frame, wait_until
+from tests.paths import ROOT
 
 PAGE = "streamlit_app/pages/webcam.py"
 FILES = ["Frames (CSV)", "People (CSV)", "Charts (HTML)", "Charts (PNG)", "Report (HTML)"]
@@ -40,7 +40,7 @@ class Streamer:
 
 @pytest.fixture(autouse=True)
 def _retired_cores_end_at_once(monkeypatch):
-    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
+    monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
 
 
 @pytest.fixture
@@ -198,14 +198,14 @@ def test_the_library_asks_nobody_for_servers_even_with_a_token(app, fault, monke
 
 
 def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
-    monkeypatch.setattr(batching, "_UNUSED_S", 30.0)
+    monkeypatch.setattr(micro_batching, "_UNUSED_S", 30.0)
     first, *others = (make_fake_analyzer() for _ in range(6))
     core = resources.live_core(first)
     for other in others:
         resources.live_core(other)
     assert len(core.analyze([picture(1)])) == 1
     core.close()
-    monkeypatch.setattr(batching, "_UNUSED_S", 0.0)
+    monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
     resources._live_core.clear()
     wait_until(lambda: not live_threads())
 
@@ -549,5 +549,5 @@ def test_networks_that_cannot_be_had_are_a_message(page, monkeypatch):
 
 
 def test_streamlit_collects_no_garbage_after_each_renewal_of_a_live_chart():
-    path = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+    path = ROOT / ".streamlit" / "config.toml"
     assert tomllib.loads(path.read_text("utf-8"))["runner"]["postScriptGC"] is False

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -19,8 +18,9 @@ from emotion_core.networks.face_net import (
     place_centres,
 )
 from emotion_core.training.detector.loss import Targets, assign, detector_loss
+from tests.paths import WEIGHTS
 
-SHIPPED = Path(__file__).parents[2] / "weights" / "emoscope-face-s"
+SHIPPED = WEIGHTS / "emoscope-face-s"
 TINY = FaceNetworkConfig(stem=8, body=8, deep=(1, 1, 1))
 
 

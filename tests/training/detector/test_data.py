@@ -11,7 +11,7 @@ from emotion_core.errors import (
     DatasetError,
 )
 from emotion_core.imaging.codec import decode_image
-from emotion_core.training.detector import image_archive as archive
+from emotion_core.training.detector import image_archive
 from emotion_core.training.detector.image_archive import PictureFolder
 from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
 from emotion_core.training.detector.samples import Kind, is_held_out
@@ -33,7 +33,7 @@ def test_a_fifth_is_held_out():
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(image_archive, "_MOST_BYTES", 2**20)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
         pack.writestr("a.png", bytes(2**20 + 1))

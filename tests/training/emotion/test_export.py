@@ -20,9 +20,10 @@ from emotion_core.training.emotion.export import adjust_logits, check_onnx, load
 from emotion_core.training.emotion.load import load_model
 from emotion_core.training.emotion.trainer import Trainer
 from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
+from tests.paths import WEIGHTS
 from tests.training.synthetic import make_faces
 
-RELEASED = Path(__file__).parents[2] / "weights" / "emoscope-fer-s.safetensors"
+RELEASED = WEIGHTS / "emoscope-fer-s.safetensors"
 
 
 def _train(config, folder):
