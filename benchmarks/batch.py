@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import make_scene
 from emotion_core.analyzer import load_analyzer
-from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps, make_plan
+from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps, make_plan
 from emotion_core.batch.job import Job
 from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.results import ResultFolder
@@ -97,7 +97,7 @@ def measure_bulk(ray: Any, job: Job, photos: Path, actors: int) -> Run:
     extent = make_plan(job, [str(photos)])
     actors_use = Watch("ray::MapWorker")
     with actors_use:
-        workforce = fit_workforce(ray, Workforce(actors, 0, -1.0, "cpu"))
+        workforce = fit_workforce(ray, WorkerConfig(actors, 0, -1.0, "cpu"))
         steps = iter_steps(ray, job, workforce, extent.parts)
         counts = (step.inputs for step in steps)
         run = time_run(counts, extent.inputs, actors_use.processor_s)

@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import NetworkLooks
-from emotion_core.detection.multiscale_torch import TorchLooks
+from emotion_core.detection.multiscale import MultiScaleRunner
+from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR, is_available, verify
@@ -35,7 +35,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.detection.detector import FaceNetwork
+    from emotion_core.detection.detector import FaceModel
     from emotion_core.types import Device, Image
 
 OWN, YUNET = CARDS["emoscope-face-s"], CARDS["yunet"]
@@ -84,25 +84,25 @@ def main() -> None:
     write_json(chosen.json, figures)
 
 
-def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceNetwork]:
+def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceModel]:
     """The project's network, and YuNet in every way in which it runs on a device."""
     if device == "cuda":
         path = WEIGHTS_DIR / f"{OWN.name}.safetensors"
-        networks: dict[str, FaceNetwork] = {
-            OWN.name: BatchedFaceNetwork(TorchLooks(load_face_network(path), device))
+        networks: dict[str, FaceModel] = {
+            OWN.name: BatchedFaceNetwork(TorchMultiScaleRunner(load_face_network(path), device))
         }
     else:
-        own = NetworkLooks(OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename))
+        own = MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename))
         networks = {OWN.name: BatchedFaceNetwork(own)}
         if yunet:
             networks["yunet, OpenCV"] = OpenCvFaceNetwork(yunet)
     if yunet:
-        looks = TorchLooks(load_yunet(yunet), device)
+        looks = TorchMultiScaleRunner(load_yunet(yunet), device)
         networks[IN_TORCH] = BatchedFaceNetwork.for_yunet(looks)
     return networks
 
 
-def measure_frame(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
+def measure_frame(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
     """Median milliseconds of each network, all in turn."""
     frame = make_picture((640, 480), 5, 60)
     times: dict[str, list[float]] = {name: [] for name in networks}
@@ -147,7 +147,7 @@ def read_photos(folder: Path | None) -> dict[str, Image]:
 
 
 def measure_picture(
-    network: tuple[str, FaceNetwork], name: str, image: Image, repeats: int
+    network: tuple[str, FaceModel], name: str, image: Image, repeats: int
 ) -> dict[str, Any]:
     """Faces found and pictures a second, with finer looks and without."""
     detector = FaceDetector(network[1], OWN)
@@ -174,7 +174,7 @@ def measure_memory() -> float:
     return int(done.stdout) / 1024
 
 
-def measure_cuda(networks: dict[str, FaceNetwork], repeats: int) -> dict[str, float]:
+def measure_cuda(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
     """Pictures a second of each network, from pixels in memory to faces in memory."""
     batch = [make_picture((640, 640), 5, 60)] * BATCH
     rates = {}

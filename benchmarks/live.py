@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from threading import Barrier
 
     from benchmarks.live_client import Received
-    from benchmarks.live_clip import Clip
+    from benchmarks.live_clip import CameraClip
 
 _SETTLE_S = 3.0  # the first seconds, with their connection and first frames, are not counted
 _SIZE_EVERY_S = 1.0
@@ -143,7 +143,7 @@ async def _measure(server: Server, share: Share) -> dict[str, Any]:
 
 
 async def measure_streams(
-    server: Server, clip: Clip, names: range, seconds: float
+    server: Server, clip: CameraClip, names: range, seconds: float
 ) -> dict[str, Any]:
     """Streams at once: pictures, analyses, delays, memory."""
     visitors = [Visitor(name, clip) for name in names]
@@ -176,7 +176,7 @@ async def measure_streams(
     }
 
 
-async def measure_restarts(server: Server, clip: Clip, restarts: int) -> dict[str, Any]:
+async def measure_restarts(server: Server, clip: CameraClip, restarts: int) -> dict[str, Any]:
     """Start and stop again and again: what stays behind in the server."""
     sizes, first_s, freed_s = [], [], []
     for number in range(restarts):

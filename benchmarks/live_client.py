@@ -22,7 +22,7 @@ from benchmarks.live_clip import FPS, N_FRAMES, TIME_BASE, has_box, luma, read_i
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from benchmarks.live_clip import Clip
+    from benchmarks.live_clip import CameraClip
 
     Ask = Callable[..., Awaitable[Any]]
     """Sends a request to the server, gives its answer."""
@@ -55,7 +55,7 @@ class Visitor:
     """
 
     name: int
-    clip: Clip
+    clip: CameraClip
     received: list[Received] = field(default_factory=list)
     unreadable: int = 0
     start_s: float = 0.0
@@ -129,7 +129,7 @@ class _Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: CameraClip) -> None:
         super().__init__()
         self._clip = clip
         self._count = 0

@@ -33,7 +33,7 @@ Luma = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Clip:
+class CameraClip:
     """What the camera sends and what it looked like.
 
     Attributes:
@@ -45,7 +45,7 @@ class Clip:
     faces: Luma
 
 
-def make_clip() -> Clip:
+def make_clip() -> CameraClip:
     """Render and encode the clip: the sample portrait, which sways and comes closer."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels
     encoder = av.CodecContext.create("libvpx", "w")
@@ -63,7 +63,7 @@ def make_clip() -> Clip:
         packets += [bytes(packet) for packet in encoder.encode(frame)]
     if len(packets) != N_FRAMES:
         raise RuntimeError("The encoder left frames out.")
-    return Clip(packets, np.stack(faces))
+    return CameraClip(packets, np.stack(faces))
 
 
 def luma(frame: av.VideoFrame) -> Luma:
@@ -89,7 +89,7 @@ def read_index(brightness: Luma) -> int | None:
     return index if index < N_FRAMES else None
 
 
-def has_box(brightness: Luma, clip: Clip, index: int) -> bool:
+def has_box(brightness: Luma, clip: CameraClip, index: int) -> bool:
     """Whether lines were drawn around the face: many pixels are far from what was sent."""
     change = cv2.absdiff(np.ascontiguousarray(brightness[_FACE]), clip.faces[index])
     return float((change > 70).mean()) > 0.005

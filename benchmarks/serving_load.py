@@ -31,7 +31,7 @@ def request_data(kind: str) -> bytes:
     return SAMPLE.read_bytes() if kind == FRAME else encode_jpeg(make_scene(3))
 
 
-class Asker:
+class LoadClient:
     """Sends one kind of request from several threads and notes how long answers took.
 
     Attributes:
@@ -63,7 +63,7 @@ class Asker:
 
 def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
     """Ask with so many threads for so long; what was measured, and every latency."""
-    asker, end_s = Asker(url, kind), time.monotonic() + seconds
+    asker, end_s = LoadClient(url, kind), time.monotonic() + seconds
 
     def ask() -> None:
         while (now_s := time.monotonic()) < end_s:
@@ -79,7 +79,7 @@ def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
 
 def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
     """Ask at random times at a mean rate (a Poisson process), whatever answers come back."""
-    asker, chance = Asker(url, kind), random.Random(0)
+    asker, chance = LoadClient(url, kind), random.Random(0)
     start_s = due_s = time.monotonic()
     with ThreadPoolExecutor(2 * CLIENTS) as pool:
         while due_s < start_s + seconds:

@@ -8,13 +8,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale import MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.models.card import AnalyzerInfo
 from emotion_core.models.download import fetch
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module
-from emotion_core.models.local import check_fit
+from emotion_core.models.local import validate_io
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
@@ -60,7 +60,7 @@ class Analyzer(Protocol):
         """
 
 
-class DetectsFaces(Protocol):
+class Detector(Protocol):
     """What ``LocalAnalyzer`` needs of a detector."""
 
     def detect(
@@ -74,7 +74,7 @@ class DetectsFaces(Protocol):
         """Faces of each image."""
 
 
-class ReadsEmotions(Protocol):
+class Classifier(Protocol):
     """What ``LocalAnalyzer`` needs of a classifier."""
 
     def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
@@ -84,9 +84,7 @@ class ReadsEmotions(Protocol):
 class LocalAnalyzer:
     """Detector and classifier in this process."""
 
-    def __init__(
-        self, detector: DetectsFaces, classifier: ReadsEmotions, info: AnalyzerInfo
-    ) -> None:
+    def __init__(self, detector: Detector, classifier: Classifier, info: AnalyzerInfo) -> None:
         self.detector = detector
         self.classifier = classifier
         self.info = info
@@ -138,7 +136,7 @@ def load_analyzer(
     where = pick_device(device)
     faces = fetch_first(detector, where, on_progress)
     read = fetch_first(emotion, where, on_progress)
-    network = make_network(read.card, read.file.path, where)
+    network = load_runtime(read.card, read.file.path, where)
     info = AnalyzerInfo(
         read.card,
         faces.card,
@@ -154,7 +152,7 @@ def load_analyzer(
 
 
 @dataclass(frozen=True, slots=True)
-class FetchedModel:
+class ResolvedModel:
     """The first of some networks whose file is to be had.
 
     Attributes:
@@ -170,7 +168,7 @@ class FetchedModel:
 
 def fetch_first(
     cards: Sequence[ModelCard], device: Device, on_progress: Progress | None = None
-) -> FetchedModel:
+) -> ResolvedModel:
     """Fetch the first card's file that can be had.
 
     Args:
@@ -191,7 +189,7 @@ def fetch_first(
                 raise
             notices.append(f"{error} Using {following.name} instead of {card.name}.")
         else:
-            return FetchedModel(card, fetched, tuple(notices))
+            return ResolvedModel(card, fetched, tuple(notices))
     raise UnknownModelError("No model was named.")
 
 
@@ -199,7 +197,7 @@ def _file_for(card: ModelCard, device: Device) -> WeightFile:
     return card.torch_weights if device == "cuda" and card.torch_weights else card.weights
 
 
-def make_network(card: ModelCard, path: Path, device: Device) -> Network:
+def load_runtime(card: ModelCard, path: Path, device: Device) -> Network:
     """Load an emotion network's file; ``runtime`` tells what runs it.
 
     Args:
@@ -215,7 +213,7 @@ def make_network(card: ModelCard, path: Path, device: Device) -> Network:
         return TorchNetwork(load_transformers_module(card), device)
     network: Network = OnnxNetwork(path) if path.suffix == ".onnx" else _load_torch(path, device)
     if CARDS.get(card.name) != card:  # nobody has tried this file before
-        check_fit(network, card)
+        validate_io(network, card)
     return network
 
 
@@ -226,7 +224,7 @@ def _load_torch(path: Path, device: Device) -> TorchNetwork:
 
 
 def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
-    """Load a face detector's file; arguments and errors as of ``make_network``.
+    """Load a face detector's file; arguments and errors as of ``load_runtime``.
 
     OpenCV runs YuNet on the CPU, where it is faster than eager torch, and torch on a GPU, in
     batches.
@@ -234,18 +232,18 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
     if card.architecture == "opencv-yunet":
         if device == "cpu":
             return FaceDetector(OpenCvFaceNetwork(path), card)
-        from emotion_core.detection.multiscale_torch import TorchLooks
+        from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
         from emotion_core.networks.yunet import load_yunet
 
-        looks = TorchLooks(load_yunet(path), device)
+        looks = TorchMultiScaleRunner(load_yunet(path), device)
         return FaceDetector(BatchedFaceNetwork.for_yunet(looks), card)
     return FaceDetector(BatchedFaceNetwork(_make_looks(path, device)), card)
 
 
 def _make_looks(path: Path, device: Device) -> Looks:
     if path.suffix != ".safetensors":
-        return NetworkLooks(OnnxNetwork(path))
-    from emotion_core.detection.multiscale_torch import TorchLooks
+        return MultiScaleRunner(OnnxNetwork(path))
+    from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
     from emotion_core.networks.face_net import load_face_network
 
-    return TorchLooks(load_face_network(path), device)
+    return TorchMultiScaleRunner(load_face_network(path), device)

@@ -11,20 +11,20 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion_core.imaging.codec import decode_image
-from emotion_core.live.concurrency_limit import StreamGate
+from emotion_core.live.concurrency_limit import StreamLimiter
 from emotion_core.live.frame_analyzer import SEARCH_PX
 from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.recognition.embedding import load_embedder
 from streamlit_app.analyzer_loader import AnalyzerLoader
-from streamlit_app.session_cleanup import BACK_S, GRACE_S, Attendance, Belongings
+from streamlit_app.session_cleanup import BACK_S, GRACE_S, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
-from streamlit_app.video.job import JobLine
+from streamlit_app.video.job import JobQueue
 from streamlit_app.video.sample import make_sample_clip
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.session_cleanup import Desk
+    from streamlit_app.session_cleanup import Clearable
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
@@ -91,13 +91,13 @@ def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa:
 
 
 @st.cache_resource(show_spinner=False)
-def stream_gate(limit: int) -> StreamGate:
+def stream_gate(limit: int) -> StreamLimiter:
     """Counts the webcams of all visitors.
 
     Args:
         limit: Webcams at once.
     """
-    return StreamGate(limit)
+    return StreamLimiter(limit)
 
 
 @st.cache_data(show_spinner=False)
@@ -123,18 +123,18 @@ def get_embedder() -> FaceEmbedder:
 
 
 @st.cache_resource(show_spinner=False)
-def job_line(at_once: int) -> JobLine:
+def job_line(at_once: int) -> JobQueue:
     """The line in which the videos of all visitors wait.
 
     Args:
         at_once: Videos analysed at once.
     """
-    line = JobLine(at_once)
+    line = JobQueue(at_once)
     atexit.register(line.end_all)
     return line
 
 
-def look_after(desk: Desk, grace_s: float = GRACE_S) -> None:
+def register_cleanup(desk: Clearable, grace_s: float = GRACE_S) -> None:
     """Have what a visitor left on a desk, and all that they uploaded, freed when they are gone.
 
     Args:
@@ -145,9 +145,9 @@ def look_after(desk: Desk, grace_s: float = GRACE_S) -> None:
     if context and runtime.exists():
         visitor = context.session_id
         _attendance(type(desk).__name__, grace_s).register(visitor, desk)
-        _attendance(Belongings.__name__, BACK_S).register(visitor, Belongings(visitor))
+        _attendance(StreamlitFiles.__name__, BACK_S).register(visitor, StreamlitFiles(visitor))
 
 
 @st.cache_resource(show_spinner=False)
-def _attendance(kind: str, grace_s: float) -> Attendance:  # noqa: ARG001 - one for each kind
-    return Attendance(runtime.get_instance().is_active_session, grace_s)
+def _attendance(kind: str, grace_s: float) -> SessionReaper:  # noqa: ARG001 - one for each kind
+    return SessionReaper(runtime.get_instance().is_active_session, grace_s)

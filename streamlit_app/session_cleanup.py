@@ -22,14 +22,14 @@ BACK_S = 120.0
 """So long Streamlit lets a visitor come back to what they had on the page."""
 
 
-class Desk(Protocol):
+class Clearable(Protocol):
     """What one visitor has on a page."""
 
     def clear(self) -> None:
         """Free everything."""
 
 
-class Attendance:
+class SessionReaper:
     """Clears the desks of visitors who have gone.
 
     Streamlit tells of a lost connection at once, also where it is back in a second; a visitor on
@@ -38,11 +38,11 @@ class Attendance:
 
     def __init__(self, is_here: Callable[[str], bool], grace_s: float = GRACE_S) -> None:
         self._is_here, self._grace_s = is_here, grace_s
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[str, Clearable] = {}
         self._lock = threading.Lock()
         self._is_watching = False
 
-    def register(self, visitor: str, desk: Desk) -> None:
+    def register(self, visitor: str, desk: Clearable) -> None:
         """Look after a visitor's desk until they have gone."""
         with self._lock:
             self._desks[visitor] = desk
@@ -76,7 +76,7 @@ class Attendance:
             _log.warning("What a visitor left could not be cleared.", exc_info=error)
 
 
-class Belongings:
+class StreamlitFiles:
     """What Streamlit itself keeps for a visitor: files uploaded, and those shown or offered.
 
     It frees them when the garbage collector comes upon their session, which may be hours later

@@ -56,7 +56,7 @@ class RemoteServer:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AppSettings:
     """Settings of the whole app, from secrets or environment variables of the same name.
 
     Attributes:
@@ -88,11 +88,11 @@ class Settings:
     server: RemoteServer = RemoteServer()
 
 
-def load_settings() -> Settings:
+def load_settings() -> AppSettings:
     """Read the settings; what is not set, or not a number where one is needed, is the default."""
     values = {**os.environ, **_secrets()}
-    default = Settings()
-    return Settings(
+    default = AppSettings()
+    return AppSettings(
         model=values.get("EMOSCOPE_MODEL", default.model).strip(),
         device=values.get("EMOSCOPE_DEVICE", default.device).strip() or default.device,
         max_photos=_whole(values, "EMOSCOPE_MAX_PHOTOS", default.max_photos),

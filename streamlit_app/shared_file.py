@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-class HeldFile:
+class SharedTempFile:
     """A file without a name on the disk.
 
     Its path leads through a number that the system gives to another file once this one is closed,
@@ -24,8 +24,8 @@ class HeldFile:
         file: By default an empty one.
     """
 
-    def __init__(self, file: ScratchFile | None = None) -> None:
-        self._file = file or ScratchFile()
+    def __init__(self, file: AnonymousTempFile | None = None) -> None:
+        self._file = file or AnonymousTempFile()
         self._lock = threading.Lock()
         self._users = 0
         self._is_closing = False

@@ -17,7 +17,7 @@ from emotion_core.models.card import Task
 from emotion_core.models.local import is_path
 from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
-from streamlit_app.photos.state import Options
+from streamlit_app.photos.state import VisitorOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.models.card import AnalyzerInfo
-    from streamlit_app.settings import Settings
+    from streamlit_app.settings import AppSettings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
 _EDGES = {"light": INK, "dark": "#E7ECEA"}
@@ -64,7 +64,7 @@ def errors_as_messages(title: str) -> Iterator[None]:
         st.stop()
 
 
-def sidebar(settings: Settings) -> Options:
+def sidebar(settings: AppSettings) -> VisitorOptions:
     """Let the visitor choose, for all pages; everything has a default that needs no choice."""
     with st.sidebar:
         st.header("Settings")
@@ -100,7 +100,7 @@ def sidebar(settings: Settings) -> Options:
             help="Makes every face unrecognisable in what is shown and downloaded.",
             persist_state="session",
         )
-    return Options(emotion, detector, min_score, min_face_px, blur)
+    return VisitorOptions(emotion, detector, min_score, min_face_px, blur)
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:

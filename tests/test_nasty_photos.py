@@ -14,7 +14,13 @@ from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import AnalyzerInfo
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
-from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv, unique_names
+from emotion_core.photos.tables import (
+    faces_table,
+    photos_table,
+    safe_stems,
+    table_to_csv,
+    unique_names,
+)
 from tests.factories import FakeClassifier, make_detector_card, make_emotion_card
 
 
@@ -86,11 +92,11 @@ def test_annotated_files_open_and_hold_no_metadata(results):
 
 def test_tables_hold_every_file_and_no_formula(results):
     records = [result.record for result in results.values()]
-    photos = to_csv(photos_table(records))
+    photos = table_to_csv(photos_table(records))
     table = pd.read_csv(io.BytesIO(photos), encoding="utf-8-sig")
     assert len(table) == 53
     rows = list(csv.reader(io.StringIO(photos.decode("utf-8-sig"))))
-    faces = list(csv.reader(io.StringIO(to_csv(faces_table(records)).decode("utf-8-sig"))))
+    faces = list(csv.reader(io.StringIO(table_to_csv(faces_table(records)).decode("utf-8-sig"))))
     cells = [cell for row in rows + faces for cell in (row[0], row[-1], row[-2])]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     assert {"'+cmd.jpg", "'@SUM(A1).jpg", 'name, with "quotes" & spaces (1).jpg'} <= set(cells)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.batch.job import Step
-from emotion_core.batch.plan import Plan
-from emotion_core.batch.sources import Kind, list_inputs
+from emotion_core.batch.job import ChunkProgress
+from emotion_core.batch.plan import BatchPlan
+from emotion_core.batch.sources import MediaKind, list_inputs
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _PART_INPUTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Workforce:
+class WorkerConfig:
     """Who does the work.
 
     Attributes:
@@ -40,7 +40,7 @@ class Workforce:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class WorkSummary:
     """How much there is to do.
 
     Attributes:
@@ -56,7 +56,7 @@ class Extent:
     parts: int
 
 
-def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -> Extent:
+def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -> WorkSummary:
     """List all inputs, leave out what is finished, and write the rest into the folder, in chunks.
 
     Args:
@@ -67,11 +67,11 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
     Raises:
         EmotionError: Sources cannot be read, or the folder cannot be written.
     """
-    with Plan() as plan:
+    with BatchPlan() as plan:
         plan.add(list_inputs(sources))
         n_inputs = len(plan)
         failed = 0
-        for kind in Kind:
+        for kind in MediaKind:
             for finished in job.folder.finished(kind):
                 again = plan.held(kind, finished.failed) if retry_failed else set()
                 if again:
@@ -80,10 +80,10 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
                 plan.discard(kind, finished.analyzed)
         left = len(plan)
         parts = job.folder.write_plan(plan.chunks(job.chunk_photos), _PART_INPUTS)
-    return Extent(n_inputs, n_inputs - left, failed, parts)
+    return WorkSummary(n_inputs, n_inputs - left, failed, parts)
 
 
-def fit_workforce(ray: Any, wanted: Workforce) -> Workforce:
+def fit_workforce(ray: Any, wanted: WorkerConfig) -> WorkerConfig:
     """Fill in what was left open, by what Ray has.
 
     Where there are GPUs and none are ruled out, there is an actor for each; else one for two
@@ -108,10 +108,10 @@ def fit_workforce(ray: Any, wanted: Workforce) -> Workforce:
             f"No machine has the {each:g} cores and {of_gpu:g} GPUs that an actor was given; "
             "ask for less with --cpus-per-actor and --gpus-per-actor."
         )
-    return Workforce(actors, each, of_gpu, wanted.device if of_gpu else "cpu")
+    return WorkerConfig(actors, each, of_gpu, wanted.device if of_gpu else "cpu")
 
 
-def iter_steps(ray: Any, job: Job, workforce: Workforce, parts: int) -> Iterator[Step]:
+def iter_steps(ray: Any, job: Job, workforce: WorkerConfig, parts: int) -> Iterator[ChunkProgress]:
     """Do what the plan says; results are written as they come.
 
     A process that dies is started anew, and its chunk is tried again (``ResultFolder.begin``).
@@ -142,7 +142,7 @@ def iter_steps(ray: Any, job: Job, workforce: Workforce, parts: int) -> Iterator
     )
     try:
         for batch in steps.iter_batches(batch_size=None, prefetch_batches=0):
-            yield Step(int(batch["inputs"].sum()), int(batch["failed"].sum()))
+            yield ChunkProgress(int(batch["inputs"].sum()), int(batch["failed"].sum()))
     except ray.exceptions.RayError as error:
         raise EmotionError(
             f"The run ended early: {_reason(error)}. What is finished stays; the same command goes "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from emotion_core.batch.photo_records import iter_records
-from emotion_core.batch.schemas import to_table
-from emotion_core.batch.sources import Kind, local_copy, name_of
+from emotion_core.batch.schemas import to_arrow_table
+from emotion_core.batch.sources import MediaKind, local_copy, name_of
 from emotion_core.errors import EmotionError
 from emotion_core.photos.tables import faces_table, photos_table, readable_name
 from emotion_core.video.pipeline import analyze_video
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChunkProgress:
     """Progress of a chunk.
 
     Attributes:
@@ -74,7 +74,7 @@ class Step:
     failed: int
 
 
-def do_chunk(analyzer: Analyzer, job: Job, chunk: Chunk) -> Iterator[Step]:
+def do_chunk(analyzer: Analyzer, job: Job, chunk: Chunk) -> Iterator[ChunkProgress]:
     """Analyse a chunk and write its tables, at the end.
 
     Args:
@@ -89,26 +89,26 @@ def do_chunk(analyzer: Analyzer, job: Job, chunk: Chunk) -> Iterator[Step]:
         StorageError: Results cannot be written.
         EmotionError: The networks failed.
     """
-    if chunk.kind is Kind.VIDEO:
+    if chunk.kind is MediaKind.VIDEO:
         (url,) = chunk.urls
         rows = _analyze_video(analyzer, job, url)
         job.folder.publish(chunk, rows)
-        yield Step(1, len(rows["failed"]))
+        yield ChunkProgress(1, len(rows["failed"]))
         return
     records: list[PhotoRecord] = []
-    last = Step(0, 0)
+    last = ChunkProgress(0, 0)
     for batch in iter_records(analyzer, chunk.urls, job.settings):
         if last.inputs:
             yield last
         records += batch
-        last = Step(len(batch), sum(1 for record in batch if record.error))
+        last = ChunkProgress(len(batch), sum(1 for record in batch if record.error))
     job.folder.publish(chunk, _photo_tables(job, records))
     yield last
 
 
 def _photo_tables(job: Job, records: list[PhotoRecord]) -> dict[str, pa.Table]:
     photos = _with_place(photos_table(records))
-    failed = photos[photos["error"] != ""].assign(kind=str(Kind.PHOTO))
+    failed = photos[photos["error"] != ""].assign(kind=str(MediaKind.PHOTO))
     faces = _with_place(faces_table(records))
     return _to_tables(job, {"faces": faces, "photos": photos, "failed": failed})
 
@@ -128,7 +128,7 @@ def _analyze_video(analyzer: Analyzer, job: Job, url: str) -> dict[str, pa.Table
             result = analyze_video(path, analyzer, job.settings)
     except EmotionError as error:
         row["error"] = str(error)
-        tables["failed"] = pd.DataFrame([{**row, "kind": str(Kind.VIDEO)}])
+        tables["failed"] = pd.DataFrame([{**row, "kind": str(MediaKind.VIDEO)}])
     else:
         row.update(_sum_up(result))
         tables["frames"] = result.frames.assign(url=url)
@@ -154,4 +154,4 @@ def _sum_up(result: VideoResult) -> dict[str, object]:
 
 
 def _to_tables(job: Job, tables: dict[str, pd.DataFrame]) -> dict[str, pa.Table]:
-    return {name: to_table(rows, job.folder.schemas[name]) for name, rows in tables.items()}
+    return {name: to_arrow_table(rows, job.folder.schemas[name]) for name, rows in tables.items()}

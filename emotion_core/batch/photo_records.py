@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from emotion_core.batch.sources import read_photo
-from emotion_core.photos.pipeline import PhotoSource, iter_batches
+from emotion_core.photos.pipeline import PhotoSource, iter_photo_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _READERS = 4  # more than cores, as storage makes readers wait
 def iter_records(
     analyzer: Analyzer, urls: Sequence[str], settings: VideoSettings
 ) -> Iterator[list[PhotoRecord]]:
-    """Analyse photos, see ``photos.iter_batches``.
+    """Analyse photos, see ``photos.iter_photo_batches``.
 
     Args:
         analyzer: The core.
@@ -32,7 +32,7 @@ def iter_records(
     Yields:
         The records of the photos that were analysed together, in order; ``source`` is the place.
     """
-    batches = iter_batches(
+    batches = iter_photo_batches(
         analyzer,
         (PhotoSource(url, partial(read_photo, url)) for url in urls),
         min_score=settings.min_score,

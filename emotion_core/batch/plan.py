@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from emotion_core.batch.sources import Kind
+from emotion_core.batch.sources import MediaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ class Chunk:
         urls: In order; a video stands alone.
     """
 
-    kind: Kind
+    kind: MediaKind
     urls: tuple[str, ...]
 
     @property
@@ -44,7 +44,7 @@ class FinishedInputs(NamedTuple):
     chunk: str
 
 
-class Plan:
+class BatchPlan:
     """The inputs of a run, each once and sorted, in a database on disk that ends with the process.
 
     Chunks are cut from what is left in the order of places. Where only whole chunks were taken out
@@ -75,12 +75,12 @@ class Plan:
         rows = ((str(one.kind), one.url) for one in inputs)
         self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", rows)
 
-    def held(self, kind: Kind, urls: Iterable[str]) -> set[str]:
+    def held(self, kind: MediaKind, urls: Iterable[str]) -> set[str]:
         """Those of some inputs that are in it."""
         find = "SELECT 1 FROM input WHERE kind = ? AND url = ?"
         return {u for u in urls if self._database.execute(find, (str(kind), u)).fetchone()}
 
-    def discard(self, kind: Kind, urls: Iterable[str]) -> int:
+    def discard(self, kind: MediaKind, urls: Iterable[str]) -> int:
         """Take out inputs that are finished; tell how many of them were there."""
         before = self._database.total_changes
         self._run("DELETE FROM input WHERE kind = ? AND url = ?", ((str(kind), u) for u in urls))
@@ -92,7 +92,7 @@ class Plan:
         Args:
             photos: In a chunk; the last one may have fewer.
         """
-        for kind, size in ((Kind.VIDEO, 1), (Kind.PHOTO, photos)):  # long jobs first
+        for kind, size in ((MediaKind.VIDEO, 1), (MediaKind.PHOTO, photos)):  # long jobs first
             urls = self._database.execute(
                 "SELECT url FROM input WHERE kind = ? ORDER BY url", (str(kind),)
             )

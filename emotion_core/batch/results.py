@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from emotion_core.batch.plan import FinishedInputs
 from emotion_core.batch.schemas import from_bytes, make_schemas, to_bytes
-from emotion_core.batch.sources import Kind, is_local, storage_of, to_url
+from emotion_core.batch.sources import MediaKind, is_local, storage_of, to_url
 from emotion_core.batch.storage_faults import StorageError, storage_errors
 from emotion_core.errors import EmotionError
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from emotion_core.batch.plan import Chunk
     from emotion_core.labels import LabelSet
 
-_LAST = {Kind.PHOTO: "photos", Kind.VIDEO: "videos"}
+_LAST = {MediaKind.PHOTO: "photos", MediaKind.VIDEO: "videos"}
 """Tables that are written last: the chunks of which they have a part are finished."""
 
 MOST_TRIALS = 3
@@ -75,7 +75,7 @@ class ResultFolder:
         for table, schema in self.schemas.items():
             self._write(f"{table}/part-{_EMPTY}.parquet", to_bytes(schema.empty_table()))
 
-    def finished(self, kind: Kind) -> Iterator[FinishedInputs]:
+    def finished(self, kind: MediaKind) -> Iterator[FinishedInputs]:
         """The inputs that are finished, chunk by chunk.
 
         Args:
@@ -89,7 +89,7 @@ class ResultFolder:
             while some := list(islice(parts, 8 * _READERS)):
                 yield from pool.map(self._read_inputs, some)
 
-    def forget(self, kind: Kind, chunk: str, failed: Collection[str]) -> None:
+    def forget(self, kind: MediaKind, chunk: str, failed: Collection[str]) -> None:
         """Take inputs that failed out of a finished chunk, so that they are done again.
 
         What was found in the others stays where it is.

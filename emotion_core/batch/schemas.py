@@ -90,7 +90,7 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
     }
 
 
-def to_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def to_arrow_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     """Give a table of pandas the columns and types of a schema; what it lacks is empty."""
     rows = rows.reindex(columns=schema.names)
     return pa.Table.from_pandas(rows, schema=schema, preserve_index=False).replace_schema_metadata()

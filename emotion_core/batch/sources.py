@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core.batch.storage_faults import StorageError, patiently, storage_errors
 from emotion_core.errors import MissingExtraError
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.imaging import codec
 from emotion_core.reporting import video_folder
 
@@ -36,7 +36,7 @@ _CONNECT_S, _SILENT_S = 30, 60
 in all."""
 
 
-class Kind(StrEnum):
+class MediaKind(StrEnum):
     """What an input is taken for, by its ending; the content decides whether it can be read."""
 
     PHOTO = "photo"
@@ -53,7 +53,7 @@ class Input:
     """
 
     url: str
-    kind: Kind
+    kind: MediaKind
 
 
 def list_inputs(sources: Iterable[str]) -> Iterator[Input]:
@@ -146,7 +146,7 @@ def local_copy(url: str) -> Iterator[Path]:
     if is_local(url):
         yield to_path(url)
         return
-    with ScratchFile() as copy:
+    with AnonymousTempFile() as copy:
 
         def fetch() -> None:
             with storage_errors("file"), open_url(url) as file, copy.path.open("wb") as target:
@@ -197,7 +197,7 @@ def _web_options(url: str) -> dict[str, Any]:
 
 
 def _to_input(url: str) -> Input:
-    return Input(url, Kind.VIDEO if _suffix(url) in video_folder.SUFFIXES else Kind.PHOTO)
+    return Input(url, MediaKind.VIDEO if _suffix(url) in video_folder.SUFFIXES else MediaKind.PHOTO)
 
 
 def _suffix(url: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.job import do_chunk
 from emotion_core.batch.plan import Chunk
-from emotion_core.batch.sources import Kind
+from emotion_core.batch.sources import MediaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ class ChunkWorker:
             One row: inputs finished, and how many of them failed.
         """
         for kind, urls in zip(rows["kind"], rows["urls"], strict=True):
-            chunk = Chunk(Kind(kind), tuple(map(str, urls)))
+            chunk = Chunk(MediaKind(kind), tuple(map(str, urls)))
             self._job.folder.begin(chunk)
             for step in do_chunk(self._analyzer, self._job, chunk):
                 yield {"inputs": [step.inputs], "failed": [step.failed]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.models.card import Task
-from emotion_core.models.hub import wanted_cards
+from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
@@ -130,19 +130,19 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     from emotion_core.analyzer import load_analyzer
 
     analyzer = load_analyzer(
-        wanted_cards(chosen.model, Task.EMOTION),
-        wanted_cards(chosen.detector, Task.DETECTION),
+        resolve_models(chosen.model, Task.EMOTION),
+        resolve_models(chosen.detector, Task.DETECTION),
         device=chosen.device,
         on_progress=show_download,
     )
     info = analyzer.info
-    say(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
+    eprint(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
     for notice in info.notices:
-        say(f"note: {notice}")
+        eprint(f"note: {notice}")
     return analyzer
 
 
-def whole(low: int, high: float, what: str) -> Callable[[str], int]:
+def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
     """What reads a whole number from ``low`` to ``high``; others are not ``what``, it says."""
 
     def read(text: str) -> int:
@@ -153,7 +153,7 @@ def whole(low: int, high: float, what: str) -> Callable[[str], int]:
     return read
 
 
-def decimal(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
+def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
     """What reads a number for which ``is_right``; others are not ``what``, it says."""
 
     def read(text: str) -> float:
@@ -168,24 +168,24 @@ def decimal(is_right: Callable[[float], bool], what: str) -> Callable[[str], flo
     return read
 
 
-count = whole(1, math.inf, "a number from 1")
-_pixels = whole(1, math.inf, "a number of pixels from 1")
-_fraction = decimal(lambda value: 0 <= value <= 1, "between 0 and 1")
-_rate = decimal(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
-_seconds = decimal(lambda value: 0 <= value <= 60, "between 0 and 60")
+count = int_in_range(1, math.inf, "a number from 1")
+_pixels = int_in_range(1, math.inf, "a number of pixels from 1")
+_fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
+_rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
+_seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:
     """Keep one line of the terminal up to date; say nothing where there is no terminal."""
     if sys.stderr.isatty():
-        whole = f" of {total / 1e6:.1f}" if total else ""
+        int_in_range = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
-        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{whole} MB{end}")
+        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{int_in_range} MB{end}")
 
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
 
 
-def say(text: str) -> None:
+def eprint(text: str) -> None:
     """Tell the person at the terminal; what would steer it, in a file's name, stands escaped."""
     sys.stderr.write(text.translate(_ESCAPED) + "\n")

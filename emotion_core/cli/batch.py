@@ -23,22 +23,22 @@ from emotion_core.cli.arguments import (
     add_networks,
     add_video_settings,
     count,
-    decimal,
-    say,
+    eprint,
+    float_in_range,
     show_download,
     to_video_settings,
 )
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
-from emotion_core.models.hub import wanted_cards
+from emotion_core.models.hub import resolve_models
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.photos.tables import readable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emotion_core.batch.bulk_run import Extent
+    from emotion_core.batch.bulk_run import WorkSummary
     from emotion_core.batch.job import Job
     from emotion_core.models.card import ModelCard
 
@@ -81,7 +81,7 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cpus-per-actor", type=count, default=0, metavar="N", help="cores of each")
     group.add_argument(
         "--gpus-per-actor",
-        type=decimal(lambda value: 0 <= value <= 64, "a number from 0 to 64"),
+        type=float_in_range(lambda value: 0 <= value <= 64, "a number from 0 to 64"),
         default=-1.0,
         metavar="F",
         help="GPUs of each, e.g. 0.5 for two actors on one",
@@ -129,10 +129,10 @@ def run_batch(chosen: argparse.Namespace) -> int:
         try:
             extent = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
             if not extent.inputs:
-                say("error: There is no photo or video among the sources given.")
+                eprint("error: There is no photo or video among the sources given.")
                 return WRONG_USE
             if extent.finished:
-                say(f"{extent.finished} of {extent.inputs} inputs were finished before.")
+                eprint(f"{extent.finished} of {extent.inputs} inputs were finished before.")
             done = failed = 0
             if extent.parts:
                 done, failed = _work(chosen, job, extent)
@@ -155,24 +155,26 @@ def _make_job(chosen: argparse.Namespace) -> Job:
 
     emotion = _choose(chosen.model, Task.EMOTION)
     detector = _choose(chosen.detector, Task.DETECTION)
-    say(f"{emotion.name}, faces by {detector.name}.")
+    eprint(f"{emotion.name}, faces by {detector.name}.")
     folder = ResultFolder(chosen.out, emotion.labels)
     return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
 
 
 def _choose(name: str | None, task: Task) -> ModelCard:
     """Choose a network that is to be had, before actors are started that would lack it."""
-    found = fetch_first(wanted_cards(name, task), "cpu", show_download)
+    found = fetch_first(resolve_models(name, task), "cpu", show_download)
     for notice in found.notices:
-        say(f"note: {notice}")
+        eprint(f"note: {notice}")
     return found.card
 
 
-def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, int]:
+def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[int, int]:
     """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
-    from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
+    from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
 
-    wanted = Workforce(chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device)
+    wanted = WorkerConfig(
+        chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device
+    )
     cpus = max(usable_cores(), chosen.actors * max(1, chosen.cpus_per_actor))
     prepare_environment(is_local=chosen.address is None, RAY_BACKEND_LOG_LEVEL="fatal")
     done = failed = 0
@@ -190,19 +192,19 @@ def _work(chosen: argparse.Namespace, job: Job, extent: Extent) -> tuple[int, in
     return done, failed
 
 
-def _sum_up(job: Job, extent: Extent, done: int, failed: int) -> int:
+def _sum_up(job: Job, extent: WorkSummary, done: int, failed: int) -> int:
     failed += extent.failed
     if failed:
         for url, error in islice(job.folder.failures(), _SHOWN_FAILURES):
-            say(f"failed: {readable_name(url)}: {error}")
+            eprint(f"failed: {readable_name(url)}: {error}")
     if failed > _SHOWN_FAILURES:
-        say("All that failed are in the table failed.")
+        eprint("All that failed are in the table failed.")
     lost = extent.inputs - extent.finished - done
     analyzed = extent.finished + done - failed
     done_so_far = f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed"
-    say(f'{done_so_far}; results in "{job.folder.url}".')
+    eprint(f'{done_so_far}; results in "{job.folder.url}".')
     if lost > 0:
-        say(
+        eprint(
             f"{lost} were not finished: the processes at work on them ended. "
             "The same command tries them again."
         )
@@ -221,7 +223,7 @@ def _terminable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        say("What is finished stays; the same command goes on.")
+        eprint("What is finished stays; the same command goes on.")
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import OK, SOME_FAILED, add_detector, say, whole
+from emotion_core.cli.arguments import OK, SOME_FAILED, add_detector, eprint, int_in_range
 from emotion_core.errors import DatasetError
 from emotion_core.models.runtime import DEVICES
 
@@ -63,7 +63,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
     parser.add_argument(
         "--size",
-        type=whole(8, 1024, "a number of pixels from 8 to 1024"),
+        type=int_in_range(8, 1024, "a number of pixels from 8 to 1024"),
         default=_CROP_PX,
         metavar="PX",
         help=f"side of the crops (default {_CROP_PX})",
@@ -95,7 +95,7 @@ def _run_download(chosen: argparse.Namespace) -> int:
 
     folder: Path = chosen.to or Path("data", chosen.dataset)
     download_fer2013(folder, SOURCES[chosen.source])
-    say(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
+    eprint(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
     sys.stdout.write(f"{folder}\n")
     return OK
 
@@ -111,7 +111,7 @@ def _run_show(chosen: argparse.Namespace) -> int:
     for faces in shown:
         _show(faces)
     for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
-        say(f"note: {failure}")
+        eprint(f"note: {failure}")
     is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
     return OK if is_whole else SOME_FAILED
 
@@ -154,7 +154,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
     faces = read_faces(chosen.dataset, chosen.root, chosen.split)
     template = measure_template(faces, _load_detector(chosen))
-    say(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
+    eprint(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
     names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
     for name, (x, y) in zip(names, template.points, strict=True):
         sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")
@@ -165,11 +165,15 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from emotion_core.models.card import Preprocessing
-    from emotion_core.training.datasets.crop_faces import CropCount, read_photos, write_crops
+    from emotion_core.training.datasets.crop_faces import (
+        CropCount,
+        read_labelled_photos,
+        write_crops,
+    )
     from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 
     skip = {_to_emotion(word) for word in chosen.skip}
-    photos = read_photos(chosen.folder, halves=chosen.halves, skip=skip)
+    photos = read_labelled_photos(chosen.folder, halves=chosen.halves, skip=skip)
     detector = _load_detector(chosen)
     framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
     count = CropCount()
@@ -178,8 +182,8 @@ def _run_crop(chosen: argparse.Namespace) -> int:
         for count in bar:  # noqa: B007 - the last one counts
             pass
     for half, cut in count.cut.items():
-        say(f"{cut} crops in {chosen.out / half}.")
-    say(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
+        eprint(f"{cut} crops in {chosen.out / half}.")
+    eprint(f"no face found: {count.no_face}, unreadable: {count.unreadable}, of {len(photos)}.")
     return OK if any(count.cut.values()) and not count.unreadable else SOME_FAILED
 
 
@@ -195,13 +199,13 @@ def _to_emotion(word: str) -> Emotion:
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
     from emotion_core.analyzer import fetch_first, make_detector
     from emotion_core.models.card import Task
-    from emotion_core.models.hub import wanted_cards
+    from emotion_core.models.hub import resolve_models
     from emotion_core.models.runtime import pick_device
 
     device = pick_device(chosen.device)
-    cards = wanted_cards(chosen.detector, Task.DETECTION)
+    cards = resolve_models(chosen.detector, Task.DETECTION)
     found = fetch_first(cards, device)
     for notice in found.notices:
-        say(f"note: {notice}")
-    say(f"Faces by {found.card.name}.")
+        eprint(f"note: {notice}")
+    eprint(f"Faces by {found.card.name}.")
     return make_detector(found.card, found.file.path, device)

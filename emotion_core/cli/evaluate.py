@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import add_detector, count, say
+from emotion_core.cli.arguments import add_detector, count, eprint
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.training.engine.atomic_write import write_errors
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.load import LoadedModel
-    from emotion_core.training.evaluation.evaluate import Report
+    from emotion_core.training.evaluation.evaluate import EmotionReport
 
 _PHOTOS = "photos"
 _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
@@ -81,10 +81,10 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     photos.add_argument(
         "--halves", metavar="COLUMN", help="column of labels.csv that makes the halves, e.g. person"
     )
-    parser.set_defaults(run=run_evaluate)
+    parser.set_defaults(run=run_evaluate_emotion)
 
 
-def run_evaluate(chosen: argparse.Namespace) -> int:
+def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
     """Measure, print and write.
 
     Returns:
@@ -130,7 +130,7 @@ def _check_outputs(chosen: argparse.Namespace) -> None:
             raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
 
-def _measure_faces(chosen: argparse.Namespace) -> Report:
+def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
     from emotion_core.training.evaluation.evaluate import evaluate
 
     faces = _read_split(chosen.dataset, chosen.root, chosen.split)
@@ -156,51 +156,53 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
             faces = read_faces(dataset, root, "test")
         except SplitMissingError:
             raise error from None
-        say(f"note: {error} The test split is measured.")
+        eprint(f"note: {error} The test split is measured.")
         return faces
 
 
 def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.deduplicate import leave_out_repeats
+    from emotion_core.training.datasets.deduplicate import drop_duplicates
 
-    kept = leave_out_repeats(faces, read_faces(dataset, root, "train"))
-    say(f"{len(faces) - len(kept)} of {len(faces)} faces are in the training split, too: left out.")
+    kept = drop_duplicates(faces, read_faces(dataset, root, "train"))
+    eprint(
+        f"{len(faces) - len(kept)} of {len(faces)} faces are in the training split, too: left out."
+    )
     if not len(kept):
         raise DatasetError(f"All faces of {faces.name} are in the training split; none is left.")
     return kept
 
 
-def _measure_photos(chosen: argparse.Namespace) -> Report:
+def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     from emotion_core.training.datasets.photo_labels import (
         keep_half,
         keep_only,
-        read_boxes,
-        read_labels,
+        read_box_table,
+        read_photo_labels,
     )
     from emotion_core.training.emotion.load import load_pipeline
     from emotion_core.training.evaluation.evaluate_photos import (
         evaluate_photos,
-        look_by_boxes,
-        look_by_detector,
+        read_in_boxes,
+        read_with_detector,
     )
 
-    labels = read_labels(chosen.root)
+    labels = read_photo_labels(chosen.root)
     if chosen.only is not None:
         labels = keep_only(labels, chosen.only)
     if chosen.half is not None:
         labels = keep_half(labels, chosen.half, chosen.halves)
     if chosen.boxes is not None:
-        boxes = read_boxes(chosen.boxes, [label.image for label in labels])
+        boxes = read_box_table(chosen.boxes, [label.image for label in labels])
         model = _load(chosen)
-        look = look_by_boxes(model.classifier, boxes)
+        look = read_in_boxes(model.classifier, boxes)
         framing = f"Faces are cut out as {chosen.boxes.name} marks them; no detector is used."
     else:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
         for notice in analyzer.info.notices:
-            say(f"note: {notice}")
-        look = look_by_detector(analyzer)
+            eprint(f"note: {notice}")
+        look = read_with_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
     folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
@@ -211,22 +213,22 @@ def _load(chosen: argparse.Namespace) -> LoadedModel:
     from emotion_core.training.emotion.load import load_model
 
     model = load_model(chosen.model, chosen.device)
-    say(f"{model.classifier.card.name} on {model.network.device}.")
+    eprint(f"{model.classifier.card.name} on {model.network.device}.")
     for notice in model.notices:
-        say(f"note: {notice}")
+        eprint(f"note: {notice}")
     return model
 
 
-def _write(chosen: argparse.Namespace, report: Report) -> None:
-    from emotion_core.training.evaluation.html_page import save_plot, to_page
+def _write(chosen: argparse.Namespace, report: EmotionReport) -> None:
+    from emotion_core.training.evaluation.html_page import evaluation_page, save_plot
     from emotion_core.training.evaluation.plots import calibration_chart
-    from emotion_core.training.evaluation.report import to_json, to_table
+    from emotion_core.training.evaluation.report import emotion_report_json, emotion_report_table
 
-    sys.stdout.write(to_table(report))
+    sys.stdout.write(emotion_report_table(report))
     if chosen.json is not None:
         with write_errors(chosen.json):
-            chosen.json.write_text(to_json(report), encoding="utf-8")
-            chosen.json.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
+            chosen.json.write_text(emotion_report_json(report), encoding="utf-8")
+            chosen.json.with_suffix(".html").write_text(evaluation_page(report), encoding="utf-8")
     if chosen.calibration_plot is not None:
         save_plot(calibration_chart(report), chosen.calibration_plot)
 

@@ -16,10 +16,10 @@ from emotion_core.training.engine.atomic_write import write_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from emotion_core.training.detector.evaluate import Asked
-    from emotion_core.training.detector.load import Loaded
-    from emotion_core.training.detector.report import DetectorReport, Report
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.evaluate import EvalSettings
+    from emotion_core.training.detector.load import LoadedDetector
+    from emotion_core.training.detector.report import DetectorComparison, DetectorReport
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
 
@@ -63,10 +63,10 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
-    parser.set_defaults(run=run_evaluate)
+    parser.set_defaults(run=run_evaluate_detector)
 
 
-def run_evaluate(chosen: argparse.Namespace) -> int:
+def run_evaluate_detector(chosen: argparse.Namespace) -> int:
     """Measure, print and write.
 
     Returns:
@@ -91,15 +91,15 @@ def _check_output(path: Path | None) -> None:
         raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
 
-def _measure(chosen: argparse.Namespace) -> Report:
+def _measure(chosen: argparse.Namespace) -> DetectorComparison:
     from emotion_core.models.runtime import pick_device
-    from emotion_core.training.detector.evaluate import Asked
+    from emotion_core.training.detector.evaluate import EvalSettings
     from emotion_core.training.detector.load import load_detector
-    from emotion_core.training.detector.report import Report
-    from emotion_core.training.detector.speed import measure_speed
+    from emotion_core.training.detector.report import DetectorComparison
+    from emotion_core.training.detector.speed import measure_detector_speed
 
     sources = to_sources(chosen)
-    asked = Asked(exposure=chosen.exposure)
+    asked = EvalSettings(exposure=chosen.exposure)
     if chosen.min_face is not None:
         asked = replace(asked, min_face_px=chosen.min_face)
     if not 0 < chosen.exposure <= _MOST_EXPOSURE:
@@ -111,12 +111,12 @@ def _measure(chosen: argparse.Namespace) -> Report:
     reports = [_measure_one(one, groups, asked, settings) for one in loaded]
     if not chosen.no_speed:
         example = next(group[0] for group in groups.values() if group).file.read()
-        times = measure_speed(names, example)
+        times = measure_detector_speed(names, example)
         for name, report in zip(names, reports, strict=True):
             report.milliseconds.update(times[name])
     counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
     part = "all" if chosen.all else "held out"
-    return Report(f"{counts} ({part})", teacher, asked, reports)
+    return DetectorComparison(f"{counts} ({part})", teacher, asked, reports)
 
 
 def _all_here() -> list[str]:
@@ -130,10 +130,10 @@ def _all_here() -> list[str]:
 
 def _read(
     chosen: argparse.Namespace, sources: Sources
-) -> tuple[dict[str, list[LabelledPicture]], str]:
+) -> tuple[dict[str, list[DetectionSample]], str]:
     """The pictures to measure on, by what they are, and the teacher of the portraits."""
-    from emotion_core.training.detector.pseudo_labeller import load_teacher
-    from emotion_core.training.detector.pseudo_labels import teach
+    from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
+    from emotion_core.training.detector.pseudo_labels import pseudo_label
 
     groups = {
         name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
@@ -143,9 +143,9 @@ def _read(
     name = to_teacher(chosen)
     if groups["portraits"] and name is None:
         raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
-    teacher = load_teacher(name) if groups["portraits"] and name else None
+    teacher = load_pseudo_labeller(name) if groups["portraits"] and name else None
     if teacher:
-        groups["portraits"] = teach(groups["portraits"], teacher, chosen.labels)
+        groups["portraits"] = pseudo_label(groups["portraits"], teacher, chosen.labels)
     return groups, teacher.name if teacher else ""
 
 
@@ -158,9 +158,9 @@ def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
 
 
 def _measure_one(
-    loaded: Loaded,
-    groups: Mapping[str, Sequence[LabelledPicture]],
-    asked: Asked,
+    loaded: LoadedDetector,
+    groups: Mapping[str, Sequence[DetectionSample]],
+    asked: EvalSettings,
     settings: Mapping[str, WiderTruth],
 ) -> DetectorReport:
     from emotion_core.training.detector.evaluate import (
@@ -187,13 +187,13 @@ def _measure_one(
     )
 
 
-def _write(path: Path | None, report: Report) -> None:
-    from emotion_core.training.detector.html_page import to_page
-    from emotion_core.training.detector.report import to_json, to_table
+def _write(path: Path | None, report: DetectorComparison) -> None:
+    from emotion_core.training.detector.html_page import detector_page
+    from emotion_core.training.detector.report import detector_report_json, detector_report_table
 
-    sys.stdout.write(to_table(report))
+    sys.stdout.write(detector_report_table(report))
     if path is None:
         return
     with write_errors(path):
-        path.write_text(to_json(report), encoding="utf-8")
-        path.with_suffix(".html").write_text(to_page(report), encoding="utf-8")
+        path.write_text(detector_report_json(report), encoding="utf-8")
+        path.with_suffix(".html").write_text(detector_page(report), encoding="utf-8")

@@ -18,8 +18,8 @@ from emotion_core.cli.arguments import (
     TABLES_HELP,
     WRONG_USE,
     add_analysis,
+    eprint,
     load_chosen,
-    say,
     show_download,
 )
 from emotion_core.cli.batch import add_batch
@@ -65,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
     except EmotionError as error:
-        say(f"error: {error}")
+        eprint(f"error: {error}")
         return WRONG_USE
     except KeyboardInterrupt:
-        say("Stopped.")
+        eprint("Stopped.")
         return 130
     except BrokenPipeError:  # whoever read the output, e.g. head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes
@@ -151,7 +151,7 @@ def _run_photos(chosen: argparse.Namespace) -> int:
 
     photos = find_photos(chosen.paths, out=chosen.out)
     if not photos:
-        say("error: There is no photo among the paths given.")
+        eprint("error: There is no photo among the paths given.")
         return WRONG_USE
     analyzer = load_chosen(chosen)
     results = write_results(
@@ -165,9 +165,9 @@ def _run_photos(chosen: argparse.Namespace) -> int:
     with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]
     for record in failed:
-        say(f"failed: {readable_path(photos[record.source])}: {record.error}")
+        eprint(f"failed: {readable_path(photos[record.source])}: {record.error}")
     done = len(photos) - len(failed)
-    say(f'{done} of {len(photos)} photos analysed; results in "{chosen.out}".')
+    eprint(f'{done} of {len(photos)} photos analysed; results in "{chosen.out}".')
     return SOME_FAILED if failed else OK
 
 
@@ -213,7 +213,7 @@ def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
         try:
             sys.stdout.write(f"{card.name}: {run(card)}\n")
         except EmotionError as error:
-            say(f"failed: {card.name}: {error}")
+            eprint(f"failed: {card.name}: {error}")
             code = SOME_FAILED
     return code
 

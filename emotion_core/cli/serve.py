@@ -6,10 +6,10 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import OK, SOME_FAILED, add_networks, say, whole
+from emotion_core.cli.arguments import OK, SOME_FAILED, add_networks, eprint, int_in_range
 from emotion_core.files.ray_session import ray_session
 from emotion_core.models.card import Task
-from emotion_core.models.hub import wanted_cards
+from emotion_core.models.hub import resolve_models
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.serving.ingress import TOKEN_FILE_VARIABLE, read_token
 from emotion_core.serving.server import (
@@ -106,10 +106,10 @@ def _serve(
     start_application(settings, chosen.host, chosen.port)
     address = url_of(chosen.host, chosen.port)
     if chosen.host not in _LOOPBACK and not read_token(os.environ):
-        say("note: without --token-file everybody who reaches this address may use it.")
-    say(f"Ready: {address} (described at {address}/docs). Stop it with Ctrl-C.")
+        eprint("note: without --token-file everybody who reaches this address may use it.")
+    eprint(f"Ready: {address} (described at {address}/docs). Stop it with Ctrl-C.")
     stop.wait()
-    say("Stopping; requests in hand are answered first.")
+    eprint("Stopping; requests in hand are answered first.")
     return OK if drain(address, drain_key) else SOME_FAILED
 
 
@@ -118,13 +118,13 @@ def _fetch_networks(settings: ServerSettings) -> None:
     from emotion_core.analyzer import fetch_first
 
     for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
-        found = fetch_first(wanted_cards(name, task), "cuda" if settings.gpus else "cpu")
+        found = fetch_first(resolve_models(name, task), "cuda" if settings.gpus else "cpu")
         for notice in found.notices:
-            say(f"note: {notice}")
+            eprint(f"note: {notice}")
 
 
-_port = whole(1, 65535, "a port, 1 to 65535")
-_count = whole(1, 10_000, "a number from 1 to 10000")
+_port = int_in_range(1, 65535, "a port, 1 to 65535")
+_count = int_in_range(1, 10_000, "a number from 1 to 10000")
 
 
 def _range(text: str) -> tuple[int, int]:

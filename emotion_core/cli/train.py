@@ -137,18 +137,18 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.datasets.loading import Source
-    from emotion_core.training.emotion.run import Plan, run_training
+    from emotion_core.training.datasets.loading import DatasetSource
+    from emotion_core.training.emotion.run import EmotionTrainJob, run_emotion_training
     from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     config, run = _to_config(chosen)
-    plan = Plan(
+    plan = EmotionTrainJob(
         config=config,
         run=run,
-        main=Source(chosen.dataset, chosen.root),
-        also=tuple(Source(dataset, Path(root)) for dataset, root in chosen.also),
-        valid=Source(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2])
+        main=DatasetSource(chosen.dataset, chosen.root),
+        also=tuple(DatasetSource(dataset, Path(root)) for dataset, root in chosen.also),
+        valid=DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2])
         if chosen.valid
         else None,
         teacher=chosen.teacher,
@@ -156,7 +156,7 @@ def _run_train(chosen: argparse.Namespace) -> int:
         resume=chosen.resume,
         keep_every=chosen.keep_every,
     )
-    return run_training(plan)
+    return run_emotion_training(plan)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
@@ -195,13 +195,15 @@ def _read_config(checkpoint: Path) -> TrainConfig:
 
 def _run_export(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.emotion.export import release
+    from emotion_core.training.emotion.export import release_emotion
     from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     dataset, root = chosen.calibrate
     faces = read_faces(dataset, Path(root), chosen.split)
-    files = release(chosen.checkpoint, chosen.out, faces, logit_adjustment=chosen.logit_adjustment)
+    files = release_emotion(
+        chosen.checkpoint, chosen.out, faces, logit_adjustment=chosen.logit_adjustment
+    )
     for file in files:
         sys.stdout.write(f"{file}\n")
     return 0

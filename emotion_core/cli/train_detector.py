@@ -151,14 +151,14 @@ def to_teacher(chosen: argparse.Namespace) -> str | None:
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.detector.run import Plan, run_training
+    from emotion_core.training.detector.run import DetectorTrainJob, run_detector_training
     from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     if chosen.workers is not None and chosen.workers < 0:
         raise EmotionError("--workers must be at least 0.")
     config, run = _to_config(chosen)
-    plan = Plan(
+    plan = DetectorTrainJob(
         config=config,
         run=run,
         sources=to_sources(chosen),
@@ -170,7 +170,7 @@ def _run_train(chosen: argparse.Namespace) -> int:
         keep_every=chosen.keep_every,
         n_workers=chosen.workers,
     )
-    return run_training(plan)
+    return run_detector_training(plan)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFolder]:
@@ -203,7 +203,7 @@ def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
-    from emotion_core.training.detector.export import find_shift, release
+    from emotion_core.training.detector.export import find_shift, release_detector
     from emotion_core.training.emotion.export import check_release
 
     check_release(chosen.out)
@@ -215,6 +215,6 @@ def _run_export(chosen: argparse.Namespace) -> int:
         held_out = [p for part in pictures.values() for p in part if p.held_out]
         shift = find_shift(chosen.checkpoint, held_out, chosen.precision)
         sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out pictures\n")
-    for file in release(chosen.checkpoint, chosen.out, shift=shift):
+    for file in release_detector(chosen.checkpoint, chosen.out, shift=shift):
         sys.stdout.write(f"{file}\n")
     return 0

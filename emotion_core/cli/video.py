@@ -15,8 +15,8 @@ from emotion_core.cli.arguments import (
     WRONG_USE,
     add_analysis,
     add_video_settings,
+    eprint,
     load_chosen,
-    say,
     show_download,
     to_video_settings,
 )
@@ -55,28 +55,28 @@ def _run(chosen: argparse.Namespace) -> int:
 
     paths = find_videos(chosen.paths)
     if not paths:
-        say("error: There is no video among the paths given.")
+        eprint("error: There is no video among the paths given.")
         return WRONG_USE
     analyzer = load_chosen(chosen)
     task = _make_task(chosen)
     failed = skipped = 0
     for path, folder in zip(paths, choose_folders(paths, chosen.out), strict=True):
         if not chosen.again and is_done(path, folder, analyzer, task):
-            say(f"{path}: finished before; results in {folder}.")
+            eprint(f"{path}: finished before; results in {folder}.")
             skipped += 1
             continue
         try:
             result = _analyze(path, folder, analyzer, task)
         except EmotionError as error:
-            say(f"failed: {path}: {error}")
+            eprint(f"failed: {path}: {error}")
             failed += 1
         else:
-            say(f"{path}: {_sum_up(result)}; results in {folder}.")
+            eprint(f"{path}: {_sum_up(result)}; results in {folder}.")
             for remark in (*result.info.warnings, result.fault):
                 if remark:
-                    say(f"note: {path}: {remark}")
+                    eprint(f"note: {path}: {remark}")
     done = len(paths) - failed - skipped
-    say(f"{done} of {len(paths)} videos analysed, {skipped} skipped, {failed} failed.")
+    eprint(f"{done} of {len(paths)} videos analysed, {skipped} skipped, {failed} failed.")
     return SOME_FAILED if failed else OK
 
 

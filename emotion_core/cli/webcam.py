@@ -9,14 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import decimal
+from emotion_core.cli.arguments import float_in_range
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.serving.client import load_remote_analyzer
-from emotion_core.serving.webcam_client import Asker, Camera, Tally, iter_shown
-from emotion_core.serving.webcam_sinks import Lines, Recording, Window
+from emotion_core.serving.webcam_client import AnalysisWorker, Camera, RunStats, iter_shown
+from emotion_core.serving.webcam_sinks import StatusLine, VideoFileSink, Window
 
 if TYPE_CHECKING:
-    from emotion_core.serving.webcam_client import Outlet
+    from emotion_core.serving.webcam_client import FrameSink
     from emotion_core.types import Image
 
 OK, FAILED = 0, 1
@@ -35,7 +35,7 @@ def add_webcam(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-window", action="store_true", help="print a line a second instead of a window"
     )
-    seconds = decimal(lambda value: 0 < value < 1e6, "a number of seconds above 0")
+    seconds = float_in_range(lambda value: 0 < value < 1e6, "a number of seconds above 0")
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     parser.add_argument("--out", type=Path, metavar="FILE.mp4", help="record what is shown")
     parser.set_defaults(run=run_webcam)
@@ -55,13 +55,13 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     )
     with ExitStack() as stack:
         stack.callback(analyzer.close)
-        outlets: list[Outlet] = [] if chosen.no_window else [Window()]
+        outlets: list[FrameSink] = [] if chosen.no_window else [Window()]
         if chosen.out:
-            outlets.append(Recording(chosen.out))
+            outlets.append(VideoFileSink(chosen.out))
         for outlet in outlets:
             stack.callback(outlet.close)
         camera = stack.enter_context(Camera(chosen.source))
-        asker = stack.enter_context(Asker(camera, analyzer))
+        asker = stack.enter_context(AnalysisWorker(camera, analyzer))
         tally = _show(camera, asker, outlets, chosen)
     answered = asker.reading.answered
     sys.stdout.write(
@@ -72,9 +72,11 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     return OK if answered else FAILED
 
 
-def _show(camera: Camera, asker: Asker, outlets: list[Outlet], chosen: argparse.Namespace) -> Tally:
-    lines = Lines() if chosen.no_window else None
-    last = Tally()
+def _show(
+    camera: Camera, asker: AnalysisWorker, outlets: list[FrameSink], chosen: argparse.Namespace
+) -> RunStats:
+    lines = StatusLine() if chosen.no_window else None
+    last = RunStats()
     for image, tally in iter_shown(camera, asker, chosen.seconds):
         last = tally
         if lines:
@@ -85,7 +87,7 @@ def _show(camera: Camera, asker: Asker, outlets: list[Outlet], chosen: argparse.
     return last
 
 
-def _draw(image: Image, tally: Tally) -> Image:
+def _draw(image: Image, tally: RunStats) -> Image:
     """The newest answer on the newest picture; the answer's own is a little older."""
     analysis = tally.reading.analysis
     return image if analysis is None else draw_analysis(image, analysis)

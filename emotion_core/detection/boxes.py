@@ -18,7 +18,7 @@ MAX_CANDIDATES = 5000
 has no faces and a threshold of 0, or is full of them."""
 
 
-class Overlap(NamedTuple):
+class NmsThresholds(NamedTuple):
     """Two boxes that share more than this are one face.
 
     Attributes:
@@ -30,10 +30,10 @@ class Overlap(NamedTuple):
     smaller: float
 
 
-SAME_FACE = Overlap(0.45, 0.7)
+SAME_FACE = NmsThresholds(0.45, 0.7)
 """Parts of a face that fills the picture look like faces too, hence the second bound."""
 
-YUNET_OVERLAP = Overlap(0.3, 1.0)
+YUNET_OVERLAP = NmsThresholds(0.3, 1.0)
 """OpenCV's default for YuNet."""
 
 
@@ -52,7 +52,7 @@ def largest(boxes: FloatArray) -> int:
     return int((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax())
 
 
-def chained(*several: Faces) -> Faces:
+def concat(*several: Faces) -> Faces:
     """One after another; with landmarks if all that have faces have them."""
     sets = [faces for faces in several if len(faces)]
     if not sets:
@@ -65,18 +65,18 @@ def chained(*several: Faces) -> Faces:
     )
 
 
-def best_first(faces: Faces) -> Faces:
+def sort_by_score(faces: Faces) -> Faces:
     """The same, by falling score."""
     return faces[np.argsort(-faces.scores, kind="stable")]
 
 
-def suppress(faces: Faces, overlap: Overlap = SAME_FACE) -> Faces:
-    """Of faces that overlap, keep the first; see ``first_of_each``."""
-    return faces[first_of_each(faces.boxes, np.zeros(len(faces), np.intp), overlap)]
+def nms_faces(faces: Faces, overlap: NmsThresholds = SAME_FACE) -> Faces:
+    """Of faces that overlap, keep the first; see ``batched_nms``."""
+    return faces[batched_nms(faces.boxes, np.zeros(len(faces), np.intp), overlap)]
 
 
-def first_of_each(
-    boxes: FloatArray, pictures: npt.NDArray[np.intp], overlap: Overlap
+def batched_nms(
+    boxes: FloatArray, pictures: npt.NDArray[np.intp], overlap: NmsThresholds
 ) -> npt.NDArray[np.intp]:
     """Of boxes in the same picture that overlap, the first.
 
@@ -113,7 +113,7 @@ def first_of_each(
     return np.sort(np.concatenate(kept))
 
 
-def overlaps(a: FloatArray, b: FloatArray) -> FloatArray:
+def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of each box of ``a (N, 4)`` with each of ``b (M, 4)``: ``(N, M)``."""
     low = np.maximum(a[:, None, :2], b[:, :2])
     shared = np.maximum(np.minimum(a[:, None, 2:], b[:, 2:]) - low, 0)
@@ -122,7 +122,7 @@ def overlaps(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(both / np.maximum(area_a[:, None] + area_b - both, 1e-6), np.float32)
 
 
-def moved(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:
+def rescale(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:
     """Bring faces of a scaled part of a picture into the picture's pixels.
 
     Args:

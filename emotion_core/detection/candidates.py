@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.boxes import MAX_CANDIDATES, Overlap, first_of_each, overlaps
+from emotion_core.detection.boxes import MAX_CANDIDATES, NmsThresholds, batched_nms, iou_matrix
 from emotion_core.types import Faces, FloatArray
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-Places = FloatArray
+Candidates = FloatArray
 """``(M, 16)``: number of the picture, score, x1, y1, x2, y2, then x, y of five landmarks in pixels
 of the picture. Where nothing else is said the rows go by picture, and within one by falling score.
 """
@@ -31,14 +31,14 @@ _SAME_PLACE = 0.6  # of the union; 0.45 and 0.75 gave the same landmarks to a te
 _BLOCK = 16  # faces that are compared at once with the places of their pictures
 
 
-def no_places() -> Places:
+def no_candidates() -> Candidates:
     """A table without a row."""
     return np.zeros((0, 16), np.float32)
 
 
-def choose_places(
+def threshold_candidates(
     scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float
-) -> Places:
+) -> Candidates:
     """The places of a batch that may be faces, by picture and in the network's order.
 
     Args:
@@ -56,9 +56,9 @@ def choose_places(
     return places
 
 
-def placed(
-    places: Places, pictures: Sequence[int], scales: Sequence[float] | None = None
-) -> Places:
+def to_image_coords(
+    places: Candidates, pictures: Sequence[int], scales: Sequence[float] | None = None
+) -> Candidates:
     """Bring what was seen in views of pictures into the pictures, in place.
 
     Args:
@@ -67,16 +67,16 @@ def placed(
         scales: Pixels of each view per pixel of its picture, if they are not the same.
     """
     if len(places):
-        view = pictures_of(places)
+        view = image_indices(places)
         places[:, PICTURE] = np.asarray(pictures)[view]
         if scales is not None:
             places[:, 2:] /= np.asarray(scales, np.float32)[view, None]
     return places
 
 
-def ordered(*tables: Places) -> Places:
+def sort_and_cap(*tables: Candidates) -> Candidates:
     """All together by picture and falling score, the best ``MAX_CANDIDATES`` of each picture."""
-    places = np.concatenate([no_places(), *tables])
+    places = np.concatenate([no_candidates(), *tables])
     places = places[np.lexsort((-places[:, SCORE], places[:, PICTURE]))]
     if len(places) > MAX_CANDIDATES:
         picture = places[:, PICTURE]
@@ -85,17 +85,17 @@ def ordered(*tables: Places) -> Places:
     return places
 
 
-def pictures_of(places: Places) -> npt.NDArray[np.intp]:
+def image_indices(places: Candidates) -> npt.NDArray[np.intp]:
     """``(M,)`` the number of each place's picture."""
     return places[:, PICTURE].astype(np.intp)
 
 
-def suppressed(places: Places, overlap: Overlap) -> Places:
-    """Of places that overlap, the best; see ``face_boxes.first_of_each``."""
-    return places[first_of_each(places[:, BOX], pictures_of(places), overlap)]
+def nms(places: Candidates, overlap: NmsThresholds) -> Candidates:
+    """Of places that overlap, the best; see ``face_boxes.batched_nms``."""
+    return places[batched_nms(places[:, BOX], image_indices(places), overlap)]
 
 
-def with_mean_landmarks(kept: Places, seen: Places) -> Places:
+def with_mean_landmarks(kept: Candidates, seen: Candidates) -> Candidates:
     """Give each place the mean landmarks of all places that fit it, weighted by their scores.
 
     Places beside each other, and looks at several scales, err differently: on 344 portraits the
@@ -111,7 +111,7 @@ def with_mean_landmarks(kept: Places, seen: Places) -> Places:
         low = np.searchsorted(seen[:, PICTURE], some[0, PICTURE], side="left")
         high = np.searchsorted(seen[:, PICTURE], some[-1, PICTURE], side="right")
         near = seen[low:high]
-        fits = overlaps(some[:, BOX], near[:, BOX]) >= _SAME_PLACE
+        fits = iou_matrix(some[:, BOX], near[:, BOX]) >= _SAME_PLACE
         fits &= some[:, PICTURE, None] == near[:, PICTURE]
         weights = near[:, SCORE] * fits
         total = weights.sum(axis=1)
@@ -121,7 +121,7 @@ def with_mean_landmarks(kept: Places, seen: Places) -> Places:
     return result
 
 
-def to_faces(places: Places, n: int) -> list[Faces]:
+def to_faces(places: Candidates, n: int) -> list[Faces]:
     """The places of each of ``n`` pictures as faces."""
     points = places[:, POINTS].reshape(-1, 5, 2)
     faces = Faces(places[:, BOX].copy(), np.clip(places[:, SCORE], 0, 1), points)

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Protocol, Self
 import cv2
 import numpy as np
 
-from emotion_core.detection.boxes import SAME_FACE, YUNET_OVERLAP, Overlap, moved, sides
+from emotion_core.detection.boxes import SAME_FACE, YUNET_OVERLAP, NmsThresholds, rescale, sides
 from emotion_core.detection.candidates import (
     BOX,
     SCORE,
-    ordered,
-    pictures_of,
-    placed,
-    suppressed,
+    image_indices,
+    nms,
+    sort_and_cap,
     to_faces,
+    to_image_coords,
     with_mean_landmarks,
 )
 from emotion_core.detection.tiling import (
     HINT_SCORE,
-    Look,
-    Wanted,
-    finer_scale,
-    look_closer,
+    ScalePass,
+    SearchLimits,
+    next_scale,
+    refine_in_tiles,
     scale_image,
 )
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
@@ -31,7 +31,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.detection.candidates import Places
+    from emotion_core.detection.candidates import Candidates
     from emotion_core.detection.multiscale import Looks
     from emotion_core.models.card import ModelCard
     from emotion_core.types import Image
@@ -53,7 +53,7 @@ _LARGE = 0.25
 """Of a picture's longer side: smaller faces can no longer be seen in those looks."""
 
 
-class FaceNetwork(Protocol):
+class FaceModel(Protocol):
     """Finds faces in pictures of the size it is given. Thread-safe."""
 
     def find(
@@ -75,7 +75,7 @@ class FaceDetector:
     pictures without a face once more with a border, for a face that fills them.
     """
 
-    def __init__(self, network: FaceNetwork, card: ModelCard) -> None:
+    def __init__(self, network: FaceModel, card: ModelCard) -> None:
         self._network = network
         self.card = card
 
@@ -101,29 +101,29 @@ class FaceDetector:
         Returns:
             One ``Faces`` per picture, from left to right, in its pixels and inside it.
         """
-        wanted = Wanted(min_score, max(1.0, min_face_px))
+        wanted = SearchLimits(min_score, max(1.0, min_face_px))
         if search_px is not None:
             return self._detect_in_one_look(images, wanted, search_px)
         scales = [_working_scale(image) for image in images]
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
-        may_go_on = any(finer_scale(scale, wanted.face_px) for scale in scales)
+        may_go_on = any(next_scale(scale, wanted.face_px) for scale in scales)
         seen = self._network.find(small, min(min_score, HINT_SCORE) if may_go_on else min_score)
         found = self._look_again(small, [f[f.scores >= min_score] for f in seen], min_score)
         result = []
         for image, scale, first, faces in zip(images, scales, seen, found, strict=True):
-            look = Look(scale, moved(first[first.scores >= HINT_SCORE], scale))
-            closer = look_closer(self._network.find, image, moved(faces, scale), look, wanted)
+            look = ScalePass(scale, rescale(first[first.scores >= HINT_SCORE], scale))
+            closer = refine_in_tiles(self._network.find, image, rescale(faces, scale), look, wanted)
             result.append(_inside(closer, image, wanted.face_px))
         return result
 
     def _detect_in_one_look(
-        self, images: Sequence[Image], wanted: Wanted, search_px: int
+        self, images: Sequence[Image], wanted: SearchLimits, search_px: int
     ) -> list[Faces]:
         scales = [min(1.0, search_px / max(image.shape[:2])) for image in images]
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
         found = self._network.find(small, wanted.score, quick=True)
         return [
-            _inside(moved(faces, scale), image, wanted.face_px)
+            _inside(rescale(faces, scale), image, wanted.face_px)
             for image, scale, faces in zip(images, scales, found, strict=True)
         ]
 
@@ -142,7 +142,7 @@ class FaceDetector:
         views = [_bordered(images[i]) for i in empty]
         again = self._network.find([view for view, _, _ in views], min_score)
         for i, faces, (_, scale, border) in zip(empty, again, views, strict=True):
-            faces = moved(faces, scale, (-border / scale, -border / scale))
+            faces = rescale(faces, scale, (-border / scale, -border / scale))
             longest = sides(faces).max(axis=1, initial=0)
             result[i] = faces[longest >= 0.6 * min(images[i].shape[:2])]
         return result
@@ -155,7 +155,9 @@ class BatchedFaceNetwork:
     that fill it, also shrunk; its landmarks are means over places and looks.
     """
 
-    def __init__(self, looks: Looks, overlap: Overlap = SAME_FACE, *, is_ours: bool = True) -> None:
+    def __init__(
+        self, looks: Looks, overlap: NmsThresholds = SAME_FACE, *, is_ours: bool = True
+    ) -> None:
         self._looks = looks
         self._overlap, self._is_ours = overlap, is_ours
 
@@ -167,27 +169,27 @@ class BatchedFaceNetwork:
     def find(
         self, images: Sequence[Image], min_score: float, *, quick: bool = False
     ) -> list[Faces]:
-        """See ``FaceNetwork``."""
+        """See ``FaceModel``."""
         if not self._is_ours:
-            seen = self._looks.see(images, (None,), min_score)
-            return to_faces(suppressed(seen, self._overlap), len(images))
-        seen = self._looks.see(images, (None, _COARSE_PX), min(min_score, _MEAN_SCORE))
-        kept = suppressed(seen[seen[:, SCORE] >= min_score], self._overlap)
+            seen = self._looks.run(images, (None,), min_score)
+            return to_faces(nms(seen, self._overlap), len(images))
+        seen = self._looks.run(images, (None, _COARSE_PX), min(min_score, _MEAN_SCORE))
+        kept = nms(seen[seen[:, SCORE] >= min_score], self._overlap)
         seen = seen[seen[:, SCORE] >= _MEAN_SCORE]
         if not quick:
             seen = self._look_for_landmarks(images, seen)
         return to_faces(with_mean_landmarks(kept, seen), len(images))
 
-    def _look_for_landmarks(self, images: Sequence[Image], seen: Places) -> Places:
+    def _look_for_landmarks(self, images: Sequence[Image], seen: Candidates) -> Candidates:
         """Add what further looks see in pictures with a large face."""
         least = np.array([_LARGE * max(image.shape[:2]) for image in images])
-        boxes, picture = seen[:, BOX], pictures_of(seen)
+        boxes, picture = seen[:, BOX], image_indices(seen)
         longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         large = np.unique(picture[longest >= least[picture]]).tolist()
         if not large:
             return seen
-        again = self._looks.see([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
-        return ordered(seen, placed(again, large))
+        again = self._looks.run([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
+        return sort_and_cap(seen, to_image_coords(again, large))
 
 
 def _working_scale(image: Image) -> float:

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from emotion_core.detection.candidates import choose_places, no_places, ordered, placed
+from emotion_core.detection.candidates import (
+    no_candidates,
+    sort_and_cap,
+    threshold_candidates,
+    to_image_coords,
+)
 from emotion_core.detection.tiling import scale_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emotion_core.detection.candidates import Places
+    from emotion_core.detection.candidates import Candidates
     from emotion_core.models.runtime import Network
     from emotion_core.types import FloatArray, Image
 
@@ -28,9 +33,9 @@ stays in its caches is faster."""
 class Looks(Protocol):
     """A network that sees faces, at several sizes of a picture. Thread-safe."""
 
-    def see(
+    def run(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Places:
+    ) -> Candidates:
         """Everything confident in each picture, overlapping or not.
 
         Args:
@@ -44,7 +49,7 @@ class Looks(Protocol):
         """
 
 
-class NetworkLooks:
+class MultiScaleRunner:
     """Looks by a network that takes and gives arrays: pictures of one size in one pass.
 
     Outputs of the network for P places: ``scores (B, P)``, ``boxes (B, P, 4)`` x1, y1, x2, y2 and
@@ -54,9 +59,9 @@ class NetworkLooks:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def see(
+    def run(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Places:
+    ) -> Candidates:
         """See ``Looks``."""
         tables = []
         for size_px in sizes_px:
@@ -64,16 +69,16 @@ class NetworkLooks:
             looked = [i for i, scale in enumerate(scales) if scale]
             views = [scale_image(images[i], scales[i]) for i in looked]
             seen = self._see_views(views, min_score)
-            tables.append(placed(seen, looked, [scales[i] for i in looked]))
-        return ordered(*tables)
+            tables.append(to_image_coords(seen, looked, [scales[i] for i in looked]))
+        return sort_and_cap(*tables)
 
-    def _see_views(self, views: Sequence[Image], min_score: float) -> Places:
+    def _see_views(self, views: Sequence[Image], min_score: float) -> Candidates:
         tables = []
         padded = [tuple(-(-side // STRIDE_PX) * STRIDE_PX for side in v.shape[:2]) for v in views]
-        for size_hw, members in passes(padded, PASS_PIXELS):
+        for size_hw, members in batches_by_shape(padded, PASS_PIXELS):
             outputs = self._pass([views[i] for i in members], size_hw)
-            tables.append(placed(choose_places(*outputs, min_score), members))
-        return np.concatenate([no_places(), *tables])
+            tables.append(to_image_coords(threshold_candidates(*outputs, min_score), members))
+        return np.concatenate([no_candidates(), *tables])
 
     def _pass(
         self, images: Sequence[Image], size_hw: tuple[int, ...]
@@ -88,7 +93,7 @@ class NetworkLooks:
         return scores, boxes, points
 
 
-def passes(
+def batches_by_shape(
     sizes_hw: Sequence[tuple[int, ...]], most_pixels: int
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Which pictures go through a network together: those of one size, some at once.

@@ -16,24 +16,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from emotion_core.detection.candidates import no_places, ordered, placed
-from emotion_core.detection.multiscale import PASS_PIXELS, STRIDE_PX, passes, scale_for
+from emotion_core.detection.candidates import no_candidates, sort_and_cap, to_image_coords
+from emotion_core.detection.multiscale import PASS_PIXELS, STRIDE_PX, batches_by_shape, scale_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.detection.candidates import Places
+    from emotion_core.detection.candidates import Candidates
     from emotion_core.types import Device, Image
 
 _PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
 
 
-class TorchLooks:
+class TorchMultiScaleRunner:
     """See ``Looks``. In half precision and channels-last on a GPU.
 
     Args:
-        module: ``(B, 3, H, W)`` RGB, 0-255, to scores, boxes and landmarks as ``NetworkLooks`` has
-            them. Set to evaluation and moved; on a GPU a copy of it.
+        module: ``(B, 3, H, W)`` RGB, 0-255, to scores, boxes and landmarks as ``MultiScaleRunner``
+            has them. Set to evaluation and moved; on a GPU a copy of it.
         device: Where it runs.
     """
 
@@ -46,24 +46,28 @@ class TorchLooks:
             module = module.to(memory_format=torch.channels_last)
         self._module = module.to(device)
 
-    def see(
+    def run(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Places:
+    ) -> Candidates:
         """See ``Looks``."""
         tables = [
-            placed(self._see_equal([images[i] for i in members], sizes_px, min_score), members)
-            for _, members in passes([i.shape[:2] for i in images], _PASS_PIXELS[self._device])
+            to_image_coords(
+                self._see_equal([images[i] for i in members], sizes_px, min_score), members
+            )
+            for _, members in batches_by_shape(
+                [i.shape[:2] for i in images], _PASS_PIXELS[self._device]
+            )
         ]
-        return ordered(*tables)
+        return sort_and_cap(*tables)
 
     @torch.inference_mode()
     def _see_equal(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Places:
+    ) -> Candidates:
         """All looks at pictures of one size."""
         scales = [scale_for(images[0].shape, size_px) for size_px in sizes_px]
         if not any(scales):
-            return no_places()
+            return no_candidates()
         pixels = self._upload(images)
         rows = torch.cat([self._look(pixels, scale) for scale in scales if scale], dim=1)
         chosen = (rows[..., 0] >= min_score).nonzero()  # (M, 2) picture, place; in that order

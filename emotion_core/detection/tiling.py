@@ -15,13 +15,13 @@ import numpy as np
 
 from emotion_core.detection.boxes import (
     MAX_CANDIDATES,
-    Overlap,
-    best_first,
+    NmsThresholds,
     centres,
-    chained,
-    moved,
+    concat,
+    nms_faces,
+    rescale,
     sides,
-    suppress,
+    sort_by_score,
 )
 from emotion_core.types import Faces
 
@@ -39,12 +39,14 @@ HINT_SCORE = 0.3
 _SMALL_PX = 32  # of a look: shorter sides of faces beside which there may be faces it cannot see
 _EASY_PX = 20  # of a look: faces of this size are seen; more scale is of no use
 _WORTH = 1.5  # a look that is less finer than this finds next to nothing new
-_SAME_FACE = Overlap(0.25, 0.5)  # two looks place boxes differently, more than two places of one
+_SAME_FACE = NmsThresholds(
+    0.25, 0.5
+)  # two looks place boxes differently, more than two places of one
 _TILE_PX = 640
 _TILE_OVERLAP_PX = 128  # a tile answers for faces up to this size; the coarser look saw larger ones
 
 
-class Wanted(NamedTuple):
+class SearchLimits(NamedTuple):
     """What the caller asks for.
 
     Attributes:
@@ -56,7 +58,7 @@ class Wanted(NamedTuple):
     face_px: float
 
 
-class Look(NamedTuple):
+class ScalePass(NamedTuple):
     """What was seen at one scale.
 
     Attributes:
@@ -82,18 +84,20 @@ def scale_image(image: Image, scale: float) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
-def finer_scale(scale: float, face_px: float) -> float | None:
+def next_scale(scale: float, face_px: float) -> float | None:
     """The scale of the next look, or ``None`` if it would not be worth it.
 
     Args:
         scale: Of the last one.
-        face_px: See ``Wanted``.
+        face_px: See ``SearchLimits``.
     """
     finer = min(2 * scale, 1.0, _EASY_PX / face_px)
     return finer if finer > _WORTH * scale else None
 
 
-def look_closer(find: Find, image: Image, faces: Faces, look: Look, wanted: Wanted) -> Faces:
+def refine_in_tiles(
+    find: Find, image: Image, faces: Faces, look: ScalePass, wanted: SearchLimits
+) -> Faces:
     """Add the faces that are too small for the first look.
 
     Args:
@@ -107,26 +111,26 @@ def look_closer(find: Find, image: Image, faces: Faces, look: Look, wanted: Want
         Faces in pixels of ``image``, none twice.
     """
     while True:
-        scale, hints = finer_scale(look.scale, wanted.face_px), _hints(look, wanted)
+        scale, hints = next_scale(look.scale, wanted.face_px), _hints(look, wanted)
         if scale is None or not len(hints):
             return faces
         # Parts of a large face look like faces: what was seen well enough comes first.
         settled = sides(faces).min(axis=1, initial=np.inf) * look.scale >= _SMALL_PX
-        look = Look(scale, _find_in_tiles(find, image, scale, centres(hints)))
+        look = ScalePass(scale, _find_in_tiles(find, image, scale, centres(hints)))
         fresh = look.faces[look.faces.scores >= wanted.score]
-        rest = best_first(chained(faces[~settled], fresh))
+        rest = sort_by_score(concat(faces[~settled], fresh))
         rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # each tile may have so many
-        faces = suppress(chained(best_first(faces[settled]), rest), _SAME_FACE)
+        faces = nms_faces(concat(sort_by_score(faces[settled]), rest), _SAME_FACE)
 
 
-def _hints(look: Look, wanted: Wanted) -> Faces:
+def _hints(look: ScalePass, wanted: SearchLimits) -> Faces:
     """What looks like a face that is small for this look, and not too small for the caller."""
     size = sides(look.faces)
     small = size.min(axis=1, initial=np.inf) * look.scale < _SMALL_PX
     return look.faces[small & (size.max(axis=1, initial=0) >= wanted.face_px)]
 
 
-class _Axis:
+class _TileAxis:
     """Tiles along one side of a picture: equal, overlapping, each with a stretch of its own."""
 
     def __init__(self, length_px: int) -> None:
@@ -154,7 +158,7 @@ def _find_in_tiles(find: Find, image: Image, scale: float, places: FloatArray) -
         Everything of at least ``HINT_SCORE``, in pixels of ``image``, each from the one tile to
         which its centre belongs: none is cut in two there, and none comes from two.
     """
-    axes = [_Axis(max(1, round(side * scale))) for side in image.shape[1::-1]]
+    axes = [_TileAxis(max(1, round(side * scale))) for side in image.shape[1::-1]]
 
     def owners(points: FloatArray) -> npt.NDArray[np.int64]:
         return np.stack([axes[i].owners(points[:, i] * scale) for i in (0, 1)], axis=1)
@@ -171,6 +175,8 @@ def _find_in_tiles(find: Find, image: Image, scale: float, places: FloatArray) -
         views.append(scale_image(image[low[1] : high[1], low[0] : high[0]], scale))
     found = []
     for tile, corner, faces in zip(tiles, corners, find(views, HINT_SCORE), strict=True):
-        here = moved(faces[sides(faces).max(axis=1, initial=0) <= _TILE_OVERLAP_PX], scale, corner)
+        here = rescale(
+            faces[sides(faces).max(axis=1, initial=0) <= _TILE_OVERLAP_PX], scale, corner
+        )
         found.append(here[(owners(centres(here)) == tile).all(axis=1)])
-    return chained(*found)
+    return concat(*found)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
-class ScratchFile:
+class AnonymousTempFile:
     """A file without a name, which is gone when it is closed or when the process ends in any way.
 
     Linux can make such a file (``O_TMPFILE``); other programs of this process reach it by a path
@@ -101,7 +101,7 @@ class ScratchFile:
             shutil.copyfile(self.path, name)
 
 
-def write_whole(target: Path, data: bytes) -> None:
+def atomic_write(target: Path, data: bytes) -> None:
     """Write a file of which nobody sees a part, also where the disk is full before its end.
 
     Args:
@@ -112,7 +112,7 @@ def write_whole(target: Path, data: bytes) -> None:
         EmotionError: The folder cannot be written.
         OSError: There is no room.
     """
-    with ScratchFile(target.parent) as file:
+    with AnonymousTempFile(target.parent) as file:
         file.path.write_bytes(data)
         file.publish(target)
 

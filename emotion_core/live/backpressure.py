@@ -25,7 +25,7 @@ _JUMP_S = 10.0
 """Time stamps that jump farther tell of a new clock, or of one that began anew after 32 bits."""
 
 
-class Backlog:
+class BackpressureController:
     """Watches the frames of one stream. Not thread-safe.
 
     Attributes:

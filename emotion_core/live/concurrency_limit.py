@@ -7,7 +7,7 @@ import threading
 from emotion_core.errors import EmotionError
 
 
-class StreamGate:
+class StreamLimiter:
     """Lets in so many streams and turns away the rest. Thread-safe, shared by all visitors."""
 
     def __init__(self, limit: int) -> None:

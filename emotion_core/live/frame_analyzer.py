@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.live.types import LiveReading
-from emotion_core.tracking.redaction import FaceBounds, FaceCover
+from emotion_core.live.types import LiveResult
+from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
 
@@ -43,7 +43,7 @@ class LiveFrame:
     image: Image
 
 
-class FaceFollower:
+class LiveFrameAnalyzer:
     """Reads the frames of one stream, in order. One thread at a time."""
 
     def __init__(self, analyzer: Analyzer) -> None:
@@ -51,18 +51,18 @@ class FaceFollower:
         self._tracker = FaceTracker()
         self._smoothing_s = -1.0
         self._smoother = Smoother(0.0)
-        self._cover = FaceCover()
+        self._cover = FaceRedactor()
         self._found_s = -math.inf
         self._thorough_s = -math.inf
 
-    def read(self, frame: LiveFrame, settings: LiveSettings) -> LiveReading:
+    def read(self, frame: LiveFrame, settings: LiveSettings) -> LiveResult:
         """Analyse a frame, tell who is who, smooth.
 
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        asked = FaceBounds(settings.min_score, settings.min_face_px)
-        found = self._analyze(frame, asked.widened(blur=settings.blur))
+        asked = FaceFilter(settings.min_score, settings.min_face_px)
+        found = self._analyze(frame, asked.for_redaction(blur=settings.blur))
         cover = None
         if settings.blur:
             cover = self._cover.update(found, frame.frame_s, frame.image)
@@ -72,7 +72,7 @@ class FaceFollower:
         if settings.smoothing_s != self._smoothing_s:
             self._smoothing_s = settings.smoothing_s
             self._smoother = Smoother(settings.smoothing_s)
-        return LiveReading(
+        return LiveResult(
             frame.index,
             frame.time_s,
             frame.frame_s,
@@ -82,7 +82,7 @@ class FaceFollower:
             frame.image,
         )
 
-    def _analyze(self, frame: LiveFrame, searched: FaceBounds) -> Analysis:
+    def _analyze(self, frame: LiveFrame, searched: FaceFilter) -> Analysis:
         (analysis,) = self._analyzer.analyze(
             [frame.image],
             **searched._asdict(),

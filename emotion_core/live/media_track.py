@@ -20,7 +20,7 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from emotion_core.live.backpressure import Backlog
+from emotion_core.live.backpressure import BackpressureController
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ sends 16384 by 16384, of which a few take any memory there is."""
 _WAKE_S = 0.1  # who waits looks around this often, whether or not it was notified
 
 
-class _Unsent:
+class _InFlight:
     """Lives as long as the picture that carries it."""
 
     __slots__ = ("__weakref__", "since_s")
@@ -73,10 +73,10 @@ class LiveTrack(MediaStreamTrack):
         self._pump: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._newest: av.VideoFrame | None = None
-        self._backlog = Backlog()
+        self._backlog = BackpressureController()
         self._due_s = 0.0
         self._changed = asyncio.Event()
-        self._unsent: weakref.WeakSet[_Unsent] = weakref.WeakSet()
+        self._unsent: weakref.WeakSet[_InFlight] = weakref.WeakSet()
         self._ending = threading.Lock()
         self._is_ended = False
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="live-frames")
@@ -123,7 +123,7 @@ class LiveTrack(MediaStreamTrack):
         except RuntimeError:  # another thread has stopped it in the meantime
             raise MediaStreamError from None
         shown = await asyncio.wrap_future(work)
-        token = _Unsent(time.monotonic())
+        token = _InFlight(time.monotonic())
         weakref.finalize(token, self._note_sent).atexit = False
         self._unsent.add(token)
         shown.opaque = token

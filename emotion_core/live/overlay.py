@@ -11,11 +11,11 @@ from emotion_core.imaging.annotate import blur_all, blur_in_place, draw_in_place
 from emotion_core.live.types import FRESH_S
 
 if TYPE_CHECKING:
-    from emotion_core.live.types import LiveReading
+    from emotion_core.live.types import LiveResult
     from emotion_core.types import Analysis, Image
 
 
-def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: bool) -> Image:
+def annotate(image: Image, reading: LiveResult | None, now_s: float, *, blur: bool) -> Image:
     """Draw what was read lately on the frame of now.
 
     Args:
@@ -37,7 +37,7 @@ def annotate(image: Image, reading: LiveReading | None, now_s: float, *, blur: b
     return draw_in_place(canvas, scaled(reading.smoothed, size_wh))
 
 
-def cover_faces(image: Image, reading: LiveReading, now_s: float) -> Image:
+def cover_faces(image: Image, reading: LiveResult, now_s: float) -> Image:
     """A copy of a frame without recognisable faces.
 
     Args:

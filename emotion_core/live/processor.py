@@ -19,10 +19,10 @@ from emotion_core.live.types import FRESH_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.files.tempfiles import ScratchFile
-    from emotion_core.live.concurrency_limit import StreamGate
+    from emotion_core.files.tempfiles import AnonymousTempFile
+    from emotion_core.live.concurrency_limit import StreamLimiter
     from emotion_core.live.stream import LiveStream
-    from emotion_core.live.types import LiveReading
+    from emotion_core.live.types import LiveResult
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class FrameProcessor:
     def __init__(
         self,
         stream: LiveStream,
-        gate: StreamGate | None = None,
+        gate: StreamLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
@@ -94,7 +94,7 @@ class FrameProcessor:
             if self._recorder is None and not self._is_closed:
                 self._recorder = Recorder()
 
-    def stop_recording(self) -> ScratchFile | None:
+    def stop_recording(self) -> AnonymousTempFile | None:
         """Finish the recording.
 
         Returns:
@@ -127,7 +127,7 @@ class FrameProcessor:
             self.first_ok_s = now_s
         return frame if shown is image else av.VideoFrame.from_ndarray(shown, format="rgb24")
 
-    def _annotated(self, image: Image, reading: LiveReading | None, now_s: float) -> Image:
+    def _annotated(self, image: Image, reading: LiveResult | None, now_s: float) -> Image:
         """What is shown: the frame of now or, blurred, the newest one that was searched for faces.
 
         In a frame that was not searched yet there may be a face that nobody knows of.

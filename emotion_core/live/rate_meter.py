@@ -9,7 +9,7 @@ _OVER_S = 5.0
 _MOST = 1000
 
 
-class Pace:
+class RateMeter:
     """Rate and durations of the last few seconds. Not thread-safe."""
 
     def __init__(self) -> None:

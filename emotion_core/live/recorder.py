@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.imaging.codec import fit
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Recorder:
         self.is_full = False
         self.length_s = 0.0
         self.start_s: float | None = None
-        self._file = ScratchFile()
+        self._file = AnonymousTempFile()
         self._queue: queue.Queue[tuple[Image, float]] = queue.Queue(_QUEUE)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-recorder", daemon=True)
@@ -82,7 +82,7 @@ class Recorder:
         else:
             self.length_s = time_s - self.start_s
 
-    def stop(self) -> ScratchFile | None:
+    def stop(self) -> AnonymousTempFile | None:
         """Finish the file. May be called once.
 
         Returns:

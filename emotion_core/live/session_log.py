@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.live.overlay import cover_faces
-from emotion_core.video.highlights import MomentKeeper
-from emotion_core.video.tables import FrameLog
+from emotion_core.video.highlights import HighlightTracker
+from emotion_core.video.tables import FrameTableBuilder
 from emotion_core.video.types import VideoFrame
 
 if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.live.frame_analyzer import LiveFrame
-    from emotion_core.live.types import LiveReading
+    from emotion_core.live.types import LiveResult
     from emotion_core.types import FloatArray
-    from emotion_core.video.types import Moment
+    from emotion_core.video.types import Highlight
 
 MOST_LOG_S = 4 * 3600.0
 """Length of the table of a session; what comes later is shown, but not written down."""
@@ -33,20 +33,20 @@ HISTORY_S = 60.0
 _MOST_HISTORY = 3600  # readings; a minute at 60 a second
 
 
-class SessionRecord:
+class SessionLog:
     """Collects the readings of one stream. Thread-safe; memory is bounded."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._log = FrameLog()
-        self._moments = MomentKeeper()
+        self._log = FrameTableBuilder()
+        self._moments = HighlightTracker()
         self._labels: LabelSet = ()
         self._history: deque[tuple[float, FloatArray]] = deque(maxlen=_MOST_HISTORY)
         self._rows = 0
         self._is_full = False
         self._length_s = 0.0
 
-    def add(self, frame: LiveFrame, reading: LiveReading, *, blur: bool) -> None:
+    def add(self, frame: LiveFrame, reading: LiveResult, *, blur: bool) -> None:
         """Take in a reading.
 
         Args:
@@ -81,11 +81,11 @@ class SessionRecord:
         return self._length_s
 
     def table(self) -> pd.DataFrame:
-        """The whole session, raw, as ``FrameLog.table`` makes it."""
+        """The whole session, raw, as ``FrameTableBuilder.table`` makes it."""
         with self._lock:
             return self._log.table()
 
-    def moments(self) -> tuple[Moment, ...]:
+    def moments(self) -> tuple[Highlight, ...]:
         """The strongest moments so far."""
         with self._lock:
             return self._moments.moments()
@@ -104,7 +104,7 @@ class SessionRecord:
         return _history_table(times, kept, labels)
 
 
-def _packed(reading: LiveReading) -> FloatArray:
+def _packed(reading: LiveResult) -> FloatArray:
     """Rows of track, valence, arousal, probabilities; one object a reading, not a dozen."""
     read, tracks = reading.smoothed.predictions, reading.smoothed.faces.track_ids
     ids = np.zeros(0) if tracks is None else tracks

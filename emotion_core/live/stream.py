@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.frame_analyzer import FaceFollower, LiveFrame
-from emotion_core.live.rate_meter import Pace
-from emotion_core.live.session_log import SessionRecord
+from emotion_core.live.frame_analyzer import LiveFrame, LiveFrameAnalyzer
+from emotion_core.live.rate_meter import RateMeter
+from emotion_core.live.session_log import SessionLog
 from emotion_core.live.types import LiveSettings, LiveStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.types import LiveReading
+    from emotion_core.live.types import LiveResult
     from emotion_core.models.card import AnalyzerInfo
     from emotion_core.types import Image
 
@@ -55,13 +55,13 @@ class LiveStream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or LiveSettings()
-        self.record = SessionRecord()
+        self.record = SessionLog()
         self.info: AnalyzerInfo = analyzer.info
         self.size_wh: tuple[int, int] | None = None
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: LiveFrame | None = None
-        self._latest: LiveReading | None = None
+        self._latest: LiveResult | None = None
         self._is_closed = False
         self.start_s = math.nan
         self.began: datetime | None = None
@@ -69,7 +69,7 @@ class LiveStream:
         self._is_dark = False
         self._error = ""
         self._n_frames = self._n_analyzed = self._n_replaced = self._n_dark = self._n_failed = 0
-        self._arrivals, self._analyses = Pace(), Pace()
+        self._arrivals, self._analyses = RateMeter(), RateMeter()
         self._thread = threading.Thread(
             target=self._run, args=(analyzer,), name="live-analysis", daemon=True
         )
@@ -102,7 +102,7 @@ class LiveStream:
             self._changed.notify()
 
     @property
-    def latest(self) -> LiveReading | None:
+    def latest(self) -> LiveResult | None:
         """The newest finished analysis; ``None`` before the first and after a black frame."""
         return self._latest
 
@@ -144,7 +144,7 @@ class LiveStream:
             self._thread.join(_JOIN_S)
 
     def _run(self, analyzer: Analyzer) -> None:
-        follower = FaceFollower(analyzer)
+        follower = LiveFrameAnalyzer(analyzer)
         while frame := self._next_frame():
             start_s = self._clock()
             settings = self.settings
@@ -166,7 +166,7 @@ class LiveStream:
             frame, self._waiting = self._waiting, None
             return frame
 
-    def _publish(self, reading: LiveReading, start_s: float) -> None:
+    def _publish(self, reading: LiveResult, start_s: float) -> None:
         now_s = self._clock()
         with self._changed:
             self._n_analyzed += 1  # also once closed: the record has it

@@ -9,7 +9,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
-    from emotion_core.tracking.redaction import Cover
+    from emotion_core.tracking.redaction import RedactionMask
     from emotion_core.types import Analysis, Image
 
 FRESH_S = 1.0
@@ -45,7 +45,7 @@ class LiveSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LiveReading:
+class LiveResult:
     """The analysis of one frame of a stream.
 
     Attributes:
@@ -64,7 +64,7 @@ class LiveReading:
     frame_s: float
     analysis: Analysis
     smoothed: Analysis
-    cover: Cover | None
+    cover: RedactionMask | None
     image: Image
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
-from emotion_core.models.hub_errors import HubPlace, host_name, hub_errors
+from emotion_core.models.hub_errors import HubFileRef, host_name, hub_errors
 
 if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard, WeightFile
@@ -68,7 +68,7 @@ def fetch(
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubPlace(card.repo_id, file.filename, card.revision)
+    place = HubFileRef(card.repo_id, file.filename, card.revision)
     return _obtain(place, lambda path: _check_hash(path, file), on_progress)
 
 
@@ -86,7 +86,7 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubPlace(card.repo_id, file.filename, card.revision)
+    place = HubFileRef(card.repo_id, file.filename, card.revision)
     path = find_cached(place)
     if path is None:
         raise WeightsUnavailableError(
@@ -101,12 +101,14 @@ def is_available(card: ModelCard) -> bool:
     if card.repo_id is None:
         return (_folder_of(card) / card.weights.filename).is_file()
     try:
-        return find_cached(HubPlace(card.repo_id, card.weights.filename, card.revision)) is not None
+        return (
+            find_cached(HubFileRef(card.repo_id, card.weights.filename, card.revision)) is not None
+        )
     except WeightsUnavailableError:  # a name that can be nowhere
         return False
 
 
-def read_text(place: HubPlace, parse: Callable[[str], _T]) -> _T:
+def read_text(place: HubFileRef, parse: Callable[[str], _T]) -> _T:
     """Read a text file of a repository from the cache or the Hub.
 
     Args:
@@ -127,7 +129,7 @@ def read_text(place: HubPlace, parse: Callable[[str], _T]) -> _T:
     return read(_obtain(place, read, None).path)
 
 
-def find_cached(place: HubPlace) -> Path | None:
+def find_cached(place: HubFileRef) -> Path | None:
     """Where a file of the Hub lies on this machine, or ``None``; no network, no hashing.
 
     Raises:
@@ -172,7 +174,7 @@ def _check_hash(path: Path, file: WeightFile) -> None:
 
 
 def _obtain(
-    place: HubPlace, check: Callable[[Path], object], on_progress: Progress | None
+    place: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
 ) -> FetchedFile:
     """Take a file from the cache or the Hub; what ``check`` refuses does not stay in the cache."""
     with hub_errors(place):
@@ -194,7 +196,7 @@ def _obtain(
         return FetchedFile(path, f"downloaded from {_source(place, path)}")
 
 
-def _download(place: HubPlace, on_progress: Progress | None) -> Path:
+def _download(place: HubFileRef, on_progress: Progress | None) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # Asked first because hf_hub_download retries for half a minute before it says that there is
@@ -249,7 +251,7 @@ def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
     return Bar
 
 
-def _source(place: HubPlace, path: Path) -> str:
+def _source(place: HubFileRef, path: Path) -> str:
     return f"{host_name()}/{place.repo_id} ({_megabytes(path)})"
 
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.errors import MissingExtraError, UnknownModelError, WeightsMismatchError
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.download import TIMEOUT_S, find_cached, read_text, verify
-from emotion_core.models.hub_errors import HubFileMissingError, HubPlace, hub_errors
+from emotion_core.models.hub_errors import HubFileMissingError, HubFileRef, hub_errors
 from emotion_core.models.local import is_path, read_file_card
 from emotion_core.models.publish import CARD_FILENAME, load_published_card
 from emotion_core.models.registry import candidates, find_card
-from emotion_core.models.transformers_config import read_labels, read_preprocessing
+from emotion_core.models.transformers_config import read_config_labels, read_preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ class _Listing:
     licence: str | None
 
 
-def wanted_cards(name: str | None, task: Task) -> list[ModelCard]:
+def resolve_models(name: str | None, task: Task) -> list[ModelCard]:
     """The networks to try in turn: the one asked for by name and no other, or else the defaults.
 
     Args:
@@ -213,7 +213,7 @@ def _build_errors(card: ModelCard) -> Iterator[None]:
 def _ask_hub(repo_id: str, revision: str | None) -> _Listing:
     from huggingface_hub import HfApi
 
-    with hub_errors(HubPlace(repo_id, "", revision)):
+    with hub_errors(HubFileRef(repo_id, "", revision)):
         info = HfApi().model_info(
             repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT_S
         )
@@ -234,7 +234,7 @@ def _look_in_cache(repo_id: str, commit: str) -> _Listing | None:
 
     ``None`` if they are not here, or the cache has no links, so that the name is not to be had.
     """
-    path = find_cached(HubPlace(repo_id, _WEIGHTS, commit))
+    path = find_cached(HubFileRef(repo_id, _WEIGHTS, commit))
     if path is None or _SHA256.fullmatch(path.resolve().name) is None:
         return None
     weights = WeightFile(_WEIGHTS, path.resolve().name, path.stat().st_size)
@@ -251,7 +251,7 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
             raise WeightsMismatchError(f"{place} cannot be read: it is no JSON object.")
         return content
 
-    place = HubPlace(repo_id, filename, commit)
+    place = HubFileRef(repo_id, filename, commit)
     try:
         return read_text(place, parse)
     except HubFileMissingError as error:
@@ -263,7 +263,7 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
 
 def _to_transformers_card(config: dict[str, Any], repo_id: str, commit: str) -> ModelCard:
     """Describe a transformers repository; its labels and input come from its own files."""
-    labels = read_labels(config, repo_id)
+    labels = read_config_labels(config, repo_id)
     _require_transformers()
     listing = _look_in_cache(repo_id, commit) or _ask_hub(repo_id, commit)
     if listing.weights is None:

@@ -29,7 +29,7 @@ class HubFileMissingError(WeightsUnavailableError):
 
 
 @dataclass(frozen=True, slots=True)
-class HubPlace:
+class HubFileRef:
     """A file on the Hub, or a repository.
 
     Attributes:
@@ -47,7 +47,7 @@ class HubPlace:
 
 
 @contextmanager
-def hub_errors(place: HubPlace) -> Iterator[None]:
+def hub_errors(place: HubFileRef) -> Iterator[None]:
     """Turn whatever huggingface_hub raises into one sentence for the person at the screen.
 
     Raises:
@@ -73,7 +73,7 @@ def host_name() -> str:
     return f"{url.hostname}:{url.port}" if url.port else str(url.hostname)
 
 
-def _explain(error: Exception, place: HubPlace) -> WeightsUnavailableError:
+def _explain(error: Exception, place: HubFileRef) -> WeightsUnavailableError:
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -111,7 +111,7 @@ def _explain(error: Exception, place: HubPlace) -> WeightsUnavailableError:
     )
 
 
-def _explain_answer(error: HfHubHTTPError, place: HubPlace) -> WeightsUnavailableError:
+def _explain_answer(error: HfHubHTTPError, place: HubFileRef) -> WeightsUnavailableError:
     """Say what an answer of the Hub means; the order counts, for gated is a sort of 404."""
     from huggingface_hub import errors
 
@@ -135,7 +135,7 @@ def _explain_answer(error: HfHubHTTPError, place: HubPlace) -> WeightsUnavailabl
     return _explain_status(error.response.status_code, place)
 
 
-def _explain_status(status: int, place: HubPlace) -> WeightsUnavailableError:
+def _explain_status(status: int, place: HubFileRef) -> WeightsUnavailableError:
     host = host_name()
     if status in (401, 403):
         return WeightsUnavailableError(

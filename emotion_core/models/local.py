@@ -104,7 +104,7 @@ def read_released_card(path: Path) -> ModelCard:
     return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
 
 
-def check_fit(network: Network, card: ModelCard) -> None:
+def validate_io(network: Network, card: ModelCard) -> None:
     """Have a network read a grey face, and check that it gives what its card says.
 
     Raises:

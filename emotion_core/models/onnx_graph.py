@@ -31,14 +31,14 @@ def load_onnxruntime() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class DynamicBatchGraph:
     """An ONNX file's bytes, and whether it takes any number of inputs at once."""
 
     graph: bytes
     any_batch: bool
 
 
-def free_batch(data: bytes) -> Graph:
+def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
     """Let a graph take any batch size, if its results stay what they were.
 
     The batch dimension of inputs and outputs is freed, and so is a leading 1 in the target shape
@@ -61,7 +61,7 @@ def free_batch(data: bytes) -> Graph:
         raise WeightsMismatchError("The file is not an ONNX graph with an input.")
     shape = inputs[0].type.tensor_type.shape.dim
     if not shape[0].dim_value:
-        return Graph(data, any_batch=True)
+        return DynamicBatchGraph(data, any_batch=True)
     for value in [*inputs, *model.graph.output]:
         for first in value.type.tensor_type.shape.dim[:1]:  # an output may tell no shape
             first.dim_param = "batch"
@@ -70,8 +70,8 @@ def free_batch(data: bytes) -> Graph:
     freed = model.SerializeToString()
     size = tuple(d.dim_value for d in shape[1:])
     if all(size) and _same_results(data, freed, size):  # else there is no size to try it with
-        return Graph(freed, any_batch=True)
-    return Graph(data, any_batch=False)
+        return DynamicBatchGraph(freed, any_batch=True)
+    return DynamicBatchGraph(data, any_batch=False)
 
 
 def run_errors() -> tuple[type[Exception], ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.download import fetch, read_text
-from emotion_core.models.hub_errors import HubPlace, HubUnreachableError, hub_errors
+from emotion_core.models.hub_errors import HubFileRef, HubUnreachableError, hub_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def load_published_card(reference: str) -> ModelCard:
         WeightsUnavailableError: No commit is named, or the card cannot be had.
     """
     repo_id, revision = parse_repo_reference(reference)
-    place = HubPlace(repo_id, CARD_FILENAME, revision)
+    place = HubFileRef(repo_id, CARD_FILENAME, revision)
     return read_text(
         place, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
     )
@@ -104,7 +104,7 @@ def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool =
     contents[CARD_FILENAME] = published.to_json().encode()
     contents["README.md"] = _to_readme(card, weights_dir / f"{card.name}.md").encode()
     contents |= {plot.name: plot for plot in weights_dir.glob(f"{card.name}-*.svg")}
-    with hub_errors(HubPlace(repo_id, card.weights.filename, None)):
+    with hub_errors(HubFileRef(repo_id, card.weights.filename, None)):
         api = HfApi()
         api.create_repo(repo_id, private=private, exist_ok=True)
         commit = api.create_commit(

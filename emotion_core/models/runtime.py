@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.models.onnx_graph import free_batch, load_onnxruntime, run_errors
+from emotion_core.models.onnx_graph import load_onnxruntime, make_batch_dynamic, run_errors
 from emotion_core.types import Device
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class OnnxNetwork:
         # A thread that waits for work by spinning takes the core from codecs and other streams.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            model = free_batch(path.read_bytes())
+            model = make_batch_dynamic(path.read_bytes())
             self._session: Any = onnxruntime.InferenceSession(
                 model.graph, options, providers=["CPUExecutionProvider"]
             )

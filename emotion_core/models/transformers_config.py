@@ -20,7 +20,7 @@ _OTHER_STEPS = frozenset({"include_top", "rescale_offset"})
 """EfficientNet's further steps, whose names don't begin with ``do_``."""
 
 
-def read_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
+def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
     """Read the order of a network's outputs.
 
     Args:

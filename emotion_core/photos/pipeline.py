@@ -16,7 +16,7 @@ from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, 
 from emotion_core.models.card import Preprocessing
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.alignment import crop_faces
-from emotion_core.tracking.redaction import FaceBounds
+from emotion_core.tracking.redaction import FaceFilter
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def iter_photos(
     min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoResult]:
-    """Analyse photos, one result with pictures per source, in order; see ``iter_batches``.
+    """Analyse photos, one result with pictures per source, in order; see ``iter_photo_batches``.
 
     Args:
         analyzer: The core.
@@ -97,15 +97,15 @@ def iter_photos(
         blur: Make faces unrecognisable in ``annotated``, also those that are left out.
 
     Raises:
-        EmotionError: As of ``iter_batches``.
+        EmotionError: As of ``iter_photo_batches``.
     """
-    asked = FaceBounds(min_score, min_face_px)
-    batches = iter_batches(analyzer, sources, **asked.widened(blur=blur)._asdict())
+    asked = FaceFilter(min_score, min_face_px)
+    batches = iter_photo_batches(analyzer, sources, **asked.for_redaction(blur=blur)._asdict())
     # No name holds a photo on while the next ones are analysed.
     yield from map(partial(_to_result, asked=asked, blur=blur), chain.from_iterable(batches))
 
 
-def iter_batches(
+def iter_photo_batches(
     analyzer: Analyzer,
     sources: Iterable[PhotoSource],
     *,
@@ -227,7 +227,7 @@ def _analyze_each(
         return [error]
 
 
-def _to_result(photo: AnalyzedPhoto, *, asked: FaceBounds, blur: bool) -> PhotoResult:
+def _to_result(photo: AnalyzedPhoto, *, asked: FaceFilter, blur: bool) -> PhotoResult:
     record, image = photo
     if image is None or record.analysis is None:
         return PhotoResult(record)

@@ -91,7 +91,7 @@ def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
     return table
 
 
-def to_csv(table: pd.DataFrame) -> bytes:
+def table_to_csv(table: pd.DataFrame) -> bytes:
     """Write a table as UTF-8 CSV that spreadsheets open safely.
 
     Text that a spreadsheet would run as a formula gets an apostrophe before it. A byte order mark

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from emotion_core.reporting.chart_base import plane_layers
-from emotion_core.reporting.timeline import course, emotion_seconds, person_name
+from emotion_core.reporting.timeline import emotion_seconds, person_name, timeline_rows
 from emotion_core.reporting.timeline_layers import (
     ROOM_PX,
     SPAN,
@@ -33,12 +33,12 @@ def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VC
     emotion, in spans of time as fine as the drawing.
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are thinned.
         smoothing_s: Time constant in seconds with which the frames were smoothed, said above the
             charts; 0 for saying nothing.
     """
-    rows, seconds = course(frames), emotion_seconds(frames)
+    rows, seconds = timeline_rows(frames), emotion_seconds(frames)
     names, span = names_of(rows), time_range(frames, rows)
     seconds = seconds.assign(person=[person_name(track) for track in seconds["track"]])
     tables = {"course": rows, "seconds": seconds[["time_s", "person", "emotion", "seconds"]]}

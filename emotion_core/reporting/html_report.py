@@ -11,26 +11,26 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_page import html_page
-from emotion_core.reporting.timeline import clock, person_name, wall_clock
+from emotion_core.reporting.timeline import format_duration, person_name, wall_clock
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import longest_seen, select_people
-from emotion_core.video.types import MomentKind
+from emotion_core.video.types import HighlightKind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     import pandas as pd
 
-    from emotion_core.video.types import Moment, VideoResult, VideoSettings
+    from emotion_core.video.types import Highlight, VideoResult, VideoSettings
 
 MOST_PEOPLE = 24
 """People of whom a report tells numbers and moments; the tables tell of all."""
 
 _CHARTED = 6
 _MOMENT_WORDS = {
-    MomentKind.POSITIVE: "Most positive",
-    MomentKind.NEGATIVE: "Most negative",
-    MomentKind.INTENSE: "Most intense",
+    HighlightKind.POSITIVE: "Most positive",
+    HighlightKind.NEGATIVE: "Most negative",
+    HighlightKind.INTENSE: "Most intense",
 }
 _READING = """<p>Valence tells how pleasant an expression looks, arousal how excited; both run from
 \u22121 to +1. Lines and areas break where a person is not seen. In the plane each point is one
@@ -80,7 +80,7 @@ def charts_page(frames: pd.DataFrame, title: str, smoothing_s: float) -> str:
     """The linked charts alone as a self-contained page.
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed, of up to six people.
+        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed, of up to six people.
         title: Plain text.
         smoothing_s: As of ``dashboard_chart``.
     """
@@ -116,7 +116,7 @@ def _facts(result: VideoResult) -> str:
         length = float(result.frames["time_s"].max()) if len(result.frames) else 0.0
     facts = {"Begun": wall_clock(result.began)} if result.began else {}
     facts |= {
-        "Length": clock(length),
+        "Length": format_duration(length),
         "Picture": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
         + (f", {info.fps:.4g} a second" if info.fps else ""),
         "Pictures analysed": f"{result.n_analyzed:,} of {result.n_frames:,}{_rate(result)}",
@@ -164,7 +164,7 @@ def _class(word: str) -> str:
 
 
 def _person_row(row: Mapping[Hashable, Any]) -> str:
-    cells = [clock(row[name]) for name in ("seen_s", "first_s", "last_s")]
+    cells = [format_duration(row[name]) for name in ("seen_s", "first_s", "last_s")]
     numbers = [
         f"{_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
         for name in ("valence", "arousal")
@@ -202,13 +202,16 @@ def _moments_section(result: VideoResult, people: pd.DataFrame) -> str:
     )
 
 
-def _figure(moment: Moment) -> str:
+def _figure(moment: Highlight) -> str:
     what = _MOMENT_WORDS[moment.kind]
     data = base64.b64encode(moment.picture).decode()
-    alt = f"Face of {person_name(moment.track)} at {clock(moment.time_s)}, {moment.emotion}"
+    alt = (
+        f"Face of {person_name(moment.track)} at {format_duration(moment.time_s)}, {moment.emotion}"
+    )
     return (
         f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" width="128" '
-        f'height="128"><figcaption><b>{what}</b>{clock(moment.time_s)}, {escape(moment.emotion)}'
+        f'height="128"><figcaption><b>{what}</b>{format_duration(moment.time_s)}, '
+        f"{escape(moment.emotion)}"
         f"<br>V {_signed(moment.valence)}, A {_signed(moment.arousal)}</figcaption></figure>"
     )
 

@@ -27,7 +27,7 @@ def people_now(history: pd.DataFrame) -> list[int]:
     """Tracks of the people that are there, those that came first first.
 
     Args:
-        history: As ``SessionRecord.history`` makes it.
+        history: As ``SessionLog.history`` makes it.
     """
     there = history[history["age_s"] <= _NOW_S]
     return sorted(int(track) for track in there["track"].unique())

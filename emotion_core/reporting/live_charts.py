@@ -35,7 +35,7 @@ def bars(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
     """The probabilities of now: a column of bars per person, a row per emotion.
 
     Args:
-        history: As ``SessionRecord.history`` makes it.
+        history: As ``SessionLog.history`` makes it.
         labels: Of the network.
 
     Returns:
@@ -49,7 +49,7 @@ def plane(history: pd.DataFrame) -> dict[str, Any]:
     """The people of now in the valence-arousal plane, each with a trail that fades.
 
     Args:
-        history: As ``SessionRecord.history`` makes it.
+        history: As ``SessionLog.history`` makes it.
 
     Returns:
         A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
@@ -61,7 +61,7 @@ def minute(history: pd.DataFrame) -> dict[str, Any]:
     """Valence and arousal over the last minute, of those seen last; now is at the right.
 
     Args:
-        history: As ``SessionRecord.history`` makes it.
+        history: As ``SessionLog.history`` makes it.
 
     Returns:
         A Vega-Lite specification; only its data set ``LIVE`` depends on the history.

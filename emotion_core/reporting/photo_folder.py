@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.files.tempfiles import write_whole
+from emotion_core.files.tempfiles import atomic_write
 from emotion_core.imaging.codec import SUFFIXES, read_picture
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import (
@@ -19,7 +19,7 @@ from emotion_core.photos.tables import (
     photos_table,
     readable_name,
     safe_stems,
-    to_csv,
+    table_to_csv,
     unique_names,
 )
 from emotion_core.reporting.photo_charts import to_html, valence_arousal_chart
@@ -113,7 +113,7 @@ def write_results(
                 records.append(result.record)
                 if result.annotated:
                     name = stems[result.record.source] + ".jpg"
-                    write_whole(pictures / name, result.annotated)
+                    atomic_write(pictures / name, result.annotated)
                 yield result.record
         finally:
             _write_tables(records, out)
@@ -149,13 +149,13 @@ def _read(path: Path) -> bytes:
 
 def _write_tables(records: list[PhotoRecord], out: Path) -> None:
     faces = faces_table(records)
-    write_whole(out / "faces.csv", to_csv(faces))
-    write_whole(out / "photos.csv", to_csv(photos_table(records)))
+    atomic_write(out / "faces.csv", table_to_csv(faces))
+    atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
     page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
-    write_whole(out / "valence_arousal.html", page.encode())
+    atomic_write(out / "valence_arousal.html", page.encode())
 
 
 def _write_note(info: AnalyzerInfo, settings: Mapping[str, object], out: Path) -> None:
     """Write down what decided on the results, as the other commands do."""
     note = {"model": info.emotion.version, "detector": info.detector.version, **settings}
-    write_whole(out / "settings.json", json.dumps(note, indent=2).encode())
+    atomic_write(out / "settings.json", json.dumps(note, indent=2).encode())

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion_core.video.tables import analysis_period, longest_stand, seen_seconds
+from emotion_core.video.tables import analysis_period, max_hold_s, seen_seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,11 +27,11 @@ MOST_ROWS = 4500
 """Points of all people that a chart shows at most; Altair refuses 5000 by itself."""
 
 
-def thin(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
+def downsample(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     """Fewer rows for drawing: means over equal spans of time, never over a whole gap.
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it.
+        frames: As ``tables.FrameTableBuilder.table`` makes it.
         longest: Points in time that are left at most.
 
     Returns:
@@ -59,11 +59,11 @@ def thin(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     return thinned[["frame", "time_s", "track", "emotion", "confidence", *means.columns[2:-2]]]
 
 
-def course(frames: pd.DataFrame) -> pd.DataFrame:
+def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
     """The rows that charts over time draw.
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed.
+        frames: As ``tables.FrameTableBuilder.table`` makes it, raw or smoothed.
 
     Returns:
         In order of people and time: time_s, end_s (up to when the row stands), clock (the time as
@@ -72,13 +72,13 @@ def course(frames: pd.DataFrame) -> pd.DataFrame:
         copy of its last row at the time at which that ends; there time_s equals end_s.
     """
     n_people = max(1, frames["track"].nunique())
-    thinned = thin(frames, max(2, min(LONGEST, MOST_ROWS // n_people)))
+    thinned = downsample(frames, max(2, min(LONGEST, MOST_ROWS // n_people)))
     order = thinned["frame"].rank(method="dense")
     rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
     rows = rows.astype({"track": "int64"}).reset_index(drop=True)
     starts = rows["order"].diff() > 1 + _MISSES
-    starts |= rows["time_s"].diff() > longest_stand(analysis_period(thinned)) + 1e-6
+    starts |= rows["time_s"].diff() > max_hold_s(analysis_period(thinned)) + 1e-6
     starts |= rows["track"].diff() != 0
     rows["run"] = starts.cumsum().astype("int64")
     rows["end_s"] = rows["time_s"] + rows["seen_s"]
@@ -87,7 +87,7 @@ def course(frames: pd.DataFrame) -> pd.DataFrame:
     rows = rows.sort_values(["run", "time_s"], kind="stable", ignore_index=True)
     rows["row"] = rows["track"].rank(method="dense").astype("int64") - 1
     rows["person"] = [person_name(track) for track in rows["track"]]
-    rows["clock"] = [clock(time) for time in rows["time_s"]]
+    rows["clock"] = [format_duration(time) for time in rows["time_s"]]
     columns = ["time_s", "end_s", "clock", "track", "row", "person", "run"]
     columns += ["emotion", "confidence"]
     numbers = [c for c in rows.columns if c.startswith("p_")] + ["valence", "arousal"]
@@ -97,7 +97,7 @@ def course(frames: pd.DataFrame) -> pd.DataFrame:
 
 
 def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
-    """For how long each person showed each emotion most, by spans of time as in ``course``.
+    """For how long each person showed each emotion most, by spans of time as in ``timeline_rows``.
 
     Returns:
         Columns time_s, track, emotion, seconds; of one person they sum to the time seen.
@@ -117,7 +117,7 @@ def person_name(track: int) -> str:
     return f"Person {track}"
 
 
-def clock(time_s: float, *, decimals: int = 1) -> str:
+def format_duration(time_s: float, *, decimals: int = 1) -> str:
     """A time in a video as people read it: ``1:02.4`` or ``1:00:02.4``.
 
     Args:

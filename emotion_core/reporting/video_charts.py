@@ -16,7 +16,7 @@ from emotion_core.reporting.chart_base import (
     plane_axis,
     plane_chart,
 )
-from emotion_core.reporting.timeline import course, person_name
+from emotion_core.reporting.timeline import person_name, timeline_rows
 from emotion_core.reporting.timeline_layers import (
     CLICK,
     LABEL_PX,
@@ -50,10 +50,10 @@ def timeline_chart(frames: pd.DataFrame) -> ChartType:
     Dragging selects a span of time (parameter ``SPAN``), a click one picture (``CLICK``).
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are thinned.
     """
-    rows = course(frames)
+    rows = timeline_rows(frames)
     layers = timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows))
     return layers.properties(autosize=FIT_WIDTH)
 
@@ -64,10 +64,10 @@ def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
     A click selects one picture (parameter ``CLICK``).
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it, raw or smoothed; readable for up to six
+        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are thinned.
     """
-    rows = course(frames)
+    rows = timeline_rows(frames)
     chart, span = alt.Chart(rows), time_range(frames, rows)
     layers = probability_layers(chart, names_of(rows), span, has_click=True)
     return layers.properties(autosize=FIT_WIDTH)
@@ -79,7 +79,7 @@ def trajectory_chart(frames: pd.DataFrame) -> ChartType:
     Args:
         frames: Rows of one person; others in it are left out. May be empty.
     """
-    rows = course(frames)
+    rows = timeline_rows(frames)
     first = rows[rows["row"] == 0]
     title = first["person"].iloc[0] if len(first) else ""
     plane = plane_chart(trajectory_layers(alt.Chart(first)), _PLANE_PX)
@@ -106,7 +106,7 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
     """Trail and points of one person for the valence-arousal plane.
 
     Args:
-        rows: Chart of the rows that ``course.course`` makes.
+        rows: Chart of the rows that ``timeline_rows.timeline_rows`` makes.
         row: Whose.
     """
     shown = (
@@ -197,7 +197,7 @@ def time_range(frames: pd.DataFrame, rows: pd.DataFrame) -> tuple[float, float]:
     """From when to when charts of a table of frames run; a second where there is no length.
 
     Args:
-        frames: As ``tables.FrameLog.table`` makes it.
+        frames: As ``tables.FrameTableBuilder.table`` makes it.
         rows: Their course, whose last rows stand for a while after the last picture.
     """
     if frames.empty:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError, VideoDecodeError
-from emotion_core.files.tempfiles import ScratchFile, write_whole
-from emotion_core.photos.tables import numbered, readable_name, safe_stems, to_csv
+from emotion_core.files.tempfiles import AnonymousTempFile, atomic_write
+from emotion_core.photos.tables import numbered, readable_name, safe_stems, table_to_csv
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
@@ -143,7 +143,7 @@ def write_video(
         raise VideoDecodeError(f"The file cannot be read ({error.strerror or error}).") from error
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with ScratchFile(folder.parent) as video:
+        with AnonymousTempFile(folder.parent) as video:
             result = analyze_video(
                 path,
                 analyzer,
@@ -153,7 +153,7 @@ def write_video(
                 embedder=task.embedder,
             )
             _publish(result, path.name, folder, video if task.has_video else None)
-        write_whole(folder / _SETTINGS, json.dumps(note, indent=2).encode())
+        atomic_write(folder / _SETTINGS, json.dumps(note, indent=2).encode())
     except EmotionError:  # some are an OSError too, but not of this folder
         raise
     except OSError as error:
@@ -161,11 +161,11 @@ def write_video(
     return result
 
 
-def _publish(result: VideoResult, name: str, folder: Path, video: ScratchFile | None) -> None:
+def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempFile | None) -> None:
     """Write everything but the note; what an earlier run wrote beyond that goes, its note first."""
     files = {
-        "frames.csv": to_csv(result.frames),
-        "people.csv": to_csv(result.people),
+        "frames.csv": table_to_csv(result.frames),
+        "people.csv": table_to_csv(result.people),
         "report.html": report_page(result, name).encode(),
         **_draw_charts(result, name),
     }
@@ -176,7 +176,7 @@ def _publish(result: VideoResult, name: str, folder: Path, video: ScratchFile | 
     if video is not None:
         video.publish(folder / _VIDEO)
     for filename, data in files.items():
-        write_whole(folder / filename, data)
+        atomic_write(folder / filename, data)
 
 
 def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:

@@ -15,10 +15,10 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRoute
 from emotion_core.analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.errors import EmotionError
 from emotion_core.models.card import Task
-from emotion_core.models.hub import wanted_cards
+from emotion_core.models.hub import resolve_models
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.api import make_web_app
-from emotion_core.serving.ingress import Gate, settings_from
+from emotion_core.serving.ingress import Ingress, settings_from
 from emotion_core.serving.replica_dispatch import RETRY_AFTER_S, answer_whole
 from emotion_core.serving.service import EmotionService
 
@@ -80,8 +80,8 @@ class EmotionServer:
 
     def __init__(self, settings: ServerSettings) -> None:
         analyzer = load_analyzer(
-            wanted_cards(settings.model, Task.EMOTION),
-            wanted_cards(settings.detector, Task.DETECTION),
+            resolve_models(settings.model, Task.EMOTION),
+            resolve_models(settings.detector, Task.DETECTION),
             device="cpu" if settings.device == "auto" and not settings.gpus else settings.device,
         )
         self._service = EmotionService(
@@ -100,7 +100,7 @@ class EmotionServer:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Ray Serve; for requests of proxies that were started without a gate."""
-        return Gate(self._pages, settings_from(os.environ))
+        return Ingress(self._pages, settings_from(os.environ))
 
 
 def make_application(settings: ServerSettings) -> Application:

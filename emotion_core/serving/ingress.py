@@ -42,7 +42,7 @@ _FORM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class GateSettings:
+class IngressSettings:
     """What the gate allows.
 
     Attributes:
@@ -60,16 +60,16 @@ class GateSettings:
     read_s: float = 120.0
 
 
-def settings_from(variables: Mapping[str, str]) -> GateSettings:
+def settings_from(variables: Mapping[str, str]) -> IngressSettings:
     """Read the settings from environment variables.
 
     Raises:
         EmotionError: The token's file cannot be read or is empty: no server without the token
             that was meant.
     """
-    default = GateSettings()
+    default = IngressSettings()
     body_mb, read_s = variables.get(LIMIT_VARIABLE, ""), variables.get(READ_VARIABLE, "")
-    return GateSettings(
+    return IngressSettings(
         token=read_token(variables),
         drain_key=variables.get(DRAIN_VARIABLE, ""),
         body_bytes=int(body_mb) << 20 if body_mb.isdecimal() else default.body_bytes,
@@ -93,22 +93,22 @@ def read_token(variables: Mapping[str, str]) -> str:
     return token
 
 
-class _Refusal(Exception):  # noqa: N818 - ends the reading of a request, not a program
+class _HttpError(Exception):
     def __init__(self, status: int, text: str, **headers: str) -> None:
         super().__init__(text)
         self.status, self.headers = status, headers
 
 
-class Gate:
+class Ingress:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp, settings: GateSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: IngressSettings) -> None:
         self._app = app
         self._settings = settings
         # Imported here: the command line reads this module's names without the extra `serve`.
-        from emotion_core.serving.ingress_metrics import GateMetrics
+        from emotion_core.serving.ingress_metrics import IngressMetrics
 
-        self._metrics = GateMetrics()
+        self._metrics = IngressMetrics()
         self._held_bytes = 0
         self._in_hand = 0
         self._is_draining = False
@@ -127,7 +127,7 @@ class Gate:
         if path == "/healthz":
             await _respond(send, 200, b"ok", {"content-type": "text/plain"})
             return
-        seen = _Seen(send)
+        seen = _SendRecorder(send)
         try:
             if path == "/drain" and self._settings.drain_key:
                 await self._drain(scope, send)
@@ -137,14 +137,14 @@ class Gate:
             else:
                 await self._admit(scope, receive, seen)
                 self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
-        except _Refusal as refusal:
+        except _HttpError as refusal:
             headers = {"connection": "close", **refusal.headers}
             await respond_error(send, refusal.status, str(refusal), headers)
             self._metrics.count(refusal.status, time.perf_counter() - start, 0)
 
-    async def _admit(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
+    async def _admit(self, scope: Scope, receive: Receive, seen: _SendRecorder) -> None:
         if self._is_draining:
-            raise _Refusal(503, "The server is shutting down.", **{"retry-after": "5"})
+            raise _HttpError(503, "The server is shutting down.", **{"retry-after": "5"})
         if scope["path"] not in _OPEN:
             self._check_token(scope, self._settings.token)
         self._in_hand += 1
@@ -155,7 +155,7 @@ class Gate:
                 await self._pass_on(scope, body, receive, seen)
             finally:
                 self._held_bytes -= len(body)
-        except _Gone:
+        except _ClientDisconnected:
             seen.status = 499  # as nginx counts those who went away
         finally:
             self._in_hand -= 1
@@ -168,7 +168,7 @@ class Gate:
         kind, _, value = sent.partition(b" ")
         # compare_digest takes as long for a wrong first letter as for a wrong last one.
         if kind.lower() != b"bearer" or not hmac.compare_digest(value.strip(), token.encode()):
-            raise _Refusal(
+            raise _HttpError(
                 401, "This server wants a bearer token.", **{"www-authenticate": "Bearer"}
             )
 
@@ -187,7 +187,7 @@ class Gate:
                     async with asyncio.timeout(self._settings.idle_s):
                         message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _Gone
+                        raise _ClientDisconnected
                     part, more = message.get("body", b""), message.get("more_body", False)
                     size += len(part)
                     self._held_bytes += len(part)
@@ -195,27 +195,29 @@ class Gate:
                     if size > limit:
                         raise self._too_large()
                     if self._held_bytes > _HELD_BYTES:
-                        raise _Refusal(503, "The server is busy.", **{"retry-after": "1"})
+                        raise _HttpError(503, "The server is busy.", **{"retry-after": "1"})
         except BaseException as error:
             self._held_bytes -= size
             if isinstance(error, TimeoutError):
-                raise _Refusal(408, "The request's body did not arrive in time.") from None
+                raise _HttpError(408, "The request's body did not arrive in time.") from None
             raise
         return b"".join(parts)
 
-    def _too_large(self) -> _Refusal:
-        return _Refusal(413, f"At most {self._settings.body_bytes >> 20} MB are taken.")
+    def _too_large(self) -> _HttpError:
+        return _HttpError(413, f"At most {self._settings.body_bytes >> 20} MB are taken.")
 
-    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, seen: _Seen) -> None:
+    async def _pass_on(
+        self, scope: Scope, body: bytes, receive: Receive, seen: _SendRecorder
+    ) -> None:
         """Let the app answer. If it ends without a word, its replica has died: once more."""
         for _ in range(_ATTEMPTS):
-            replay = Replay(body, receive)
+            replay = ReplayReceive(body, receive)
             await self._app(dict(scope), replay, seen)
             if replay.is_gone and not seen.status:
-                raise _Gone
+                raise _ClientDisconnected
             if seen.status:
                 return
-        raise _Refusal(503, "The request could not be finished.", **{"retry-after": "1"})
+        raise _HttpError(503, "The request could not be finished.", **{"retry-after": "1"})
 
     async def _drain(self, scope: Scope, send: Send) -> None:
         """Take nothing more in; answer once everything that is in hand has been answered."""
@@ -226,11 +228,11 @@ class Gate:
         await _respond(send, 200, b"drained", {"content-type": "text/plain"})
 
 
-class _Gone(Exception):  # noqa: N818 - nothing is wrong: the client went away
+class _ClientDisconnected(Exception):  # noqa: N818 - nothing is wrong: the client went away
     pass
 
 
-class _Seen:
+class _SendRecorder:
     """A ``send`` that notes the status and the batch."""
 
     def __init__(self, send: Send) -> None:
@@ -246,7 +248,7 @@ class _Seen:
         await self._send(message)
 
 
-class Replay:
+class ReplayReceive:
     """A ``receive`` that gives a body that was read before, then what still comes.
 
     Attributes:
@@ -277,11 +279,11 @@ def middlewares() -> list[Any]:
     from starlette.middleware import Middleware
 
     from emotion_core.serving.connection_limits import limit_connections
-    from emotion_core.serving.replica_dispatch import Dispatch
+    from emotion_core.serving.replica_dispatch import ReplicaDispatcher
 
     limit_connections()
     # The last one is met first.
-    return [Middleware(Dispatch), Middleware(Gate, settings=settings_from(os.environ))]
+    return [Middleware(ReplicaDispatcher), Middleware(Ingress, settings=settings_from(os.environ))]
 
 
 async def respond_error(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ _LATENCY_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
-class GateMetrics:
+class IngressMetrics:
     """Counts of one gate.
 
     Attributes:

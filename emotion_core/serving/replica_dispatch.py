@@ -17,7 +17,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from emotion_core.serving.ingress import Replay, respond_error
+from emotion_core.serving.ingress import ReplayReceive, respond_error
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -45,7 +45,7 @@ _LOOK_AGAIN_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
-class Dispatch:
+class ReplicaDispatcher:
     """ASGI app in the proxy; behind a gate, which gives it each body whole.
 
     Ends without an answer if the replica died before it gave one.
@@ -71,7 +71,7 @@ class Dispatch:
             return
         body = (await receive())["body"]
         if len(body) > ONE_CALL_BYTES:
-            await self._app(scope, Replay(body, receive), send)
+            await self._app(scope, ReplayReceive(body, receive), send)
             return
         answer = asyncio.ensure_future(_ask(handle, scope, body, send))
         leaving = asyncio.ensure_future(receive())
@@ -117,7 +117,7 @@ async def answer_whole(app: ASGIApp, scope: Scope, body: bytes) -> Answered:
 
     Args:
         app: The pages.
-        scope: Of ASGI, of type ``"http"``; what ``Dispatch`` carries of it.
+        scope: Of ASGI, of type ``"http"``; what ``ReplicaDispatcher`` carries of it.
         body: All of the request's body.
 
     Returns:
@@ -141,7 +141,7 @@ async def answer_whole(app: ASGIApp, scope: Scope, body: bytes) -> Answered:
             parts.append(said.get("body", b""))
 
     try:
-        await app(scope, Replay(body, nothing_more), send)
+        await app(scope, ReplayReceive(body, nothing_more), send)
     except Exception:
         if not status:
             raise

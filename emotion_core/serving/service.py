@@ -30,7 +30,7 @@ DECODED_BYTES = 600_000_000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Answer:
+class AnalyzeResponse:
     """What became of one picture.
 
     Attributes:
@@ -79,7 +79,7 @@ class EmotionService:
         self._slots = asyncio.Semaphore(DECODERS)
         self._freed = asyncio.Condition()
 
-    async def analyze(self, data: bytes, options: AnalyzeOptions) -> Answer:
+    async def analyze(self, data: bytes, options: AnalyzeOptions) -> AnalyzeResponse:
         """Decode and analyse a picture.
 
         Args:
@@ -91,7 +91,7 @@ class EmotionService:
         """
         async with self._decoded(data) as picture:
             analysis, batch = await self._batcher.submit(options, picture.pixels)
-        return Answer(analysis, picture.warnings, batch)
+        return AnalyzeResponse(analysis, picture.warnings, batch)
 
     async def classify(self, crop: Image) -> tuple[Predictions, int]:
         """Read the emotion of a face that is cut out already.

@@ -94,7 +94,7 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Reading:
+class TimedAnalysis:
     """The newest answer.
 
     Attributes:
@@ -110,12 +110,12 @@ class Reading:
     error: str = ""
 
 
-class Asker:
+class AnalysisWorker:
     """Asks an analyzer about the newest picture, again and again, in a thread of its own."""
 
     def __init__(self, camera: Camera, analyzer: Analyzer) -> None:
         self._camera, self._analyzer = camera, analyzer
-        self.reading = Reading()
+        self.reading = TimedAnalysis()
         self._is_over = False
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="ask", daemon=True)
@@ -144,12 +144,14 @@ class Asker:
         try:
             analysis = self._analyzer.analyze([image], search_px=_SEARCH_PX)[0]
         except EmotionError as error:
-            self.reading = Reading(before.analysis, before.answered, before.delay_s, str(error))
+            self.reading = TimedAnalysis(
+                before.analysis, before.answered, before.delay_s, str(error)
+            )
             return
-        self.reading = Reading(analysis, before.answered + 1, time.monotonic() - start)
+        self.reading = TimedAnalysis(analysis, before.answered + 1, time.monotonic() - start)
 
 
-class Outlet(Protocol):
+class FrameSink(Protocol):
     """Where pictures go: a window, a file."""
 
     def show(self, image: Image) -> bool:
@@ -160,7 +162,7 @@ class Outlet(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Tally:
+class RunStats:
     """What was captured, shown and answered.
 
     Attributes:
@@ -171,12 +173,12 @@ class Tally:
 
     shown: int = 0
     captured: int = 0
-    reading: Reading = field(default_factory=Reading)
+    reading: TimedAnalysis = field(default_factory=TimedAnalysis)
 
 
 def iter_shown(
-    camera: Camera, asker: Asker, seconds: float | None
-) -> Iterator[tuple[Image, Tally]]:
+    camera: Camera, asker: AnalysisWorker, seconds: float | None
+) -> Iterator[tuple[Image, RunStats]]:
     """Each picture that there is time to show, and what is known by then.
 
     Args:
@@ -184,7 +186,7 @@ def iter_shown(
         asker: Runs.
         seconds: When to end; ``None`` for as long as there are pictures.
     """
-    tally, start = Tally(), time.monotonic()
+    tally, start = RunStats(), time.monotonic()
     while seconds is None or time.monotonic() - start < seconds:
         found = camera.newer_than(tally.captured)
         if found is None:

@@ -15,7 +15,7 @@ from emotion_core.errors import EmotionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.serving.webcam_client import Tally
+    from emotion_core.serving.webcam_client import RunStats
     from emotion_core.types import Image
 
 TITLE = "Emoscope (q ends)"
@@ -41,18 +41,18 @@ class Window:
             ) from error
 
     def show(self, image: Image) -> bool:
-        """See ``Outlet``."""
+        """See ``FrameSink``."""
         cv2.imshow(TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
             return False
         return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
 
     def close(self) -> None:
-        """See ``Outlet``."""
+        """See ``FrameSink``."""
         cv2.destroyWindow(TITLE)
 
 
-class Recording:
+class VideoFileSink:
     """An H.264 MP4 that keeps the times at which pictures were shown.
 
     Raises:
@@ -69,7 +69,7 @@ class Recording:
         self._start, self._last = 0.0, -1
 
     def show(self, image: Image) -> bool:
-        """See ``Outlet``."""
+        """See ``FrameSink``."""
         even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]  # as yuv420p needs
         if self._stream is None:
             self._start = time.monotonic()
@@ -84,20 +84,20 @@ class Recording:
         return True
 
     def close(self) -> None:
-        """See ``Outlet``."""
+        """See ``FrameSink``."""
         if self._stream is not None:
             self._container.mux(self._stream.encode())
         self._container.close()
         self._file.close()
 
 
-class Lines:
+class StatusLine:
     """A line of text each second."""
 
     def __init__(self) -> None:
         self._next = time.monotonic()
 
-    def tell(self, tally: Tally) -> None:
+    def tell(self, tally: RunStats) -> None:
         """Say what is seen now, if the last line is a second old."""
         if time.monotonic() < self._next:
             return
@@ -106,7 +106,7 @@ class Lines:
         sys.stdout.flush()
 
 
-def describe(tally: Tally) -> str:
+def describe(tally: RunStats) -> str:
     """One line: what is seen in the newest answer, and how fast answers come."""
     reading = tally.reading
     if reading.error:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
-Look = npt.NDArray[np.float64]
+ColorDescriptor = npt.NDArray[np.float64]
 """Mean colours of cells, flat, each channel 0-1; of several places one row each."""
 
 _CELLS = (6, 4)  # rows, columns: hair, face and clothes; left and right
@@ -37,7 +37,7 @@ _CUT_CORRELATION = 0.6
 0.70 or more at 2.5, in a crowded street; across cuts by 0.55 or less."""
 
 
-def looks_of(image: Image, boxes: FloatArray) -> Look:
+def color_descriptors(image: Image, boxes: FloatArray) -> ColorDescriptor:
     """Mean colours around faces: hair, face, collar.
 
     Args:
@@ -56,7 +56,7 @@ def looks_of(image: Image, boxes: FloatArray) -> Look:
     return _cells(image, rows, columns)
 
 
-def glance_at(image: Image) -> Look:
+def frame_signature(image: Image) -> ColorDescriptor:
     """Mean colours of a whole picture, without its brightness and contrast.
 
     Returns:
@@ -70,14 +70,16 @@ def glance_at(image: Image) -> Look:
     return np.asarray(cells / max(float(np.linalg.norm(cells)), 1e-9), np.float64)
 
 
-def is_cut(before: Look, after: Look) -> bool:
+def is_shot_boundary(before: ColorDescriptor, after: ColorDescriptor) -> bool:
     """Whether two glances are too different for one scene; two of one colour are not."""
     if max(float(before @ before), float(after @ after)) < 0.5:  # lengths are 0 or 1
         return False
     return float(before @ after) < _CUT_CORRELATION
 
 
-def unlikeness(known: Look, gaps_s: npt.NDArray[np.float64], seen: Look) -> Look:
+def appearance_cost(
+    known: ColorDescriptor, gaps_s: npt.NDArray[np.float64], seen: ColorDescriptor
+) -> ColorDescriptor:
     """How much looks speak against each pair being one person.
 
     Args:
@@ -97,7 +99,7 @@ def unlikeness(known: Look, gaps_s: npt.NDArray[np.float64], seen: Look) -> Look
     return np.asarray(np.clip(same - other, MOST_ALIKE, LEAST_ALIKE), np.float64)
 
 
-def _cells(image: Image, rows: Look, columns: Look) -> Look:
+def _cells(image: Image, rows: ColorDescriptor, columns: ColorDescriptor) -> ColorDescriptor:
     """Sample an image on N grids and average each into cells, ``(N, L)``."""
     height, width = image.shape[:2]
     y = np.clip(rows, 0, height - 1).astype(np.intp)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 
-def between(before: Analysis, after: Analysis, share: float) -> Analysis:
+def interpolate(before: Analysis, after: Analysis, share: float) -> Analysis:
     """The faces of a picture between two analysed ones, each moved on towards its later place.
 
     Args:

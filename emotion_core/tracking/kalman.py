@@ -51,7 +51,7 @@ FARTHEST = 1.5
 """Spread of the place of a face long unseen, at most, in face sizes: people mostly stay about."""
 
 
-class Place(NamedTuple):
+class BoxGeometry(NamedTuple):
     """Where faces are.
 
     Attributes:
@@ -63,7 +63,7 @@ class Place(NamedTuple):
     sizes: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, boxes: FloatArray, size_wh: tuple[int, int] | None = None) -> Place:
+    def of(cls, boxes: FloatArray, size_wh: tuple[int, int] | None = None) -> BoxGeometry:
         """Centres and sizes of boxes ``(N, 4)`` x1, y1, x2, y2.
 
         Args:
@@ -82,7 +82,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Motion:
+class KalmanState:
     """What is known of a face's motion, as of the moment at which it was last seen.
 
     Attributes:
@@ -101,7 +101,7 @@ class Motion:
     time_s: float
 
     @classmethod
-    def start(cls, centre: Point, size: float, time_s: float) -> Motion:
+    def start(cls, centre: Point, size: float, time_s: float) -> KalmanState:
         """A face seen for the first time."""
         spread = (POSITION_NOISE**2, 0.0, FIRST_SPEED**2)
         return cls(centre, np.zeros(2), size, spread, time_s)
@@ -120,7 +120,7 @@ class Motion:
             speed + MANOEUVRE * gap,
         )
 
-    def seen(self, centre: Point, size: float, time_s: float) -> Motion:
+    def seen(self, centre: Point, size: float, time_s: float) -> KalmanState:
         """The motion after the face was seen again (Kalman's update)."""
         place, both, speed = self.spread_at(time_s)
         total = place + POSITION_NOISE**2
@@ -128,7 +128,7 @@ class Motion:
         rest = POSITION_NOISE**2 / total  # 1 - gain, also where that would be rounded away
         spread = (rest * place, rest * both, speed - speed_gain * both)
         expected = self.centre_at(time_s)
-        return Motion(
+        return KalmanState(
             expected + gain * (centre - expected),
             self.velocity + speed_gain * (centre - expected),
             float(np.sqrt(self.size * size)),
@@ -137,7 +137,9 @@ class Motion:
         )
 
 
-def surprise(motions: list[Motion], place: Place, time_s: float) -> npt.NDArray[np.float64]:
+def motion_cost(
+    motions: list[KalmanState], place: BoxGeometry, time_s: float
+) -> npt.NDArray[np.float64]:
     """How little each face is where and as large as each motion foretells.
 
     Args:

@@ -29,7 +29,7 @@ _SCORE, _FACE_PX = 0.45, 8.0
 face, and quick looks at videos, which must find all of them, are of less use."""
 
 
-class FaceBounds(NamedTuple):
+class FaceFilter(NamedTuple):
     """From where on a face counts.
 
     Attributes:
@@ -40,11 +40,11 @@ class FaceBounds(NamedTuple):
     min_score: float
     min_face_px: float
 
-    def widened(self, *, blur: bool) -> FaceBounds:
+    def for_redaction(self, *, blur: bool) -> FaceFilter:
         """What to search for: more where faces are to be blurred."""
         if not blur:
             return self
-        return FaceBounds(min(self.min_score, _SCORE), min(self.min_face_px, _FACE_PX))
+        return FaceFilter(min(self.min_score, _SCORE), min(self.min_face_px, _FACE_PX))
 
     def reported(self, analysis: Analysis) -> Analysis:
         """An analysis without the faces that do not count."""
@@ -57,7 +57,7 @@ class FaceBounds(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Cover:
+class RedactionMask:
     """Faces to be blurred, in fractions of the frame, so that frames may change their size.
 
     Attributes:
@@ -87,7 +87,7 @@ class Cover:
         return np.asarray(np.hstack([boxes[:, :2] - margin, boxes[:, 2:] + margin]), np.float32)
 
 
-class CoverKeeper:
+class RedactionMemory:
     """Remembers each face of one stream or video for ``COVER_S`` after it was last found.
 
     A face that the detector misses for a moment is still there.
@@ -96,7 +96,7 @@ class CoverKeeper:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[FloatArray, float, float]] = {}  # box, when, speed
 
-    def update(self, analysis: Analysis, frame_s: float) -> Cover:
+    def update(self, analysis: Analysis, frame_s: float) -> RedactionMask:
         """Take in the tracked faces of a frame.
 
         Args:
@@ -110,7 +110,7 @@ class CoverKeeper:
             seen[track] = (box, frame_s, _speed(seen.get(track), box, frame_s))
         self._seen = seen
         rows = list(seen.values())
-        return Cover(
+        return RedactionMask(
             np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
             np.array([at for _, at, _ in rows], np.float64),
             np.array([speed for _, _, speed in rows], np.float32),
@@ -127,13 +127,13 @@ def _speed(
     return max(now, before[2] / 2)
 
 
-class FaceCover:
+class FaceRedactor:
     """Remembers where the faces of one stream or video are, also those that are not reported."""
 
     def __init__(self) -> None:
-        self._tracker, self._keeper = FaceTracker(), CoverKeeper()
+        self._tracker, self._keeper = FaceTracker(), RedactionMemory()
 
-    def update(self, analysis: Analysis, time_s: float, image: Image) -> Cover:
+    def update(self, analysis: Analysis, time_s: float, image: Image) -> RedactionMask:
         """Take in the next picture.
 
         Args:

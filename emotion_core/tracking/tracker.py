@@ -22,8 +22,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from emotion_core.tracking.appearance import Look, glance_at, is_cut, looks_of, unlikeness
-from emotion_core.tracking.kalman import Motion, Place, surprise
+from emotion_core.tracking.appearance import (
+    ColorDescriptor,
+    appearance_cost,
+    color_descriptors,
+    frame_signature,
+    is_shot_boundary,
+)
+from emotion_core.tracking.kalman import BoxGeometry, KalmanState, motion_cost
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
@@ -80,10 +86,10 @@ GALLERY = 500
 class _Track:
     """One person, as long as in view or remembered."""
 
-    motion: Motion
+    motion: KalmanState
     first_s: float
     id: int = 0
-    look: Look | None = None
+    look: ColorDescriptor | None = None
     embedding: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # sum of all
     embedded_s: float = -np.inf
 
@@ -107,7 +113,7 @@ class FaceTracker:
         self._embedder = embedder
         self._tracks: list[_Track] = []
         self._gallery: list[_Track] = []
-        self._glance: Look | None = None
+        self._glance: ColorDescriptor | None = None
         self._before_s = self._time_s = -np.inf
         self._next_id = 1
 
@@ -152,12 +158,14 @@ class FaceTracker:
             self._gallery = sorted(self._gallery, key=lambda t: t.last_s)[-GALLERY:]
 
     def _cut_cost(self, image: Image | None) -> float:
-        before, self._glance = self._glance, None if image is None else glance_at(image)
+        before, self._glance = self._glance, None if image is None else frame_signature(image)
         if before is None or self._glance is None:
             return 0.0
-        return CUT if is_cut(before, self._glance) else 0.0
+        return CUT if is_shot_boundary(before, self._glance) else 0.0
 
-    def _assign(self, place: Place, looks: Look | None, cut_cost: float) -> list[_Track]:
+    def _assign(
+        self, place: BoxGeometry, looks: ColorDescriptor | None, cut_cost: float
+    ) -> list[_Track]:
         """The track of each face; what no track accounts for becomes one."""
         known: dict[int, _Track] = {}
         if self._tracks and len(place.sizes):
@@ -167,23 +175,23 @@ class FaceTracker:
         for i, (centre, size) in enumerate(zip(place.centres, place.sizes, strict=True)):
             track = known.get(i)
             if track is None:
-                track = _Track(Motion.start(centre, float(size), self._time_s), self._time_s)
+                track = _Track(KalmanState.start(centre, float(size), self._time_s), self._time_s)
                 self._tracks.append(track)
             found.append(track)
         return found
 
-    def _costs(self, place: Place, looks: Look | None) -> npt.NDArray[np.float64]:
+    def _costs(self, place: BoxGeometry, looks: ColorDescriptor | None) -> npt.NDArray[np.float64]:
         """``(T, N)`` how much speaks for each face being somebody new rather than each track."""
         last_s = np.array([track.last_s for track in self._tracks])
-        cost = surprise([track.motion for track in self._tracks], place, self._time_s)
+        cost = motion_cost([track.motion for track in self._tracks], place, self._time_s)
         cost += np.log(NEW_FACES) + LOST * (last_s < self._before_s)[:, None]
         if looks is not None:
             unknown = np.full(looks.shape[1], np.nan)
             known = np.stack([unknown if t.look is None else t.look for t in self._tracks])
-            cost += np.nan_to_num(unlikeness(known, self._time_s - last_s, looks))
+            cost += np.nan_to_num(appearance_cost(known, self._time_s - last_s, looks))
         return cost
 
-    def _learn(self, found: list[_Track], looks: Look, place: Place) -> None:
+    def _learn(self, found: list[_Track], looks: ColorDescriptor, place: BoxGeometry) -> None:
         """Let the remembered colours of faces follow what is seen of them."""
         apart = np.linalg.norm(place.centres[:, None] - place.centres, axis=2)
         np.fill_diagonal(apart, np.inf)
@@ -229,12 +237,15 @@ class FaceTracker:
             self._gallery = [t for t in self._gallery if t is not old]
 
 
-def _seen(faces: Faces, image: Image | None) -> tuple[Place, Look | None]:
+def _seen(faces: Faces, image: Image | None) -> tuple[BoxGeometry, ColorDescriptor | None]:
     """Where faces are, and how they look: NaN where the picture's edge cuts one off."""
     if image is None:
-        return Place.of(faces.boxes), None
-    place, looks = Place.of(faces.boxes, image.shape[1::-1]), looks_of(image, faces.boxes)
-    looks[place.sizes > MOST_SEEN * Place.of(faces.boxes).sizes] = np.nan
+        return BoxGeometry.of(faces.boxes), None
+    place, looks = (
+        BoxGeometry.of(faces.boxes, image.shape[1::-1]),
+        color_descriptors(image, faces.boxes),
+    )
+    looks[place.sizes > MOST_SEEN * BoxGeometry.of(faces.boxes).sizes] = np.nan
     return place, looks
 
 

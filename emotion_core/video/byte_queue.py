@@ -14,11 +14,11 @@ T = TypeVar("T")
 _WAKE_S = 0.5  # waiting threads look around this often, whether or not they were notified
 
 
-class GivenUpError(Exception):
+class QueueCancelledError(Exception):
     """The other side takes nothing more; ends the thread that wanted to put."""
 
 
-class Channel(Generic[T]):
+class ByteBoundedQueue(Generic[T]):
     """Items from one thread to another, in order, as many as fit.
 
     Args:
@@ -44,7 +44,7 @@ class Channel(Generic[T]):
             while not self._is_given_up and self._is_full():
                 self._changed.wait(_WAKE_S)
             if self._is_given_up:
-                raise GivenUpError
+                raise QueueCancelledError
             self._items.append(item)
             self._bytes += self._size(item)
             self._changed.notify_all()
@@ -69,7 +69,7 @@ class Channel(Generic[T]):
             if patience_s:
                 self._changed.wait_for(lambda: self._has(most), patience_s)
             if self._is_given_up:
-                raise GivenUpError
+                raise QueueCancelledError
             if not self._items and self._failure:
                 raise self._failure
             taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
@@ -84,7 +84,7 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def give_up(self) -> None:
-        """Drop everything; both sides raise ``GivenUpError`` from now on."""
+        """Drop everything; both sides raise ``QueueCancelledError`` from now on."""
         with self._changed:
             self._is_given_up = True
             self._items.clear()

@@ -13,7 +13,7 @@ from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.models.card import Preprocessing
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.types import Faces
-from emotion_core.video.types import Moment, MomentKind
+from emotion_core.video.types import Highlight, HighlightKind
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
@@ -44,11 +44,11 @@ class _Person:
 
     n_seen: int = 0
     last_frame: int = -1
-    strengths: dict[MomentKind, float] = field(default_factory=dict)
-    moments: dict[MomentKind, Moment] = field(default_factory=dict)
+    strengths: dict[HighlightKind, float] = field(default_factory=dict)
+    moments: dict[HighlightKind, Highlight] = field(default_factory=dict)
 
 
-class MomentKeeper:
+class HighlightTracker:
     """Keeps each person's most positive, most negative and most intense moment with its picture.
 
     Of more than ``MOST_PEOPLE`` people, those seen shortest are forgotten.
@@ -85,12 +85,12 @@ class MomentKeeper:
                 _improve(person, frame, analysis, i, shown)
         self._forget_some()
 
-    def moments(self) -> tuple[Moment, ...]:
+    def moments(self) -> tuple[Highlight, ...]:
         """The moments so far, by person and kind."""
         return tuple(
             person.moments[kind]
             for _, person in sorted(self._people.items())
-            for kind in MomentKind
+            for kind in HighlightKind
             if kind in person.moments
         )
 
@@ -121,9 +121,9 @@ def _improve(
     valence = float(analysis.predictions.valence[face])
     arousal = float(analysis.predictions.arousal[face])
     strengths = {
-        MomentKind.POSITIVE: valence,
-        MomentKind.NEGATIVE: -valence,
-        MomentKind.INTENSE: math.hypot(valence, arousal),
+        HighlightKind.POSITIVE: valence,
+        HighlightKind.NEGATIVE: -valence,
+        HighlightKind.INTENSE: math.hypot(valence, arousal),
     }
     beaten = [
         kind
@@ -139,7 +139,7 @@ def _improve(
     track = int(analysis.faces.track_ids[face])  # type: ignore[index]
     for kind in beaten:
         person.strengths[kind] = strengths[kind]
-        person.moments[kind] = Moment(
+        person.moments[kind] = Highlight(
             track=track,
             kind=kind,
             frame=frame.index,

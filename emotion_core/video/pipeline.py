@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from emotion_core.imaging.annotate import blur_in_place, draw_in_place
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.highlights import MomentKeeper
+from emotion_core.video.highlights import HighlightTracker
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.io.writer import VideoWriter
-from emotion_core.video.sampling import Schedule
-from emotion_core.video.stream import AnalysisStream, FrameReadings
-from emotion_core.video.tables import FrameLog, people_table
+from emotion_core.video.sampling import FrameSampler
+from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
+from emotion_core.video.tables import FrameTableBuilder, people_table
 from emotion_core.video.types import VideoProgress, VideoResult
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from emotion_core.video.stream import StreamedFrame
+    from emotion_core.video.stream import OutputFrame
     from emotion_core.video.types import VideoInfo, VideoSettings
 
 VideoSource = Path | Callable[[], BinaryIO]
@@ -62,7 +62,7 @@ def analyze_video(
         EmotionError: The analyser failed, or ``target`` cannot be written.
     """
     start = time.perf_counter()
-    schedule = Schedule(settings)
+    schedule = FrameSampler(settings)
     with ExitStack() as stack:
         reader = stack.enter_context(
             VideoReader(_open(source, stack), longest_s=settings.longest_s)
@@ -73,7 +73,7 @@ def analyze_video(
             stack.enter_context(writer)
         consumer = _Consumer(writer)
         progress = _Progress(reader.info, on_progress)
-        readings = FrameReadings(analyzer, settings, embedder)
+        readings = VideoFrameAnalyzer(analyzer, settings, embedder)
         stream = AnalysisStream(reader, readings, schedule, is_sparse=target is None)
         for item in stack.enter_context(stream):
             consumer.take(item)
@@ -99,11 +99,11 @@ class _Consumer:
 
     def __init__(self, writer: VideoWriter | None) -> None:
         self._writer = writer
-        self.log = FrameLog()
-        self.keeper = MomentKeeper()
+        self.log = FrameTableBuilder()
+        self.keeper = HighlightTracker()
         self.n_analyzed = 0
 
-    def take(self, item: StreamedFrame) -> None:
+    def take(self, item: OutputFrame) -> None:
         frame, canvas = item.frame, item.frame.image
         if item.hidden is not None:
             blur_in_place(canvas, item.hidden)

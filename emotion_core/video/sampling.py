@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from emotion_core.detection.boxes import overlaps
+from emotion_core.detection.boxes import iou_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ _ROUNDING_S = 0.0011
 """WebM, MKV and FLV round the time stamps of a picture and of the first one to milliseconds."""
 
 
-class Schedule:
+class FrameSampler:
     """Says of each picture, in order, whether it is analysed; counts the pictures."""
 
     def __init__(self, settings: VideoSettings) -> None:
@@ -74,7 +74,7 @@ class Schedule:
         return wanted
 
 
-class SearchPlan:
+class AdaptiveSearch:
     """Searches the pictures of one video, most of them by the quickest look that will do.
 
     A thorough search takes several times as long as a quick look and sees smaller and larger
@@ -142,5 +142,5 @@ class SearchPlan:
 
 def _finds_all(wanted: Faces, found: Faces) -> bool:
     """Whether each wanted face overlaps one that was found."""
-    best = overlaps(wanted.boxes, found.boxes).max(axis=1, initial=0)
+    best = iou_matrix(wanted.boxes, found.boxes).max(axis=1, initial=0)
     return bool((best >= _SAME_FACE).all())

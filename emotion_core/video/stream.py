@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from emotion_core.tracking.interpolation import between
-from emotion_core.tracking.redaction import FaceBounds, FaceCover
+from emotion_core.tracking.interpolation import interpolate
+from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
-from emotion_core.video.byte_queue import Channel, GivenUpError
-from emotion_core.video.sampling import Schedule, SearchPlan
+from emotion_core.video.byte_queue import ByteBoundedQueue, QueueCancelledError
+from emotion_core.video.sampling import AdaptiveSearch, FrameSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ _JOIN_DECODE_S, _JOIN_ANALYSIS_S = 60.0, 2.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Reading:
+class TrackedPrediction:
     """What was found in a picture whose readings count.
 
     Attributes:
@@ -62,22 +62,22 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class SeenFrame:
+class AnalyzedFrame:
     """A picture as it comes out of the analysis.
 
     Attributes:
         frame: The picture.
         reading: ``None`` where it was not analysed, or only for what to blur.
-        hidden: As in ``StreamedFrame``.
+        hidden: As in ``OutputFrame``.
     """
 
     frame: VideoFrame
-    reading: Reading | None
+    reading: TrackedPrediction | None
     hidden: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class StreamedFrame:
+class OutputFrame:
     """A picture on its way out.
 
     Attributes:
@@ -93,7 +93,7 @@ class StreamedFrame:
     hidden: FloatArray | None
 
 
-class FrameReadings:
+class VideoFrameAnalyzer:
     """Analyses the pictures of one video: finds, reads, tracks and smooths the faces, in order.
 
     Where faces are to be blurred every picture is searched for them, whether its readings count or
@@ -103,16 +103,16 @@ class FrameReadings:
     def __init__(
         self, analyzer: Analyzer, settings: VideoSettings, embedder: FaceEmbedder | None
     ) -> None:
-        self._bounds = FaceBounds(settings.min_score, settings.min_face_px)
-        searched = self._bounds.widened(blur=settings.blur)
+        self._bounds = FaceFilter(settings.min_score, settings.min_face_px)
+        searched = self._bounds.for_redaction(blur=settings.blur)
 
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:
             return analyzer.analyze(images, **searched._asdict(), search_px=search_px)
 
-        self._plan = SearchPlan(search)
+        self._plan = AdaptiveSearch(search)
         self._tracker = FaceTracker(embedder)
         self._smoother = Smoother(settings.smoothing_s)
-        self._cover = FaceCover() if settings.blur else None
+        self._cover = FaceRedactor() if settings.blur else None
         self._most = _BATCH[analyzer.info.device]
         self.batch = 1
         """Pictures that may be analysed together: one until it is known how long one takes."""
@@ -122,7 +122,7 @@ class FrameReadings:
         """Whether every picture is analysed."""
         return self._cover is not None
 
-    def read(self, taken: Sequence[tuple[VideoFrame, bool]]) -> Iterator[SeenFrame]:
+    def read(self, taken: Sequence[tuple[VideoFrame, bool]]) -> Iterator[AnalyzedFrame]:
         """Analyse pictures, in order.
 
         Args:
@@ -135,7 +135,7 @@ class FrameReadings:
         analyses = self._plan.analyze(searched)
         for frame, counts in taken:
             if not (counts or self.sees_all):
-                yield SeenFrame(frame, None, None)
+                yield AnalyzedFrame(frame, None, None)
                 continue
             found = next(analyses)
             self.batch = max(1, min(self._most, int(_BATCH_S / max(found.time_s, 1e-3))))
@@ -143,25 +143,25 @@ class FrameReadings:
             if self._cover:
                 cover = self._cover.update(found, frame.time_s, frame.image)
                 hidden = cover.at(frame.time_s, found.size_wh)
-            yield SeenFrame(frame, self._read(frame, found) if counts else None, hidden)
+            yield AnalyzedFrame(frame, self._read(frame, found) if counts else None, hidden)
 
-    def _read(self, frame: VideoFrame, found: Analysis) -> Reading:
+    def _read(self, frame: VideoFrame, found: Analysis) -> TrackedPrediction:
         reported = self._bounds.reported(found)
         tracked = self._tracker.update(reported.faces, frame.time_s, frame.image)
         raw = replace(reported, faces=tracked)
-        return Reading(raw, self._smoother.update(raw, frame.time_s))
+        return TrackedPrediction(raw, self._smoother.update(raw, frame.time_s))
 
 
-class Gaps:
+class FrameInterpolator:
     """Lets pictures that are not analysed wait for the next one that is; interpolates."""
 
     def __init__(self) -> None:
-        self._waiting: list[SeenFrame] = []
+        self._waiting: list[AnalyzedFrame] = []
         self._waiting_bytes = 0
         self._before: Analysis | None = None
         self._since_s = 0.0
 
-    def add(self, seen: SeenFrame) -> Iterator[StreamedFrame]:
+    def add(self, seen: AnalyzedFrame) -> Iterator[OutputFrame]:
         """Take the next picture and give those that are ready, in order."""
         frame, reading = seen.frame, seen.reading
         if reading is None:
@@ -176,14 +176,14 @@ class Gaps:
             share = passed_s / span_s if span_s > 0 else 0.0
             yield self._give_oldest(reading.smooth, min(1.0, max(0.0, share)))
         self._before, self._since_s = reading.smooth, frame.time_s
-        yield StreamedFrame(frame, reading.raw, reading.smooth, seen.hidden)
+        yield OutputFrame(frame, reading.raw, reading.smooth, seen.hidden)
 
-    def rest(self) -> Iterator[StreamedFrame]:
+    def rest(self) -> Iterator[OutputFrame]:
         """Give what still waits at the end."""
         while self._waiting:
             yield self._give_oldest()
 
-    def _give_oldest(self, after: Analysis | None = None, share: float = 0.0) -> StreamedFrame:
+    def _give_oldest(self, after: Analysis | None = None, share: float = 0.0) -> OutputFrame:
         """Without what comes after it, a picture gets the last analysis as it stands."""
         seen = self._waiting.pop(0)
         frame = seen.frame
@@ -192,8 +192,8 @@ class Gaps:
             raise RuntimeError("The first picture of a video is always analysed.")
         if after is None:
             self._since_s = frame.time_s  # boxes move on from here, without a jump
-            return StreamedFrame(frame, None, self._before, seen.hidden)
-        return StreamedFrame(frame, None, between(self._before, after, share), seen.hidden)
+            return OutputFrame(frame, None, self._before, seen.hidden)
+        return OutputFrame(frame, None, interpolate(self._before, after, share), seen.hidden)
 
 
 class AnalysisStream:
@@ -204,17 +204,24 @@ class AnalysisStream:
     """
 
     def __init__(
-        self, reader: VideoReader, readings: FrameReadings, schedule: Schedule, *, is_sparse: bool
+        self,
+        reader: VideoReader,
+        readings: VideoFrameAnalyzer,
+        schedule: FrameSampler,
+        *,
+        is_sparse: bool,
     ) -> None:
         """Prepare; ``is_sparse`` leaves out pictures that are not analysed."""
         self._reader, self._readings, self._schedule = reader, readings, schedule
         self._is_sparse = is_sparse
         sees_all = is_sparse or readings.sees_all
         self._stride = 1 if sees_all else schedule.stride(reader.info.fps)
-        self._decoded = Channel[tuple["VideoFrame", bool]](
+        self._decoded = ByteBoundedQueue[tuple["VideoFrame", bool]](
             _QUEUE_BYTES, lambda item: item[0].image.nbytes
         )
-        self._done = Channel[StreamedFrame](_QUEUE_BYTES, lambda item: item.frame.image.nbytes)
+        self._done = ByteBoundedQueue[OutputFrame](
+            _QUEUE_BYTES, lambda item: item.frame.image.nbytes
+        )
         self._decoding = self._make_thread("decode", self._decode, self._decoded.end)
         self._analysis = self._make_thread("analyse", self._analyze, self._done.end)
 
@@ -229,7 +236,7 @@ class AnalysisStream:
         self._decoding.join(_JOIN_DECODE_S)
         self._analysis.join(_JOIN_ANALYSIS_S)
 
-    def __iter__(self) -> Iterator[StreamedFrame]:
+    def __iter__(self) -> Iterator[OutputFrame]:
         while taken := self._done.take(1):
             yield taken[0]
 
@@ -240,7 +247,7 @@ class AnalysisStream:
             failure = None
             try:
                 work()
-            except GivenUpError:
+            except QueueCancelledError:
                 pass
             except BaseException as error:  # noqa: BLE001 - raised again by whoever iterates
                 failure = error
@@ -256,7 +263,7 @@ class AnalysisStream:
                 self._decoded.put((frame, is_wanted))
 
     def _analyze(self) -> None:
-        gaps = Gaps()
+        gaps = FrameInterpolator()
         while taken := self._decoded.take(self._readings.batch * self._stride, _PATIENCE_S):
             for seen in self._readings.read(taken):
                 for ready in gaps.add(seen):

@@ -23,7 +23,7 @@ _NO_TRACK = -1
 _PLANE = ("valence", "arousal")
 
 
-class FrameLog:
+class FrameTableBuilder:
     """Collects analysed pictures in about 100 bytes a face, whatever the length of the video."""
 
     def __init__(self) -> None:
@@ -105,12 +105,12 @@ def people_table(
 ) -> pd.DataFrame:
     """One row per person, of a whole video or a part of it.
 
-    A picture counts for the time to the next analysed picture, at most ``longest_stand``.
+    A picture counts for the time to the next analysed picture, at most ``max_hold_s``.
     Means and (population) standard deviations are weighted with that time, and of the readings as
     they are: smoothed ones lag, which would draw the means of a short video to its beginning.
 
     Args:
-        frames: As ``FrameLog.table`` makes it, with the pictures in which nobody is seen.
+        frames: As ``FrameTableBuilder.table`` makes it, with the pictures in which nobody is seen.
         analysis_period_s: Usual time between analysed pictures; by default their median.
         smoothed: The same rows smoothed, of which emotions and moments are told; or ``frames``.
 
@@ -138,7 +138,7 @@ def to_analysis(rows: pd.DataFrame, size_wh: tuple[int, int]) -> Analysis:
     """One picture's rows of a table of frames, as they were analysed.
 
     Args:
-        rows: As ``FrameLog.table`` makes them; one without a track stands for no face.
+        rows: As ``FrameTableBuilder.table`` makes them; one without a track stands for no face.
         size_wh: Of the picture, in pixels.
     """
     seen = rows[rows["track"].notna()].sort_values("x1")
@@ -198,7 +198,7 @@ def analysis_period(frames: pd.DataFrame) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
-def longest_stand(analysis_period_s: float) -> float:
+def max_hold_s(analysis_period_s: float) -> float:
     """For how many seconds a picture stands at most where the next analysed one comes late.
 
     What lies longer ago is not known: there a person counts as not seen, and lines are broken.
@@ -216,8 +216,8 @@ def seen_seconds(
     """For how many seconds each row stands: to the next analysed picture, within limits.
 
     Args:
-        frames: As ``FrameLog.table`` makes it; ``attrs["end_s"]`` is the end of the video, where
-            that is known.
+        frames: As ``FrameTableBuilder.table`` makes it; ``attrs["end_s"]`` is the end of the video,
+            where that is known.
         analysis_period_s: Usual time between analysed pictures; by default their median. It is
             also what the last picture counts for, but not beyond the end of the video.
     """
@@ -229,7 +229,7 @@ def seen_seconds(
         return np.zeros(0)
     times = frames["time_s"].to_numpy(float)[first]
     last = min(period, max(0.0, frames.attrs.get("end_s", np.inf) - times[-1]))
-    lasting = np.append(np.minimum(np.diff(times), longest_stand(period)), last)
+    lasting = np.append(np.minimum(np.diff(times), max_hold_s(period)), last)
     return np.asarray(lasting[back], np.float64)
 
 

@@ -103,7 +103,7 @@ class VideoSettings:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
 
 
-class MomentKind(StrEnum):
+class HighlightKind(StrEnum):
     """Why a moment stands out."""
 
     POSITIVE = "positive"
@@ -117,7 +117,7 @@ class MomentKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Highlight:
     """The strongest expression of one kind of one person.
 
     Attributes:
@@ -132,7 +132,7 @@ class Moment:
     """
 
     track: int
-    kind: MomentKind
+    kind: HighlightKind
     frame: int
     time_s: float
     emotion: str
@@ -169,7 +169,7 @@ class VideoResult:
         settings: How it was analysed.
         model: Name of the emotion network.
         detector: Name of the face detector.
-        frames: Raw, one row per analysed picture and face, see ``tables.FrameLog.table``.
+        frames: Raw, one row per analysed picture and face, see ``tables.FrameTableBuilder.table``.
         people: One row a person, see ``tables.people_table``.
         moments: The strongest expressions, by person and kind.
         n_frames: Pictures decoded.
@@ -185,7 +185,7 @@ class VideoResult:
     detector: str
     frames: pd.DataFrame
     people: pd.DataFrame
-    moments: tuple[Moment, ...]
+    moments: tuple[Highlight, ...]
     n_frames: int
     n_analyzed: int
     elapsed_s: float

@@ -12,10 +12,10 @@ from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import (
     PER_PAGE,
     forget_choice,
-    show_downloads,
     show_kept,
     show_overview,
     show_photo,
+    show_photo_downloads,
 )
 from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
 from streamlit_app.session_state import photo_batch
@@ -45,7 +45,7 @@ uploads = st.file_uploader(
     key=UPLOADS,
     help=f"{ACCEPTED}. Photos stay in this server's memory and are gone when you leave.",
 )
-photos = batch.gather(uploads, is_back=is_back)
+photos = batch.merge_uploads(uploads, is_back=is_back)
 if batch.kept:
     show_kept(batch)
 if len(photos) > settings.max_photos:
@@ -124,10 +124,10 @@ if waiting:
             st.error(plain(batch.failure), icon=":material/error:")
         else:
             st.info(f"Stopped: {len(batch.results)} of {len(photos)} photos are analysed.")
-        st.button("Go on", on_click=batch.go_on, type="primary", icon=":material/play_arrow:")
+        st.button("Go on", on_click=batch.resume, type="primary", icon=":material/play_arrow:")
 
 finished = [batch.results[photo.key] for photo in photos if photo.key in batch.results]
 if finished:
     with summary.container():
         show_overview(finished)
-        show_downloads(finished)
+        show_photo_downloads(finished)

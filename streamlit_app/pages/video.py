@@ -16,7 +16,7 @@ from streamlit_app.resources import (
 )
 from streamlit_app.session_state import video_desk
 from streamlit_app.settings import load_settings
-from streamlit_app.video.job import JobState, Recipe, VideoJob
+from streamlit_app.video.job import JobSpec, JobState, VideoJob
 from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import show_result
 from streamlit_app.video.views import invite, show_cancelled, show_clip, show_failure, show_running
@@ -62,7 +62,7 @@ sidebar_info(info, partial(forget_analyzer, *choice))
 if not desk.clip:
     st.stop()
 
-recipe = Recipe(info.emotion.name, info.detector.name, video_settings, embedder is not None)
+recipe = JobSpec(info.emotion.name, info.detector.name, video_settings, embedder is not None)
 if not desk.job:
     line = job_line(settings.max_video_jobs)
     with errors_as_messages("The analysis could not be begun"):

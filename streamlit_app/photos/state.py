@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class VisitorOptions:
     """What a visitor chose in the sidebar.
 
     Attributes:
@@ -55,7 +55,7 @@ class Photo:
 
 
 @dataclass(slots=True)
-class PhotoBatch:
+class PhotosState:
     """Results so far; a rerun of the page goes on where the last one was interrupted.
 
     Attributes:
@@ -68,7 +68,7 @@ class PhotoBatch:
             field itself forgets them then.
     """
 
-    options: Options | None = None
+    options: VisitorOptions | None = None
     results: dict[str, PhotoResult] = field(default_factory=dict)
     is_stopped: bool = False
     failure: str = ""
@@ -76,7 +76,7 @@ class PhotoBatch:
     kept: list[Photo] = field(default_factory=list)
     _uploaded: list[Photo] = field(default_factory=list)
 
-    def gather(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
+    def merge_uploads(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
         """All photos on the page: those kept, then those in the upload field, under unique names.
 
         Args:
@@ -94,10 +94,10 @@ class PhotoBatch:
         ]
         photos = [*self.kept, *self._uploaded]
         if not photos:
-            self.go_on()
+            self.resume()
         return photos
 
-    def let_go(self) -> None:
+    def discard_kept(self) -> None:
         """Take the kept photos off the page."""
         self.kept = []
 
@@ -105,7 +105,7 @@ class PhotoBatch:
         """Free everything."""
         self.results, self.kept, self._uploaded = {}, [], []
 
-    def begin(self, photos: Sequence[Photo], options: Options) -> list[Photo]:
+    def begin(self, photos: Sequence[Photo], options: VisitorOptions) -> list[Photo]:
         """Forget what is no longer on the page or was analysed otherwise.
 
         Args:
@@ -126,7 +126,7 @@ class PhotoBatch:
         }
         waiting = [photo for photo in photos if photo.key not in self.results]
         if not waiting:
-            self.go_on()
+            self.resume()
         return waiting
 
     def stop(self) -> None:
@@ -137,7 +137,7 @@ class PhotoBatch:
         """Leave them since nothing can be analysed."""
         self.is_stopped, self.failure = True, reason
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Analyse them after all."""
         self.is_stopped, self.failure = False, ""
 

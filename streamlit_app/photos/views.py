@@ -11,7 +11,7 @@ import streamlit as st
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.photos.pipeline import make_preview
-from emotion_core.photos.tables import faces_table, photos_table, safe_stems, to_csv
+from emotion_core.photos.tables import faces_table, photos_table, safe_stems, table_to_csv
 from emotion_core.reporting.photo_charts import (
     BRUSH,
     distribution_chart,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from emotion_core.photos.pipeline import PhotoResult
     from emotion_core.types import Analysis
-    from streamlit_app.photos.state import Photo, PhotoBatch
+    from streamlit_app.photos.state import Photo, PhotosState
 
 _PLANE, _NUMBERS = "plane turn", "numbers turn"
 """Keys of counts: how often a rectangle was given up."""
@@ -58,13 +58,13 @@ _TABLE_COLUMNS = {
 }
 
 
-def show_kept(batch: PhotoBatch) -> None:
+def show_kept(batch: PhotosState) -> None:
     """Say how many photos are here from before, with a way to take them off the page."""
     n = len(batch.kept)
     words, take = ("1 photo", "Take it away") if n == 1 else (f"{n} photos", "Take them away")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{words}** uploaded before", width="content")
-        st.button(take, on_click=batch.let_go, icon=":material/close:")
+        st.button(take, on_click=batch.discard_kept, icon=":material/close:")
 
 
 def show_overview(results: Sequence[PhotoResult]) -> None:
@@ -136,13 +136,15 @@ def _turn(what: str) -> int:
     return int(st.session_state.get(what, 0))
 
 
-def show_downloads(results: Sequence[PhotoResult]) -> None:
+def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
     """Everything as files, made when a button is pressed."""
     records = [result.record for result in results]
     faces = faces_table(records)
     with st.container(horizontal=True):
-        download("Faces (CSV)", lambda: to_csv(faces), "faces.csv", "text/csv")
-        download("Photos (CSV)", lambda: to_csv(photos_table(records)), "photos.csv", "text/csv")
+        download("Faces (CSV)", lambda: table_to_csv(faces), "faces.csv", "text/csv")
+        download(
+            "Photos (CSV)", lambda: table_to_csv(photos_table(records)), "photos.csv", "text/csv"
+        )
         if any(result.annotated for result in results):
             download(
                 "Annotated photos (ZIP)", lambda: _to_zip(results), "photos.zip", "application/zip"

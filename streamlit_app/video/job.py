@@ -16,7 +16,7 @@ from emotion_core.imaging.codec import encode_jpeg, shrink
 from emotion_core.live.overlay import scaled
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
 from emotion_core.video.pipeline import analyze_video
-from streamlit_app.shared_file import HeldFile
+from streamlit_app.shared_file import SharedTempFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class JobSpec:
     """All that decides on what an analysis finds.
 
     Attributes:
@@ -59,13 +59,13 @@ class Recipe:
     settings: VideoSettings
     reidentify: bool
 
-    def finds_the_same_as(self, other: Recipe) -> bool:
+    def finds_the_same_as(self, other: JobSpec) -> bool:
         """Whether two analyses give the same numbers; smoothing comes after them."""
         unsmoothed = replace(self.settings, smoothing_s=other.settings.smoothing_s)
         return replace(self, settings=unsmoothed) == other
 
 
-class JobLine:
+class JobQueue:
     """Lets some jobs run at once and the others wait in the order in which they came."""
 
     def __init__(self, at_once: int) -> None:
@@ -137,18 +137,18 @@ class VideoJob:
 
     def __init__(
         self,
-        source: HeldFile,
-        recipe: Recipe,
+        source: SharedTempFile,
+        recipe: JobSpec,
         analyzer: Analyzer,
-        line: JobLine,
+        line: JobQueue,
         embedder: FaceEmbedder | None = None,
     ) -> None:
         self.recipe = recipe
         self.progress: VideoProgress | None = None
         self.preview = b""
-        self.video = HeldFile()
+        self.video = SharedTempFile()
         self._source = source
-        self._analyzer, self._embedder = _Watched(analyzer, self), embedder
+        self._analyzer, self._embedder = _CancellableAnalyzer(analyzer, self), embedder
         self._line = line
         self._cancelled = threading.Event()
         self._ended: Future[VideoResult] = Future()
@@ -232,7 +232,7 @@ class VideoJob:
         self.raise_if_cancelled()
 
 
-class _Watched:
+class _CancellableAnalyzer:
     """An analyzer that stops where its job is cancelled, and shows what it just saw."""
 
     def __init__(self, analyzer: Analyzer, job: VideoJob) -> None:

@@ -13,13 +13,13 @@ from streamlit_app.widgets import plain
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.photos.state import Options
-    from streamlit_app.video.state import VideoDesk
+    from streamlit_app.photos.state import VisitorOptions
+    from streamlit_app.video.state import VideoState
 
 _EVERY, _NTH, _RATE = "Every picture", "Every n-th picture", "So many a second"
 
 
-def choose_settings(options: Options) -> VideoSettings:
+def choose_settings(options: VisitorOptions) -> VideoSettings:
     """Let the visitor choose which pictures are analysed and how strongly charts are smoothed.
 
     Args:
@@ -51,7 +51,7 @@ def choose_settings(options: Options) -> VideoSettings:
     )
 
 
-def choose_embedder(desk: VideoDesk) -> FaceEmbedder | None:
+def choose_embedder(desk: VideoState) -> FaceEmbedder | None:
     """Let the visitor choose whether people are recognised after a gap; say it where they can't."""
     with st.sidebar:
         is_wanted = st.toggle(

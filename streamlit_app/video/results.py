@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.photos.tables import safe_stems, to_csv
+from emotion_core.photos.tables import safe_stems, table_to_csv
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
-from emotion_core.reporting.timeline import clock, person_name
+from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import (
     longest_seen,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
     from streamlit.elements.lib.layout_utils import Height
 
-    from emotion_core.video.types import Moment, VideoResult
-    from streamlit_app.shared_file import HeldFile
-    from streamlit_app.video.state import VideoDesk
+    from emotion_core.video.types import Highlight, VideoResult
+    from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.state import VideoState
 
 _LARGEST_PLAYED = 400 * 2**20
 """Bytes. Streamlit keeps what a page plays in memory; a larger video can only be downloaded."""
@@ -34,7 +34,7 @@ _LARGEST_PLAYED = 400 * 2**20
 _MOST_PEOPLE = 12
 
 
-def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
+def show_result(desk: VideoState, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
     """All that was found.
 
     Args:
@@ -45,7 +45,7 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blu
     """
     if not desk.clip or not desk.job:
         return
-    video: HeldFile | None = desk.job.video
+    video: SharedTempFile | None = desk.job.video
     if blur and not result.settings.blur:
         result, video = hide_faces(result), None
     for warning in result.info.warnings:
@@ -68,22 +68,24 @@ def show_result(desk: VideoDesk, result: VideoResult, smoothing_s: float, *, blu
             show_moments(result)
     if not result.people.empty:
         show_course(desk, result, frames)
-    show_downloads(desk.clip.name, result, frames, video)
+    show_video_downloads(desk.clip.name, result, frames, video)
 
 
 def _show_totals(result: VideoResult) -> None:
     length_s = result.frames.attrs.get("end_s", float(result.frames["time_s"].max()))
     with st.grid(min_column_width=115):
         st.metric("People", len(result.people), border=True)
-        st.metric("Length", clock(length_s, decimals=0), border=True)
+        st.metric("Length", format_duration(length_s, decimals=0), border=True)
         st.metric("Pictures", result.n_frames, border=True)
         st.metric("Analysed", result.n_analyzed, border=True)
-        st.metric("Time taken", clock(result.elapsed_s, decimals=0), border=True)
+        st.metric("Time taken", format_duration(result.elapsed_s, decimals=0), border=True)
         speed = result.n_frames / max(result.elapsed_s, 1e-6)
         st.metric("Speed", f"{speed:.0f} /s", border=True, help="Pictures a second.")
 
 
-def _show_video(video: HeldFile | None, name: str, result: VideoResult, made_with_s: float) -> None:
+def _show_video(
+    video: SharedTempFile | None, name: str, result: VideoResult, made_with_s: float
+) -> None:
     """The annotated video, if it may be seen, and the smoothing with which it was drawn."""
     if video is None:
         st.info(
@@ -99,7 +101,7 @@ def _show_video(video: HeldFile | None, name: str, result: VideoResult, made_wit
         st.caption(f"The video was drawn with a smoothing of {made_with_s:.1f} s.")
 
 
-def show_player(what: str, file: HeldFile, alt: str) -> None:
+def show_player(what: str, file: SharedTempFile, alt: str) -> None:
     """A video to play, or a sentence where it is too large for that.
 
     Args:
@@ -120,7 +122,7 @@ def show_player(what: str, file: HeldFile, alt: str) -> None:
 def show_moments(result: VideoResult) -> None:
     """The pictures of the strongest expressions, of the people seen longest."""
     st.header("Strongest moments", anchor=False)
-    moments: dict[int, list[Moment]] = {}
+    moments: dict[int, list[Highlight]] = {}
     for moment in result.moments:
         moments.setdefault(moment.track, []).append(moment)
     shown = longest_seen(result.people, _MOST_PEOPLE)
@@ -132,7 +134,7 @@ def show_moments(result: VideoResult) -> None:
         st.caption(f"Of the {len(shown)} people seen longest; the report has all.")
 
 
-def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> None:
+def _show_person(track: int, moments: list[Highlight], people: pd.DataFrame) -> None:
     row = people[people["track"] == track].iloc[0]
     st.markdown(
         f"**{person_name(track)}**, seen {row['seen_s']:.1f} s, "
@@ -142,7 +144,7 @@ def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> Non
         st.caption("Too small or too unclear for a picture.")
     with st.container(horizontal=True, gap="small"):
         for moment in moments:
-            at = clock(moment.time_s)
+            at = format_duration(moment.time_s)
             st.image(
                 moment.picture,
                 caption=f"most {moment.kind}  \n{at}",
@@ -151,8 +153,8 @@ def _show_person(track: int, moments: list[Moment], people: pd.DataFrame) -> Non
             )
 
 
-def show_downloads(
-    name: str, result: VideoResult, frames: pd.DataFrame, video: HeldFile | None
+def show_video_downloads(
+    name: str, result: VideoResult, frames: pd.DataFrame, video: SharedTempFile | None
 ) -> None:
     """Everything as files, made when a button is pressed.
 
@@ -173,8 +175,8 @@ def show_downloads(
     with st.container(horizontal=True):
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
-        download("Frames (CSV)", lambda: to_csv(raw), f"{stem}_frames.csv", "text/csv")
-        download("People (CSV)", lambda: to_csv(people), f"{stem}_people.csv", "text/csv")
+        download("Frames (CSV)", lambda: table_to_csv(raw), f"{stem}_frames.csv", "text/csv")
+        download("People (CSV)", lambda: table_to_csv(people), f"{stem}_people.csv", "text/csv")
         if not people.empty:
             download(
                 "Charts (HTML)",

@@ -10,7 +10,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos.tables import readable_name
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import people_table
-from streamlit_app.shared_file import HeldFile
+from streamlit_app.shared_file import SharedTempFile
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Clip:
+class UploadedClip:
     """A video on the page.
 
     Attributes:
@@ -31,11 +31,11 @@ class Clip:
     """
 
     name: str
-    file: HeldFile
+    file: SharedTempFile
 
 
 @dataclass(slots=True)
-class VideoDesk:
+class VideoState:
     """One video at a time: put on the desk, analysed by one job, taken off it again.
 
     Attributes:
@@ -49,7 +49,7 @@ class VideoDesk:
         reidentify_error: Why people cannot be recognised after a gap; empty if that was not tried.
     """
 
-    clip: Clip | None = None
+    clip: UploadedClip | None = None
     job: VideoJob | None = None
     uploads: int = 0
     moment: tuple[str, float] | None = None
@@ -70,7 +70,7 @@ class VideoDesk:
             EmotionError: There is no room for it on the disk.
         """
         self.clear()
-        file = HeldFile()
+        file = SharedTempFile()
         try:
             with file.in_use() as path, path.open("wb") as copy:
                 shutil.copyfileobj(stream, copy, 2**20)
@@ -80,7 +80,7 @@ class VideoDesk:
                 f"The video could not be stored on the server ({error.strerror or error}). "
                 "Try a smaller one, or try again later."
             ) from error
-        self.clip = Clip(readable_name(name), file)
+        self.clip = UploadedClip(readable_name(name), file)
 
     def clear(self) -> None:
         """End the job and free everything."""

@@ -11,7 +11,7 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import draw_analysis
 from emotion_core.photos.pipeline import make_preview
-from emotion_core.reporting.timeline import clock, person_name
+from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.reporting.video_charts import (
     CLICK,
     SPAN,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.video.types import VideoResult
-    from streamlit_app.video.state import VideoDesk
+    from streamlit_app.video.state import VideoState
 
 _TIMELINE, _PROBABILITIES = "timeline", "probabilities"
 
@@ -62,7 +62,7 @@ _COLUMNS = {
 
 
 @st.fragment
-def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> None:
+def show_course(desk: VideoState, result: VideoResult, frames: pd.DataFrame) -> None:
     """Charts that filter each other; only this part of the page runs anew when one is brushed.
 
     Args:
@@ -96,19 +96,19 @@ def show_course(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame) -> N
         _show_sums(part, people)
 
 
-def _note_timeline(desk: VideoDesk, key: str) -> None:
+def _note_timeline(desk: VideoState, key: str) -> None:
     """As ``_note_click``; a new span in the chart takes the place of one by numbers."""
     _note_click(desk, _TIMELINE, key)
     desk.brush(st.session_state[key].selection.get(SPAN, {}).get("time_s"))
 
 
-def _note_click(desk: VideoDesk, chart: str, key: str) -> None:
+def _note_click(desk: VideoState, chart: str, key: str) -> None:
     """Show the picture of what was clicked last, in whichever chart."""
     clicked = st.session_state[key].selection.get(CLICK)
     desk.click(chart, key, float(clicked[0]["time_s"]) if clicked else None)
 
 
-def _choose_people(desk: VideoDesk, people: pd.DataFrame) -> list[int]:
+def _choose_people(desk: VideoState, people: pd.DataFrame) -> list[int]:
     """Whose course is shown; those seen longest to begin with."""
     options = [int(track) for track in people["track"]]
     if len(options) == 1:
@@ -129,7 +129,7 @@ def _choose_people(desk: VideoDesk, people: pd.DataFrame) -> list[int]:
 
 
 def _show_hints(
-    desk: VideoDesk,
+    desk: VideoState,
     frames: pd.DataFrame,
     brushed: list[float] | None,
 ) -> list[float] | None:
@@ -152,7 +152,7 @@ def _show_hints(
     return span
 
 
-def _choose_by_numbers(desk: VideoDesk, last_s: float) -> list[float] | None:
+def _choose_by_numbers(desk: VideoState, last_s: float) -> list[float] | None:
     """A span and a picture, for whom dragging and clicking is no way; ``None`` for no span."""
     whole = (0.0, math.ceil(last_s * 10) / 10)
     if not whole[1]:
@@ -182,11 +182,11 @@ def _choose_by_numbers(desk: VideoDesk, last_s: float) -> list[float] | None:
     return None if chosen == whole else list(chosen)
 
 
-def _note_number(desk: VideoDesk, key: str) -> None:
+def _note_number(desk: VideoState, key: str) -> None:
     desk.click(_TIMELINE, key, st.session_state[key])
 
 
-def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, chart: str) -> None:
+def _show_moment(desk: VideoState, result: VideoResult, frames: pd.DataFrame, chart: str) -> None:
     """The analysed picture that was clicked, if it was in this chart."""
     if not desk.clip or not desk.moment or desk.moment[0] != chart:
         return
@@ -212,14 +212,14 @@ def _show_moment(desk: VideoDesk, result: VideoResult, frames: pd.DataFrame, cha
     )
     st.image(
         make_preview(image if is_blurred else draw_analysis(image, analysis)),
-        caption=f"At {clock(at_s)}",
-        alt=f"The picture at {clock(at_s)}: {words or 'no face'}",
+        caption=f"At {format_duration(at_s)}",
+        alt=f"The picture at {format_duration(at_s)}: {words or 'no face'}",
         width=720,
     )
 
 
 def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
-    where = f" from {clock(min(span))} to {clock(max(span))}" if span else ""
+    where = f" from {format_duration(min(span))} to {format_duration(max(span))}" if span else ""
     st.header(f"People{where}", anchor=False)
     if people.empty:
         st.caption("None of them is seen then.")
@@ -238,7 +238,7 @@ def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
     )
 
 
-def _show_probabilities(desk: VideoDesk, part: pd.DataFrame, people: pd.DataFrame) -> None:
+def _show_probabilities(desk: VideoState, part: pd.DataFrame, people: pd.DataFrame) -> None:
     key = f"{_PROBABILITIES} {desk.views} {people['track'].tolist()}"
     st.header("Emotions over time", anchor=False)
     st.altair_chart(

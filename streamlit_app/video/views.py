@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.reporting.timeline import clock
+from emotion_core.reporting.timeline import format_duration
 from streamlit_app.video.job import JobState
 from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to_the_letter
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
     from emotion_core.video.types import VideoProgress
     from streamlit_app.video.job import VideoJob
-    from streamlit_app.video.state import VideoDesk
+    from streamlit_app.video.state import VideoState
 
 
 def invite(photo: bytes) -> bool:
@@ -34,7 +34,7 @@ def invite(photo: bytes) -> bool:
     )
 
 
-def show_clip(desk: VideoDesk) -> None:
+def show_clip(desk: VideoState) -> None:
     """Name the video that is on the desk, with a way to take it off."""
     if not desk.clip:
         return
@@ -45,7 +45,7 @@ def show_clip(desk: VideoDesk) -> None:
 
 
 @st.fragment(run_every=0.5)
-def show_running(desk: VideoDesk, job: VideoJob, *, blur: bool) -> None:
+def show_running(desk: VideoState, job: VideoJob, *, blur: bool) -> None:
     """How far the analysis is, by itself every half second, until it has ended.
 
     Args:
@@ -83,7 +83,7 @@ def show_running(desk: VideoDesk, job: VideoJob, *, blur: bool) -> None:
                 )
 
 
-def show_cancelled(desk: VideoDesk) -> None:
+def show_cancelled(desk: VideoState) -> None:
     """The video is still there, its result is not."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info("The analysis was cancelled.", icon=":material/stop:")
@@ -92,7 +92,7 @@ def show_cancelled(desk: VideoDesk) -> None:
         )
 
 
-def show_failure(desk: VideoDesk, error: EmotionError) -> None:
+def show_failure(desk: VideoState, error: EmotionError) -> None:
     """Why there is no result; the video is still there for another try."""
     st.error(
         plain(str(error)), title="The video could not be analysed", icon=":material/broken_image:"
@@ -125,5 +125,5 @@ def _progress_words(progress: VideoProgress | None) -> str:
     of = f" of {progress.n_frames}" if progress.n_frames else ""
     words = f"Picture {progress.frames}{of}, {progress.fps:.0f} a second"
     if progress.left_s is not None:
-        words += f", {clock(progress.left_s, decimals=0)} left"
+        words += f", {format_duration(progress.left_s, decimals=0)} left"
     return words

@@ -10,9 +10,9 @@ import streamlit_webrtc
 
 from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import iter_photos
-from emotion_core.reporting.timeline import clock
+from emotion_core.reporting.timeline import format_duration
 from streamlit_app.photos.state import Photo
-from streamlit_app.photos.views import show_downloads, show_photo
+from streamlit_app.photos.views import show_photo, show_photo_downloads
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
 from streamlit_app.widgets import errors_as_messages, plain
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.concurrency_limit import StreamGate
-    from streamlit_app.photos.state import Options
+    from emotion_core.live.concurrency_limit import StreamLimiter
+    from streamlit_app.photos.state import VisitorOptions
     from streamlit_app.settings import IceServer
-    from streamlit_app.webcam.state import WebcamDesk, WebcamSession
+    from streamlit_app.webcam.state import WebcamSession, WebcamState
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ _CHECKLIST = """
 """
 
 
-def show_obstacles(desk: WebcamDesk, session: WebcamSession, gate: StreamGate) -> bool:
+def show_obstacles(desk: WebcamState, session: WebcamSession, gate: StreamLimiter) -> bool:
     """Say what stands in the way of the camera; tells whether START makes sense all the same."""
     if desk.fault:
         title, words = _FAULTS[CameraFault(desk.fault)]
@@ -82,7 +82,7 @@ def show_obstacles(desk: WebcamDesk, session: WebcamSession, gate: StreamGate) -
     return True
 
 
-def show_steps(gate: StreamGate) -> None:
+def show_steps(gate: StreamLimiter) -> None:
     """What will happen, before it does."""
     st.header("How it works", anchor=False)
     st.markdown(
@@ -93,7 +93,7 @@ def show_steps(gate: StreamGate) -> None:
     st.caption(f"{gate.running} of {gate.limit} places for webcams are taken.")
 
 
-def show_camera(desk: WebcamDesk, session: WebcamSession, servers: Sequence[IceServer]) -> bool:
+def show_camera(desk: WebcamState, session: WebcamSession, servers: Sequence[IceServer]) -> bool:
     """The picture with START and STOP; tells whether the stream is on.
 
     Args:
@@ -139,7 +139,7 @@ def show_camera(desk: WebcamDesk, session: WebcamSession, servers: Sequence[IceS
     return is_on
 
 
-def show_record(desk: WebcamDesk, session: WebcamSession, *, is_on: bool) -> None:
+def show_record(desk: WebcamState, session: WebcamSession, *, is_on: bool) -> None:
     """Let the visitor record what is shown; off until asked for."""
     is_wanted = st.toggle(
         "Record",
@@ -157,7 +157,7 @@ def show_record(desk: WebcamDesk, session: WebcamSession, *, is_on: bool) -> Non
 
 
 @st.fragment(run_every=0.5)
-def watch_connection(desk: WebcamDesk, session: WebcamSession, *, has_pictures: bool) -> None:
+def watch_connection(desk: WebcamState, session: WebcamSession, *, has_pictures: bool) -> None:
     """Notice by itself when pictures come, when none comes, and when the stream has ended.
 
     Args:
@@ -181,7 +181,7 @@ def watch_connection(desk: WebcamDesk, session: WebcamSession, *, has_pictures: 
         _show_recording(session)
 
 
-def show_help(desk: WebcamDesk) -> None:
+def show_help(desk: WebcamState) -> None:
     """What to look at where there is no picture, and a photo as the other way."""
     if desk.failure:
         st.warning(
@@ -197,7 +197,7 @@ def show_help(desk: WebcamDesk) -> None:
             )
 
 
-def show_still(desk: WebcamDesk, analyzer: Analyzer, options: Options) -> None:
+def show_still(desk: WebcamState, analyzer: Analyzer, options: VisitorOptions) -> None:
     """A photo from the camera, analysed like any other; it needs no video connection."""
     st.header("A photo instead", anchor=False)
     upload = st.camera_input("Take a photo", key="still")
@@ -218,7 +218,7 @@ def show_still(desk: WebcamDesk, analyzer: Analyzer, options: Options) -> None:
             desk.stills.results[photo.key] = next(results)
     result = desk.stills.results[photo.key]
     show_photo(photo, result, may_show_original=not options.blur)
-    show_downloads([result])
+    show_photo_downloads([result])
 
 
 def _show_recording(session: WebcamSession) -> None:
@@ -226,7 +226,9 @@ def _show_recording(session: WebcamSession) -> None:
     recorder = session.processor.recorder
     if recorder is None:
         done = session.recording
-        words = f"Recorded: {clock(done.length_s, decimals=0)}" if done else "Not recording"
+        words = (
+            f"Recorded: {format_duration(done.length_s, decimals=0)}" if done else "Not recording"
+        )
         if done:
             words += "; a new recording takes its place."
         st.caption(plain(words))
@@ -234,5 +236,5 @@ def _show_recording(session: WebcamSession) -> None:
         st.caption(plain(recorder.error))
     else:
         full = ", which is as long as it may be" if recorder.is_full else ""
-        length = clock(recorder.length_s, decimals=0)
+        length = format_duration(recorder.length_s, decimals=0)
         st.markdown(f":red[:material/fiber_manual_record:] **Recording** {length}{full}")

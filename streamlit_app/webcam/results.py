@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.reporting.timeline import clock, wall_clock
+from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
-from streamlit_app.video.results import show_downloads, show_moments, show_player
+from streamlit_app.video.results import show_moments, show_player, show_video_downloads
 from streamlit_app.video.timeline import show_course
 from streamlit_app.widgets import plain, side_by_side
 
 if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult
-    from streamlit_app.webcam.state import Recording, WebcamDesk, WebcamSession
+    from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
 
 _NAME = "webcam"
 
 
 def show_session(
-    desk: WebcamDesk, session: WebcamSession, *, smoothing_s: float, blur: bool
+    desk: WebcamState, session: WebcamSession, *, smoothing_s: float, blur: bool
 ) -> None:
     """All that is known of a stream that has ended.
 
@@ -61,14 +61,14 @@ def show_session(
         with right:
             show_moments(result)
         show_course(desk.course, result, frames)
-    show_downloads(_NAME, result, frames, recording.file if recording else None)
+    show_video_downloads(_NAME, result, frames, recording.file if recording else None)
 
 
 def _show_totals(result: VideoResult) -> None:
     length_s = max(result.elapsed_s, 1e-6)
     with st.grid(min_column_width=115):
         st.metric("People", len(result.people), border=True)
-        st.metric("Length", clock(result.elapsed_s, decimals=0), border=True)
+        st.metric("Length", format_duration(result.elapsed_s, decimals=0), border=True)
         st.metric("Pictures", result.n_frames, border=True)
         st.metric("Analysed", result.n_analyzed, border=True)
         st.metric("Pictures/s", f"{result.n_frames / length_s:.0f}", border=True)
@@ -80,7 +80,7 @@ def _show_totals(result: VideoResult) -> None:
 def _show_recording(recording: Recording | None) -> None:
     if not recording:
         return
-    length = clock(recording.length_s, decimals=0)
+    length = format_duration(recording.length_s, decimals=0)
     alt = f"The recording, {length} long, with faces marked"
     show_player("The recording", recording.file, alt)
     begins = (

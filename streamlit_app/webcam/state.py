@@ -11,13 +11,13 @@ from emotion_core.live.media_track import LiveTrack
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
-from streamlit_app.photos.state import PhotoBatch
-from streamlit_app.shared_file import HeldFile
-from streamlit_app.video.state import VideoDesk
+from streamlit_app.photos.state import PhotosState
+from streamlit_app.shared_file import SharedTempFile
+from streamlit_app.video.state import VideoState
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.concurrency_limit import StreamGate
+    from emotion_core.live.concurrency_limit import StreamLimiter
     from emotion_core.live.types import LiveSettings
     from emotion_core.video.types import VideoResult
 
@@ -45,7 +45,7 @@ class Recording:
         note: One sentence on what is missing; empty if nothing is.
     """
 
-    file: HeldFile
+    file: SharedTempFile
     start_s: float
     length_s: float
     has_clear_faces: bool
@@ -69,7 +69,7 @@ class WebcamSession:
         recording_error: Why there is none although it was asked for; else empty.
     """
 
-    def __init__(self, core: Analyzer, gate: StreamGate, settings: LiveSettings) -> None:
+    def __init__(self, core: Analyzer, gate: StreamLimiter, settings: LiveSettings) -> None:
         self.core = core
         self.stream = LiveStream(core, settings)
         self.processor = FrameProcessor(self.stream, gate)
@@ -159,7 +159,7 @@ class WebcamSession:
         start_s = recorder.start_s - self.stream.start_s
         note = "It has become too long or too large and ends there." if recorder.is_full else ""
         new: Recording | None = Recording(
-            HeldFile(file), start_s, recorder.length_s, self._has_clear_faces, note
+            SharedTempFile(file), start_s, recorder.length_s, self._has_clear_faces, note
         )
         with self._lock:
             if not self._is_cleared:
@@ -169,7 +169,7 @@ class WebcamSession:
 
 
 @dataclass(slots=True)
-class WebcamDesk:
+class WebcamState:
     """One stream at a time; the results of the last one stay until the next START.
 
     Attributes:
@@ -186,15 +186,15 @@ class WebcamDesk:
 
     current: WebcamSession | None = None
     last: WebcamSession | None = None
-    course: VideoDesk = field(default_factory=VideoDesk)
-    stills: PhotoBatch = field(default_factory=PhotoBatch)
+    course: VideoState = field(default_factory=VideoState)
+    stills: PhotosState = field(default_factory=PhotosState)
     mounts: int = 0
     sessions: int = 0
     failure: str = ""
     wants_still: bool = False
     fault: str = ""
 
-    def session(self, core: Analyzer, gate: StreamGate, settings: LiveSettings) -> WebcamSession:
+    def session(self, core: Analyzer, gate: StreamLimiter, settings: LiveSettings) -> WebcamSession:
         """The stream that runs, or a new one that waits for START.
 
         Args:

@@ -10,7 +10,7 @@ import pytest
 
 from emotion_core.imaging.palette import luminance
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.session_log import SessionRecord
+from emotion_core.live.session_log import SessionLog
 from emotion_core.reporting.chart_base import plane_layers
 from emotion_core.reporting.live_charts import bars, minute, plane
 from emotion_core.reporting.photo_charts import to_html
@@ -49,9 +49,9 @@ def words_of(spec):
     "spec",
     [
         alt.layer(*plane_layers()).to_dict(),
-        bars(SessionRecord().history(), ALL_EMOTIONS),
-        plane(SessionRecord().history()),
-        minute(SessionRecord().history()),
+        bars(SessionLog().history(), ALL_EMOTIONS),
+        plane(SessionLog().history()),
+        minute(SessionLog().history()),
     ],
     ids=["plane", "live bars", "live plane", "live minute"],
 )

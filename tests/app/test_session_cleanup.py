@@ -11,8 +11,8 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from streamlit_app.photos.state import Photo, PhotoBatch
-from streamlit_app.session_cleanup import Attendance, Belongings
+from streamlit_app.photos.state import Photo, PhotosState
+from streamlit_app.session_cleanup import SessionReaper, StreamlitFiles
 from tests.app.video.test_job import until
 
 
@@ -31,7 +31,7 @@ def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
         def clear(self):
             raise OSError("busy")
 
-    attendance = Attendance(lambda _: False, grace_s=0.1)
+    attendance = SessionReaper(lambda _: False, grace_s=0.1)
     desk = Things()
     attendance.register("first", Stuck())
     attendance.register("second", desk)
@@ -41,7 +41,7 @@ def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
 
 def test_a_connection_that_is_soon_back_costs_nothing():
     here = {"visitor"}
-    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.6)
+    attendance = SessionReaper(lambda visitor: visitor in here, grace_s=0.6)
     desk = Things()
     attendance.register("visitor", desk)
     here.clear()
@@ -83,9 +83,9 @@ def test_a_visitor_who_has_gone_leaves_no_photo_behind(server, monkeypatch):
         server.uploaded_file_mgr.add_file(visitor, upload)
     assert [see() for see in shown] == [b"face", b"table"]
 
-    attendance = Attendance(lambda visitor: visitor == "stays", grace_s=0.1)
+    attendance = SessionReaper(lambda visitor: visitor == "stays", grace_s=0.1)
     for visitor in ("gone", "stays"):
-        attendance.register(visitor, Belongings(visitor))
+        attendance.register(visitor, StreamlitFiles(visitor))
     until(lambda: not server.uploaded_file_mgr.get_files("gone", ["1"]))
     for see in shown:
         with pytest.raises(MediaFileStorageError):
@@ -95,7 +95,7 @@ def test_a_visitor_who_has_gone_leaves_no_photo_behind(server, monkeypatch):
 
 
 def test_a_batch_that_is_cleared_holds_no_photo():
-    batch = PhotoBatch(kept=[Photo("1", "a.jpg", bytes)])
+    batch = PhotosState(kept=[Photo("1", "a.jpg", bytes)])
     batch.results["1"] = object()
     batch.clear()
-    assert (batch.results, batch.gather([], is_back=True)) == ({}, [])
+    assert (batch.results, batch.merge_uploads([], is_back=True)) == ({}, [])

@@ -3,7 +3,7 @@
 import pytest
 import streamlit as st
 
-from streamlit_app.settings import IceServer, RemoteServer, Settings, load_settings
+from streamlit_app.settings import AppSettings, IceServer, RemoteServer, load_settings
 
 NAMES = (
     "EMOSCOPE_MODEL",
@@ -27,7 +27,7 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        pytest.param({}, Settings(), id="nothing set"),
+        pytest.param({}, AppSettings(), id="nothing set"),
         pytest.param(
             dict(
                 zip(
@@ -50,21 +50,23 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
                     strict=True,
                 )
             ),
-            Settings(
+            AppSettings(
                 *("a/b@c", "cpu", 7, 20, 30, 1, 9),
                 (IceServer(STUN), IceServer(TURN, "me", "key")),
                 RemoteServer(SERVER, "token"),
             ),
             id="all set",
         ),
-        pytest.param({"EMOSCOPE_MAX_PHOTOS": "many"}, Settings(), id="no number"),
-        pytest.param({"EMOSCOPE_MAX_PHOTOS": "0"}, Settings(), id="zero"),
-        pytest.param({"EMOSCOPE_MAX_VIDEO_JOBS": "²"}, Settings(), id="not a decimal"),
-        pytest.param({"EMOSCOPE_STUN_URL": "a.example:3478"}, Settings(), id="no URL"),
-        pytest.param({"EMOSCOPE_TURN_USERNAME": "me"}, Settings(), id="a name for no server"),
-        pytest.param({"EMOSCOPE_DEVICE": ""}, Settings(), id="empty"),
+        pytest.param({"EMOSCOPE_MAX_PHOTOS": "many"}, AppSettings(), id="no number"),
+        pytest.param({"EMOSCOPE_MAX_PHOTOS": "0"}, AppSettings(), id="zero"),
+        pytest.param({"EMOSCOPE_MAX_VIDEO_JOBS": "²"}, AppSettings(), id="not a decimal"),
+        pytest.param({"EMOSCOPE_STUN_URL": "a.example:3478"}, AppSettings(), id="no URL"),
+        pytest.param({"EMOSCOPE_TURN_USERNAME": "me"}, AppSettings(), id="a name for no server"),
+        pytest.param({"EMOSCOPE_DEVICE": ""}, AppSettings(), id="empty"),
         pytest.param(
-            {"EMOTION_SERVER_URL": SERVER}, Settings(server=RemoteServer(SERVER)), id="other name"
+            {"EMOTION_SERVER_URL": SERVER},
+            AppSettings(server=RemoteServer(SERVER)),
+            id="other name",
         ),
     ],
 )
@@ -79,8 +81,8 @@ def test_load_settings(environment, expected, monkeypatch, tmp_path):
 
 
 def test_a_credential_is_not_shown_where_settings_are_printed():
-    assert "hidden" not in repr(Settings(ice_servers=(IceServer(TURN, "me", "hidden"),)))
-    assert "hidden" not in repr(Settings(server=RemoteServer(SERVER, "hidden")))
+    assert "hidden" not in repr(AppSettings(ice_servers=(IceServer(TURN, "me", "hidden"),)))
+    assert "hidden" not in repr(AppSettings(server=RemoteServer(SERVER, "hidden")))
 
 
 def test_a_login_in_an_address_is_not_shown():

@@ -11,10 +11,10 @@ MINE = "/srv/networks/mine.onnx"
 def page():
     import streamlit as st
 
-    from streamlit_app.settings import Settings
+    from streamlit_app.settings import AppSettings
     from streamlit_app.widgets import sidebar
 
-    st.write(sidebar(Settings(model="/srv/networks/mine.onnx")).emotion or "automatic")
+    st.write(sidebar(AppSettings(model="/srv/networks/mine.onnx")).emotion or "automatic")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 import pandas as pd
 import pytest
 
-from emotion_core.batch.bulk_run import Workforce, fit_workforce, iter_steps
+from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
 from emotion_core.errors import EmotionError
 from tests.batch.conftest import read_parts, start_batch
 from tests.factories import encode, make_image
@@ -142,12 +142,12 @@ def make_ray(*nodes):
 @pytest.mark.parametrize(
     ("nodes", "wanted", "expected"),
     [
-        ([{"CPU": 8}], Workforce(0, 0, -1, "auto"), Workforce(4, 2, 0, "cpu")),
-        ([{"CPU": 1}], Workforce(0, 0, -1, "auto"), Workforce(1, 1, 0, "cpu")),
-        ([{"CPU": 8, "GPU": 2}], Workforce(0, 0, -1, "auto"), Workforce(2, 4, 1, "auto")),
-        ([{"CPU": 8, "GPU": 1}], Workforce(4, 0, -1, "auto"), Workforce(4, 2, 0.25, "auto")),
-        ([{"CPU": 8, "GPU": 1}], Workforce(2, 3, -1, "cpu"), Workforce(2, 3, 0, "cpu")),
-        ([{"CPU": 1}, {"CPU": 1}], Workforce(1, 0, -1, "auto"), Workforce(1, 1, 0, "cpu")),
+        ([{"CPU": 8}], WorkerConfig(0, 0, -1, "auto"), WorkerConfig(4, 2, 0, "cpu")),
+        ([{"CPU": 1}], WorkerConfig(0, 0, -1, "auto"), WorkerConfig(1, 1, 0, "cpu")),
+        ([{"CPU": 8, "GPU": 2}], WorkerConfig(0, 0, -1, "auto"), WorkerConfig(2, 4, 1, "auto")),
+        ([{"CPU": 8, "GPU": 1}], WorkerConfig(4, 0, -1, "auto"), WorkerConfig(4, 2, 0.25, "auto")),
+        ([{"CPU": 8, "GPU": 1}], WorkerConfig(2, 3, -1, "cpu"), WorkerConfig(2, 3, 0, "cpu")),
+        ([{"CPU": 1}, {"CPU": 1}], WorkerConfig(1, 0, -1, "auto"), WorkerConfig(1, 1, 0, "cpu")),
     ],
     ids=["cores", "one core", "GPUs", "part of a GPU", "no GPU wanted", "small machines"],
 )
@@ -157,7 +157,7 @@ def test_workforce_follows_from_what_there_is(nodes, wanted, expected):
 
 def test_actor_that_fits_no_machine_is_refused():
     with pytest.raises(EmotionError, match="No machine has the 4 cores and 0 GPUs that an actor"):
-        fit_workforce(make_ray({"CPU": 2}), Workforce(1, 4, -1, "auto"))
+        fit_workforce(make_ray({"CPU": 2}), WorkerConfig(1, 4, -1, "auto"))
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ def test_what_ended_a_run_is_told(cause, reason):
     steps = ray.data.read_datasource.return_value.map_batches.return_value
     steps.iter_batches.side_effect = LostError
     with pytest.raises(EmotionError, match=rf"^The run ended early: {reason}\. What is finished"):
-        list(iter_steps(ray, MagicMock(), Workforce(1, 1, 0, "cpu"), 1))
+        list(iter_steps(ray, MagicMock(), WorkerConfig(1, 1, 0, "cpu"), 1))

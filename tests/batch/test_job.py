@@ -5,14 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emotion_core.batch.job import Step, do_chunk
+from emotion_core.batch.job import ChunkProgress, do_chunk
 from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
-from emotion_core.batch.sources import Kind
+from emotion_core.batch.sources import MediaKind
 from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
-from emotion_core.photos.tables import faces_table, photos_table, to_csv
+from emotion_core.photos.tables import faces_table, photos_table, table_to_csv
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.types import VideoSettings
 from tests.factories import FakeDetector, make_counting_photo, make_fake_analyzer
@@ -27,7 +27,7 @@ def photo_chunk(tmp_path):
         path.write_bytes(make_counting_photo(i % 5, seed=i))
     paths[2].write_bytes(b"not a picture")
     paths[4].unlink()
-    return Chunk(Kind.PHOTO, tuple(map(str, paths)))
+    return Chunk(MediaKind.PHOTO, tuple(map(str, paths)))
 
 
 def run(job, chunk, analyzer):
@@ -58,8 +58,8 @@ def test_photos_give_the_rows_of_the_csv_files(job, photo_chunk):
     sources = [PhotoSource(path.name, path.read_bytes) for path in paths]
     records = [result.record for result in iter_photos(make_fake_analyzer(), sources)]
     kept = tables["photos"][tables["photos"]["source"] != "04.png"]
-    check_same(kept, read_csv(to_csv(photos_table(records))), without=["time_ms"])
-    check_same(tables["faces"], read_csv(to_csv(faces_table(records))))
+    check_same(kept, read_csv(table_to_csv(photos_table(records))), without=["time_ms"])
+    check_same(tables["faces"], read_csv(table_to_csv(faces_table(records))))
 
 
 def test_each_row_has_the_place_of_its_photo(job, photo_chunk):
@@ -87,9 +87,9 @@ def test_last_step_comes_after_the_results_are_written(job, photo_chunk):
     job.folder.prepare(job.note())
     steps = do_chunk(make_fake_analyzer(), job, photo_chunk)
     next(steps)
-    assert not [found for found in job.folder.finished(Kind.PHOTO) if any(found)]
+    assert not [found for found in job.folder.finished(MediaKind.PHOTO) if any(found)]
     list(steps)
-    assert sum(len(f.analyzed) + len(f.failed) for f in job.folder.finished(Kind.PHOTO)) == 20
+    assert sum(len(f.analyzed) + len(f.failed) for f in job.folder.finished(MediaKind.PHOTO)) == 20
 
 
 def test_photos_are_analysed_together_with_the_settings(photo_chunk):
@@ -104,9 +104,9 @@ def test_photos_are_analysed_together_with_the_settings(photo_chunk):
 
 
 def test_chunk_in_which_all_fail_is_finished_all_the_same(job, tmp_path):
-    chunk = Chunk(Kind.PHOTO, (str(tmp_path / "none.jpg"),))
+    chunk = Chunk(MediaKind.PHOTO, (str(tmp_path / "none.jpg"),))
     steps, tables = run(job, chunk, make_fake_analyzer())
-    assert steps == [Step(1, 1)]
+    assert steps == [ChunkProgress(1, 1)]
     assert len(tables["photos"]) == len(tables["failed"]) == 1
     assert len(tables["faces"]) == 0
 
@@ -116,7 +116,7 @@ def test_error_of_the_networks_ends_the_chunk_unfinished(job, photo_chunk):
     broken = make_fake_analyzer(FakeDetector(EmotionError("Out of memory.")))
     with pytest.raises(EmotionError, match=r"^Out of memory\.$"):
         list(do_chunk(broken, job, photo_chunk))
-    assert not [found for found in job.folder.finished(Kind.PHOTO) if any(found)]
+    assert not [found for found in job.folder.finished(MediaKind.PHOTO) if any(found)]
 
 
 def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, shipped_analyzer):
@@ -125,12 +125,12 @@ def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, shipped_analyzer):
     path = make_clip(tmp_path / "clip.mp4", images)
     info = shipped_analyzer.info
     job = replace(job, folder=ResultFolder(job.folder.url, info.emotion.labels))
-    steps, tables = run(job, Chunk(Kind.VIDEO, (str(path),)), shipped_analyzer)
+    steps, tables = run(job, Chunk(MediaKind.VIDEO, (str(path),)), shipped_analyzer)
     result = analyze_video(path, shipped_analyzer, job.settings)
-    assert steps == [Step(1, 0)]
+    assert steps == [ChunkProgress(1, 0)]
     # how many pictures are read together goes by the time that they take
-    check_same(tables["frames"], read_csv(to_csv(result.frames)), atol=1e-3)
-    check_same(tables["people"], read_csv(to_csv(result.people)), atol=1e-3)
+    check_same(tables["frames"], read_csv(table_to_csv(result.frames)), atol=1e-3)
+    check_same(tables["people"], read_csv(table_to_csv(result.people)), atol=1e-3)
     (video,) = tables["videos"].to_dict("records")
     assert (video["url"], video["source"]) == (str(path), "clip.mp4")
     assert (video["width"], video["height"], video["frames"], video["people"]) == (320, 240, 8, 1)
@@ -139,9 +139,9 @@ def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, shipped_analyzer):
 
 def test_broken_video_fails_with_its_sentence(job, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    chunk = Chunk(Kind.VIDEO, (str(tmp_path / "broken.mp4"),))
+    chunk = Chunk(MediaKind.VIDEO, (str(tmp_path / "broken.mp4"),))
     steps, tables = run(job, chunk, make_fake_analyzer())
-    assert steps == [Step(1, 1)]
+    assert steps == [ChunkProgress(1, 1)]
     assert tables["failed"].to_dict("records") == tables["videos"].assign(kind="video")[
         ["url", "source", "kind", "error"]
     ].to_dict("records")

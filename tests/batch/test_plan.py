@@ -1,17 +1,17 @@
 import pytest
 
-from emotion_core.batch.plan import Chunk, Plan
-from emotion_core.batch.sources import Input, Kind
+from emotion_core.batch.plan import BatchPlan, Chunk
+from emotion_core.batch.sources import Input, MediaKind
 
 
 def photos(*names):
-    return [Input(name, Kind.PHOTO) for name in names]
+    return [Input(name, MediaKind.PHOTO) for name in names]
 
 
 def cut(inputs, size, finished=()):
-    with Plan() as plan:
+    with BatchPlan() as plan:
         plan.add(inputs)
-        plan.discard(Kind.PHOTO, finished)
+        plan.discard(MediaKind.PHOTO, finished)
         return [chunk.urls for chunk in plan.chunks(size)]
 
 
@@ -22,7 +22,7 @@ def test_chunks_follow_from_the_set_of_inputs_alone():
 
 
 def test_videos_stand_alone_and_come_first():
-    inputs = [*photos("a", "b"), Input("c", Kind.VIDEO), Input("d", Kind.VIDEO)]
+    inputs = [*photos("a", "b"), Input("c", MediaKind.VIDEO), Input("d", MediaKind.VIDEO)]
     assert cut(inputs, 2) == [("c",), ("d",), ("a", "b")]
 
 
@@ -41,10 +41,10 @@ def test_new_inputs_come_into_chunks_of_their_own():
 
 
 def test_discard_tells_how_many_were_there():
-    with Plan() as plan:
+    with BatchPlan() as plan:
         plan.add(photos("a", "b"))
-        assert plan.discard(Kind.PHOTO, ["b", "c"]) == 1
-        assert plan.discard(Kind.VIDEO, ["a"]) == 0
+        assert plan.discard(MediaKind.PHOTO, ["b", "c"]) == 1
+        assert plan.discard(MediaKind.VIDEO, ["a"]) == 0
         assert len(plan) == 1
 
 
@@ -53,6 +53,6 @@ def test_empty_plan_has_no_chunks():
 
 
 def test_name_of_a_chunk_follows_from_its_inputs():
-    chunk = Chunk(Kind.PHOTO, ("a", "b"))
-    assert chunk.name == Chunk(Kind.PHOTO, ("a", "b")).name
-    assert chunk.name != Chunk(Kind.PHOTO, ("a",)).name
+    chunk = Chunk(MediaKind.PHOTO, ("a", "b"))
+    assert chunk.name == Chunk(MediaKind.PHOTO, ("a", "b")).name
+    assert chunk.name != Chunk(MediaKind.PHOTO, ("a",)).name

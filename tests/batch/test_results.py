@@ -9,15 +9,15 @@ from fsspec.implementations.local import LocalFileSystem
 from emotion_core.batch.folder_lock import folder_lock
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
-from emotion_core.batch.schemas import to_table
-from emotion_core.batch.sources import Kind
+from emotion_core.batch.schemas import to_arrow_table
+from emotion_core.batch.sources import MediaKind
 from emotion_core.batch.storage_faults import StorageError
 from emotion_core.errors import EmotionError
 from tests.batch.conftest import read_parts
 from tests.factories import SEVEN
 
 SETTINGS = {"min_score": 0.6, "chunk_photos": 2}
-CHUNK = Chunk(Kind.PHOTO, ("/a.jpg", "/b.jpg"))
+CHUNK = Chunk(MediaKind.PHOTO, ("/a.jpg", "/b.jpg"))
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def folder(tmp_path):
 def make_tables(folder, *, failed=True):
     photos = pd.DataFrame({"url": CHUNK.urls, "error": ["", "Broken." if failed else ""]})
     rows = {"faces": photos[:1], "photos": photos, "failed": photos[photos["error"] != ""]}
-    return {name: to_table(table, folder.schemas[name]) for name, table in rows.items()}
+    return {name: to_arrow_table(table, folder.schemas[name]) for name, table in rows.items()}
 
 
 def finished(folder):
-    return [tuple(found) for found in folder.finished(Kind.PHOTO) if any(found)]
+    return [tuple(found) for found in folder.finished(MediaKind.PHOTO) if any(found)]
 
 
 def test_new_folder_has_every_table_without_rows(folder, tmp_path):
@@ -46,7 +46,7 @@ def test_new_folder_has_every_table_without_rows(folder, tmp_path):
 def test_published_chunk_is_finished(folder):
     folder.publish(CHUNK, make_tables(folder))
     assert finished(folder) == [(["/a.jpg"], ["/b.jpg"], CHUNK.name)]
-    assert list(folder.finished(Kind.VIDEO)) == []
+    assert list(folder.finished(MediaKind.VIDEO)) == []
 
 
 def test_tables_without_rows_are_left_out(folder, tmp_path):
@@ -64,7 +64,7 @@ def test_publishing_again_gives_the_same_bytes(folder, tmp_path):
 def test_forgetting_what_failed_keeps_what_was_found(folder, tmp_path):
     folder.publish(CHUNK, make_tables(folder))
     faces = pd.read_parquet(tmp_path / "out" / "faces")
-    folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
+    folder.forget(MediaKind.PHOTO, CHUNK.name, {"/b.jpg"})
     assert finished(folder) == [(["/a.jpg"], [], CHUNK.name)]
     assert list(folder.failures()) == []
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "faces"), faces)
@@ -75,7 +75,7 @@ def test_a_chunk_of_which_all_is_forgotten_is_gone(folder, tmp_path):
     tables = make_tables(folder)
     rows = {"faces": tables["faces"][:0], "photos": tables["photos"][1:]}
     folder.publish(CHUNK, {**tables, **rows})
-    folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
+    folder.forget(MediaKind.PHOTO, CHUNK.name, {"/b.jpg"})
     assert read_parts(tmp_path / "out") == before
 
 
@@ -94,7 +94,7 @@ def test_forgetting_that_is_cut_off_loses_nothing(folder, tmp_path, monkeypatch,
 
         monkeypatch.setattr(LocalFileSystem, name, cut)
     with contextlib.suppress(KeyboardInterrupt):
-        folder.forget(Kind.PHOTO, CHUNK.name, {"/b.jpg"})
+        folder.forget(MediaKind.PHOTO, CHUNK.name, {"/b.jpg"})
     monkeypatch.undo()
     folder.prepare(SETTINGS)
     ((analyzed, failed, _),) = finished(folder)
@@ -197,7 +197,7 @@ def test_published_chunk_leaves_no_note_of_its_trials(folder, tmp_path):
 
 
 def test_plan_goes_there_and_back(folder):
-    chunks = [CHUNK, Chunk(Kind.PHOTO, ("/c.jpg",)), Chunk(Kind.VIDEO, ("/d.mp4",))]
+    chunks = [CHUNK, Chunk(MediaKind.PHOTO, ("/c.jpg",)), Chunk(MediaKind.VIDEO, ("/d.mp4",))]
     assert folder.write_plan(chunks, part_inputs=3) == 2
     rows = [row.to_pylist() for part in range(2) for row in folder.read_plan(part)]
     assert rows == [[{"kind": str(c.kind), "urls": list(c.urls)}] for c in chunks]

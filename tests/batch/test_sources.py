@@ -10,7 +10,7 @@ import pytest
 from emotion_core.batch import sources, storage_faults
 from emotion_core.batch.sources import (
     Input,
-    Kind,
+    MediaKind,
     list_inputs,
     local_copy,
     name_of,
@@ -40,16 +40,16 @@ def test_folder_gives_its_photos_and_videos_and_those_below(tmp_path):
     for name in ("one.JPG", "a/two.heic", "a/b/three.mp4", "a/notes.txt", "results.parquet"):
         (tmp_path / name).touch()
     assert listed(tmp_path) == {
-        (str(tmp_path / "one.JPG"), Kind.PHOTO),
-        (str(tmp_path / "a" / "two.heic"), Kind.PHOTO),
-        (str(tmp_path / "a" / "b" / "three.mp4"), Kind.VIDEO),
+        (str(tmp_path / "one.JPG"), MediaKind.PHOTO),
+        (str(tmp_path / "a" / "two.heic"), MediaKind.PHOTO),
+        (str(tmp_path / "a" / "b" / "three.mp4"), MediaKind.VIDEO),
     }
 
 
 def test_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
     (tmp_path / "one.jpg").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert listed(tmp_path) == {(str(tmp_path / "one.jpg"), Kind.PHOTO)}
+    assert listed(tmp_path) == {(str(tmp_path / "one.jpg"), MediaKind.PHOTO)}
 
 
 def test_empty_folder_gives_nothing(tmp_path):
@@ -59,7 +59,7 @@ def test_empty_folder_gives_nothing(tmp_path):
 def test_file_is_taken_whatever_its_ending_and_whether_it_exists(tmp_path):
     missing, odd = tmp_path / "missing", tmp_path / "photo.dat"
     odd.touch()
-    assert listed(missing, odd) == {(str(missing), Kind.PHOTO), (str(odd), Kind.PHOTO)}
+    assert listed(missing, odd) == {(str(missing), MediaKind.PHOTO), (str(odd), MediaKind.PHOTO)}
 
 
 def test_list_gives_a_path_or_url_a_line(tmp_path, monkeypatch):
@@ -67,9 +67,9 @@ def test_list_gives_a_path_or_url_a_line(tmp_path, monkeypatch):
     lines = b"\xef\xbb\xbfone.jpg \t\r\n\n  \nhttps://example.org/v.mp4?key=1\n with space.png\n"
     (tmp_path / "all.txt").write_bytes(lines)
     assert listed("all.txt") == {
-        (str(tmp_path / "one.jpg"), Kind.PHOTO),
-        ("https://example.org/v.mp4?key=1", Kind.VIDEO),
-        (str(tmp_path / " with space.png"), Kind.PHOTO),
+        (str(tmp_path / "one.jpg"), MediaKind.PHOTO),
+        ("https://example.org/v.mp4?key=1", MediaKind.VIDEO),
+        (str(tmp_path / " with space.png"), MediaKind.PHOTO),
     }
 
 
@@ -83,10 +83,10 @@ def test_folder_and_list_in_memory(memory):
         memory.pipe_file(name, b"data")
     memory.pipe_file("/list.txt", b"memory://top/one.jpg\n")
     assert listed("memory://top") == {
-        ("memory:///top/one.jpg", Kind.PHOTO),
-        ("memory:///top/sub/two.webm", Kind.VIDEO),
+        ("memory:///top/one.jpg", MediaKind.PHOTO),
+        ("memory:///top/sub/two.webm", MediaKind.VIDEO),
     }
-    assert listed("memory://list.txt") == {("memory://top/one.jpg", Kind.PHOTO)}
+    assert listed("memory://list.txt") == {("memory://top/one.jpg", MediaKind.PHOTO)}
 
 
 def test_name_that_is_not_utf8_goes_there_and_back(tmp_path):
@@ -95,7 +95,7 @@ def test_name_that_is_not_utf8_goes_there_and_back(tmp_path):
     ((url, kind),) = listed(tmp_path)
     assert url.encode().endswith(b"/bad%FF.jpg")
     assert url.startswith("file:///")
-    assert kind is Kind.PHOTO
+    assert kind is MediaKind.PHOTO
     assert to_path(url) == path
     assert read_photo(url) == b"data"
     assert name_of(url) == "bad?.jpg"
@@ -234,7 +234,7 @@ def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):
 
 
 def test_input_is_a_value():
-    assert Input("/a.jpg", Kind.PHOTO) == Input("/a.jpg", Kind.PHOTO)
+    assert Input("/a.jpg", MediaKind.PHOTO) == Input("/a.jpg", MediaKind.PHOTO)
 
 
 class Moody(BaseHTTPRequestHandler):

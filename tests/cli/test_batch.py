@@ -7,7 +7,7 @@ import pytest
 
 from emotion_core.batch.job import do_chunk
 from emotion_core.batch.plan import Chunk
-from emotion_core.batch.sources import Kind
+from emotion_core.batch.sources import MediaKind
 from emotion_core.cli import batch as batch_command
 from emotion_core.cli.batch import run_batch
 from emotion_core.errors import EmotionError, MissingExtraError
@@ -35,7 +35,7 @@ def finish(out, *paths, analyzer):
     """What a run leaves behind that has done these photos."""
     job = batch_command._make_job(parse("x", "--out", out, *NETWORKS))
     job.folder.prepare(job.note())
-    list(do_chunk(analyzer, job, Chunk(Kind.PHOTO, tuple(map(str, paths)))))
+    list(do_chunk(analyzer, job, Chunk(MediaKind.PHOTO, tuple(map(str, paths)))))
 
 
 def test_sources_without_a_photo_are_wrong_use(tmp_path, capsys):
@@ -82,7 +82,7 @@ def test_failed_inputs_are_tried_again_when_asked(tmp_path, capsys, shipped_anal
         assert (extent.inputs, extent.finished, extent.failed) == (2, 1, 0)
         (rows,) = job.folder.read_plan(0)
         assert rows["urls"].to_pylist() == [[str(late)]]
-        steps = list(do_chunk(shipped_analyzer, job, Chunk(Kind.PHOTO, (str(late),))))
+        steps = list(do_chunk(shipped_analyzer, job, Chunk(MediaKind.PHOTO, (str(late),))))
         return sum(s.inputs for s in steps), sum(s.failed for s in steps)
 
     monkeypatch.setattr(batch_command, "_work", work)

@@ -14,7 +14,7 @@ from emotion_core.cli import evaluate_detector
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector.evaluate import (
-    Asked,
+    EvalSettings,
     expose,
     landmark_error,
     measure_ap,
@@ -22,8 +22,8 @@ from emotion_core.training.detector.evaluate import (
     measure_portraits,
     measure_scenes,
 )
-from emotion_core.training.detector.samples import Kind, is_held_out
-from emotion_core.training.detector.speed import SIZES_WH, measure_speed
+from emotion_core.training.detector.samples import SampleKind, is_held_out
+from emotion_core.training.detector.speed import SIZES_WH, measure_detector_speed
 from emotion_core.training.detector.wider import WiderTruth
 from emotion_core.types import Faces
 from tests.factories import make_classifier_onnx
@@ -37,7 +37,7 @@ from tests.training.drawn_faces import (
     write_zip,
 )
 
-ASKED = Asked()
+ASKED = EvalSettings()
 
 
 class FixedDetector:
@@ -54,9 +54,9 @@ class FixedDetector:
 
 
 def test_marked_pictures_are_asked_for_everything_and_as_the_product_asks(tmp_path):
-    pictures = [make_picture(tmp_path, Kind.BOXES) for _ in range(20)]
+    pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(20)]
     detector = FixedDetector((20, 25, 60, 70, 0.5), (20, 25, 60, 66, 0.3), (70, 0, 76, 6, 0.9))
-    figures = measure_marked(detector, pictures, Asked(0.6, 5))
+    figures = measure_marked(detector, pictures, EvalSettings(0.6, 5))
     assert detector.asked == [(0.02, 5, 16), (0.6, 5, 16), (0.02, 5, 4), (0.6, 5, 4)]
     assert figures.pictures == 20
     assert figures.faces == {
@@ -75,7 +75,7 @@ def test_marked_pictures_are_asked_for_everything_and_as_the_product_asks(tmp_pa
 
 
 def test_recall_is_told_at_one_false_alarm_in_ten_pictures(tmp_path):
-    pictures = [make_picture(tmp_path, Kind.BOXES) for _ in range(4)]
+    pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(4)]
     sure_and_wrong = FixedDetector((0, 0, 19, 19, 0.9), (20, 25, 60, 70, 0.7))
     figures = measure_marked(sure_and_wrong, pictures, ASKED)
     assert figures.recall_at_false_alarms == 0
@@ -83,7 +83,7 @@ def test_recall_is_told_at_one_false_alarm_in_ten_pictures(tmp_path):
 
 
 def test_settings_of_wider_make_other_faces_neutral(tmp_path):
-    picture = make_picture(tmp_path, Kind.BOXES)
+    picture = make_picture(tmp_path, SampleKind.BOXES)
     boxes = np.vstack([BOX, [[0, 0, 10, 10]]]).astype(np.float32)
     wanted = {"easy": np.array([True, False]), "hard": np.array([True, True])}
     detector = FixedDetector((20, 25, 60, 70, 0.5), (0, 0, 10, 10, 0.8))
@@ -104,7 +104,7 @@ def test_portraits_and_scenes_are_counted_at_the_threshold(tmp_path):
     assert figures.landmark_error_mean == pytest.approx(0.1)  # 2 px, eyes 20 px apart
     assert figures.landmark_error_median == pytest.approx(0.1)
     assert detector.asked == [(0.6, 12, 3)]
-    scenes = [make_picture(tmp_path, Kind.SCENES)] * 3
+    scenes = [make_picture(tmp_path, SampleKind.SCENES)] * 3
     counted = measure_scenes(detector, scenes, ASKED)
     assert (counted.pictures, counted.with_false_face, counted.false_faces) == (3, 3, 6)
     missed = measure_portraits(FixedDetector(), [picture], ASKED)
@@ -120,7 +120,9 @@ def test_landmark_error_does_not_depend_on_the_size():
 
 def test_speed_is_measured_by_size_on_one_core():
     threads = cv2.getNumThreads()
-    times = measure_speed(["emoscope-face-s"], draw_picture(1), limit_s=0.1)["emoscope-face-s"]
+    times = measure_detector_speed(["emoscope-face-s"], draw_picture(1), limit_s=0.1)[
+        "emoscope-face-s"
+    ]
     assert list(times) == [f"{w}x{h}" for w, h in SIZES_WH]
     assert 0 < times["320x240"] < times["4000x3000"]
     assert cv2.getNumThreads() == threads
@@ -194,7 +196,7 @@ def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(
         evaluate_detector,
         "_read",
-        lambda *_: ({"boxes": [], "wider": [make_picture(tmp_path, Kind.BOXES)],
+        lambda *_: ({"boxes": [], "wider": [make_picture(tmp_path, SampleKind.BOXES)],
                      "portraits": [], "scenes": []}, ""),
     )  # fmt: skip
     truths = {"boxes-0.png": truth}
@@ -245,7 +247,7 @@ def test_pictures_can_be_made_darker_and_brighter():
 
 
 def test_a_detector_sees_exposed_pictures(tmp_path):
-    pictures = [make_picture(tmp_path, Kind.BOXES)]
+    pictures = [make_picture(tmp_path, SampleKind.BOXES)]
     means = []
 
     class Watching(FixedDetector):
@@ -254,13 +256,15 @@ def test_a_detector_sees_exposed_pictures(tmp_path):
             return super().detect(images, **asked)
 
     for exposure in (1.0, 0.25):
-        measure_marked(Watching(), pictures, Asked(exposure=exposure))
-        measure_portraits(Watching(), pictures, Asked(exposure=exposure))
-        measure_scenes(Watching(), pictures, Asked(exposure=exposure))
+        measure_marked(Watching(), pictures, EvalSettings(exposure=exposure))
+        measure_portraits(Watching(), pictures, EvalSettings(exposure=exposure))
+        measure_scenes(Watching(), pictures, EvalSettings(exposure=exposure))
     assert means[:4] == [means[0]] * 4
     assert means[4:] == pytest.approx([means[0] / 4] * 4, abs=1)
 
 
 def test_the_exposure_is_said():
-    assert Asked().words == "threshold 0.6, faces from 12 px"
-    assert Asked(exposure=0.25).words == "threshold 0.6, faces from 12 px, 0.25 times as bright"
+    assert EvalSettings().words == "threshold 0.6, faces from 12 px"
+    assert (
+        EvalSettings(exposure=0.25).words == "threshold 0.6, faces from 12 px, 0.25 times as bright"
+    )

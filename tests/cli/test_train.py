@@ -12,9 +12,9 @@ import torch
 
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.training.datasets.loading import Source, read_sources
+from emotion_core.training.datasets.loading import DatasetSource, read_sources
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import load_checkpoint
 from tests.paths import ROOT
 from tests.training.synthetic import write_folders
@@ -63,9 +63,9 @@ def test_second_start_goes_on_with_the_settings_of_the_first(data, monkeypatch, 
         yield next(iter_epochs(trainer, faces, held_out, on_step))
         raise KeyboardInterrupt
 
-    iter_epochs = Trainer.iter_epochs
+    iter_epochs = EmotionTrainer.iter_epochs
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "iter_epochs", stop)
+        patch.setattr(EmotionTrainer, "iter_epochs", stop)
         assert _run("train", *words, *TINY, "--epochs", 3) == 130
     message = "Stopped after epoch 1 of 3; the same command goes on from there."
     assert message in capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_unknown_data_set_is_named(data):
 
 
 def test_same_data_set_given_twice_more_counts_three_times(data):
-    source = Source("folders", data)
+    source = DatasetSource("folders", data)
     faces, held_out = read_sources(source, [source, source], None, TrainConfig())
     assert (len(faces), len(held_out)) == (96, 8)
     assert faces.targets.sum() == 96
@@ -170,7 +170,7 @@ def test_same_data_set_given_twice_more_counts_three_times(data):
 def test_validation_is_on_what_there_is(splits, n_faces, n_held_out, remark, tmp_path, caplog):
     root = write_folders(tmp_path / "split", splits)
     with caplog.at_level("INFO"):
-        faces, held_out = read_sources(Source("folders", root), [], None, TrainConfig())
+        faces, held_out = read_sources(DatasetSource("folders", root), [], None, TrainConfig())
     assert (len(faces), len(held_out)) == (n_faces, n_held_out)
     assert not set(faces.files) & set(held_out.files)
     assert remark in caplog.text
@@ -179,8 +179,8 @@ def test_validation_is_on_what_there_is(splits, n_faces, n_held_out, remark, tmp
 
 def test_validation_can_be_another_data_set(data, tmp_path):
     other = write_folders(tmp_path / "other", {"test": 10})
-    valid = Source("folders", other, "test")
-    _, held_out = read_sources(Source("folders", data), [], valid, TrainConfig())
+    valid = DatasetSource("folders", other, "test")
+    _, held_out = read_sources(DatasetSource("folders", data), [], valid, TrainConfig())
     assert len(held_out) == 10
 
 
@@ -192,7 +192,7 @@ def test_faces_that_nobody_labelled_or_rated_are_left_out(data, tmp_path):
         for path, cells in zip(train, ("neutral,,", ",0.5,0.1", ",,"), strict=True)
     ]
     labels.write_text("image,label,valence,arousal\n" + "\n".join(rows))
-    source, valid = Source("csv", labels), Source("folders", data, "valid")
+    source, valid = DatasetSource("csv", labels), DatasetSource("folders", data, "valid")
     for has_va, n in ((True, 2), (False, 1)):
         faces, _ = read_sources(source, [], valid, TrainConfig(has_va=has_va))
         assert len(faces) == n
@@ -238,11 +238,11 @@ def test_real_faces_are_learnt(shared):
     """Two steps' worth of FER+ through the default network: what is read fits what trains."""
     from emotion_core.training.datasets import read_faces
     from emotion_core.training.datasets.image_sources import take_faces
-    from emotion_core.training.engine.checkpoint import SaveRule
+    from emotion_core.training.engine.checkpoint import CheckpointPolicy
 
     held_out = read_faces("ferplus", shared / "data" / "ferplus", "valid")
     few = take_faces(held_out, np.arange(64))
-    trainer = Trainer(TrainConfig(epochs=2, batch_size=32), SaveRule(Path("real")))
+    trainer = EmotionTrainer(TrainConfig(epochs=2, batch_size=32), CheckpointPolicy(Path("real")))
     reports = list(trainer.iter_epochs(few, few))
     assert reports[1].figures.n == few.has_majority.sum()
     assert reports[1].loss < reports[0].loss

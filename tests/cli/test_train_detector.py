@@ -24,7 +24,7 @@ from emotion_core.errors import (
 )
 from emotion_core.training.detector import run as detector_run
 from emotion_core.training.detector.load import load_average
-from emotion_core.training.detector.trainer import Trainer
+from emotion_core.training.detector.trainer import DetectorTrainer
 from tests.paths import ROOT
 from tests.training.drawn_faces import write_boxes, write_scenes
 
@@ -93,9 +93,9 @@ def test_second_start_goes_on_with_the_settings_of_the_first(data, monkeypatch, 
         yield next(iter_epochs(trainer, *words, **named))
         raise KeyboardInterrupt
 
-    iter_epochs = Trainer.iter_epochs
+    iter_epochs = DetectorTrainer.iter_epochs
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "iter_epochs", stop)
+        patch.setattr(DetectorTrainer, "iter_epochs", stop)
         assert _run(*data, *TINY, "--run", "mine", "--epochs", 3) == 130
     assert "Stopped after epoch 1; the same command goes on" in capsys.readouterr().err
     again = (*data, "--run", "mine", "--workers", 0, "--teacher", "none")
@@ -185,7 +185,7 @@ def test_stopping_the_teacher_says_so(monkeypatch, tmp_path, yunet_path, capsys)
     def teach(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(detector_run, "teach", teach)
+    monkeypatch.setattr(detector_run, "pseudo_label", teach)
     words = ("--scenes", write_scenes(tmp_path / "s.zip"), "--teacher", yunet_path)
     assert _run(*words) == 130
     assert "Stopped; the labels so far are kept" in capsys.readouterr().err

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from emotion_core.detection.boxes import MAX_CANDIDATES, SAME_FACE, Overlap, suppress
+from emotion_core.detection.boxes import MAX_CANDIDATES, SAME_FACE, NmsThresholds, nms_faces
 from emotion_core.detection.candidates import (
     BOX,
     PICTURE,
     POINTS,
     SCORE,
-    choose_places,
-    no_places,
-    ordered,
-    placed,
-    suppressed,
+    nms,
+    no_candidates,
+    sort_and_cap,
+    threshold_candidates,
     to_faces,
+    to_image_coords,
     with_mean_landmarks,
 )
 from emotion_core.types import Faces
@@ -34,7 +34,7 @@ def make_crowd(n_pictures, n_places, seed=0):
     score = chance.uniform(0.1, 1, n_places)
     points = chance.uniform(0, 400, (n_places, 10))
     table = np.column_stack([picture, score, corner, corner + side, points])
-    return ordered(table.astype(np.float32))
+    return sort_and_cap(table.astype(np.float32))
 
 
 def test_landmarks_are_means_weighted_by_score_over_boxes_that_fit():
@@ -45,7 +45,7 @@ def test_landmarks_are_means_weighted_by_score_over_boxes_that_fit():
         (0, 0.6, (300, 0, 400, 100), 50),
         (1, 0.7, (0, 0, 100, 100), 30),
     )
-    kept = suppressed(seen, SAME_FACE)
+    kept = nms(seen, SAME_FACE)
     assert len(kept) == 3  # the third lies in the first; the last is in another picture
     averaged = with_mean_landmarks(kept, seen)
     np.testing.assert_allclose(averaged[0, POINTS], (0.9 * 10 + 0.6 * 20) / 1.5, rtol=1e-6)
@@ -60,28 +60,28 @@ def test_a_box_without_area_keeps_its_landmarks():
 
 
 def test_nothing_stays_nothing():
-    nothing = no_places()
-    assert with_mean_landmarks(suppressed(ordered(nothing), SAME_FACE), nothing).shape == (0, 16)
+    nothing = no_candidates()
+    assert with_mean_landmarks(nms(sort_and_cap(nothing), SAME_FACE), nothing).shape == (0, 16)
     assert to_faces(nothing, 0) == []
     assert [len(faces) for faces in to_faces(nothing, 2)] == [0, 0]
 
 
-@pytest.mark.parametrize("overlap", [SAME_FACE, Overlap(0.3, 1.0), Overlap(0.0, 0.0)])
+@pytest.mark.parametrize("overlap", [SAME_FACE, NmsThresholds(0.3, 1.0), NmsThresholds(0.0, 0.0)])
 @pytest.mark.parametrize("n_pictures", [1, 2, 7])
 def test_a_batch_gives_what_its_pictures_give_alone(n_pictures, overlap):
     places = make_crowd(n_pictures, 300)
-    together = with_mean_landmarks(suppressed(places, overlap), places)
+    together = with_mean_landmarks(nms(places, overlap), places)
     alone = []
     for picture in range(n_pictures):
         own = places[places[:, PICTURE] == picture]
-        alone.append(with_mean_landmarks(suppressed(own, overlap), own))
+        alone.append(with_mean_landmarks(nms(own, overlap), own))
     assert 0 < len(together) < len(places)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5)
 
 
 def test_of_overlapping_places_none_better_is_left_out_and_no_two_are_kept():
     places = make_crowd(3, 400, seed=1)
-    kept = suppressed(places, Overlap(0.3, 1.0))
+    kept = nms(places, NmsThresholds(0.3, 1.0))
     for picture in range(3):
         boxes = kept[kept[:, PICTURE] == picture][:, BOX]
         one, other = boxes[:, None], boxes[None]
@@ -96,17 +96,17 @@ def test_of_overlapping_places_none_better_is_left_out_and_no_two_are_kept():
 
 def test_boxes_without_area_end_the_search():
     same = np.zeros((3, 4), np.float32)
-    assert len(suppress(Faces(same, np.ones(3, np.float32)))) == 3
+    assert len(nms_faces(Faces(same, np.ones(3, np.float32)))) == 3
     places = make_places(*[(i, 0.5, (1, 1, 1, 1), 0) for i in (0, 0, 1)])
-    assert len(suppressed(places, SAME_FACE)) == 3
+    assert len(nms(places, SAME_FACE)) == 3
 
 
 def test_places_are_chosen_by_score_and_brought_into_their_pictures():
     scores = np.array([[0.2, 0.7], [0.9, 0.6]], np.float32)
     boxes = np.arange(16, dtype=np.float32).reshape(2, 2, 4)
     points = np.arange(40, dtype=np.float32).reshape(2, 2, 10)
-    places = placed(choose_places(scores, boxes, points, 0.5), [4, 2], [0.5, 2.0])
-    places = ordered(places)
+    places = to_image_coords(threshold_candidates(scores, boxes, points, 0.5), [4, 2], [0.5, 2.0])
+    places = sort_and_cap(places)
     assert places[:, PICTURE].tolist() == [2, 2, 4]
     np.testing.assert_allclose(places[:, SCORE], [0.9, 0.6, 0.7])
     np.testing.assert_allclose(places[:, BOX], [boxes[1, 0] / 2, boxes[1, 1] / 2, boxes[0, 1] * 2])
@@ -118,7 +118,7 @@ def test_the_best_of_too_many_are_looked_at():
     scores = np.linspace(0, 1, n, dtype=np.float32)
     table = np.zeros((2 * n, 16), np.float32)
     table[:, PICTURE], table[:, SCORE] = np.repeat([0, 1], n), np.tile(scores, 2)
-    places = ordered(table)
+    places = sort_and_cap(table)
     assert np.bincount(places[:, PICTURE].astype(int)).tolist() == [MAX_CANDIDATES] * 2
     assert places[:, SCORE].min() == scores[3]
 

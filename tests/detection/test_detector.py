@@ -12,7 +12,7 @@ from emotion_core.detection.detector import (
     BatchedFaceNetwork,
     FaceDetector,
 )
-from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale import MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.imaging.codec import decode_image
@@ -217,7 +217,7 @@ def batched(tmp_path):
     path = tmp_path / "faces.onnx"
     path.write_bytes(make_face_onnx())
     network = Counted(OnnxNetwork(path))
-    return BatchedFaceNetwork(NetworkLooks(network)), network.shapes
+    return BatchedFaceNetwork(MultiScaleRunner(network)), network.shapes
 
 
 def make_picture(red, green, width=64, height=40):
@@ -271,7 +271,7 @@ class Overlapping:
 
 
 def test_of_overlapping_places_the_best_is_kept():
-    (found,) = BatchedFaceNetwork(NetworkLooks(Overlapping())).find(
+    (found,) = BatchedFaceNetwork(MultiScaleRunner(Overlapping())).find(
         [np.zeros((64, 128, 3), np.uint8)], 0.5
     )
     assert found.boxes[:, 0].tolist() == [12, 80]
@@ -293,7 +293,7 @@ class Inside(Overlapping):
 
 
 def test_part_of_a_face_is_not_a_second_face():
-    (found,) = BatchedFaceNetwork(NetworkLooks(Inside())).find(
+    (found,) = BatchedFaceNetwork(MultiScaleRunner(Inside())).find(
         [np.zeros((128, 128, 3), np.uint8)], 0.5
     )
     assert found.boxes[:, 0].tolist() == [10, 80]
@@ -324,7 +324,7 @@ class WithLandmarks:
 def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     network = WithLandmarks()
     picture = np.zeros((384, 384, 3), np.uint8)
-    (found,) = BatchedFaceNetwork(NetworkLooks(network)).find([picture], 0.5, quick=quick)
+    (found,) = BatchedFaceNetwork(MultiScaleRunner(network)).find([picture], 0.5, quick=quick)
     seen = [384, 192] if quick else [384, 192, 160, 96]
     assert network.widths == seen
     assert found.boxes.tolist() == [[96, 96, 288, 288]]
@@ -340,7 +340,7 @@ def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
             return [scores * bool(share), boxes * np.float32(2 * share), points]
 
     network = Sized()
-    (found,) = BatchedFaceNetwork(NetworkLooks(network)).find(
+    (found,) = BatchedFaceNetwork(MultiScaleRunner(network)).find(
         [np.zeros((384, 384, 3), np.uint8)], 0.5
     )
     assert len(found) == bool(share)

@@ -6,8 +6,8 @@ import torch
 
 from emotion_core.detection.candidates import to_faces
 from emotion_core.detection.detector import BatchedFaceNetwork
-from emotion_core.detection.multiscale import NetworkLooks
-from emotion_core.detection.multiscale_torch import TorchLooks, fold_normalisation
+from emotion_core.detection.multiscale import MultiScaleRunner
+from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner, fold_normalisation
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.runtime import OnnxNetwork
@@ -28,14 +28,14 @@ def module():
 
 @pytest.fixture(scope="module")
 def on_arrays():
-    return NetworkLooks(OnnxNetwork(WEIGHTS_DIR / "emoscope-face-s.onnx"))
+    return MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / "emoscope-face-s.onnx"))
 
 
 def test_one_look_agrees_with_the_looks_on_arrays(astronaut, module, on_arrays):
     """Sizes that are multiples of 32 and others, some of them equal, more than one pass of each."""
     images = [astronaut, astronaut[:300, :400], astronaut[20:320, 30:430], astronaut] * 2
-    expected = to_faces(on_arrays.see(images, (None,), 0.3), len(images))
-    found = to_faces(TorchLooks(module, "cpu").see(images, (None,), 0.3), len(images))
+    expected = to_faces(on_arrays.run(images, (None,), 0.3), len(images))
+    found = to_faces(TorchMultiScaleRunner(module, "cpu").run(images, (None,), 0.3), len(images))
     assert min(map(len, expected)) > 0
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.02)
@@ -48,7 +48,7 @@ def test_faces_agree_with_those_of_looks_on_arrays(astronaut, module, on_arrays,
     """Shrunk by other code, so that boxes differ a little."""
     images = [astronaut, astronaut[:300, :400]]
     expected = BatchedFaceNetwork(on_arrays).find(images, 0.6, quick=quick)
-    found = BatchedFaceNetwork(TorchLooks(module, "cpu")).find(images, 0.6, quick=quick)
+    found = BatchedFaceNetwork(TorchMultiScaleRunner(module, "cpu")).find(images, 0.6, quick=quick)
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     assert len(found[0]) > 0
     for one, other in zip(found, expected, strict=True):
@@ -76,7 +76,7 @@ def test_all_looks_at_pictures_of_one_size_go_together():
     seen = Seen()
     dark, bright, small = make_image(384, 256), make_image(384, 256), make_image(100, 64)
     dark[:], bright[:], small[:] = 0, 255, 255
-    places = TorchLooks(seen, "cpu").see([dark, small, bright, dark], (None, 192), 0.5)
+    places = TorchMultiScaleRunner(seen, "cpu").run([dark, small, bright, dark], (None, 192), 0.5)
     found = to_faces(places, 4)
     assert seen.shapes == [(4 - 1, 256, 384), (4 - 1, 128, 192), (1, 64, 128)]
     assert [len(faces) for faces in found] == [0, 1, 2, 0]
@@ -87,9 +87,9 @@ def test_all_looks_at_pictures_of_one_size_go_together():
 @pytest.mark.parametrize("sizes_px", [(), (200,)])
 def test_pictures_without_a_look_show_nothing(sizes_px):
     seen = Seen()
-    looks = TorchLooks(seen, "cpu")
-    assert len(looks.see([make_image(64, 64)], sizes_px, 0.0)) == 0
-    assert len(looks.see([], (None,), 0.5)) == 0
+    looks = TorchMultiScaleRunner(seen, "cpu")
+    assert len(looks.run([make_image(64, 64)], sizes_px, 0.0)) == 0
+    assert len(looks.run([], (None,), 0.5)) == 0
     assert seen.shapes == []
 
 

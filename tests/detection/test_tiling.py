@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale import MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceNetwork
-from emotion_core.detection.tiling import finer_scale, scale_image
+from emotion_core.detection.tiling import next_scale, scale_image
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
@@ -146,7 +146,7 @@ def test_any_threshold(min_score):
     ],
 )
 def test_scale_of_the_next_look(scale, face_px, expected):
-    assert finer_scale(scale, face_px) == (None if expected is None else pytest.approx(expected))
+    assert next_scale(scale, face_px) == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (9000, 1), (1, 900), (2001, 1503), (4, 4000)], ids=str)
@@ -183,7 +183,7 @@ def group(shared):
 
 def make_own(_):
     card = CARDS["emoscope-face-s"]
-    return BatchedFaceNetwork(NetworkLooks(OnnxNetwork(WEIGHTS_DIR / card.weights.filename)))
+    return BatchedFaceNetwork(MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / card.weights.filename)))
 
 
 @pytest.mark.parametrize(

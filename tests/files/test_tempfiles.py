@@ -9,7 +9,7 @@ import pytest
 
 from emotion_core.errors import EmotionError
 from emotion_core.files import tempfiles
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 from tests.video.clips import make_clip, numbered_images
 
 
@@ -22,7 +22,7 @@ def place(request, tmp_path, monkeypatch):
 
 
 def test_it_is_written_and_read_by_its_path(place):
-    with ScratchFile(place) as file:
+    with AnonymousTempFile(place) as file:
         assert file.size == 0
         file.path.write_bytes(b"first")
         file.path.write_bytes(b"second one")
@@ -31,7 +31,7 @@ def test_it_is_written_and_read_by_its_path(place):
 
 
 def test_two_readers_do_not_disturb_each_other(place):
-    with ScratchFile(place) as file:
+    with AnonymousTempFile(place) as file:
         file.path.write_bytes(b"0123456789")
         with file.open() as one, file.open() as other:
             assert one.read(4) == b"0123"
@@ -41,7 +41,7 @@ def test_two_readers_do_not_disturb_each_other(place):
 
 
 def test_nothing_is_left_when_it_is_closed(place):
-    file = ScratchFile(place)
+    file = AnonymousTempFile(place)
     file.path.write_bytes(b"x" * 1000)
     file.close()
     file.close()
@@ -49,7 +49,7 @@ def test_nothing_is_left_when_it_is_closed(place):
 
 
 def test_nothing_is_seen_in_the_folder_meanwhile(tmp_path):
-    with ScratchFile(tmp_path) as file:
+    with AnonymousTempFile(tmp_path) as file:
         file.path.write_bytes(b"x")
         assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +59,7 @@ def test_it_gets_a_name_when_it_is_published(place, exists):
     target = place / "result.bin"
     if exists:
         target.write_bytes(b"former")
-    with ScratchFile(place) as file:
+    with AnonymousTempFile(place) as file:
         file.path.write_bytes(b"whole")
         assert not target.exists() or target.read_bytes() == b"former"
         file.publish(target)
@@ -72,7 +72,7 @@ def test_it_is_copied_to_another_disk(place, monkeypatch):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    with ScratchFile(place) as file:
+    with AnonymousTempFile(place) as file:
         file.path.write_bytes(b"whole")
         file.publish(place / "result.bin")
     assert (place / "result.bin").read_bytes() == b"whole"
@@ -82,7 +82,7 @@ def test_it_is_copied_to_another_disk(place, monkeypatch):
 def test_what_is_published_is_readable_as_the_user_wishes(tmp_path):
     former = os.umask(0o027)
     try:
-        with ScratchFile(tmp_path) as file:
+        with AnonymousTempFile(tmp_path) as file:
             file.publish(tmp_path / "result.bin")
     finally:
         os.umask(former)
@@ -90,24 +90,24 @@ def test_what_is_published_is_readable_as_the_user_wishes(tmp_path):
 
 
 def test_a_target_that_cannot_be_written_is_told(place):
-    with ScratchFile(place) as file, pytest.raises(EmotionError, match="cannot be written"):
+    with AnonymousTempFile(place) as file, pytest.raises(EmotionError, match="cannot be written"):
         file.publish(place / "nowhere" / "result.bin")
     assert list(place.iterdir()) == []
 
 
 def test_a_folder_that_does_not_exist_is_told(place):
     with pytest.raises(EmotionError, match=r"nowhere \(No such file or directory\)"):
-        ScratchFile(place / "nowhere")
+        AnonymousTempFile(place / "nowhere")
 
 
 ENCODING = """
 import sys
 from pathlib import Path
 from emotion_core.video.io.reader import VideoReader
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.video.io.writer import VideoWriter
 source, folder = map(Path, sys.argv[1:])
-with ScratchFile(folder) as file, VideoReader(source) as reader:
+with AnonymousTempFile(folder) as file, VideoReader(source) as reader:
     with VideoWriter(file.path, reader, sound=source) as writer:
         frame = next(reader.frames())
         for pts in range(0, 10**9, 512):

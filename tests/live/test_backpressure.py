@@ -1,6 +1,6 @@
 import pytest
 
-from emotion_core.live.backpressure import Backlog
+from emotion_core.live.backpressure import BackpressureController
 
 
 def feed(backlog, lags, *, start_s=0.0, fps=30, clock=1000.0):
@@ -11,14 +11,14 @@ def feed(backlog, lags, *, start_s=0.0, fps=30, clock=1000.0):
 
 
 def test_frames_in_time_are_all_sent():
-    backlog = Backlog()
+    backlog = BackpressureController()
     feed(backlog, [0.02, 0.05, 0.0, 0.04] * 100)
     assert backlog.interval_s == 0
     assert 0 <= backlog.behind_s < 0.06
 
 
 def test_a_growing_backlog_makes_pictures_fewer_and_a_shorter_one_brings_them_back():
-    backlog = Backlog()
+    backlog = BackpressureController()
     end_s = feed(backlog, [0.0] * 60)
     end_s = feed(backlog, [0.4] * 300, start_s=end_s)
     slow_s = backlog.interval_s
@@ -31,27 +31,27 @@ def test_a_growing_backlog_makes_pictures_fewer_and_a_shorter_one_brings_them_ba
 
 
 def test_frames_that_come_unevenly_are_no_backlog():
-    backlog = Backlog()
+    backlog = BackpressureController()
     feed(backlog, [0.0, 0.2, 0.4, 0.3, 0.1] * 100)
     assert backlog.behind_s < 0.01
     assert backlog.interval_s == 0
 
 
 def test_however_long_the_line_some_pictures_are_sent():
-    backlog = Backlog()
+    backlog = BackpressureController()
     feed(backlog, [i / 100 for i in range(900)])
     assert backlog.interval_s == 0.25
 
 
 def test_clocks_that_drift_apart_are_no_backlog():
-    backlog = Backlog()
+    backlog = BackpressureController()
     feed(backlog, [1e-4 * i / 30 for i in range(30 * 1200)])
     assert backlog.behind_s < 0.001
     assert backlog.interval_s == 0
 
 
 def test_time_stamps_that_begin_anew_are_no_backlog():
-    backlog = Backlog()
+    backlog = BackpressureController()
     feed(backlog, [0.0] * 100, start_s=50_000.0)
     feed(backlog, [0.03] * 100, start_s=0.0, clock=52_000.0)
     assert backlog.behind_s < 0.05

@@ -1,11 +1,11 @@
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.concurrency_limit import StreamGate
+from emotion_core.live.concurrency_limit import StreamLimiter
 
 
 def test_so_many_streams_are_let_in_and_a_closed_one_makes_room():
-    gate = StreamGate(2)
+    gate = StreamLimiter(2)
     gate.enter()
     gate.enter()
     assert gate.running == 2
@@ -18,7 +18,7 @@ def test_so_many_streams_are_let_in_and_a_closed_one_makes_room():
 
 
 def test_the_sentence_counts_one_stream():
-    gate = StreamGate(1)
+    gate = StreamLimiter(1)
     gate.check()
     gate.enter()
     with pytest.raises(EmotionError, match="runs 1 webcam stream at once"):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emotion_core.live.overlay import annotate
-from emotion_core.live.types import LiveReading
-from emotion_core.tracking.redaction import CoverKeeper
+from emotion_core.live.types import LiveResult
+from emotion_core.tracking.redaction import RedactionMemory
 from tests.factories import make_analysis, make_image
 
 SIZE = (640, 480)
@@ -14,9 +14,9 @@ BOX = (200, 150, 300, 270)
 
 def reading_of(*boxes, frame_s=10.0, size_wh=SIZE):
     analysis = tracked(boxes, size_wh)
-    cover = CoverKeeper().update(analysis, frame_s)
+    cover = RedactionMemory().update(analysis, frame_s)
     image = make_image(*size_wh)
-    return LiveReading(0, 0.0, frame_s, analysis, analysis, cover, image)
+    return LiveResult(0, 0.0, frame_s, analysis, analysis, cover, image)
 
 
 def tracked(boxes, size_wh=SIZE, ids=None):
@@ -72,7 +72,7 @@ def test_blur_of_a_frame_without_faces_changes_nothing():
 
 
 def test_covers_grow_as_much_upwards_as_sideways():
-    cover = CoverKeeper().update(tracked([BOX]), 10.0)
+    cover = RedactionMemory().update(tracked([BOX]), 10.0)
     now, later = cover.at(10.0, SIZE)[0], cover.at(10.2, SIZE)[0]
     assert (now - later)[:2] == pytest.approx([(later - now)[2]] * 2)
     assert (later - now)[2] == pytest.approx((later - now)[3])
@@ -90,7 +90,7 @@ def test_a_reading_fits_a_frame_of_another_size():
 
 
 def test_covers_grow_with_the_time_and_the_speed_of_the_face():
-    keeper = CoverKeeper()
+    keeper = RedactionMemory()
     keeper.update(tracked([(100, 100, 200, 200)]), 10.0)
     cover = keeper.update(tracked([(110, 100, 210, 200)]), 10.1)  # 100 pixels a second
     now = cover.at(10.1, SIZE)
@@ -98,13 +98,13 @@ def test_covers_grow_with_the_time_and_the_speed_of_the_face():
     assert now[0].tolist() == pytest.approx([110, 100, 210, 200], abs=0.01)
     assert later[0, 0] < 110 - 20
     assert later[0, 2] > 210 + 20  # where it is if it went on
-    still = CoverKeeper().update(tracked([(110, 100, 210, 200)]), 10.1)
+    still = RedactionMemory().update(tracked([(110, 100, 210, 200)]), 10.1)
     assert cover.speeds[0] == pytest.approx(100 / 640)
     assert (still.at(10.3, SIZE)[0, 2] - 210) > 0
 
 
 def test_a_face_that_is_missed_for_a_moment_stays_covered():
-    keeper = CoverKeeper()
+    keeper = RedactionMemory()
     keeper.update(tracked([BOX]), 10.0)
     missed = keeper.update(tracked([]), 10.5)
     x1, y1, x2, y2 = missed.at(10.5, SIZE)[0]
@@ -116,10 +116,10 @@ def test_a_face_that_is_missed_for_a_moment_stays_covered():
 
 
 def test_covers_fit_a_frame_of_another_size():
-    cover = CoverKeeper().update(tracked([BOX]), 10.0)
+    cover = RedactionMemory().update(tracked([BOX]), 10.0)
     assert cover.at(10.0, (320, 240))[0].tolist() == pytest.approx([100, 75, 150, 135], abs=0.01)
 
 
 def test_two_faces_have_two_covers():
-    cover = CoverKeeper().update(tracked([BOX, (400, 100, 450, 160)]), 10.0)
+    cover = RedactionMemory().update(tracked([BOX, (400, 100, 450, 160)]), 10.0)
     assert cover.at(10.0, SIZE).shape == (2, 4)

@@ -2,12 +2,12 @@ import av
 import numpy as np
 import pytest
 
-from emotion_core.live.concurrency_limit import StreamGate
+from emotion_core.live.concurrency_limit import StreamLimiter
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream
 from emotion_core.live.types import LiveSettings
 from tests.factories import difference, make_image
-from tests.live.fakes import WAIT_S, Clock, GatedAnalyzer, grey, video_frame, wait_until
+from tests.live.fakes import WAIT_S, GatedAnalyzer, TimestampRepair, grey, video_frame, wait_until
 from tests.live.test_overlay import detail
 
 SIZE = (640, 480)
@@ -18,7 +18,7 @@ class Bench:
     """A processor with a face in ``BOX`` and a clock set by hand."""
 
     def __init__(self, *, is_open=True, gate=None, **settings):
-        self.clock = Clock()
+        self.clock = TimestampRepair()
         self.analyzer = GatedAnalyzer(BOX, is_open=is_open)
         self.stream = LiveStream(self.analyzer, LiveSettings(**settings), self.clock)
         self.processor = FrameProcessor(self.stream, gate, self.clock)
@@ -185,7 +185,7 @@ def test_nothing_is_recorded_once_the_stream_has_ended(make_bench):
 
 
 def test_a_stream_takes_a_place_with_its_first_frame_and_gives_it_back(make_bench):
-    gate = StreamGate(1)
+    gate = StreamLimiter(1)
     bench = make_bench(gate=gate)
     assert gate.running == 0
     bench.show(grey(60, *SIZE))
@@ -200,7 +200,7 @@ def test_a_stream_takes_a_place_with_its_first_frame_and_gives_it_back(make_benc
 
 @pytest.mark.parametrize("blur", [False, True], ids=["plain", "blurred"])
 def test_a_stream_without_a_place_is_shown_and_told_until_there_is_one(make_bench, blur):
-    gate = StreamGate(1)
+    gate = StreamLimiter(1)
     gate.enter()
     bench = make_bench(gate=gate, blur=blur)
     image = make_image(*SIZE)

@@ -9,12 +9,20 @@ from emotion_core.live.session_log import MOST_LOG_S
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
 from emotion_core.live.types import LiveSettings
-from tests.live.fakes import WAIT_S, Clock, GatedAnalyzer, grey, live_threads, textured, wait_until
+from tests.live.fakes import (
+    WAIT_S,
+    GatedAnalyzer,
+    TimestampRepair,
+    grey,
+    live_threads,
+    textured,
+    wait_until,
+)
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return TimestampRepair()
 
 
 @pytest.fixture

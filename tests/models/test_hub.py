@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from emotion_core.analyzer import make_network
+from emotion_core.analyzer import load_runtime
 from emotion_core.errors import (
     MissingExtraError,
     UnknownModelError,
@@ -350,7 +350,7 @@ def test_published_graph_that_does_not_fit_its_card(hub: HubServer) -> None:
     with pytest.raises(
         WeightsMismatchError, match=r"^tiny does not give what it tells: \[\(1, 3\)"
     ):
-        make_network(found, download.fetch(found).path, "cpu")
+        load_runtime(found, download.fetch(found).path, "cpu")
 
 
 def test_broken_published_card(hub: HubServer) -> None:

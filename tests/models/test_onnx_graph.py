@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from emotion_core.errors import WeightsMismatchError
-from emotion_core.models.onnx_graph import free_batch
+from emotion_core.models.onnx_graph import make_batch_dynamic
 from emotion_core.models.runtime import OnnxNetwork
 from tests.factories import make_classifier_onnx, make_face_onnx
 
@@ -23,7 +23,7 @@ def make_batch(n=5):
 
 def test_fixed_graph_is_freed():
     original = make_classifier_onnx("fixed")
-    freed = free_batch(original)
+    freed = make_batch_dynamic(original)
     assert freed.any_batch
     batch = make_batch()
     expected = np.concatenate([run(original, one[None]) for one in batch])
@@ -33,13 +33,13 @@ def test_fixed_graph_is_freed():
 @pytest.mark.parametrize("make", [lambda: make_classifier_onnx("dynamic"), make_face_onnx])
 def test_dynamic_graph_is_left_alone(make):
     original = make()
-    assert free_batch(original).graph is original
-    assert free_batch(original).any_batch
+    assert make_batch_dynamic(original).graph is original
+    assert make_batch_dynamic(original).any_batch
 
 
 def test_graph_whose_inputs_would_mix_is_left_alone():
     original = make_classifier_onnx("mixing")
-    found = free_batch(original)
+    found = make_batch_dynamic(original)
     assert not found.any_batch
     assert found.graph is original
 
@@ -62,14 +62,14 @@ def change(kind, edit):
 
 def test_output_without_a_shape_does_not_hinder():
     data = change("fixed", lambda graph: graph.output[0].type.tensor_type.ClearField("shape"))
-    assert free_batch(data).any_batch
+    assert make_batch_dynamic(data).any_batch
 
 
 def test_graph_of_another_fixed_batch_is_left_alone():
     def edit(graph):
         graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
 
-    assert not free_batch(change("fixed", edit)).any_batch
+    assert not make_batch_dynamic(change("fixed", edit)).any_batch
 
 
 def test_graph_of_any_size_is_left_alone():
@@ -82,7 +82,7 @@ def test_graph_of_any_size_is_left_alone():
     graph = helper.make_graph([node], "tiny", [data], [same])
     opset = [helper.make_opsetid("", 18)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=10)
-    assert not free_batch(model.SerializeToString()).any_batch
+    assert not make_batch_dynamic(model.SerializeToString()).any_batch
 
 
 def test_weights_listed_among_the_inputs_are_no_inputs():
@@ -92,7 +92,7 @@ def test_weights_listed_among_the_inputs_are_no_inputs():
         value = helper.make_tensor_value_info("matrix", TensorProto.FLOAT, (72, 7))
         graph.input.insert(0, value)
 
-    assert free_batch(change("fixed", edit)).any_batch
+    assert make_batch_dynamic(change("fixed", edit)).any_batch
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_weights_listed_among_the_inputs_are_no_inputs():
 )
 def test_what_is_no_graph_is_refused(data, tmp_path):
     with pytest.raises(WeightsMismatchError, match="The file is not an ONNX graph"):
-        free_batch(data)
+        make_batch_dynamic(data)
     (tmp_path / "tiny.onnx").write_bytes(data)
     with pytest.raises(WeightsMismatchError, match="The file is not an ONNX graph"):
         OnnxNetwork(tmp_path / "tiny.onnx")

@@ -9,9 +9,9 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from emotion_core.detection.candidates import choose_places, ordered, to_faces
+from emotion_core.detection.candidates import sort_and_cap, threshold_candidates, to_faces
 from emotion_core.detection.detector import BatchedFaceNetwork
-from emotion_core.detection.multiscale import NetworkLooks
+from emotion_core.detection.multiscale import MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.imaging.codec import decode_image
@@ -229,7 +229,7 @@ def find_like_opencv(network, image, min_score):
     bottom, right = (-side % 32 for side in image.shape[:2])
     padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
     scores, boxes, points = network.run(np.float32(padded.transpose(2, 0, 1)[None]))
-    (faces,) = to_faces(ordered(choose_places(scores, boxes, points, min_score)), 1)
+    (faces,) = to_faces(sort_and_cap(threshold_candidates(scores, boxes, points, min_score)), 1)
     whole = np.trunc(np.hstack([faces.boxes[:, :2], faces.boxes[:, 2:] - faces.boxes[:, :2]]))
     kept = cv2.dnn.NMSBoxes(whole.astype(int).tolist(), faces.scores.tolist(), min_score, 0.3)
     return faces[np.array(kept, np.int64)]
@@ -269,7 +269,7 @@ def test_a_batch_agrees_with_opencv(yunet_path, photos):
             shapes.append(batch.shape)
             return network.run(batch)
 
-    ours = BatchedFaceNetwork.for_yunet(NetworkLooks(Counted())).find(pair, 0.6)
+    ours = BatchedFaceNetwork.for_yunet(MultiScaleRunner(Counted())).find(pair, 0.6)
     theirs = OpenCvFaceNetwork(yunet_path).find(pair, 0.6)
     assert shapes == [(2, 3, 256, 352)]
     assert all(len(faces) for faces in theirs)

@@ -15,7 +15,7 @@ from emotion_core.photos.tables import (
     photos_table,
     readable_name,
     safe_stems,
-    to_csv,
+    table_to_csv,
     unique_names,
 )
 from tests.factories import SEVEN, make_record
@@ -25,7 +25,7 @@ TWO_FACES = ((4, 4, 20, 24), (30.26, 5, 50, 30))
 
 def read_csv(table):
     """As pandas and as Python's csv module read it."""
-    data = to_csv(table)
+    data = table_to_csv(table)
     rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     return pd.read_csv(io.BytesIO(data), encoding="utf-8-sig"), rows
 
@@ -76,7 +76,7 @@ def test_photos():
 def test_csv_tells_seconds_to_the_microsecond():
     times = [0.0, 1 / 30, -0.5, 36000.033333, np.nan]
     table = pd.DataFrame({"first_s": times, "share": times, "n_s": range(5)})
-    assert to_csv(table).decode("utf-8-sig").split("\r\n") == [
+    assert table_to_csv(table).decode("utf-8-sig").split("\r\n") == [
         "first_s,share,n_s",
         "0,0,0",
         "0.033333,0.0333333,1",

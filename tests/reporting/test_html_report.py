@@ -14,7 +14,7 @@ import pytest
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.reporting.html_report import MOST_PEOPLE, charts_page, describe_rate, report_page
 from emotion_core.video.tables import people_table
-from emotion_core.video.types import Moment, MomentKind, VideoInfo, VideoResult, VideoSettings
+from emotion_core.video.types import Highlight, HighlightKind, VideoInfo, VideoResult, VideoSettings
 from tests.video.frame_tables import make_none, make_table, walk
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -54,9 +54,9 @@ def make_result(frames, **changes):
     people = people_table(frames)
     picture = encode_jpeg(np.full((128, 128, 3), 120, np.uint8))
     moments = [
-        Moment(int(track), kind, 3, 61.5, "happiness", 0.8, -0.25, picture)
+        Highlight(int(track), kind, 3, 61.5, "happiness", 0.8, -0.25, picture)
         for track in people["track"]
-        for kind in MomentKind
+        for kind in HighlightKind
     ]
     n = frames["frame"].nunique()
     result = VideoResult(
@@ -205,7 +205,7 @@ def test_moments_carry_their_pictures_and_words():
     outline = Outline(report_page(TWO, "a.mp4"))
     pictures = outline.all("img")
     assert [p["alt"] for p in pictures] == [
-        f"Face of Person {track} at 1:01.5, happiness" for track in (1, 2) for _ in MomentKind
+        f"Face of Person {track} at 1:01.5, happiness" for track in (1, 2) for _ in HighlightKind
     ]
     data = base64.b64decode(pictures[0]["src"].removeprefix("data:image/jpeg;base64,"))
     assert decode_image(data).pixels.shape == (128, 128, 3)

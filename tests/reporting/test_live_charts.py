@@ -6,7 +6,7 @@ import pytest
 import vl_convert
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.live.session_log import SessionRecord
+from emotion_core.live.session_log import SessionLog
 from emotion_core.reporting.live_chart_data import MINUTE_S, TRAIL_S, people_now
 from emotion_core.reporting.live_charts import LIVE, bars, minute, plane
 from tests.factories import SEVEN
@@ -41,7 +41,7 @@ def frame_of(spec):
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_only_the_rows_depend_on_what_was_read(name):
-    empty = SessionRecord().history()
+    empty = SessionLog().history()
     frames = {
         frame_of(CHARTS[name](history))
         for history in (empty, history_of((60, 70)), history_of((0, 70), (65, 70), (69, 70)))
@@ -52,7 +52,7 @@ def test_only_the_rows_depend_on_what_was_read(name):
 @pytest.mark.parametrize("name", CHARTS)
 @pytest.mark.parametrize("n", [0, 1, 3, 5])
 def test_charts_can_be_drawn(name, n):
-    history = history_of(*[(60, 70)] * n) if n else SessionRecord().history()
+    history = history_of(*[(60, 70)] * n) if n else SessionLog().history()
     spec = CHARTS[name](history)
     png = vl_convert.vegalite_to_png(
         json.dumps({**spec, "datasets": {LIVE: rows_of(spec).to_dict("records")}})
@@ -62,7 +62,7 @@ def test_charts_can_be_drawn(name, n):
 
 def test_people_of_now_are_those_seen_last_even_if_missed_for_a_moment():
     assert people_now(history_of((0, 70), (0, 69.8), (0, 60))) == [1, 2]
-    assert people_now(SessionRecord().history()) == []
+    assert people_now(SessionLog().history()) == []
 
 
 def test_bars_give_each_person_a_part_of_the_width_and_a_name():

@@ -13,7 +13,12 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, luminance
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.dashboard import dashboard_chart
-from emotion_core.reporting.timeline import clock, course, emotion_seconds, thin
+from emotion_core.reporting.timeline import (
+    downsample,
+    emotion_seconds,
+    format_duration,
+    timeline_rows,
+)
 from emotion_core.reporting.timeline_layers import AROUSAL_COLOUR, VALENCE_COLOUR
 from emotion_core.reporting.video_charts import (
     CLICK,
@@ -23,13 +28,13 @@ from emotion_core.reporting.video_charts import (
     timeline_chart,
     trajectory_chart,
 )
-from emotion_core.video.tables import FrameLog, people_table, select_people, select_time
+from emotion_core.video.tables import FrameTableBuilder, people_table, select_people, select_time
 from tests.video.frame_tables import THREE, make_none, make_one, make_table, walk
 
 N, H, S = THREE
 
 TABLES = {
-    "nothing": FrameLog().table(),
+    "nothing": FrameTableBuilder().table(),
     "one picture": make_table([(0, 0.0, make_one(1, H, (0.5, 0.2)))]),
     "no face": make_table([(i, i / 10, make_none()) for i in range(5)]),
     "one person": walk(1),
@@ -182,7 +187,7 @@ def test_dashboard_has_room_for_the_last_time(seconds):
 def test_a_line_breaks_where_a_person_is_not_seen():
     shown = [1, 1, 1, 0, 0, 0, 1, 1, 0, 1]
     pictures = [(i, i / 10, make_one(1, H) if s else make_none()) for i, s in enumerate(shown)]
-    rows = course(make_table(pictures))
+    rows = timeline_rows(make_table(pictures))
     spans = rows.groupby("run")["time_s"].agg(["min", "max"]).to_numpy().tolist()
     assert spans == [pytest.approx([0, 0.3]), pytest.approx([0.6, 1.0])], "one miss is no gap"
     closing = rows[rows["time_s"] == rows["end_s"]]
@@ -191,17 +196,17 @@ def test_a_line_breaks_where_a_person_is_not_seen():
 
 def test_a_line_goes_on_where_analyses_come_late_for_less_than_a_second():
     times = [0.0, 0.1, 0.2, 0.9, 1.0, 2.5]
-    rows = course(make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)]))
+    rows = timeline_rows(make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)]))
     spans = rows.groupby("run")["time_s"].agg(["min", "max"]).to_numpy().tolist()
     assert spans == [pytest.approx([0, 2.0]), pytest.approx([2.5, 2.6])]
 
 
 @pytest.mark.parametrize(("end_s", "drawn_s"), [(None, 1), (0.0, 1), (0.4, 0.4), (7.0, 1)])
 def test_a_lone_picture_can_be_seen(end_s, drawn_s):
-    log = FrameLog()
+    log = FrameTableBuilder()
     log.add(0, 0.0, make_one(1, H, (0.5, 0.2)))
     frames = log.table(end_s)
-    assert course(frames)[["time_s", "end_s"]].to_numpy().tolist() == [
+    assert timeline_rows(frames)[["time_s", "end_s"]].to_numpy().tolist() == [
         pytest.approx([0, drawn_s]),
         pytest.approx([drawn_s, drawn_s]),
     ]
@@ -223,7 +228,7 @@ def test_the_last_stretch_ends_inside_the_chart():
 
 
 def test_people_are_rows_in_order_of_tracks():
-    rows = course(walk(3, first_track=9))
+    rows = timeline_rows(walk(3, first_track=9))
     firsts = rows.drop_duplicates("row")
     assert firsts[["row", "track"]].to_numpy().tolist() == [[0, 9], [1, 10], [2, 11]]
     assert firsts["person"].tolist() == ["Person 9", "Person 10", "Person 11"]
@@ -232,12 +237,12 @@ def test_people_are_rows_in_order_of_tracks():
 
 def test_short_videos_are_not_thinned():
     frames = walk(2)
-    assert thin(frames) is frames
+    assert downsample(frames) is frames
 
 
 def test_thinning_takes_means_and_keeps_gaps():
     frames = walk(2, seconds=120, seed=4)
-    thinned = thin(frames, 100)
+    thinned = downsample(frames, 100)
     assert thinned["frame"].nunique() == 100
     labels = [c for c in frames.columns if c.startswith("p_")]
     assert thinned[labels].dropna().sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
@@ -254,7 +259,7 @@ def test_thinning_takes_means_and_keeps_gaps():
 
 
 def test_thinning_a_video_without_faces_leaves_its_length():
-    thinned = thin(make_table([(i, i / 10, make_none()) for i in range(50)]), 10)
+    thinned = downsample(make_table([(i, i / 10, make_none()) for i in range(50)]), 10)
     assert len(thinned) == 10
     assert thinned["track"].isna().all()
 
@@ -361,7 +366,7 @@ def test_two_hours_become_a_small_chart_quickly(n_people):
     assert time.process_time() - started < 5
     assert len(text) < 2_000_000
     assert len(json.dumps(dashboard_chart(frames).to_dict())) < 2_000_000
-    assert course(frames)["time_s"].max() == pytest.approx(7200, abs=15)
+    assert timeline_rows(frames)["time_s"].max() == pytest.approx(7200, abs=15)
 
 
 @pytest.mark.parametrize(
@@ -376,4 +381,4 @@ def test_two_hours_become_a_small_chart_quickly(n_people):
     ],
 )
 def test_clock(time_s, words):
-    assert clock(time_s) == words
+    assert format_duration(time_s) == words

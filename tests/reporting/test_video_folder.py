@@ -247,7 +247,7 @@ def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, 
         written.append(target.name)
         original(target, data)
 
-    monkeypatch.setattr(video_folder, "write_whole", write)
+    monkeypatch.setattr(video_folder, "atomic_write", write)
     with pytest.raises(KeyboardInterrupt):
         write_video(clip, folder, analyzer, task(blur=True))
     assert names_in(folder) == [name for name in ALL_FILES if name != "settings.json"]

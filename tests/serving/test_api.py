@@ -17,7 +17,7 @@ import uvicorn
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.api import make_web_app
 from emotion_core.serving.connection_limits import LimitedProtocol
-from emotion_core.serving.ingress import Gate, GateSettings
+from emotion_core.serving.ingress import Ingress, IngressSettings
 from emotion_core.serving.schema import analysis_from_json, info_from_json
 from emotion_core.serving.service import EmotionService
 from tests.factories import (
@@ -34,7 +34,7 @@ from tests.factories import (
 def url():
     classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
     service = EmotionService(make_fake_analyzer(), classifier.classify_crops)
-    gate = Gate(make_web_app(service), GateSettings())
+    gate = Ingress(make_web_app(service), IngressSettings())
     config = uvicorn.Config(
         gate, port=0, http=LimitedProtocol, log_level="critical", access_log=False
     )

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.serving.ingress import Gate, GateSettings, read_token, settings_from
+from emotion_core.serving.ingress import Ingress, IngressSettings, read_token, settings_from
 
 END = object()
 SESAME = "sesame"
@@ -54,7 +54,7 @@ def error_of(text):
 
 
 def test_a_body_in_parts_arrives_whole():
-    assert ask(Gate(echo, GateSettings()), b"ab", b"", b"cd")[:2] == (200, "abcd")
+    assert ask(Ingress(echo, IngressSettings()), b"ab", b"", b"cd")[:2] == (200, "abcd")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_body_in_parts_arrives_whole():
     ids=["none", "empty", "no value", "wrong", "too short", "another kind", "not ASCII"],
 )
 def test_without_the_token_nobody_enters(headers):
-    gate = Gate(echo, GateSettings(token=SESAME))
+    gate = Ingress(echo, IngressSettings(token=SESAME))
     status, text, sent = ask(gate, b"x", headers=headers)
     assert (status, error_of(text)) == (401, "This server wants a bearer token.")
     assert sent[b"www-authenticate"] == b"Bearer"
@@ -79,21 +79,21 @@ def test_without_the_token_nobody_enters(headers):
 
 @pytest.mark.parametrize("path", ["/v1/info", "/docs", "/metrics", "/", "/nothing"])
 def test_no_page_is_open_but_those_of_probes(path):
-    assert ask(Gate(echo, GateSettings(token=SESAME)), path=path)[0] == 401
+    assert ask(Ingress(echo, IngressSettings(token=SESAME)), path=path)[0] == 401
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_probes_need_no_token(path):
-    assert ask(Gate(echo, GateSettings(token=SESAME)), path=path)[0] == 200
+    assert ask(Ingress(echo, IngressSettings(token=SESAME)), path=path)[0] == 200
 
 
 def test_with_the_token_one_enters():
-    gate = Gate(echo, GateSettings(token=SESAME))
+    gate = Ingress(echo, IngressSettings(token=SESAME))
     assert ask(gate, b"x", headers=bearer("sesame"))[:2] == (200, "x")
 
 
 def test_a_token_is_not_in_the_settings_text():
-    assert "sesame" not in repr(GateSettings(token=SESAME, drain_key=SESAME))
+    assert "sesame" not in repr(IngressSettings(token=SESAME, drain_key=SESAME))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_token_is_not_in_the_settings_text():
     ids=["at once", "in parts", "announced", "announced with many digits", "nonsense"],
 )
 def test_what_is_too_large_is_refused(parts, headers):
-    gate = Gate(echo, GateSettings(body_bytes=10))
+    gate = Ingress(echo, IngressSettings(body_bytes=10))
     assert ask(gate, *parts, headers=headers)[0] == 413
     assert gate._held_bytes == 0
 
@@ -119,7 +119,7 @@ def test_what_is_too_large_is_refused(parts, headers):
     ids=["stops", "drips"],
 )
 def test_what_comes_too_slowly_is_refused(parts, pause_s):
-    gate = Gate(echo, GateSettings(idle_s=0.1, read_s=0.3))
+    gate = Ingress(echo, IngressSettings(idle_s=0.1, read_s=0.3))
     status, text, headers = ask(gate, *parts, pause_s=pause_s)
     assert (status, error_of(text)) == (408, "The request's body did not arrive in time.")
     assert headers[b"connection"] == b"close"
@@ -128,12 +128,12 @@ def test_what_comes_too_slowly_is_refused(parts, pause_s):
 
 def test_more_than_memory_allows_is_put_off(monkeypatch):
     monkeypatch.setattr("emotion_core.serving.ingress._HELD_BYTES", 100)
-    status, _, headers = ask(Gate(echo, GateSettings()), b"x" * 101)
+    status, _, headers = ask(Ingress(echo, IngressSettings()), b"x" * 101)
     assert (status, headers[b"retry-after"]) == (503, b"1")
 
 
 def test_who_goes_away_while_sending_is_not_answered():
-    gate = Gate(echo, GateSettings())
+    gate = Ingress(echo, IngressSettings())
     assert ask(gate, b"ab", gone=True)[0] is None
     assert gate._in_hand == gate._held_bytes == 0
 
@@ -147,7 +147,7 @@ def test_a_request_whose_replica_died_goes_to_another():
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"done"})
 
-    assert ask(Gate(dies_once, GateSettings()), b"abc")[:2] == (200, "done")
+    assert ask(Ingress(dies_once, IngressSettings()), b"abc")[:2] == (200, "done")
     assert bodies == [b"abc", b"abc"]
 
 
@@ -157,7 +157,7 @@ def test_a_request_that_kills_replicas_is_given_up():
     async def dies(_scope, receive, _send):
         bodies.append((await receive())["body"])
 
-    status, _, headers = ask(Gate(dies, GateSettings()), b"abc")
+    status, _, headers = ask(Ingress(dies, IngressSettings()), b"abc")
     assert (status, headers[b"retry-after"], len(bodies)) == (503, b"1", 2)
 
 
@@ -168,12 +168,12 @@ def test_who_goes_away_is_not_worked_for_twice():
         calls.append(await receive())
         assert (await receive())["type"] == "http.disconnect"
 
-    assert ask(Gate(sees_it, GateSettings()), b"abc")[0] is None
+    assert ask(Ingress(sees_it, IngressSettings()), b"abc")[0] is None
     assert len(calls) == 1
 
 
 def test_a_drained_gate_takes_nothing_in():
-    gate = Gate(echo, GateSettings(drain_key="key"))
+    gate = Ingress(echo, IngressSettings(drain_key="key"))
     assert ask(gate, path="/drain")[0] == 401
     assert ask(gate, path="/drain", headers=bearer("key"))[:2] == (200, "drained")
     status, text, headers = ask(gate, b"x")
@@ -184,13 +184,13 @@ def test_a_drained_gate_takes_nothing_in():
 
 
 def test_without_a_key_there_is_no_drain_page():
-    gate = Gate(echo, GateSettings())
+    gate = Ingress(echo, IngressSettings())
     assert ask(gate, path="/drain")[1] == ""
     assert ask(gate, b"x")[0] == 200
 
 
 def test_everything_is_counted():
-    gate = Gate(echo, GateSettings(body_bytes=10))
+    gate = Ingress(echo, IngressSettings(body_bytes=10))
     ask(gate, b"x")
     ask(gate, b"x" * 11)
     lines = ask(gate, path="/metrics")[1].splitlines()
@@ -208,7 +208,7 @@ def test_websockets_are_refused():
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Gate(echo, GateSettings())({"type": "websocket"}, None, send))
+    asyncio.run(Ingress(echo, IngressSettings())({"type": "websocket"}, None, send))
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
@@ -217,7 +217,7 @@ def test_a_token_comes_from_the_environment_or_a_file(tmp_path):
     file.write_text("from the file\n")
     assert read_token({"EMOSCOPE_SERVER_TOKEN": " plain "}) == "plain"
     assert read_token({"EMOSCOPE_SERVER_TOKEN_FILE": str(file)}) == "from the file"
-    assert settings_from({}) == GateSettings()
+    assert settings_from({}) == IngressSettings()
 
 
 def test_other_limits_come_from_the_environment():

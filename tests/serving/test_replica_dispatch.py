@@ -15,8 +15,8 @@ from ray.serve.exceptions import (
 
 from emotion_core.serving import replica_dispatch
 from emotion_core.serving.api import make_web_app
-from emotion_core.serving.ingress import Gate, GateSettings
-from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, Dispatch, answer_whole
+from emotion_core.serving.ingress import Ingress, IngressSettings
+from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, ReplicaDispatcher, answer_whole
 
 HEADERS = [(b"content-type", b"text/plain"), (b"x-emoscope-batch", b"2")]
 
@@ -114,7 +114,7 @@ def run(app, *arguments, **options):
 def test_a_request_goes_in_one_call_and_its_answer_comes_back_as_it_is(served_by):
     replicas = Replicas((207, HEADERS, b"answer"))
     assert served_by(replicas) == []
-    assert run(Dispatch(rays_own), b"body") == (207, b"answer", dict(HEADERS))
+    assert run(ReplicaDispatcher(rays_own), b"body") == (207, b"answer", dict(HEADERS))
     ((scope, body),) = replicas.asked
     assert body == b"body"
     assert scope["query_string"] == b"search_px=320"
@@ -123,7 +123,7 @@ def test_a_request_goes_in_one_call_and_its_answer_comes_back_as_it_is(served_by
 
 def test_the_application_is_looked_for_once(served_by):
     looked = served_by(Replicas((200, [], b"")))
-    app = Dispatch(rays_own)
+    app = ReplicaDispatcher(rays_own)
 
     async def many():
         return await asyncio.gather(*(ask(app) for _ in range(5)))
@@ -136,7 +136,7 @@ def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_lat
     served_by, monkeypatch
 ):
     looked = served_by(RayServeException("none"))
-    app = Dispatch(rays_own)
+    app = ReplicaDispatcher(rays_own)
     assert [run(app)[:2] for _ in range(3)] == [(418, b"/v1/analyze")] * 3
     assert len(looked) == 1
     monkeypatch.setattr(replica_dispatch, "_LOOK_AGAIN_S", 0.0)
@@ -147,7 +147,7 @@ def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_lat
 @pytest.mark.parametrize("path", ["/-/healthz", "/docs", "/another/application"])
 def test_other_pages_are_the_proxys_business(served_by, path):
     served_by(Replicas((200, [], b"")))
-    assert run(Dispatch(rays_own), path=path)[:2] == (418, path.encode())
+    assert run(ReplicaDispatcher(rays_own), path=path)[:2] == (418, path.encode())
 
 
 def test_the_pages_that_are_asked_often_exist():
@@ -161,7 +161,7 @@ def test_the_pages_that_are_asked_often_exist():
 def test_a_large_body_is_streamed(served_by, more, status):
     served_by(Replicas((200, [], b"/v1/analyzexxxxx")))
     body = b"x" * (ONE_CALL_BYTES + more)
-    assert run(Dispatch(rays_own), body)[:2] == (status, b"/v1/analyzexxxxx")
+    assert run(ReplicaDispatcher(rays_own), body)[:2] == (status, b"/v1/analyzexxxxx")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_large_body_is_streamed(served_by, more, status):
 )
 def test_without_room_the_client_is_asked_to_come_again(served_by, error):
     served_by(Replicas(error))
-    status, body, headers = run(Dispatch(rays_own))
+    status, body, headers = run(ReplicaDispatcher(rays_own))
     assert (status, headers[b"retry-after"]) == (503, b"1")
     assert json.loads(body)["error"].endswith((" busy.", " not ready."))
 
@@ -183,7 +183,7 @@ def test_a_request_whose_replica_died_goes_to_another_once(served_by):
     died = ActorUnavailableError("died", b"x" * 16)
     replicas = Replicas(died, (200, [], b"from another"))
     served_by(replicas)
-    app = Gate(Dispatch(rays_own), GateSettings())
+    app = Ingress(ReplicaDispatcher(rays_own), IngressSettings())
     assert run(app, b"body")[:2] == (200, b"from another")
     assert [body for _, body in replicas.asked] == [b"body"] * 2
 
@@ -194,7 +194,7 @@ def test_a_request_whose_replica_died_goes_to_another_once(served_by):
 def test_a_request_that_no_replica_survives_is_given_up(served_by, error):
     replicas = Replicas(error)
     served_by(replicas)
-    status, body, headers = run(Gate(Dispatch(rays_own), GateSettings()), b"body")
+    status, body, headers = run(Ingress(ReplicaDispatcher(rays_own), IngressSettings()), b"body")
     assert (status, headers[b"retry-after"]) == (503, b"1")
     assert json.loads(body) == {"error": "The request could not be finished."}
     assert len(replicas.asked) == 2
@@ -203,7 +203,10 @@ def test_a_request_that_no_replica_survives_is_given_up(served_by, error):
 def test_who_leaves_frees_the_replica(served_by):
     replicas = Replicas(None)
     served_by(replicas)
-    assert run(Gate(Dispatch(rays_own), GateSettings()), b"body", leaves=True)[0] is None
+    assert (
+        run(Ingress(ReplicaDispatcher(rays_own), IngressSettings()), b"body", leaves=True)[0]
+        is None
+    )
     assert replicas.cancelled == 1
     assert len(replicas.asked) == 1
 

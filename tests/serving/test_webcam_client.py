@@ -9,8 +9,8 @@ import pytest
 
 from emotion_core.cli.webcam import add_webcam
 from emotion_core.errors import EmotionError, RemoteError, VideoDecodeError
-from emotion_core.serving.webcam_client import Asker, Camera, Reading, Tally
-from emotion_core.serving.webcam_sinks import Recording, Window, describe
+from emotion_core.serving.webcam_client import AnalysisWorker, Camera, RunStats, TimedAnalysis
+from emotion_core.serving.webcam_sinks import VideoFileSink, Window, describe
 from tests.factories import make_analysis, make_fake_analyzer, make_smooth_image
 from tests.serving.misbehaving_server import MisbehavingServer
 
@@ -73,7 +73,7 @@ def test_who_is_slow_gets_the_newest_picture_not_the_next(clip):
 def test_capture_does_not_wait_for_a_slow_server(clip):
     analyzer = SlowAnalyzer(0.3)
     shown, last = 0, 0
-    with Camera(str(clip)) as camera, Asker(camera, analyzer) as asker:
+    with Camera(str(clip)) as camera, AnalysisWorker(camera, analyzer) as asker:
         while found := camera.newer_than(last):
             last, shown = found[0], shown + 1
     assert last == 25
@@ -86,7 +86,7 @@ def test_capture_does_not_wait_for_a_slow_server(clip):
 def test_a_server_that_fails_is_said_and_asked_again(clip):
     with (
         Camera(str(clip)) as camera,
-        Asker(camera, SlowAnalyzer(0.2, RemoteError("Away."))) as asker,
+        AnalysisWorker(camera, SlowAnalyzer(0.2, RemoteError("Away."))) as asker,
     ):
         while camera.newer_than(24) is not None:
             break
@@ -98,7 +98,7 @@ def test_a_fault_of_the_program_ends_it(clip):
     with (
         pytest.raises(ZeroDivisionError),
         Camera(str(clip)) as camera,
-        Asker(camera, SlowAnalyzer(0.0, ZeroDivisionError())),
+        AnalysisWorker(camera, SlowAnalyzer(0.0, ZeroDivisionError())),
     ):
         camera.newer_than(24)
 
@@ -148,21 +148,21 @@ def test_without_a_window_the_remedy_is_named(monkeypatch):
 
 def test_a_recording_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(EmotionError, match="cannot be written"):
-        Recording(tmp_path / "no folder" / "out.mp4")
+        VideoFileSink(tmp_path / "no folder" / "out.mp4")
 
 
 @pytest.mark.parametrize(
     ("reading", "text"),
     [
-        (Reading(), "waiting for the first answer"),
-        (Reading(error="Away."), "Away."),
-        (Reading(make_analysis(), 3, 0.02), "no face (20 ms, 3 answers)"),
-        (Reading(make_analysis([(4, 4, 20, 24)]), 1, 0.1), "happiness 80%, valence +0."),
+        (TimedAnalysis(), "waiting for the first answer"),
+        (TimedAnalysis(error="Away."), "Away."),
+        (TimedAnalysis(make_analysis(), 3, 0.02), "no face (20 ms, 3 answers)"),
+        (TimedAnalysis(make_analysis([(4, 4, 20, 24)]), 1, 0.1), "happiness 80%, valence +0."),
     ],
     ids=["nothing yet", "error", "no face", "a face"],
 )
 def test_a_line_says_what_is_seen(reading, text):
-    assert describe(Tally(reading=reading)).startswith(text)
+    assert describe(RunStats(reading=reading)).startswith(text)
 
 
 def test_no_thread_is_left(clip):

@@ -7,10 +7,10 @@ from emotion_core.tracking.appearance import (
     DIFFERENT,
     LEAST_ALIKE,
     MOST_ALIKE,
-    glance_at,
-    is_cut,
-    looks_of,
-    unlikeness,
+    appearance_cost,
+    color_descriptors,
+    frame_signature,
+    is_shot_boundary,
 )
 from tests.factories import make_image, make_smooth_image
 
@@ -20,13 +20,13 @@ from tests.factories import make_image, make_smooth_image
 )
 def test_one_colour_is_that_colour_everywhere(box):
     image = np.full((48, 64, 3), (51, 102, 255), np.uint8)
-    (look,) = looks_of(image, np.array([box], np.float32))
+    (look,) = color_descriptors(image, np.array([box], np.float32))
     np.testing.assert_allclose(look.reshape(-1, 3), [[0.2, 0.4, 1.0]] * 24)
 
 
 def test_colours_stand_where_they_are():
     image = make_smooth_image(200, 200)
-    (look,) = looks_of(image, np.array([[60, 60, 140, 140]], np.float32))
+    (look,) = color_descriptors(image, np.array([[60, 60, 140, 140]], np.float32))
     cells = look.reshape(6, 4, 3)
     assert (np.diff(cells[:, :, 0], axis=1) > 0.05).all(), "red grows to the right"
     assert (np.diff(cells[:, :, 1], axis=0) > 0.05).all(), "green grows downwards"
@@ -36,33 +36,35 @@ def test_colours_stand_where_they_are():
 def test_several_are_as_one_by_one():
     image = make_image(200, 100)
     boxes = np.array([[0, 0, 30, 40], [50, 10, 120, 90], [150, 50, 260, 160]], np.float32)
-    together = looks_of(image, boxes)
+    together = color_descriptors(image, boxes)
     for i, look in enumerate(together):
-        np.testing.assert_array_equal(looks_of(image, boxes[i : i + 1])[0], look)
-    assert looks_of(image, boxes[:0]).shape == (0, 72)
+        np.testing.assert_array_equal(color_descriptors(image, boxes[i : i + 1])[0], look)
+    assert color_descriptors(image, boxes[:0]).shape == (0, 72)
 
 
 def test_a_glance_sees_neither_brightness_nor_contrast():
     image = make_smooth_image(160, 90)
     dim = (image * 0.4 + 20).astype(np.uint8)
-    assert float(glance_at(image) @ glance_at(dim)) > 0.99
-    assert not is_cut(glance_at(image), glance_at(dim))
-    assert is_cut(glance_at(image), glance_at(image[::-1, ::-1]))
+    assert float(frame_signature(image) @ frame_signature(dim)) > 0.99
+    assert not is_shot_boundary(frame_signature(image), frame_signature(dim))
+    assert is_shot_boundary(frame_signature(image), frame_signature(image[::-1, ::-1]))
 
 
 def test_a_picture_of_one_colour_has_no_glance():
     black, one_pixel = np.zeros((48, 64, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)
     for image in (black, one_pixel):
-        np.testing.assert_allclose(glance_at(image), 0, atol=1e-6)
-    assert is_cut(glance_at(black), glance_at(make_smooth_image()))
-    assert not is_cut(glance_at(black), glance_at(np.full((48, 64, 3), 77, np.uint8)))
+        np.testing.assert_allclose(frame_signature(image), 0, atol=1e-6)
+    assert is_shot_boundary(frame_signature(black), frame_signature(make_smooth_image()))
+    assert not is_shot_boundary(
+        frame_signature(black), frame_signature(np.full((48, 64, 3), 77, np.uint8))
+    )
 
 
 def test_likeness_counts_less_the_longer_ago_it_was():
     known, seen = np.full((2, 6), 0.5), np.array([[0.5] * 6, [0.5 + DIFFERENT] * 6])
-    found = unlikeness(known, np.array([0.04, 4.0]), seen)
+    found = appearance_cost(known, np.array([0.04, 4.0]), seen)
     assert found.shape == (2, 2)
     assert (found[:, 0] < 0).all()
     assert found[0, 1] > found[1, 1]
-    far = unlikeness(known, np.zeros(2), np.ones((1, 6)))
+    far = appearance_cost(known, np.zeros(2), np.ones((1, 6)))
     assert MOST_ALIKE <= found.min() <= far.max() == LEAST_ALIKE

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from emotion_core.tracking.kalman import COAST_S, Motion, Place, surprise
+from emotion_core.tracking.kalman import COAST_S, BoxGeometry, KalmanState, motion_cost
 
 
 def follow(speed=0.0, hz=25, n=50, size=100.0):
     """The motion of a face that moves to the right, in face sizes a second."""
-    motion = Motion.start(np.zeros(2), size, 0.0)
+    motion = KalmanState.start(np.zeros(2), size, 0.0)
     for i in range(1, n):
         motion = motion.seen(np.array([speed * size * i / hz, 0.0]), size, i / hz)
     return motion
@@ -49,33 +49,33 @@ def test_spreads_stay_possible(gap_s):
 
 def boxes(*centres, size=100.0):
     points = np.array(centres, np.float64)
-    return Place.of(np.hstack([points - size / 2, points + size / 2]).astype(np.float32))
+    return BoxGeometry.of(np.hstack([points - size / 2, points + size / 2]).astype(np.float32))
 
 
 def test_surprise_grows_with_distance_and_size():
     motion = follow()
     now = motion.time_s + 0.04
-    near = surprise([motion], boxes((0, 0), (20, 0), (0, 60), (150, 0)), now)[0]
+    near = motion_cost([motion], boxes((0, 0), (20, 0), (0, 60), (150, 0)), now)[0]
     assert (np.diff(near) > 0).all()
-    sizes = [surprise([motion], boxes((0, 0), size=s), now)[0, 0] for s in (100, 130, 200, 400)]
+    sizes = [motion_cost([motion], boxes((0, 0), size=s), now)[0, 0] for s in (100, 130, 200, 400)]
     assert sizes == sorted(sizes)
-    smaller = surprise([motion], boxes((0, 0), size=50), now)[0, 0]
+    smaller = motion_cost([motion], boxes((0, 0), size=50), now)[0, 0]
     assert smaller == pytest.approx(sizes[2], abs=0.01), "half as large is as twice as large"
 
 
 def test_surprise_is_the_same_at_any_scale():
     small, large = follow(size=10.0), follow(size=1000.0)
     now = small.time_s + 0.5
-    a = surprise([small], boxes((3, 4), size=12), now)
-    b = surprise([large], boxes((300, 400), size=1200), now)
+    a = motion_cost([small], boxes((3, 4), size=12), now)
+    b = motion_cost([large], boxes((300, 400), size=1200), now)
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_boxes_without_area_have_a_size():
-    place = Place.of(np.array([[5, 5, 5, 5], [0, 0, 30, 40]], np.float32))
+    place = BoxGeometry.of(np.array([[5, 5, 5, 5], [0, 0, 30, 40]], np.float32))
     np.testing.assert_allclose(place.sizes, [1, np.sqrt(1200)])
     np.testing.assert_allclose(place.centres, [[5, 5], [15, 20]])
-    assert len(Place.of(np.zeros((0, 4), np.float32)).sizes) == 0
+    assert len(BoxGeometry.of(np.zeros((0, 4), np.float32)).sizes) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_boxes_without_area_have_a_size():
     ],
 )
 def test_what_the_edge_cuts_off_is_added(box, whole):
-    added = Place.of(np.array([box], np.float32), (640, 360))
-    expected = Place.of(np.array([whole], np.float32))
+    added = BoxGeometry.of(np.array([box], np.float32), (640, 360))
+    expected = BoxGeometry.of(np.array([whole], np.float32))
     np.testing.assert_allclose(added.centres, expected.centres, atol=1e-3)
     np.testing.assert_allclose(added.sizes, expected.sizes, rtol=1e-5)

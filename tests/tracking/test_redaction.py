@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.tracking.redaction import FaceBounds, FaceCover
+from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
 from tests.factories import make_analysis, make_image
 
 BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 0.825, 0.7
@@ -18,7 +18,7 @@ BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 
     ],
 )
 def test_more_is_searched_where_faces_are_to_be_blurred(asked, blur, searched):
-    assert FaceBounds(*asked).widened(blur=blur) == searched
+    assert FaceFilter(*asked).for_redaction(blur=blur) == searched
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_more_is_searched_where_faces_are_to_be_blurred(asked, blur, searched):
 )
 def test_only_what_counts_is_reported(asked, left):
     analysis = make_analysis(BOXES, (120, 60))
-    reported = FaceBounds(*asked).reported(analysis)
+    reported = FaceFilter(*asked).reported(analysis)
     assert reported.faces.boxes[:, 0].tolist() == left
     assert len(reported.predictions) == len(left)
 
 
 def test_a_face_that_is_missed_is_still_hidden_for_a_while():
-    cover, image = FaceCover(), make_image(120, 60)
+    cover, image = FaceRedactor(), make_image(120, 60)
     seen = make_analysis(BOXES[:1], (120, 60))
     none = make_analysis((), (120, 60))
     hidden = cover.update(seen, 0.0, image).at(0.0, (120, 60))

@@ -9,7 +9,7 @@ import pytest
 from emotion_core.labels import Emotion
 from emotion_core.tracking.smoothing import FORGET, Smoother, smooth_frames
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.tables import FrameLog
+from emotion_core.video.tables import FrameTableBuilder
 from tests.factories import SEVEN, make_analysis, make_faces, make_predictions
 
 TWO = (Emotion.ANGER, Emotion.HAPPINESS)
@@ -137,7 +137,7 @@ def record(seed=0, pictures=400):
 
 
 def table_of(stream):
-    log = FrameLog()
+    log = FrameTableBuilder()
     for index, (now, analysis) in enumerate(stream):
         log.add(index, now, analysis)
     return log.table()

@@ -13,7 +13,7 @@ from emotion_core.labels import Emotion
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.tracking import tracker as tracker_module
-from emotion_core.tracking.interpolation import between
+from emotion_core.tracking.interpolation import interpolate
 from emotion_core.tracking.tracker import EMBED_MIN_PX, LOST_S, SETTLE_S, FaceTracker
 from emotion_core.types import Analysis, Faces
 from tests.factories import make_analysis, make_faces, make_image, make_predictions
@@ -539,7 +539,7 @@ def tracked(boxes, tracks, *, top=Emotion.HAPPINESS, landmarks=True):
 def test_a_person_between_two_pictures():
     before = tracked([(0, 0, 40, 40)], [7])
     after = tracked([(100, 20, 160, 80)], [7], top=Emotion.ANGER)
-    found = between(before, after, 0.25)
+    found = interpolate(before, after, 0.25)
     np.testing.assert_allclose(found.faces.boxes, [[25, 5, 70, 50]])
     assert found.faces.track_ids.tolist() == [7]
     for name in ("probabilities", "valence", "arousal"):
@@ -557,7 +557,7 @@ def test_a_person_between_two_pictures():
 def test_who_is_in_one_picture_only_is_kept_for_half_the_way(share, tracks):
     before = tracked([(0, 0, 40, 40), (100, 0, 140, 40)], [1, 2])
     after = tracked([(110, 0, 150, 40), (300, 0, 340, 40)], [2, 3])
-    found = between(before, after, share)
+    found = interpolate(before, after, share)
     assert found.faces.track_ids.tolist() == tracks
     lone = {1: before.faces.boxes[0], 3: after.faces.boxes[1]}
     for track, place in zip(tracks, found.faces.boxes, strict=True):
@@ -570,7 +570,7 @@ def test_at_the_ends_is_what_was_seen(share):
     before = tracked([(3, 4, 40, 41), (100, 0, 140, 40)], [1, 2])
     after = tracked([(90, 0, 130, 44), (200, 0, 240, 40)], [1, 2], top=Emotion.FEAR)
     expected = after if share else before
-    found = between(before, after, share)
+    found = interpolate(before, after, share)
     np.testing.assert_array_equal(found.faces.boxes, expected.faces.boxes)
     np.testing.assert_array_equal(
         found.predictions.probabilities, expected.predictions.probabilities
@@ -580,25 +580,25 @@ def test_at_the_ends_is_what_was_seen(share):
 def test_people_who_pass_each_other_are_listed_from_left_to_right():
     before = tracked([(0, 0, 40, 40), (100, 0, 140, 40)], [1, 2])
     after = tracked([(0, 0, 40, 40), (100, 0, 140, 40)], [2, 1])
-    assert between(before, after, 0.2).faces.track_ids.tolist() == [1, 2]
-    assert between(before, after, 0.8).faces.track_ids.tolist() == [2, 1]
+    assert interpolate(before, after, 0.2).faces.track_ids.tolist() == [1, 2]
+    assert interpolate(before, after, 0.8).faces.track_ids.tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
 def test_pictures_without_faces(share):
     nobody = make_analysis([], (640, 480))
     somebody = tracked([(0, 0, 40, 40)], [4])
-    assert len(between(nobody, nobody, share)) == 0
-    assert len(between(nobody, somebody, share)) == (share >= 0.5)
-    assert len(between(somebody, nobody, share)) == (share < 0.5)
-    found = between(somebody, nobody, 0.1)
+    assert len(interpolate(nobody, nobody, share)) == 0
+    assert len(interpolate(nobody, somebody, share)) == (share >= 0.5)
+    assert len(interpolate(somebody, nobody, share)) == (share < 0.5)
+    found = interpolate(somebody, nobody, 0.1)
     np.testing.assert_array_equal(found.faces.landmarks, somebody.faces.landmarks)
 
 
 def test_landmarks_are_left_out_where_one_picture_has_none():
     before = tracked([(0, 0, 40, 40)], [1])
     after = tracked([(0, 0, 40, 40)], [1], landmarks=False)
-    assert between(before, after, 0.5).faces.landmarks is None
+    assert interpolate(before, after, 0.5).faces.landmarks is None
 
 
 def test_thin_and_extreme_values_stay_valid():
@@ -607,21 +607,21 @@ def test_thin_and_extreme_values_stay_valid():
     for share in rng.uniform(0, 1, 200):
         x = np.float32(rng.uniform(0, 1e4))
         ends = [tracked([(x, x, x, x)], [1]) for _ in range(2)]
-        assert len(between(*ends, share)) == 1
+        assert len(interpolate(*ends, share)) == 1
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(lambda a: between(a, a, -0.1), "share must lie in", id="below"),
-        pytest.param(lambda a: between(a, a, 1.1), "share must lie in", id="above"),
+        pytest.param(lambda a: interpolate(a, a, -0.1), "share must lie in", id="below"),
+        pytest.param(lambda a: interpolate(a, a, 1.1), "share must lie in", id="above"),
         pytest.param(
-            lambda a: between(a, make_analysis([(0, 0, 9, 9)], (640, 480)), 0.5),
+            lambda a: interpolate(a, make_analysis([(0, 0, 9, 9)], (640, 480)), 0.5),
             "Faces need track ids",
             id="no ids",
         ),
         pytest.param(
-            lambda a: between(
+            lambda a: interpolate(
                 a, Analysis(a.size_wh, a.faces, make_predictions(1, (Emotion.FEAR,)), "x", 0.0), 0.5
             ),
             "same network",

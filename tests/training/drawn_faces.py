@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_core.training.detector.image_archive import PictureFile
-from emotion_core.training.detector.samples import Kind, LabelledPicture
+from emotion_core.training.detector.image_archive import ImageFile
+from emotion_core.training.detector.samples import DetectionSample, SampleKind
 
 BOX = np.array([[20, 25, 60, 70]], np.float32)
 LANDMARKS = np.array([[30, 40, 50, 40, 40, 50, 32, 60, 48, 60]], np.float32)
@@ -54,15 +54,15 @@ def write_scenes(path, n=12):
 
 
 def make_picture(
-    folder: Path, kind=Kind.PORTRAITS, *, held_out=False, size_wh=(80, 90), image=None
+    folder: Path, kind=SampleKind.PORTRAITS, *, held_out=False, size_wh=(80, 90), image=None
 ):
     """A labelled picture in a file of its own."""
     image = draw_picture(1, size_wh) if image is None else image
     name = f"{kind}-{len(list(folder.iterdir()))}.png"
     data = encode_png(image)
     (folder / name).write_bytes(data)
-    file = PictureFile(folder, name, len(data))
-    if kind is Kind.SCENES:
-        return LabelledPicture(file, kind, held_out)
+    file = ImageFile(folder, name, len(data))
+    if kind is SampleKind.SCENES:
+        return DetectionSample(file, kind, held_out)
     ignored = BOX[:, [0, 1, 0, 1]] + np.array([0, 0, 5, 5], np.float32)
-    return LabelledPicture(file, kind, held_out, BOX, LANDMARKS, ignored)
+    return DetectionSample(file, kind, held_out, BOX, LANDMARKS, ignored)

@@ -4,7 +4,7 @@ import numpy as np
 
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.tables import FrameLog
+from emotion_core.video.tables import FrameTableBuilder
 
 THREE = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS)
 
@@ -45,7 +45,7 @@ def make_none():
 
 def make_table(pictures):
     """A table of ``(frame, time_s, analysis)``."""
-    log = FrameLog()
+    log = FrameTableBuilder()
     for picture in pictures:
         log.add(*picture)
     return log.table()
@@ -58,7 +58,7 @@ def walk(n_people=2, seconds=20.0, fps=10.0, *, gaps=True, first_track=1, seed=0
     n = round(seconds * fps)
     state = rng.normal(0, 1.5, (n_people, len(labels)))
     pull = np.exp(-1 / fps / 2)
-    log = FrameLog()
+    log = FrameTableBuilder()
     for i in range(n):
         state = pull * state + np.sqrt(1 - pull**2) * rng.normal(0, 2, state.shape)
         powers = np.exp(state)

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from emotion_core.video.byte_queue import Channel, GivenUpError
+from emotion_core.video.byte_queue import ByteBoundedQueue, QueueCancelledError
 
 
 def make_channel(limit_bytes=100):
-    return Channel(limit_bytes, len)
+    return ByteBoundedQueue(limit_bytes, len)
 
 
 def in_thread(work):
@@ -72,7 +72,7 @@ def test_giving_up_ends_whoever_waits(side):
             while side == "put":
                 channel.put(b"a")
             channel.take(1)
-        except GivenUpError:
+        except QueueCancelledError:
             ended.append(time.monotonic())
 
     thread = in_thread(wait)
@@ -88,9 +88,9 @@ def test_giving_up_drops_what_is_there():
     channel = make_channel()
     channel.put(b"a")
     channel.give_up()
-    with pytest.raises(GivenUpError):
+    with pytest.raises(QueueCancelledError):
         channel.take(1)
-    with pytest.raises(GivenUpError):
+    with pytest.raises(QueueCancelledError):
         channel.put(b"b")
 
 

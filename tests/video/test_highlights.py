@@ -5,8 +5,8 @@ import pytest
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.video import highlights as module
-from emotion_core.video.highlights import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, MomentKeeper
-from emotion_core.video.types import MomentKind, VideoFrame
+from emotion_core.video.highlights import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, HighlightTracker
+from emotion_core.video.types import HighlightKind, VideoFrame
 from tests.factories import make_analysis
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen
 
@@ -18,7 +18,7 @@ def make_frame(index, grey=90):
 
 
 def keep(pictures):
-    keeper = MomentKeeper()
+    keeper = HighlightTracker()
     for i, analysis in enumerate(pictures):
         frame = make_frame(i, grey=40 + 20 * i)
         keeper.add(frame, analysis, frame.image)
@@ -28,7 +28,7 @@ def keep(pictures):
 def test_each_kind_has_its_moment_and_picture():
     course = [(0.1, 0.1), (0.9, 0.0), (-0.6, 0.2), (0.5, 0.95), (0.2, 0.0)]
     kept = keep(make_one(7, H if v > 0 else S, (v, a)) for v, a in course).moments()
-    assert [m.kind for m in kept] == list(MomentKind)
+    assert [m.kind for m in kept] == list(HighlightKind)
     positive, negative, intense = kept
     assert (positive.frame, positive.time_s, positive.valence) == (1, 0.1, pytest.approx(0.9))
     assert (negative.frame, negative.emotion) == (2, "sadness")
@@ -44,12 +44,12 @@ def test_people_keep_moments_of_their_own():
     probabilities = [[0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]
     both = make_seen([3, 1], probabilities, [[0.5, 0.5], [-0.5, 0.5]])
     kept = keep([both]).moments()
-    assert [(m.track, m.kind) for m in kept] == [(t, k) for t in (1, 3) for k in MomentKind]
+    assert [(m.track, m.kind) for m in kept] == [(t, k) for t in (1, 3) for k in HighlightKind]
     assert {m.track: m.emotion for m in kept} == {1: "sadness", 3: "happiness"}
 
 
 def test_the_picture_is_cut_from_what_is_shown():
-    keeper = MomentKeeper()
+    keeper = HighlightTracker()
     frame = make_frame(0, grey=20)
     keeper.add(frame, make_one(1, H), np.full_like(frame.image, 200))
     assert np.median(decode_image(keeper.moments()[0].picture).pixels) == pytest.approx(200, abs=3)
@@ -71,13 +71,13 @@ def test_a_face_must_show_something(options, n):
 
 def test_no_face_is_no_moment():
     assert keep([make_none()]).moments() == ()
-    assert MomentKeeper().moments() == ()
+    assert HighlightTracker().moments() == ()
 
 
 def test_faces_without_tracks_are_refused():
     frame = make_frame(0)
     with pytest.raises(ValueError, match="Faces of a video need track ids"):
-        MomentKeeper().add(frame, make_analysis([(0, 0, 40, 40)]), frame.image)
+        HighlightTracker().add(frame, make_analysis([(0, 0, 40, 40)]), frame.image)
 
 
 def test_pictures_are_made_only_for_records(monkeypatch):
@@ -91,7 +91,7 @@ def test_pictures_are_made_only_for_records(monkeypatch):
 
 
 def test_of_a_crowd_those_seen_shortest_are_forgotten():
-    keeper = MomentKeeper()
+    keeper = HighlightTracker()
     frame = make_frame(0)
     for i in range(20):
         keeper.add(make_frame(i), make_one(1, H), frame.image)

@@ -17,13 +17,13 @@ from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailab
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
-from emotion_core.reporting.timeline import course
+from emotion_core.reporting.timeline import timeline_rows
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video import pipeline, stream
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.sampling import Schedule
-from emotion_core.video.stream import AnalysisStream, FrameReadings
+from emotion_core.video.sampling import FrameSampler
+from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
 from emotion_core.video.tables import people_table
 from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
@@ -85,8 +85,8 @@ class MovingDetector:
 
 
 def iter_streamed(reader, analyzer, settings):
-    readings = FrameReadings(analyzer, settings, None)
-    with AnalysisStream(reader, readings, Schedule(settings), is_sparse=False) as items:
+    readings = VideoFrameAnalyzer(analyzer, settings, None)
+    with AnalysisStream(reader, readings, FrameSampler(settings), is_sparse=False) as items:
         yield from items
 
 
@@ -303,7 +303,7 @@ def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
     result = analyze_video(clip, make_fake_analyzer(AlwaysDetector()), VideoSettings(hz=1))
     assert result.n_analyzed == 3
     assert result.people["seen_s"].tolist() == [pytest.approx(2.4)]
-    assert course(result.frames)["end_s"].max() == pytest.approx(2.4)
+    assert timeline_rows(result.frames)["end_s"].max() == pytest.approx(2.4)
 
 
 def test_written_video_has_every_picture_marked_and_the_sound(clip, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_core.video.sampling import Schedule, SearchPlan
+from emotion_core.video.sampling import AdaptiveSearch, FrameSampler
 from emotion_core.video.types import VideoFrame, VideoSettings
 from tests.factories import make_analysis
 
@@ -14,11 +14,11 @@ from tests.factories import make_analysis
     ids=str,
 )
 def test_pictures_per_analysed_one(settings, fps, expected):
-    assert Schedule(VideoSettings(**settings)).stride(fps) == expected
+    assert FrameSampler(VideoSettings(**settings)).stride(fps) == expected
 
 
 def wanted(settings, times):
-    schedule = Schedule(settings)
+    schedule = FrameSampler(settings)
     chosen = [i for i, time_s in enumerate(times) if schedule.is_wanted(i, time_s)]
     assert schedule.n_frames == len(times)
     return chosen
@@ -31,7 +31,7 @@ def test_every_n_th_picture(every, expected):
 
 @pytest.mark.parametrize("settings", [{"every": 5}, {"hz": 2}], ids=str)
 def test_first_picture_is_wanted_even_if_those_before_it_were_damaged(settings):
-    schedule = Schedule(VideoSettings(**settings))
+    schedule = FrameSampler(VideoSettings(**settings))
     assert [schedule.is_wanted(i, i / 10) for i in (3, 4, 5)] == [True, False, True]
 
 
@@ -73,7 +73,7 @@ def test_rate_goes_by_time_where_pictures_come_irregularly():
     ("times", "end_s"), [([], 0), ([0], 0), ([0, 5, 10], 15), ([0, 0.04, 0.08], 0.12)], ids=str
 )
 def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
-    schedule = Schedule(VideoSettings(hz=1))
+    schedule = FrameSampler(VideoSettings(hz=1))
     for index, time_s in enumerate(times):
         schedule.is_wanted(index, time_s)
     assert schedule.end_s == pytest.approx(end_s)
@@ -110,7 +110,7 @@ def one_face(_):
 
 def test_thorough_search_of_the_first_and_of_one_every_two_seconds():
     scene = Scene(one_face)
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     pictures = frames(50)
     found = [a for i in range(0, 50, 8) for a in plan.analyze(pictures[i : i + 8])]
     assert [len(a) for a in found] == [1] * 50
@@ -121,7 +121,7 @@ def test_thorough_search_of_the_first_and_of_one_every_two_seconds():
 
 def test_pictures_for_one_look_are_analysed_together():
     scene = Scene(one_face)
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(8)))
     assert scene.looks == [(None, [0]), (640, [0]), (640, [1, 2, 3, 4, 5, 6, 7])]
 
@@ -136,27 +136,27 @@ def test_pictures_for_one_look_are_analysed_together():
 )
 def test_quickest_look_that_finds_all_is_used(least_px, expected):
     scene = Scene(one_face, least_px)
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(3)))
     assert scene.looks[-1] == (expected, [1, 2])
 
 
 def test_one_missed_face_of_several_is_enough_for_a_larger_look():
     scene = Scene(lambda _: [(100, 100, 200, 200), (400, 400, 420, 420)], {640: 50})
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     assert [len(a) for a in plan.analyze(frames(3))] == [2, 2, 2]
 
 
 def test_look_larger_than_the_picture_is_not_tried():
     scene = Scene(one_face, {640: 200})
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(2, size_wh=(640, 360))))
     assert [px for px, _ in scene.looks] == [None, 640, None]
 
 
 def test_plan_follows_what_changes():
     scene = Scene(lambda i: [(0, 0, 40, 40)] if i < 10 else [(0, 0, 300, 300)], {640: 100})
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(12, fps=5)))
     assert (1280, list(range(1, 10))) in scene.looks
     assert scene.looks[-1] == (640, [11])
@@ -164,7 +164,7 @@ def test_plan_follows_what_changes():
 
 def test_picture_after_all_faces_have_gone_is_searched_thoroughly():
     scene = Scene(lambda i: one_face(i) if i < 3 else [])
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     for picture in frames(8):
         list(plan.analyze([picture]))
     assert [indices for px, indices in scene.looks if px is None] == [[0], [4]]
@@ -172,10 +172,10 @@ def test_picture_after_all_faces_have_gone_is_searched_thoroughly():
 
 def test_without_a_face_the_quickest_look_is_used():
     scene = Scene(lambda _: [])
-    plan = SearchPlan(scene.search)
+    plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(3)))
     assert scene.looks == [(None, [0]), (640, [1, 2])]
 
 
 def test_nothing_to_analyse():
-    assert list(SearchPlan(Scene(one_face).search).analyze([])) == []
+    assert list(AdaptiveSearch(Scene(one_face).search).analyze([])) == []

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from emotion_core.labels import Emotion
-from emotion_core.photos.tables import to_csv
-from emotion_core.reporting.timeline import course, emotion_seconds
+from emotion_core.photos.tables import table_to_csv
+from emotion_core.reporting.timeline import emotion_seconds, timeline_rows
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import (
-    FrameLog,
+    FrameTableBuilder,
     analysis_period,
     longest_seen,
     people_table,
@@ -69,7 +69,7 @@ def test_rows_of_a_picture_become_its_analysis_again():
 
 @pytest.mark.parametrize("end_s", [3.0, 2.4, 2.0])
 def test_nobody_is_seen_beyond_the_end_of_the_video(end_s):
-    log = FrameLog()
+    log = FrameTableBuilder()
     for i in range(3):
         log.add(25 * i, float(i), make_one(1, H))
     table = log.table(end_s)
@@ -82,22 +82,22 @@ def test_nobody_is_seen_beyond_the_end_of_the_video(end_s):
     }
     for name, part in parts.items():
         assert people_table(part, 1.0)["seen_s"].tolist() == [pytest.approx(end_s)], name
-        assert course(part)["end_s"].max() == pytest.approx(end_s), name
+        assert timeline_rows(part)["end_s"].max() == pytest.approx(end_s), name
         assert emotion_seconds(part)["seconds"].sum() == pytest.approx(end_s), name
     assert people_table(select_time(table, 0, 1), 1.0)["seen_s"].tolist() == [2.0]
 
 
 def test_nobody_is_seen_beyond_the_end_of_a_long_video():
-    log = FrameLog()
+    log = FrameTableBuilder()
     for i in range(2000):
         log.add(25 * i, float(i), make_none() if i % 7 else make_one(1, H))
-    assert course(log.table(1999.4))["end_s"].max() <= 1999.4
+    assert timeline_rows(log.table(1999.4))["end_s"].max() <= 1999.4
     rows = select_people(log.table(1999.4), [1])
     assert seen_seconds(rows)[-1] == pytest.approx(0.4)
 
 
 def test_no_picture_is_a_table_with_no_row():
-    table = FrameLog().table()
+    table = FrameTableBuilder().table()
     assert len(table) == 0
     assert {"frame", "time_s", "track", "valence", "model"} <= set(table.columns)
     people = people_table(table)
@@ -113,7 +113,7 @@ def test_a_video_without_faces_has_all_columns_of_people_and_none_of_them():
 
 
 def test_a_log_can_go_on_after_a_table_was_made():
-    log = FrameLog()
+    log = FrameTableBuilder()
     log.add(0, 0.0, make_one(1, H))
     first = log.table()
     log.add(1, 0.1, make_one(1, S))
@@ -123,18 +123,18 @@ def test_a_log_can_go_on_after_a_table_was_made():
 
 def test_faces_without_tracks_are_refused():
     with pytest.raises(ValueError, match="Faces of a video need track ids"):
-        FrameLog().add(0, 0.0, make_analysis([(0, 0, 9, 9)]))
+        FrameTableBuilder().add(0, 0.0, make_analysis([(0, 0, 9, 9)]))
 
 
 def test_another_network_is_refused():
-    log = FrameLog()
+    log = FrameTableBuilder()
     log.add(0, 0.0, make_none())
     with pytest.raises(ValueError, match="read by one network"):
         log.add(1, 0.1, make_seen([1], [0.5, 0.5], [0, 0], labels=(H, S)))
 
 
 def test_a_row_takes_about_a_hundred_bytes():
-    log = FrameLog()
+    log = FrameTableBuilder()
     picture = make_one(1, H)
     before = sum(sys.getsizeof(value) for value in vars(log).values())
     for i in range(10_000):
@@ -146,7 +146,7 @@ def test_a_row_takes_about_a_hundred_bytes():
 def test_csv_keeps_times_of_a_long_video():
     times = [0.0, 1 / 30, 7199.966667, 36000.033333]
     table = make_table([(i, time, make_one(1, H, (-0.5, 0))) for i, time in enumerate(times)])
-    data = to_csv(table)
+    data = table_to_csv(table)
     parsed = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
     assert parsed["time_s"].tolist() == [0, 0.033333, 7199.966667, 36000.033333]
     assert list(parsed.columns) == list(table.columns)
@@ -155,7 +155,7 @@ def test_csv_keeps_times_of_a_long_video():
 
 
 def test_csv_leaves_the_track_empty_without_a_face():
-    data = to_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
+    data = table_to_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
     line = data.splitlines()[1]
     assert line.startswith("7,0.5,,")
     assert line.endswith(",tiny")

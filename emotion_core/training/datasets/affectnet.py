@@ -13,7 +13,7 @@ import numpy as np
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.affectnet_npy import has_npy_layout, read_npy_split
-from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
 from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
@@ -111,7 +111,7 @@ def _read_part(root: Path, part: str, table: str, name: str) -> FaceSet:
         [home / inner for home in homes for inner in (f"{images}/{images}", images)],
         f"{root} holds neither {images} nor {part}/{images}; unpack the pictures there. {_HOW}",
     )
-    faces, boxes = FaceList(), []
+    faces, boxes = FaceSetBuilder(), []
     for place, cells in _iter_cells(path):
         code = _to_code(cells[6], place)
         if code != _NO_FACE:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_label_set
-from emotion_core.training.datasets.face_list import FaceList, list_names
+from emotion_core.training.datasets.face_list import FaceSetBuilder, list_names
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
 from emotion_core.training.datasets.folders import is_picture
 from emotion_core.training.datasets.image_sources import FilePictures
@@ -52,7 +52,7 @@ def read_npy_split(root: Path, split: str) -> FaceSet:
     if not files:
         raise DatasetError(f"{folder / 'images'} holds no picture.")
     stems = [str(folder / "annotations" / Path(file).stem) for file in files]
-    faces = FaceList()
+    faces = FaceSetBuilder()
     with ThreadPoolExecutor(_READERS) as pool:
         bar = tqdm(pool.map(_read, stems), total=len(files), unit="face", disable=None, leave=False)
         for file, (code, valence, arousal) in zip(files, bar, strict=True):

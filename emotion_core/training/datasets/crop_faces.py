@@ -16,7 +16,7 @@ from emotion_core.training.datasets.framing import crop_largest
 from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
-    iter_pictures,
+    iter_table_images,
     read_columns,
     to_half,
     to_label,
@@ -26,7 +26,7 @@ from emotion_core.training.datasets.tables import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from emotion_core.analyzer import DetectsFaces
+    from emotion_core.analyzer import Detector
     from emotion_core.labels import Emotion
     from emotion_core.models.card import Preprocessing
     from emotion_core.training.datasets.framing import Crop
@@ -65,7 +65,7 @@ class CropCount:
     unreadable: int = 0
 
 
-def read_photos(
+def read_labelled_photos(
     root: Path, *, halves: str | None = None, skip: Collection[Emotion] = ()
 ) -> list[LabelledPhoto]:
     """Read which photos there are, from ``labels.csv``.
@@ -81,7 +81,7 @@ def read_photos(
     """
     path = find_label_file(root)
     photos = []
-    for image, row in iter_pictures(path, [halves.lower()] if halves else []):
+    for image, row in iter_table_images(path, [halves.lower()] if halves else []):
         emotion = to_label(row)
         for column in ("valence", "arousal"):
             to_rating(row, column)  # wrong ones are told now, not by who reads the crops
@@ -98,7 +98,7 @@ def write_crops(
     root: Path,
     photos: Sequence[LabelledPhoto],
     out: Path,
-    detector: DetectsFaces,
+    detector: Detector,
     preprocessing: Preprocessing,
 ) -> Iterator[CropCount]:
     """Cut the largest face out of each photo into ``out``, or its folders ``a`` and ``b``.
@@ -109,7 +109,7 @@ def write_crops(
 
     Args:
         root: The folder of the photos, or its CSV file.
-        photos: From ``read_photos``.
+        photos: From ``read_labelled_photos``.
         out: Must not exist, or be empty.
         detector: The product's.
         preprocessing: Size and place of the faces in the crops.

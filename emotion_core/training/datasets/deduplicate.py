@@ -17,13 +17,13 @@ from emotion_core.training.datasets.image_sources import take_faces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emotion_core.training.datasets.face_set import FaceSet, Pictures
+    from emotion_core.training.datasets.face_set import FaceSet, ImageSource
 
 _SIDE_PX = 48
 _AT_ONCE = 512
 
 
-def leave_out_repeats(faces: FaceSet, learnt: FaceSet) -> FaceSet:
+def drop_duplicates(faces: FaceSet, learnt: FaceSet) -> FaceSet:
     """The faces whose picture is not among those learnt from.
 
     Pictures count as the same where every pixel is, in grey and brought to 48 pixels; such as were
@@ -38,7 +38,7 @@ def leave_out_repeats(faces: FaceSet, learnt: FaceSet) -> FaceSet:
     return replace(kept, name=f"{faces.name} without what {learnt.name} holds")
 
 
-def _iter_marks(pictures: Pictures) -> Iterator[bytes]:
+def _iter_marks(pictures: ImageSource) -> Iterator[bytes]:
     """What is the same for two pictures only if their pixels are, in order."""
     for start in range(0, len(pictures), _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, len(pictures)))

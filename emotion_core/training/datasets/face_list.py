@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emotion_core.labels import Emotion, LabelSet
-    from emotion_core.training.datasets.face_set import Pictures
+    from emotion_core.training.datasets.face_set import ImageSource
 
 NOT_RATED = (math.nan, math.nan)
 
 
-class FaceList:
+class FaceSetBuilder:
     """Grows by one face at a time.
 
     Attributes:
@@ -47,7 +47,7 @@ class FaceList:
         self._emotions.append(emotion)
         self._va.append(va)
 
-    def to_face_set(self, name: str, pictures: Pictures, classes: LabelSet) -> FaceSet:
+    def to_face_set(self, name: str, pictures: ImageSource, classes: LabelSet) -> FaceSet:
         """The faces with their pictures.
 
         Args:

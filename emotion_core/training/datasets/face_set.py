@@ -23,7 +23,7 @@ Channels = Literal[1, 3]
 Indices = npt.NDArray[np.int64]
 
 
-class Pictures(Protocol):
+class ImageSource(Protocol):
     """Square pictures of faces, in memory or read when asked for. Safe to use from any thread."""
 
     def __len__(self) -> int: ...
@@ -61,7 +61,7 @@ class FaceSet:
     """
 
     name: str
-    pictures: Pictures
+    pictures: ImageSource
     targets: FloatArray
     majority: Indices
     va: FloatArray

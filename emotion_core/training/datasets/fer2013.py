@@ -10,9 +10,9 @@ import numpy as np
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_label_set
-from emotion_core.training.datasets.face_list import FaceList
+from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.datasets.folders import iter_pictures
+from emotion_core.training.datasets.folders import iter_folder_images
 from emotion_core.training.datasets.image_sources import ArrayPictures, FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import iter_rows
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.datasets.tables import Row
+    from emotion_core.training.datasets.tables import TableRow
 
 _CODES = to_label_set(["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
 """Emotions by their number in the CSV file."""
@@ -63,7 +63,7 @@ def read_fer2013(root: Path, split: str) -> FaceSet:
 
 
 def _read_table(path: Path, split: str) -> FaceSet:
-    faces, pixels = FaceList(), []
+    faces, pixels = FaceSetBuilder(), []
     for row in iter_rows(path, ["emotion", "pixels", "usage"]):
         usage = row.cells["usage"]
         if usage not in _USAGES.values():
@@ -81,7 +81,7 @@ def _read_table(path: Path, split: str) -> FaceSet:
     return faces.to_face_set(f"FER2013 {split}", ArrayPictures(np.stack(pixels)), _CLASSES)
 
 
-def _to_face(row: Row) -> npt.NDArray[np.uint8]:
+def _to_face(row: TableRow) -> npt.NDArray[np.uint8]:
     try:
         values = bytes(map(int, row.cells["pixels"].split()))
     except ValueError:
@@ -98,8 +98,8 @@ def _read_folders(root: Path, split: str) -> FaceSet:
         folder = root / "test"  # the public test lies there, too
     if folder is None or not folder.is_dir():
         raise SplitMissingError(f"{root} has no folder {split}.")
-    faces = FaceList()
-    for file, emotion in iter_pictures(folder):
+    faces = FaceSetBuilder()
+    for file, emotion in iter_folder_images(folder):
         if split == "train" or has_valid or _is_of(split, file):
             faces.add(f"{folder.name}/{file}", emotion)
     if split == "valid" and not faces:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import DatasetError
 from emotion_core.imaging.codec import SUFFIXES
 from emotion_core.labels import Emotion, to_emotion
-from emotion_core.training.datasets.face_list import FaceList
+from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, is_split, to_split
@@ -37,9 +37,9 @@ def read_folders(root: Path, split: str) -> FaceSet:
         DatasetError: There is no picture, or a folder is not named after an emotion.
     """
     chosen = _choose(root, split)
-    faces = FaceList()
+    faces = FaceSetBuilder()
     for folder in chosen:
-        for file, emotion in iter_pictures(folder):
+        for file, emotion in iter_folder_images(folder):
             faces.add(os.path.relpath(folder / file, root), emotion)
     if not faces:
         raise DatasetError(
@@ -53,7 +53,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
     return faces.to_face_set(f"{root.resolve().name} {split}", pictures, classes)
 
 
-def iter_pictures(folder: Path) -> Iterator[tuple[str, Emotion]]:
+def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
     """The pictures in a folder's emotion folders and below, as paths inside it, in order of name.
 
     Raises:

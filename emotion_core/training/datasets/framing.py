@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from emotion_core.analyzer import DetectsFaces
+    from emotion_core.analyzer import Detector
     from emotion_core.models.card import FivePoints, Preprocessing
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image
@@ -67,9 +67,7 @@ class Crop:
     is_readable: bool = True
 
 
-def measure_template(
-    faces: FaceSet, detector: DetectsFaces, *, limit: int = MAX_PICTURES
-) -> Template:
+def measure_template(faces: FaceSet, detector: Detector, *, limit: int = MAX_PICTURES) -> Template:
     """Measure where eyes, nose tip and mouth corners lie in the pictures of a data set.
 
     They are medians over random pictures, each brought to 80 px with a replicated border of 40 px,
@@ -108,7 +106,7 @@ def measure_template(
 def crop_largest(
     folder: Path,
     images: Iterable[str],
-    detector: DetectsFaces,
+    detector: Detector,
     preprocessing: Preprocessing,
 ) -> Iterator[Crop]:
     """Cut the largest face out of each photo, as the product does for a network.
@@ -150,7 +148,7 @@ def find_largest(faces: Faces) -> Faces | None:
 
 
 def _cut(
-    batch: Sequence[tuple[str, Image]], detector: DetectsFaces, preprocessing: Preprocessing
+    batch: Sequence[tuple[str, Image]], detector: Detector, preprocessing: Preprocessing
 ) -> Iterator[Crop]:
     found = detector.detect([photo for _, photo in batch]) if batch else []
     for (image, photo), faces in zip(batch, found, strict=True):

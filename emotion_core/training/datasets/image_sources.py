@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from emotion_core.training.datasets.face_set import Channels, Indices, Pictures
+    from emotion_core.training.datasets.face_set import Channels, ImageSource, Indices
     from emotion_core.types import FloatArray, Image
 
 
@@ -41,7 +41,7 @@ class ArrayPictures:
         return len(self._faces)
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """See ``Pictures``."""
+        """See ``ImageSource``."""
         chosen = self._faces[indices]
         if chosen.shape[1] != size_px:
             shape = (len(chosen), size_px, size_px, *chosen.shape[3:])
@@ -74,7 +74,7 @@ class FilePictures:
         return len(self._paths)
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """See ``Pictures``."""
+        """See ``ImageSource``."""
         faces = np.empty((len(indices), size_px, size_px, 3), np.uint8)
 
         def read(place: int) -> None:
@@ -104,7 +104,7 @@ class FilePictures:
 class _JoinedPictures:
     """Pictures of several sets, one after another."""
 
-    def __init__(self, parts: Sequence[Pictures]) -> None:
+    def __init__(self, parts: Sequence[ImageSource]) -> None:
         self._parts = tuple(parts)
         self._ends = np.cumsum([len(part) for part in parts])
 
@@ -112,7 +112,7 @@ class _JoinedPictures:
         return int(self._ends[-1])
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """See ``Pictures``."""
+        """See ``ImageSource``."""
         faces = np.empty((len(indices), size_px, size_px, channels), np.uint8)
         owners = np.searchsorted(self._ends, indices, side="right")
         for owner in np.unique(owners):
@@ -126,7 +126,7 @@ class _JoinedPictures:
 class _TakenPictures:
     """Some of the pictures of a set, in an order of their own."""
 
-    def __init__(self, pictures: Pictures, indices: Indices) -> None:
+    def __init__(self, pictures: ImageSource, indices: Indices) -> None:
         self._pictures = pictures
         self._indices = indices
 
@@ -134,7 +134,7 @@ class _TakenPictures:
         return len(self._indices)
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """See ``Pictures``."""
+        """See ``ImageSource``."""
         return self._pictures.load(self._indices[indices], size_px, channels)
 
 

@@ -22,7 +22,7 @@ _HOW_TO_LOG_IN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class KaggleSource:
     """A place on Kaggle that has the data.
 
     Attributes:
@@ -40,10 +40,10 @@ class Source:
         return f"www.kaggle.com/{kind}/{self.handle}"
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
+SOURCES: Mapping[str, KaggleSource] = MappingProxyType(
     {
-        "dataset": Source("msambare/fer2013", is_competition=False),
-        "competition": Source(
+        "dataset": KaggleSource("msambare/fer2013", is_competition=False),
+        "competition": KaggleSource(
             "challenges-in-representation-learning-facial-expression-recognition-challenge",
             is_competition=True,
         ),
@@ -52,7 +52,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 """``dataset``: folders of pictures, uploaded by a user. ``competition``: the original CSV files."""
 
 
-def download_fer2013(folder: Path, source: Source) -> None:
+def download_fer2013(folder: Path, source: KaggleSource) -> None:
     """Download FER2013 into a folder that the reader ``fer2013`` takes; once there, do nothing.
 
     Args:
@@ -90,7 +90,7 @@ def _check_token() -> None:
 
 
 @contextmanager
-def _kaggle_errors(folder: Path, source: Source) -> Iterator[None]:
+def _kaggle_errors(folder: Path, source: KaggleSource) -> Iterator[None]:
     """Turn what kagglehub raises into one sentence for the person at the screen."""
     from zipfile import BadZipFile
 
@@ -124,7 +124,7 @@ def _kaggle_errors(folder: Path, source: Source) -> Iterator[None]:
         raise DatasetError(f"{folder} cannot be written ({error.strerror or error}).") from error
 
 
-def _explain(status: int, source: Source) -> str:
+def _explain(status: int, source: KaggleSource) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return (
             f"Kaggle does not accept the token, or wants one for {source.page}; {_HOW_TO_LOG_IN}."

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
 from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, to_split
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
-    iter_pictures,
+    iter_table_images,
     read_columns,
     to_label,
     to_rating,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.datasets.tables import Row
+    from emotion_core.training.datasets.tables import TableRow
 
 
 def read_label_file(root: Path, split: str) -> FaceSet:
@@ -46,7 +46,7 @@ def read_label_file(root: Path, split: str) -> FaceSet:
         DatasetError: The file or a picture is missing, or a line is not as said above.
     """
     path = find_label_file(root)
-    faces, places = FaceList(), []
+    faces, places = FaceSetBuilder(), []
     for file, row in _iter_split(path, split):
         va = (to_rating(row, "valence"), to_rating(row, "arousal"))
         faces.add(file, to_label(row), va)
@@ -77,7 +77,7 @@ def find_label_file(root: Path) -> Path:
     return path
 
 
-def _iter_split(path: Path, split: str) -> Iterator[tuple[str, Row]]:
+def _iter_split(path: Path, split: str) -> Iterator[tuple[str, TableRow]]:
     """The pictures and lines of one split; at least one."""
     is_split = "split" in read_columns(path)
     if not is_split and split not in (ALL, "train"):
@@ -85,7 +85,7 @@ def _iter_split(path: Path, split: str) -> Iterator[tuple[str, Row]]:
             f"{path} has no column 'split'; read all of it as the split {ALL!r}, or add the column."
         )
     found = set()
-    for image, row in iter_pictures(path):
+    for image, row in iter_table_images(path):
         of_row = _to_split(row) if is_split else split
         found.add(of_row)
         if split in (of_row, ALL):
@@ -102,7 +102,7 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name if path.name == LABELS_FILE else path.stem
 
 
-def _to_split(row: Row) -> str:
+def _to_split(row: TableRow) -> str:
     try:
         return to_split(row.cells["split"])
     except DatasetError as error:

@@ -26,7 +26,7 @@ _HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DatasetSource:
     """A data set as a user names it.
 
     Attributes:
@@ -45,7 +45,10 @@ class Source:
 
 
 def read_sources(
-    main: Source, also: Sequence[Source], valid: Source | None, config: TrainConfig
+    main: DatasetSource,
+    also: Sequence[DatasetSource],
+    valid: DatasetSource | None,
+    config: TrainConfig,
 ) -> tuple[FaceSet, FaceSet]:
     """Read what a run learns from and what it is validated on.
 
@@ -71,11 +74,11 @@ def read_sources(
     return _drop_unlabelled(faces, has_va=config.has_va), held_out
 
 
-def _hold_out(main: Source, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
+def _hold_out(main: DatasetSource, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
     """Find faces to validate on, and say so where they are not the "valid" split."""
     for split in ("valid", "test"):
         try:
-            found = Source(main.dataset, main.root, split).read()
+            found = DatasetSource(main.dataset, main.root, split).read()
         except SplitMissingError:
             continue
         if split == "test":

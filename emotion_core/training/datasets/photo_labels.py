@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.datasets.face_list import FaceList, find_missing
+from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
 from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.label_file import find_label_file
@@ -16,9 +16,9 @@ from emotion_core.training.datasets.tables import (
     BOX,
     LABELS_FILE,
     Half,
-    Row,
-    iter_pictures,
+    TableRow,
     iter_rows,
+    iter_table_images,
     read_columns,
     to_face,
     to_half,
@@ -51,10 +51,10 @@ class PhotoLabel:
     emotion: Emotion | None
     valence: float
     arousal: float
-    row: Row
+    row: TableRow
 
 
-def read_labels(root: Path) -> list[PhotoLabel]:
+def read_photo_labels(root: Path) -> list[PhotoLabel]:
     """Read which photos there are, and what people said of them.
 
     Args:
@@ -73,7 +73,7 @@ def read_labels(root: Path) -> list[PhotoLabel]:
             f"'arousal'; its columns are: {', '.join(columns)}."
         )
     labels = []
-    for image, row in iter_pictures(path):
+    for image, row in iter_table_images(path):
         valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
         labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
     return labels
@@ -109,7 +109,7 @@ def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
     return kept
 
 
-def read_boxes(path: Path, needed: Collection[str]) -> dict[str, Faces]:
+def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
 
     With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners, of pairs the one that lies
@@ -158,7 +158,7 @@ def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
             f"{place}: there is no photo {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
             "are missing); --only measures the photos that another CSV file lists."
         )
-    faces = FaceList()
+    faces = FaceSetBuilder()
     for label in labels:
         faces.add(label.image, label.emotion, (label.valence, label.arousal))
     pictures = FilePictures(folder / label.image for label in labels)

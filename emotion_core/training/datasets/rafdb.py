@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
-from emotion_core.training.datasets.face_list import FaceList, find_missing, list_names
+from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import is_picture
 from emotion_core.training.datasets.image_sources import FilePictures
@@ -70,7 +70,7 @@ def read_rafdb(root: Path, split: str) -> FaceSet:
 
 
 def _read_official(folder: Path, split: str) -> FaceSet:
-    faces = FaceList()
+    faces = FaceSetBuilder()
     for name, emotion in _iter_labels(folder / _LIST):
         if name.startswith(f"{split}_"):
             faces.add(f"{name.removesuffix('.jpg')}_aligned.jpg", emotion)
@@ -100,7 +100,7 @@ def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
 
 
 def _read_folders(folder: Path, split: str) -> FaceSet:
-    faces = FaceList()
+    faces = FaceSetBuilder()
     for number, emotion in _EMOTIONS.items():
         place = folder / split / number
         if not place.is_dir():

@@ -32,7 +32,7 @@ _POINTS = tuple(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One line of a table.
 
     Attributes:
@@ -73,7 +73,7 @@ def read_columns(path: Path) -> list[str]:
         return columns
 
 
-def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[TableRow]:
     """Read a table line by line; empty lines are left out.
 
     Args:
@@ -94,7 +94,7 @@ def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[Row]:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
                 place = f"Line {number} of {path.name}"
-                yield Row(place, dict(zip(columns, cells, strict=False)))
+                yield TableRow(place, dict(zip(columns, cells, strict=False)))
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _open_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list
         yield columns, ((reader.line_num, line) for line in reader)
 
 
-def iter_pictures(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
+def iter_table_images(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, TableRow]]:
     """Read a table that lists pictures in its column image, each once.
 
     One that is listed twice would count twice, or be learnt from and measured on.
@@ -152,7 +152,7 @@ def to_inner_path(text: str, place: str) -> str:
     return text
 
 
-def to_label(row: Row) -> Emotion | None:
+def to_label(row: TableRow) -> Emotion | None:
     """The emotion in a row's column label or emotion; ``None`` where there is none.
 
     Raises:
@@ -165,7 +165,7 @@ def to_label(row: Row) -> Emotion | None:
         raise DatasetError(f"{row.place}: {error}") from error
 
 
-def to_number(row: Row, column: str) -> float:
+def to_number(row: TableRow, column: str) -> float:
     """A finite number of a row.
 
     Raises:
@@ -182,7 +182,7 @@ def to_number(row: Row, column: str) -> float:
     return value
 
 
-def to_face(row: Row) -> tuple[list[float], list[float] | None]:
+def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
     """Box and landmarks of a row, four numbers and ten; no landmarks where one is missing.
 
     Raises:
@@ -195,7 +195,7 @@ def to_face(row: Row) -> tuple[list[float], list[float] | None]:
     return box, [to_number(row, point) for point in _POINTS] if known else None
 
 
-def to_rating(row: Row, column: str) -> float:
+def to_rating(row: TableRow, column: str) -> float:
     """A rating in [-1, 1] of a row; NaN where the cell is empty or the column missing.
 
     Raises:
@@ -211,7 +211,7 @@ def to_rating(row: Row, column: str) -> float:
     return value
 
 
-def to_half(row: Row, column: str) -> Half:
+def to_half(row: TableRow, column: str) -> Half:
     """Half a or b of a data set, the same for all rows with the same value, e.g. person.
 
     Half a has the values whose CRC-32 (of UTF-8) is even.

@@ -77,7 +77,7 @@ def cover_part(image: Image, boxes: FloatArray, rng: np.random.Generator) -> Ima
     return image
 
 
-def spoil(image: Image, rng: np.random.Generator) -> Image:
+def degrade(image: Image, rng: np.random.Generator) -> Image:
     """Change light and colour; by chance make it grey, blurred, noisy or badly compressed."""
     image = _relight(image, rng)
     if rng.random() < 0.15:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from emotion_core.errors import EmotionError
 from emotion_core.training.detector.loss import Targets
-from emotion_core.training.detector.mosaic import Composer
+from emotion_core.training.detector.mosaic import MosaicSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.mosaic import Sample
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.types import Device
 
 Batch = tuple[torch.Tensor, Targets]
@@ -36,8 +36,8 @@ _START = "spawn"  # OpenCV hangs in a fork of a process that has used its thread
 class _Batches(Dataset[Any]):
     """The batch of every step; nothing but its number and the seed decides what is in it."""
 
-    def __init__(self, pictures: Sequence[LabelledPicture], config: DetectorTrainConfig) -> None:
-        self._composer = Composer(pictures, config.size_px)
+    def __init__(self, pictures: Sequence[DetectionSample], config: DetectorTrainConfig) -> None:
+        self._composer = MosaicSampler(pictures, config.size_px)
         self._seed, self._size = config.seed, config.batch_size
 
     def __getitem__(self, step: int) -> Batch | EmotionError:
@@ -52,14 +52,14 @@ class _Batches(Dataset[Any]):
 
 
 def compose_step(
-    pictures: Sequence[LabelledPicture], config: DetectorTrainConfig, step: int
+    pictures: Sequence[DetectionSample], config: DetectorTrainConfig, step: int
 ) -> list[Sample]:
     """The pictures of one step, counted from 0."""
     return _Batches(pictures, config).compose(step)
 
 
-def iter_batches(
-    pictures: Sequence[LabelledPicture],
+def iter_detector_batches(
+    pictures: Sequence[DetectionSample],
     config: DetectorTrainConfig,
     start: int,
     *,

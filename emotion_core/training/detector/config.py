@@ -8,7 +8,7 @@ from typing import Any, Self
 from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import FaceNetworkConfig
 from emotion_core.training.engine.base_config import (
-    Settings,
+    BaseConfig,
     check_positive,
     check_range,
     check_types,
@@ -22,7 +22,7 @@ _NOT_NEGATIVE = (
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorTrainConfig(Settings):
+class DetectorTrainConfig(BaseConfig):
     """The hyper-parameters of one run; saved as JSON beside its checkpoints.
 
     Attributes:
@@ -103,13 +103,13 @@ class DetectorTrainConfig(Settings):
         """The same with other values; ``epochs`` set alone sets ``minutes`` to 0, and vice versa.
 
         Raises:
-            EmotionError: See ``Settings.changed``.
+            EmotionError: See ``BaseConfig.changed``.
         """
         values = dict(values)
         for name, other in (("epochs", "minutes"), ("minutes", "epochs")):
             if values.get(name) and other not in values:
                 values[other] = type(getattr(self, other))(0)
-        return Settings.changed(self, values)
+        return BaseConfig.changed(self, values)
 
 
 def _is_three_counts(value: Any) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochReport:
+class DetectorEpochReport:
     """What some steps gave.
 
     Attributes:
@@ -49,7 +49,7 @@ def best_row(history: Sequence[Row]) -> Row | None:
     return max(rated, key=lambda row: row["average_precision"] or 0, default=None)
 
 
-def to_line(report: EpochReport, progress: float) -> str:
+def epoch_line(report: DetectorEpochReport, progress: float) -> str:
     """One epoch in one line, for the log; ``progress`` says how much of the run is done, 0-1."""
     losses = "  ".join(f"{name} {value:.4f}" for name, value in report.losses.items())
     parts = [f"epoch {report.epoch}", f"step {report.step}", f"{progress:.1%}", losses]

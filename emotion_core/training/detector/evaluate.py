@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from emotion_core.detection.boxes import largest, overlaps
+from emotion_core.detection.boxes import iou_matrix, largest
 from emotion_core.training.detector.figures import (
     FALSE_ALARMS,
     LARGE,
@@ -19,22 +19,22 @@ from emotion_core.training.detector.figures import (
 )
 from emotion_core.training.detector.metrics import (
     MATCH,
-    Judgement,
-    Truth,
+    DetectionMatches,
+    GroundTruth,
     at_threshold,
     average_precision,
-    judge,
+    match_detections,
     pool,
     recall_at_false_alarms,
 )
-from emotion_core.training.detector.samples import Kind, LabelledPicture
+from emotion_core.training.detector.samples import DetectionSample, SampleKind
 from emotion_core.training.detector.wider import SETTINGS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from emotion_core.analyzer import DetectsFaces
+    from emotion_core.analyzer import Detector
     from emotion_core.training.detector.wider import WiderTruth
     from emotion_core.types import Faces, FloatArray, Image
 
@@ -47,7 +47,7 @@ _CURVE_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvalSettings:
     """How detectors are asked.
 
     Attributes:
@@ -67,21 +67,21 @@ class Asked:
         return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
 
-def measure_ap(detector: DetectsFaces, pictures: Sequence[LabelledPicture]) -> float:
+def measure_ap(detector: Detector, pictures: Sequence[DetectionSample]) -> float:
     """Average precision of faces from 16 px; 0 without any."""
     return average_precision(judge_large(detector, pictures)) or 0.0
 
 
-def judge_large(detector: DetectsFaces, pictures: Sequence[LabelledPicture]) -> Judgement:
+def judge_large(detector: Detector, pictures: Sequence[DetectionSample]) -> DetectionMatches:
     """All detections in pictures marked by hand, of faces from 16 px."""
-    found = _find_all(detector, pictures, Asked(threshold=LEAST_SCORE))
-    return pool([judge(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
+    found = _find_all(detector, pictures, EvalSettings(threshold=LEAST_SCORE))
+    return pool([match_detections(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
 
 def measure_marked(
-    detector: DetectsFaces,
-    pictures: Sequence[LabelledPicture],
-    asked: Asked,
+    detector: Detector,
+    pictures: Sequence[DetectionSample],
+    asked: EvalSettings,
     settings: Mapping[str, WiderTruth] | None = None,
 ) -> MarkedFigures:
     """Measure on pictures marked by hand.
@@ -122,29 +122,29 @@ class _Tally:
     """Judgements of pictures so far: of everything found by size, and of what the product finds."""
 
     def __init__(self) -> None:
-        self.by_size: dict[str, list[Judgement]] = {name: [] for name in SIZES}
-        self.by_setting: dict[str, list[Judgement]] = {name: [] for name in SETTINGS}
-        self.sure: list[Judgement] = []
+        self.by_size: dict[str, list[DetectionMatches]] = {name: [] for name in SIZES}
+        self.by_setting: dict[str, list[DetectionMatches]] = {name: [] for name in SETTINGS}
+        self.sure: list[DetectionMatches] = []
 
-    def add(self, picture: LabelledPicture, found: Faces, best: Faces) -> None:
+    def add(self, picture: DetectionSample, found: Faces, best: Faces) -> None:
         truth = _to_truth(picture)
         for name, sizes in SIZES.items():
-            self.by_size[name].append(judge(found, truth, sizes))
-        self.sure.append(judge(best, truth, SIZES[LARGE]))
+            self.by_size[name].append(match_detections(found, truth, sizes))
+        self.sure.append(match_detections(best, truth, SIZES[LARGE]))
 
 
 def measure_portraits(
-    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
+    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
 ) -> PortraitFigures:
     """Measure on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
     for picture, found in _find_all(detector, pictures, asked):
         total += len(found)
-        seen = overlaps(found.boxes, np.vstack([picture.boxes, picture.ignored]))
+        seen = iou_matrix(found.boxes, np.vstack([picture.boxes, picture.ignored]))
         wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
         main = largest(picture.boxes)
-        shared = overlaps(picture.boxes[main : main + 1], found.boxes)[0]
+        shared = iou_matrix(picture.boxes[main : main + 1], found.boxes)[0]
         if shared.max(initial=0) < MATCH:
             continue
         n_found += 1
@@ -167,7 +167,7 @@ def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
 
 
 def measure_scenes(
-    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
+    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
 ) -> SceneFigures:
     """Measure on pictures without faces."""
     false = [len(found) for _, found in _find_all(detector, pictures, asked)]
@@ -183,8 +183,8 @@ def expose(image: Image, factor: float) -> Image:
 
 
 def _find_all(
-    detector: DetectsFaces, pictures: Sequence[LabelledPicture], asked: Asked
-) -> Iterator[tuple[LabelledPicture, Faces]]:
+    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
+) -> Iterator[tuple[DetectionSample, Faces]]:
     """Ask a detector about pictures, some at once."""
     for chosen, images in _iter_images(pictures, asked.exposure):
         found = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
@@ -192,10 +192,10 @@ def _find_all(
 
 
 def _iter_images(
-    pictures: Sequence[LabelledPicture], exposure: float
-) -> Iterator[tuple[list[LabelledPicture], list[Image]]]:
+    pictures: Sequence[DetectionSample], exposure: float
+) -> Iterator[tuple[list[DetectionSample], list[Image]]]:
     """Read pictures in batches that memory can hold."""
-    chosen: list[LabelledPicture] = []
+    chosen: list[DetectionSample] = []
     images: list[Image] = []
     bar: Any = tqdm(pictures, unit="picture", disable=None, leave=False)
     with bar:
@@ -211,22 +211,22 @@ def _iter_images(
             yield chosen, images
 
 
-def _to_truth(picture: LabelledPicture) -> Truth:
+def _to_truth(picture: DetectionSample) -> GroundTruth:
     """A portrait's doubtful faces are neutral, as are those that WIDER FACE calls invalid."""
-    return Truth(picture.boxes, np.ones(len(picture.boxes), bool), picture.ignored)
+    return GroundTruth(picture.boxes, np.ones(len(picture.boxes), bool), picture.ignored)
 
 
 def _judge_settings(
-    found: Faces, picture: LabelledPicture, settings: Mapping[str, WiderTruth]
-) -> Iterator[tuple[str, Judgement]]:
+    found: Faces, picture: DetectionSample, settings: Mapping[str, WiderTruth]
+) -> Iterator[tuple[str, DetectionMatches]]:
     truth = settings.get(picture.file.name)
-    if truth is not None and picture.kind is Kind.BOXES:
+    if truth is not None and picture.kind is SampleKind.BOXES:
         none = np.zeros((0, 4), np.float32)
         for name, wanted in truth.wanted.items():
-            yield name, judge(found, Truth(truth.boxes, wanted, none))
+            yield name, match_detections(found, GroundTruth(truth.boxes, wanted, none))
 
 
-def _to_curve(judged: Judgement) -> list[list[float]]:
+def _to_curve(judged: DetectionMatches) -> list[list[float]]:
     """Points of the precision-recall curve at right detections, evenly spread over the recall."""
     right, hits = np.cumsum(judged.right), np.flatnonzero(judged.right)
     n = min(len(hits), _CURVE_POINTS)

@@ -18,7 +18,7 @@ from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
 from emotion_core.training.emotion.export import ReleasedFile, check_release
-from emotion_core.training.engine.atomic_write import write_whole
+from emotion_core.training.engine.atomic_write import save_file
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.networks.face_net import FaceNetwork
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
 
 _OPSET = 18
 _TOLERANCE = 1e-4
 
 
-def release(
+def release_detector(
     checkpoint: Path, path: Path, *, shift: float = 0.0
 ) -> tuple[ReleasedFile, ReleasedFile]:
     """Write the averaged weights of a checkpoint as both files, and compare them.
@@ -51,13 +51,13 @@ def release(
     graph = path.with_suffix(".onnx")
     metadata = {"config": json.dumps(asdict(network.config)), "shift": str(shift)}
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    write_whole(path, save(state, metadata))
-    export_onnx(network, graph)
-    check_onnx(path, graph)
+    save_file(path, save(state, metadata))
+    export_detector_onnx(network, graph)
+    check_detector_onnx(path, graph)
     return ReleasedFile.of(path), ReleasedFile.of(graph)
 
 
-def find_shift(checkpoint: Path, pictures: Sequence[LabelledPicture], precision: float) -> float:
+def find_shift(checkpoint: Path, pictures: Sequence[DetectionSample], precision: float) -> float:
     """The shift of all scores that brings a precision to the product's threshold.
 
     Args:
@@ -80,7 +80,7 @@ def find_shift(checkpoint: Path, pictures: Sequence[LabelledPicture], precision:
     return math.floor(1000 * (_logit(DEFAULT_MIN_SCORE) - _logit(score))) / 1000
 
 
-def export_onnx(network: FaceNetwork, path: Path) -> None:
+def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
     """Write a network as ONNX with boxes decoded, for any batch, height and width.
 
     Args:
@@ -109,10 +109,10 @@ def export_onnx(network: FaceNetwork, path: Path) -> None:
     for node in graph.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter, with paths of this machine
     del graph.graph.value_info[:]
-    write_whole(path, graph.SerializeToString())
+    save_file(path, graph.SerializeToString())
 
 
-def check_onnx(weights: Path, graph: Path) -> None:
+def check_detector_onnx(weights: Path, graph: Path) -> None:
     """Compare both files on random pictures, one and three.
 
     Raises:

@@ -9,18 +9,18 @@ import pandas as pd
 
 from emotion_core.training.detector.figures import LARGE, SIZES
 from emotion_core.training.detector.report import WORDS
-from emotion_core.training.evaluation.html_page import charts_page
+from emotion_core.training.evaluation.html_page import evaluation_charts_page
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
-    from emotion_core.training.detector.report import DetectorReport, Report
+    from emotion_core.training.detector.report import DetectorComparison, DetectorReport
 
 _COLOURS = ("#325757", "#AD2A25", "#E3A934", "#80A4EE", "#8547C8", "#8A938C")
 _SIDE_PX = 380
 
 
-def to_page(report: Report) -> str:
+def detector_page(report: DetectorComparison) -> str:
     """An HTML page of all charts that opens without a network."""
     rows = [
         alt.hconcat(
@@ -33,7 +33,7 @@ def to_page(report: Report) -> str:
     if report.detectors[0].milliseconds:
         rows.append(alt.hconcat(speed_chart(report.detectors)))
     subtitle = [report.data, report.asked.words.capitalize()]
-    return charts_page(alt.vconcat(*rows, spacing=40), "Face detectors", subtitle)
+    return evaluation_charts_page(alt.vconcat(*rows, spacing=40), "Face detectors", subtitle)
 
 
 def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartType:

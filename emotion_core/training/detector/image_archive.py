@@ -19,7 +19,7 @@ import PIL.Image
 
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.imaging.codec import SUFFIXES, decode_image, shrink
-from emotion_core.training.datasets.tables import Row
+from emotion_core.training.datasets.tables import TableRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFile:
+class ImageFile:
     """One file of a folder or a ZIP file. Holds nothing open, so that processes may share it.
 
     Attributes:
@@ -126,7 +126,7 @@ class PictureFile:
         return shrink(self.read() if decoded is None else decoded, longest_px)
 
 
-class PictureFolder:
+class ImageArchive:
     """A folder or a ZIP file of pictures, listed once.
 
     Args:
@@ -141,21 +141,21 @@ class PictureFolder:
         self._files = {file.name: file for file in _list_files(path)}
 
     @cached_property
-    def pictures(self) -> list[PictureFile]:
+    def pictures(self) -> list[ImageFile]:
         """All files that end as pictures do, by name."""
         return [f for name, f in sorted(self._files.items()) if name.lower().endswith(_ENDINGS)]
 
-    def find(self, name: str) -> PictureFile | None:
+    def find(self, name: str) -> ImageFile | None:
         """The file of a name."""
         return self._files.get(name)
 
-    def find_table(self, name: str) -> PictureFile | None:
+    def find_table(self, name: str) -> ImageFile | None:
         """The file of that name that lies least deep, whatever folder it lies in."""
         found = [f for path, f in self._files.items() if PurePosixPath(path).name == name]
         return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
 
 
-def iter_table(file: PictureFile, needed: Sequence[str]) -> Iterator[Row]:
+def iter_table(file: ImageFile, needed: Sequence[str]) -> Iterator[TableRow]:
     """Read a CSV file line by line; empty lines are left out.
 
     Args:
@@ -175,12 +175,12 @@ def iter_table(file: PictureFile, needed: Sequence[str]) -> Iterator[Row]:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
                 place = f"Line {reader.line_num} of {file}"
-                yield Row(place, dict(zip(columns, cells, strict=False)))
+                yield TableRow(place, dict(zip(columns, cells, strict=False)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} is not a CSV file in UTF-8 ({error}).") from error
 
 
-def _list_files(path: Path) -> Iterator[PictureFile]:
+def _list_files(path: Path) -> Iterator[ImageFile]:
     if path.is_dir():
         yield from _list_folder(path)
         return
@@ -200,15 +200,15 @@ def _list_files(path: Path) -> Iterator[PictureFile]:
             )
         is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
         member = Member(info.header_offset, info.compress_size, is_deflated)
-        yield PictureFile(path, info.filename, info.file_size, member)
+        yield ImageFile(path, info.filename, info.file_size, member)
 
 
-def _list_folder(path: Path) -> Iterator[PictureFile]:
+def _list_folder(path: Path) -> Iterator[ImageFile]:
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder, name)
             if file.is_file():  # not a link that leads nowhere
-                yield PictureFile(path, file.relative_to(path).as_posix(), file.stat().st_size)
+                yield ImageFile(path, file.relative_to(path).as_posix(), file.stat().st_size)
 
 
 def _read_member(path: Path, member: Member) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.analyzer import fetch_first, make_detector
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale_torch import TorchLooks
+from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.hub import find_model
@@ -30,7 +30,7 @@ KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Loaded:
+class LoadedDetector:
     """A detector, ready to be measured.
 
     Attributes:
@@ -52,7 +52,7 @@ class Loaded:
         return describe_file(self.path).sha256
 
 
-def load_detector(name: str, device: Device) -> Loaded:
+def load_detector(name: str, device: Device) -> LoadedDetector:
     """Load a detector.
 
     Args:
@@ -66,9 +66,9 @@ def load_detector(name: str, device: Device) -> Loaded:
     """
     path = Path(name)
     if path.suffix == ".pt":
-        return Loaded(wrap_network(load_average(path), device, path), path)
+        return LoadedDetector(wrap_network(load_average(path), device, path), path)
     found = fetch_first([find_model(name, Task.DETECTION)], device)
-    return Loaded(make_detector(found.card, found.file.path, device), found.file.path)
+    return LoadedDetector(make_detector(found.card, found.file.path, device), found.file.path)
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
@@ -130,7 +130,7 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         device: Where it is or is to go.
         path: Of its file, for the description; it need not exist.
     """
-    looks = TorchLooks(DecodedFaceNetwork(network), device)
+    looks = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
     card = ModelCard(
         name=path.name,
         task=Task.DETECTION,

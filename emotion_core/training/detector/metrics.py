@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.detection.boxes import overlaps
+from emotion_core.detection.boxes import iou_matrix
 from emotion_core.training.detector.samples import short_sides
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EVERY_SIZE: SizeRange = (0, float("inf"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Truth:
+class GroundTruth:
     """The faces of one picture.
 
     Attributes:
@@ -44,7 +44,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Judgement:
+class DetectionMatches:
     """The detections that count, in one picture or in many.
 
     Attributes:
@@ -58,7 +58,9 @@ class Judgement:
     n_faces: int
 
 
-def judge(found: Faces, truth: Truth, sizes: SizeRange = EVERY_SIZE) -> Judgement:
+def match_detections(
+    found: Faces, truth: GroundTruth, sizes: SizeRange = EVERY_SIZE
+) -> DetectionMatches:
     """Judge the detections in one picture.
 
     Args:
@@ -73,11 +75,11 @@ def judge(found: Faces, truth: Truth, sizes: SizeRange = EVERY_SIZE) -> Judgemen
     order = np.argsort(-found.scores, kind="stable")
     boxes = found.boxes[order]
     own = short_sides(boxes)
-    beside = overlaps(boxes, truth.neutral).max(axis=1, initial=0)
+    beside = iou_matrix(boxes, truth.neutral).max(axis=1, initial=0)
     outside = (own < _SLACK * low) | (own >= high / _SLACK) | (beside >= _NEUTRAL_OVERLAP)
     free = np.ones(len(faces), bool)
     right, counts = np.zeros(len(boxes), bool), np.zeros(len(boxes), bool)
-    for i, row in enumerate(overlaps(boxes, truth.boxes)):
+    for i, row in enumerate(iou_matrix(boxes, truth.boxes)):
         row = np.where(free, row, 0)
         if row.max(initial=0) >= MATCH:
             j = int(row.argmax())
@@ -85,18 +87,18 @@ def judge(found: Faces, truth: Truth, sizes: SizeRange = EVERY_SIZE) -> Judgemen
             right[i] = counts[i] = wanted[j]
         else:
             counts[i] = not outside[i]
-    return Judgement(found.scores[order][counts], right[counts], int(wanted.sum()))
+    return DetectionMatches(found.scores[order][counts], right[counts], int(wanted.sum()))
 
 
-def pool(judgements: Sequence[Judgement]) -> Judgement:
+def pool(judgements: Sequence[DetectionMatches]) -> DetectionMatches:
     """Judgements of several pictures as one."""
     scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in judgements)])
     right = np.concatenate([np.zeros(0, bool), *(j.right for j in judgements)])
     order = np.argsort(-scores, kind="stable")
-    return Judgement(scores[order], right[order], sum(j.n_faces for j in judgements))
+    return DetectionMatches(scores[order], right[order], sum(j.n_faces for j in judgements))
 
 
-def average_precision(judged: Judgement) -> float | None:
+def average_precision(judged: DetectionMatches) -> float | None:
     """Area under the precision-recall curve, precision made monotone; ``None`` without a face.
 
     Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge", as of 2010.
@@ -108,13 +110,15 @@ def average_precision(judged: Judgement) -> float | None:
     return float(best[judged.right].sum() / judged.n_faces)
 
 
-def precision_recall(judged: Judgement) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def precision_recall(
+    judged: DetectionMatches,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """``(D,)`` precision and recall if the score of each detection were the threshold."""
     right = np.cumsum(judged.right)
     return right / np.arange(1, len(right) + 1), right / max(judged.n_faces, 1)
 
 
-def at_threshold(judged: Judgement, threshold: float) -> tuple[float | None, float | None]:
+def at_threshold(judged: DetectionMatches, threshold: float) -> tuple[float | None, float | None]:
     """Precision and recall; ``None`` where nothing was found, or there was nothing to find."""
     sure = judged.scores >= threshold
     right = int(judged.right[sure].sum())
@@ -122,7 +126,7 @@ def at_threshold(judged: Judgement, threshold: float) -> tuple[float | None, flo
     return precision, right / judged.n_faces if judged.n_faces else None
 
 
-def recall_at_false_alarms(judged: Judgement, n_allowed: float) -> float | None:
+def recall_at_false_alarms(judged: DetectionMatches, n_allowed: float) -> float | None:
     """Recall at the lowest threshold that lets through at most so many false alarms."""
     if not judged.n_faces:
         return None
@@ -130,7 +134,7 @@ def recall_at_false_alarms(judged: Judgement, n_allowed: float) -> float | None:
     return float(judged.right[few].sum() / judged.n_faces)
 
 
-def threshold_for(judged: Judgement, precision: float) -> float | None:
+def threshold_for(judged: DetectionMatches, precision: float) -> float | None:
     """The lowest score from which on the precision is reached; ``None`` if it never is."""
     reached = np.flatnonzero(precision_recall(judged)[0] >= precision)
     return float(judged.scores[reached[-1]]) if len(reached) else None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.training.detector.augment import Matrix, cover_part, draw_badge, paint, spoil
-from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.augment import Matrix, cover_part, degrade, draw_badge, paint
+from emotion_core.training.detector.samples import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.types import FloatArray, Image
 
 SMALLEST_PX, LARGEST_PX = 9.0, 360.0
@@ -26,7 +26,7 @@ FLIPPED = np.array([2, 3, 0, 1, 4, 5, 8, 9, 6, 7])
 _LARGE_PX = 90.0
 _LEAST_VISIBLE = 0.35
 _GRIDS = (1, 1, 1, 1, 2, 2, 3)
-_KIND_ODDS = {Kind.BOXES: 0.52, Kind.PORTRAITS: 0.36, Kind.SCENES: 0.12}
+_KIND_ODDS = {SampleKind.BOXES: 0.52, SampleKind.PORTRAITS: 0.36, SampleKind.SCENES: 0.12}
 _MOST_ENLARGED = 3.0
 
 
@@ -47,7 +47,7 @@ class Sample:
     ignored: FloatArray
 
 
-class Composer:
+class MosaicSampler:
     """Makes training pictures without end, each from a generator of its own.
 
     Pictures are read from their files as they are needed.
@@ -57,8 +57,8 @@ class Composer:
         size_px: Side of the composed pictures.
     """
 
-    def __init__(self, pictures: Sequence[LabelledPicture], size_px: int) -> None:
-        self._by_kind = {kind: [p for p in pictures if p.kind is kind] for kind in Kind}
+    def __init__(self, pictures: Sequence[DetectionSample], size_px: int) -> None:
+        self._by_kind = {kind: [p for p in pictures if p.kind is kind] for kind in SampleKind}
         self._size_px = size_px
 
     def compose(self, rng: np.random.Generator) -> Sample:
@@ -71,7 +71,7 @@ class Composer:
         if rng.random() < 0.5:
             sample = mirror(sample)
         image = cover_part(sample.image, sample.boxes, rng)
-        return Sample(spoil(image, rng), sample.boxes, sample.landmarks, sample.ignored)
+        return Sample(degrade(image, rng), sample.boxes, sample.landmarks, sample.ignored)
 
     def _assemble(self, rng: np.random.Generator) -> Sample:
         size = self._size_px
@@ -86,7 +86,7 @@ class Composer:
             ignored.append(part.ignored + np.tile(corner, 2))
         return Sample(canvas, np.vstack(boxes), np.vstack(marks), np.vstack(ignored))
 
-    def _pick(self, kind: Kind, rng: np.random.Generator) -> LabelledPicture | None:
+    def _pick(self, kind: SampleKind, rng: np.random.Generator) -> DetectionSample | None:
         pictures = self._by_kind[kind]
         return pictures[rng.integers(len(pictures))] if pictures else None
 
@@ -98,12 +98,12 @@ class Composer:
         if picture is None or not len(picture.boxes):
             return _bare(background)
         largest = min(LARGEST_PX, 1.25 * min(size_wh))
-        smallest = SMALLEST_PX if kind is Kind.BOXES else 1.5 * SMALLEST_PX
+        smallest = SMALLEST_PX if kind is SampleKind.BOXES else 1.5 * SMALLEST_PX
         if rng.random() < 0.5:
             smallest = _LARGE_PX  # selfies: otherwise the many small faces would drown them
         target = math.exp(rng.uniform(math.log(smallest), math.log(max(largest, smallest))))
         n = 1
-        if kind is Kind.PORTRAITS and target < min(size_wh) / 5:
+        if kind is SampleKind.PORTRAITS and target < min(size_wh) / 5:
             n = int(rng.integers(2, 7))
         others = [self._pick(kind, rng) or picture for _ in range(n - 1)]
         return _paste(background, [picture, *others], target, rng)
@@ -112,7 +112,7 @@ class Composer:
         """A scene without faces at a random scale, or a plain colour."""
         colour = rng.integers(0, 256, 3, dtype=np.uint8)
         plain = np.broadcast_to(colour, (size_wh[1], size_wh[0], 3)).copy()
-        picture = self._pick(Kind.SCENES, rng)
+        picture = self._pick(SampleKind.SCENES, rng)
         if picture is None or rng.random() < 0.1:
             return plain
         scene = picture.file.read_shrunk(2 * self._size_px)
@@ -128,7 +128,7 @@ class Composer:
 
 
 def _paste(
-    canvas: Image, pictures: Sequence[LabelledPicture], target: float, rng: np.random.Generator
+    canvas: Image, pictures: Sequence[DetectionSample], target: float, rng: np.random.Generator
 ) -> Sample:
     """Paste pictures so that a face of each has the wanted size; later ones where there is room."""
     size_wh = (canvas.shape[1], canvas.shape[0])
@@ -141,7 +141,7 @@ def _paste(
         extent = _extent(image, drawn)
         if not any(_touch(extent, other) for other in taken):
             taken.append(extent)
-            blended = picture.kind is Kind.PORTRAITS and rng.random() < 0.5
+            blended = picture.kind is SampleKind.PORTRAITS and rng.random() < 0.5
             canvas = paint(canvas, image, drawn, blended=blended)
             parts.append(move_labels(picture, matrix, size_wh))
         target = min(target * math.exp(rng.uniform(-0.3, 0.3)), LARGEST_PX)
@@ -167,7 +167,7 @@ def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, 
 
 
 def _matrix_for(
-    picture: LabelledPicture, target: float, size_wh: tuple[int, int], rng: np.random.Generator
+    picture: DetectionSample, target: float, size_wh: tuple[int, int], rng: np.random.Generator
 ) -> Matrix:
     """A map that brings one face to about the wanted size, somewhere in the part, turned a little.
 
@@ -218,7 +218,7 @@ def _touch(a: FloatArray, b: FloatArray) -> bool:
 
 
 def move_labels(
-    picture: LabelledPicture, matrix: Matrix, size_wh: tuple[int, int]
+    picture: DetectionSample, matrix: Matrix, size_wh: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Bring the labels of a picture to where ``paint`` draws it.
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.detection.boxes import overlaps
+from emotion_core.detection.boxes import iou_matrix
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.imaging.codec import shrink
 from emotion_core.models.card import Task
 from emotion_core.models.download import fetch
 from emotion_core.models.local import describe_file
 from emotion_core.models.registry import find_card
-from emotion_core.training.detector.samples import Kind, LabelledPicture, short_sides
+from emotion_core.training.detector.samples import DetectionSample, SampleKind, short_sides
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
@@ -33,7 +33,7 @@ _PADS = (0.15, 0.4)
 _VIEWS = ((0.15, 160), (0.15, 270), (0.3, 160), (0.3, 270))  # border, longer side in pixels
 
 
-class Teacher:
+class PseudoLabeller:
     """A published YuNet. Thread-safe: OpenCV's object carries state, so every thread has its own.
 
     Args:
@@ -95,7 +95,7 @@ class Teacher:
         return net
 
 
-def load_teacher(name: str) -> Teacher:
+def load_pseudo_labeller(name: str) -> PseudoLabeller:
     """Load a teacher by what a user typed.
 
     Args:
@@ -110,14 +110,14 @@ def load_teacher(name: str) -> Teacher:
     if path.suffix == ".onnx":
         if not path.is_file():
             raise WeightsUnavailableError(f"There is no teacher's file {path}.")
-        return Teacher(path, path.name)
+        return PseudoLabeller(path, path.name)
     card = find_card(name, Task.DETECTION)
     if card.architecture != "opencv-yunet":
         raise UnknownModelError(
             f"{name} cannot teach; give --teacher yunet or a YuNet's ONNX file."
         )
     try:
-        return Teacher(fetch(card).path, name)
+        return PseudoLabeller(fetch(card).path, name)
     except WeightsUnavailableError as error:
         raise WeightsUnavailableError(
             f"{error} Without it, give the teacher's file, --teacher FILE.onnx, or none, --teacher "
@@ -125,14 +125,14 @@ def load_teacher(name: str) -> Teacher:
         ) from error
 
 
-def mark(teacher: Teacher, image: Image, kind: Kind) -> FloatArray:
+def mark(teacher: PseudoLabeller, image: Image, kind: SampleKind) -> FloatArray:
     """What the teacher sees in a picture: ``(N, 15)`` as it gives them, best first."""
-    if kind is Kind.PORTRAITS:
+    if kind is SampleKind.PORTRAITS:
         return _mark_portrait(teacher, image)
     return teacher(image, scale=min(2.0, _LARGEST_PX / max(image.shape[:2])))
 
 
-def _mark_portrait(teacher: Teacher, image: Image) -> FloatArray:
+def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
     """Find the faces of a tight portrait: a border is added, wider where nothing sure was found.
 
     The landmarks of the best face are means over several views, mirrored ones among them: those of
@@ -149,7 +149,7 @@ def _mark_portrait(teacher: Teacher, image: Image) -> FloatArray:
     return found
 
 
-def _mean_landmarks(image: Image, teacher: Teacher, face: FloatArray) -> FloatArray:
+def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> FloatArray:
     """Average a face's landmarks over views in which the teacher sees the same face."""
     width = image.shape[1]
     mirrored = np.ascontiguousarray(image[:, ::-1])
@@ -167,7 +167,7 @@ def _mean_landmarks(image: Image, teacher: Teacher, face: FloatArray) -> FloatAr
     return np.asarray(np.mean(views, axis=0), np.float32).reshape(10)
 
 
-def join_labels(picture: LabelledPicture, found: FloatArray) -> LabelledPicture | None:
+def join_labels(picture: DetectionSample, found: FloatArray) -> DetectionSample | None:
     """Add what the teacher saw to what is known of a picture.
 
     Args:
@@ -179,15 +179,15 @@ def join_labels(picture: LabelledPicture, found: FloatArray) -> LabelledPicture 
         faces marked by hand, with landmarks where the teacher sees the face, too, and faces that
         were left out; what the teacher doubts is to be ignored.
     """
-    if picture.kind is Kind.PORTRAITS:
+    if picture.kind is SampleKind.PORTRAITS:
         sure = found[:, 14] >= SURE
         if not sure.any():
             return None
         boxes, marks, ignored = found[sure, :4], found[sure, 4:14], found[~sure, :4]
         return replace(picture, boxes=boxes, landmarks=marks, ignored=ignored)
-    shared = overlaps(picture.boxes, found[:, :4])  # (N, M)
+    shared = iou_matrix(picture.boxes, found[:, :4])  # (N, M)
     known = np.vstack([picture.boxes, picture.ignored])
-    alone = overlaps(known, found[:, :4]).max(axis=0, initial=0) < 0.3
+    alone = iou_matrix(known, found[:, :4]).max(axis=0, initial=0) < 0.3
     sure = alone & (found[:, 14] >= SURE + 0.1) & (short_sides(found[:, :4]) >= _SMALLEST_PX)
     return replace(
         picture,
@@ -197,7 +197,7 @@ def join_labels(picture: LabelledPicture, found: FloatArray) -> LabelledPicture 
     )
 
 
-def _fill_landmarks(picture: LabelledPicture, found: FloatArray, shared: FloatArray) -> FloatArray:
+def _fill_landmarks(picture: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
     """Take the teacher's landmarks of the faces that have none and that it sees, too."""
     marks = picture.landmarks.copy()
     for i, row in enumerate(shared):

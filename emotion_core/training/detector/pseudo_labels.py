@@ -16,14 +16,14 @@ from tqdm import tqdm
 from emotion_core.errors import DatasetError
 from emotion_core.models.runtime import usable_cores
 from emotion_core.training.detector.pseudo_labeller import join_labels, mark
-from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.samples import SampleKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from emotion_core.training.detector.pseudo_labeller import Teacher
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.pseudo_labeller import PseudoLabeller
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.types import FloatArray
 
 _LOG = logging.getLogger(__name__)
@@ -34,9 +34,9 @@ _RECIPE = 1
 _Labels = dict[tuple[str, int], "FloatArray | None"]
 
 
-def teach(
-    pictures: Sequence[LabelledPicture], teacher: Teacher, folder: Path
-) -> list[LabelledPicture]:
+def pseudo_label(
+    pictures: Sequence[DetectionSample], teacher: PseudoLabeller, folder: Path
+) -> list[DetectionSample]:
     """Let a teacher mark portraits and complete what is to be learnt from.
 
     Pictures that are held out keep the labels made by hand, and scenes have no face.
@@ -54,14 +54,14 @@ def teach(
         DatasetError: The folder cannot be read or written.
     """
     labels: dict[Path, _Labels] = {}
-    by_path: dict[Path, list[LabelledPicture]] = {}
+    by_path: dict[Path, list[DetectionSample]] = {}
     for picture in filter(_needs_teacher, pictures):
         by_path.setdefault(_path_of(picture, teacher, folder), []).append(picture)
     for path, mine in by_path.items():
         labels[path] = _complete(mine, teacher, path)
     taught, unreadable, unsure = [], 0, 0
     for picture in pictures:
-        joined: LabelledPicture | None = picture
+        joined: DetectionSample | None = picture
         if _needs_teacher(picture):
             found = labels[_path_of(picture, teacher, folder)][_key(picture)]
             joined = None if found is None else join_labels(picture, found)
@@ -75,23 +75,23 @@ def teach(
     return taught
 
 
-def _needs_teacher(picture: LabelledPicture) -> bool:
-    by_hand = picture.kind is Kind.BOXES and not picture.held_out
-    return picture.kind is Kind.PORTRAITS or by_hand
+def _needs_teacher(picture: DetectionSample) -> bool:
+    by_hand = picture.kind is SampleKind.BOXES and not picture.held_out
+    return picture.kind is SampleKind.PORTRAITS or by_hand
 
 
-def _key(picture: LabelledPicture) -> tuple[str, int]:
+def _key(picture: DetectionSample) -> tuple[str, int]:
     return picture.file.name, picture.file.n_bytes
 
 
-def _path_of(picture: LabelledPicture, teacher: Teacher, folder: Path) -> Path:
+def _path_of(picture: DetectionSample, teacher: PseudoLabeller, folder: Path) -> Path:
     source = picture.file.source
     text = f"{source.name} {picture.kind} {teacher.sha256} {_RECIPE}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return folder / f"{picture.kind}-{source.stem}-{digest}.jsonl"
 
 
-def _complete(pictures: Sequence[LabelledPicture], teacher: Teacher, path: Path) -> _Labels:
+def _complete(pictures: Sequence[DetectionSample], teacher: PseudoLabeller, path: Path) -> _Labels:
     """Read a file of labels and add what it lacks."""
     try:
         labels = _read(path)
@@ -111,11 +111,11 @@ def _complete(pictures: Sequence[LabelledPicture], teacher: Teacher, path: Path)
 
 
 def _iter_marked(
-    pictures: Sequence[LabelledPicture], teacher: Teacher
-) -> Iterator[tuple[LabelledPicture, FloatArray | None]]:
+    pictures: Sequence[DetectionSample], teacher: PseudoLabeller
+) -> Iterator[tuple[DetectionSample, FloatArray | None]]:
     """Ask about pictures on all cores, in order; ``None`` for those that cannot be read."""
 
-    def work(picture: LabelledPicture) -> FloatArray | None:
+    def work(picture: DetectionSample) -> FloatArray | None:
         try:
             return mark(teacher, picture.file.read(), picture.kind)
         except DatasetError as error:
@@ -150,7 +150,7 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _to_line(picture: LabelledPicture, found: FloatArray | None) -> str:
+def _to_line(picture: DetectionSample, found: FloatArray | None) -> str:
     faces = None
     if found is not None:
         faces = [[round(float(v), 2) for v in f[:14]] + [round(float(f[14]), 4)] for f in found]

@@ -9,18 +9,18 @@ import numpy as np
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.tables import BOX, LABELS_FILE, to_face, to_inner_path
-from emotion_core.training.detector.image_archive import PictureFolder, iter_table
-from emotion_core.training.detector.samples import Kind, LabelledPicture, is_held_out
+from emotion_core.training.detector.image_archive import ImageArchive, iter_table
+from emotion_core.training.detector.samples import DetectionSample, SampleKind, is_held_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.detector.image_archive import PictureFile
+    from emotion_core.training.detector.image_archive import ImageFile
 
 BOXES_FILE = "boxes.csv"
 
 
-def read_boxes(path: Path) -> list[LabelledPicture]:
+def read_box_samples(path: Path) -> list[DetectionSample]:
     """Read pictures whose faces ``boxes.csv`` marks, one face a line.
 
     Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright picture,
@@ -36,7 +36,7 @@ def read_boxes(path: Path) -> list[LabelledPicture]:
     Raises:
         DatasetError: There is no such table, or it names no picture that is there.
     """
-    folder = PictureFolder(path)
+    folder = ImageArchive(path)
     table = folder.find_table(BOXES_FILE)
     if table is None:
         raise DatasetError(
@@ -54,7 +54,7 @@ def read_boxes(path: Path) -> list[LabelledPicture]:
     return [_to_picture(folder, table, name, rows) for name, rows in faces.items()]
 
 
-def read_portraits(path: Path) -> list[LabelledPicture]:
+def read_portraits(path: Path) -> list[DetectionSample]:
     """Read portraits, whose faces a teacher is to mark.
 
     Args:
@@ -64,7 +64,7 @@ def read_portraits(path: Path) -> list[LabelledPicture]:
     Raises:
         DatasetError: There is no picture.
     """
-    folder = PictureFolder(path)
+    folder = ImageArchive(path)
     table = folder.find_table(LABELS_FILE)
     people: dict[str, str] = {}
     if table is not None:
@@ -72,12 +72,14 @@ def read_portraits(path: Path) -> list[LabelledPicture]:
             name = _beside(table, row.cells["image"])
             people[name] = row.cells.get("person", "")
     return [
-        LabelledPicture(file, Kind.PORTRAITS, is_held_out(people.get(file.name) or _key(file)))
+        DetectionSample(
+            file, SampleKind.PORTRAITS, is_held_out(people.get(file.name) or _key(file))
+        )
         for file in _all_pictures(folder)
     ]
 
 
-def read_scenes(path: Path) -> list[LabelledPicture]:
+def read_scenes(path: Path) -> list[DetectionSample]:
     """Read pictures without faces.
 
     Args:
@@ -87,32 +89,32 @@ def read_scenes(path: Path) -> list[LabelledPicture]:
         DatasetError: There is no picture.
     """
     return [
-        LabelledPicture(file, Kind.SCENES, is_held_out(_key(file)))
-        for file in _all_pictures(PictureFolder(path))
+        DetectionSample(file, SampleKind.SCENES, is_held_out(_key(file)))
+        for file in _all_pictures(ImageArchive(path))
     ]
 
 
-def _all_pictures(folder: PictureFolder) -> list[PictureFile]:
+def _all_pictures(folder: ImageArchive) -> list[ImageFile]:
     if not folder.pictures:
         raise DatasetError(f"{folder.path} holds no picture.")
     return folder.pictures
 
 
-def _key(file: PictureFile) -> str:
+def _key(file: ImageFile) -> str:
     return PurePosixPath(file.name).name
 
 
-def _beside(table: PictureFile, image: str) -> str:
+def _beside(table: ImageFile, image: str) -> str:
     """Path of a picture inside the source, from that relative to the table."""
     return str(PurePosixPath(table.name).parent / image.replace("\\", "/"))
 
 
 def _to_picture(
-    folder: PictureFolder, table: PictureFile, image: str, rows: list[list[float]]
-) -> LabelledPicture:
+    folder: ImageArchive, table: ImageFile, image: str, rows: list[list[float]]
+) -> DetectionSample:
     file = folder.find(_beside(table, image))
     if file is None:
         raise DatasetError(f"{table} names the picture {image}, which is not there.")
     faces = np.asarray(rows, np.float32).reshape(-1, 14)
     held_out = is_held_out(PurePosixPath(image).name)
-    return LabelledPicture(file, Kind.BOXES, held_out, faces[:, :4], faces[:, 4:])
+    return DetectionSample(file, SampleKind.BOXES, held_out, faces[:, :4], faces[:, 4:])

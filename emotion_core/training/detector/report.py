@@ -11,7 +11,7 @@ from emotion_core.training.detector.figures import FALSE_ALARMS, SIZES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from emotion_core.training.detector.evaluate import Asked
+    from emotion_core.training.detector.evaluate import EvalSettings
     from emotion_core.training.detector.figures import (
         MarkedFigures,
         PortraitFigures,
@@ -53,7 +53,7 @@ class DetectorReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DetectorComparison:
     """What was measured in one run.
 
     Attributes:
@@ -65,11 +65,11 @@ class Report:
 
     data: str
     teacher: str
-    asked: Asked
+    asked: EvalSettings
     detectors: list[DetectorReport]
 
 
-def to_json(report: Report) -> str:
+def detector_report_json(report: DetectorComparison) -> str:
     """All figures as a JSON object; numbers that do not exist are null, never NaN.
 
     Keys are the attributes of the report's classes.
@@ -77,7 +77,7 @@ def to_json(report: Report) -> str:
     return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_table(report: Report) -> str:
+def detector_report_table(report: DetectorComparison) -> str:
     """All figures as text, a column for each detector."""
     first = report.detectors[0]
     lines = [

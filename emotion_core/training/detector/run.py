@@ -11,16 +11,16 @@ from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.local import describe_file
 from emotion_core.models.runtime import pick_device, usable_cores
 from emotion_core.training.detector.batches import compose_step
-from emotion_core.training.detector.epoch_report import best_row, to_line
+from emotion_core.training.detector.epoch_report import best_row, epoch_line
 from emotion_core.training.detector.evaluate import measure_ap
 from emotion_core.training.detector.load import load_start, wrap_network
-from emotion_core.training.detector.pseudo_labeller import load_teacher
-from emotion_core.training.detector.pseudo_labels import teach
-from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
+from emotion_core.training.detector.pseudo_labels import pseudo_label
+from emotion_core.training.detector.samples import SampleKind
 from emotion_core.training.detector.sources import Sources, choose_validation
 from emotion_core.training.detector.tensorboard import DetectorSummary
-from emotion_core.training.detector.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.detector.trainer import DetectorTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress
 from emotion_core.types import DEFAULT_MIN_SCORE
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from emotion_core.networks.face_net import FaceNetwork
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.detector.trainer import Validate
     from emotion_core.training.engine.run_dir import RunFolder
     from emotion_core.types import Device
@@ -43,7 +43,7 @@ _MOST_WORKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DetectorTrainJob:
     """A training as a user asks for it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan:
     n_workers: int | None = None
 
 
-def run_training(plan: Plan) -> int:
+def run_detector_training(plan: DetectorTrainJob) -> int:
     """Train, or go on with a run that was cut off.
 
     Returns:
@@ -80,7 +80,7 @@ def run_training(plan: Plan) -> int:
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
     """
-    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
+    saving = CheckpointPolicy(plan.run.weights, plan.keep_every, plan.resume)
     with plan.run.unless_refused(), plan.run.keep_log():
         device = pick_device(plan.device)
         pictures = [p for part in plan.sources.read().values() for p in part]
@@ -94,7 +94,7 @@ def run_training(plan: Plan) -> int:
             start = load_start(plan.init)
             sha256 = describe_file(plan.init).sha256
             config = replace(config, init=plan.init.name, init_sha256=sha256)
-        trainer = Trainer(config, saving, device, start)
+        trainer = DetectorTrainer(config, saving, device, start)
         plan.run.write_config(config)
         try:
             _train(trainer, pictures, plan, device)
@@ -110,22 +110,27 @@ def run_training(plan: Plan) -> int:
 
 
 def _ask_teacher(
-    plan: Plan, pictures: list[LabelledPicture]
-) -> tuple[list[LabelledPicture], DetectorTrainConfig]:
+    plan: DetectorTrainJob, pictures: list[DetectionSample]
+) -> tuple[list[DetectionSample], DetectorTrainConfig]:
     """Complete the labels, and note the teacher in the configuration."""
     if plan.teacher is None:
-        if any(p.kind is Kind.PORTRAITS for p in pictures):
+        if any(p.kind is SampleKind.PORTRAITS for p in pictures):
             raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
         return pictures, plan.config
-    teacher = load_teacher(plan.teacher)
+    teacher = load_pseudo_labeller(plan.teacher)
     config = replace(plan.config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-    has_boxes = any(p.kind is Kind.BOXES and p.held_out for p in pictures)
-    unused = [p for p in pictures if p.kind is Kind.PORTRAITS and p.held_out and has_boxes]
+    has_boxes = any(p.kind is SampleKind.BOXES and p.held_out for p in pictures)
+    unused = [p for p in pictures if p.kind is SampleKind.PORTRAITS and p.held_out and has_boxes]
     skipped = {id(p) for p in unused}  # neither learnt from nor validated on
-    return teach([p for p in pictures if id(p) not in skipped], teacher, plan.labels), config
+    return pseudo_label([p for p in pictures if id(p) not in skipped], teacher, plan.labels), config
 
 
-def _train(trainer: Trainer, pictures: list[LabelledPicture], plan: Plan, device: Device) -> None:
+def _train(
+    trainer: DetectorTrainer,
+    pictures: list[DetectionSample],
+    plan: DetectorTrainJob,
+    device: Device,
+) -> None:
     config = trainer.config
     mine = [p for p in pictures if not p.held_out]
     if not any(len(p.boxes) for p in mine):
@@ -145,13 +150,13 @@ def _train(trainer: Trainer, pictures: list[LabelledPicture], plan: Plan, device
         for report in trainer.iter_epochs(mine, validate, bar.on_share, n_workers=n_workers):
             if report.ap is not None:
                 bar.show(f"AP {report.ap:.4f}")
-            _LOG.info("%s", to_line(report, trainer.progress))
+            _LOG.info("%s", epoch_line(report, trainer.progress))
             plan.run.write_history(trainer.history)
             if summary:
                 summary.write_epoch(report)
 
 
-def _make_bar(trainer: Trainer) -> Progress:
+def _make_bar(trainer: DetectorTrainer) -> Progress:
     """Over steps, or over seconds where the clock ends the run."""
     n_steps = trainer.config.n_steps
     if n_steps:
@@ -161,9 +166,9 @@ def _make_bar(trainer: Trainer) -> Progress:
 
 
 def _make_validation(
-    held_out: list[LabelledPicture],
+    held_out: list[DetectionSample],
     device: Device,
-    trainer: Trainer,
+    trainer: DetectorTrainer,
     summary: DetectorSummary | None,
 ) -> Validate:
     shown = held_out[:: max(1, len(held_out) // _SHOWN)][:_SHOWN]
@@ -180,21 +185,25 @@ def _make_validation(
 
 
 def _to_opening(
-    trainer: Trainer, mine: list[LabelledPicture], held_out: list[LabelledPicture], device: Device
+    trainer: DetectorTrainer,
+    mine: list[DetectionSample],
+    held_out: list[DetectionSample],
+    device: Device,
 ) -> str:
     config = trainer.config
-    n = {kind: sum(p.kind is kind for p in mine) for kind in Kind}
+    n = {kind: sum(p.kind is kind for p in mine) for kind in SampleKind}
     length = f"{config.n_steps} steps" if config.n_steps else f"{config.minutes:g} minutes"
     parameters = sum(p.numel() for p in trainer.average.parameters())
     start = f" from {config.init}" if config.init else ""
     return (
         f"{parameters:,} parameters{start}, {length} of {config.batch_size} pictures of "
-        f"{config.size_px} px on {device}: {n[Kind.BOXES]} marked pictures, {n[Kind.PORTRAITS]} "
-        f"portraits, {n[Kind.SCENES]} scenes; validated on {len(held_out)}."
+        f"{config.size_px} px on {device}: "
+        f"{n[SampleKind.BOXES]} marked pictures, {n[SampleKind.PORTRAITS]} portraits, "
+        f"{n[SampleKind.SCENES]} scenes; validated on {len(held_out)}."
     )
 
 
-def _to_end(trainer: Trainer) -> str:
+def _to_end(trainer: DetectorTrainer) -> str:
     done = f"{trainer.epoch} epochs, {trainer.step} steps are done"
     best = best_row(trainer.history)
     if best is None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from emotion_core.training.detector.image_archive import PictureFile
+    from emotion_core.training.detector.image_archive import ImageFile
     from emotion_core.types import FloatArray
 
 
-class Kind(StrEnum):
+class SampleKind(StrEnum):
     """Where a picture comes from."""
 
     BOXES = "boxes"
@@ -32,7 +32,7 @@ def _none(columns: int) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LabelledPicture:
+class DetectionSample:
     """One picture and what is known of its faces.
 
     Attributes:
@@ -44,8 +44,8 @@ class LabelledPicture:
         ignored: ``(M, 4)`` boxes that may or may not be faces: neither rewarded nor punished.
     """
 
-    file: PictureFile
-    kind: Kind
+    file: ImageFile
+    kind: SampleKind
     held_out: bool
     boxes: FloatArray = field(default_factory=lambda: _none(4))
     landmarks: FloatArray = field(default_factory=lambda: _none(10))

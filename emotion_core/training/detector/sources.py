@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
-from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.readers import read_box_samples, read_portraits, read_scenes
+from emotion_core.training.detector.samples import SampleKind
 from emotion_core.training.detector.wider import read_wider
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Sources:
     scenes: tuple[Path, ...] = ()
     wider: Path | None = None
 
-    def read(self) -> dict[str, list[LabelledPicture]]:
+    def read(self) -> dict[str, list[DetectionSample]]:
         """Read all of them.
 
         Returns:
@@ -42,7 +42,7 @@ class Sources:
             DatasetError: None is named, or one is not laid out as its reader expects.
         """
         pictures = {
-            "boxes": [p for path in self.boxes for p in read_boxes(path)],
+            "boxes": [p for path in self.boxes for p in read_box_samples(path)],
             "wider": read_wider(self.wider) if self.wider else [],
             "portraits": [p for path in self.portraits for p in read_portraits(path)],
             "scenes": [p for path in self.scenes for p in read_scenes(path)],
@@ -52,14 +52,14 @@ class Sources:
         return pictures
 
 
-def choose_validation(held_out: list[LabelledPicture], limit: int) -> list[LabelledPicture]:
+def choose_validation(held_out: list[DetectionSample], limit: int) -> list[DetectionSample]:
     """Held-out pictures to validate on: marked by hand, or portraits if there are none.
 
     Args:
         held_out: Any.
         limit: At most so many, evenly spread.
     """
-    kinds = (Kind.BOXES, Kind.PORTRAITS)
+    kinds = (SampleKind.BOXES, SampleKind.PORTRAITS)
     found = next((m for kind in kinds if (m := [p for p in held_out if p.kind is kind])), [])
     n = min(limit, len(found))
     return [found[i * len(found) // n] for i in range(n)]

@@ -21,7 +21,7 @@ SIZES_WH = ((320, 240), (640, 480), (1280, 960), (4000, 3000))
 _WARM_UPS, _MOST, _LIMIT_S = 2, 30, 6.0
 
 
-def measure_speed(
+def measure_detector_speed(
     names: Sequence[str], picture: Image, *, limit_s: float = _LIMIT_S
 ) -> dict[str, dict[str, float]]:
     """Measure detectors in turn, pixels to faces, as the product asks.

@@ -13,7 +13,7 @@ from emotion_core.training.emotion.tensorboard import EventFile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.detector.epoch_report import EpochReport
+    from emotion_core.training.detector.epoch_report import DetectorEpochReport
     from emotion_core.training.detector.mosaic import Sample
     from emotion_core.types import Faces, FloatArray, Image
 
@@ -43,7 +43,7 @@ class DetectorSummary(EventFile):
             tiles.append(draw_boxes(image, faces.boxes, marks))
         self.add_image("held-out pictures", lay_out(tiles), epoch)
 
-    def write_epoch(self, report: EpochReport) -> None:
+    def write_epoch(self, report: DetectorEpochReport) -> None:
         """Add an epoch to all curves."""
         for name, value in report.losses.items():
             self.add_scalar(f"loss/{name}", value, report.epoch)

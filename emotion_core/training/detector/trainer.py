@@ -14,8 +14,8 @@ import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.networks.face_net import FaceNetwork, place_centres
-from emotion_core.training.detector.batches import iter_batches
-from emotion_core.training.detector.epoch_report import EpochReport, best_row
+from emotion_core.training.detector.batches import iter_detector_batches
+from emotion_core.training.detector.epoch_report import DetectorEpochReport, best_row
 from emotion_core.training.detector.load import KEYS, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
 from emotion_core.training.engine.checkpoint import copy_checkpoint, load_checkpoint
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from emotion_core.training.detector.batches import Batch
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.samples import LabelledPicture
+    from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.emotion.history import Row
-    from emotion_core.training.engine.checkpoint import SaveRule
+    from emotion_core.training.engine.checkpoint import CheckpointPolicy
     from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ OnStep = Callable[[float, torch.Tensor], None]
 """Told after each step how far the run is, 0-1, and the loss of the last step."""
 
 
-class Trainer:
+class DetectorTrainer:
     """One run: network, averaged network, optimiser and how far they are.
 
     Every batch comes from the seed and the number of its step, so that a run that was cut off and
@@ -68,7 +68,7 @@ class Trainer:
     def __init__(
         self,
         config: DetectorTrainConfig,
-        saving: SaveRule,
+        saving: CheckpointPolicy,
         device: Device = "cpu",
         start: FaceNetwork | None = None,
     ) -> None:
@@ -108,12 +108,12 @@ class Trainer:
 
     def iter_epochs(
         self,
-        pictures: Sequence[LabelledPicture],
+        pictures: Sequence[DetectionSample],
         validate: Validate | None,
         on_step: OnStep | None = None,
         *,
         n_workers: int = 0,
-    ) -> Iterator[EpochReport]:
+    ) -> Iterator[DetectorEpochReport]:
         """Train to the end.
 
         Args:
@@ -137,7 +137,7 @@ class Trainer:
         self._n_pictures = len(pictures)
         if self.is_done:
             return
-        batches = iter_batches(
+        batches = iter_detector_batches(
             pictures, self.config, self.step, device=self._device, n_workers=n_workers
         )
         while not self.is_done:
@@ -145,7 +145,7 @@ class Trainer:
 
     def _do_epoch(
         self, batches: Iterator[Batch], validate: Validate | None, on_step: OnStep | None
-    ) -> EpochReport:
+    ) -> DetectorEpochReport:
         start_s, before_s = time.monotonic(), self.elapsed_s
         total = torch.zeros(len(Losses._fields), device=self._device)
         n_done = 0
@@ -168,7 +168,7 @@ class Trainer:
         time_s = time.monotonic() - start_s
         self.elapsed_s = before_s + time_s
         rate = self._optimiser.param_groups[0]["lr"]
-        report = EpochReport(self.epoch, self.step, means, rate, time_s, ap)
+        report = DetectorEpochReport(self.epoch, self.step, means, rate, time_s, ap)
         self.history.append(report.to_row())
         self._save()
         return report

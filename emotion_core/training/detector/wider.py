@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.image_archive import PictureFile
-from emotion_core.training.detector.samples import Kind, LabelledPicture, is_held_out
+from emotion_core.training.detector.image_archive import ImageFile
+from emotion_core.training.detector.samples import DetectionSample, SampleKind, is_held_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ class WiderTruth:
     wanted: Mapping[str, npt.NDArray[np.bool_]]
 
 
-def read_wider(root: Path) -> list[LabelledPicture]:
+def read_wider(root: Path) -> list[DetectionSample]:
     """Read the training and validation pictures, as far as they are there.
 
     Boxes that the list calls invalid, or that have no area, are to be ignored. The validation
@@ -72,7 +72,7 @@ def read_wider(root: Path) -> list[LabelledPicture]:
     return pictures
 
 
-def _read_part(root: Path, part: str) -> Iterator[LabelledPicture]:
+def _read_part(root: Path, part: str) -> Iterator[DetectionSample]:
     table = root / "wider_face_split" / f"wider_face_{part}_bbx_gt.txt"
     folder = root / f"WIDER_{part}" / "images"
     lines = iter(_read_lines(table))
@@ -83,9 +83,9 @@ def _read_part(root: Path, part: str) -> Iterator[LabelledPicture]:
         path = folder / name
         if not path.is_file():
             raise DatasetError(f"{table} names {name}, which is not in {folder}.")
-        yield LabelledPicture(
-            PictureFile(folder, name, path.stat().st_size),
-            Kind.BOXES,
+        yield DetectionSample(
+            ImageFile(folder, name, path.stat().st_size),
+            SampleKind.BOXES,
             part == "val",
             boxes[valid],
             np.full((int(valid.sum()), 10), np.nan, np.float32),
@@ -143,7 +143,7 @@ def _read_lines(path: Path) -> list[str]:
         raise DatasetError(f"{path} is not text in UTF-8 ({error}).") from error
 
 
-def _match_landmarks(picture: LabelledPicture, known: _Landmarks) -> FloatArray:
+def _match_landmarks(picture: DetectionSample, known: _Landmarks) -> FloatArray:
     marks = picture.landmarks.copy()
     for i, (x1, y1, x2, y2) in enumerate(picture.boxes.astype(int).tolist()):
         marks[i] = known.get((x1, y1, x2 - x1, y2 - y1), np.nan)

@@ -9,7 +9,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.models.card import FivePoints, Preprocessing
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.engine.base_config import (
-    Settings,
+    BaseConfig,
     check_positive,
     check_range,
     check_types,
@@ -46,7 +46,7 @@ _SHARES = (
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig(Settings):
+class TrainConfig(BaseConfig):
     """The hyper-parameters of one run.
 
     Attributes:

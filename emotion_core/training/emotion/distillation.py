@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Teacher:
+class EmotionTeacher:
     """A network that teaches.
 
     Attributes:
@@ -34,7 +34,7 @@ class Teacher:
     classifier: EmotionClassifier
 
 
-def load_teacher(name: str, device: str) -> Teacher:
+def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
     """Load a released network.
 
     Args:
@@ -48,10 +48,10 @@ def load_teacher(name: str, device: str) -> Teacher:
     """
     loaded = load_model(name, device)
     known_as = loaded.path.name if Path(name).is_file() else name
-    return Teacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
+    return EmotionTeacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
 
 
-def teach(faces: FaceSet, teacher: Teacher, share: float) -> FaceSet:
+def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float) -> FaceSet:
     """Mix a teacher's probabilities into the targets.
 
     Args:

@@ -18,7 +18,7 @@ from emotion_core.networks.emotion_net import EmotionNet, load_network, make_net
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.validation import make_classifier, predict
-from emotion_core.training.engine.atomic_write import write_whole
+from emotion_core.training.engine.atomic_write import save_file
 from emotion_core.training.engine.checkpoint import load_checkpoint
 from emotion_core.training.evaluation.metrics import fit_temperature
 
@@ -65,7 +65,7 @@ class ReleasedFile:
         return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}{calibrated}"
 
 
-def release(
+def release_emotion(
     checkpoint: Path, path: Path, faces: FaceSet, *, logit_adjustment: float = 0.0
 ) -> tuple[ReleasedFile, ReleasedFile]:
     """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
@@ -87,8 +87,8 @@ def release(
     temperature = fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
     graph = path.with_suffix(".onnx")
     export_safetensors(trained, path, temperature)
-    export_onnx(path, graph)
-    check_onnx(path, graph)
+    export_emotion_onnx(path, graph)
+    check_emotion_onnx(path, graph)
     return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
 
 
@@ -169,10 +169,10 @@ def export_safetensors(trained: Trained, path: Path, temperature: float) -> None
         temperature: Fitted on validation faces; written down, not folded into the weights.
     """
     state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
-    write_whole(path, save(state, trained.metadata | {"temperature": str(temperature)}))
+    save_file(path, save(state, trained.metadata | {"temperature": str(temperature)}))
 
 
-def export_onnx(weights: Path, path: Path) -> None:
+def export_emotion_onnx(weights: Path, path: Path) -> None:
     """Make the ONNX of a safetensors file, with its metadata, for any number of faces.
 
     Inputs and outputs: "faces" ``(N, 1 or 3, S, S)``, "logits" ``(N, 9)`` and, if the network has
@@ -201,10 +201,10 @@ def export_onnx(weights: Path, path: Path) -> None:
     for noted in (*model.graph.node, *model.graph.value_info, model.graph):
         noted.ClearField("metadata_props")  # source lines and paths of the exporting machine
     onnx.helper.set_model_props(model, metadata)
-    write_whole(path, model.SerializeToString())
+    save_file(path, model.SerializeToString())
 
 
-def check_onnx(weights: Path, graph: Path) -> None:
+def check_emotion_onnx(weights: Path, graph: Path) -> None:
     """Compare both files on random input, for one face and for three.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.emotion.trainer import EpochReport
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.emotion.trainer import EmotionEpochReport
+    from emotion_core.training.evaluation.metrics import Metrics
 
 Row = dict[str, float | None]
 """Figures of one epoch by name; ``None`` where there is no truth."""
@@ -21,7 +21,7 @@ _FIGURES = (
 )
 
 
-def to_row(report: EpochReport, figures: Figures) -> Row:
+def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:
     """What is kept of an epoch."""
     row: Row = {
         "epoch": report.epoch,
@@ -50,7 +50,7 @@ def is_exhausted(history: Sequence[Row], patience: int) -> bool:
     return int(history[-1]["epoch"] or 0) - best_epoch(history) >= patience
 
 
-def to_csv(history: Sequence[Row]) -> str:
+def history_csv(history: Sequence[Row]) -> str:
     """One line per epoch under a line of names; empty cells where there is no figure."""
     names = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.analyzer import LocalAnalyzer, fetch_first, make_detector, make_network
+from emotion_core.analyzer import LocalAnalyzer, fetch_first, load_runtime, make_detector
 from emotion_core.errors import UnknownModelError
 from emotion_core.models import local
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
-from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, wanted_cards
+from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, resolve_models
 from emotion_core.models.local import describe_file, read_file_card, unreadable
 from emotion_core.models.runtime import TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
@@ -69,8 +69,8 @@ def load_model(model: str | None, device: str = "auto") -> LoadedModel:
     where = pick_device(device)
     if model is not None and (Path(model).suffix in FILES or Path(model).is_file()):
         return _load_file(Path(model), where)
-    found = fetch_first(wanted_cards(model, Task.EMOTION), where)
-    network = make_network(found.card, found.file.path, where)
+    found = fetch_first(resolve_models(model, Task.EMOTION), where)
+    network = load_runtime(found.card, found.file.path, where)
     classifier = EmotionClassifier(network, found.card)
     return LoadedModel(classifier, network, found.file.path, found.notices)
 
@@ -89,7 +89,7 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
         WeightsMismatchError: Its file is not what it should be.
     """
     where = pick_device(device)
-    found = fetch_first(wanted_cards(detector, Task.DETECTION), where)
+    found = fetch_first(resolve_models(detector, Task.DETECTION), where)
     info = AnalyzerInfo(
         model.classifier.card, found.card, model.network.device, notices=found.notices
     )
@@ -105,7 +105,7 @@ def _load_file(path: Path, device: Device) -> LoadedModel:
         raise UnknownModelError(f"{path.name} is no network; give one of: {', '.join(FILES)}.")
     else:
         card = read_file_card(path, Task.EMOTION)
-        network = make_network(card, path, device)
+        network = load_runtime(card, path, device)
     return LoadedModel(EmotionClassifier(network, card), network, path)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from emotion_core.training.datasets.face_set import FaceSet, Indices
     from emotion_core.training.emotion.config import TrainConfig
-    from emotion_core.training.engine.distributed import Place
+    from emotion_core.training.engine.distributed import DistributedContext
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -31,7 +31,7 @@ _AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Chances:
+class EpochRngs:
     """Where everything random in one epoch comes from; the same for a run that was resumed.
 
     Attributes:
@@ -45,14 +45,14 @@ class Chances:
     augmentation: torch.Generator
 
 
-def make_chances(seed: int, epoch: int, place: Place) -> Chances:
+def epoch_rngs(seed: int, epoch: int, place: DistributedContext) -> EpochRngs:
     """Seed everything random in an epoch, torch's own generator (dropout) included."""
     common = np.random.SeedSequence([seed, epoch])
     own = np.random.SeedSequence([seed, epoch, place.rank + 1])
     mixing, augmentation, dropout = own.spawn(3)
     torch.manual_seed(_to_int(dropout))
     generator = torch.Generator(place.device).manual_seed(_to_int(augmentation))
-    return Chances(np.random.default_rng(common), np.random.default_rng(mixing), generator)
+    return EpochRngs(np.random.default_rng(common), np.random.default_rng(mixing), generator)
 
 
 def _to_int(sequence: np.random.SeedSequence) -> int:
@@ -85,13 +85,13 @@ def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
     return [batch for batch in batches if len(batch) >= 2 * world]
 
 
-def count_steps(faces: FaceSet, config: TrainConfig, place: Place) -> int:
+def count_steps(faces: FaceSet, config: TrainConfig, place: DistributedContext) -> int:
     """Steps of one epoch."""
     return len(split_order(np.arange(len(faces)), config.batch_size, place.world))
 
 
-def iter_batches(
-    faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, place: Place
+def iter_emotion_batches(
+    faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, place: DistributedContext
 ) -> Iterator[Batch]:
     """Read the faces of each step, some steps ahead, onto the device.
 

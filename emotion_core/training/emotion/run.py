@@ -11,16 +11,24 @@ from typing import TYPE_CHECKING
 import torch
 
 from emotion_core.errors import EmotionError
-from emotion_core.training.datasets.loading import Source, read_sources
-from emotion_core.training.emotion.distillation import Teacher, load_teacher, teach
+from emotion_core.training.datasets.loading import DatasetSource, read_sources
+from emotion_core.training.emotion.distillation import (
+    EmotionTeacher,
+    blend_teacher_targets,
+    load_emotion_teacher,
+)
 from emotion_core.training.emotion.history import best_epoch
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
 from emotion_core.training.emotion.tensorboard import Summary
-from emotion_core.training.emotion.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule
-from emotion_core.training.engine.distributed import Place, join_processes, share_tensor
-from emotion_core.training.engine.progress import Progress, to_line
+from emotion_core.training.emotion.trainer import EmotionTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
+from emotion_core.training.engine.distributed import (
+    DistributedContext,
+    join_processes,
+    share_tensor,
+)
+from emotion_core.training.engine.progress import Progress, progress_line
 
 if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
@@ -33,7 +41,7 @@ OK, INTERRUPTED = 0, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EmotionTrainJob:
     """A training as a user asks for it.
 
     Attributes:
@@ -50,16 +58,16 @@ class Plan:
 
     config: TrainConfig
     run: RunFolder
-    main: Source
-    also: tuple[Source, ...] = ()
-    valid: Source | None = None
+    main: DatasetSource
+    also: tuple[DatasetSource, ...] = ()
+    valid: DatasetSource | None = None
     teacher: str | None = None
     device: str = "auto"
     resume: Path | None = None
     keep_every: int = 0
 
 
-def run_training(plan: Plan) -> int:
+def run_emotion_training(plan: EmotionTrainJob) -> int:
     """Train, or go on with a run that was cut off.
 
     Returns:
@@ -68,7 +76,7 @@ def run_training(plan: Plan) -> int:
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
     """
-    saving = SaveRule(plan.run.weights, plan.keep_every, plan.resume)
+    saving = CheckpointPolicy(plan.run.weights, plan.keep_every, plan.resume)
     with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
         if place.is_first:
             stack.enter_context(plan.run.unless_refused())
@@ -78,7 +86,7 @@ def run_training(plan: Plan) -> int:
         config = plan.config
         if teacher:
             config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-        trainer = Trainer(config, saving, place)
+        trainer = EmotionTrainer(config, saving, place)
         if teacher and not trainer.is_done:
             faces = _teach(faces, teacher, config, place)
         if place.is_first:
@@ -99,7 +107,11 @@ def run_training(plan: Plan) -> int:
 
 
 def _train(
-    trainer: Trainer, faces: FaceSet, held_out: FaceSet, run: RunFolder, place: Place
+    trainer: EmotionTrainer,
+    faces: FaceSet,
+    held_out: FaceSet,
+    run: RunFolder,
+    place: DistributedContext,
 ) -> None:
     steps, epochs = count_steps(faces, trainer.config, place), trainer.config.epochs
     with contextlib.ExitStack() as stack:
@@ -112,13 +124,13 @@ def _train(
             summary.write_samples(faces, trainer.config)
         for report in trainer.iter_epochs(faces, held_out, bar.on_step):
             bar.on_epoch(report.figures)
-            _LOG.info("%s", to_line(report, epochs))
+            _LOG.info("%s", progress_line(report, epochs))
             if summary:
                 run.write_history(trainer.history)
                 summary.write_epoch(report)
 
 
-def _find_teacher(plan: Plan) -> Teacher | None:
+def _find_teacher(plan: EmotionTrainJob) -> EmotionTeacher | None:
     """The teacher that was asked for, or that the run had before.
 
     Raises:
@@ -131,19 +143,25 @@ def _find_teacher(plan: Plan) -> Teacher | None:
         raise EmotionError(
             f"The run learns from the teacher {name}; say where it is by --teacher FILE."
         )
-    return load_teacher(name, plan.device)
+    return load_emotion_teacher(name, plan.device)
 
 
-def _teach(faces: FaceSet, teacher: Teacher, config: TrainConfig, place: Place) -> FaceSet:
+def _teach(
+    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, place: DistributedContext
+) -> FaceSet:
     """Ask the teacher once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
     if place.is_first:
         _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
-        targets = torch.from_numpy(teach(faces, teacher, config.teacher_share).targets)
+        targets = torch.from_numpy(
+            blend_teacher_targets(faces, teacher, config.teacher_share).targets
+        )
     return replace(faces, targets=share_tensor(targets, place).numpy())
 
 
-def _to_opening(trainer: Trainer, faces: FaceSet, held_out: FaceSet, place: Place) -> str:
+def _to_opening(
+    trainer: EmotionTrainer, faces: FaceSet, held_out: FaceSet, place: DistributedContext
+) -> str:
     config = trainer.config
     parameters = sum(p.numel() for p in trainer.averaged.parameters())
     start = f" from {trainer.pretrained}" if trainer.pretrained else ""
@@ -155,7 +173,7 @@ def _to_opening(trainer: Trainer, faces: FaceSet, held_out: FaceSet, place: Plac
     )
 
 
-def _to_end(trainer: Trainer) -> str:
+def _to_end(trainer: EmotionTrainer) -> str:
     done = f"{trainer.epoch} of {trainer.config.epochs} epochs are done"
     best = best_epoch(trainer.history)
     if not best:

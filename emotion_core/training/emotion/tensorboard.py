@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.config import TrainConfig
-    from emotion_core.training.emotion.trainer import EpochReport
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.emotion.trainer import EmotionEpochReport
+    from emotion_core.training.evaluation.metrics import Metrics
     from emotion_core.types import Image
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Summary(EventFile):
         """Show training faces as augmentation leaves them."""
         self.add_image("faces, augmented", to_sample_grid(faces, config), 0)
 
-    def write_epoch(self, report: EpochReport) -> None:
+    def write_epoch(self, report: EmotionEpochReport) -> None:
         """Add an epoch to all curves."""
         self.add_scalar("loss/training", report.loss, report.epoch)
         self.add_scalar("learning rate", report.learning_rate, report.epoch)
@@ -96,7 +96,7 @@ class Summary(EventFile):
             self._write_figures(report.figures, report.epoch)
         self.flush()
 
-    def _write_figures(self, figures: Figures, epoch: int) -> None:
+    def _write_figures(self, figures: Metrics, epoch: int) -> None:
         for tag, name in _SCALARS:
             value = getattr(figures, name)
             if value is not None:

@@ -19,12 +19,26 @@ from emotion_core.training.emotion.augment import augment
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import Row, best_epoch, is_exhausted, to_row
-from emotion_core.training.emotion.loader import draw_order, iter_batches, make_chances, split_order
+from emotion_core.training.emotion.loader import (
+    draw_order,
+    epoch_rngs,
+    iter_emotion_batches,
+    split_order,
+)
 from emotion_core.training.emotion.losses import to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
 from emotion_core.training.emotion.validation import validate
-from emotion_core.training.engine.checkpoint import SaveRule, copy_checkpoint, load_checkpoint
-from emotion_core.training.engine.distributed import Place, share_buffers, share_object, wrap
+from emotion_core.training.engine.checkpoint import (
+    CheckpointPolicy,
+    copy_checkpoint,
+    load_checkpoint,
+)
+from emotion_core.training.engine.distributed import (
+    DistributedContext,
+    share_buffers,
+    share_object,
+    wrap,
+)
 from emotion_core.training.engine.optim import make_optimiser, one_cycle, start_network, uses_bf16
 
 if TYPE_CHECKING:
@@ -32,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.evaluation.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +55,7 @@ OnStep = Callable[[int, torch.Tensor], None]
 
 
 @dataclass(frozen=True, slots=True)
-class EpochReport:
+class EmotionEpochReport:
     """What one epoch gave.
 
     Attributes:
@@ -56,10 +70,10 @@ class EpochReport:
     loss: float
     learning_rate: float
     time_s: float
-    figures: Figures | None
+    figures: Metrics | None
 
 
-class Trainer:
+class EmotionTrainer:
     """One run: network, averaged network, optimiser and how far they are.
 
     Everything random in an epoch comes from the seed and the epoch's number, so a run that was cut
@@ -83,12 +97,14 @@ class Trainer:
             asked for and cannot be had.
     """
 
-    def __init__(self, config: TrainConfig, saving: SaveRule, place: Place | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, saving: CheckpointPolicy, place: DistributedContext | None = None
+    ) -> None:
         self.config = config
         self.saving = saving
         self.epoch = 0
         self.history: list[Row] = []
-        self._place = place or Place()
+        self._place = place or DistributedContext()
         self._n_faces: int | None = None
         found = self._find_checkpoint()
         torch.manual_seed(config.seed)
@@ -110,7 +126,7 @@ class Trainer:
 
     def iter_epochs(
         self, faces: FaceSet, held_out: FaceSet, on_step: OnStep | None = None
-    ) -> Iterator[EpochReport]:
+    ) -> Iterator[EmotionEpochReport]:
         """Train until the last epoch or the early stop.
 
         Args:
@@ -143,13 +159,13 @@ class Trainer:
 
     def _finish_epoch(
         self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
-    ) -> EpochReport:
+    ) -> EmotionEpochReport:
         """Validate and save in the first process; all of them keep its row of figures."""
         figures = row = None
         if self._place.is_first:
             figures = validate(self.averaged, self.config, self._place.device, held_out)
         rate = self._optimiser.param_groups[0]["lr"]
-        report = EpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
+        report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
         if figures:
             row = to_row(report, figures)
             self._save(faces, [*self.history, row])
@@ -157,14 +173,14 @@ class Trainer:
         return report
 
     def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
-        chances = make_chances(self.config.seed, self.epoch, self._place)
+        chances = epoch_rngs(self.config.seed, self.epoch, self._place)
         order = draw_order(faces, self.config, chances.order)
         steps = split_order(order, self.config.batch_size, self._place.world)
         weights = self._weigh_classes(faces)
         self._wrapped.train()
         total = torch.zeros((), device=self._place.device)
         n_seen = 0
-        for i, batch in enumerate(iter_batches(faces, steps, self.config, self._place)):
+        for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._place)):
             self._set_rate((self.epoch + i / len(steps)) / self.config.epochs)
             inputs = augment(batch.faces, self.config, chances.augmentation)
             targets = smooth(batch.targets, self.config.label_smoothing)

@@ -11,14 +11,14 @@ from emotion_core.models.runtime import TorchNetwork
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.loader import iter_ahead
-from emotion_core.training.evaluation.metrics import measure
+from emotion_core.training.evaluation.metrics import to_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.config import TrainConfig
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.evaluation.metrics import Metrics
     from emotion_core.types import Device, FloatArray, Image
 
 _CHUNK = 512
@@ -85,7 +85,7 @@ def predict(
     return probabilities, va
 
 
-def validate(network: Any, config: TrainConfig, device: Device, faces: FaceSet) -> Figures:
+def validate(network: Any, config: TrainConfig, device: Device, faces: FaceSet) -> Metrics:
     """Measure a network on held-out faces."""
     probabilities, va = predict(make_classifier(network, config, device), faces)
-    return measure(probabilities, va, faces)
+    return to_metrics(probabilities, va, faces)

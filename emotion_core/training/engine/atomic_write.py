@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def save_file(path: Path, data: bytes) -> None:
     """Write a file; a kill in mid-writing leaves the old one whole.
 
     Args:
@@ -25,7 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tempfiles.write_whole(path, data)
+        tempfiles.atomic_write(path, data)
 
 
 @contextmanager

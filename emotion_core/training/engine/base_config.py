@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BaseConfig:
     """What the configurations of both trainings can do; every field of theirs has a default."""
 
     def to_json(self) -> str:
@@ -68,7 +68,7 @@ class Settings:
         return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
 
 
-def check_types(settings: Settings, fits: Callable[[Any], bool], tuples: str) -> None:
+def check_types(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
     """Refuse values that are not of their default's type; a whole number also counts as a float.
 
     Args:
@@ -87,7 +87,7 @@ def check_types(settings: Settings, fits: Callable[[Any], bool], tuples: str) ->
 
 
 def check_range(
-    settings: Settings, names: Iterable[str], low: float, high: float = math.inf
+    settings: BaseConfig, names: Iterable[str], low: float, high: float = math.inf
 ) -> None:
     """Refuse values that are infinite or not between two numbers, which are included."""
     for name in names:
@@ -97,7 +97,7 @@ def check_range(
             raise EmotionError(f"{name} must be {wanted}, not {value}.")
 
 
-def check_positive(settings: Settings, names: Iterable[str]) -> None:
+def check_positive(settings: BaseConfig, names: Iterable[str]) -> None:
     """Refuse values that are infinite or not above 0."""
     for name in names:
         value = getattr(settings, name)

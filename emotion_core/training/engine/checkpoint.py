@@ -25,7 +25,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class SaveRule:
+class CheckpointPolicy:
     """Where a run's weights go and come from.
 
     Attributes:

@@ -27,7 +27,7 @@ _TIMEOUT = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DistributedContext:
     """Where this process stands among those that train together.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def join_processes(device: str) -> Iterator[Place]:
+def join_processes(device: str) -> Iterator[DistributedContext]:
     """Find the other processes that ``torchrun`` started, if it did.
 
     Args:
@@ -60,13 +60,13 @@ def join_processes(device: str) -> Iterator[Place]:
     picked = pick_device(device)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield Place(device=picked)
+        yield DistributedContext(device=picked)
         return
     if picked == "cuda":
         _take_gpu(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if picked == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
-        yield Place(distributed.get_rank(), world, picked)
+        yield DistributedContext(distributed.get_rank(), world, picked)
     finally:
         distributed.destroy_process_group()
 
@@ -78,7 +78,7 @@ def _take_gpu(local_rank: int) -> None:
     torch.cuda.set_device(local_rank)
 
 
-def wrap(network: nn.Module, place: Place) -> nn.Module:
+def wrap(network: nn.Module, place: DistributedContext) -> nn.Module:
     """Let several processes train one network: its first weights become those of the first process.
 
     On CUDA batch normalisation counts over all processes; on the CPU torch cannot do that, and
@@ -92,14 +92,14 @@ def wrap(network: nn.Module, place: Place) -> nn.Module:
     return DistributedDataParallel(network)
 
 
-def share_buffers(network: nn.Module, place: Place) -> None:
+def share_buffers(network: nn.Module, place: DistributedContext) -> None:
     """Give all processes the first one's buffers, e.g. the means of batch normalisation."""
     if place.world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)
 
 
-def share_tensor(tensor: torch.Tensor, place: Place) -> torch.Tensor:
+def share_tensor(tensor: torch.Tensor, place: DistributedContext) -> torch.Tensor:
     """The first process's tensor, in every process; shapes must agree. On the CPU."""
     if place.world == 1:
         return tensor
@@ -108,7 +108,7 @@ def share_tensor(tensor: torch.Tensor, place: Place) -> torch.Tensor:
     return moved.cpu()
 
 
-def share_object(value: _T | None, place: Place) -> _T | None:
+def share_object(value: _T | None, place: DistributedContext) -> _T | None:
     """The first process's value, in every process."""
     if place.world == 1:
         return value

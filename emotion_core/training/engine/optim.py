@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.emotion.config import TrainConfig
-    from emotion_core.training.engine.distributed import Place
+    from emotion_core.training.engine.distributed import DistributedContext
     from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)
 
 
-def start_network(config: TrainConfig, place: Place, *, is_fresh: bool) -> tuple[EmotionNet, str]:
+def start_network(
+    config: TrainConfig, place: DistributedContext, *, is_fresh: bool
+) -> tuple[EmotionNet, str]:
     """Build the network of a run.
 
     Args:

@@ -11,8 +11,8 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     import torch
 
-    from emotion_core.training.emotion.trainer import EpochReport
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.emotion.trainer import EmotionEpochReport
+    from emotion_core.training.evaluation.metrics import Metrics
 
 _REFRESH_S = 0.5
 """Reading the loss off a GPU makes it wait, so that is not done after every step."""
@@ -59,7 +59,7 @@ class Progress:
         """Move the bar to a share of the whole run, 0-1."""
         self.on_step(round(share * self._bar.total), loss)
 
-    def on_epoch(self, figures: Figures | None) -> None:
+    def on_epoch(self, figures: Metrics | None) -> None:
         """Show the new validation accuracy from now on."""
         if figures and figures.accuracy is not None:
             self.show(f"validation accuracy {figures.accuracy:.4f}")
@@ -69,7 +69,7 @@ class Progress:
         self._result = f", {result}"
 
 
-def to_line(report: EpochReport, epochs: int) -> str:
+def progress_line(report: EmotionEpochReport, epochs: int) -> str:
     """One epoch in one line, for the log."""
     parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
     if report.figures:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from emotion_core.errors import EmotionError
-from emotion_core.training.emotion.history import to_csv
-from emotion_core.training.engine.atomic_write import write_errors, write_whole
+from emotion_core.training.emotion.history import history_csv
+from emotion_core.training.engine.atomic_write import save_file, write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.training.emotion.history import Row
-    from emotion_core.training.engine.base_config import Settings
+    from emotion_core.training.engine.base_config import BaseConfig
 
 RUNS = Path("debug")
 """Where runs lie that are given by a name."""
@@ -53,13 +53,13 @@ class RunFolder:
         """Folder of ``train.log`` and ``metrics.csv``."""
         return self.path / "logs"
 
-    def write_config(self, config: Settings) -> None:
+    def write_config(self, config: BaseConfig) -> None:
         """Write ``config.json``."""
-        write_whole(self.path / "config.json", f"{config.to_json()}\n".encode())
+        save_file(self.path / "config.json", f"{config.to_json()}\n".encode())
 
     def write_history(self, history: Sequence[Row]) -> None:
         """Write ``logs/metrics.csv``, one row per epoch."""
-        write_whole(self.logs / "metrics.csv", to_csv(history).encode())
+        save_file(self.logs / "metrics.csv", history_csv(history).encode())
 
     @contextlib.contextmanager
     def unless_refused(self) -> Iterator[None]:

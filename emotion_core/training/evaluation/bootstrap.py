@@ -40,7 +40,7 @@ _Sums = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """95 % intervals, low and high, of the figures of the same names in ``metrics.Figures``.
+    """95 % intervals, low and high, of the figures of the same names in ``metrics.Metrics``.
 
     An interval is ``None`` where its figure is, or where fewer than two were drawn from.
 

@@ -12,8 +12,13 @@ from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.validation import predict
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
-from emotion_core.training.evaluation.metrics import Figures, measure, nine_class_truth
-from emotion_core.training.evaluation.profile import BATCH, NetworkSize, Speed, measure_speed
+from emotion_core.training.evaluation.metrics import Metrics, to_metrics, nine_class_truth
+from emotion_core.training.evaluation.profile import (
+    BATCH,
+    NetworkSize,
+    Speed,
+    measure_emotion_speed,
+)
 
 if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Readings:
+class PredictionBuffer:
     """What a network says of N faces.
 
     Attributes:
@@ -41,7 +46,7 @@ class Readings:
     found: Mask
 
     @classmethod
-    def empty(cls, n: int) -> Readings:
+    def empty(cls, n: int) -> PredictionBuffer:
         """Room for N faces, none of them read."""
         return cls(
             np.zeros((n, len(LABELS)), np.float32),
@@ -74,7 +79,7 @@ class MissedPhotos:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Report:
+class EmotionReport:
     """Everything that was measured of one network on one labelled set.
 
     Attributes:
@@ -93,8 +98,8 @@ class Report:
 
     card: ModelCard
     faces: FaceSet
-    readings: Readings
-    figures: Figures
+    readings: PredictionBuffer
+    figures: Metrics
     intervals: Intervals
     framing: str
     size: NetworkSize
@@ -104,7 +109,7 @@ class Report:
     missed: MissedPhotos | None = None
 
 
-def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
+def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
     """Measure a network on the faces of a data set, which are given whole, resized.
 
     Args:
@@ -116,37 +121,39 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> Report:
     """
     classifier = model.classifier
     size_px = classifier.preprocessing.size_px
-    readings = read_faces(classifier, faces)
+    readings = predict_faces(classifier, faces)
     first = np.arange(min(BATCH, len(faces)))
     everything = (readings.probabilities, readings.va, faces, readings.found)
     crops = faces.pictures.load(first, size_px, 3)
-    return Report(
+    return EmotionReport(
         card=classifier.card,
         faces=faces,
         readings=readings,
-        figures=measure(*everything),
+        figures=to_metrics(*everything),
         intervals=to_intervals(*everything),
         framing=f"The pictures of the data set are taken as they are, resized to {size_px} pixels.",
         size=model.count(),
-        speed=measure_speed(classifier, model.network, crops),
+        speed=measure_emotion_speed(classifier, model.network, crops),
         ece_raw=uncalibrated_error(readings, faces, classifier.card.temperature),
     )
 
 
-def read_faces(classifier: EmotionClassifier, faces: FaceSet) -> Readings:
+def predict_faces(classifier: EmotionClassifier, faces: FaceSet) -> PredictionBuffer:
     """Read all faces of a data set, with a progress bar.
 
     Raises:
         DatasetError: A picture cannot be read.
     """
-    readings = Readings.empty(len(faces))
+    readings = PredictionBuffer.empty(len(faces))
     with tqdm(total=len(faces), unit="face", disable=None, leave=False) as bar:
         probabilities, va = predict(classifier, faces, on_faces=bar.update)
     readings.fill(slice(None), classifier.card.labels, probabilities, va)
     return readings
 
 
-def uncalibrated_error(readings: Readings, faces: FaceSet, temperature: float) -> float | None:
+def uncalibrated_error(
+    readings: PredictionBuffer, faces: FaceSet, temperature: float
+) -> float | None:
     """Expected calibration error of the same readings with temperature 1.
 
     The softmax of logits is, but for a factor per face, the power ``temperature`` of the softmax of

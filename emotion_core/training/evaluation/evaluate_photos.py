@@ -21,12 +21,12 @@ from emotion_core.photos.pipeline import BATCH_PIXELS
 from emotion_core.training.datasets.photo_labels import to_face_set
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import (
+    EmotionReport,
     MissedPhotos,
-    Readings,
-    Report,
+    PredictionBuffer,
     uncalibrated_error,
 )
-from emotion_core.training.evaluation.metrics import measure
+from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.types import Faces, Image, Predictions
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.photo_labels import PhotoLabel
     from emotion_core.training.emotion.load import LoadedModel
 
-Look = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
+PhotoReader = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
 """Names and pixels of some photos to the faces of each, and what is read from them."""
 
 _BATCH = 16
 _PERSON = "person"  # column of labels.csv, if there is one
 
 
-def look_by_detector(analyzer: Analyzer) -> Look:
+def read_with_detector(analyzer: Analyzer) -> PhotoReader:
     """Find and read faces as the product does."""
 
     def look(_names: Sequence[str], images: Sequence[Image]) -> list[tuple[Faces, Predictions]]:
@@ -54,7 +54,7 @@ def look_by_detector(analyzer: Analyzer) -> Look:
     return look
 
 
-def look_by_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> Look:
+def read_in_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> PhotoReader:
     """Read faces that were marked by hand; no detector has a say in where they are.
 
     Args:
@@ -70,8 +70,8 @@ def look_by_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> 
 
 
 def evaluate_photos(
-    model: LoadedModel, look: Look, folder: Path, labels: Sequence[PhotoLabel], framing: str
-) -> Report:
+    model: LoadedModel, look: PhotoReader, folder: Path, labels: Sequence[PhotoLabel], framing: str
+) -> EmotionReport:
     """Measure the whole way from a file to a reading.
 
     Args:
@@ -85,7 +85,7 @@ def evaluate_photos(
         DatasetError: There is no photo, or one is missing.
     """
     faces = to_face_set(folder, labels)
-    readings = Readings.empty(len(labels))
+    readings = PredictionBuffer.empty(len(labels))
     no_face: list[str] = []
     unreadable: list[tuple[str, str]] = []
     times_s: list[float] = []
@@ -103,11 +103,11 @@ def evaluate_photos(
     card = model.classifier.card
     everything = (readings.probabilities, readings.va, faces, readings.found)
     people = [label.row.cells.get(_PERSON) or label.image for label in labels]
-    return Report(
+    return EmotionReport(
         card=card,
         faces=faces,
         readings=readings,
-        figures=measure(*everything),
+        figures=to_metrics(*everything),
         intervals=to_intervals(*everything, people),
         framing=framing,
         size=model.count(),

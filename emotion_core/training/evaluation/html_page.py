@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from altair.typing import ChartType
 
-    from emotion_core.training.evaluation.evaluate import Report
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.evaluation.evaluate import EmotionReport
+    from emotion_core.training.evaluation.metrics import Metrics
 
 PLOT_SUFFIXES = (".svg", ".png")
 """Files that ``save_plot`` writes."""
 
 
-def to_page(report: Report) -> str:
+def evaluation_page(report: EmotionReport) -> str:
     """An HTML page of all charts that opens without a network."""
     figures = report.figures
     rows: list[ChartType] = []
@@ -43,10 +43,10 @@ def to_page(report: Report) -> str:
     words = [report.intervals.words] if report.intervals.words else []
     charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
     title = f"{report.card.name} on {report.faces.name}"
-    return charts_page(charts, title, [_summary(report), *words, report.framing])
+    return evaluation_charts_page(charts, title, [_summary(report), *words, report.framing])
 
 
-def charts_page(charts: ChartType, title: str, subtitle: list[str]) -> str:
+def evaluation_charts_page(charts: ChartType, title: str, subtitle: list[str]) -> str:
     """Charts as a page that opens without a network, with a title and lines below it."""
     head = alt.TitleParams(
         title,
@@ -77,11 +77,11 @@ def save_plot(chart: ChartType, path: Path) -> None:
         )
 
 
-def _rated(figures: Figures) -> list[int]:
+def _rated(figures: Metrics) -> list[int]:
     return [i for i, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
 
 
-def _summary(report: Report) -> str:
+def _summary(report: EmotionReport) -> str:
     figures = report.figures
     values = [
         f"{name} {value:.4f}{f' ({to_words(likely)})' if likely else ''}"

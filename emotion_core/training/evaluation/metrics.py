@@ -24,7 +24,7 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Metrics:
     """What a network gives on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
 
     A face that was not found (only photos can have such) counts as wrong in ``accuracy``,
@@ -81,8 +81,8 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How near predicted numbers come to rated ones; see ``Figures``."""
+class RegressionMetrics:
+    """How near predicted numbers come to rated ones; see ``Metrics``."""
 
     n: int
     ccc: float | None
@@ -90,9 +90,9 @@ class Agreement:
     rmse: float | None
 
 
-def measure(
+def to_metrics(
     probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
-) -> Figures:
+) -> Metrics:
     """Compare a network's readings with what people said of the same faces.
 
     Args:
@@ -116,7 +116,7 @@ def measure(
     bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
     rated = ~np.isnan(faces.va) & found[:, None]
     valence, arousal = (to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i]) for i in (0, 1))
-    return Figures(
+    return Metrics(
         labels=tuple(label.value for label in LABELS),
         n=len(truth),
         accuracy=_mean(predicted == truth),
@@ -209,7 +209,7 @@ def to_macro_f1(confusion: Indices, totals: Indices) -> float | None:
     return _mean(f1[totals > 0])
 
 
-def to_agreement(predicted: FloatArray, rated: FloatArray) -> Agreement:
+def to_agreement(predicted: FloatArray, rated: FloatArray) -> RegressionMetrics:
     """Compare two ``(N,)`` series of numbers without gaps.
 
     Correlations need two numbers, Pearson's also that both series vary; the concordance is
@@ -222,11 +222,11 @@ def to_agreement(predicted: FloatArray, rated: FloatArray) -> Agreement:
     x, y = predicted.astype(np.float64), rated.astype(np.float64)
     rmse = float(np.sqrt(np.square(x - y).mean())) if n else None
     if n < 2:
-        return Agreement(n, None, None, rmse)
+        return RegressionMetrics(n, None, None, rmse)
     covariance = float(((x - x.mean()) * (y - y.mean())).mean())
     spread = float(np.sqrt(x.var() * y.var()))
     distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    return Agreement(
+    return RegressionMetrics(
         n,
         2 * covariance / distance if distance > TINY else None,
         covariance / spread if spread > TINY else None,

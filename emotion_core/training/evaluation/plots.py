@@ -18,8 +18,8 @@ from emotion_core.types import VaSource
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
-    from emotion_core.training.evaluation.evaluate import Report
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.evaluation.evaluate import EmotionReport
+    from emotion_core.training.evaluation.metrics import Metrics
 
 _BAR, _GAP = "#325757", "#AD2A25"
 _SIDE_PX = 340
@@ -31,7 +31,7 @@ _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
 
 
-def confusion_chart(figures: Figures) -> ChartType:
+def confusion_chart(figures: Metrics) -> ChartType:
     """How the faces of each class were read: shares of each row, with the counts."""
     table = _confusion_table(figures)
     truths = [label for label in figures.labels if label in set(table["truth"])]
@@ -65,12 +65,12 @@ def confusion_chart(figures: Figures) -> ChartType:
     )
     return alt.layer(cells, shares, counts).properties(
         title=alt.TitleParams("Confusion", subtitle="Share of the faces of each row, and number"),
-        width=alt.Step(_CELL_PX),
-        height=alt.Step(_CELL_PX * 0.8),
+        width=alt.ChunkProgress(_CELL_PX),
+        height=alt.ChunkProgress(_CELL_PX * 0.8),
     )
 
 
-def _confusion_table(figures: Figures) -> pd.DataFrame:
+def _confusion_table(figures: Metrics) -> pd.DataFrame:
     """One row per cell; truths without a face and predictions that never occur are left out."""
     counts = pd.DataFrame(figures.confusion, figures.labels, figures.labels)
     counts[_MISSED] = [figures.missed_per_class.get(label, 0) for label in figures.labels]
@@ -86,7 +86,7 @@ def _confusion_table(figures: Figures) -> pd.DataFrame:
     )
 
 
-def recall_chart(figures: Figures) -> ChartType:
+def recall_chart(figures: Metrics) -> ChartType:
     """Share of the faces of each class that was recognised."""
     totals = {
         label: sum(row) + figures.missed_per_class.get(label, 0)
@@ -121,11 +121,11 @@ def recall_chart(figures: Figures) -> ChartType:
     return alt.layer(bars, words).properties(
         title=alt.TitleParams("Recall by class", subtitle=f"{figures.n:,} faces"),
         width=_SIDE_PX,
-        height=alt.Step(_CELL_PX * 0.8),
+        height=alt.ChunkProgress(_CELL_PX * 0.8),
     )
 
 
-def calibration_chart(report: Report) -> ChartType:
+def calibration_chart(report: EmotionReport) -> ChartType:
     """Accuracy against confidence in equal bins, above a histogram of the confidence."""
     figures = report.figures
     table = pd.DataFrame(
@@ -186,7 +186,7 @@ def calibration_chart(report: Report) -> ChartType:
     return alt.vconcat(upper, lower, spacing=8)
 
 
-def va_chart(report: Report, column: int) -> ChartType:
+def va_chart(report: EmotionReport, column: int) -> ChartType:
     """Rated against predicted valence (column 0) or arousal (1), a point per face."""
     word, figures = ("valence", "arousal")[column], report.figures
     rated = np.flatnonzero(~np.isnan(report.faces.va[:, column]) & report.readings.found)

@@ -123,7 +123,9 @@ def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize
     return NetworkSize(parameters, counter.get_total_flops() // 2, file.stat().st_size)
 
 
-def measure_speed(classifier: EmotionClassifier, network: Network, crops: Image) -> Speed | None:
+def measure_emotion_speed(
+    classifier: EmotionClassifier, network: Network, crops: Image
+) -> Speed | None:
     """Time a network face by face and in batches.
 
     Args:

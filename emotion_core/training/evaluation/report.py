@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.training.evaluation.bootstrap import Range
-    from emotion_core.training.evaluation.evaluate import MissedPhotos, Report
-    from emotion_core.training.evaluation.metrics import Figures
+    from emotion_core.training.evaluation.evaluate import EmotionReport, MissedPhotos
+    from emotion_core.training.evaluation.metrics import Metrics
 
 _WIDTH = 26
 
@@ -22,10 +22,10 @@ _NAMED = 5
 """Photos that the table names; the JSON has all of them."""
 
 
-def to_json(report: Report) -> str:
+def emotion_report_json(report: EmotionReport) -> str:
     """All figures as a JSON object; numbers that do not exist are null, never NaN.
 
-    The keys of ``metrics.Figures`` stand at the top; besides them ``dataset``, ``candidates``
+    The keys of ``metrics.Metrics`` stand at the top; besides them ``dataset``, ``candidates``
     (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
     ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
     also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
@@ -56,7 +56,7 @@ def to_json(report: Report) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_table(report: Report) -> str:
+def emotion_report_table(report: EmotionReport) -> str:
     """All figures as text, each with the number of faces or photos that it is over."""
     unit = "faces" if report.missed is None else "photos"
     lines = [f"{report.faces.name}, {len(report.faces)} {unit}, {report.card.name}", report.framing]
@@ -79,7 +79,7 @@ def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:
         yield f"  and {len(missed.unreadable) - _NAMED} more; --json names all."
 
 
-def _class_lines(report: Report, unit: str) -> Iterator[str]:
+def _class_lines(report: EmotionReport, unit: str) -> Iterator[str]:
     figures, n_classes = report.figures, len(report.faces.classes)
     found = sum(b.n for b in figures.calibration)
     likely = report.intervals
@@ -97,7 +97,7 @@ def _class_lines(report: Report, unit: str) -> Iterator[str]:
     yield _line("cross-entropy", figures.cross_entropy, "against the labels")
 
 
-def _recall_lines(figures: Figures, unit: str) -> Iterator[str]:
+def _recall_lines(figures: Metrics, unit: str) -> Iterator[str]:
     yield "recall by class"
     for label, recall in figures.per_class_recall.items():
         row = figures.confusion[figures.labels.index(label)]
@@ -106,7 +106,7 @@ def _recall_lines(figures: Figures, unit: str) -> Iterator[str]:
         yield _line(f"  {label}", recall, f"{sum(row) + missed} {unit}{note}")
 
 
-def _confusion_lines(figures: Figures) -> Iterator[str]:
+def _confusion_lines(figures: Metrics) -> Iterator[str]:
     """Counts; classes that occur neither in the truth nor in the predictions are left out."""
     used = [
         i
@@ -125,7 +125,7 @@ def _confusion_lines(figures: Figures) -> Iterator[str]:
         yield f"  {label:10}" + "".join(f"{cell:>10}" for cell in cells)
 
 
-def _va_lines(report: Report, unit: str) -> Iterator[str]:
+def _va_lines(report: EmotionReport, unit: str) -> Iterator[str]:
     figures = report.figures
     source = (
         "from the network's own outputs"
@@ -159,7 +159,7 @@ def _va_lines(report: Report, unit: str) -> Iterator[str]:
         yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
 
 
-def _cost_lines(report: Report) -> Iterator[str]:
+def _cost_lines(report: EmotionReport) -> Iterator[str]:
     size, speed = report.size, report.speed
     adds = f"{size.multiply_adds / 1e6:.1f} million" if size.multiply_adds else "not known"
     yield f"{'parameters':{_WIDTH}}{size.parameters / 1e6:.3f} million"

@@ -15,7 +15,7 @@ from av.filter import Graph
 
 from emotion_core.errors import VideoDecodeError
 from emotion_core.video.io.demuxer import Source, is_plausible_sound, open_input
-from emotion_core.video.io.timestamps import Clock
+from emotion_core.video.io.timestamps import TimestampRepair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ seconds to write, and a few bytes can ask for any number of hours."""
 _OTHER_FILE = "The file with the sound is not that of the video."
 
 
-class Sound:
+class AudioRemuxer:
     """One track of sound on its way from a video into an MP4, as far as is asked for.
 
     Damage in it ends it early and silently: a video without the rest of its sound is worth more
@@ -66,7 +66,7 @@ class Sound:
             raise VideoDecodeError(_OTHER_FILE)
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
-        self._clock = Clock(self._time_base, 1)
+        self._clock = TimestampRepair(self._time_base, 1)
         self._waiting: deque[Packet[AudioStream]] = deque()
         self._packets = self._read()
         self._is_over = False

@@ -38,7 +38,7 @@ _TURNS = {
 _WHITE = 255
 
 
-class PictureConverter:
+class FrameConverter:
     """Turns the decoded pictures of one video into RGB.
 
     All get the size of the first; later ones of another shape are fitted into it, on black.

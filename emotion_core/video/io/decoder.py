@@ -27,7 +27,7 @@ _LOOK_AHEAD = 32
 _LEAST_DEINTERLACED_PX = 3  # on each side; the filter refuses less
 
 
-class PictureTrack:
+class VideoTrackDecoder:
     """Decodes the pictures of one track.
 
     Attributes:

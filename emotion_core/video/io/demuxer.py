@@ -11,7 +11,7 @@ import av.error
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.io.mp4_guard import check_promises
+from emotion_core.video.io.mp4_guard import check_sample_tables
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -148,14 +148,14 @@ def _open(source: Source, **more: str) -> InputContainer:
 
 
 def _look_into(source: Source) -> bytes:
-    """The first bytes of a file that may be opened; see ``check_promises``."""
+    """The first bytes of a file that may be opened; see ``check_sample_tables``."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0)
         head = file.read(16)
         if not head:
             raise VideoDecodeError("The file is empty (0 bytes).")
         file.seek(0)
-        check_promises(file)
+        check_sample_tables(file)
     return head
 
 

@@ -40,7 +40,7 @@ _COMPRESSED = (
 )
 
 
-def check_promises(file: BinaryIO) -> None:
+def check_sample_tables(file: BinaryIO) -> None:
     """Refuse a file whose boxes promise what would fill the memory; of other files nothing is said.
 
     Boxes are not followed into each other but searched for what FFmpeg takes for a table wherever

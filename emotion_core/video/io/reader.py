@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self
 import av.error
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.io.converter import PictureConverter
-from emotion_core.video.io.decoder import PictureTrack
+from emotion_core.video.io.converter import FrameConverter
+from emotion_core.video.io.decoder import VideoTrackDecoder
 from emotion_core.video.io.demuxer import Source, choose_pictures, choose_sound, open_input
 from emotion_core.video.io.header import mean_fps, promised_length, stated_duration
-from emotion_core.video.io.timestamps import Clock
+from emotion_core.video.io.timestamps import TimestampRepair
 from emotion_core.video.types import VideoFrame, VideoInfo
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ class VideoReader:
         self._container = open_input(source)
         try:
             stream = choose_pictures(self._container)
-            self._track = PictureTrack(self._container, stream)
-            self._converter = PictureConverter(stream.sample_aspect_ratio)
+            self._track = VideoTrackDecoder(self._container, stream)
+            self._converter = FrameConverter(stream.sample_aspect_ratio)
             self.time_base = self._track.time_base
             sound = choose_sound(self._container, stream)
             self.sound_index = None if sound is None else sound.index
             fps, notes = mean_fps(self._container, stream, self._track.measure_fps())
             self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
-            self._clock = Clock(self.time_base, self._step)
+            self._clock = TimestampRepair(self.time_base, self._step)
             self._pictures = self._begin()
             self.info = self._describe(stream, fps, notes)
         except BaseException:
@@ -150,7 +150,7 @@ class VideoReader:
         """Whether time stamps start again, as where recordings were joined; reads to the end."""
         if "mp4" in self._container.format.name:
             return False  # its table of pictures has one clock
-        clock = Clock(self.time_base, self._step)
+        clock = TimestampRepair(self.time_base, self._step)
         for stamp in self._track.stamps():
             clock.stamp(stamp)
         return clock.has_moved

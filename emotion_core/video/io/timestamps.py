@@ -11,7 +11,7 @@ _LARGE_STEP_BACK_S = 1
 """Times that fall by more have begun anew, as where recordings were joined."""
 
 
-class Clock:
+class TimestampRepair:
     """Repairs the time stamps of one track, in the order in which they are shown.
 
     Stamps that rise are kept as they are. One that is missing, or that lies hours ahead, is set

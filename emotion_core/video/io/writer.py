@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from emotion_core.errors import EmotionError
-from emotion_core.video.io.audio import Sound
+from emotion_core.video.io.audio import AudioRemuxer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +71,11 @@ class VideoWriter:
 
     def __init__(self, path: Path, reader: VideoReader, *, sound: Source | None) -> None:
         self._reader = reader
-        self._sound: Sound | None = None
+        self._sound: AudioRemuxer | None = None
         if sound is not None and reader.sound_index is not None:
-            self._sound = Sound(sound, reader.sound_index)
+            self._sound = AudioRemuxer(sound, reader.sound_index)
         try:
-            self._file = _WholeWrites(str(path), "wb")
+            self._file = _FullWriteFile(str(path), "wb")
         except OSError as error:
             self._close_sound()
             raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error
@@ -200,7 +200,7 @@ class VideoWriter:
             self._sound = None
 
 
-class _WholeWrites(io.FileIO):
+class _FullWriteFile(io.FileIO):
     """A file that writes all that it is given or fails; a full disk may take a part."""
 
     def write(self, data: Buffer, /) -> int:

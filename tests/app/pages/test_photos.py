@@ -197,7 +197,7 @@ def test_what_was_stopped_stays_so_when_settings_change_until_other_photos_come(
     batch.stop()
     app.sidebar.slider[0].set_value(0.8).run()
     assert texts(app.info) == ["Stopped: 0 of 3 photos are analysed."]
-    batch.gather([], is_back=False)
+    batch.merge_uploads([], is_back=False)
     assert not batch.is_stopped
 
 
@@ -206,7 +206,7 @@ def test_photos_stay_while_the_visitor_looks_at_another_page(app):
     upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
     batch = app.session_state["photo_batch"]
     results = dict(batch.results)
-    assert batch.gather([], is_back=True) == batch.kept
+    assert batch.merge_uploads([], is_back=True) == batch.kept
     app.session_state["photo_batch"] = batch
     app.file_uploader[0].set_value([])
     app.run()

@@ -256,7 +256,8 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
     before = page.dataframe[0].value
     reports = []
     monkeypatch.setattr(
-        "streamlit_app.webcam.results.show_downloads", lambda _, result, *__: reports.append(result)
+        "streamlit_app.webcam.results.show_video_downloads",
+        lambda _, result, *__: reports.append(result),
     )
     page.sidebar.slider(key="live smoothing").set_value(0.0).run()
     after = page.dataframe[0].value

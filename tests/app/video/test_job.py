@@ -13,15 +13,15 @@ import pytest
 
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.video.types import VideoProgress, VideoSettings
-from streamlit_app.session_cleanup import Attendance
-from streamlit_app.shared_file import HeldFile
+from streamlit_app.session_cleanup import SessionReaper
+from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video import job as video_job
-from streamlit_app.video.job import JobLine, JobState, Recipe, VideoJob
-from streamlit_app.video.state import VideoDesk
+from streamlit_app.video.job import JobQueue, JobSpec, JobState, VideoJob
+from streamlit_app.video.state import VideoState
 from tests.factories import make_fake_analyzer, make_image
 from tests.video.clips import make_clip
 
-RECIPE = Recipe("tiny", "tiny-faces", VideoSettings(), reidentify=False)
+RECIPE = JobSpec("tiny", "tiny-faces", VideoSettings(), reidentify=False)
 
 
 def until(condition, limit_s=10.0):
@@ -61,7 +61,7 @@ def scratch(tmp_path, monkeypatch):
 
 @pytest.fixture
 def source():
-    file = HeldFile()
+    file = SharedTempFile()
     yield file
     file.close()
 
@@ -98,7 +98,7 @@ def steps(monkeypatch):
 
 
 def start(source, line=None, recipe=RECIPE, analyzer=None):
-    return VideoJob(source, recipe, analyzer or make_fake_analyzer(), line or JobLine(2))
+    return VideoJob(source, recipe, analyzer or make_fake_analyzer(), line or JobQueue(2))
 
 
 def test_a_job_runs_to_its_end_beside_the_caller(source, steps):
@@ -161,7 +161,7 @@ def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch
         raise VideoDecodeError("The file is empty (0 bytes).")
 
     monkeypatch.setattr(video_job, "analyze_video", fail)
-    line = JobLine(1)
+    line = JobQueue(1)
     for _ in range(2):
         job = start(source, line)
         with pytest.raises(VideoDecodeError, match="empty"):
@@ -171,7 +171,7 @@ def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch
 
 
 def test_jobs_wait_for_their_turn_in_the_order_in_which_they_came(source, steps):
-    line = JobLine(1)
+    line = JobQueue(1)
     recipes = [replace(RECIPE, settings=VideoSettings(every=n)) for n in (1, 2, 3)]
     jobs = [start(source, line, recipe) for recipe in recipes]
     until(lambda: jobs[0].state is JobState.RUNNING)
@@ -186,7 +186,7 @@ def test_jobs_wait_for_their_turn_in_the_order_in_which_they_came(source, steps)
 
 
 def test_two_jobs_run_at_once_where_two_may(source, steps):
-    line = JobLine(2)
+    line = JobQueue(2)
     jobs = [start(source, line) for _ in range(3)]
     until(lambda: steps.running == 2)
     assert [job.state for job in jobs].count(JobState.WAITING) == 1
@@ -198,7 +198,7 @@ def test_two_jobs_run_at_once_where_two_may(source, steps):
 
 @pytest.mark.usefixtures("steps")
 def test_a_job_that_waits_can_be_cancelled(source):
-    line = JobLine(1)
+    line = JobQueue(1)
     first, second, third = (start(source, line) for _ in range(3))
     second.cancel()
     assert until(lambda: second.state is JobState.CANCELLED) < 1
@@ -212,7 +212,7 @@ def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, 
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    line = JobLine(1)
+    line = JobQueue(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(EmotionError, match="no room for another video"):
@@ -224,7 +224,7 @@ def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, 
 
 @pytest.mark.usefixtures("steps")
 def test_all_jobs_end_with_the_server(source):
-    line = JobLine(1)
+    line = JobQueue(1)
     jobs = [start(source, line) for _ in range(3)]
     until(lambda: jobs[0].progress)
     line.end_all()
@@ -248,7 +248,7 @@ def test_only_smoothing_needs_no_new_analysis(other, same):
 
 def test_a_held_file_is_freed_when_its_last_user_is_done():
     before = open_files()
-    file = HeldFile()
+    file = SharedTempFile()
     with file.in_use() as path, file.in_use():
         path.write_bytes(b"bytes")
         file.close()
@@ -261,7 +261,7 @@ def test_a_held_file_is_freed_when_its_last_user_is_done():
 @pytest.mark.usefixtures("steps")
 def test_a_desk_holds_one_video_and_frees_the_one_before():
     before = open_files()
-    desk = VideoDesk()
+    desk = VideoState()
     desk.put("first\u202e.mp4", BytesIO(b"first"))
     assert desk.clip.name == "first.mp4"
     desk.job = job = start(desk.clip.file)
@@ -275,7 +275,7 @@ def test_a_desk_holds_one_video_and_frees_the_one_before():
 
 
 def test_the_last_click_in_any_chart_counts():
-    desk = VideoDesk()
+    desk = VideoState()
     desk.click("timeline", "timeline 0 [1]", 1.5)
     desk.click("probabilities", "probabilities 0 [1]", 2.0)
     desk.click("timeline", "timeline 0 [1]", 1.5)  # told again as another span is brushed
@@ -292,7 +292,7 @@ def test_a_full_disk_is_said(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfileobj", full)
-    desk = VideoDesk()
+    desk = VideoState()
     with pytest.raises(EmotionError, match=r"No space left on device\). Try a smaller one"):
         desk.put("a.mp4", BytesIO(b"bytes"))
     assert desk.clip is None
@@ -301,8 +301,8 @@ def test_a_full_disk_is_said(monkeypatch):
 @pytest.mark.usefixtures("steps")
 def test_the_desk_of_a_visitor_who_has_gone_is_cleared():
     here = {"gone", "stays"}
-    attendance = Attendance(lambda visitor: visitor in here, grace_s=0.2)
-    desks = {visitor: VideoDesk() for visitor in here}
+    attendance = SessionReaper(lambda visitor: visitor in here, grace_s=0.2)
+    desks = {visitor: VideoState() for visitor in here}
     for visitor, desk in desks.items():
         desk.put("a.mp4", BytesIO(b"bytes"))
         desk.job = start(desk.clip.file)

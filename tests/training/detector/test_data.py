@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.detection.boxes import overlaps
+from emotion_core.detection.boxes import iou_matrix
 from emotion_core.errors import (
     DatasetError,
 )
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import image_archive
-from emotion_core.training.detector.image_archive import PictureFolder
-from emotion_core.training.detector.readers import read_boxes, read_portraits, read_scenes
-from emotion_core.training.detector.samples import Kind, is_held_out
+from emotion_core.training.detector.image_archive import ImageArchive
+from emotion_core.training.detector.readers import read_box_samples, read_portraits, read_scenes
+from emotion_core.training.detector.samples import SampleKind, is_held_out
 from emotion_core.training.detector.sources import Sources
 from tests.training.drawn_faces import draw_picture, encode_png, write_zip
 
@@ -25,7 +25,7 @@ PICTURES = {"a.png": draw_picture(1), "b.png": draw_picture(2)}
 def test_overlaps():
     a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
     b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
-    assert overlaps(a, b).tolist() == [pytest.approx([1, 1 / 3, 0]), [0, 0, 0]]
+    assert iou_matrix(a, b).tolist() == [pytest.approx([1, 1 / 3, 0]), [0, 0, 0]]
 
 
 def test_a_fifth_is_held_out():
@@ -38,7 +38,7 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
         pack.writestr("a.png", bytes(2**20 + 1))
         pack.writestr("b.png", bytes(2**20))
-    first, second = PictureFolder(path).pictures
+    first, second = ImageArchive(path).pictures
     with pytest.raises(DatasetError, match=r"a\.png in .* cannot be read .*larger than 1 MB"):
         first.read()
     assert len(second.read_bytes()) == 2**20
@@ -55,7 +55,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
         for path in folder.rglob("*"):
             archive.write(path, path.relative_to(folder))
         archive.writestr("__MACOSX/._b.JPG", b"rubbish")
-    packed, loose = (PictureFolder(tmp_path / name).pictures for name in ("pack.zip", "folder"))
+    packed, loose = (ImageArchive(tmp_path / name).pictures for name in ("pack.zip", "folder"))
     assert [f.name for f in packed] == [f.name for f in loose] == ["b.JPG", "deep/é a.png"]
     for a, b in zip(packed, loose, strict=True):
         assert a.read_bytes() == b.read_bytes()
@@ -66,7 +66,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
 def test_pictures_that_will_shrink_are_decoded_smaller(tmp_path, scale, reduction):
     image = cv2.GaussianBlur(draw_picture(3, (160, 96)), (0, 0), 6)
     (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", image[..., ::-1])[1].tobytes())
-    file = PictureFolder(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).pictures[0]
     small, times = file.read_scaled(scale)
     assert times == reduction
     assert small.shape == (96 // reduction, 160 // reduction, 3)
@@ -80,26 +80,26 @@ def test_what_opencv_cannot_decode_the_product_can(tmp_path):
     gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\x00\x00\x00!\xf9\x04\x00\x00\x00\x00\x00"
     gif += b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
     (tmp_path / "a.gif").write_bytes(gif)
-    file = PictureFolder(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).pictures[0]
     assert file.read_scaled(1.0)[0].tolist() == decode_image(gif).pixels.tolist() == [[[255, 0, 0]]]
 
 
 def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "broken.jpg").write_text("no picture")
-    file = PictureFolder(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).pictures[0]
     for read in (file.read, lambda: file.read_scaled(1.0), lambda: file.read_shrunk(64)):
         with pytest.raises(DatasetError, match=r"broken\.jpg in .* cannot be used: "):
             read()
     with pytest.raises(DatasetError, match="neither a folder nor a ZIP file"):
-        PictureFolder(tmp_path / "broken.jpg")
+        ImageArchive(tmp_path / "broken.jpg")
     with pytest.raises(DatasetError, match="neither a folder nor a ZIP file"):
-        PictureFolder(tmp_path / "nowhere")
+        ImageArchive(tmp_path / "nowhere")
 
 
 def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "here.png").write_bytes(encode_png(draw_picture(1)))
-    assert [file.name for file in PictureFolder(tmp_path).pictures] == ["here.png"]
+    assert [file.name for file in ImageArchive(tmp_path).pictures] == ["here.png"]
 
 
 def test_boxes_lie_beside_their_table(tmp_path):
@@ -107,7 +107,7 @@ def test_boxes_lie_beside_their_table(tmp_path):
     path = write_zip(
         tmp_path / "boxes.zip", files | {"data/boxes.csv": TABLE, "c.png": b"unlisted"}
     )
-    pictures = read_boxes(path)
+    pictures = read_box_samples(path)
     assert [p.file.name for p in pictures] == ["data/a.png", "data/b.png"]
     assert [p.held_out for p in pictures] == [is_held_out("a.png"), is_held_out("b.png")]
     assert pictures[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]
@@ -119,7 +119,7 @@ def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
     values = ",".join(str(v) for v in range(10))
     lines = [f"image,x1,y1,x2,y2,{','.join(points)}", f"a.png,2,2,20,20,{values}", "b.png,,,,"]
     path = write_zip(tmp_path / "boxes.zip", PICTURES | {"boxes.csv": "\n".join(lines)})
-    known, empty = read_boxes(path)
+    known, empty = read_box_samples(path)
     assert known.landmarks.tolist() == [list(range(10))]
     assert empty.boxes.shape == (0, 4)
 
@@ -141,7 +141,7 @@ def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
 def test_tables_of_boxes_that_are_wrong_are_told(tmp_path, table, message):
     path = write_zip(tmp_path / "b.zip", PICTURES | ({} if table is None else {"boxes.csv": table}))
     with pytest.raises(DatasetError, match=message):
-        read_boxes(path)
+        read_box_samples(path)
 
 
 def test_portraits_are_held_out_by_person(tmp_path):
@@ -151,7 +151,7 @@ def test_portraits_are_held_out_by_person(tmp_path):
     assert [p.held_out for p in pictures] == [is_held_out(str(i % 3)) for i in range(9)]
     alone = read_portraits(write_zip(tmp_path / "q.zip", files))
     assert [p.held_out for p in alone] == [is_held_out(f"{i}.png") for i in range(9)]
-    assert {p.kind for p in read_scenes(tmp_path / "q.zip")} == {Kind.SCENES}
+    assert {p.kind for p in read_scenes(tmp_path / "q.zip")} == {SampleKind.SCENES}
     with pytest.raises(DatasetError, match="holds no picture"):
         read_scenes(write_zip(tmp_path / "r.zip", {"a.txt": "text"}))
 

@@ -7,11 +7,11 @@ import pytest
 
 from emotion_core.training.detector.figures import SIZES
 from emotion_core.training.detector.metrics import (
-    Judgement,
-    Truth,
+    DetectionMatches,
+    GroundTruth,
     at_threshold,
     average_precision,
-    judge,
+    match_detections,
     pool,
     recall_at_false_alarms,
     threshold_for,
@@ -30,7 +30,7 @@ def make_found(*rows):
 
 def make_truth(boxes=BOXES, wanted=None, neutral=NONE):
     mask = np.ones(len(boxes), bool) if wanted is None else np.array(wanted)
-    return Truth(boxes, mask, neutral)
+    return GroundTruth(boxes, mask, neutral)
 
 
 FOUND = make_found(
@@ -40,11 +40,11 @@ FOUND = make_found(
 
 def make_judgement(right, n_faces, scores=None):
     falling = np.linspace(0.9, 0.1, len(right), dtype=np.float32) if scores is None else scores
-    return Judgement(np.asarray(falling, np.float32), np.array(right, bool), n_faces)
+    return DetectionMatches(np.asarray(falling, np.float32), np.array(right, bool), n_faces)
 
 
 def test_detections_are_judged_best_first():
-    judged = judge(FOUND, make_truth(), SIZES["from_16_px"])
+    judged = match_detections(FOUND, make_truth(), SIZES["from_16_px"])
     assert judged.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
     assert judged.right.tolist() == [True, False, True]
     assert judged.n_faces == 2
@@ -53,15 +53,15 @@ def test_detections_are_judged_best_first():
 
 def test_a_second_detection_of_a_face_is_wrong():
     twice = make_found((0, 0, 20, 20, 0.9), (1, 0, 21, 20, 0.8))
-    judged = judge(twice, make_truth(BOXES[:1]))
+    judged = match_detections(twice, make_truth(BOXES[:1]))
     assert judged.right.tolist() == [True, False]
 
 
 def test_doubtful_places_and_unwanted_faces_do_not_count():
     doubt = np.array([[100, 100, 130, 130]], np.float32)
-    judged = judge(FOUND, make_truth(neutral=doubt), SIZES["from_16_px"])
+    judged = match_detections(FOUND, make_truth(neutral=doubt), SIZES["from_16_px"])
     assert judged.right.tolist() == [True, True]
-    judged = judge(FOUND, make_truth(wanted=[True, False, False]))
+    judged = match_detections(FOUND, make_truth(wanted=[True, False, False]))
     assert judged.right.tolist() == [True, False]
     assert judged.n_faces == 1
 
@@ -81,26 +81,31 @@ def test_doubtful_places_and_unwanted_faces_do_not_count():
     ],
 )
 def test_false_alarms_count_where_they_are_about_as_large_as_the_faces(name, side, counts):
-    judged = judge(make_found((0, 0, side, side + 5, 0.5)), make_truth(NONE), SIZES[name])
+    judged = match_detections(
+        make_found((0, 0, side, side + 5, 0.5)), make_truth(NONE), SIZES[name]
+    )
     assert len(judged.right) == counts
 
 
 def test_sizes_share_out_all_faces():
     sides = np.array([3, 15.9, 16, 31, 32, 95, 96, 500], np.float32)
     boxes = np.stack([sides * 0, sides * 0, sides, sides + 4], axis=1)
-    counted = {name: judge(make_found(), make_truth(boxes), SIZES[name]).n_faces for name in SIZES}
+    counted = {
+        name: match_detections(make_found(), make_truth(boxes), SIZES[name]).n_faces
+        for name in SIZES
+    }
     parts = ("under_16_px", "16_to_32_px", "32_to_96_px", "from_96_px")
     assert [counted[name] for name in parts] == [2, 2, 2, 2]
     assert (counted["all"], counted["from_16_px"]) == (8, 6)
 
 
 def test_nothing_found_and_nothing_to_find():
-    nothing = judge(make_found(), make_truth(NONE))
+    nothing = match_detections(make_found(), make_truth(NONE))
     assert average_precision(nothing) is None
     assert at_threshold(nothing, 0.5) == (None, None)
     assert recall_at_false_alarms(nothing, 1) is None
     assert threshold_for(nothing, 0.5) is None
-    missed = judge(make_found(), make_truth())
+    missed = match_detections(make_found(), make_truth())
     assert average_precision(missed) == 0
     assert at_threshold(missed, 0.5) == (None, 0)
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.detector.augment import paint, spoil
-from emotion_core.training.detector.batches import collate, compose_step, iter_batches
+from emotion_core.training.detector.augment import degrade, paint
+from emotion_core.training.detector.batches import collate, compose_step, iter_detector_batches
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.mosaic import (
     FLIPPED,
     SMALLEST_PX,
-    Composer,
+    MosaicSampler,
     Sample,
     mirror,
     move_labels,
 )
-from emotion_core.training.detector.samples import Kind
+from emotion_core.training.detector.samples import SampleKind
 from tests.training.drawn_faces import BOX, LANDMARKS, make_picture
 
 CONFIG = DetectorTrainConfig(size_px=96, batch_size=3, epochs=2, epoch_steps=3)
@@ -28,9 +28,9 @@ CONFIG = DetectorTrainConfig(size_px=96, batch_size=3, epochs=2, epoch_steps=3)
 @pytest.fixture
 def pictures(tmp_path):
     return [
-        make_picture(tmp_path, Kind.BOXES),
+        make_picture(tmp_path, SampleKind.BOXES),
         make_picture(tmp_path),
-        make_picture(tmp_path, Kind.SCENES, size_wh=(200, 150)),
+        make_picture(tmp_path, SampleKind.SCENES, size_wh=(200, 150)),
     ]
 
 
@@ -70,7 +70,7 @@ def test_mirror_twice_changes_nothing(tmp_path):
 
 
 def test_composing_is_repeatable_and_in_bounds(pictures):
-    composer = Composer(pictures, 96)
+    composer = MosaicSampler(pictures, 96)
     n_faces = 0
     for seed in range(60):
         a, b = (composer.compose(np.random.default_rng(seed)) for _ in range(2))
@@ -89,13 +89,15 @@ def test_composed_boxes_lie_on_the_drawn_faces(tmp_path):
     """A white square in a large JPEG, which is decoded at a half or a quarter of its size."""
     image = np.full((800, 640, 3), 20, np.uint8)
     image[200:600, 160:480] = 255
-    picture = make_picture(tmp_path, Kind.BOXES, image=image)
+    picture = make_picture(tmp_path, SampleKind.BOXES, image=image)
     path = picture.file.source / picture.file.name
     path.write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
     box = np.array([[160, 200, 480, 600]], np.float32)
     none = np.zeros((0, 4), np.float32)
-    picture = type(picture)(picture.file, Kind.BOXES, False, box, np.tile(LANDMARKS, (1, 1)), none)
-    composer = Composer([picture], 96)
+    picture = type(picture)(
+        picture.file, SampleKind.BOXES, False, box, np.tile(LANDMARKS, (1, 1)), none
+    )
+    composer = MosaicSampler([picture], 96)
     n_checked = 0
     for seed in range(80):
         sample = composer._assemble(np.random.default_rng(seed))
@@ -110,20 +112,20 @@ def test_composed_boxes_lie_on_the_drawn_faces(tmp_path):
     assert n_checked > 20
 
 
-@pytest.mark.parametrize("kinds", [[], [Kind.SCENES], [Kind.PORTRAITS]], ids=str)
+@pytest.mark.parametrize("kinds", [[], [SampleKind.SCENES], [SampleKind.PORTRAITS]], ids=str)
 def test_kinds_that_are_missing_leave_plain_colours(tmp_path, kinds):
-    composer = Composer([make_picture(tmp_path, kind) for kind in kinds], 64)
+    composer = MosaicSampler([make_picture(tmp_path, kind) for kind in kinds], 64)
     for seed in range(10):
         sample = composer.compose(np.random.default_rng(seed))
         assert sample.image.shape == (64, 64, 3)
-        assert Kind.PORTRAITS in kinds or not len(sample.boxes)
+        assert SampleKind.PORTRAITS in kinds or not len(sample.boxes)
 
 
 def test_spoiling_leaves_its_argument_alone():
     image = np.full((32, 32, 3), 200, np.uint8)
     rng = np.random.default_rng(0)
     for _ in range(30):
-        assert spoil(image, rng).shape == image.shape
+        assert degrade(image, rng).shape == image.shape
     assert (image == 200).all()
 
 
@@ -140,9 +142,9 @@ def test_batches_are_filled_up_to_equal_counts():
 
 
 def test_a_batch_depends_on_its_number_only(pictures):
-    whole = list(iter_batches(pictures, CONFIG, 0, device="cpu", n_workers=0))
+    whole = list(iter_detector_batches(pictures, CONFIG, 0, device="cpu", n_workers=0))
     assert len(whole) == 6
-    rest = list(iter_batches(pictures, CONFIG, 4, device="cpu", n_workers=1))
+    rest = list(iter_detector_batches(pictures, CONFIG, 4, device="cpu", n_workers=1))
     for (images, targets), (its, theirs) in zip(whole[4:], rest, strict=True):
         assert torch.equal(images, its)
         for a, b in zip(targets, theirs, strict=True):
@@ -156,6 +158,6 @@ def test_a_batch_depends_on_its_number_only(pictures):
 def test_an_unreadable_picture_is_named_whatever_process_meets_it(pictures, tmp_path, n_workers):
     (tmp_path / pictures[0].file.name).write_text("no picture")
     with pytest.raises(DatasetError) as raised:
-        list(iter_batches(pictures[:1], CONFIG, 0, device="cpu", n_workers=n_workers))
+        list(iter_detector_batches(pictures[:1], CONFIG, 0, device="cpu", n_workers=n_workers))
     assert str(raised.value).startswith("boxes-0.png in ")
     assert "Traceback" not in str(raised.value)

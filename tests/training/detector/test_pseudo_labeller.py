@@ -14,10 +14,14 @@ from emotion_core.errors import (
 )
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import pseudo_labels
-from emotion_core.training.detector.pseudo_labeller import Teacher, load_teacher, mark
-from emotion_core.training.detector.pseudo_labels import teach
-from emotion_core.training.detector.readers import read_boxes, read_portraits
-from emotion_core.training.detector.samples import Kind, is_held_out
+from emotion_core.training.detector.pseudo_labeller import (
+    PseudoLabeller,
+    load_pseudo_labeller,
+    mark,
+)
+from emotion_core.training.detector.pseudo_labels import pseudo_label
+from emotion_core.training.detector.readers import read_box_samples, read_portraits
+from emotion_core.training.detector.samples import SampleKind, is_held_out
 from tests.training.drawn_faces import draw_picture, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
@@ -45,9 +49,9 @@ def test_annotation_and_teacher_are_joined(tmp_path):
     held = next(name for name in (f"{i}.png" for i in range(40)) if is_held_out(name))
     table = "image,x1,y1,x2,y2\n" + "".join(f"{name},2,2,20,20\n" for name in [*names, held])
     files = {name: draw_picture(1) for name in [*names, held]}
-    pictures = read_boxes(write_zip(tmp_path / "boxes.zip", files | {"boxes.csv": table}))
+    pictures = read_box_samples(write_zip(tmp_path / "boxes.zip", files | {"boxes.csv": table}))
     rows = [(3, 2, 20, 21, 0.9), (2, 24, 20, 40, 0.95), (24, 30, 28, 36, 0.5)]
-    first, second, kept = teach(pictures, FixedTeacher(*rows), tmp_path / "labels")
+    first, second, kept = pseudo_label(pictures, FixedTeacher(*rows), tmp_path / "labels")
     for picture in (first, second):
         assert picture.boxes.tolist() == [[2, 2, 20, 20], [2, 24, 20, 40]]
         assert np.isfinite(picture.landmarks).all()
@@ -60,28 +64,28 @@ def test_annotation_and_teacher_are_joined(tmp_path):
 def test_portraits_without_a_sure_face_are_left_out(tmp_path):
     pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9), (2, 24, 20, 40, 0.4))
-    taught = teach(pictures, teacher, tmp_path / "labels")
+    taught = pseudo_label(pictures, teacher, tmp_path / "labels")
     assert [(len(p.boxes), len(p.ignored)) for p in taught] == [(1, 1)] * 2
     unsure = FixedTeacher((3, 2, 20, 21, 0.5))
     unsure.sha256 = "1" * 64
-    assert teach(pictures, unsure, tmp_path / "labels") == []
+    assert pseudo_label(pictures, unsure, tmp_path / "labels") == []
 
 
 def test_the_teacher_is_asked_once_and_labels_outlive_a_kill(tmp_path, caplog):
     files = PICTURES | {"broken.png": b"no picture", "c.png": draw_picture(3)}
     pictures = read_portraits(write_zip(tmp_path / "p.zip", files))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
-    first = teach(pictures, teacher, tmp_path / "labels")
+    first = pseudo_label(pictures, teacher, tmp_path / "labels")
     assert [p.file.name for p in first] == ["a.png", "b.png", "c.png"]
     assert "1 pictures that cannot be read" in caplog.text
     asked = teacher.asked
     (path,) = (tmp_path / "labels").iterdir()
     lines = path.read_bytes().splitlines(keepends=True)
     assert json.loads(lines[2]) == {"image": "broken.png", "bytes": 10, "faces": None}
-    again = teach(pictures, teacher, tmp_path / "labels")
+    again = pseudo_label(pictures, teacher, tmp_path / "labels")
     assert teacher.asked == asked
     path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    third = teach(pictures, teacher, tmp_path / "labels")
+    third = pseudo_label(pictures, teacher, tmp_path / "labels")
     assert teacher.asked == asked * 4 // 3
     assert path.read_bytes() == b"".join(lines)
     for taught in (again, third):
@@ -93,21 +97,21 @@ def test_a_picture_that_changed_is_asked_about_anew(tmp_path):
     for image in (draw_picture(1), draw_picture(9, (40, 40))):
         path = write_zip(tmp_path / "p.zip", {"a.png": image})
         before = teacher.asked
-        teach(read_portraits(path), teacher, tmp_path / "labels")
+        pseudo_label(read_portraits(path), teacher, tmp_path / "labels")
         assert teacher.asked > before
 
 
 def test_labels_that_are_none_are_told(tmp_path):
     pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
-    teach(pictures, teacher, tmp_path / "labels")
+    pseudo_label(pictures, teacher, tmp_path / "labels")
     (path,) = (tmp_path / "labels").iterdir()
     path.write_text("{}\n")
     with pytest.raises(DatasetError, match=r"Line 1 of .* is no label; remove the file"):
-        teach(pictures, teacher, tmp_path / "labels")
+        pseudo_label(pictures, teacher, tmp_path / "labels")
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match="choose --labels"):
-        teach(pictures, teacher, tmp_path / "file")
+        pseudo_label(pictures, teacher, tmp_path / "file")
 
 
 def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
@@ -121,11 +125,11 @@ def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
             return super().__call__()
 
     asked_for_one = FixedTeacher((3, 2, 20, 21, 0.9))
-    mark(asked_for_one, draw_picture(1), Kind.PORTRAITS)
+    mark(asked_for_one, draw_picture(1), SampleKind.PORTRAITS)
     teacher = Interrupted((3, 2, 20, 21, 0.9))
     teacher.asked = 5 - asked_for_one.asked
     with pytest.raises(KeyboardInterrupt):
-        teach(pictures, teacher, tmp_path / "labels")
+        pseudo_label(pictures, teacher, tmp_path / "labels")
     (path,) = (tmp_path / "labels").iterdir()
     assert [json.loads(line)["image"] for line in path.read_text().splitlines()] == ["a.png"]
 
@@ -133,12 +137,12 @@ def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
 def test_a_real_teacher_sees_a_face_in_any_size_of_portrait(shared, yunet_path):
     data = (shared / "samples" / "photos" / "astronaut.png").read_bytes()
     face = decode_image(data).pixels[0:220, 130:330]
-    teacher = load_teacher(str(yunet_path))
-    small = mark(teacher, face, Kind.PORTRAITS)
-    large = mark(teacher, np.repeat(np.repeat(face, 5, 0), 5, 1), Kind.PORTRAITS)
+    teacher = load_pseudo_labeller(str(yunet_path))
+    small = mark(teacher, face, SampleKind.PORTRAITS)
+    large = mark(teacher, np.repeat(np.repeat(face, 5, 0), 5, 1), SampleKind.PORTRAITS)
     assert small[0, 14] > 0.7
     np.testing.assert_allclose(large[0, :14] / 5, small[0, :14], atol=6)
-    found = mark(teacher, decode_image(data).pixels, Kind.BOXES)
+    found = mark(teacher, decode_image(data).pixels, SampleKind.BOXES)
     np.testing.assert_allclose(found[0, :4] - (130, 0, 130, 0), small[0, :4], atol=12)
 
 
@@ -146,14 +150,14 @@ def test_who_cannot_have_the_teacher_is_told_what_else_there_is(monkeypatch, tmp
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailableError, match=r"HF_HUB_OFFLINE.*--teacher FILE.*none"):
-        load_teacher("yunet")
+        load_pseudo_labeller("yunet")
 
 
 def test_a_teacher_must_be_a_yunet(tmp_path):
     with pytest.raises(WeightsUnavailableError, match="There is no teacher's file"):
-        load_teacher(str(tmp_path / "nowhere.onnx"))
+        load_pseudo_labeller(str(tmp_path / "nowhere.onnx"))
     with pytest.raises(UnknownModelError, match="emoscope-face-s cannot teach"):
-        load_teacher("emoscope-face-s")
+        load_pseudo_labeller("emoscope-face-s")
     (tmp_path / "wrong.onnx").write_bytes(b"no graph")
     with pytest.raises(WeightsMismatchError, match=r"wrong\.onnx is no YuNet"):
-        Teacher(tmp_path / "wrong.onnx", "wrong")
+        PseudoLabeller(tmp_path / "wrong.onnx", "wrong")

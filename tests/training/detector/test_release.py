@@ -27,15 +27,15 @@ from emotion_core.errors import (
 from emotion_core.networks.face_net import FaceNetwork, FaceNetworkConfig, load_face_network
 from emotion_core.training.detector import export as export_module
 from emotion_core.training.detector.config import DetectorTrainConfig
-from emotion_core.training.detector.export import check_onnx, find_shift, release
+from emotion_core.training.detector.export import check_detector_onnx, find_shift, release_detector
 from emotion_core.training.detector.load import (
     load_average,
     load_detector,
     read_train_config,
 )
-from emotion_core.training.detector.metrics import Judgement
-from emotion_core.training.detector.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.detector.metrics import DetectionMatches
+from emotion_core.training.detector.trainer import DetectorTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from tests.paths import WEIGHTS
 from tests.training.drawn_faces import make_picture, write_boxes
 
@@ -48,7 +48,7 @@ def released(tmp_path_factory):
     """A folder with a checkpoint, ``last.pt``, and ``a.safetensors`` and ``a.onnx`` made of it."""
     folder = tmp_path_factory.mktemp("released")
     (folder / "pictures").mkdir()
-    trainer = Trainer(replace(CONFIG, deep=(1, 1, 1)), SaveRule(folder))
+    trainer = DetectorTrainer(replace(CONFIG, deep=(1, 1, 1)), CheckpointPolicy(folder))
     for _ in trainer.iter_epochs([make_picture(folder / "pictures")], None):
         pass
     add_export_detector(parser := argparse.ArgumentParser())
@@ -98,7 +98,7 @@ def test_the_shift_moves_all_scores_and_nothing_else(checkpoint):
 
 def test_a_graph_that_is_another_is_refused(released):
     with pytest.raises(WeightsMismatchError, match=r"face-s\.onnx is off by .* from a\."):
-        check_onnx(released / "a.safetensors", SHIPPED)
+        check_detector_onnx(released / "a.safetensors", SHIPPED)
 
 
 def test_the_command_prints_size_and_hash_of_both_files(released):
@@ -112,19 +112,21 @@ def test_the_command_prints_size_and_hash_of_both_files(released):
 
 def test_a_precision_sets_the_threshold(checkpoint, tmp_path, monkeypatch, capsys):
     scores = np.array([0.9, 0.8, 0.5, 0.3], np.float32)
-    judged = Judgement(scores, np.array([True, True, True, False]), 5)
+    judged = DetectionMatches(scores, np.array([True, True, True, False]), 5)
     monkeypatch.setattr(export_module, "judge_large", lambda *_: judged)
     shift = find_shift(checkpoint, [None], 1.0)
     assert math.log(0.5 / 0.5) + shift == pytest.approx(math.log(0.6 / 0.4), abs=1e-3)
     with pytest.raises(EmotionError, match="--precision needs pictures marked by hand"):
         find_shift(checkpoint, [], 0.95)
-    judged = Judgement(scores, np.array([False] * 4), 5)
+    judged = DetectionMatches(scores, np.array([False] * 4), 5)
     with pytest.raises(EmotionError, match=r"No threshold gives a precision of 0\.95"):
         find_shift(checkpoint, [None], 0.95)
-    judged = Judgement(scores, np.array([True, True, False, False]), 5)
+    judged = DetectionMatches(scores, np.array([True, True, False, False]), 5)
     boxes = write_boxes(tmp_path / "b.zip")
     asked = []
-    monkeypatch.setattr(export_module, "release", lambda *_, shift: asked.append(shift) or ())
+    monkeypatch.setattr(
+        export_module, "release_detector", lambda *_, shift: asked.append(shift) or ()
+    )
     assert _run(checkpoint, tmp_path / "a.safetensors", "--precision", 1, "--boxes", boxes) == 0
     assert asked == [pytest.approx(math.log(1.5) - math.log(0.8 / 0.2), abs=1e-3)]
     assert capsys.readouterr().out.startswith(f"shift {asked[0]:g}, from ")
@@ -151,13 +153,13 @@ def test_released_files_are_for_all_to_read(released):
 
 def test_a_file_that_cannot_be_written_is_told(checkpoint):
     with pytest.raises(EmotionError, match=r"a\.safetensors cannot be written \(.+\)\.$"):
-        release(checkpoint, Path("/dev/null/a.safetensors"))
+        release_detector(checkpoint, Path("/dev/null/a.safetensors"))
 
 
 def test_a_missing_exporter_is_told(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingExtraError, match="pip install onnxscript"):
-        release(checkpoint, tmp_path / "a.safetensors")
+        release_detector(checkpoint, tmp_path / "a.safetensors")
 
 
 def test_checkpoints_of_the_first_form_can_be_exported_not_resumed(tmp_path):

@@ -13,8 +13,8 @@ from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.epoch_report import best_row
 from emotion_core.training.detector.loss import Targets
 from emotion_core.training.detector.tensorboard import draw_boxes, lay_out
-from emotion_core.training.detector.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.detector.trainer import DetectorTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from tests.training.drawn_faces import make_picture
 
 CONFIG = DetectorTrainConfig(
@@ -35,7 +35,7 @@ def _states(*folders):
 
 def test_training_lowers_the_loss(tmp_path):
     config = replace(CONFIG, learning_rate=1e-2, warm_up_steps=5, epochs=20, ema_decay=0.9)
-    trainer = Trainer(config, SaveRule(tmp_path))
+    trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path))
     images = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     images[:, :, 20:44, 16:40] = 255
     box = torch.tensor([16.0, 20, 40, 44]).expand(4, 1, 4)
@@ -48,10 +48,12 @@ def test_training_lowers_the_loss(tmp_path):
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path, pictures):
     folders = tmp_path / "whole", tmp_path / "cut"
-    reports = list(Trainer(CONFIG, SaveRule(folders[0])).iter_epochs(pictures, lambda _: 0.5))
+    reports = list(
+        DetectorTrainer(CONFIG, CheckpointPolicy(folders[0])).iter_epochs(pictures, lambda _: 0.5)
+    )
     assert [report.step for report in reports] == [2, 4, 6]
-    next(Trainer(CONFIG, SaveRule(folders[1])).iter_epochs(pictures, lambda _: 0.5))
-    again = Trainer(CONFIG, SaveRule(folders[1]))
+    next(DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(pictures, lambda _: 0.5))
+    again = DetectorTrainer(CONFIG, CheckpointPolicy(folders[1]))
     assert (again.epoch, again.step) == (1, 2)
     rest = list(again.iter_epochs(pictures, lambda _: 0.5))
     assert [r.losses for r in rest] == [r.losses for r in reports[1:]]
@@ -60,13 +62,15 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path, pictures):
         for name, value in whole[part].items():
             assert torch.equal(cut[part][name], value), name
     assert [row["average_precision"] for row in again.history] == [None, 0.5, 0.5]
-    assert not list(Trainer(CONFIG, SaveRule(folders[1])).iter_epochs(pictures, None))
+    assert not list(
+        DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(pictures, None)
+    )
 
 
 def test_the_best_validation_is_kept(tmp_path, pictures):
     ratings = iter([0.3, 0.6, 0.6, 0.1])
     config = replace(CONFIG, epochs=4, validate_every=1)
-    trainer = Trainer(config, SaveRule(tmp_path, keep_every=2))
+    trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path, keep_every=2))
     for _ in trainer.iter_epochs(pictures, lambda _: next(ratings)):
         pass
     assert torch.load(tmp_path / "best.pt", weights_only=True)["epoch"] == 2
@@ -85,17 +89,17 @@ def test_best_of_a_run_from_another_runs_checkpoint_is_there(tmp_path, pictures,
     config = replace(CONFIG, epochs=2, validate_every=1)
     given = iter(ratings)
     validate = None if ratings[0] is None else lambda _: next(given)
-    first = Trainer(config, SaveRule(tmp_path / "first", keep_every=1))
+    first = DetectorTrainer(config, CheckpointPolicy(tmp_path / "first", keep_every=1))
     list(first.iter_epochs(pictures, validate))
-    rule = SaveRule(tmp_path / "second", resume=tmp_path / "first" / "epoch-0002.pt")
-    row = best_row(Trainer(config, rule).history)
+    rule = CheckpointPolicy(tmp_path / "second", resume=tmp_path / "first" / "epoch-0002.pt")
+    row = best_row(DetectorTrainer(config, rule).history)
     assert (row and row["epoch"]) == best
     assert rule.best.is_file() == (best is not None)
 
 
 def test_the_clock_can_end_a_run(tmp_path, pictures):
     config = replace(CONFIG, epochs=0, minutes=1.0)
-    trainer = Trainer(config, SaveRule(tmp_path))
+    trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path))
     epochs = trainer.iter_epochs(pictures, None)
     assert next(epochs).step == 2
     trainer.elapsed_s = 59.999
@@ -104,12 +108,12 @@ def test_the_clock_can_end_a_run(tmp_path, pictures):
     assert report.step == 3  # the step in which the time ran out
     assert trainer.is_done
     assert list(epochs) == []
-    assert Trainer(config, SaveRule(tmp_path)).is_done
+    assert DetectorTrainer(config, CheckpointPolicy(tmp_path)).is_done
 
 
 def test_the_rate_rises_then_falls_to_nothing(tmp_path):
     config = replace(CONFIG, epochs=10, epoch_steps=10, warm_up_steps=10)
-    trainer = Trainer(config, SaveRule(tmp_path))
+    trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path))
     rates = []
     for trainer.step in range(100):
         rates.append(trainer._rate())
@@ -120,13 +124,13 @@ def test_the_rate_rises_then_falls_to_nothing(tmp_path):
 
 
 def test_other_data_than_before_are_refused(tmp_path, pictures):
-    next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(pictures, None))
+    next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures, None))
     with pytest.raises(DatasetError, match="began with 3 pictures, and now there are 2"):
-        next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(pictures[:2], None))
+        next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures[:2], None))
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, pictures):
-    trainer = Trainer(replace(CONFIG, learning_rate=1e30), SaveRule(tmp_path))
+    trainer = DetectorTrainer(replace(CONFIG, learning_rate=1e30), CheckpointPolicy(tmp_path))
     with pytest.raises(EmotionError, match="epoch 1 is not a number; train with a smaller"):
         list(trainer.iter_epochs(pictures, None))
     assert not (tmp_path / "last.pt").exists()
@@ -180,5 +184,7 @@ def test_pictures_are_drawn_with_boxes_side_by_side():
 
 
 def test_a_network_can_be_trained_at_its_released_widths(tmp_path):
-    trainer = Trainer(replace(CONFIG, stem=16, body=64, deep=(4, 4, 4)), SaveRule(tmp_path))
+    trainer = DetectorTrainer(
+        replace(CONFIG, stem=16, body=64, deep=(4, 4, 4)), CheckpointPolicy(tmp_path)
+    )
     assert trainer.network.config == FaceNetwork().config

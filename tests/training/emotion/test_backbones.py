@@ -15,9 +15,9 @@ from emotion_core.networks.backbones import Attention, imagenet_weights, make_fe
 from emotion_core.networks.emotion_net import make_network
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.losses import to_loss
-from emotion_core.training.emotion.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
-from emotion_core.training.engine.distributed import Place
+from emotion_core.training.emotion.trainer import EmotionTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
+from emotion_core.training.engine.distributed import DistributedContext
 from emotion_core.training.engine.optim import make_optimiser, start_network
 from tests.training.synthetic import make_faces
 
@@ -26,7 +26,7 @@ from tests.training.synthetic import make_faces
 def test_every_architecture_builds_and_takes_a_training_step(name):
     torch.manual_seed(0)
     config = TrainConfig(architecture=name, size_px=64, pretrained="none", learning_rate=1e-3)
-    network, pretrained = start_network(config, Place(), is_fresh=True)
+    network, pretrained = start_network(config, DistributedContext(), is_fresh=True)
     assert pretrained == ""
     channels = len(config.preprocessing.mean)
     faces = torch.randn(2, channels, 64, 64)
@@ -123,7 +123,7 @@ def imagenet(offline, monkeypatch):
 
 
 def test_imagenet_weights_fill_the_layers(imagenet):
-    network, source = start_network(CONFIG, Place(), is_fresh=True)
+    network, source = start_network(CONFIG, DistributedContext(), is_fresh=True)
     assert torch.equal(network.features.conv1.weight, imagenet["conv1.weight"])
     assert torch.equal(network.features.layer4[1].bn2.bias, imagenet["layer4.1.bn2.bias"])
     assert source == "torchvision ResNet18_Weights.IMAGENET1K_V1"
@@ -131,13 +131,13 @@ def test_imagenet_weights_fill_the_layers(imagenet):
 
 @pytest.mark.usefixtures("imagenet")
 def test_imagenet_weights_are_loaded_for_a_fresh_start_only(tmp_path):
-    rule = SaveRule(tmp_path / "run")
+    rule = CheckpointPolicy(tmp_path / "run")
     faces = make_faces(8, side=32, channels=3)
-    first = Trainer(CONFIG, rule)
+    first = EmotionTrainer(CONFIG, rule)
     next(first.iter_epochs(faces, faces))
     for path in (tmp_path / "torch").rglob("*.pth"):
         path.unlink()
-    resumed = Trainer(CONFIG, rule)
+    resumed = EmotionTrainer(CONFIG, rule)
     assert resumed.pretrained == first.pretrained == load_checkpoint(rule.last)["pretrained"]
 
 
@@ -145,16 +145,18 @@ def test_imagenet_weights_are_loaded_for_a_fresh_start_only(tmp_path):
 def test_imagenet_weights_out_of_reach_are_an_error_where_they_were_asked_for():
     config = replace(CONFIG, pretrained="imagenet")
     with pytest.raises(WeightsUnavailableError, match=r"cannot be had from .* --pretrained none"):
-        start_network(config, Place(), is_fresh=True)
+        start_network(config, DistributedContext(), is_fresh=True)
 
 
 @pytest.mark.usefixtures("offline")
 def test_imagenet_weights_out_of_reach_are_a_remark_otherwise(caplog, capsys):
     torch.manual_seed(CONFIG.seed)
-    expected, _ = start_network(replace(CONFIG, pretrained="none"), Place(), is_fresh=True)
+    expected, _ = start_network(
+        replace(CONFIG, pretrained="none"), DistributedContext(), is_fresh=True
+    )
     torch.manual_seed(CONFIG.seed)
     with caplog.at_level(logging.WARNING):
-        network, source = start_network(CONFIG, Place(), is_fresh=True)
+        network, source = start_network(CONFIG, DistributedContext(), is_fresh=True)
     assert source == ""
     assert "Training starts from random weights." in caplog.text
     assert torch.equal(network.features.conv1.weight, expected.features.conv1.weight)
@@ -164,5 +166,5 @@ def test_imagenet_weights_out_of_reach_are_a_remark_otherwise(caplog, capsys):
 
 def test_our_own_networks_know_no_imagenet_weights():
     config = TrainConfig(architecture="tiny-face-net", pretrained="imagenet")
-    assert start_network(config, Place(), is_fresh=True)[1] == ""
+    assert start_network(config, DistributedContext(), is_fresh=True)[1] == ""
     assert imagenet_weights("tiny-face-net") == ""

@@ -15,11 +15,20 @@ from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnava
 from emotion_core.networks.emotion_net import load_network, make_network
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.distillation import load_teacher, predict_both_ways, teach
-from emotion_core.training.emotion.export import adjust_logits, check_onnx, load_trained, release
+from emotion_core.training.emotion.distillation import (
+    blend_teacher_targets,
+    load_emotion_teacher,
+    predict_both_ways,
+)
+from emotion_core.training.emotion.export import (
+    adjust_logits,
+    check_emotion_onnx,
+    load_trained,
+    release_emotion,
+)
 from emotion_core.training.emotion.load import load_model
-from emotion_core.training.emotion.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.emotion.trainer import EmotionTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from tests.paths import WEIGHTS
 from tests.training.synthetic import make_faces
 
@@ -27,7 +36,7 @@ RELEASED = WEIGHTS / "emoscope-fer-s.safetensors"
 
 
 def _train(config, folder):
-    trainer = Trainer(config, SaveRule(folder))
+    trainer = EmotionTrainer(config, CheckpointPolicy(folder))
     faces = make_faces(16, side=config.size_px, channels=len(config.preprocessing.mean))
     list(trainer.iter_epochs(faces, faces))
     return trainer.saving.last
@@ -44,7 +53,7 @@ def tiny_checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tiny_files(tiny_checkpoint, tmp_path_factory):
     path = tmp_path_factory.mktemp("release") / "tiny.safetensors"
-    return release(tiny_checkpoint, path, make_faces(16, seed=1))
+    return release_emotion(tiny_checkpoint, path, make_faces(16, seed=1))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +72,7 @@ def test_onnx_equals_torch(architecture, has_va, size_px, tmp_path):
     checkpoint = _train(config, tmp_path)
     channels = len(config.preprocessing.mean)
     path = tmp_path / "net.safetensors"
-    release(checkpoint, path, make_faces(8, side=size_px, channels=channels))
+    release_emotion(checkpoint, path, make_faces(8, side=size_px, channels=channels))
     network = load_network(path)
     session = onnxruntime.InferenceSession(
         path.with_suffix(".onnx"), providers=["CPUExecutionProvider"]
@@ -151,7 +160,7 @@ def test_logit_adjustment_is_refused_where_it_does_not_fit(tiny_checkpoint, tmp_
 
 def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):
     with pytest.raises(EmotionError, match=r"Name the file OUT\.safetensors, not net\.onnx"):
-        release(tiny_checkpoint, tmp_path / "net.onnx", make_faces(4))
+        release_emotion(tiny_checkpoint, tmp_path / "net.onnx", make_faces(4))
 
 
 def test_released_files_are_for_all_to_read(tiny_files, tmp_path):
@@ -164,7 +173,7 @@ def test_released_files_are_for_all_to_read(tiny_files, tmp_path):
 def test_a_file_that_cannot_be_written_is_told(tiny_checkpoint):
     path = Path("/dev/null/net.safetensors")
     with pytest.raises(EmotionError, match=r"net\.safetensors cannot be written \(.+\)\.$"):
-        release(tiny_checkpoint, path, make_faces(4))
+        release_emotion(tiny_checkpoint, path, make_faces(4))
 
 
 def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
@@ -175,7 +184,7 @@ def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
     state["head.1.bias"] = state["head.1.bias"] + 0.01
     save_file(state, tmp_path / "other.safetensors", metadata)
     with pytest.raises(WeightsMismatchError, match=r"tiny\.onnx is off by 1\.0e-02 from other"):
-        check_onnx(tmp_path / "other.safetensors", graph.path)
+        check_emotion_onnx(tmp_path / "other.safetensors", graph.path)
 
 
 def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoint, tiny_files):
@@ -185,7 +194,7 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
     planes = torch.from_numpy((grey - 127.5) / 64)
     with torch.inference_mode():
         logits = (network(planes)[0] + network(planes.flip(3))[0]) / 2
-    teacher = load_teacher(str(tiny_files[1].path), "cpu")
+    teacher = load_emotion_teacher(str(tiny_files[1].path), "cpu")
     assert (teacher.name, teacher.sha256) == ("tiny.onnx", tiny_files[1].sha256)
     taught = predict_both_ways(teacher.classifier, faces)
     np.testing.assert_allclose(taught, logits.softmax(1).numpy(), atol=1e-4)
@@ -194,9 +203,9 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
 def test_teacher_takes_its_share_and_all_of_what_is_unlabelled(tiny_files):
     faces = make_faces(6)
     faces.targets[0] = 0
-    teacher = load_teacher(str(tiny_files[0].path), "cpu")
+    teacher = load_emotion_teacher(str(tiny_files[0].path), "cpu")
     taught = predict_both_ways(teacher.classifier, faces)
-    mixed = teach(faces, teacher, 0.25).targets
+    mixed = blend_teacher_targets(faces, teacher, 0.25).targets
     np.testing.assert_allclose(mixed[0], taught[0], atol=1e-6)
     np.testing.assert_allclose(mixed[1:], 0.75 * faces.targets[1:] + 0.25 * taught[1:], atol=1e-6)
     np.testing.assert_allclose(mixed.sum(1), 1, atol=1e-5)

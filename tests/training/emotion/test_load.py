@@ -188,7 +188,7 @@ def test_a_pipeline_has_the_network_behind_a_detector(tmp_path, monkeypatch):
     write_safetensors(tmp_path / "net.safetensors")
     model = load_model(str(tmp_path / "net.safetensors"), "cpu")
     local = [card for card in candidates(Task.DETECTION) if card.is_local]
-    monkeypatch.setattr(load_module, "wanted_cards", lambda *_: local)
+    monkeypatch.setattr(load_module, "resolve_models", lambda *_: local)
     analyzer = load_pipeline(model, None, "cpu")
     assert analyzer.info.emotion.name == "net.safetensors"
     assert analyzer.info.detector.name == local[0].name

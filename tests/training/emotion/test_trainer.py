@@ -24,8 +24,8 @@ from emotion_core.training.emotion.history import best_epoch, is_exhausted
 from emotion_core.training.emotion.loader import iter_ahead, split_order
 from emotion_core.training.emotion.losses import concordance, to_loss
 from emotion_core.training.emotion.mixup import fill_va
-from emotion_core.training.emotion.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule, load_checkpoint
+from emotion_core.training.emotion.trainer import EmotionTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.optim import one_cycle
 from tests.paths import ROOT
 from tests.training.synthetic import make_faces
@@ -44,7 +44,7 @@ def held_out():
 
 
 def _run(config, folder, faces, held_out):
-    trainer = Trainer(config, SaveRule(folder))
+    trainer = EmotionTrainer(config, CheckpointPolicy(folder))
     reports = list(trainer.iter_epochs(faces, held_out))
     return trainer, reports
 
@@ -77,9 +77,9 @@ def test_loss_falls_and_validation_improves(faces, held_out, tmp_path):
 def test_resumed_run_equals_an_unbroken_one(settings, faces, held_out, tmp_path):
     config = replace(CONFIG, **settings)
     unbroken, _ = _run(config, tmp_path / "unbroken", faces, held_out)
-    cut = SaveRule(tmp_path / "cut")
-    next(Trainer(config, cut).iter_epochs(faces, held_out))
-    resumed = Trainer(config, cut)
+    cut = CheckpointPolicy(tmp_path / "cut")
+    next(EmotionTrainer(config, cut).iter_epochs(faces, held_out))
+    resumed = EmotionTrainer(config, cut)
     assert resumed.epoch == 1
     list(resumed.iter_epochs(faces, held_out))
     _assert_equal(resumed.averaged.state_dict(), unbroken.averaged.state_dict())
@@ -88,12 +88,12 @@ def test_resumed_run_equals_an_unbroken_one(settings, faces, held_out, tmp_path)
 KILLED = """
 import sys, time, torch
 from pathlib import Path
-from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.emotion.trainer import EmotionTrainer
 from tests.training.synthetic import make_faces
 torch.set_num_threads(1)
-trainer = Trainer(TrainConfig.from_json(sys.argv[1]), SaveRule(Path(sys.argv[2])))
+trainer = EmotionTrainer(TrainConfig.from_json(sys.argv[1]), CheckpointPolicy(Path(sys.argv[2])))
 for report in trainer.iter_epochs(make_faces(), make_faces(16, seed=1), lambda *_: time.sleep(0.5)):
     print(report.epoch, flush=True)
 """
@@ -112,22 +112,22 @@ def test_run_that_was_killed_ends_with_the_same_weights(faces, held_out, tmp_pat
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
-    resumed = Trainer(CONFIG, SaveRule(tmp_path / "cut"))
+    resumed = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path / "cut"))
     assert resumed.epoch == 1
     list(resumed.iter_epochs(faces, held_out))
     _assert_equal(resumed.averaged.state_dict(), unbroken.averaged.state_dict())
 
 
 def test_checkpoint_of_another_configuration_is_refused(faces, held_out, tmp_path):
-    next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(faces, held_out))
+    next(EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(faces, held_out))
     message = r"of another configuration \(epochs 3, not 5\); choose another --run"
     with pytest.raises(WeightsMismatchError, match=message):
-        Trainer(replace(CONFIG, epochs=5), SaveRule(tmp_path))
+        EmotionTrainer(replace(CONFIG, epochs=5), CheckpointPolicy(tmp_path))
 
 
 def test_other_training_faces_are_refused(faces, held_out, tmp_path):
-    next(Trainer(CONFIG, SaveRule(tmp_path)).iter_epochs(faces, held_out))
-    resumed = Trainer(CONFIG, SaveRule(tmp_path))
+    next(EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(faces, held_out))
+    resumed = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
     with pytest.raises(DatasetError, match="began with 64 training faces, and now there are 32"):
         next(resumed.iter_epochs(make_faces(32), held_out))
 
@@ -135,29 +135,29 @@ def test_other_training_faces_are_refused(faces, held_out, tmp_path):
 def test_any_checkpoint_starts_a_run_even_with_other_settings(faces, held_out, tmp_path):
     first, _ = _run(CONFIG, tmp_path / "first", faces, held_out)
     longer = replace(CONFIG, epochs=4)
-    rule = SaveRule(tmp_path / "second", resume=first.saving.last)
-    second = Trainer(longer, rule)
+    rule = CheckpointPolicy(tmp_path / "second", resume=first.saving.last)
+    second = EmotionTrainer(longer, rule)
     assert second.epoch == 3
     assert len(list(second.iter_epochs(faces, held_out))) == 1
     with pytest.raises(WeightsMismatchError, match=r"checkpoint's network .* is not the one"):
-        Trainer(replace(CONFIG, has_va=False), rule)
+        EmotionTrainer(replace(CONFIG, has_va=False), rule)
 
 
 @pytest.mark.parametrize("best", [1, 2], ids=["a better epoch before", "the best epoch"])
 def test_best_of_a_run_from_another_runs_checkpoint_is_there(best, faces, held_out, tmp_path):
     first = tmp_path / "first"
-    trainer = Trainer(CONFIG, SaveRule(first, keep_every=1))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(first, keep_every=1))
     list(trainer.iter_epochs(faces, held_out))
     saved = load_checkpoint(first / "epoch-0002.pt")
     for row in saved["history"]:
         row["accuracy"] = 1.0 if row["epoch"] == best else 0.9
     torch.save(saved, first / "epoch-0002.pt")
-    rule = SaveRule(tmp_path / "second", resume=first / "epoch-0002.pt")
-    second = Trainer(CONFIG, rule)
+    rule = CheckpointPolicy(tmp_path / "second", resume=first / "epoch-0002.pt")
+    second = EmotionTrainer(CONFIG, rule)
     assert load_checkpoint(rule.best)["epoch"] == best_epoch(second.history) == 2
     list(second.iter_epochs(faces, held_out))
     assert load_checkpoint(rule.best)["epoch"] == best_epoch(second.history)
-    own = Trainer(CONFIG, SaveRule(first, resume=first / "epoch-0002.pt"))
+    own = EmotionTrainer(CONFIG, CheckpointPolicy(first, resume=first / "epoch-0002.pt"))
     assert [row["epoch"] for row in own.history] == [1, 2], "its best lies there"
 
 
@@ -174,15 +174,15 @@ def test_damaged_checkpoint_is_refused(tmp_path):
 
 def test_checkpoint_without_the_newer_keys_and_settings_is_continued(faces, held_out, tmp_path):
     """As runs wrote them before history and early stop were part of it."""
-    rule = SaveRule(tmp_path)
-    next(Trainer(CONFIG, rule).iter_epochs(faces, held_out))
+    rule = CheckpointPolicy(tmp_path)
+    next(EmotionTrainer(CONFIG, rule).iter_epochs(faces, held_out))
     saved = load_checkpoint(rule.last)
     old = {key: saved[key] for key in ("epoch", "network", "averaged", "optimiser")}
     settings = (
         '{"architecture": "tiny-face-net", "epochs": 3, "batch_size": 16, "learning_rate": 0.02}'
     )
     torch.save(old | {"config": settings}, rule.last)
-    resumed = Trainer(CONFIG, rule)
+    resumed = EmotionTrainer(CONFIG, rule)
     assert [report.epoch for report in resumed.iter_epochs(faces, held_out)] == [2, 3]
 
 
@@ -192,16 +192,16 @@ def test_early_stop_is_the_same_after_a_resume(faces, held_out, tmp_path):
     unbroken, reports = _run(config, tmp_path / "unbroken", faces, held_out)
     assert len(reports) < 9
     assert unbroken.is_done
-    cut = SaveRule(tmp_path / "cut")
-    next(Trainer(config, cut).iter_epochs(faces, held_out))
-    resumed = Trainer(config, cut)
+    cut = CheckpointPolicy(tmp_path / "cut")
+    next(EmotionTrainer(config, cut).iter_epochs(faces, held_out))
+    resumed = EmotionTrainer(config, cut)
     list(resumed.iter_epochs(faces, held_out))
     assert resumed.epoch == unbroken.epoch
-    assert Trainer(config, cut).is_done
+    assert EmotionTrainer(config, cut).is_done
 
 
 def test_best_and_kept_checkpoints_are_those_of_their_epochs(faces, held_out, tmp_path):
-    trainer = Trainer(CONFIG, SaveRule(tmp_path, keep_every=2))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path, keep_every=2))
     list(trainer.iter_epochs(faces, held_out))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "best.pt",
@@ -246,7 +246,7 @@ def test_patience_counts_the_epochs_since_the_best(patience, stops):
 
 
 def test_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(faces, held_out, tmp_path):
-    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
     next(trainer.iter_epochs(faces, held_out))
     with torch.no_grad():
         next(trainer._network.parameters()).fill_(float("nan"))
@@ -340,7 +340,7 @@ def test_unreadable_picture_ends_the_epoch_with_its_name(faces, held_out, tmp_pa
         def load(self, *_):
             raise DatasetError("face 7.png is no picture.")
 
-    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
     with pytest.raises(DatasetError, match=r"face 7\.png is no picture"):
         next(trainer.iter_epochs(replace(faces, pictures=Broken()), held_out))
 

@@ -10,7 +10,7 @@ import torch
 from emotion_core.errors import EmotionError
 from emotion_core.training.engine.checkpoint import load_checkpoint
 from emotion_core.training.engine.distributed import (
-    Place,
+    DistributedContext,
     join_processes,
     share_object,
     share_tensor,
@@ -20,21 +20,22 @@ from tests.paths import ROOT
 TOGETHER = """
 import gc, sys, torch
 from pathlib import Path
-from emotion_core.training.engine.checkpoint import SaveRule
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.engine.distributed import join_processes
-from emotion_core.training.emotion.trainer import Trainer
+from emotion_core.training.emotion.trainer import EmotionTrainer
 from tests.training.synthetic import make_faces
 torch.set_num_threads(1)
 def main(folder):
     config = TrainConfig(architecture="tiny-face-net", epochs=4, batch_size=16, learning_rate=0.02)
     faces, held_out = make_faces(66), make_faces(16, seed=1)
     with join_processes("cpu") as place:
-        trainer = Trainer(config, SaveRule(folder / "unbroken"), place)
+        trainer = EmotionTrainer(config, CheckpointPolicy(folder / "unbroken"), place)
         reports = list(trainer.iter_epochs(faces, held_out))
-        cut = Trainer(config, SaveRule(folder / "cut"), place).iter_epochs(faces, held_out)
+        cut = EmotionTrainer(config, CheckpointPolicy(folder / "cut"), place)
+        cut = cut.iter_epochs(faces, held_out)
         next(cut), next(cut)
-        resumed = Trainer(config, SaveRule(folder / "cut"), place)
+        resumed = EmotionTrainer(config, CheckpointPolicy(folder / "cut"), place)
         n_left = len(list(resumed.iter_epochs(faces, held_out)))
         end = {
             "averaged": trainer.averaged.state_dict(),
@@ -105,7 +106,7 @@ def test_run_of_two_processes_resumes_with_the_same_result(together):
 def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with join_processes("cpu") as place:
-        assert place == Place(0, 1, "cpu")
+        assert place == DistributedContext(0, 1, "cpu")
         assert place.is_first
         assert not torch.distributed.is_initialized()
         tensor = torch.ones(2)

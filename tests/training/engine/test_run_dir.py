@@ -11,11 +11,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.history import to_csv
+from emotion_core.training.emotion.history import history_csv
 from emotion_core.training.emotion.tensorboard import Summary, draw_confusion, to_sample_grid
-from emotion_core.training.emotion.trainer import Trainer
-from emotion_core.training.engine.checkpoint import SaveRule
-from emotion_core.training.engine.progress import Progress, to_line
+from emotion_core.training.emotion.trainer import EmotionTrainer
+from emotion_core.training.engine.checkpoint import CheckpointPolicy
+from emotion_core.training.engine.progress import Progress, progress_line
 from emotion_core.training.engine.run_dir import RunFolder
 from tests.training.synthetic import make_faces
 
@@ -24,7 +24,7 @@ CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, lear
 
 def _train(folder, n_epochs, faces, held_out):
     """Some epochs of the run in a folder, with its summary."""
-    trainer = Trainer(CONFIG, SaveRule(folder / "weights"))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(folder / "weights"))
     with Summary(folder / "summary", trainer.epoch) as summary:
         summary.write_samples(faces, CONFIG)
         for _, report in zip(range(n_epochs), trainer.iter_epochs(faces, held_out), strict=False):
@@ -105,7 +105,7 @@ def test_config_and_figures_are_written(rated, tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.write_config(CONFIG)
     assert TrainConfig.from_json((tmp_path / "run" / "config.json").read_text()) == CONFIG
-    trainer = Trainer(CONFIG, SaveRule(folder.weights))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(folder.weights))
     for _ in trainer.iter_epochs(make_faces(), rated):
         folder.write_history(trainer.history)
     with (folder.logs / "metrics.csv").open() as file:
@@ -117,8 +117,8 @@ def test_config_and_figures_are_written(rated, tmp_path):
 
 def test_table_has_empty_cells_where_there_is_no_figure():
     history = [{"epoch": 1, "accuracy": None}, {"epoch": 2, "accuracy": 0.5, "recall_fear": 1.0}]
-    assert to_csv(history) == "epoch,accuracy,recall_fear\n1,,\n2,0.5,1.0\n"
-    assert to_csv([]) == "\n"
+    assert history_csv(history) == "epoch,accuracy,recall_fear\n1,,\n2,0.5,1.0\n"
+    assert history_csv([]) == "\n"
 
 
 def test_log_goes_to_the_file_with_the_time_and_to_stderr_without(tmp_path, capsys):
@@ -143,7 +143,7 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
 
 def test_progress_shows_loss_accuracy_and_the_whole_run(rated, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
     with Progress(12, 0, is_visible=True) as bar:
         for report in trainer.iter_epochs(make_faces(), rated, bar.on_step):
             bar.on_epoch(report.figures)
@@ -155,8 +155,8 @@ def test_progress_shows_loss_accuracy_and_the_whole_run(rated, tmp_path, monkeyp
 
 
 def test_line_of_an_epoch_names_its_figures(rated, tmp_path):
-    trainer = Trainer(CONFIG, SaveRule(tmp_path))
+    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
     report = next(trainer.iter_epochs(make_faces(), rated))
-    line = to_line(report, 3)
+    line = progress_line(report, 3)
     assert line.startswith(f"epoch 1/3  loss {report.loss:.4f}  validation accuracy 0.")
     assert "valence CCC" in line

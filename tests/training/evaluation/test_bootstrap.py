@@ -8,7 +8,7 @@ import pytest
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
 from emotion_core.training.evaluation import bootstrap
 from emotion_core.training.evaluation.bootstrap import Intervals, to_intervals, to_words
-from emotion_core.training.evaluation.metrics import measure
+from emotion_core.training.evaluation.metrics import to_metrics
 
 FIGURES = ("accuracy", "macro_f1", "valence_ccc", "arousal_ccc")
 
@@ -32,7 +32,7 @@ def make_faces(majority, va):
 
 
 def draw_slowly(readings, units, n_draws):
-    """The 95 % intervals of ``measure`` over copies of the faces of drawn units."""
+    """The 95 % intervals of ``to_metrics`` over copies of the faces of drawn units."""
     probabilities, va, faces, found = readings
     rng = np.random.default_rng(7)
     members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
@@ -40,7 +40,7 @@ def draw_slowly(readings, units, n_draws):
     for _ in range(n_draws):
         i = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
         drawn = make_faces(faces.majority[i], faces.va[i])
-        figures = measure(probabilities[i], va[i], drawn, found[i])
+        figures = to_metrics(probabilities[i], va[i], drawn, found[i])
         for name in FIGURES:
             results[name].append(getattr(figures, name))
     return {name: np.percentile(values, (2.5, 97.5)) for name, values in results.items()}
@@ -61,7 +61,7 @@ def test_intervals_are_those_of_faces_drawn_one_by_one(n_people):
 def test_the_figure_of_the_faces_themselves_is_the_measured_one(monkeypatch):
     readings = make_readings(50)
     monkeypatch.setattr(bootstrap, "_draw", lambda columns: columns.sum(axis=0, keepdims=True))
-    found, figures = to_intervals(*readings), measure(*readings)
+    found, figures = to_intervals(*readings), to_metrics(*readings)
     for name in FIGURES:
         assert getattr(found, name) == pytest.approx([getattr(figures, name)] * 2, rel=1e-9)
 

@@ -13,8 +13,8 @@ from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_C
 from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.training.emotion.load import LoadedModel
 from emotion_core.training.evaluation.bootstrap import to_words
-from emotion_core.training.evaluation.evaluate import evaluate, read_faces, uncalibrated_error
-from emotion_core.training.evaluation.report import to_json, to_table
+from emotion_core.training.evaluation.evaluate import evaluate, predict_faces, uncalibrated_error
+from emotion_core.training.evaluation.report import emotion_report_json, emotion_report_table
 from emotion_core.types import VaSource
 from tests.factories import SEVEN, FakeNetwork, make_classifier_onnx, make_emotion_card
 
@@ -71,7 +71,7 @@ def test_a_report_measures_what_the_products_classifier_reads(model):
 
 
 def test_classes_that_the_network_lacks_have_no_probability(model):
-    readings = read_faces(model.classifier, make_set(5))
+    readings = predict_faces(model.classifier, make_set(5))
     columns = [LABELS.index(label) for label in (Emotion.CONTEMPT, Emotion.UNCERTAIN)]
     assert not readings.probabilities[:, columns].any()
     np.testing.assert_allclose(readings.probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -79,7 +79,7 @@ def test_classes_that_the_network_lacks_have_no_probability(model):
 
 
 def test_many_faces_go_through_in_small_passes(model):
-    read_faces(model.classifier, make_set(3 * PASS + 1))
+    predict_faces(model.classifier, make_set(3 * PASS + 1))
     assert model.network.passes == [PASS, PASS, PASS, 1]
 
 
@@ -94,7 +94,9 @@ def test_uncalibrated_error_is_that_of_the_network_without_temperature(model):
 
 
 def test_json_is_strict_and_complete(model):
-    content = json.loads(to_json(evaluate(model, make_set())), parse_constant=pytest.fail)
+    content = json.loads(
+        emotion_report_json(evaluate(model, make_set())), parse_constant=pytest.fail
+    )
     assert content.keys() >= KEYS
     assert content["labels"] == list(LABELS)
     assert content["valence_ccc"] is None
@@ -111,7 +113,7 @@ def test_json_is_strict_and_complete(model):
 def test_the_table_gives_every_figure_with_its_faces(model):
     faces = make_set(30, rated=True)
     report = evaluate(model, faces)
-    table = to_table(report)
+    table = emotion_report_table(report)
     assert table.startswith("Tiny valid, 30 faces, tiny\n")
     accuracy, f1 = (to_words(i) for i in (report.intervals.accuracy, report.intervals.macro_f1))
     assert (
@@ -134,7 +136,7 @@ def test_the_table_gives_every_figure_with_its_faces(model):
 def test_the_confusion_of_the_table_has_the_counts(model):
     report = evaluate(model, make_set(30))
     row = report.figures.confusion[LABELS.index(Emotion.ANGER)]
-    lines = to_table(report).splitlines()
+    lines = emotion_report_table(report).splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("confusion"))
     words = lines[head + 1].split()
     anger = next(line.split() for line in lines[head:] if line.startswith("  anger"))
@@ -151,13 +153,13 @@ def test_faces_without_any_truth_make_a_report_too(model):
         faces, targets=np.zeros((3, 9), np.float32), majority=np.full(3, NO_CLASS, np.int64)
     )
     report = evaluate(model, nothing)
-    assert json.loads(to_json(report))["accuracy"] is None
-    assert "accuracy, 8 classes       none  (0 faces)" in to_table(report)
-    assert "no ratings to compare with" in to_table(report)
+    assert json.loads(emotion_report_json(report))["accuracy"] is None
+    assert "accuracy, 8 classes       none  (0 faces)" in emotion_report_table(report)
+    assert "no ratings to compare with" in emotion_report_table(report)
 
 
 def test_no_face_makes_a_report_too(model):
     report = evaluate(model, make_set(0))
-    assert json.loads(to_json(report))["n"] == 0
+    assert json.loads(emotion_report_json(report))["n"] == 0
     assert report.speed is None
-    assert "milliseconds" not in to_table(report)
+    assert "milliseconds" not in emotion_report_table(report)

@@ -13,18 +13,18 @@ from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.photo_labels import (
     keep_half,
     keep_only,
-    read_boxes,
-    read_labels,
+    read_box_table,
+    read_photo_labels,
     to_face_set,
 )
 from emotion_core.training.emotion.load import LoadedModel
 from emotion_core.training.evaluation import evaluate_photos as evaluate_photos_module
 from emotion_core.training.evaluation.evaluate_photos import (
     evaluate_photos,
-    look_by_boxes,
-    look_by_detector,
+    read_in_boxes,
+    read_with_detector,
 )
-from emotion_core.training.evaluation.report import to_json, to_table
+from emotion_core.training.evaluation.report import emotion_report_json, emotion_report_table
 from emotion_core.types import Faces, Predictions, VaSource
 from tests.factories import (
     FakeNetwork,
@@ -59,8 +59,8 @@ def write_photos(folder, n_faces, lines=None, header="image,emotion"):
 
 
 def measure(model, folder, look=None, labels=None):
-    look = look or look_by_detector(make_fake_analyzer())
-    labels = read_labels(folder) if labels is None else labels
+    look = look or read_with_detector(make_fake_analyzer())
+    labels = read_photo_labels(folder) if labels is None else labels
     return evaluate_photos(model, look, folder, labels, "Faces are found by a fake.")
 
 
@@ -94,11 +94,11 @@ def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
     assert report.figures.missed == 7
     assert report.missed.no_face == ()
     assert [file for file, _ in report.missed.unreadable] == names
-    content = json.loads(to_json(report))
+    content = json.loads(emotion_report_json(report))
     assert content["missed"] == 7
     assert content["missed_files"] == []
     assert [entry["file"] for entry in content["unreadable_files"]] == names
-    table = to_table(report)
+    table = emotion_report_table(report)
     assert "0 of 9 photos without a face found, 7 unreadable" in table
     assert [name in table for name in names] == [True] * 5 + [False] * 2
     assert "and 2 more" in table
@@ -110,7 +110,7 @@ def test_a_folder_of_nothing_but_unreadable_photos_gives_zero(tmp_path, model):
     report = measure(model, tmp_path)
     assert (report.figures.n, report.figures.accuracy, report.figures.ece) == (1, 0, None)
     assert report.photo_ms is None
-    assert "1 missed" in to_table(report)
+    assert "1 missed" in emotion_report_table(report)
 
 
 def test_missing_photos_are_not_counted_as_wrong(tmp_path, model):
@@ -150,7 +150,7 @@ def test_photos_are_turned_upright(tmp_path, model):
 
     def look(names, images):
         shapes.extend(image.shape for image in images)
-        return look_by_detector(make_fake_analyzer())(names, images)
+        return read_with_detector(make_fake_analyzer())(names, images)
 
     measure(model, tmp_path, look)
     assert shapes == [(64, 48, 3)]
@@ -170,7 +170,7 @@ def test_few_photos_are_in_memory_at_once(tmp_path, model, monkeypatch, pixels, 
 
     def look(names, images):
         seen.append(len(images))
-        return look_by_detector(make_fake_analyzer())(names, images)
+        return read_with_detector(make_fake_analyzer())(names, images)
 
     assert measure(model, write_photos(tmp_path, [1] * 40), look).figures.n == 40
     assert seen == sizes
@@ -180,8 +180,8 @@ def test_marked_boxes_take_the_detectors_place(tmp_path, model):
     write_photos(tmp_path, [0, 0])
     path = tmp_path / "boxes.csv"
     path.write_text(f"{BOXES}\n0.png,4,4,20,24\n1.png,8,0,40,30\n")
-    boxes = read_boxes(path, ["0.png", "1.png"])
-    report = measure(model, tmp_path, look_by_boxes(model.classifier, boxes))
+    boxes = read_box_table(path, ["0.png", "1.png"])
+    report = measure(model, tmp_path, read_in_boxes(model.classifier, boxes))
     assert report.figures.missed == 0
     (alone,) = model.classifier.classify([make_first_pixel(0)], [boxes["0.png"]])
     columns = [LABELS.index(label) for label in alone.labels]
@@ -201,7 +201,7 @@ def test_marked_landmarks_are_read(tmp_path):
     path = tmp_path / "boxes.csv"
     numbers = ",".join(str(i) for i in range(10))
     path.write_text(f"{BOXES},{POINTS}\na.jpg,1,2,3,4,{numbers}\nb.jpg,1,2,3,4{',' * 10}\n")
-    boxes = read_boxes(path, [])
+    boxes = read_box_table(path, [])
     assert boxes["a.jpg"].landmarks.tolist() == [[[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]]
     assert boxes["b.jpg"].landmarks is None
     assert boxes["b.jpg"].boxes.tolist() == [[1, 2, 3, 4]]
@@ -234,7 +234,7 @@ def test_marked_landmarks_are_read(tmp_path):
 def test_boxes_that_cannot_be_used_are_named(tmp_path, text, reason):
     (tmp_path / "boxes.csv").write_text(text)
     with pytest.raises(DatasetError, match=reason):
-        read_boxes(tmp_path / "boxes.csv", ["a.jpg", "b.jpg"])
+        read_box_table(tmp_path / "boxes.csv", ["a.jpg", "b.jpg"])
 
 
 def test_labels_are_read_with_all_their_columns(tmp_path):
@@ -243,7 +243,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
     (tmp_path / "b").mkdir()
     for photo in ("x.png", "b/y.png"):
         (tmp_path / photo).touch()
-    one, two = read_labels(tmp_path)
+    one, two = read_photo_labels(tmp_path)
     assert (one.image, one.emotion, one.row.cells["person"]) == ("x.png", Emotion.HAPPINESS, "ann")
     assert np.isnan([one.valence, one.arousal]).all()
     assert (two.image, two.emotion, two.valence) == ("b/y.png", None, -0.5)
@@ -255,7 +255,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
 def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
     (tmp_path / "labels.csv").write_text("image,emotion\nx.png,uncertain\n")
     (tmp_path / "x.png").touch()
-    faces = to_face_set(tmp_path, read_labels(tmp_path))
+    faces = to_face_set(tmp_path, read_photo_labels(tmp_path))
     assert faces.majority.tolist() == [-1]
     assert faces.targets[0, LABELS.index(Emotion.UNCERTAIN)] == 1
     assert Emotion.UNCERTAIN not in faces.classes
@@ -283,12 +283,12 @@ def test_labels_that_cannot_be_used_are_named(tmp_path, text, reason):
     if text is not None:
         (tmp_path / "labels.csv").write_bytes(text)
     with pytest.raises(DatasetError, match=reason):
-        read_labels(tmp_path)
+        read_photo_labels(tmp_path)
 
 
 def test_halves_share_nobody_and_make_up_the_whole(tmp_path):
     lines = [f"{i}.png,happy,person {i % 7}" for i in range(40)]
-    labels = read_labels(write_photos(tmp_path, [], lines, "image,emotion,person"))
+    labels = read_photo_labels(write_photos(tmp_path, [], lines, "image,emotion,person"))
     a, b = (keep_half(labels, half, "person") for half in "ab")
     assert len(a) + len(b) == 40
     assert a
@@ -298,7 +298,7 @@ def test_halves_share_nobody_and_make_up_the_whole(tmp_path):
 
 def test_half_a_is_even_by_crc32(tmp_path):
     lines = ["0.png,happy,123456789", "1.png,happy,a"]  # CRC-32 CBF43926 and E8B7BE43
-    labels = read_labels(write_photos(tmp_path, [], lines, "image,emotion,person"))
+    labels = read_photo_labels(write_photos(tmp_path, [], lines, "image,emotion,person"))
     assert [x.image for x in keep_half(labels, "a", "person")] == ["0.png"]
     assert [x.image for x in keep_half(labels, "b", "person")] == ["1.png"]
 
@@ -311,19 +311,19 @@ def test_half_a_is_even_by_crc32(tmp_path):
     ],
 )
 def test_a_column_that_makes_no_halves_is_named(tmp_path, column, reason):
-    labels = read_labels(write_photos(tmp_path, [], ["0.png,happy,"], "image,emotion,person"))
+    labels = read_photo_labels(write_photos(tmp_path, [], ["0.png,happy,"], "image,emotion,person"))
     with pytest.raises(DatasetError, match=reason):
         keep_half(labels, "a", column)
 
 
 def test_only_the_photos_of_a_list_are_kept(tmp_path):
-    labels = read_labels(write_photos(tmp_path, [1, 1, 1]))
+    labels = read_photo_labels(write_photos(tmp_path, [1, 1, 1]))
     (tmp_path / "list.csv").write_text("image\n2.png\n0.png\nother.png\n")
     assert [x.image for x in keep_only(labels, tmp_path / "list.csv")] == ["0.png", "2.png"]
 
 
 def test_a_list_that_names_none_of_the_photos_is_blamed(tmp_path):
-    labels = read_labels(write_photos(tmp_path, [1, 1]))
+    labels = read_photo_labels(write_photos(tmp_path, [1, 1]))
     (tmp_path / "list.csv").write_text("image\nphotos/0.png\n")
     with pytest.raises(
         DatasetError, match=r"list\.csv names none of the 2 photos .* e\.g\. 0\.png"

@@ -12,7 +12,7 @@ from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_C
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.evaluation.metrics import (
     fit_temperature,
-    measure,
+    to_metrics,
     to_agreement,
     to_confusion,
     to_macro_f1,
@@ -64,7 +64,7 @@ def test_confusion_recall_and_f1():
 def test_uncertain_counts_in_nine_classes_only():
     faces = make_faces([NEUTRAL, HAPPINESS, UNCERTAIN], [NEUTRAL, HAPPINESS, NO_CLASS])
     read = sure_of([NEUTRAL, UNCERTAIN, UNCERTAIN], second=[SADNESS, HAPPINESS, SADNESS])
-    figures = measure(read, np.repeat(NO_VA, 3, axis=0), faces)
+    figures = to_metrics(read, np.repeat(NO_VA, 3, axis=0), faces)
     assert (figures.n, figures.accuracy) == (2, 1.0)
     assert (figures.n_nine, figures.accuracy_nine) == (3, pytest.approx(2 / 3))
     assert set(figures.per_class_recall) == {"neutral", "happiness"}
@@ -76,14 +76,14 @@ def test_classes_that_the_data_set_lacks_are_no_candidates():
     seven = to_label_set(["neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"])
     contempt = LABELS.index(Emotion.CONTEMPT)
     read = sure_of([contempt], second=[SADNESS])
-    assert measure(read, NO_VA, make_faces([SADNESS], classes=seven)).accuracy == 1
-    assert measure(read, NO_VA, make_faces([SADNESS])).accuracy == 0
+    assert to_metrics(read, NO_VA, make_faces([SADNESS], classes=seven)).accuracy == 1
+    assert to_metrics(read, NO_VA, make_faces([SADNESS])).accuracy == 0
 
 
 def test_faces_without_a_clear_class_count_in_the_cross_entropy_only():
     half = np.zeros((1, len(LABELS)), np.float32)
     half[0, [NEUTRAL, SADNESS]] = 0.5
-    figures = measure(sure_of([SADNESS]), NO_VA, make_faces(half, [NO_CLASS]))
+    figures = to_metrics(sure_of([SADNESS]), NO_VA, make_faces(half, [NO_CLASS]))
     assert (figures.n, figures.n_nine) == (0, 0)
     assert figures.cross_entropy == pytest.approx(-(np.log(0.7) + np.log(0.3 / 8)) / 2, rel=1e-4)
 
@@ -93,7 +93,7 @@ def test_faces_without_an_emotion_count_for_valence_and_arousal_only():
     va = [[-0.5, 0.1], [0.5, 0.3], [0.7, np.nan]]
     faces = make_faces(nothing, [NO_CLASS] * 3, va)
     predicted = np.array([[-0.5, 0.3], [0.5, 0.1], [0.7, 0.9]], np.float32)
-    figures = measure(sure_of([NEUTRAL] * 3), predicted, faces)
+    figures = to_metrics(sure_of([NEUTRAL] * 3), predicted, faces)
     assert (figures.n, figures.accuracy, figures.macro_f1, figures.ece) == (0, None, None, None)
     assert figures.cross_entropy is None
     assert (figures.n_valence, figures.n_arousal) == (3, 2)
@@ -107,7 +107,7 @@ def test_faces_that_were_not_found_are_wrong_and_in_no_column():
     faces = make_faces([NEUTRAL, NEUTRAL, HAPPINESS], va=[[0, 0], [0.2, 0], [0.9, 0.5]])
     predicted = np.array([[0, 0], [9, 9], [0.9, 0.5]], np.float32)
     found = np.array([True, False, True])
-    figures = measure(sure_of([NEUTRAL, NEUTRAL, HAPPINESS]), predicted, faces, found)
+    figures = to_metrics(sure_of([NEUTRAL, NEUTRAL, HAPPINESS]), predicted, faces, found)
     assert (figures.n, figures.accuracy) == (3, pytest.approx(2 / 3))
     assert (figures.missed, figures.missed_per_class) == (1, {"neutral": 1})
     assert figures.per_class_recall == {"neutral": 0.5, "happiness": 1.0}
@@ -119,7 +119,7 @@ def test_faces_that_were_not_found_are_wrong_and_in_no_column():
 
 
 def test_no_face_gives_no_figure_and_strict_json():
-    empty = measure(
+    empty = to_metrics(
         np.zeros((0, 9), np.float32),
         np.zeros((0, 2), np.float32),
         make_faces([], va=np.zeros((0, 2))),

@@ -12,9 +12,9 @@ from emotion_core.errors import EmotionError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
 from emotion_core.training.evaluation.bootstrap import to_intervals, to_words
-from emotion_core.training.evaluation.evaluate import MissedPhotos, Readings, Report
-from emotion_core.training.evaluation.html_page import save_plot, to_page
-from emotion_core.training.evaluation.metrics import measure
+from emotion_core.training.evaluation.evaluate import EmotionReport, MissedPhotos, PredictionBuffer
+from emotion_core.training.evaluation.html_page import evaluation_page, save_plot
+from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.plots import (
     calibration_chart,
     confusion_chart,
@@ -35,12 +35,12 @@ def make_report(n=40, *, rated=True, found=None, files=None):
     faces = FaceSet("Tiny", names, targets, majority, va.astype(np.float32), EIGHT_EMOTIONS, names)
     probabilities = rng.dirichlet(np.full(9, 0.3), n).astype(np.float32)
     found = np.ones(n, bool) if found is None else np.asarray(found)
-    readings = Readings(probabilities, rng.uniform(-1, 1, (n, 2)).astype(np.float32), found)
-    return Report(
+    readings = PredictionBuffer(probabilities, rng.uniform(-1, 1, (n, 2)).astype(np.float32), found)
+    return EmotionReport(
         card=make_emotion_card(),
         faces=faces,
         readings=readings,
-        figures=measure(probabilities, readings.va, faces, found),
+        figures=to_metrics(probabilities, readings.va, faces, found),
         intervals=to_intervals(probabilities, readings.va, faces, found),
         framing="Pictures are taken as they are.",
         size=NetworkSize(1, 1, 1),
@@ -150,7 +150,7 @@ def test_axes_do_not_depend_on_the_data(make, channel, domain):
 
 
 def test_a_page_holds_all_charts_and_needs_no_network():
-    page = to_page(make_report())
+    page = evaluation_page(make_report())
     for title in ("Confusion", "Recall by class", "Calibration", "Valence", "Arousal"):
         assert f'"{title}"' in page
     assert "tiny on Tiny" in page
@@ -159,7 +159,7 @@ def test_a_page_holds_all_charts_and_needs_no_network():
 
 def test_a_page_has_the_intervals():
     report = make_report()
-    page, likely = to_page(report), report.intervals
+    page, likely = evaluation_page(report), report.intervals
     assert report.intervals.words in page
     for interval in (likely.accuracy, likely.macro_f1, likely.valence_ccc, likely.arousal_ccc):
         assert f"({to_words(interval)})" in page
@@ -167,11 +167,11 @@ def test_a_page_has_the_intervals():
 
 def test_a_page_tells_of_missed_photos():
     report = replace(make_report(found=np.arange(40) >= 6), missed=MissedPhotos(("0.png",)))
-    assert "40 photos, 6 missed" in to_page(report)
+    assert "40 photos, 6 missed" in evaluation_page(report)
 
 
 def test_file_names_cannot_end_the_script_of_a_page():
-    page = to_page(make_report(2, files=["</script><b>", "1.png"]))
+    page = evaluation_page(make_report(2, files=["</script><b>", "1.png"]))
     assert "</script><b>" not in page
 
 
@@ -185,7 +185,7 @@ def test_file_names_cannot_end_the_script_of_a_page():
     ],
 )
 def test_a_page_is_made_of_whatever_there_is(report):
-    page = to_page(report)
+    page = evaluation_page(report)
     assert page.startswith("<!DOCTYPE html>")
     assert ('"Valence"' in page) == bool(report.figures.n_valence)
     assert "NaN" not in page[page.index('"datasets"') :] if '"datasets"' in page else True

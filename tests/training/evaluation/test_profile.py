@@ -9,7 +9,12 @@ from torch import nn
 
 from emotion_core.networks.emotion_net import load_network
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.training.evaluation.profile import BATCH, count_module, count_onnx, measure_speed
+from emotion_core.training.evaluation.profile import (
+    BATCH,
+    count_module,
+    count_onnx,
+    measure_emotion_speed,
+)
 from tests.factories import FakeNetwork, make_classifier_onnx, make_emotion_card
 from tests.paths import WEIGHTS
 
@@ -108,7 +113,7 @@ def test_both_ways_agree_on_the_released_network():
 def test_speed_is_measured_alone_and_in_batches(n):
     network = FakeNetwork()
     classifier = EmotionClassifier(network, make_emotion_card())
-    speed = measure_speed(classifier, network, np.zeros((n, 8, 8, 3), np.uint8))
+    speed = measure_emotion_speed(classifier, network, np.zeros((n, 8, 8, 3), np.uint8))
     assert set(network.passes) == {1, BATCH}
     assert speed.batch_ms > 0
     assert 0 < speed.one_ms < 1000
@@ -119,4 +124,4 @@ def test_speed_is_measured_alone_and_in_batches(n):
 def test_no_face_gives_no_speed():
     network = FakeNetwork()
     classifier = EmotionClassifier(network, make_emotion_card())
-    assert measure_speed(classifier, network, np.zeros((0, 8, 8, 3), np.uint8)) is None
+    assert measure_emotion_speed(classifier, network, np.zeros((0, 8, 8, 3), np.uint8)) is None

@@ -11,7 +11,7 @@ import pytest
 from emotion_core.errors import VideoDecodeError
 from emotion_core.video.io import demuxer
 from emotion_core.video.io.reader import VideoReader, frame_at
-from emotion_core.video.io.timestamps import Clock
+from emotion_core.video.io.timestamps import TimestampRepair
 from tests.factories import encode, make_heic, make_image
 from tests.video.clips import make_clip, numbered_images, read_number
 
@@ -257,5 +257,5 @@ STAMPS = {
 
 @pytest.mark.parametrize(("raw", "expected"), STAMPS.values(), ids=STAMPS)
 def test_time_stamps_always_rise(raw, expected):
-    clock = Clock(Fraction(1, 1000), 10)
+    clock = TimestampRepair(Fraction(1, 1000), 10)
     assert [clock.stamp(stamp) for stamp in raw] == expected

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.files.tempfiles import ScratchFile
+from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.video.io import audio as video_sound
 from emotion_core.video.io import writer as writer_module
 from emotion_core.video.io.reader import VideoReader
@@ -321,7 +321,7 @@ def test_colours_survive_reading_and_writing_twice(tmp_path):
 
 def test_source_and_target_may_be_streams_and_files_without_a_name(tmp_path):
     data = make_clip(tmp_path / "a.mp4", numbered_images(12), audio="aac").read_bytes()
-    with ScratchFile(tmp_path) as scratch:
+    with AnonymousTempFile(tmp_path) as scratch:
         with (
             VideoReader(io.BytesIO(data)) as reader,
             VideoWriter(scratch.path, reader, sound=io.BytesIO(data)) as writer,
