@@ -12,10 +12,10 @@ from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_C
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.evaluation.metrics import (
     fit_temperature,
-    to_metrics,
     to_agreement,
     to_confusion,
     to_macro_f1,
+    to_metrics,
     to_probabilities,
     to_recalls,
 )
