@@ -90,7 +90,7 @@ def distribution_chart(faces: pd.DataFrame) -> ChartType:
                 alt.Tooltip("faces:Q", title="Faces"),
             ],
         )
-        .properties(height=alt.ChunkProgress(26))
+        .properties(height=alt.Step(26))
     )
     return chart
 
@@ -126,14 +126,14 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
             color=emotion_colour(columns=2),  # it stands in narrow columns
             order="rank:O",
             tooltip=tooltip,
-        ).properties(height=alt.ChunkProgress(22))
+        ).properties(height=alt.Step(22))
         return rows
     single: alt.Chart = bars.encode(
         x=share,
         y=_emotion_rows(),
         color=emotion_colour(legend=False),
         tooltip=tooltip,
-    ).properties(height=alt.ChunkProgress(20))
+    ).properties(height=alt.Step(20))
     return single
 
 

@@ -23,7 +23,7 @@ WAIT_S = 20.0
 """Long enough for any machine; a test that waits so long has failed."""
 
 
-class TimestampRepair:
+class ManualClock:
     """Stands still until it is set."""
 
     def __init__(self, now_s=100.0):

@@ -7,7 +7,7 @@ from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream
 from emotion_core.live.types import LiveSettings
 from tests.factories import difference, make_image
-from tests.live.fakes import WAIT_S, GatedAnalyzer, TimestampRepair, grey, video_frame, wait_until
+from tests.live.fakes import WAIT_S, GatedAnalyzer, ManualClock, grey, video_frame, wait_until
 from tests.live.test_overlay import detail
 
 SIZE = (640, 480)
@@ -18,7 +18,7 @@ class Bench:
     """A processor with a face in ``BOX`` and a clock set by hand."""
 
     def __init__(self, *, is_open=True, gate=None, **settings):
-        self.clock = TimestampRepair()
+        self.clock = ManualClock()
         self.analyzer = GatedAnalyzer(BOX, is_open=is_open)
         self.stream = LiveStream(self.analyzer, LiveSettings(**settings), self.clock)
         self.processor = FrameProcessor(self.stream, gate, self.clock)

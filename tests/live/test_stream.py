@@ -12,7 +12,7 @@ from emotion_core.live.types import LiveSettings
 from tests.live.fakes import (
     WAIT_S,
     GatedAnalyzer,
-    TimestampRepair,
+    ManualClock,
     grey,
     live_threads,
     textured,
@@ -22,7 +22,7 @@ from tests.live.fakes import (
 
 @pytest.fixture
 def clock():
-    return TimestampRepair()
+    return ManualClock()
 
 
 @pytest.fixture

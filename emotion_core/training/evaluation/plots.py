@@ -65,8 +65,8 @@ def confusion_chart(figures: Metrics) -> ChartType:
     )
     return alt.layer(cells, shares, counts).properties(
         title=alt.TitleParams("Confusion", subtitle="Share of the faces of each row, and number"),
-        width=alt.ChunkProgress(_CELL_PX),
-        height=alt.ChunkProgress(_CELL_PX * 0.8),
+        width=alt.Step(_CELL_PX),
+        height=alt.Step(_CELL_PX * 0.8),
     )
 
 
@@ -121,7 +121,7 @@ def recall_chart(figures: Metrics) -> ChartType:
     return alt.layer(bars, words).properties(
         title=alt.TitleParams("Recall by class", subtitle=f"{figures.n:,} faces"),
         width=_SIDE_PX,
-        height=alt.ChunkProgress(_CELL_PX * 0.8),
+        height=alt.Step(_CELL_PX * 0.8),
     )
 
 
