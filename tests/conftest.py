@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from tests.paths import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from emotion_core.analyzer import LocalAnalyzer
     from tests.hub_server import HubServer
@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """Mark what needs the samples, so that ``-m "not shared"`` leaves it out; browsers come last.
+_WORKERS = 3
+"""Of a run of many tests: those with a browser or a server wait more than they compute."""
 
-    Playwright keeps an event loop in the main thread, beside which no test can run its own.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run one or a few files in this process, without the start of workers."""
+    asked = [Path(arg.split("::")[0]) for arg in config.args]
+    return 0 if all(path.suffix == ".py" for path in asked) else _WORKERS
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one worker, the longest first, and mark what needs the samples."""
     for item in items:
         if {"shared", "yunet_path"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(autouse=True)

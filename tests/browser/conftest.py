@@ -42,23 +42,34 @@ _CLOSED_TAB = re.compile(
 """What Streamlit 1.67 writes where a tab is closed while the server sends it something."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one app for all
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium_path() -> str:
     if not CHROMIUM.exists():
         reason = f"no Chromium at {CHROMIUM}; install it or set EMOSCOPE_CHROMIUM"
         if os.environ.get("EMOSCOPE_REQUIRE_ALL"):
             pytest.fail(reason)
         pytest.skip(reason)
+    return str(CHROMIUM)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """A browser for one file's tests.
+
+    Playwright keeps an event loop in this thread, beside which no other test can run its own.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield chromium
         chromium.close()
 
@@ -104,9 +115,9 @@ def _wait_until_healthy(url: str, app: subprocess.Popen[bytes], log: Path) -> No
 
 
 @pytest.fixture(scope="session")
-def app_url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app_url(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app without a network: what ships with the project must be enough."""
-    assert browser.is_connected()
+    assert chromium_path
     with running_app(tmp_path_factory.mktemp("app"), {"HF_HUB_OFFLINE": "1"}) as url:
         yield url
 

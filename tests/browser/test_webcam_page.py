@@ -16,7 +16,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
-from tests.browser.conftest import CHROMIUM, FLAGS, opened, wait_until
+from tests.browser.conftest import FLAGS, opened, wait_until
 from tests.browser.test_photos_page import detail, expect_text, no_overflow
 from tests.video.clips import make_clip, on_canvas, sample_face
 
@@ -31,7 +31,7 @@ TITLE = "What does your face show right now?"
 
 @pytest.fixture(scope="module")
 def with_camera(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Browser]]:
     """Starts browsers whose camera shows a face that moves slowly."""
     face = sample_face(240)
@@ -48,7 +48,7 @@ def with_camera(
 
     def start(*more: str) -> Browser:
         chromium = browser.browser_type.launch(
-            executable_path=str(CHROMIUM), args=[*FLAGS, *flags, *more]
+            executable_path=chromium_path, args=[*FLAGS, *flags, *more]
         )
         started.append(chromium)
         return chromium

@@ -239,7 +239,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
 def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, monkeypatch):
     folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
     write_video(clip, folder, analyzer, task())
-    original, written = video_folder.write_whole, []
+    original, written = video_folder.atomic_write, []
 
     def write(target, data):
         if written:
