@@ -1,4 +1,4 @@
-.PHONY: style quality test
+.PHONY: style quality test test-all
 
 style:
 	ruff format .
@@ -12,3 +12,6 @@ quality:
 
 test:
 	pytest
+
+test-all:
+	pytest -m ""

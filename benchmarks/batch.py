@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import make_scene
-from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps, make_plan
 from emotion_core.batch.job import Job
 from emotion_core.batch.photo_records import iter_records
 from emotion_core.batch.results import ResultFolder
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.imaging.codec import encode_jpeg
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.registry import find_any
 from emotion_core.models.runtime import usable_cores
 from emotion_core.photos.pipeline import PhotoSource, iter_photos

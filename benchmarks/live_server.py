@@ -16,12 +16,12 @@ from streamlit_webrtc.models import CallbackAttachableProcessor
 from streamlit_webrtc.process import AsyncVideoProcessTrack
 
 from benchmarks.live_clip import SAMPLE
-from emotion_core.analyzer import load_analyzer
 from emotion_core.imaging.codec import decode_image
 from emotion_core.live.media_track import LiveTrack
 from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.stream import LiveStream
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
-from emotion_core.analyzer import load_analyzer
-from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import decode_image, encode_jpeg
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
@@ -29,7 +29,7 @@ from emotion_core.recognition.alignment import to_input
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer
     from emotion_core.models.runtime import Network
     from emotion_core.types import Analysis, Image
 
@@ -167,7 +167,7 @@ def _time_stages(
         "decode": _median(lambda: decode_image(data), repeats),
         "detect": detect,
         "read": read,
-        "draw and encode": _median(lambda: encode_jpeg(draw_analysis(image, analysis)), repeats),
+        "draw and encode": _median(lambda: encode_jpeg(annotate(image, analysis)), repeats),
     }
 
 

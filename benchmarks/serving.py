@@ -31,8 +31,8 @@ from benchmarks.serving_load import (
     request_data,
 )
 from benchmarks.serving_process import family_of, memory_mb, running_server
-from emotion_core.analyzer import load_analyzer
 from emotion_core.imaging.codec import decode_image
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 

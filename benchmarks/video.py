@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
-from emotion_core.analyzer import load_analyzer
 from emotion_core.imaging.annotate import draw_in_place
 from emotion_core.imaging.codec import decode_image
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.tracking.tracker import FaceTracker
@@ -36,7 +36,7 @@ from emotion_core.video.types import VideoSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from emotion_core.analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer
     from emotion_core.types import Image
 
 SAMPLE = Path(__file__).resolve().parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"

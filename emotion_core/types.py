@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
     from emotion_core.labels import Emotion, LabelSet
 
 Image = npt.NDArray[np.uint8]
@@ -173,6 +177,33 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Face:
+    """One face of an ``Analysis``, as plain Python values.
+
+    Attributes:
+        box: x1, y1, x2, y2 in pixels of the image.
+        score: Confidence of the detector, 0-1.
+        emotion: The most probable emotion.
+        confidence: Its probability, 0-1.
+        probabilities: Of every emotion that the network knows; they sum to 1.
+        valence: Unpleasant to pleasant, [-1, 1].
+        arousal: Calm to excited, [-1, 1].
+        landmarks: ``(5, 2)`` pixels, see ``Faces``; ``None`` if the detector gives none.
+        track_id: Identity within one video or stream; ``None`` outside of one.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    emotion: Emotion
+    confidence: float
+    probabilities: dict[Emotion, float]
+    valence: float
+    arousal: float
+    landmarks: FloatArray | None = None
+    track_id: int | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Analysis:
     """All that is known of one image; the only result that the page, the files and the wire see.
 
@@ -196,3 +227,53 @@ class Analysis:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def __iter__(self) -> Iterator[Face]:
+        """Yield the faces, from left to right."""
+        faces, read = self.faces, self.predictions
+        for i, emotion in enumerate(read.top):
+            x1, y1, x2, y2 = faces.boxes[i].tolist()
+            yield Face(
+                box=(x1, y1, x2, y2),
+                score=float(faces.scores[i]),
+                emotion=emotion,
+                confidence=float(read.confidence[i]),
+                probabilities=dict(zip(read.labels, read.probabilities[i].tolist(), strict=True)),
+                valence=float(read.valence[i]),
+                arousal=float(read.arousal[i]),
+                landmarks=None if faces.landmarks is None else faces.landmarks[i],
+                track_id=None if faces.track_ids is None else int(faces.track_ids[i]),
+            )
+
+    def to_rows(self) -> list[dict[str, object]]:
+        """One dictionary per face, keyed by the columns of ``to_dataframe``."""
+        rows: list[dict[str, object]] = []
+        for number, face in enumerate(self, 1):
+            row: dict[str, object] = {"face": number}
+            row.update(zip(("x1", "y1", "x2", "y2"), self._rounded_box(number - 1), strict=True))
+            row.update(score=face.score, emotion=str(face.emotion), confidence=face.confidence)
+            row.update({f"p_{label}": value for label, value in face.probabilities.items()})
+            row.update(valence=face.valence, arousal=face.arousal)
+            row.update(va_source=str(self.predictions.va_source), model=self.model)
+            rows.append(row)
+        return rows
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A table with one row per face.
+
+        Returns:
+            Columns face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
+            confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source,
+            model.
+        """
+        import pandas as pd
+
+        names = ["face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
+        names += [f"p_{label}" for label in self.predictions.labels]
+        return pd.DataFrame(
+            self.to_rows(), columns=[*names, "valence", "arousal", "va_source", "model"]
+        )
+
+    def _rounded_box(self, i: int) -> list[float]:
+        box: list[float] = self.faces.boxes[i].round(1).tolist()
+        return box

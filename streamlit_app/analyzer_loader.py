@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.analyzer import load_analyzer
 from emotion_core.errors import WeightsUnavailableError
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path

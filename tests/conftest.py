@@ -15,7 +15,7 @@ from tests.paths import SHARED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from emotion_core.analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer
     from tests.hub_server import HubServer
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
@@ -110,7 +110,7 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def shipped_analyzer() -> LocalAnalyzer:
     """The networks that ship with the project, on the processor."""
-    from emotion_core.analyzer import load_analyzer
+    from emotion_core.local_analyzer import load_analyzer
     from emotion_core.models.registry import find_any
 
     emotion, detector = find_any("emoscope-fer-s"), find_any("emoscope-face-s")

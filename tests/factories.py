@@ -12,7 +12,7 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion_core.analyzer import LocalAnalyzer
+from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord

@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.analyzer import load_analyzer
 from emotion_core.batch.job import do_chunk
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.sources import MediaKind
+from emotion_core.local_analyzer import load_analyzer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

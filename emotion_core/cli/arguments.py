@@ -18,7 +18,7 @@ from emotion_core.video.types import VideoSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotion_core.analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer
 
     _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
@@ -127,7 +127,7 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     Raises:
         EmotionError: See ``analyzer.load_analyzer`` and ``hub_models.find_model``.
     """
-    from emotion_core.analyzer import load_analyzer
+    from emotion_core.local_analyzer import load_analyzer
 
     analyzer = load_analyzer(
         resolve_models(chosen.model, Task.EMOTION),

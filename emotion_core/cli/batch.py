@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emotion_core.analyzer import fetch_first
 from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
@@ -30,6 +29,7 @@ from emotion_core.cli.arguments import (
 )
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
+from emotion_core.local_analyzer import fetch_first
 from emotion_core.models.card import Task
 from emotion_core.models.hub import resolve_models
 from emotion_core.models.runtime import DEVICES, usable_cores

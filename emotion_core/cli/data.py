@@ -197,7 +197,7 @@ def _to_emotion(word: str) -> Emotion:
 
 
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
-    from emotion_core.analyzer import fetch_first, make_detector
+    from emotion_core.local_analyzer import fetch_first, make_detector
     from emotion_core.models.card import Task
     from emotion_core.models.hub import resolve_models
     from emotion_core.models.runtime import pick_device

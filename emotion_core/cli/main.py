@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m emotion_core",
+        prog="emoscope" if Path(sys.argv[0]).stem == "emoscope" else "python -m emotion_core",
         description="Read emotions, valence and arousal from faces.",
     )
     commands = parser.add_subparsers(title="commands", required=True)

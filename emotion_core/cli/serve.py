@@ -115,7 +115,7 @@ def _serve(
 
 def _fetch_networks(settings: ServerSettings) -> None:
     """Have the files here before replicas start: what is out of reach is said in a sentence."""
-    from emotion_core.analyzer import fetch_first
+    from emotion_core.local_analyzer import fetch_first
 
     for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
         found = fetch_first(resolve_models(name, task), "cuda" if settings.gpus else "cpu")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.cli.arguments import float_in_range
-from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.annotate import annotate
 from emotion_core.serving.client import load_remote_analyzer
 from emotion_core.serving.webcam_client import AnalysisWorker, Camera, RunStats, iter_shown
 from emotion_core.serving.webcam_sinks import StatusLine, VideoFileSink, Window
@@ -90,4 +90,4 @@ def _show(
 def _draw(image: Image, tally: RunStats) -> Image:
     """The newest answer on the newest picture; the answer's own is a little older."""
     analysis = tally.reading.analysis
-    return image if analysis is None else draw_analysis(image, analysis)
+    return image if analysis is None else annotate(image, analysis)

@@ -19,7 +19,7 @@ _SMALLEST_SIDE_PX = 360
 _Rect = tuple[int, int, int, int]
 
 
-def draw_analysis(image: Image, analysis: Analysis) -> Image:
+def annotate(image: Image, analysis: Analysis) -> Image:
     """Mark every face with its box, emotion, probability, valence and arousal.
 
     Args:
@@ -34,7 +34,7 @@ def draw_analysis(image: Image, analysis: Analysis) -> Image:
 
 
 def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
-    """Mark every face like ``draw_analysis``, on the picture itself: saves a copy in videos.
+    """Mark every face like ``annotate``, on the picture itself: saves a copy in videos.
 
     Args:
         canvas: RGB ``(H, W, 3)``; drawn on.

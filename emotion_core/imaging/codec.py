@@ -16,6 +16,7 @@ import PIL.ImageOps
 from emotion_core.errors import ImageDecodeError
 
 if TYPE_CHECKING:
+    import os
     from typing import IO
 
     from emotion_core.types import Image
@@ -119,6 +120,37 @@ def decode_image(data: bytes) -> DecodedImage:
         raise ImageDecodeError(_too_large(megapixels)) from None
     except _DAMAGE as error:
         return _salvage(data, error)
+
+
+def load_image(source: str | os.PathLike[str] | bytes | PIL.Image.Image | Image) -> Image:
+    """Read an image from wherever it is.
+
+    Args:
+        source: A path, the bytes of a file (see ``decode_image``), a Pillow image, or an array,
+            RGB ``uint8`` ``(H, W, 3)``, which is returned as it is.
+
+    Returns:
+        RGB ``(H, W, 3)``, 0-255, upright.
+
+    Raises:
+        ImageDecodeError: It is none of these, or cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
+            raise ImageDecodeError(
+                f"An image array is RGB uint8 (H, W, 3), not {source.dtype} {source.shape}."
+            )
+        return source
+    if isinstance(source, PIL.Image.Image):
+        _check_size(*source.size)
+        return _to_rgb(source.copy())
+    if isinstance(source, bytes):
+        return decode_image(source).pixels
+    try:
+        with open(source, "rb") as file:  # noqa: PTH123 - a path of any kind
+            return decode_image(read_picture(file)).pixels
+    except OSError as error:
+        raise ImageDecodeError(f"{source} cannot be read ({error.strerror or error}).") from error
 
 
 def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from emotion_core.errors import EmotionError, ImageDecodeError
-from emotion_core.imaging.annotate import blur_faces, draw_analysis
+from emotion_core.imaging.annotate import annotate, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
 from emotion_core.models.card import Preprocessing
 from emotion_core.photos.tables import PhotoRecord
@@ -234,7 +234,7 @@ def _to_result(photo: AnalyzedPhoto, *, asked: FaceFilter, blur: bool) -> PhotoR
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
     analysis = asked.reported(record.analysis)
     record, faces = replace(record, analysis=analysis), analysis.faces
-    drawn = draw_analysis(shown, analysis)
+    drawn = annotate(shown, analysis)
     written = shrink(drawn, MAX_JPEG_PX)
     if written is not drawn:
         note = f"The annotated picture is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."

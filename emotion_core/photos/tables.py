@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
@@ -54,14 +55,19 @@ class PhotoRecord:
     warnings: tuple[str, ...] = ()
 
 
-def faces_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
-    """One row per face.
+def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.DataFrame:
+    """One row per face of many photos.
+
+    Args:
+        photos: What became of each input, or analyses by the names of their photos.
 
     Returns:
         Columns source, face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
         confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source, model.
     """
-    kept = [r for r in records if r.analysis is not None]
+    if isinstance(photos, Mapping):
+        photos = [PhotoRecord(name, analysis) for name, analysis in photos.items()]
+    kept = [record for record in photos if record.analysis is not None]
     labels = _labels_of(kept)
     rows = [row for record in kept for row in _face_rows(record)]
     columns = ["source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
@@ -157,22 +163,8 @@ def _labels_of(records: Iterable[PhotoRecord]) -> LabelSet:
 
 
 def _face_rows(record: PhotoRecord) -> list[dict[str, object]]:
-    analysis = record.analysis
-    if analysis is None:
-        return []
-    read, top = analysis.predictions, analysis.predictions.top
-    rows: list[dict[str, object]] = []
-    for i, (box, score) in enumerate(zip(analysis.faces.boxes, analysis.faces.scores, strict=True)):
-        row: dict[str, object] = {"source": record.source, "face": i + 1}
-        row.update(zip(("x1", "y1", "x2", "y2"), box.round(1).tolist(), strict=True))
-        row.update(score=float(score), emotion=str(top[i]), confidence=float(read.confidence[i]))
-        row.update(
-            {f"p_{k}": float(v) for k, v in zip(read.labels, read.probabilities[i], strict=True)}
-        )
-        row.update(valence=float(read.valence[i]), arousal=float(read.arousal[i]))
-        row.update(va_source=str(read.va_source), model=analysis.model)
-        rows.append(row)
-    return rows
+    rows = [] if record.analysis is None else record.analysis.to_rows()
+    return [{"source": record.source, **row} for row in rows]
 
 
 def _photo_row(record: PhotoRecord) -> dict[str, object]:

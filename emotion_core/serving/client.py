@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from emotion_core.analyzer import ReadsOneImage
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.serving.schema import analysis_from_json, info_from_json, parse_json
@@ -36,7 +37,7 @@ _AGAIN = (429, 502, 503, 504)
 """Answers after which the same request may succeed a little later."""
 
 
-class RemoteAnalyzer:
+class RemoteAnalyzer(ReadsOneImage):
     """An ``Analyzer`` whose work a server does. Thread-safe; pictures travel as JPEG.
 
     Busy servers and lost connections are tried again, with growing and random waits, until the

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 
-from emotion_core.analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.errors import EmotionError
+from emotion_core.local_analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.hub import resolve_models
 from emotion_core.recognition.classifier import EmotionClassifier

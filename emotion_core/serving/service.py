@@ -18,8 +18,8 @@ from emotion_core.types import AnalyzeOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
-    from emotion_core.analyzer import LocalAnalyzer
     from emotion_core.imaging.codec import DecodedImage
+    from emotion_core.local_analyzer import LocalAnalyzer
     from emotion_core.types import Analysis, Image, Predictions
 
 DECODERS = 2

@@ -17,15 +17,15 @@ from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
 from emotion_core.video.tables import FrameTableBuilder, people_table
-from emotion_core.video.types import VideoProgress, VideoResult
+from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.stream import OutputFrame
-    from emotion_core.video.types import VideoInfo, VideoSettings
+    from emotion_core.video.types import VideoInfo
 
-VideoSource = Path | Callable[[], BinaryIO]
+VideoSource = str | Path | Callable[[], BinaryIO]
 """A file's path, or what gives a new, independent handle of it at each call."""
 
 OnProgress = Callable[[VideoProgress], None]
@@ -37,9 +37,9 @@ _SPEED_OVER_S = 4.0
 def analyze_video(
     source: VideoSource,
     analyzer: Analyzer,
-    settings: VideoSettings,
+    settings: VideoSettings | None = None,
     *,
-    target: Path | None = None,
+    target: str | Path | None = None,
     on_progress: OnProgress | None = None,
     embedder: FaceEmbedder | None = None,
 ) -> VideoResult:
@@ -50,7 +50,7 @@ def analyze_video(
     Args:
         source: The video.
         analyzer: The core.
-        settings: What is analysed and how it is shown.
+        settings: What is analysed and how it is shown; by default every picture, unblurred.
         target: Where the annotated MP4 is written; ``None`` for none. Of a video that breaks off
             it has all up to there. After an exception it is not complete.
         on_progress: Told how far it is, ten times a second at most. What it raises ends
@@ -62,6 +62,7 @@ def analyze_video(
         EmotionError: The analyser failed, or ``target`` cannot be written.
     """
     start = time.perf_counter()
+    settings = settings or VideoSettings()
     schedule = FrameSampler(settings)
     with ExitStack() as stack:
         reader = stack.enter_context(
@@ -69,7 +70,7 @@ def analyze_video(
         )
         writer = None
         if target is not None:
-            writer = VideoWriter(target, reader, sound=_open(source, stack))
+            writer = VideoWriter(Path(target), reader, sound=_open(source, stack))
             stack.enter_context(writer)
         consumer = _Consumer(writer)
         progress = _Progress(reader.info, on_progress)
@@ -159,4 +160,4 @@ class _Progress:
 
 
 def _open(source: VideoSource, stack: ExitStack) -> Path | BinaryIO:
-    return source if isinstance(source, Path) else stack.enter_context(source())
+    return stack.enter_context(source()) if callable(source) else Path(source)

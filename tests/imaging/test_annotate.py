@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.imaging import annotate
-from emotion_core.imaging.annotate import blur_faces, draw_analysis, label_variants
+from emotion_core.imaging import annotate as drawing
+from emotion_core.imaging.annotate import annotate, blur_faces, label_variants
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from emotion_core.labels import Emotion
 from tests.factories import make_analysis, make_image
@@ -26,20 +26,20 @@ def count_colour(image, emotion, tolerance=10):
 def placed(monkeypatch):
     """Rectangles and lines of the labels, as they are placed."""
     found = []
-    original = annotate._place_label
+    original = drawing._place_label
 
     def place(*arguments):
         found.append(original(*arguments))
         return found[-1]
 
-    monkeypatch.setattr(annotate, "_place_label", place)
+    monkeypatch.setattr(drawing, "_place_label", place)
     return found
 
 
 @pytest.mark.parametrize("emotion", EMOTION_COLOURS)
 def test_box_has_the_colour_of_the_emotion(emotion):
     image = np.full((400, 500, 3), 60, np.uint8)
-    drawn = draw_analysis(
+    drawn = annotate(
         image,
         make_analysis([(100, 150, 220, 300)], (500, 400), top=emotion, labels=tuple(Emotion)),
     )
@@ -53,7 +53,7 @@ def test_picture_is_not_modified():
     image = make_image(500, 400)
     before = image.copy()
     boxes = [(100, 150, 220, 300)]
-    drawn = draw_analysis(image, make_analysis(boxes, (500, 400)))
+    drawn = annotate(image, make_analysis(boxes, (500, 400)))
     blur_faces(image, np.array(boxes, np.float32))
     assert (image == before).all()
     assert (drawn != before).any()
@@ -62,7 +62,7 @@ def test_picture_is_not_modified():
 @pytest.mark.parametrize("size_wh", [(500, 400), (360, 20), (4000, 3000)], ids=str)
 def test_without_a_face_it_is_the_picture(size_wh):
     image = make_image(*size_wh)
-    assert (draw_analysis(image, make_analysis((), size_wh)) == image).all()
+    assert (annotate(image, make_analysis((), size_wh)) == image).all()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_without_a_face_it_is_the_picture(size_wh):
 )
 def test_tiny_pictures_are_enlarged(size_wh, factor):
     boxes = [(0, 0, *size_wh)]
-    drawn = draw_analysis(make_image(*size_wh), make_analysis(boxes, size_wh))
+    drawn = annotate(make_image(*size_wh), make_analysis(boxes, size_wh))
     assert drawn.shape == (size_wh[1] * factor, size_wh[0] * factor, 3)
 
 
@@ -90,7 +90,7 @@ def test_labels_stay_inside(size_wh, place, placed):
         "all of it": (0, 0, width, height),
     }[place]
     image = np.full((height, width, 3), 60, np.uint8)
-    drawn = draw_analysis(image, make_analysis([box], size_wh))
+    drawn = annotate(image, make_analysis([box], size_wh))
     ((left, top, right, bottom), lines), *more = placed
     assert more == []
     assert 0 <= left < right <= drawn.shape[1]
@@ -105,19 +105,19 @@ def test_labels_stay_inside(size_wh, place, placed):
 @pytest.mark.parametrize("size_wh", [(500, 400), (1000, 700), (6000, 4000)], ids=str)
 def test_type_grows_with_the_picture(size_wh, placed):
     box = tuple(v * size_wh[0] / 500 for v in (100, 150, 220, 300))
-    draw_analysis(np.zeros((*size_wh[::-1], 3), np.uint8), make_analysis([box], size_wh))
+    annotate(np.zeros((*size_wh[::-1], 3), np.uint8), make_analysis([box], size_wh))
     ((_, top, _, bottom), _lines) = placed[0]
     assert 0.08 <= (bottom - top) / min(size_wh) <= 0.13
 
 
 def test_labels_of_a_crowd_do_not_overlap(placed):
     image = np.full((720, 1000, 3), 60, np.uint8)
-    draw_analysis(image, make_analysis(CROWD, (1000, 720)))
+    annotate(image, make_analysis(CROWD, (1000, 720)))
     assert len(placed) == len(CROWD) == 50
     rects = [rect for rect, _ in placed]
-    assert [pair for pair in combinations(rects, 2) if annotate._overlap(*pair)] == []
+    assert [pair for pair in combinations(rects, 2) if drawing._overlap(*pair)] == []
     for i, rect in enumerate(rects):
-        assert not any(annotate._overlap(rect, box) for j, box in enumerate(CROWD) if j != i)
+        assert not any(drawing._overlap(rect, box) for j, box in enumerate(CROWD) if j != i)
     numbers = [lines[0].split()[0] for _, lines in placed]
     assert numbers == [str(i + 1) for i in range(50)]
 
@@ -125,15 +125,15 @@ def test_labels_of_a_crowd_do_not_overlap(placed):
 def test_faces_too_close_for_words_keep_their_numbers(placed):
     """Where nothing is free, a label may cover another, but is as small as can be."""
     boxes = [(x, y, x + 20, y + 20) for x in range(0, 400, 20) for y in range(0, 400, 20)]
-    draw_analysis(np.zeros((400, 400, 3), np.uint8), make_analysis(boxes, (400, 400)))
+    annotate(np.zeros((400, 400, 3), np.uint8), make_analysis(boxes, (400, 400)))
     assert len(placed) == 400
     assert placed[210][1] == ["211"]
 
 
 def test_two_faces_in_one_place_have_two_labels(placed):
     boxes = [(100, 100, 200, 200), (100, 100, 200, 200)]
-    draw_analysis(np.zeros((400, 500, 3), np.uint8), make_analysis(boxes, (500, 400)))
-    assert not annotate._overlap(placed[0][0], placed[1][0])
+    annotate(np.zeros((400, 500, 3), np.uint8), make_analysis(boxes, (500, 400)))
+    assert not drawing._overlap(placed[0][0], placed[1][0])
 
 
 def test_label_says_what_was_read():

@@ -26,8 +26,8 @@ from emotion_core.training.datasets.tables import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from emotion_core.analyzer import Detector
     from emotion_core.labels import Emotion
+    from emotion_core.local_analyzer import Detector
     from emotion_core.models.card import Preprocessing
     from emotion_core.training.datasets.framing import Crop
     from emotion_core.types import Image

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from emotion_core.analyzer import Detector
+    from emotion_core.local_analyzer import Detector
     from emotion_core.models.card import FivePoints, Preprocessing
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image

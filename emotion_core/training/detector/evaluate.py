@@ -34,7 +34,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from emotion_core.analyzer import Detector
+    from emotion_core.local_analyzer import Detector
     from emotion_core.training.detector.wider import WiderTruth
     from emotion_core.types import Faces, FloatArray, Image
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.analyzer import fetch_first, make_detector
 from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.local_analyzer import fetch_first, make_detector
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import describe_file

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.analyzer import LocalAnalyzer, fetch_first, load_runtime, make_detector
 from emotion_core.errors import UnknownModelError
+from emotion_core.local_analyzer import LocalAnalyzer, fetch_first, load_runtime, make_detector
 from emotion_core.models import local
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, resolve_models
