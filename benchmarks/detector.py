@@ -30,7 +30,7 @@ from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.networks.face_net import load_face_network
 from emotion_core.networks.yunet import load_yunet
-from emotion_core.types import DEFAULT_MIN_FACE_PX
+from emotion_core.types import DEFAULT_MIN_FACE_PX, AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,8 +154,10 @@ def measure_picture(
     row: dict[str, Any] = {"network": network[0], "picture": name}
     one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)
     for label, px in (("", DEFAULT_MIN_FACE_PX), (", one look", one_look_px)):
-        row[f"faces{label}"] = len(detector.detect([image], min_face_px=px)[0])
-        seconds = _median(partial(detector.detect, [image], min_face_px=px), repeats)
+        row[f"faces{label}"] = len(detector.detect([image], AnalyzeOptions(min_face_px=px))[0])
+        seconds = _median(
+            partial(detector.detect, [image], AnalyzeOptions(min_face_px=px)), repeats
+        )
         row[f"pictures_per_s{label}"] = 1 / seconds
     return row
 

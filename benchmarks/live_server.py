@@ -24,6 +24,7 @@ from emotion_core.live.stream import LiveStream
 from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -83,7 +84,7 @@ def serve(connection: Connection, device: str, path: str) -> None:
     analyzer = BatchingAnalyzer(loaded)
     photo = decode_image(SAMPLE.read_bytes()).pixels
     for search_px in (640, None):
-        analyzer.analyze([photo], search_px=search_px)
+        analyzer.analyze([photo], AnalyzeOptions(search_px=search_px))
     streams = Streams(analyzer, path)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True, name="loop").start()

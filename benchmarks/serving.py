@@ -35,6 +35,7 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     import subprocess
@@ -137,7 +138,7 @@ class Core:
 
     def _run(self, size: int) -> None:
         images = [decode_image(self._data).pixels for _ in range(size)]
-        self._analyzer.analyze(images, search_px=SEARCH_PX[self.kind])
+        self._analyzer.analyze(images, AnalyzeOptions(search_px=SEARCH_PX[self.kind]))
 
 
 def batches(url: str) -> tuple[float, float]:

@@ -27,6 +27,7 @@ from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.registry import candidates
 from emotion_core.tracking.tracker import FaceTracker
+from emotion_core.types import AnalyzeOptions
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.pipeline import analyze_video
@@ -170,7 +171,11 @@ def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, 
     groups = [[f.image for f in frames[i : i + 8]] for i in range(0, len(frames), 8)]
     analyzer.analyze(groups[0])  # warm up
     for side in QUICK_PX:
-        run(f"analyse, quick look at {side} px", partial(analyzer.analyze, search_px=side), groups)
+        run(
+            f"analyse, quick look at {side} px",
+            partial(analyzer.analyze, options=AnalyzeOptions(search_px=side)),
+            groups,
+        )
     found = [a for group in run("analyse, thorough", analyzer.analyze, groups) for a in group]
     tracker = FaceTracker()
     pairs = list(zip(frames, found, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.imaging.codec import load_image
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
     import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
     from emotion_core.models.card import AnalyzerInfo
-    from emotion_core.types import Analysis, Image
+    from emotion_core.types import Analysis, AnalyzeOptions, Image
 
 
 class Analyzer(Protocol):
@@ -27,19 +27,13 @@ class Analyzer(Protocol):
     def analyze(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
         """Analyse images together.
 
         Args:
             images: RGB ``(H, W, 3)`` each, 0-255, any sizes.
-            min_score: Faces that the detector is less sure of, 0-1, are left out.
-            min_face_px: Faces whose shorter side is less, in pixels of the image, are left out.
-            search_px: Longest side, in pixels, at which images are searched in one look: quick,
-                for pictures of a video. ``None`` for the thorough search that a photo is worth.
+            options: Which faces count, and how thoroughly they are searched for.
 
         Returns:
             One ``Analysis`` per image, in order; an image without a face has an empty one.
@@ -50,13 +44,16 @@ class ReadsOneImage:
     """Adds ``read`` to an ``Analyzer``: one image, from wherever it is."""
 
     def read(
-        self: Analyzer, image: str | os.PathLike[str] | bytes | PIL.Image.Image | Image
+        self: Analyzer,
+        image: str | os.PathLike[str] | bytes | PIL.Image.Image | Image,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> Analysis:
-        """Analyse one image as thoroughly as a photo deserves.
+        """Analyses one image.
 
         Args:
             image: A path, the bytes of a file, a Pillow image, or an array, RGB ``uint8``
                 ``(H, W, 3)``.
+            options: Which faces count, and how thoroughly they are searched for.
 
         Returns:
             Iterate over it for the faces, from left to right; empty if there is none.
@@ -65,5 +62,5 @@ class ReadsOneImage:
             ImageDecodeError: It cannot be read as an image.
             EmotionError: The analysis failed.
         """
-        (analysis,) = self.analyze([load_image(image)])
+        (analysis,) = self.analyze([load_image(image)], options)
         return analysis

@@ -19,7 +19,7 @@ from emotion_core.models.local import validate_io
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
+from emotion_core.types import DEFAULT_OPTIONS, Analysis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard, WeightFile
     from emotion_core.models.download import FetchedFile, Progress
     from emotion_core.models.runtime import Network
-    from emotion_core.types import Device, Faces, Image, Predictions
+    from emotion_core.types import AnalyzeOptions, Device, Faces, Image, Predictions
 
 
 class Detector(Protocol):
@@ -38,10 +38,7 @@ class Detector(Protocol):
     def detect(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Faces]:
         """Faces of each image."""
 
@@ -64,18 +61,13 @@ class LocalAnalyzer(ReadsOneImage):
     def analyze(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
         """See ``Analyzer``."""
         if not images:
             return []
         start = time.perf_counter()
-        faces = self.detector.detect(
-            images, min_score=min_score, min_face_px=min_face_px, search_px=search_px
-        )
+        faces = self.detector.detect(images, options)
         predictions = self.classifier.classify(images, faces)
         time_s = (time.perf_counter() - start) / len(images)
         return [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,19 +35,34 @@ street photos' annotated faces of at least 16 pixels this loses none (16 would: 
 """
 
 
-class AnalyzeOptions(NamedTuple):
-    """What pictures must have in common to be analysed together; see ``Analyzer.analyze``.
+@dataclass(frozen=True, slots=True)
+class AnalyzeOptions:
+    """How images are analysed; those that are analysed together share it.
 
     Attributes:
         min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the picture, are left out.
-        search_px: Longest side, in pixels, at which a picture is searched in one look; ``None``
-            for a thorough search.
+        min_face_px: Faces whose shorter side is less, in pixels of the image, are left out.
+        search_px: Longest side, in pixels, at which an image is searched in a single pass: quick,
+            for frames of a video. ``None`` for the thorough search that a photo is worth.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
     min_face_px: float = DEFAULT_MIN_FACE_PX
     search_px: int | None = None
+
+    def select(self, analysis: Analysis) -> Analysis:
+        """Leaves out the faces of an analysis that these options do not ask for."""
+        faces = analysis.faces
+        sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+        is_wanted = (faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        if is_wanted.all():
+            return analysis
+        return replace(
+            analysis, faces=faces[is_wanted], predictions=analysis.predictions[is_wanted]
+        )
+
+
+DEFAULT_OPTIONS = AnalyzeOptions()
 
 
 class VaSource(StrEnum):

@@ -15,6 +15,7 @@ from emotion_core.live.concurrency_limit import StreamLimiter
 from emotion_core.live.frame_analyzer import SEARCH_PX
 from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.recognition.embedding import load_embedder
+from emotion_core.types import AnalyzeOptions
 from streamlit_app.analyzer_loader import AnalyzerLoader
 from streamlit_app.session_cleanup import BACK_S, GRACE_S, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
@@ -86,7 +87,7 @@ def live_core(analyzer: Analyzer) -> BatchingAnalyzer:
 def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
     photo = decode_image(sample_photo()).pixels
     for search_px in (SEARCH_PX, None):
-        _analyzer.analyze([photo], search_px=search_px)
+        _analyzer.analyze([photo], AnalyzeOptions(search_px=search_px))
     return BatchingAnalyzer(_analyzer)
 
 

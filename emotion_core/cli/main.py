@@ -36,6 +36,7 @@ from emotion_core.models.card import Task
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import is_path, read_released_card
 from emotion_core.models.registry import CARDS, find_any
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,8 +159,7 @@ def _run_photos(chosen: argparse.Namespace) -> int:
         analyzer,
         photos,
         chosen.out,
-        min_score=chosen.min_score,
-        min_face_px=chosen.min_face,
+        AnalyzeOptions(chosen.min_score, chosen.min_face),
         blur=chosen.blur,
     )
     with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:

@@ -26,7 +26,7 @@ from emotion_core.detection.tiling import (
     refine_in_tiles,
     scale_image,
 )
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
+from emotion_core.types import DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from emotion_core.detection.candidates import Candidates
     from emotion_core.detection.multiscale import Looks
     from emotion_core.models.card import ModelCard
-    from emotion_core.types import Image
+    from emotion_core.types import AnalyzeOptions, Image
 
 LONGEST_SIDE_PX = (640, 1280)
 """Pictures are enlarged towards the first (at most twice) and shrunk to the second before a
@@ -82,28 +82,22 @@ class FaceDetector:
     def detect(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Faces]:
         """Find the faces of each picture.
 
         Args:
             images: RGB ``(H, W, 3)`` each, any sizes.
-            min_score: Detections below this confidence, 0-1, are left out.
-            min_face_px: Faces whose shorter side is less, in pixels of the picture, are left out;
-                the more is asked for, the fewer looks a large picture needs.
-            search_px: Longest side, in pixels, at which pictures are searched in one look: for
-                pictures of a video, whose faces are roughly known. ``None`` for as many looks as
-                a photo is worth.
+            options: Which faces count, and how thoroughly they are searched for. The larger the
+                faces that count, the fewer looks a large picture needs.
 
         Returns:
             One ``Faces`` per picture, from left to right, in its pixels and inside it.
         """
-        wanted = SearchLimits(min_score, max(1.0, min_face_px))
-        if search_px is not None:
-            return self._detect_in_one_look(images, wanted, search_px)
+        min_score = options.min_score
+        wanted = SearchLimits(min_score, max(1.0, options.min_face_px))
+        if options.search_px is not None:
+            return self._detect_in_one_look(images, wanted, options.search_px)
         scales = [_working_scale(image) for image in images]
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
         may_go_on = any(next_scale(scale, wanted.face_px) for scale in scales)

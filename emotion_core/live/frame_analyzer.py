@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.live.types import LiveResult
-from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
+from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.types import LiveSettings
-    from emotion_core.types import Analysis, Image
+    from emotion_core.types import Analysis, AnalyzeOptions, Image
 
 SEARCH_PX = 640
 """Longest side at which a frame is searched in one look; that of most webcams."""
@@ -61,12 +61,12 @@ class LiveFrameAnalyzer:
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        asked = FaceFilter(settings.min_score, settings.min_face_px)
-        found = self._analyze(frame, asked.for_redaction(blur=settings.blur))
+        asked = settings.faces
+        found = self._analyze(frame, widen_for_redaction(asked, blur=settings.blur))
         cover = None
         if settings.blur:
             cover = self._cover.update(found, frame.frame_s, frame.image)
-        raw = asked.reported(found)
+        raw = asked.select(found)
         faces = self._tracker.update(raw.faces, frame.time_s, frame.image)
         analysis = replace(raw, faces=faces)
         if settings.smoothing_s != self._smoothing_s:
@@ -82,12 +82,9 @@ class LiveFrameAnalyzer:
             frame.image,
         )
 
-    def _analyze(self, frame: LiveFrame, searched: FaceFilter) -> Analysis:
-        (analysis,) = self._analyzer.analyze(
-            [frame.image],
-            **searched._asdict(),
-            search_px=None if self._is_thorough_look_due(frame) else SEARCH_PX,
-        )
+    def _analyze(self, frame: LiveFrame, searched: AnalyzeOptions) -> Analysis:
+        search_px = None if self._is_thorough_look_due(frame) else SEARCH_PX
+        (analysis,) = self._analyzer.analyze([frame.image], replace(searched, search_px=search_px))
         if len(analysis):
             self._found_s = frame.time_s
         return analysis

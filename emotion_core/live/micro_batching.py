@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
+from emotion_core.types import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import AnalyzerInfo
-    from emotion_core.types import Analysis, Device, Image
+    from emotion_core.types import Analysis, AnalyzeOptions, Device, Image
 
 MOST_IMAGES: dict[Device, int] = {"cpu": 8, "cuda": 64}
 """Pictures analysed together at most."""
@@ -89,10 +89,7 @@ class BatchingAnalyzer:
     def analyze(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
         """See ``Analyzer``; waits for its turn.
 
@@ -101,7 +98,6 @@ class BatchingAnalyzer:
         """
         if not images:
             return []
-        options = AnalyzeOptions(min_score, min_face_px, search_px)
         request = _Request(list(images), options, time.monotonic())
         with self._changed:
             if self._is_closed:
@@ -185,7 +181,7 @@ class BatchingAnalyzer:
         options = batch[0].options
         images = [image for request in batch for image in request.images]
         try:
-            found = self._inner.analyze(images, **options._asdict())
+            found = self._inner.analyze(images, options)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             if len(batch) == 1:
                 batch[0].fail(error)

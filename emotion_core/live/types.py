@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
     from emotion_core.tracking.redaction import RedactionMask
@@ -36,6 +36,11 @@ class LiveSettings:
     min_face_px: float = DEFAULT_MIN_FACE_PX
     blur: bool = False
     smoothing_s: float = 0.3
+
+    @property
+    def faces(self) -> AnalyzeOptions:
+        """Which faces count."""
+        return AnalyzeOptions(self.min_score, self.min_face_px)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:

@@ -16,8 +16,12 @@ from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, 
 from emotion_core.models.card import Preprocessing
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.alignment import crop_faces
-from emotion_core.tracking.redaction import FaceFilter
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Faces
+from emotion_core.tracking.redaction import widen_for_redaction
+from emotion_core.types import (
+    DEFAULT_OPTIONS,
+    AnalyzeOptions,
+    Faces,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,9 +86,8 @@ class AnalyzedPhoto(NamedTuple):
 def iter_photos(
     analyzer: Analyzer,
     sources: Iterable[PhotoSource],
+    options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
-    min_score: float = DEFAULT_MIN_SCORE,
-    min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoResult]:
     """Analyse photos, one result with pictures per source, in order; see ``iter_photo_batches``.
@@ -92,25 +95,22 @@ def iter_photos(
     Args:
         analyzer: The core.
         sources: The photos.
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
+        options: Which faces count.
         blur: Make faces unrecognisable in ``annotated``, also those that are left out.
 
     Raises:
         EmotionError: As of ``iter_photo_batches``.
     """
-    asked = FaceFilter(min_score, min_face_px)
-    batches = iter_photo_batches(analyzer, sources, **asked.for_redaction(blur=blur)._asdict())
+    batches = iter_photo_batches(analyzer, sources, widen_for_redaction(options, blur=blur))
     # No name holds a photo on while the next ones are analysed.
-    yield from map(partial(_to_result, asked=asked, blur=blur), chain.from_iterable(batches))
+    yield from map(partial(_to_result, options=options, blur=blur), chain.from_iterable(batches))
 
 
 def iter_photo_batches(
     analyzer: Analyzer,
     sources: Iterable[PhotoSource],
+    options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
-    min_score: float = DEFAULT_MIN_SCORE,
-    min_face_px: float = DEFAULT_MIN_FACE_PX,
     readers: int = 2,
 ) -> Iterator[list[AnalyzedPhoto]]:
     """Analyse photos, in batches that depend on the photos and ``readers`` alone.
@@ -122,8 +122,7 @@ def iter_photo_batches(
     Args:
         analyzer: The core.
         sources: The photos.
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
+        options: Which faces count.
         readers: Photos read and decoded at the same time, and before the size of any is known.
 
     Yields:
@@ -133,7 +132,7 @@ def iter_photo_batches(
         EmotionError: No picture at all can be analysed any more, e.g. as the server is gone. What
             was yielded before is whole.
     """
-    analyze = partial(analyzer.analyze, min_score=min_score, min_face_px=min_face_px)
+    analyze = partial(analyzer.analyze, options=options)
     waiting = iter(sources)
     queue: list[_Decoded] = []
     ahead = readers
@@ -227,12 +226,12 @@ def _analyze_each(
         return [error]
 
 
-def _to_result(photo: AnalyzedPhoto, *, asked: FaceFilter, blur: bool) -> PhotoResult:
+def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> PhotoResult:
     record, image = photo
     if image is None or record.analysis is None:
         return PhotoResult(record)
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
-    analysis = asked.reported(record.analysis)
+    analysis = options.select(record.analysis)
     record, faces = replace(record, analysis=analysis), analysis.faces
     drawn = annotate(shown, analysis)
     written = shrink(drawn, MAX_JPEG_PX)

@@ -23,7 +23,10 @@ from emotion_core.photos.tables import (
     unique_names,
 )
 from emotion_core.reporting.photo_charts import to_html, valence_arousal_chart
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import (
+    DEFAULT_OPTIONS,
+    AnalyzeOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -76,9 +79,8 @@ def write_results(
     analyzer: Analyzer,
     photos: Mapping[str, Path],
     out: Path,
+    options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
-    min_score: float = DEFAULT_MIN_SCORE,
-    min_face_px: float = DEFAULT_MIN_FACE_PX,
     blur: bool = False,
 ) -> Iterator[PhotoRecord]:
     """Analyse photos into a folder; yields what became of each as it is written.
@@ -90,8 +92,7 @@ def write_results(
         analyzer: The core.
         photos: As ``find_photos`` gives them.
         out: Made if it does not exist; the tables and pictures of the same photos are replaced.
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
+        options: Which faces count.
         blur: Make faces unrecognisable in the pictures.
 
     Raises:
@@ -100,9 +101,7 @@ def write_results(
     """
     stems = dict(zip(photos, safe_stems(list(photos)), strict=True))
     sources = [PhotoSource(name, partial(_read, path)) for name, path in photos.items()]
-    results = iter_photos(
-        analyzer, sources, min_score=min_score, min_face_px=min_face_px, blur=blur
-    )
+    results = iter_photos(analyzer, sources, options, blur=blur)
     pictures = out / _PICTURES
     records: list[PhotoRecord] = []
     try:
@@ -117,7 +116,11 @@ def write_results(
                 yield result.record
         finally:
             _write_tables(records, out)
-            settings = {"min_score": min_score, "min_face_px": min_face_px, "blur": blur}
+            settings = {
+                "min_score": options.min_score,
+                "min_face_px": options.min_face_px,
+                "blur": blur,
+            }
             _write_note(analyzer.info, settings, out)
     except EmotionError:  # some are an OSError too, but not of this folder
         raise

@@ -6,6 +6,7 @@ import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -15,13 +16,13 @@ from emotion_core.analyzer import ReadsOneImage
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.serving.schema import analysis_from_json, info_from_json, parse_json
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.models.card import AnalyzerInfo
-    from emotion_core.types import Analysis, Image
+    from emotion_core.types import Analysis, AnalyzeOptions, Image
 
 QUALITY = 95
 """Of the JPEGs that are sent; boxes moved by less than a pixel against lossless (see the tests)."""
@@ -68,10 +69,7 @@ class RemoteAnalyzer(ReadsOneImage):
     def analyze(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
         """See ``Analyzer``.
 
@@ -79,7 +77,7 @@ class RemoteAnalyzer(ReadsOneImage):
             RemoteError: No answer in time, or not in the agreed form.
             ImageDecodeError: The server cannot read a picture.
         """
-        wanted = {"min_score": min_score, "min_face_px": min_face_px, "search_px": search_px}
+        wanted = asdict(options)
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s

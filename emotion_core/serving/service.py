@@ -135,6 +135,6 @@ class EmotionService:
 
     def _run(self, key: Hashable, images: Sequence[Image]) -> list[Any]:
         if isinstance(key, AnalyzeOptions):
-            return self._analyzer.analyze(images, **key._asdict())
+            return self._analyzer.analyze(images, key)
         read = self._classify_crops(np.stack(images))
         return [read[i : i + 1] for i in range(len(images))]

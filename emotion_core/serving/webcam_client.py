@@ -12,6 +12,7 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.imaging.codec import shrink
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +143,7 @@ class AnalysisWorker:
     def _ask(self, image: Image) -> None:
         start, before = time.monotonic(), self.reading
         try:
-            analysis = self._analyzer.analyze([image], search_px=_SEARCH_PX)[0]
+            analysis = self._analyzer.analyze([image], AnalyzeOptions(search_px=_SEARCH_PX))[0]
         except EmotionError as error:
             self.reading = TimedAnalysis(
                 before.analysis, before.answered, before.delay_s, str(error)

@@ -6,17 +6,16 @@ Whoever asks for few faces in the tables by a high threshold still wants none to
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.boxes import sides
 from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from emotion_core.types import Analysis, FloatArray, Image
+    from emotion_core.types import Analysis, AnalyzeOptions, FloatArray, Image
 
 COVER_S = 1.0
 """So long after it was last found, a face is taken to be still there."""
@@ -29,31 +28,15 @@ _SCORE, _FACE_PX = 0.45, 8.0
 face, and quick looks at videos, which must find all of them, are of less use."""
 
 
-class FaceFilter(NamedTuple):
-    """From where on a face counts.
-
-    Attributes:
-        min_score: Least confidence, 0-1.
-        min_face_px: Least shorter side, in pixels of the picture.
-    """
-
-    min_score: float
-    min_face_px: float
-
-    def for_redaction(self, *, blur: bool) -> FaceFilter:
-        """What to search for: more where faces are to be blurred."""
-        if not blur:
-            return self
-        return FaceFilter(min(self.min_score, _SCORE), min(self.min_face_px, _FACE_PX))
-
-    def reported(self, analysis: Analysis) -> Analysis:
-        """An analysis without the faces that do not count."""
-        faces = analysis.faces
-        is_large = (sides(faces) >= self.min_face_px).all(axis=1)
-        kept = (faces.scores >= self.min_score) & is_large
-        if kept.all():
-            return analysis
-        return replace(analysis, faces=faces[kept], predictions=analysis.predictions[kept])
+def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOptions:
+    """What to search for: where faces are to be blurred, more of them than are asked for."""
+    if not blur:
+        return options
+    return replace(
+        options,
+        min_score=min(options.min_score, _SCORE),
+        min_face_px=min(options.min_face_px, _FACE_PX),
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,7 +120,7 @@ class FaceRedactor:
         """Take in the next picture.
 
         Args:
-            analysis: Of widened bounds, not tracked.
+            analysis: Of the widened search, not tracked.
             time_s: Of the picture, by the clock of the pictures.
             image: RGB ``(H, W, 3)``, 0-255.
         """

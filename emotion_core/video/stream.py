@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from emotion_core.tracking.interpolation import interpolate
-from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
+from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
 from emotion_core.video.byte_queue import ByteBoundedQueue, QueueCancelledError
@@ -103,11 +103,11 @@ class VideoFrameAnalyzer:
     def __init__(
         self, analyzer: Analyzer, settings: VideoSettings, embedder: FaceEmbedder | None
     ) -> None:
-        self._bounds = FaceFilter(settings.min_score, settings.min_face_px)
-        searched = self._bounds.for_redaction(blur=settings.blur)
+        self._asked = settings.faces
+        searched = widen_for_redaction(self._asked, blur=settings.blur)
 
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:
-            return analyzer.analyze(images, **searched._asdict(), search_px=search_px)
+            return analyzer.analyze(images, replace(searched, search_px=search_px))
 
         self._plan = AdaptiveSearch(search)
         self._tracker = FaceTracker(embedder)
@@ -146,7 +146,7 @@ class VideoFrameAnalyzer:
             yield AnalyzedFrame(frame, self._read(frame, found) if counts else None, hidden)
 
     def _read(self, frame: VideoFrame, found: Analysis) -> TrackedPrediction:
-        reported = self._bounds.reported(found)
+        reported = self._asked.select(found)
         tracked = self._tracker.update(reported.faces, frame.time_s, frame.image)
         raw = replace(reported, faces=tracked)
         return TrackedPrediction(raw, self._smoother.update(raw, frame.time_s))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,6 +93,11 @@ class VideoSettings:
     blur: bool = False
     smoothing_s: float = 0.3
     longest_s: float | None = None
+
+    @property
+    def faces(self) -> AnalyzeOptions:
+        """Which faces count."""
+        return AnalyzeOptions(self.min_score, self.min_face_px)
 
     def __post_init__(self) -> None:
         if self.every < 1:

@@ -103,8 +103,7 @@ if waiting and not batch.is_stopped:
     results = iter_photos(
         analyzer,
         [photo.to_source() for photo in waiting],
-        min_score=options.min_score,
-        min_face_px=options.min_face_px,
+        options.faces,
         blur=options.blur,
     )
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.photos.pipeline import PhotoSource
 from emotion_core.photos.tables import unique_names
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,11 @@ class VisitorOptions:
     min_score: float
     min_face_px: int
     blur: bool
+
+    @property
+    def faces(self) -> AnalyzeOptions:
+        """Which faces count."""
+        return AnalyzeOptions(self.min_score, self.min_face_px)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

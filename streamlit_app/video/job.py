@@ -11,10 +11,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import encode_jpeg, shrink
 from emotion_core.live.overlay import scaled
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
+from emotion_core.types import (
+    DEFAULT_OPTIONS,
+    Analysis,
+    AnalyzeOptions,
+)
 from emotion_core.video.pipeline import analyze_video
 from streamlit_app.shared_file import SharedTempFile
 
@@ -246,15 +250,10 @@ class _CancellableAnalyzer:
     def analyze(
         self,
         images: Sequence[Image],
-        *,
-        min_score: float = DEFAULT_MIN_SCORE,
-        min_face_px: float = DEFAULT_MIN_FACE_PX,
-        search_px: int | None = None,
+        options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
         self._job.raise_if_cancelled()
-        analyses = self._analyzer.analyze(
-            images, min_score=min_score, min_face_px=min_face_px, search_px=search_px
-        )
+        analyses = self._analyzer.analyze(images, options)
         now = time.monotonic()
         shows = not self._job.recipe.settings.blur  # which is done later
         if shows and analyses and now - self._last_s >= _PREVIEW_PERIOD_S:
@@ -265,5 +264,5 @@ class _CancellableAnalyzer:
 
 def _to_preview(image: Image, analysis: Analysis) -> bytes:
     small = shrink(image, _PREVIEW_PX)
-    drawn = draw_analysis(small, scaled(analysis, (small.shape[1], small.shape[0])))
+    drawn = annotate(small, scaled(analysis, (small.shape[1], small.shape[0])))
     return encode_jpeg(drawn, quality=80)

@@ -210,8 +210,7 @@ def show_still(desk: WebcamState, analyzer: Analyzer, options: VisitorOptions) -
         results = iter_photos(
             analyzer,
             [photo.to_source()],
-            min_score=options.min_score,
-            min_face_px=options.min_face_px,
+            options.faces,
             blur=options.blur,
         )
         with errors_as_messages("The photo could not be analysed"):

@@ -13,6 +13,7 @@ from emotion_core.detection.boxes import largest
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.recognition.alignment import crop_faces
+from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,7 +89,7 @@ def measure_template(faces: FaceSet, detector: Detector, *, limit: int = MAX_PIC
         for start in range(0, n, _BATCH):
             part = chosen[start : start + _BATCH]
             pictures = [_with_border(p) for p in faces.pictures.load(part, _SIDE_PX, 3)]
-            for detected in detector.detect(pictures, min_score=_MIN_SCORE):
+            for detected in detector.detect(pictures, AnalyzeOptions(_MIN_SCORE)):
                 best = find_largest(detected)
                 if best is not None and best.landmarks is not None:
                     found.append((best.landmarks[0] - _BORDER_PX) / _SIDE_PX)

@@ -29,7 +29,7 @@ from emotion_core.training.detector.metrics import (
 )
 from emotion_core.training.detector.samples import DetectionSample, SampleKind
 from emotion_core.training.detector.wider import SETTINGS
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,8 +97,8 @@ def measure_marked(
     """
     tally = _Tally()
     for chosen, images in _iter_images(pictures, asked.exposure):
-        every = detector.detect(images, min_score=LEAST_SCORE, min_face_px=asked.min_face_px)
-        likely = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
+        every = detector.detect(images, AnalyzeOptions(LEAST_SCORE, asked.min_face_px))
+        likely = detector.detect(images, AnalyzeOptions(asked.threshold, asked.min_face_px))
         for picture, found, best in zip(chosen, every, likely, strict=True):
             tally.add(picture, found, best)
             for name, judged in _judge_settings(found, picture, settings or {}):
@@ -187,7 +187,7 @@ def _find_all(
 ) -> Iterator[tuple[DetectionSample, Faces]]:
     """Ask a detector about pictures, some at once."""
     for chosen, images in _iter_images(pictures, asked.exposure):
-        found = detector.detect(images, min_score=asked.threshold, min_face_px=asked.min_face_px)
+        found = detector.detect(images, AnalyzeOptions(asked.threshold, asked.min_face_px))
         yield from zip(chosen, found, strict=True)
 
 

@@ -22,7 +22,6 @@ from emotion_core.training.detector.tensorboard import DetectorSummary
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress
-from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,7 +176,7 @@ def _make_validation(
         detector = wrap_network(network, device, trainer.saving.last)
         if summary:
             images = [p.file.read() for p in shown]
-            faces = detector.detect(images, min_score=DEFAULT_MIN_SCORE)
+            faces = detector.detect(images)
             summary.write_found(images, faces, trainer.epoch)
         return measure_ap(detector, held_out)
 
