@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import SAMPLE
-from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import MultiScaleRunner
+from emotion_core.detection.detector import FaceDetector
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR, is_available, verify
 from emotion_core.models.registry import CARDS
@@ -89,16 +89,16 @@ def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceModel]:
     if device == "cuda":
         path = WEIGHTS_DIR / f"{OWN.name}.safetensors"
         networks: dict[str, FaceModel] = {
-            OWN.name: BatchedFaceNetwork(TorchMultiScaleRunner(load_face_network(path), device))
+            OWN.name: MultiScaleFaceModel(TorchMultiScaleRunner(load_face_network(path), device))
         }
     else:
         own = MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / OWN.weights.filename))
-        networks = {OWN.name: BatchedFaceNetwork(own)}
+        networks = {OWN.name: MultiScaleFaceModel(own)}
         if yunet:
-            networks["yunet, OpenCV"] = OpenCvFaceNetwork(yunet)
+            networks["yunet, OpenCV"] = OpenCvFaceModel(yunet)
     if yunet:
         looks = TorchMultiScaleRunner(load_yunet(yunet), device)
-        networks[IN_TORCH] = BatchedFaceNetwork.for_yunet(looks)
+        networks[IN_TORCH] = MultiScaleFaceModel.for_yunet(looks)
     return networks
 
 

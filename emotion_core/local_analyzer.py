@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from emotion_core.analyzer import ReadsOneImage
-from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import MultiScaleRunner
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.detector import FaceDetector
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.models.card import AnalyzerInfo, Task
 from emotion_core.models.download import fetch
@@ -25,35 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.detection.multiscale import Looks
+    from emotion_core.detection.multiscale import AnyRunner
     from emotion_core.models.card import ModelCard, WeightFile
     from emotion_core.models.download import FetchedFile, Progress
     from emotion_core.models.runtime import Network
-    from emotion_core.types import AnalyzeOptions, Device, Faces, Image, Predictions
-
-
-class Detector(Protocol):
-    """What ``LocalAnalyzer`` needs of a detector."""
-
-    def detect(
-        self,
-        images: Sequence[Image],
-        options: AnalyzeOptions = DEFAULT_OPTIONS,
-    ) -> list[Faces]:
-        """Faces of each image."""
-
-
-class Classifier(Protocol):
-    """What ``LocalAnalyzer`` needs of a classifier."""
-
-    def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
-        """Predictions for the faces of each image."""
+    from emotion_core.types import AnalyzeOptions, Device, Image
 
 
 class LocalAnalyzer(ReadsOneImage):
     """Detector and classifier in this process."""
 
-    def __init__(self, detector: Detector, classifier: Classifier, info: AnalyzerInfo) -> None:
+    def __init__(
+        self, detector: FaceDetector, classifier: EmotionClassifier, info: AnalyzerInfo
+    ) -> None:
         self.detector = detector
         self.classifier = classifier
         self.info = info
@@ -201,16 +185,16 @@ def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
     """
     if card.architecture == "opencv-yunet":
         if device == "cpu":
-            return FaceDetector(OpenCvFaceNetwork(path), card)
+            return FaceDetector(OpenCvFaceModel(path), card)
         from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
         from emotion_core.networks.yunet import load_yunet
 
-        looks = TorchMultiScaleRunner(load_yunet(path), device)
-        return FaceDetector(BatchedFaceNetwork.for_yunet(looks), card)
-    return FaceDetector(BatchedFaceNetwork(_make_looks(path, device)), card)
+        runner = TorchMultiScaleRunner(load_yunet(path), device)
+        return FaceDetector(MultiScaleFaceModel.for_yunet(runner), card)
+    return FaceDetector(MultiScaleFaceModel(_make_runner(path, device)), card)
 
 
-def _make_looks(path: Path, device: Device) -> Looks:
+def _make_runner(path: Path, device: Device) -> AnyRunner:
     if path.suffix != ".safetensors":
         return MultiScaleRunner(OnnxNetwork(path))
     from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 
-from emotion_core.detection.boxes import SAME_FACE, YUNET_OVERLAP, NmsThresholds, rescale, sides
-from emotion_core.detection.candidates import (
-    BOX,
-    SCORE,
-    image_indices,
-    nms,
-    sort_and_cap,
-    to_faces,
-    to_image_coords,
-    with_mean_landmarks,
-)
+from emotion_core.detection.boxes import rescale, sides
 from emotion_core.detection.tiling import (
     HINT_SCORE,
     ScalePass,
     SearchLimits,
     next_scale,
     refine_in_tiles,
-    scale_image,
 )
+from emotion_core.imaging.codec import scale_image
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.detection.candidates import Candidates
-    from emotion_core.detection.multiscale import Looks
     from emotion_core.models.card import ModelCard
     from emotion_core.types import AnalyzeOptions, Image
 
@@ -40,17 +28,6 @@ LONGEST_SIDE_PX = (640, 1280)
 """Pictures are enlarged towards the first (at most twice) and shrunk to the second before a
 network sees them: small faces in small pictures are found, and a large picture costs little more
 than a middling one, unless there are signs of small faces in it."""
-
-_COARSE_PX = 192
-_LANDMARKS_PX = (160, 96)
-"""Further looks for nothing but landmarks, whose errors differ from look to look: 4.9 % of the
-eye distance instead of 5.5 on 1,862 portraits, for some 2 ms."""
-_MEAN_SCORE = 0.6
-"""Least score of places whose landmarks count; fixed, so that a reading does not change with the
-least score that is asked for."""
-
-_LARGE = 0.25
-"""Of a picture's longer side: smaller faces can no longer be seen in those looks."""
 
 
 class FaceModel(Protocol):
@@ -140,50 +117,6 @@ class FaceDetector:
             longest = sides(faces).max(axis=1, initial=0)
             result[i] = faces[longest >= 0.6 * min(images[i].shape[:2])]
         return result
-
-
-class BatchedFaceNetwork:
-    """A network that takes a batch, and decodes its boxes itself.
-
-    Every picture is looked at as it is and, by the project's own network, which does not see faces
-    that fill it, also shrunk; its landmarks are means over places and looks.
-    """
-
-    def __init__(
-        self, looks: Looks, overlap: NmsThresholds = SAME_FACE, *, is_ours: bool = True
-    ) -> None:
-        self._looks = looks
-        self._overlap, self._is_ours = overlap, is_ours
-
-    @classmethod
-    def for_yunet(cls, looks: Looks) -> Self:
-        """Give what ``cv2.FaceDetectorYN`` gives: one look, boxes that share 0.3 are one face."""
-        return cls(looks, YUNET_OVERLAP, is_ours=False)
-
-    def find(
-        self, images: Sequence[Image], min_score: float, *, quick: bool = False
-    ) -> list[Faces]:
-        """See ``FaceModel``."""
-        if not self._is_ours:
-            seen = self._looks.run(images, (None,), min_score)
-            return to_faces(nms(seen, self._overlap), len(images))
-        seen = self._looks.run(images, (None, _COARSE_PX), min(min_score, _MEAN_SCORE))
-        kept = nms(seen[seen[:, SCORE] >= min_score], self._overlap)
-        seen = seen[seen[:, SCORE] >= _MEAN_SCORE]
-        if not quick:
-            seen = self._look_for_landmarks(images, seen)
-        return to_faces(with_mean_landmarks(kept, seen), len(images))
-
-    def _look_for_landmarks(self, images: Sequence[Image], seen: Candidates) -> Candidates:
-        """Add what further looks see in pictures with a large face."""
-        least = np.array([_LARGE * max(image.shape[:2]) for image in images])
-        boxes, picture = seen[:, BOX], image_indices(seen)
-        longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        large = np.unique(picture[longest >= least[picture]]).tolist()
-        if not large:
-            return seen
-        again = self._looks.run([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
-        return sort_and_cap(seen, to_image_coords(again, large))
 
 
 def _working_scale(image: Image) -> float:

@@ -1,26 +1,37 @@
-"""Looks of a face network at pictures: pixels in, every place that may be a face out."""
+"""A face network at several scales: images in, candidates and then faces out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import cv2
 import numpy as np
 
+from emotion_core.detection.boxes import SAME_FACE, YUNET_OVERLAP
 from emotion_core.detection.candidates import (
+    BOX,
+    SCORE,
+    image_indices,
+    nms,
     no_candidates,
     sort_and_cap,
     threshold_candidates,
+    to_faces,
     to_image_coords,
+    with_mean_landmarks,
 )
-from emotion_core.detection.tiling import scale_image
+from emotion_core.imaging.codec import scale_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from emotion_core.detection.boxes import NmsThresholds
     from emotion_core.detection.candidates import Candidates
+    from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
     from emotion_core.models.runtime import Network
-    from emotion_core.types import FloatArray, Image
+    from emotion_core.types import Faces, FloatArray, Image
+
+    AnyRunner: TypeAlias = "MultiScaleRunner | TorchMultiScaleRunner"
 
 STRIDE_PX = 32
 """Height and width of what the networks take are multiples of it."""
@@ -30,23 +41,16 @@ PASS_PIXELS = 600_000
 stays in its caches is faster."""
 
 
-class Looks(Protocol):
-    """A network that sees faces, at several sizes of a picture. Thread-safe."""
+_COARSE_PX = 192
+_LANDMARKS_PX = (160, 96)
+"""Further looks for nothing but landmarks, whose errors differ from look to look: 4.9 % of the
+eye distance instead of 5.5 on 1,862 portraits, for some 2 ms."""
+_MEAN_SCORE = 0.6
+"""Least score of places whose landmarks count; fixed, so that a reading does not change with the
+least score that is asked for."""
 
-    def run(
-        self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
-    ) -> Candidates:
-        """Everything confident in each picture, overlapping or not.
-
-        Args:
-            images: RGB ``(H, W, 3)`` each, any sizes.
-            sizes_px: A look each: the longest side to which pictures are shrunk for it, ``None``
-                for as they are. Pictures that are not larger get no such look.
-            min_score: Places below this confidence, 0-1, are left out.
-
-        Returns:
-            In pixels of each picture; boxes may reach beyond it.
-        """
+_LARGE = 0.25
+"""Of a picture's longer side: smaller faces can no longer be seen in those looks."""
 
 
 class MultiScaleRunner:
@@ -62,7 +66,17 @@ class MultiScaleRunner:
     def run(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
     ) -> Candidates:
-        """See ``Looks``."""
+        """Everything confident in each picture, overlapping or not.
+
+        Args:
+            images: RGB ``(H, W, 3)`` each, any sizes.
+            sizes_px: A look each: the longest side to which pictures are shrunk for it, ``None``
+                for as they are. Pictures that are not larger get no such look.
+            min_score: Places below this confidence, 0-1, are left out.
+
+        Returns:
+            In pixels of each picture; boxes may reach beyond it.
+        """
         tables = []
         for size_px in sizes_px:
             scales = [scale_for(image.shape, size_px) for image in images]
@@ -120,3 +134,47 @@ def scale_for(shape: tuple[int, ...], size_px: int | None) -> float:
         return 1.0
     longest: int = max(shape[:2])
     return size_px / longest if longest > size_px else 0.0
+
+
+class MultiScaleFaceModel:
+    """A network that takes a batch, and decodes its boxes itself.
+
+    Every picture is looked at as it is and, by the project's own network, which does not see faces
+    that fill it, also shrunk; its landmarks are means over places and looks.
+    """
+
+    def __init__(
+        self, runner: AnyRunner, overlap: NmsThresholds = SAME_FACE, *, is_ours: bool = True
+    ) -> None:
+        self._runner = runner
+        self._overlap, self._is_ours = overlap, is_ours
+
+    @classmethod
+    def for_yunet(cls, runner: AnyRunner) -> Self:
+        """Give what ``cv2.FaceDetectorYN`` gives: one look, boxes that share 0.3 are one face."""
+        return cls(runner, YUNET_OVERLAP, is_ours=False)
+
+    def find(
+        self, images: Sequence[Image], min_score: float, *, quick: bool = False
+    ) -> list[Faces]:
+        """See ``detector.FaceModel``."""
+        if not self._is_ours:
+            seen = self._runner.run(images, (None,), min_score)
+            return to_faces(nms(seen, self._overlap), len(images))
+        seen = self._runner.run(images, (None, _COARSE_PX), min(min_score, _MEAN_SCORE))
+        kept = nms(seen[seen[:, SCORE] >= min_score], self._overlap)
+        seen = seen[seen[:, SCORE] >= _MEAN_SCORE]
+        if not quick:
+            seen = self._look_for_landmarks(images, seen)
+        return to_faces(with_mean_landmarks(kept, seen), len(images))
+
+    def _look_for_landmarks(self, images: Sequence[Image], seen: Candidates) -> Candidates:
+        """Add what further looks see in pictures with a large face."""
+        least = np.array([_LARGE * max(image.shape[:2]) for image in images])
+        boxes, picture = seen[:, BOX], image_indices(seen)
+        longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        large = np.unique(picture[longest >= least[picture]]).tolist()
+        if not large:
+            return seen
+        again = self._runner.run([images[i] for i in large], _LANDMARKS_PX, _MEAN_SCORE)
+        return sort_and_cap(seen, to_image_coords(again, large))

@@ -29,7 +29,7 @@ _PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
 
 
 class TorchMultiScaleRunner:
-    """See ``Looks``. In half precision and channels-last on a GPU.
+    """See ``MultiScaleRunner``. In half precision and channels-last on a GPU.
 
     Args:
         module: ``(B, 3, H, W)`` RGB, 0-255, to scores, boxes and landmarks as ``MultiScaleRunner``
@@ -49,7 +49,7 @@ class TorchMultiScaleRunner:
     def run(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
     ) -> Candidates:
-        """See ``Looks``."""
+        """See ``MultiScaleRunner.run``."""
         tables = [
             to_image_coords(
                 self._see_equal([images[i] for i in members], sizes_px, min_score), members

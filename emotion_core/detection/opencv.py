@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 
-class OpenCvFaceNetwork:
+class OpenCvFaceModel:
     """YuNet through ``cv2.FaceDetectorYN``: CPU only, one picture at a time.
 
     The OpenCV object carries state from call to call, so every thread gets its own.
@@ -48,7 +48,7 @@ class OpenCvFaceNetwork:
         *,
         quick: bool = False,  # noqa: ARG002 - it has one way only
     ) -> list[Faces]:
-        """See ``detector.FaceNetwork``."""
+        """See ``detector.FaceModel``."""
         detector = self._detector()
         detector.setScoreThreshold(min_score)
         found = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from emotion_core.detection.boxes import (
@@ -23,6 +22,7 @@ from emotion_core.detection.boxes import (
     sides,
     sort_by_score,
 )
+from emotion_core.imaging.codec import scale_image
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 Find = Callable[[Sequence["Image"], float], list[Faces]]
-"""Pictures and a least score to the faces of each, in its pixels: ``FaceNetwork.find``."""
+"""Pictures and a least score to the faces of each, in its pixels: ``FaceModel.find``."""
 
 HINT_SCORE = 0.3
 """What scores this much is not yet a face, but reason to look closer."""
@@ -68,20 +68,6 @@ class ScalePass(NamedTuple):
 
     scale: float
     faces: Faces
-
-
-def scale_image(image: Image, scale: float) -> Image:
-    """Resize; halved as long as that will do, which takes a quarter of the time."""
-    if scale == 1:
-        return image
-    height, width = image.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    while min(image.shape[0] // size[1], image.shape[1] // size[0]) >= 2:
-        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-        half = (even.shape[1] // 2, even.shape[0] // 2)
-        image = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def next_scale(scale: float, face_px: float) -> float | None:

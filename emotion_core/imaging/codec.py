@@ -176,6 +176,25 @@ def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:
     return buffer.tobytes()
 
 
+def scale_image(image: Image, scale: float) -> Image:
+    """Resizes an image; halved as long as that will do, which takes a quarter of the time.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255; returned as it is at a scale of 1.
+        scale: Pixels of the result per pixel of the image.
+    """
+    if scale == 1:
+        return image
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    while min(image.shape[0] // size[1], image.shape[1] // size[0]) >= 2:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        half = (even.shape[1] // 2, even.shape[0] // 2)
+        image = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
 def shrink(image: Image, longest_px: int) -> Image:
     """Make a picture smaller, if it is larger, so that its longest side has so many pixels.
 

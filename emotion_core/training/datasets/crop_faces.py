@@ -26,8 +26,8 @@ from emotion_core.training.datasets.tables import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from emotion_core.detection.detector import FaceDetector
     from emotion_core.labels import Emotion
-    from emotion_core.local_analyzer import Detector
     from emotion_core.models.card import Preprocessing
     from emotion_core.training.datasets.framing import Crop
     from emotion_core.types import Image
@@ -98,7 +98,7 @@ def write_crops(
     root: Path,
     photos: Sequence[LabelledPhoto],
     out: Path,
-    detector: Detector,
+    detector: FaceDetector,
     preprocessing: Preprocessing,
 ) -> Iterator[CropCount]:
     """Cut the largest face out of each photo into ``out``, or its folders ``a`` and ``b``.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from emotion_core.local_analyzer import Detector
+    from emotion_core.detection.detector import FaceDetector
     from emotion_core.models.card import FivePoints, Preprocessing
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image
@@ -68,7 +68,9 @@ class Crop:
     is_readable: bool = True
 
 
-def measure_template(faces: FaceSet, detector: Detector, *, limit: int = MAX_PICTURES) -> Template:
+def measure_template(
+    faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_PICTURES
+) -> Template:
     """Measure where eyes, nose tip and mouth corners lie in the pictures of a data set.
 
     They are medians over random pictures, each brought to 80 px with a replicated border of 40 px,
@@ -107,7 +109,7 @@ def measure_template(faces: FaceSet, detector: Detector, *, limit: int = MAX_PIC
 def crop_largest(
     folder: Path,
     images: Iterable[str],
-    detector: Detector,
+    detector: FaceDetector,
     preprocessing: Preprocessing,
 ) -> Iterator[Crop]:
     """Cut the largest face out of each photo, as the product does for a network.
@@ -149,7 +151,7 @@ def find_largest(faces: Faces) -> Faces | None:
 
 
 def _cut(
-    batch: Sequence[tuple[str, Image]], detector: Detector, preprocessing: Preprocessing
+    batch: Sequence[tuple[str, Image]], detector: FaceDetector, preprocessing: Preprocessing
 ) -> Iterator[Crop]:
     found = detector.detect([photo for _, photo in batch]) if batch else []
     for (image, photo), faces in zip(batch, found, strict=True):

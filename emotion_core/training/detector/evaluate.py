@@ -34,7 +34,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOp
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from emotion_core.local_analyzer import Detector
+    from emotion_core.detection.detector import FaceDetector
     from emotion_core.training.detector.wider import WiderTruth
     from emotion_core.types import Faces, FloatArray, Image
 
@@ -67,19 +67,19 @@ class EvalSettings:
         return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
 
-def measure_ap(detector: Detector, pictures: Sequence[DetectionSample]) -> float:
+def measure_ap(detector: FaceDetector, pictures: Sequence[DetectionSample]) -> float:
     """Average precision of faces from 16 px; 0 without any."""
     return average_precision(judge_large(detector, pictures)) or 0.0
 
 
-def judge_large(detector: Detector, pictures: Sequence[DetectionSample]) -> DetectionMatches:
+def judge_large(detector: FaceDetector, pictures: Sequence[DetectionSample]) -> DetectionMatches:
     """All detections in pictures marked by hand, of faces from 16 px."""
     found = _find_all(detector, pictures, EvalSettings(threshold=LEAST_SCORE))
     return pool([match_detections(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
 
 def measure_marked(
-    detector: Detector,
+    detector: FaceDetector,
     pictures: Sequence[DetectionSample],
     asked: EvalSettings,
     settings: Mapping[str, WiderTruth] | None = None,
@@ -134,7 +134,7 @@ class _Tally:
 
 
 def measure_portraits(
-    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
+    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
 ) -> PortraitFigures:
     """Measure on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
@@ -167,7 +167,7 @@ def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
 
 
 def measure_scenes(
-    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
+    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
 ) -> SceneFigures:
     """Measure on pictures without faces."""
     false = [len(found) for _, found in _find_all(detector, pictures, asked)]
@@ -183,7 +183,7 @@ def expose(image: Image, factor: float) -> Image:
 
 
 def _find_all(
-    detector: Detector, pictures: Sequence[DetectionSample], asked: EvalSettings
+    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
 ) -> Iterator[tuple[DetectionSample, Faces]]:
     """Ask a detector about pictures, some at once."""
     for chosen, images in _iter_images(pictures, asked.exposure):

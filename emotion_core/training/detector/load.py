@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
+from emotion_core.detection.detector import FaceDetector
+from emotion_core.detection.multiscale import MultiScaleFaceModel
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
 from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.local_analyzer import fetch_first, make_detector
@@ -139,7 +140,7 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         licence="not stated",
         source=f"the file {path.name}",
     )
-    return FaceDetector(BatchedFaceNetwork(looks), card)
+    return FaceDetector(MultiScaleFaceModel(looks), card)
 
 
 def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
