@@ -15,26 +15,31 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
 
 
-def annotate(image: Image, reading: LiveResult | None, now_s: float, *, blur: bool) -> Image:
-    """Draw what was read lately on the frame of now.
+def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool) -> Image:
+    """Makes what the visitor sees of the frame of now.
+
+    Where faces are blurred, the newest frame that was searched for them is shown instead: one that
+    was not searched yet may hold a face that nobody knows of.
 
     Args:
         image: RGB ``(H, W, 3)``; not changed.
-        reading: The newest finished one, maybe of a frame of another size.
-        now_s: When ``image`` came in, by the clock of the reading.
-        blur: Make faces unrecognisable; without a reading younger than ``FRESH_S`` that is done to
-            the whole frame, since nobody knows where faces are.
+        result: The newest finished one, maybe of a frame of another size.
+        now_s: When ``image`` came in, by the clock of the result.
+        blur: Make faces unrecognisable; without a result younger than ``FRESH_S`` that is done to
+            the whole frame.
 
     Returns:
         ``image`` itself where there is nothing to draw.
     """
-    size_wh = (image.shape[1], image.shape[0])
-    if reading is None or now_s - reading.frame_s > FRESH_S:
+    if result is None or now_s - result.frame_s > FRESH_S:
         return blur_all(image) if blur else image
-    if not (len(reading.smoothed) or blur):
+    if blur:
+        canvas = cover_faces(result.image, result, result.frame_s)
+    elif len(result.smoothed):
+        canvas = image.copy()
+    else:
         return image
-    canvas = cover_faces(image, reading, now_s) if blur else image.copy()
-    return draw_in_place(canvas, scaled(reading.smoothed, size_wh))
+    return draw_in_place(canvas, scaled(result.smoothed, (canvas.shape[1], canvas.shape[0])))
 
 
 def cover_faces(image: Image, reading: LiveResult, now_s: float) -> Image:

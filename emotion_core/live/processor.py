@@ -12,9 +12,8 @@ import numpy as np
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import blur_all
-from emotion_core.live.overlay import annotate
+from emotion_core.live.overlay import render
 from emotion_core.live.recorder import Recorder
-from emotion_core.live.types import FRESH_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from emotion_core.files.tempfiles import AnonymousTempFile
     from emotion_core.live.concurrency_limit import StreamLimiter
     from emotion_core.live.stream import LiveStream
-    from emotion_core.live.types import LiveResult
     from emotion_core.types import Image
 
 _log = logging.getLogger(__name__)
@@ -119,23 +117,13 @@ class FrameProcessor:
         image = _to_image(frame)
         self.stream.submit(image, now_s)
         reading = self.stream.latest
-        shown = self._annotated(image, reading, now_s)
+        shown = render(image, reading, now_s, blur=self.stream.settings.blur)
         if recorder := self._recorder:
             recorder.write(shown, now_s)
         self.error = ""
         if self.first_ok_s is None and reading is not None:
             self.first_ok_s = now_s
         return frame if shown is image else av.VideoFrame.from_ndarray(shown, format="rgb24")
-
-    def _annotated(self, image: Image, reading: LiveResult | None, now_s: float) -> Image:
-        """What is shown: the frame of now or, blurred, the newest one that was searched for faces.
-
-        In a frame that was not searched yet there may be a face that nobody knows of.
-        """
-        blur = self.stream.settings.blur
-        if blur and reading is not None and now_s - reading.frame_s <= FRESH_S:
-            return annotate(reading.image, reading, reading.frame_s, blur=True)
-        return annotate(image, reading, now_s, blur=blur)
 
     def _enter(self) -> None:
         """Ask for a place, once; a stream that was turned away asks again with each frame."""
