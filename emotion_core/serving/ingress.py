@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import os
 import time
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.codec import MAX_BYTES
+from emotion_core.serving.asgi import ReplayReceive, respond, respond_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ class Ingress:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, start = scope["path"], time.perf_counter()
         if path == "/healthz":
-            await _respond(send, 200, b"ok", {"content-type": "text/plain"})
+            await respond(send, 200, b"ok", {"content-type": "text/plain"})
             return
         seen = _SendRecorder(send)
         try:
@@ -133,7 +133,7 @@ class Ingress:
                 await self._drain(scope, send)
             elif path == "/metrics":
                 self._check_token(scope, self._settings.token)
-                await _respond(send, 200, self._metrics.page(), self._metrics.headers)
+                await respond(send, 200, self._metrics.page(), self._metrics.headers)
             else:
                 await self._admit(scope, receive, seen)
                 self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
@@ -225,7 +225,7 @@ class Ingress:
         self._is_draining = True
         while self._in_hand:
             await asyncio.sleep(0.02)
-        await _respond(send, 200, b"drained", {"content-type": "text/plain"})
+        await respond(send, 200, b"drained", {"content-type": "text/plain"})
 
 
 class _ClientDisconnected(Exception):  # noqa: N818 - nothing is wrong: the client went away
@@ -248,28 +248,6 @@ class _SendRecorder:
         await self._send(message)
 
 
-class ReplayReceive:
-    """A ``receive`` that gives a body that was read before, then what still comes.
-
-    Attributes:
-        is_gone: Whether the client was found to have gone away.
-    """
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-        self.is_gone = False
-
-    async def __call__(self) -> Message:
-        """See ASGI."""
-        if self._body is None:
-            message = await self._receive()
-            self.is_gone = message["type"] == "http.disconnect"
-            return message
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
-
-
 def middlewares() -> list[Any]:
     """What Ray Serve puts before every HTTP proxy; also limits connections there.
 
@@ -284,17 +262,3 @@ def middlewares() -> list[Any]:
     limit_connections()
     # The last one is met first.
     return [Middleware(ReplicaDispatcher), Middleware(Ingress, settings=settings_from(os.environ))]
-
-
-async def respond_error(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:
-    """Answer a request of ASGI with a sentence, as ``{"error": text}``."""
-    body = json.dumps({"error": text}).encode()
-    await _respond(send, status, body, {"content-type": "application/json", **headers})
-
-
-async def _respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    """Answer a request of ASGI in one piece."""
-    sent = {**headers, "content-length": str(len(body))}
-    pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})

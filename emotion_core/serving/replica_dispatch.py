@@ -1,7 +1,7 @@
 """From the proxy to a replica in one call.
 
 Ray Serve's proxy streams: a request and its answer cross to the replica and back in several
-messages, for bodies of unknown length. Here both are read whole anyway (see ``gate``), so that a
+messages, for bodies of unknown length. Here both are read whole anyway (see ``ingress``), so that a
 request can go as the argument of one call and its answer come as the result. The line before the
 replicas, the choice of one and the number of them remain Ray Serve's.
 """
@@ -17,7 +17,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from emotion_core.serving.ingress import ReplayReceive, respond_error
+from emotion_core.serving.asgi import ReplayReceive, respond_error
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ReplicaDispatcher:
-    """ASGI app in the proxy; behind a gate, which gives it each body whole.
+    """ASGI app in the proxy; behind the ingress, which gives it each body whole.
 
     Ends without an answer if the replica died before it gave one.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.emotion.trainer import EmotionEpochReport
     from emotion_core.training.evaluation.metrics import Metrics
 
 Row = dict[str, float | None]
@@ -19,6 +19,25 @@ _FIGURES = (
     *("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy"),
     *("valence_ccc", "arousal_ccc", "valence_r", "arousal_r"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionEpochReport:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: Counted from 1.
+        loss: Mean training loss, of this process's faces.
+        learning_rate: At the last step.
+        time_s: How long training and validation took.
+        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
+    """
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    time_s: float
+    figures: Metrics | None
 
 
 def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +17,13 @@ from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.augment import augment
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.history import Row, best_epoch, is_exhausted, to_row
+from emotion_core.training.emotion.history import (
+    EmotionEpochReport,
+    Row,
+    best_epoch,
+    is_exhausted,
+    to_row,
+)
 from emotion_core.training.emotion.loader import (
     draw_order,
     epoch_rngs,
@@ -46,31 +51,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.evaluation.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
 OnStep = Callable[[int, torch.Tensor], None]
 """Told after each step how many are done since the run began, and the loss of the last one."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmotionEpochReport:
-    """What one epoch gave.
-
-    Attributes:
-        epoch: Counted from 1.
-        loss: Mean training loss, of this process's faces.
-        learning_rate: At the last step.
-        time_s: How long training and validation took.
-        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
-    """
-
-    epoch: int
-    loss: float
-    learning_rate: float
-    time_s: float
-    figures: Metrics | None
 
 
 class EmotionTrainer:
