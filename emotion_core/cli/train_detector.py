@@ -204,7 +204,7 @@ def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _run_export(chosen: argparse.Namespace) -> int:
     from emotion_core.training.detector.export import find_shift, release_detector
-    from emotion_core.training.emotion.export import check_release
+    from emotion_core.training.engine.release import check_release
 
     check_release(chosen.out)
     shift = chosen.shift

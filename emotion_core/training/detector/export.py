@@ -17,8 +17,8 @@ from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
-from emotion_core.training.emotion.export import ReleasedFile, check_release
 from emotion_core.training.engine.atomic_write import save_file
+from emotion_core.training.engine.release import ReleasedFile, check_release
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from emotion_core.imaging.codec import shrink
-from emotion_core.training.emotion.tensorboard import EventFile
+from emotion_core.training.engine.event_file import EventFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.batches import Batch
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.samples import DetectionSample
-    from emotion_core.training.emotion.history import Row
     from emotion_core.training.engine.checkpoint import CheckpointPolicy
+    from emotion_core.training.engine.history import Row
     from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import numpy as np
 from emotion_core.models.local import describe_file
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_model
-from emotion_core.training.emotion.validation import predict
+from emotion_core.training.evaluation.predict import predict
 
 if TYPE_CHECKING:
     from emotion_core.recognition.classifier import EmotionClassifier

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
-from emotion_core.models.local import describe_file
+from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.validation import make_classifier, predict
+from emotion_core.training.emotion.validation import make_classifier
 from emotion_core.training.engine.atomic_write import save_file
 from emotion_core.training.engine.checkpoint import load_checkpoint
+from emotion_core.training.engine.release import ReleasedFile, check_release
 from emotion_core.training.evaluation.metrics import fit_temperature
+from emotion_core.training.evaluation.predict import predict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,25 +45,6 @@ class Trained:
     network: EmotionNet
     config: TrainConfig
     metadata: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReleasedFile:
-    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
-
-    path: Path
-    size_bytes: int
-    sha256: str
-    temperature: float | None = None
-
-    @classmethod
-    def of(cls, path: Path, temperature: float | None = None) -> Self:
-        """Describe a file that is there."""
-        return cls(path, path.stat().st_size, describe_file(path).sha256, temperature)
-
-    def __str__(self) -> str:
-        calibrated = "" if self.temperature is None else f"  temperature {self.temperature}"
-        return f"{self.path}  {self.size_bytes} bytes  sha256 {self.sha256}{calibrated}"
 
 
 def release_emotion(
@@ -90,22 +72,6 @@ def release_emotion(
     export_emotion_onnx(path, graph)
     check_emotion_onnx(path, graph)
     return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
-
-
-def check_release(path: Path) -> None:
-    """Find out before anything long that nothing could be written.
-
-    Raises:
-        EmotionError: The file's name does not fit, or onnxscript is not installed.
-    """
-    if path.suffix != ".safetensors":
-        raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
-        ) from error
 
 
 def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from emotion_core.training.engine.history import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.training.evaluation.metrics import Metrics
-
-Row = dict[str, float | None]
-"""Figures of one epoch by name; ``None`` where there is no truth."""
 
 _FIGURES = (
     *("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy"),
@@ -69,16 +66,6 @@ def is_exhausted(history: Sequence[Row], patience: int) -> bool:
     return int(history[-1]["epoch"] or 0) - best_epoch(history) >= patience
 
 
-def history_csv(history: Sequence[Row]) -> str:
-    """One line per epoch under a line of names; empty cells where there is no figure."""
-    names = list(dict.fromkeys(name for row in history for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
-
-
 def _score(row: Row) -> tuple[float, float]:
     accuracy = row.get("accuracy")
     if accuracy is None:
@@ -87,3 +74,20 @@ def _score(row: Row) -> tuple[float, float]:
         accuracy = sum(known) / len(known) if known else float("-inf")
     cross_entropy = row.get("cross_entropy")
     return accuracy, -cross_entropy if cross_entropy is not None else 0.0
+
+
+def progress_line(report: EmotionEpochReport, epochs: int) -> str:
+    """One epoch in one line, for the log."""
+    parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
+    if report.figures:
+        for name, word in (
+            ("accuracy", "validation accuracy"),
+            ("macro_f1", "macro-F1"),
+            ("cross_entropy", "cross-entropy"),
+            ("valence_ccc", "valence CCC"),
+            ("arousal_ccc", "arousal CCC"),
+        ):
+            value = getattr(report.figures, name)
+            if value is not None:
+                parts.append(f"{word} {value:.4f}")
+    return "  ".join([*parts, f"{report.time_s:.0f} s"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,20 +12,14 @@ from emotion_core.errors import DatasetError
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.class_balance import draw_balanced
 from emotion_core.training.emotion.mixup import Batch
+from emotion_core.training.engine.read_ahead import iter_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Iterator, Sequence
 
     from emotion_core.training.datasets.face_set import FaceSet, Indices
     from emotion_core.training.emotion.config import TrainConfig
     from emotion_core.training.engine.distributed import DistributedContext
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
-_AHEAD = 4
-"""Batches that are read before they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +112,3 @@ def iter_emotion_batches(
     for parts in iter_ahead(load, steps):
         pictures, targets, va = (part.to(place.device, non_blocking=True) for part in parts)
         yield Batch(pictures.float(), targets, va)
-
-
-def iter_ahead(work: Callable[[_T], _R], items: Iterable[_T], ahead: int = _AHEAD) -> Iterator[_R]:
-    """Map on one background thread that stays a few items ahead of the consumer.
-
-    An error reaches the consumer where the item would have; the thread ends when the consumer stops
-    or closes the iterator.
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-    waiting: deque[Future[_R]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -17,7 +17,7 @@ from emotion_core.training.emotion.distillation import (
     blend_teacher_targets,
     load_emotion_teacher,
 )
-from emotion_core.training.emotion.history import best_epoch
+from emotion_core.training.emotion.history import best_epoch, progress_line
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
 from emotion_core.training.emotion.tensorboard import Summary
@@ -28,7 +28,7 @@ from emotion_core.training.engine.distributed import (
     join_processes,
     share_tensor,
 )
-from emotion_core.training.engine.progress import Progress, progress_line
+from emotion_core.training.engine.progress import Progress
 
 if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet

@@ -19,7 +19,6 @@ from emotion_core.training.emotion.class_balance import to_class_shares, to_clas
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import (
     EmotionEpochReport,
-    Row,
     best_epoch,
     is_exhausted,
     to_row,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.engine.history import Row
 
 _LOG = logging.getLogger(__name__)
 

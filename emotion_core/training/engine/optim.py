@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from emotion_core.errors import WeightsUnavailableError
+from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.backbones import imagenet_weights
 from emotion_core.networks.emotion_net import EmotionNet, make_network
-from emotion_core.training.datasets.face_set import LABELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,9 @@ def start_network(
 
 
 def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:
-    return make_network(config.architecture, len(LABELS), has_va=config.has_va, imagenet=imagenet)
+    return make_network(
+        config.architecture, len(ALL_EMOTIONS), has_va=config.has_va, imagenet=imagenet
+    )
 
 
 def make_optimiser(

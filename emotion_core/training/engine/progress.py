@@ -11,7 +11,6 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     import torch
 
-    from emotion_core.training.emotion.trainer import EmotionEpochReport
     from emotion_core.training.evaluation.metrics import Metrics
 
 _REFRESH_S = 0.5
@@ -67,20 +66,3 @@ class Progress:
     def show(self, result: str) -> None:
         """Show a validation's result from now on."""
         self._result = f", {result}"
-
-
-def progress_line(report: EmotionEpochReport, epochs: int) -> str:
-    """One epoch in one line, for the log."""
-    parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
-    if report.figures:
-        for name, word in (
-            ("accuracy", "validation accuracy"),
-            ("macro_f1", "macro-F1"),
-            ("cross_entropy", "cross-entropy"),
-            ("valence_ccc", "valence CCC"),
-            ("arousal_ccc", "arousal CCC"),
-        ):
-            value = getattr(report.figures, name)
-            if value is not None:
-                parts.append(f"{word} {value:.4f}")
-    return "  ".join([*parts, f"{report.time_s:.0f} s"])

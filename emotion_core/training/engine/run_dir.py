@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from emotion_core.errors import EmotionError
-from emotion_core.training.emotion.history import history_csv
 from emotion_core.training.engine.atomic_write import save_file, write_errors
+from emotion_core.training.engine.history import history_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emotion_core.training.emotion.history import Row
     from emotion_core.training.engine.base_config import BaseConfig
+    from emotion_core.training.engine.history import Row
 
 RUNS = Path("debug")
 """Where runs lie that are given by a name."""

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.emotion.validation import predict
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.evaluation.metrics import Metrics, nine_class_truth, to_metrics
+from emotion_core.training.evaluation.predict import predict
 from emotion_core.training.evaluation.profile import (
     BATCH,
     NetworkSize,
