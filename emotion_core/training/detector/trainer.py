@@ -19,7 +19,13 @@ from emotion_core.training.detector.epoch_report import DetectorEpochReport, bes
 from emotion_core.training.detector.load import KEYS, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
 from emotion_core.training.engine.checkpoint import copy_checkpoint, load_checkpoint
-from emotion_core.training.engine.optim import make_optimiser, uses_bf16
+from emotion_core.training.engine.optim import (
+    apply_gradients,
+    make_optimiser,
+    move_average,
+    set_rate,
+    uses_bf16,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,8 +82,8 @@ class DetectorTrainer:
         self.epoch, self.step, self.elapsed_s = 0, 0, 0.0
         self.history: list[Row] = []
         self._device: Device = device
-        self._n_pictures: int | None = None
-        found = self._find_checkpoint()
+        found = saving.find(config, _load)
+        self._n_pictures = found["n_pictures"] if found and saving.resume is None else None
         torch.manual_seed(config.seed)
         network = FaceNetwork(config.network)
         if start is not None and found is None:
@@ -175,37 +181,24 @@ class DetectorTrainer:
 
     def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
         """Take one step on ``(B, 3, S, S)`` uint8 pictures; the loss and its parts, ``(4,)``."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate()
+        set_rate(self._optimiser, self._rate())
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
         is_bf16 = uses_bf16(self.config, self._device)
         with torch.autocast(self._device, torch.bfloat16, enabled=is_bf16):
             raw = self.network(pixels)
         losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
-        self._optimiser.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self._optimiser.step()
+        apply_gradients(losses.total, self.network, self._optimiser, self.config.clip_norm)
         self.step += 1
-        self._follow()
+        # Faster at first, when the network's weights move far.
+        keep = min(self.config.ema_decay, self.step / (self.step + 10))
+        move_average(self.average, self.network, keep)
         return torch.stack(losses).detach()
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / max(1, self.config.warm_up_steps))
         fall = 0.5 + 0.5 * math.cos(math.pi * self.progress) + 0.005
         return self.config.learning_rate * warm * fall
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the averaged weights towards the network's; faster at first."""
-        keep = min(self.config.ema_decay, self.step / (self.step + 10))
-        mine = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(mine[name], 1 - keep)
-            else:
-                value.copy_(mine[name])
 
     def _save(self) -> None:
         state = {
@@ -229,22 +222,6 @@ class DetectorTrainer:
         if best_row(self.history) is not None:
             copy_checkpoint(checkpoint, self.saving.best)
 
-    def _find_checkpoint(self) -> dict[str, Any] | None:
-        if self.saving.resume is not None:
-            read_train_config(self.saving.resume)
-            return _load(self.saving.resume)
-        if not self.saving.last.exists():
-            return None
-        differences = self.config.to_differences(read_train_config(self.saving.last))
-        if differences:
-            raise WeightsMismatchError(
-                f"{self.saving.last} is of another configuration ({differences}); "
-                "choose another --run, or give the same settings."
-            )
-        found = _load(self.saving.last)
-        self._n_pictures = found["n_pictures"]
-        return found
-
     def _restore(self, found: dict[str, Any]) -> None:
         _fill(self.network, found["network"], "The checkpoint's network is")
         _fill(self.average, found["average"], "The checkpoint's averaged network is")
@@ -255,6 +232,7 @@ class DetectorTrainer:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    read_train_config(path)  # or it says what to do with one of an older version
     return load_checkpoint(path, (*KEYS, "epoch", "history", "n_pictures"), "a face detector")
 
 

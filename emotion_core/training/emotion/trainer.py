@@ -9,8 +9,6 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.networks.architectures import find_architecture
@@ -43,7 +41,15 @@ from emotion_core.training.engine.distributed import (
     share_object,
     wrap,
 )
-from emotion_core.training.engine.optim import make_optimiser, one_cycle, start_network, uses_bf16
+from emotion_core.training.engine.optim import (
+    apply_gradients,
+    make_optimiser,
+    move_average,
+    one_cycle,
+    set_rate,
+    start_network,
+    uses_bf16,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +96,8 @@ class EmotionTrainer:
         self.epoch = 0
         self.history: list[Row] = []
         self._place = place or DistributedContext()
-        self._n_faces: int | None = None
-        found = self._find_checkpoint()
+        found = saving.find(config, load_checkpoint)
+        self._n_faces = found.get("n_faces") if found and saving.resume is None else None
         torch.manual_seed(config.seed)
         network, self.pretrained = start_network(config, self._place, is_fresh=found is None)
         network = network.to(self._place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -166,7 +172,9 @@ class EmotionTrainer:
         total = torch.zeros((), device=self._place.device)
         n_seen = 0
         for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._place)):
-            self._set_rate((self.epoch + i / len(steps)) / self.config.epochs)
+            progress = (self.epoch + i / len(steps)) / self.config.epochs
+            rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
+            set_rate(self._optimiser, rate)
             inputs = augment(batch.faces, self.config, chances.augmentation)
             targets = smooth(batch.targets, self.config.label_smoothing)
             ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
@@ -174,7 +182,10 @@ class EmotionTrainer:
             total += loss * len(inputs)
             n_seen += len(inputs)
             done = self.epoch * len(steps) + i
-            self._average(done)
+            # Faster at first, when the network's weights move far.
+            move_average(
+                self.averaged, self._network, min(self.config.ema_decay, (1 + done) / (10 + done))
+            )
             if on_step:
                 on_step(done + 1, loss)
         share_buffers(self._network, self._place)
@@ -192,11 +203,6 @@ class EmotionTrainer:
         weights = to_class_weights(faces.targets, self.config.effective_beta)
         return torch.from_numpy(weights).to(self._place.device)
 
-    def _set_rate(self, progress: float) -> None:
-        rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-
     def _step(self, batch: Batch, class_weights: torch.Tensor | None) -> torch.Tensor:
         architecture = find_architecture(self.config.architecture)
         shape = (1, architecture.channels, 1, 1)
@@ -207,22 +213,8 @@ class EmotionTrainer:
         with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
             outputs = self._wrapped(planes)
         loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._network.parameters(), self.config.clip_norm)
-        self._optimiser.step()
+        apply_gradients(loss, self._network, self._optimiser, self.config.clip_norm)
         return loss.detach()
-
-    @torch.no_grad()
-    def _average(self, step: int) -> None:
-        """Move the averaged weights towards the network's; faster at first, when those move far."""
-        keep = min(self.config.ema_decay, (1 + step) / (10 + step))
-        averaged, current = self.averaged.state_dict(), self._network.state_dict()
-        names = [name for name, value in averaged.items() if value.is_floating_point()]
-        move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
-        move([averaged[name] for name in names], [current[name] for name in names], None)
-        for name in averaged.keys() - set(names):
-            averaged[name].copy_(current[name])
 
     def _save(self, faces: FaceSet, history: list[Row]) -> None:
         state = {
@@ -245,21 +237,6 @@ class EmotionTrainer:
             self.history = self.history[-1:]
         if self.history and self._place.is_first:
             copy_checkpoint(checkpoint, self.saving.best)
-
-    def _find_checkpoint(self) -> dict[str, Any] | None:
-        if self.saving.resume is not None:
-            return load_checkpoint(self.saving.resume)
-        if not self.saving.last.exists():
-            return None
-        found = load_checkpoint(self.saving.last)
-        differences = self.config.to_differences(TrainConfig.from_json(found["config"]))
-        if differences:
-            raise WeightsMismatchError(
-                f"{self.saving.last} is of another configuration ({differences}); "
-                "choose another --run, or give the same settings."
-            )
-        self._n_faces = found.get("n_faces")
-        return found
 
     def _restore(self, found: dict[str, Any]) -> None:
         try:

@@ -12,8 +12,10 @@ import torch
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from emotion_core.training.engine.base_config import BaseConfig
 
 _KEYS = ("config", "epoch", "network", "averaged", "optimiser")
 
@@ -61,6 +63,32 @@ class CheckpointPolicy:
     def best(self) -> Path:
         """The checkpoint that validation likes best."""
         return self.folder / "best.pt"
+
+    def find(
+        self, config: BaseConfig, load: Callable[[Path], dict[str, Any]]
+    ) -> dict[str, Any] | None:
+        """The checkpoint that a run starts from: another one's, or its own last; ``None`` if new.
+
+        Args:
+            config: Of the run; its own last checkpoint must have the same.
+            load: Reads a checkpoint whose ``config`` is JSON.
+
+        Raises:
+            WeightsMismatchError: It is of another configuration.
+            WeightsUnavailableError: The checkpoint to start from is not there.
+        """
+        if self.resume is not None:
+            return load(self.resume)
+        if not self.last.exists():
+            return None
+        found = load(self.last)
+        differences = config.to_differences(type(config).from_json(found["config"]))
+        if differences:
+            raise WeightsMismatchError(
+                f"{self.last} is of another configuration ({differences}); "
+                "choose another --run, or give the same settings."
+            )
+        return found
 
     def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
         """Write the checkpoint of an epoch; a kill in mid-writing leaves the old ones whole.

@@ -7,6 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.labels import ALL_EMOTIONS
@@ -15,8 +17,6 @@ from emotion_core.networks.backbones import imagenet_weights
 from emotion_core.networks.emotion_net import EmotionNet, make_network
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.emotion.config import TrainConfig
     from emotion_core.training.engine.distributed import DistributedContext
@@ -91,3 +91,36 @@ def one_cycle(progress: float, warmup: float) -> float:
     if progress < warmup:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
     return (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+
+
+def apply_gradients(
+    loss: torch.Tensor, network: nn.Module, optimiser: torch.optim.Optimizer, clip_norm: float
+) -> None:
+    """Takes one step of the optimiser, with gradients cut to a norm of ``clip_norm``."""
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+    optimiser.step()
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of all parameters."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+@torch.no_grad()
+def move_average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+    """Moves averaged weights towards a network's (exponential moving average).
+
+    Args:
+        averaged: Changed in place.
+        network: Of the same architecture.
+        keep: How much of the averaged weights stays, 0-1; whole numbers are copied.
+    """
+    mine, current = averaged.state_dict(), network.state_dict()
+    names = [name for name, value in mine.items() if value.is_floating_point()]
+    move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+    move([mine[name] for name in names], [current[name] for name in names], None)
+    for name in mine.keys() - set(names):
+        mine[name].copy_(current[name])
