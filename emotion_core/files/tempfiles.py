@@ -96,7 +96,8 @@ class AnonymousTempFile:
 
     def _give_name(self, name: Path) -> None:
         try:
-            os.link(self.path, name, follow_symlinks=True)
+            # Without a descriptor Python 3.11 calls link(), which follows no symbolic links.
+            os.link(self.path, name, src_dir_fd=self._descriptor, follow_symlinks=True)
         except OSError:  # another disk, or one that knows no second names
             shutil.copyfile(self.path, name)
 
