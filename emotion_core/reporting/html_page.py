@@ -126,13 +126,13 @@ def _scripts(charts: ChartType) -> list[str]:
     script = _SCRIPT.replace("PLANE", str(PLANE_PX + PLANE_ROOM_PX))
     return [
         f'<script type="application/json" id="spec">{spec}</script>',
-        f"<script>{_vega()}</script>",
+        f"<script>{vega_script()}</script>",
         f"<script>{script.replace('ROOM', str(ROOM_PX))}</script>",
     ]
 
 
 @lru_cache(maxsize=1)
-def _vega() -> str:
+def vega_script() -> str:
     """Vega, Vega-Lite and vega-embed in the version that Altair writes for, as one script."""
     start = "window.vegaEmbed = vegaEmbed;"
     bundle: str = vl_convert.javascript_bundle(start, vegalite_release())

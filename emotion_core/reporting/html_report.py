@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     import pandas as pd
+    from altair.typing import ChartType
 
     from emotion_core.video.types import Highlight, VideoResult, VideoSettings
 
@@ -76,16 +77,15 @@ def report_page(result: VideoResult, name: str) -> str:
     return html_page(title, f"<main>{''.join(parts)}</main>", charts)
 
 
-def charts_page(frames: pd.DataFrame, title: str, smoothing_s: float) -> str:
+def charts_page(charts: ChartType, title: str) -> str:
     """The linked charts alone as a self-contained page.
 
     Args:
-        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed, of up to six people.
+        charts: As ``dashboard_chart`` makes them.
         title: Plain text.
-        smoothing_s: As of ``dashboard_chart``.
     """
     body = f'<main><h1>{escape(title)}</h1>{_READING}<div id="charts"></div></main>'
-    return html_page(title, body, dashboard_chart(frames, smoothing_s=smoothing_s))
+    return html_page(title, body, charts)
 
 
 def describe_rate(settings: VideoSettings) -> str:

@@ -186,10 +186,11 @@ def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
     smoothing_s = result.settings.smoothing_s
     smooth = smooth_frames(result.frames, smoothing_s)
     frames = select_people(smooth, longest_seen(result.people))
+    charts = dashboard_chart(frames, smoothing_s=smoothing_s)
     page, picture = _CHARTS
     return {
-        page: charts_page(frames, f"Emotions in {readable_name(name)}", smoothing_s).encode(),
-        picture: to_png(dashboard_chart(frames, smoothing_s=smoothing_s)),
+        page: charts_page(charts, f"Emotions in {readable_name(name)}").encode(),
+        picture: to_png(charts),
     }
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import encode_jpeg, shrink
 from emotion_core.live.overlay import scaled
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, Analysis
@@ -265,5 +265,5 @@ class _CancellableAnalyzer:
 
 def _to_preview(image: Image, analysis: Analysis) -> bytes:
     small = shrink(image, _PREVIEW_PX)
-    drawn = draw_analysis(small, scaled(analysis, (small.shape[1], small.shape[0])))
+    drawn = annotate(small, scaled(analysis, (small.shape[1], small.shape[0])))
     return encode_jpeg(drawn, quality=80)

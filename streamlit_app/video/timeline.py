@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from emotion_core.errors import EmotionError
-from emotion_core.imaging.annotate import draw_analysis
+from emotion_core.imaging.annotate import annotate
 from emotion_core.photos.pipeline import make_preview
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.reporting.video_charts import (
@@ -211,7 +211,7 @@ def _show_moment(desk: VideoState, result: VideoResult, frames: pd.DataFrame, ch
         for track, emotion in zip(rows["track"].dropna(), analysis.predictions.top, strict=True)
     )
     st.image(
-        make_preview(image if is_blurred else draw_analysis(image, analysis)),
+        make_preview(image if is_blurred else annotate(image, analysis)),
         caption=f"At {format_duration(at_s)}",
         alt=f"The picture at {format_duration(at_s)}: {words or 'no face'}",
         width=720,

@@ -1,22 +1,29 @@
 """The report: all in one file, nothing from elsewhere, no word of a user's run as code."""
 
 import base64
+import io
 import json
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emotion_core.imaging.codec import decode_image, encode_jpeg
+from emotion_core.reporting import html_page
+from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import MOST_PEOPLE, charts_page, describe_rate, report_page
+from emotion_core.reporting.timeline import timeline_rows
 from emotion_core.video.tables import people_table
 from emotion_core.video.types import Highlight, HighlightKind, VideoInfo, VideoResult, VideoSettings
 from tests.video.frame_tables import make_none, make_table, walk
 
+VEGA_SCRIPT = html_page.vega_script
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 NASTY = "<script>alert(1)</script> & \"x\" 'y'.mp4"
 
@@ -75,8 +82,33 @@ def make_result(frames, **changes):
     return replace(result, **changes)
 
 
-TWO = make_result(walk(2, seconds=5))
+TWO = make_result(walk(2, seconds=3), settings=VideoSettings(smoothing_s=1.0))
 NO_FACE = make_result(make_table([(i, i / 10, make_none()) for i in range(5)]))
+CROWD = make_result(
+    walk(MOST_PEOPLE + 3, seconds=1, gaps=False), settings=VideoSettings(smoothing_s=0)
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_script():
+    """Takes the place of Vega, which takes seconds to put together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html_page, "vega_script", lambda: "window.vega = 0;")
+        yield
+
+
+RESULTS = {"two": TWO, "no face": NO_FACE, "crowd": CROWD}
+
+
+@cache
+def page_of(name):
+    """The page of one of the results above; only those with a face need seconds."""
+    return report_page(RESULTS[name], "clip.mp4")
+
+
+def words_of(result):
+    """All that the page of a result says."""
+    return Outline(report_page(result, "clip.mp4")).words()
 
 
 def spec_in(page):
@@ -86,9 +118,9 @@ def spec_in(page):
     return json.loads(text)
 
 
-@pytest.mark.parametrize("result", [TWO, NO_FACE], ids=["two people", "no face"])
-def test_page_is_well_formed_and_asks_nobody(result):
-    page = report_page(result, "clip.mp4")
+@pytest.mark.parametrize("name", ["two", "no face"])
+def test_page_is_well_formed_and_asks_nobody(name):
+    page = page_of(name)
     outline = Outline(page)
     assert not outline.wrong
     assert not outline.open
@@ -102,10 +134,17 @@ def test_page_is_well_formed_and_asks_nobody(result):
     assert outline.all("html") == [{"lang": "en"}]
 
 
+@pytest.mark.slow
+def test_page_is_well_formed_with_vega_in_it(monkeypatch):
+    monkeypatch.setattr(html_page, "vega_script", VEGA_SCRIPT)
+    page = charts_page(dashboard_chart(NO_FACE.frames), "clip.mp4")
+    assert len(page) > 500_000
+    assert not Outline(page).wrong
+    assert not Outline(page).open
+
+
 def test_headings_go_down_step_by_step():
-    levels = [
-        int(tag[1]) for tag, _ in Outline(report_page(TWO, "a.mp4")).tags if re.match(r"h\d", tag)
-    ]
+    levels = [int(tag[1]) for tag, _ in Outline(page_of("two")).tags if re.match(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -113,9 +152,9 @@ def test_headings_go_down_step_by_step():
 
 def test_page_tells_what_was_analysed():
     settings = VideoSettings(every=3, blur=True, smoothing_s=0.5, min_face_px=20, min_score=0.7)
-    words = Outline(report_page(replace(TWO, settings=settings), "clip.mp4")).words()
+    words = words_of(replace(NO_FACE, settings=settings))
     for expected in (
-        *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 a second", "50 of 50 (one in 3)"),
+        *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 a second", "5 of 5 (one in 3)"),
         *(
             "emoscope-tiny",
             "tiny-faces",
@@ -130,21 +169,19 @@ def test_page_tells_what_was_analysed():
 
 def test_page_of_a_webcam_tells_when_it_began():
     began = datetime(2026, 11, 22, 13, 57, 3, 250400, timezone(timedelta(hours=1)))
-    words = Outline(report_page(replace(TWO, began=began), "webcam")).words()
+    words = words_of(replace(NO_FACE, began=began))
     assert "Begun 2026-11-22 12:57:03.250 UTC Length" in words
-    assert "Begun" not in Outline(report_page(TWO, "clip.mp4")).words()
+    assert "Begun" not in words_of(NO_FACE)
 
 
 def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_picture():
-    words = Outline(report_page(replace(TWO, n_frames=99), "webcam")).words()
-    assert "50 of 99 People" in words
-    assert "50 of 50 (every picture) People" in Outline(report_page(TWO, "clip.mp4")).words()
+    assert "5 of 99 People" in words_of(replace(NO_FACE, n_frames=99))
+    assert "5 of 5 (every picture) People" in words_of(NO_FACE)
 
 
-@pytest.mark.parametrize(("smoothing_s", "is_told"), [(0.3, True), (0.0, False)])
-def test_numbers_of_people_are_told_to_be_smoothed(smoothing_s, is_told):
-    result = replace(TWO, settings=VideoSettings(smoothing_s=smoothing_s))
-    words = Outline(report_page(result, "clip.mp4")).words()
+@pytest.mark.parametrize(("name", "is_told"), [("two", True), ("crowd", False)])
+def test_numbers_of_people_are_told_to_be_smoothed(name, is_told):
+    words = Outline(page_of(name)).words()
     assert ("of the smoothed readings, the means are not." in words) is is_told
 
 
@@ -162,14 +199,13 @@ def test_rate_in_words(settings, words):
 
 
 def test_length_is_of_the_last_picture_where_the_header_has_none():
-    info = replace(TWO.info, duration_s=None, fps=0.0)
-    words = Outline(report_page(replace(TWO, info=info), "a.mp4")).words()
-    assert "Length 0:04.9 Picture 1280 \u00d7 720 Pictures" in words
+    words = words_of(replace(NO_FACE, info=replace(NO_FACE.info, duration_s=None, fps=0.0)))
+    assert "Length 0:00.4 Picture 1280 \u00d7 720 Pictures" in words
 
 
 def test_names_and_sentences_are_text_only():
-    info = replace(TWO.info, warnings=("<b>odd</b>",))
-    page = report_page(replace(TWO, info=info, fault="Broke <i>off</i>.", model="<u>m"), NASTY)
+    info = replace(NO_FACE.info, warnings=("<b>odd</b>",))
+    page = report_page(replace(NO_FACE, info=info, fault="Broke <i>off</i>.", model="<u>m"), NASTY)
     outline = Outline(page)
     titles = [text for tag, text in outline.texts if tag in ("title", "h1")]
     assert titles == [f"Emotions in {NASTY}"] * 2
@@ -186,7 +222,7 @@ def test_name_that_reorders_text_is_made_readable():
 
 
 def test_table_has_a_row_per_person_with_scopes():
-    outline = Outline(report_page(TWO, "a.mp4"))
+    outline = Outline(page_of("two"))
     scopes = [a["scope"] for a in outline.all("th")]
     assert scopes == ["col"] * 8 + ["row"] * 2
     row = TWO.people.iloc[0]
@@ -202,7 +238,7 @@ def test_table_has_a_row_per_person_with_scopes():
 
 
 def test_moments_carry_their_pictures_and_words():
-    outline = Outline(report_page(TWO, "a.mp4"))
+    outline = Outline(page_of("two"))
     pictures = outline.all("img")
     assert [p["alt"] for p in pictures] == [
         f"Face of Person {track} at 1:01.5, happiness" for track in (1, 2) for _ in HighlightKind
@@ -215,14 +251,15 @@ def test_moments_carry_their_pictures_and_words():
     assert "Most intense" in words
 
 
+@pytest.mark.slow
 def test_no_moment_is_no_section():
-    words = Outline(report_page(replace(TWO, moments=()), "a.mp4")).words()
+    words = words_of(replace(TWO, moments=()))
     assert "Strongest moments" not in words
     assert "Course over time" in words
 
 
 def test_a_video_without_a_face_says_so_and_draws_nothing():
-    page = report_page(NO_FACE, "a.mp4")
+    page = page_of("no face")
     words = Outline(page).words()
     assert "No face was found" in words
     assert "None of the 5 pictures" in words
@@ -231,17 +268,15 @@ def test_a_video_without_a_face_says_so_and_draws_nothing():
 
 
 def test_charts_show_the_six_seen_longest_and_the_table_more():
-    result = make_result(walk(8, seconds=4))
-    page = report_page(result, "a.mp4")
+    page = page_of("crowd")
     assert len(spec_in(page)["vconcat"][-1]["concat"]) == 6
     words = Outline(page).words()
     assert "Shown are the 6 people seen longest." in words
-    assert words.count("Most positive") == 8
+    assert words.count("Most positive") == MOST_PEOPLE
 
 
 def test_a_crowd_is_cut_and_counted():
-    result = make_result(walk(MOST_PEOPLE + 3, seconds=2, gaps=False))
-    outline = Outline(report_page(result, "a.mp4"))
+    outline = Outline(page_of("crowd"))
     assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MOST_PEOPLE
     assert (
         f"These are the {MOST_PEOPLE} people seen longest, of {MOST_PEOPLE + 3}." in outline.words()
@@ -249,22 +284,23 @@ def test_a_crowd_is_cut_and_counted():
 
 
 def test_charts_are_smoothed_as_set():
-    pages = [
-        report_page(replace(TWO, settings=VideoSettings(smoothing_s=s)), "a.mp4") for s in (0, 1.0)
-    ]
-    courses = [
-        np.genfromtxt(spec_in(page)["datasets"]["course"].splitlines(), delimiter=",", names=True)
-        for page in pages
-    ]
-    rough, smooth = (np.abs(np.diff(c["valence"])).mean() for c in courses)
-    assert smooth < rough / 2
+    text = spec_in(page_of("two"))["datasets"]["course"]
+    smooth, rough = pd.read_csv(io.StringIO(text)), timeline_rows(TWO.frames)
+    assert smooth["time_s"].tolist() == rough["time_s"].tolist()
+    assert smooth["valence"].diff().abs().mean() < rough["valence"].diff().abs().mean() / 2
 
 
 def test_charts_alone_are_a_page_too():
-    page = charts_page(walk(1, seconds=3), NASTY, 0.3)
+    page = charts_page(dashboard_chart(walk(1, seconds=1), smoothing_s=0.3), NASTY)
     outline = Outline(page)
     assert not outline.wrong
     assert ("h1", NASTY) in outline.texts
-    assert "vegaEmbed" in page
+    assert "vegaEmbed(box, spec" in page
+    assert "window.vega = 0;" in page
     assert [a for _, a in outline.tags if a.get("id") == "charts"]
     assert len(spec_in(page)["vconcat"]) == 4
+    assert "0.3 s" in spec_in(page)["title"]["text"]
+
+
+def test_charts_of_a_report_leave_their_smoothing_to_its_words():
+    assert "title" not in spec_in(page_of("two"))

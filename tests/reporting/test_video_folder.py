@@ -16,16 +16,21 @@ from emotion_core.reporting.video_folder import (
     is_done,
     write_video,
 )
-from emotion_core.types import Faces
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.types import VideoSettings
-from tests.factories import FakeDetector, make_faces, make_fake_analyzer
+from tests.factories import FakeDetector, make_fake_analyzer
 from tests.video.clips import make_clip, numbered_images
+from tests.video.detectors import SteadyDetector
 
 ALL_FILES = [
     *("annotated.mp4", "charts.html", "charts.png", "frames.csv", "people.csv"),
     *("report.html", "settings.json"),
 ]
+
+
+def make_analyzer(detector=None):
+    """Finds one face in every picture of ``clip``, if not told otherwise."""
+    return make_fake_analyzer(detector or SteadyDetector((20, 10, 60, 50)))
 
 
 def names_in(folder):
@@ -54,9 +59,10 @@ def quick_pages(request, monkeypatch):
 
 
 def stub_pages(monkeypatch):
-    charts = dict.fromkeys(("charts.html", "charts.png"), b"charts")
-    monkeypatch.setattr(video_folder, "_draw_charts", lambda *_: charts)
-    monkeypatch.setattr(video_folder, "report_page", lambda *_: "report")
+    monkeypatch.setattr(video_folder, "dashboard_chart", lambda *_, **__: None)
+    monkeypatch.setattr(video_folder, "charts_page", lambda _, title: f"page of {title}")
+    monkeypatch.setattr(video_folder, "to_png", lambda _: b"picture")
+    monkeypatch.setattr(video_folder, "report_page", lambda _, name: f"report of {name}")
 
 
 def test_videos_of_a_folder_are_found_by_their_ending(tmp_path):
@@ -77,7 +83,7 @@ def test_no_file_is_found_twice(tmp_path, clip):
 
 
 def test_results_of_an_earlier_run_are_no_input(tmp_path, clip):
-    write_video(clip, tmp_path / "in" / "out" / "clip", make_fake_analyzer(), task())
+    write_video(clip, tmp_path / "in" / "out" / "clip", make_analyzer(), task())
     (tmp_path / "in" / "annotated.mp4").touch()  # called like one, but the user's own
     assert find_videos([tmp_path / "in"]) == [tmp_path / "in" / "annotated.mp4", clip]
 
@@ -102,7 +108,7 @@ def test_videos_keep_their_folders_in_whatever_order_they_come(tmp_path):
     out = tmp_path / "out"
     first = choose_folders(paths, out)
     for path, folder in zip(paths, first, strict=True):
-        write_video(path, folder, make_fake_analyzer(), task(has_video=False))
+        write_video(path, folder, make_analyzer(), task(has_video=False))
     assert choose_folders(paths[::-1], out) == first[::-1]
     new = tmp_path / "in" / "clip.mp4"
     assert [p.name for p in choose_folders([new, *paths], out)] == ["clip (3)", "clip", "clip (2)"]
@@ -116,57 +122,56 @@ def test_note_that_cannot_be_read_is_none(tmp_path, clip, note):
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(note)
     assert choose_folders([clip], tmp_path / "out") == [folder]
-    assert not is_done(clip, folder, make_fake_analyzer(), task())
+    assert not is_done(clip, folder, make_analyzer(), task())
 
 
+@pytest.mark.slow  # all that draws and opens without a network is read and run
 @pytest.mark.usefixtures("real_pages")
+def test_results_are_written_and_open(tmp_path, clip):
+    folder = tmp_path / "new" / "out" / "clip"
+    write_video(clip, folder, make_analyzer(), task())
+    assert names_in(folder) == ALL_FILES
+    for page in ("report.html", "charts.html"):
+        assert (folder / page).read_text("utf-8").lower().startswith("<!doctype html>")
+    assert (folder / "charts.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_results_are_written(tmp_path, clip):
     folder = tmp_path / "new" / "out" / "clip"
-    result = write_video(clip, folder, make_fake_analyzer(AlwaysDetector()), task())
+    result = write_video(clip, folder, make_analyzer(), task())
     assert names_in(folder) == ALL_FILES
     assert names_in(folder.parent) == ["clip"]
     frames = pd.read_csv(folder / "frames.csv", encoding="utf-8-sig")
     assert len(frames) == len(result.frames) >= 6
     assert len(pd.read_csv(folder / "people.csv", encoding="utf-8-sig")) == len(result.people)
-    for page in ("report.html", "charts.html"):
-        assert (folder / page).read_text("utf-8").lower().startswith("<!doctype html>")
-    assert (folder / "charts.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "report.html").read_text() == "report of clip.mp4"
+    assert (folder / "charts.html").read_text() == "page of Emotions in clip.mp4"
+    assert (folder / "charts.png").read_text() == "picture"
     with VideoReader(folder / "annotated.mp4") as reader:
         assert len(list(reader.frames())) == 6
 
 
 def test_without_a_video(tmp_path, clip):
     folder = tmp_path / "out" / "clip"
-    write_video(clip, folder, make_fake_analyzer(), task(has_video=False))
+    write_video(clip, folder, make_analyzer(), task(has_video=False))
     assert names_in(folder) == [name for name in ALL_FILES if name != "annotated.mp4"]
 
 
 def test_video_of_other_settings_does_not_stay_behind(tmp_path, clip):
     folder = tmp_path / "out" / "clip"
-    write_video(clip, folder, make_fake_analyzer(), task())
-    write_video(clip, folder, make_fake_analyzer(), task(has_video=False))
+    write_video(clip, folder, make_analyzer(), task())
+    write_video(clip, folder, make_analyzer(), task(has_video=False))
     assert "annotated.mp4" not in names_in(folder)
 
 
-@pytest.mark.usefixtures("real_pages")
 def test_without_a_face_there_are_no_charts(tmp_path, clip):
     folder = tmp_path / "out" / "clip"
-    write_video(clip, folder, make_fake_analyzer(NoFaceDetector()), task())
+    write_video(clip, folder, make_analyzer(SteadyDetector()), task())
     assert names_in(folder) == [name for name in ALL_FILES if not name.startswith("charts")]
 
 
-class NoFaceDetector:
-    def detect(self, images, **_):
-        return [Faces.empty() for _ in images]
-
-
-class AlwaysDetector:
-    def detect(self, images, **_):
-        return [make_faces([(20, 10, 60, 50)]) for _ in images]
-
-
 def test_finished_results_are_known(tmp_path, clip):
-    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    folder, analyzer = tmp_path / "out" / "clip", make_analyzer()
     assert not is_done(clip, folder, analyzer, task())
     write_video(clip, folder, analyzer, task(every=2))
     assert is_done(clip, folder, analyzer, task(every=2))
@@ -174,7 +179,7 @@ def test_finished_results_are_known(tmp_path, clip):
 
 
 def test_two_files_of_one_name_are_two_networks(tmp_path, clip):
-    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    folder, analyzer = tmp_path / "out" / "clip", make_analyzer()
     detector = replace(analyzer.info.detector, name=analyzer.info.emotion.name)
     analyzer.info = replace(analyzer.info, detector=detector)
     write_video(clip, folder, analyzer, task())
@@ -187,7 +192,7 @@ def test_two_files_of_one_name_are_two_networks(tmp_path, clip):
 
 @pytest.mark.parametrize("change", ["settings", "no video", "video gone", "file", "missing"])
 def test_results_of_something_else_do_not_count(tmp_path, clip, change):
-    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    folder, analyzer = tmp_path / "out" / "clip", make_analyzer()
     write_video(clip, folder, analyzer, task())
     wanted = task()
     if change == "settings":
@@ -216,7 +221,7 @@ def test_what_is_no_video_leaves_nothing(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(VideoDecodeError, match=message):
-        write_video(path, out / "bad", make_fake_analyzer(), task())
+        write_video(path, out / "bad", make_analyzer(), task())
     assert names_in(out) == []
 
 
@@ -225,7 +230,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    folder, analyzer = tmp_path / "out" / "clip", make_analyzer()
     on_progress = interrupt if place == "progress" else None
     if place == "progress":
         monkeypatch.setattr("emotion_core.video.pipeline._REPORT_EVERY_S", 0)
@@ -237,7 +242,7 @@ def test_interruption_leaves_no_half_file(tmp_path, clip, monkeypatch, place):
 
 
 def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, monkeypatch):
-    folder, analyzer = tmp_path / "out" / "clip", make_fake_analyzer()
+    folder, analyzer = tmp_path / "out" / "clip", make_analyzer()
     write_video(clip, folder, analyzer, task())
     original, written = video_folder.atomic_write, []
 
@@ -258,7 +263,7 @@ def test_interruption_while_files_are_written_leaves_whole_ones(tmp_path, clip, 
 def test_folder_that_cannot_be_written(tmp_path, clip):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(EmotionError, match=r"clip cannot be written \(.+\)\.$"):
-        write_video(clip, tmp_path / "out" / "clip", make_fake_analyzer(), task())
+        write_video(clip, tmp_path / "out" / "clip", make_analyzer(), task())
 
 
 def test_error_of_the_analyzer_is_not_taken_for_one_of_the_folder(tmp_path, clip):
@@ -275,4 +280,4 @@ def test_path_that_cannot_be_looked_at_is_a_failure_like_any_other(tmp_path, nam
     assert find_videos([path]) == [path]
     (folder,) = choose_folders([path], tmp_path / "out")
     with pytest.raises(VideoDecodeError, match="cannot be read"):
-        write_video(path, folder, make_fake_analyzer(), VideoTask(VideoSettings()))
+        write_video(path, folder, make_analyzer(), VideoTask(VideoSettings()))
