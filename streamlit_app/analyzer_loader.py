@@ -39,17 +39,24 @@ class AnalyzerLoader:
         detector: Name of the face detector; empty for the project's choice.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         server: Where it is set, it does the work, with its own networks.
+        timeout_s: Seconds that the server may take for an answer.
     """
 
     def __init__(
-        self, emotion: str, detector: str, device: str, server: RemoteServer | None = None
+        self,
+        emotion: str,
+        detector: str,
+        device: str,
+        server: RemoteServer | None = None,
+        *,
+        timeout_s: float = 30.0,
     ) -> None:
         self.download: Download | None = None
         self._future: Future[Analyzer] = Future()
 
         def load() -> Analyzer:
             if server and server.url:
-                return _reach(server)
+                return _reach(server, timeout_s)
             return self._load(emotion, detector, device)
 
         def run() -> None:
@@ -93,8 +100,8 @@ class AnalyzerLoader:
         self.download = Download(filename, done, total)
 
 
-def _reach(server: RemoteServer) -> Analyzer:
-    analyzer = load_remote_analyzer(server.url, server.token)
+def _reach(server: RemoteServer, timeout_s: float) -> Analyzer:
+    analyzer = load_remote_analyzer(server.url, server.token, timeout_s=timeout_s)
     origin = f"Analysed by the server at {server.host}."
     analyzer.info = replace(analyzer.info, origins=(origin, *analyzer.info.origins))
     return analyzer

@@ -34,10 +34,20 @@ class SessionReaper:
 
     Streamlit tells of a lost connection at once, also where it is back in a second; a visitor on
     a train should not lose a finished video to that.
+
+    Args:
+        is_here: Whether a visitor, by their id, has a connection now.
+        grace_s: For how long they may be without one, in seconds.
+        clock: Gives the time in seconds.
     """
 
-    def __init__(self, is_here: Callable[[str], bool], grace_s: float = GRACE_S) -> None:
-        self._is_here, self._grace_s = is_here, grace_s
+    def __init__(
+        self,
+        is_here: Callable[[str], bool],
+        grace_s: float = GRACE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._is_here, self._grace_s, self._clock = is_here, grace_s, clock
         self._desks: dict[str, Clearable] = {}
         self._lock = threading.Lock()
         self._is_watching = False
@@ -53,7 +63,7 @@ class SessionReaper:
     def _watch(self) -> None:
         last_seen: dict[str, float] = {}
         while True:
-            now = time.monotonic()
+            now = self._clock()
             with self._lock:
                 visitors = list(self._desks)
             for visitor in visitors:

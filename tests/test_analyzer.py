@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_core import analyzer as module
-from emotion_core.analyzer import LocalAnalyzer, load_analyzer
+from emotion_core import local_analyzer as module
 from emotion_core.errors import (
     EmotionError,
     UnknownModelError,
     WeightsMismatchError,
     WeightsUnavailableError,
 )
+from emotion_core.local_analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.models.download import FetchedFile
 from emotion_core.types import VaSource
 from tests.factories import (

@@ -68,7 +68,9 @@ def test_face_networks_stay_on_the_gpu(face_module, gpu):
     assert [output.device for output in outputs] == [gpu] * 3
 
 
-@pytest.mark.parametrize("name", ["small-face-net", "resnet50-cbam"])
+@pytest.mark.parametrize(
+    "name", ["small-face-net", pytest.param("resnet50-cbam", marks=pytest.mark.slow)]
+)
 def test_emotion_training_stays_on_the_gpu(name, request):
     config = TrainConfig(mixup=0.2, cutmix=1.0)
     architecture = find_architecture(name)

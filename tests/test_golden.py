@@ -5,9 +5,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from emotion_core.analyzer import load_analyzer, make_detector
 from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import Emotion
+from emotion_core.local_analyzer import load_analyzer, make_detector
 from emotion_core.models.card import Task
 from emotion_core.models.download import WEIGHTS_DIR, verify
 from emotion_core.models.registry import CARDS, candidates

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core.analyzer import LocalAnalyzer
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.opencv import OpenCvFaceNetwork
 from emotion_core.imaging.codec import decode_image
+from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import (
@@ -60,6 +60,7 @@ def test_table_names_every_file(expected, nasty_photos):
     assert {row["file"] for row in expected} == set(nasty_photos) - {"EXPECTED.csv"}
 
 
+@pytest.mark.slow
 def test_each_file_gives_what_is_expected(expected, results):
     wrong = []
     for row in expected:
@@ -76,6 +77,7 @@ def test_each_file_gives_what_is_expected(expected, results):
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_no_fine_file_is_warned_of_but_animations(expected, results):
     warned = {r["file"] for r in expected if results[r["file"]].record.warnings}
     fine = {r["file"] for r in expected if r["expect"] == "ok"}
@@ -83,6 +85,7 @@ def test_no_fine_file_is_warned_of_but_animations(expected, results):
     assert {"truncated_50.jpg", "truncated_95.jpg"} <= warned
 
 
+@pytest.mark.slow
 def test_annotated_files_open_and_hold_no_metadata(results):
     for file, result in results.items():
         for data in filter(None, (result.annotated, result.preview)):
@@ -90,6 +93,7 @@ def test_annotated_files_open_and_hold_no_metadata(results):
             assert decode_image(data).warnings == (), file
 
 
+@pytest.mark.slow
 def test_tables_hold_every_file_and_no_formula(results):
     records = [result.record for result in results.values()]
     photos = table_to_csv(photos_table(records))
@@ -102,6 +106,7 @@ def test_tables_hold_every_file_and_no_formula(results):
     assert {"'+cmd.jpg", "'@SUM(A1).jpg", 'name, with "quotes" & spaces (1).jpg'} <= set(cells)
 
 
+@pytest.mark.slow
 def test_annotated_names_fit_every_file_system(results, tmp_path):
     stems = safe_stems([result.record.source for result in results.values()])
     for stem in stems:
@@ -140,6 +145,7 @@ class Listener:
         return self.answers[-1]
 
 
+@pytest.mark.slow
 def test_few_false_alarms(shared, yunet_path):
     """Every third of the scenes without a face; of all 137, 9 had a false alarm when this was
     written, none of them from the second look."""

@@ -28,7 +28,7 @@ def render_page(template: str, charts: ChartType | None, **values: Any) -> str:
     """
     if charts is not None:
         values["spec"] = json.dumps(charts.to_dict(validate=False), cls=ScriptJson)
-        values["vega"] = _vega()
+        values["vega"] = vega_script()
         values["plane_px"], values["room_px"] = PLANE_PX + PLANE_ROOM_PX, ROOM_PX
     return _templates().get_template(template).render(values)
 
@@ -46,7 +46,7 @@ def _templates() -> jinja2.Environment:
 
 
 @lru_cache(maxsize=1)
-def _vega() -> str:
+def vega_script() -> str:
     """Vega, Vega-Lite and vega-embed in the version that Altair writes for, as one script."""
     start = "window.vegaEmbed = vegaEmbed;"
     bundle: str = vl_convert.javascript_bundle(start, vegalite_release())

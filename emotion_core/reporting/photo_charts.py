@@ -155,7 +155,7 @@ def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> 
 def to_html(chart: ChartType, *, title: str) -> str:
     """A page with the chart and all that draws it; it opens without a network."""
     html = alt.utils.spec_to_html(
-        _to_spec(chart),
+        standalone_spec(chart),
         mode="vega-lite",
         vega_version=alt.VEGA_VERSION,
         vegaembed_version=alt.VEGAEMBED_VERSION,
@@ -178,7 +178,7 @@ class ScriptJson(json.JSONEncoder):
 
 def to_png(chart: ChartType) -> bytes:
     """The chart as a PNG picture on white, twice as large as on the screen."""
-    png: bytes = vl_convert.vegalite_to_png(_to_spec(chart), vegalite_release(), scale=2)
+    png: bytes = vl_convert.vegalite_to_png(standalone_spec(chart), vegalite_release(), scale=2)
     return png
 
 
@@ -187,14 +187,14 @@ def vegalite_release() -> str:
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
-def _to_spec(chart: ChartType) -> dict[str, Any]:
-    """The chart by itself, on white, in the terms of Vega-Lite.
+def standalone_spec(chart: ChartType) -> dict[str, Any]:
+    """The chart by itself, on white, in the terms of Vega-Lite, of any number of rows.
 
     Its tables join it last: Altair would check each row of theirs, and refuse the 5001st.
     """
     tables: dict[str, pd.DataFrame] = {}
     bare: ChartType = _without_tables(chart, tables).configure_text(color=WORDS)
-    spec: dict[str, Any] = bare.properties(background="white").to_dict()
+    spec: dict[str, Any] = bare.properties(background="white").to_dict(validate=False)
     rows = {name: alt.to_values(table)["values"] for name, table in tables.items()}
     return {**spec, "datasets": {**spec.get("datasets", {}), **rows}}
 

@@ -5,20 +5,63 @@ from __future__ import annotations
 import functools
 import os
 
+import altair as alt
 import pytest
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
+from emotion_core.reporting.photo_charts import BRUSH
+from emotion_core.reporting.video_charts import CLICK, SPAN
 from tests.factories import make_fake_analyzer
+
+CHARTS = {
+    "streamlit_app.photos.views": [
+        "valence_arousal_chart",
+        "distribution_chart",
+        "probabilities_chart",
+    ],
+    "streamlit_app.video.timeline": [
+        "timeline_chart",
+        "probabilities_course_chart",
+        "shares_chart",
+        "trajectory_chart",
+    ],
+}
+"""Where pages get their charts."""
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_scan():
-    """Installed packages are searched for components once, not before every test (1 s each)."""
+def _once_for_all_runs():
+    """Packages are searched for components, and pages compiled, once and not in every run."""
     with pytest.MonkeyPatch.context() as patch:
         scan = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        scripts = functools.cache(app_test.ScriptCache)
+        for module in (app_test, local_script_runner):
+            patch.setattr(module, "ScriptCache", scripts)
         yield
+
+
+@functools.cache
+def sketch():
+    """A chart of nothing, with everything that can be chosen in ours."""
+    chosen = [alt.selection_point(name=CLICK)]
+    chosen += [alt.selection_interval(name=name) for name in (SPAN, BRUSH)]
+    return alt.Chart(alt.InlineData(values=[])).mark_point().add_params(*chosen)
+
+
+@pytest.fixture
+def real_charts():
+    """For tests that look at the charts themselves."""
+
+
+@pytest.fixture(autouse=True)
+def _sketched_charts(request, monkeypatch):
+    """Other tests run a page again and again, and its charts would be a second each time."""
+    if "real_charts" not in request.fixturenames:
+        for module, names in CHARTS.items():
+            for name in names:
+                monkeypatch.setattr(f"{module}.{name}", lambda *_, **__: sketch())
 
 
 @pytest.fixture
@@ -37,4 +80,4 @@ def app(core, monkeypatch, request):
     monkeypatch.chdir(root)
     for name in [name for name in os.environ if name.startswith("EMOSCOPE_")]:
         monkeypatch.delenv(name)
-    return AppTest.from_file(str(root / "app.py"), default_timeout=30)
+    return AppTest.from_file(str(root / "app.py"), default_timeout=120)

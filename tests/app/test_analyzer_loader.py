@@ -90,7 +90,8 @@ def test_a_server_does_the_work_where_one_is_set():
 def test_a_server_out_of_reach_is_a_failure_that_can_be_tried_again():
     with MisbehavingServer() as server:
         url = server.url
-    loader = wait_for(analyzer_loader.AnalyzerLoader("", "", "cpu", RemoteServer(url)))
+    server = RemoteServer(url)
+    loader = wait_for(analyzer_loader.AnalyzerLoader("", "", "cpu", server, timeout_s=0.3))
     assert loader.has_failed
     with pytest.raises(RemoteError, match="nothing listens at this address"):
         loader.result()

@@ -1,6 +1,5 @@
 """Visitors who have gone leave nothing behind."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.session_cleanup import SessionReaper, StreamlitFiles
 from tests.app.video.test_job import until
+from tests.live.fakes import ManualClock
 
 
 class Things:
@@ -39,17 +39,36 @@ def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
     assert "could not be cleared" in caplog.text
 
 
+class Presence:
+    """Whether a visitor is connected; the reaper's looks are counted."""
+
+    def __init__(self):
+        self.is_here, self.looks = True, 0
+
+    def __call__(self, _):
+        self.looks += 1
+        return self.is_here
+
+    def becomes(self, is_here):
+        """Change it, and wait until the reaper has certainly seen that."""
+        self.is_here = is_here
+        enough = self.looks + 2
+        until(lambda: self.looks >= enough)
+
+
 def test_a_connection_that_is_soon_back_costs_nothing():
-    here = {"visitor"}
-    attendance = SessionReaper(lambda visitor: visitor in here, grace_s=0.6)
-    desk = Things()
-    attendance.register("visitor", desk)
-    here.clear()
-    time.sleep(0.3)
-    here.add("visitor")
-    time.sleep(0.6)
+    visitor, clock, desk = Presence(), ManualClock(), Things()
+    SessionReaper(visitor, grace_s=0.02, clock=clock).register("visitor", desk)
+    for _ in range(2):
+        visitor.becomes(is_here=False)
+        clock.now_s += 0.015
+        visitor.becomes(is_here=True)
+        clock.now_s += 10
+        visitor.becomes(is_here=True)
+        assert desk.are_there
+    visitor.becomes(is_here=False)
     assert desk.are_there
-    here.clear()
+    clock.now_s += 0.021
     until(lambda: not desk.are_there)
 
 

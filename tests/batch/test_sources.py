@@ -159,7 +159,7 @@ def test_missing_photo_is_an_error(url, tmp_path):
 
 
 def test_photo_beyond_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources.images, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(sources.codec, "MAX_BYTES", 2**20)
     (tmp_path / "large.jpg").write_bytes(bytes(2**20 + 1))
     with pytest.raises(ImageDecodeError, match=r"more than 1 MB; at most 1 MB are read\.$"):
         read_photo(str(tmp_path / "large.jpg"))
@@ -265,7 +265,7 @@ def moody(monkeypatch):
     """A web server; makes the place of a photo on it that is answered as is said."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
     monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
 
     def place(*statuses):

@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import pytest
 
+from emotion_core.imaging.codec import decode_image
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from playwright.sync_api import Browser, Page
+    import numpy as np
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 CHROMIUM = Path(os.environ.get("EMOSCOPE_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -122,30 +125,51 @@ def app_url(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield url
 
 
-@pytest.fixture
-def page(browser: Browser, app_url: str) -> Iterator[Page]:
-    """The Photos page, freshly opened; it may ask no other host for anything."""
-    with opened(browser, app_url) as page:
-        yield page
+WIDE = {"width": 1280, "height": 1800}
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **context: object) -> Iterator[Page]:
-    """Open a page and check at the end that nothing was asked of another host."""
-    options = {"viewport": {"width": 1280, "height": 1800}, "accept_downloads": True, **context}
-    with browser.new_context(**options) as visit:  # type: ignore[arg-type]
-        page = visit.new_page()
-        page.set_default_timeout(60_000)
-        elsewhere: list[str] = []
-        host = url.split("//")[1].split("/")[0]
-        page.on(
-            "request", lambda r: elsewhere.append(r.url) if _is_elsewhere(r.url, host) else None
-        )
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """Open a page and check at the end that nothing was asked of another host.
+
+    All pages of a browser are one visitor's: what the first has loaded, the others need not load.
+    """
+    visitor = browser.contexts[0] if browser.contexts else _arrive(browser)
+    page = visitor.new_page()
+    elsewhere: list[str] = []
+    host = url.split("//")[1].split("/")[0]
+    page.on("request", lambda r: elsewhere.append(r.url) if _is_elsewhere(r.url, host) else None)
+    try:
         page.goto(url)
         page.get_by_test_id("stAppViewContainer").locator("h1").wait_for()
         yield page
         assert not elsewhere
         assert page.get_by_test_id("stException").count() == 0
+    finally:
+        page.close()
+
+
+def _arrive(browser: Browser) -> BrowserContext:
+    visitor = browser.new_context(viewport=WIDE, accept_downloads=True, reduced_motion="reduce")
+    visitor.set_default_timeout(60_000)
+    return visitor
+
+
+@contextmanager
+def seen_otherwise(page: Page, width: int, scheme: str) -> Iterator[None]:
+    """Have a window of another width and, in light or dark, another scheme while the block runs."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    is_dark = "true" if scheme == "dark" else "false"
+    page.wait_for_function(f"({BRIGHTNESS}) < 60 === {is_dark}")
+    yield
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+
+
+BRIGHTNESS = """getComputedStyle(document.querySelector('[data-testid="stApp"]'))
+    .backgroundColor.match(/[0-9.]+/g).slice(0, 3).reduce((sum, c) => sum + Number(c) / 3, 0)"""
+"""Of the page's background, 0-255; as the page knows it."""
 
 
 def _is_elsewhere(url: str, host: str) -> bool:
@@ -158,3 +182,73 @@ def wait_until(page: Page, is_so: Callable[[], bool], timeout_s: float = 60) -> 
     while not is_so():
         assert time.monotonic() < end_s, "the page never became so"
         page.wait_for_timeout(250)
+
+
+def expect_text(page: Page, text: str) -> None:
+    page.get_by_text(text).first.wait_for()
+
+
+def upload(page: Page, *files: tuple[str, bytes]) -> None:
+    """Give files to the page; what they are, their names tell it."""
+    kinds = {"mp4": "video/mp4", "png": "image/png"}
+    payload = [
+        {"name": name, "mimeType": kinds.get(name[-3:], "image/jpeg"), "buffer": data}
+        for name, data in files
+    ]
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+
+
+def download(page: Page, label: str) -> tuple[str, bytes]:
+    """What a button gives: a file's name and its bytes."""
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+
+
+def picture(page: Page, image: Locator) -> np.ndarray:
+    """The pixels of a picture on the page."""
+    image.wait_for()
+    source = str(image.get_attribute("src"))
+    url = source if "//" in source else "/".join(page.url.split("/")[:3]) + source
+    return decode_image(page.request.get(url).body()).pixels
+
+
+def detail(pixels: np.ndarray) -> float:
+    """Energy of fine structure."""
+    return float(cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def no_overflow(page: Page) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(
+        page.evaluate(
+            """() => [...document.querySelectorAll('[data-testid="stMain"], body')]
+                 .every(e => e.scrollWidth <= e.clientWidth + 1)"""
+        )
+    )
+
+
+def assert_has_words(page: Page) -> None:
+    """Check that what cannot be seen by all can be read to them: every picture, every chart."""
+    for image in page.get_by_test_id("stImage").locator("img").all():
+        assert image.get_attribute("alt")
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+
+
+def assert_plays(page: Page) -> Locator:
+    """Check that the video on the page plays; gives it."""
+    video = page.get_by_test_id("stVideo")
+    video.evaluate("v => { v.muted = true; v.play(); }")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.1", polling=100)
+    assert video.evaluate("v => v.error") is None
+    video.evaluate("v => v.pause()")
+    return video

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pandas as pd
 import PIL.Image
@@ -15,39 +13,34 @@ import pytest
 
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
-from tests.browser.conftest import opened, running_app
+from tests.browser.conftest import (
+    assert_has_words,
+    detail,
+    download,
+    drag,
+    expect_text,
+    no_overflow,
+    opened,
+    picture,
+    running_app,
+    seen_otherwise,
+    upload,
+)
 from tests.hub_server import HubServer
 from tests.paths import PORTRAIT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
 
 
-def upload(page: Page, *files: tuple[str, bytes]) -> None:
-    payload = [{"name": n, "mimeType": "image/jpeg", "buffer": data} for n, data in files]
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
-
-
-def wait_for_results(page: Page) -> None:
-    page.get_by_role("button", name="Faces (CSV)").wait_for()
-
-
-def download(page: Page, label: str) -> bytes:
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=label).click()
-    return Path(waiting.value.path()).read_bytes()
-
-
-def picture(page: Page, image: Locator) -> np.ndarray:
-    """The pixels of a picture on the page."""
-    image.wait_for()
-    source = str(image.get_attribute("src"))
-    url = (
-        source
-        if "//" in source
-        else page.url.split("/")[0] + "//" + page.url.split("/")[2] + source
-    )
-    return decode_image(page.request.get(url).body()).pixels
+@pytest.fixture
+def page(browser: Browser, app_url: str) -> Iterator[Page]:
+    """The Photos page, freshly opened."""
+    with opened(browser, app_url) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +62,72 @@ def empty() -> bytes:
     return encode_jpeg(np.full((300, 400, 3), 200, np.uint8))
 
 
+@pytest.fixture(scope="module")
+def results(
+    browser: Browser, app_url: str, portrait: bytes, pair: bytes, empty: bytes
+) -> Iterator[Page]:
+    """The page with three photos and a broken one; tests leave it as it is."""
+    with opened(browser, app_url) as page:
+        upload(
+            page,
+            ("portrait.jpg", portrait),
+            ("pair.jpg", pair),
+            ("empty.jpg", empty),
+            ("broken.jpg", b"this is no picture"),
+        )
+        wait_for_results(page)
+        yield page
+
+
+def wait_for_results(page: Page) -> None:
+    page.get_by_role("button", name="Faces (CSV)").wait_for()
+
+
+def read_csv(page: Page, label: str) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(download(page, label)[1]))
+
+
+def test_photos_are_shown_with_their_faces_marked_or_why_there_are_none(results: Page) -> None:
+    expect_text(results, "The file is not a picture in a format that can be read")
+    expect_text(results, "No face was found.")
+    marked = picture(results, results.get_by_role("img", name="portrait.jpg with its faces marked"))
+    happy = np.array(to_rgb(EMOTION_COLOURS["happiness"]))
+    assert (np.abs(marked.astype(int) - happy).max(axis=2) < 24).sum() > 500
+
+
+def test_the_tables_of_photos_are_files(results: Page) -> None:
+    faces = read_csv(results, "Faces (CSV)")
+    assert faces["source"].tolist() == ["portrait.jpg", "pair.jpg", "pair.jpg"]
+    assert (faces["emotion"] == "happiness").all()
+    assert set(faces["va_source"]) <= {"head", "expectation"}
+    photos = read_csv(results, "Photos (CSV)").set_index("source")
+    assert np.isnan(photos.loc["broken.jpg", "faces"])
+    assert photos["faces"].dropna().to_dict() == {"portrait.jpg": 1, "pair.jpg": 2, "empty.jpg": 0}
+    assert "not a picture" in photos.loc["broken.jpg", "error"]
+
+
+@pytest.mark.slow
+def test_the_chart_is_a_picture_and_a_page_that_asks_nobody(results: Page) -> None:
+    with PIL.Image.open(io.BytesIO(download(results, "Chart (PNG)")[1])) as chart:
+        assert chart.format == "PNG"
+    html = download(results, "Chart (HTML)")[1].decode()
+    assert "vega" in html
+    assert 'src="http' not in html
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1920], ids=["phone", "wide"])
+def test_nothing_overflows(results: Page, scheme: str, width: int) -> None:
+    with seen_otherwise(results, width, scheme):
+        assert no_overflow(results)
+
+
+def test_every_picture_and_chart_has_words(results: Page) -> None:
+    assert results.get_by_test_id("stImage").locator("img").count() >= 4
+    assert_has_words(results)
+
+
+@pytest.mark.slow
 def test_photos_stay_while_another_page_is_looked_at(page: Page, pair: bytes, empty: bytes) -> None:
     upload(page, ("pair.jpg", pair), ("empty.jpg", empty))
     wait_for_results(page)
@@ -83,33 +142,7 @@ def test_photos_stay_while_another_page_is_looked_at(page: Page, pair: bytes, em
     expect_text(page, "No photo at hand?")
 
 
-def test_three_photos_and_a_broken_one(
-    page: Page, portrait: bytes, pair: bytes, empty: bytes
-) -> None:
-    upload(
-        page,
-        ("portrait.jpg", portrait),
-        ("pair.jpg", pair),
-        ("empty.jpg", empty),
-        ("broken.jpg", b"this is no picture"),
-    )
-    wait_for_results(page)
-    expect_text(page, "The file is not a picture in a format that can be read")
-    expect_text(page, "No face was found.")
-    marked = picture(page, page.get_by_role("img", name="portrait.jpg with its faces marked"))
-    happy = np.array(to_rgb(EMOTION_COLOURS["happiness"]))
-    assert (np.abs(marked.astype(int) - happy).max(axis=2) < 24).sum() > 500
-
-    faces = pd.read_csv(io.BytesIO(download(page, "Faces (CSV)")))
-    assert faces["source"].tolist() == ["portrait.jpg", "pair.jpg", "pair.jpg"]
-    assert (faces["emotion"] == "happiness").all()
-    assert set(faces["va_source"]) <= {"head", "expectation"}
-    photos = pd.read_csv(io.BytesIO(download(page, "Photos (CSV)"))).set_index("source")
-    assert np.isnan(photos.loc["broken.jpg", "faces"])
-    assert photos["faces"].dropna().to_dict() == {"portrait.jpg": 1, "pair.jpg": 2, "empty.jpg": 0}
-    assert "not a picture" in photos.loc["broken.jpg", "error"]
-
-
+@pytest.mark.slow
 def test_brushing_the_plane_shows_the_faces_in_it(page: Page, pair: bytes) -> None:
     upload(page, ("pair.jpg", pair))
     wait_for_results(page)
@@ -129,15 +162,20 @@ def test_brushing_the_plane_shows_the_faces_in_it(page: Page, pair: bytes) -> No
     page.get_by_role("img", name="happiness, face 2 of pair.jpg").wait_for()
 
 
-def test_the_sample_its_blur_and_its_files(page: Page) -> None:
-    page.get_by_role("button", name="Try the sample").click()
+@pytest.mark.slow
+def test_the_sample_blurred_and_its_files(page: Page) -> None:
+    """Reached by the keyboard alone."""
+    button = page.get_by_role("button", name="Try the sample")
+    button.wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("e => e === document.activeElement"):
+            break
+    else:
+        pytest.fail("Tab never reaches the sample's button.")
+    page.keyboard.press("Enter")
     wait_for_results(page)
     plain = picture(page, page.get_by_role("img", name="astronaut.jpg with its faces marked"))
-    with PIL.Image.open(io.BytesIO(download(page, "Chart (PNG)"))) as chart:
-        assert chart.format == "PNG"
-    html = download(page, "Chart (HTML)").decode()
-    assert "vega" in html
-    assert 'src="http' not in html
 
     page.get_by_text("Blur faces").click()
     page.get_by_text("Show original").wait_for(state="detached")
@@ -145,21 +183,22 @@ def test_the_sample_its_blur_and_its_files(page: Page) -> None:
     blurred = picture(page, page.get_by_role("img", name="astronaut.jpg with its faces marked"))
     face = (slice(100, 160), slice(200, 250))
     assert detail(blurred[face]) < 0.2 * detail(plain[face])
-    archive = zipfile.ZipFile(io.BytesIO(download(page, "Annotated photos (ZIP)")))
+    archive = zipfile.ZipFile(io.BytesIO(download(page, "Annotated photos (ZIP)")[1]))
     with PIL.Image.open(io.BytesIO(archive.read("annotated/astronaut.jpg"))) as annotated:
         assert annotated.size == (512, 330)
         assert not annotated.getexif()
 
 
+@pytest.mark.slow
 def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> None:
     with PIL.Image.open(io.BytesIO(portrait)) as small:
-        large = small.convert("RGB").resize((3000, 2000))
+        large = small.convert("RGB").resize((3000, 2000))  # so that it takes a while
     files = []
     for i in range(6):
         large.paste((40 * i, 0, 0), (0, 0, 400, 400))
         buffer = io.BytesIO()
-        large.save(buffer, "PNG", compress_level=1)
-        files.append((f"{i}.png", buffer.getvalue()))
+        large.save(buffer, "JPEG")
+        files.append((f"{i}.jpg", buffer.getvalue()))
     upload(page, *files)
     wait_for_results(page)
     clear = set(sources(page))
@@ -185,6 +224,7 @@ def is_at_work(page: Page) -> bool:
     return page.get_by_role("progressbar").count() > 0
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> None:
     names = [
         "=cmd.jpg",
@@ -205,49 +245,9 @@ def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> Non
         assert page.get_by_test_id("stMarkdown").get_by_text(name, exact=True).count() == 1
     assert alerts == []
     assert no_overflow(page)
-    cells = pd.read_csv(io.BytesIO(download(page, "Photos (CSV)")))["source"].tolist()
+    cells = read_csv(page, "Photos (CSV)")["source"].tolist()
     assert cells[0] == "'=cmd.jpg"
     assert cells[1] == "портрет.jpg"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920], ids=["phone", "wide"])
-def test_nothing_overflows(browser: Browser, app_url: str, scheme: str, width: int) -> None:
-    with opened(
-        browser, app_url, color_scheme=scheme, viewport={"width": width, "height": 900}
-    ) as page:
-        page.get_by_role("button", name="Try the sample").click()
-        wait_for_results(page)
-        assert no_overflow(page)
-        background = page.get_by_test_id("stApp").evaluate(
-            "e => getComputedStyle(e).backgroundColor"
-        )
-        brightness = sum(int(v) for v in background[4:-1].split(",")[:3]) / 3
-        assert (brightness < 60) == (scheme == "dark")
-
-
-def test_the_keyboard_is_enough(page: Page) -> None:
-    button = page.get_by_role("button", name="Try the sample")
-    button.wait_for()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if button.evaluate("e => e === document.activeElement"):
-            break
-    else:
-        pytest.fail("Tab never reaches the sample's button.")
-    page.keyboard.press("Enter")
-    wait_for_results(page)
-
-
-def test_every_picture_and_chart_has_words(page: Page) -> None:
-    page.get_by_role("button", name="Try the sample").click()
-    wait_for_results(page)
-    pictures = page.get_by_test_id("stImage").locator("img")
-    assert pictures.count() >= 2
-    for image in pictures.all():
-        assert image.get_attribute("alt")
-    for chart in page.get_by_test_id("stVegaLiteChart").all():
-        assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
 
 
 def test_about(browser: Browser, app_url: str) -> None:
@@ -257,6 +257,7 @@ def test_about(browser: Browser, app_url: str) -> None:
         assert no_overflow(page)
 
 
+@pytest.mark.slow
 def test_a_hub_out_of_reach_is_said_and_the_rest_goes_on(page: Page) -> None:
     choose(page, "Emotion network", "mobilefacenet-rafdb")
     expect_text(page, "HF_HUB_OFFLINE forbids downloading it")
@@ -264,6 +265,7 @@ def test_a_hub_out_of_reach_is_said_and_the_rest_goes_on(page: Page) -> None:
     wait_for_results(page)
 
 
+@pytest.mark.slow
 def test_a_published_network_is_fetched_from_the_hub(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,30 +298,3 @@ def publish_own_network(hub: HubServer, folder: Path, monkeypatch: pytest.Monkey
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label).click()
     page.get_by_role("option", name=option).click()
-
-
-def expect_text(page: Page, text: str) -> None:
-    page.get_by_text(text).first.wait_for()
-
-
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
-    page.mouse.move(*end, steps=4)
-    page.mouse.up()
-
-
-def detail(pixels: np.ndarray) -> float:
-    """Energy of fine structure."""
-    return float(cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
-
-
-def no_overflow(page: Page) -> bool:
-    """Whether nothing is wider than the window."""
-    return bool(
-        page.evaluate(
-            """() => [...document.querySelectorAll('[data-testid="stMain"], body')]
-                 .every(e => e.scrollWidth <= e.clientWidth + 1)"""
-        )
-    )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import opened, running_app
-from tests.browser.test_photos_page import expect_text
+from tests.browser.conftest import expect_text, opened, running_app, upload
 from tests.serving.conftest import SESAME, running_server
+from tests.video.clips import make_clip, on_canvas, sample_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -27,14 +29,18 @@ def served_url(tmp_path: Path) -> Iterator[str]:
             yield url
 
 
-def test_photos_and_videos_are_analysed_by_the_server(browser: Browser, served_url: str) -> None:
+def test_photos_and_videos_are_analysed_by_the_server(
+    browser: Browser, served_url: str, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", [on_canvas(sample_face(150), (160, 120))] * 10, fps=10)
     with opened(browser, served_url) as page:
         page.get_by_role("button", name="Try the sample").click()
         page.get_by_role("img", name="astronaut.jpg with its faces marked: happiness").wait_for()
         expect_text(page, "Analysed by the server at 127.0.0.1")
         page.get_by_role("link", name="Video").click()
-        page.get_by_role("button", name="Try the sample").click()
+        expect_text(page, "How do these faces change?")
+        upload(page, ("clip.mp4", clip.read_bytes()))
         page.get_by_role("button", name="Report (HTML)").wait_for()
-        expect_text(page, "seen 6.0 s, mostly happiness")
+        expect_text(page, "seen 1.0 s, mostly happiness")
         page.get_by_role("link", name="Webcam").click()
         expect_text(page, "Your camera's picture is analysed on 127.0.0.1")

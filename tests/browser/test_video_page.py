@@ -4,65 +4,75 @@ from __future__ import annotations
 
 import io
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core.imaging.codec import decode_image
-from tests.browser.conftest import opened, running_app, wait_until
-from tests.browser.test_photos_page import drag, expect_text, no_overflow
+from tests.browser.conftest import (
+    assert_has_words,
+    assert_plays,
+    download,
+    drag,
+    expect_text,
+    no_overflow,
+    opened,
+    picture,
+    running_app,
+    seen_otherwise,
+    upload,
+    wait_until,
+)
 from tests.video.clips import make_clip, on_canvas, sample_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
 
 SIZE = (480, 270)
+N_PICTURES = 14
 
 
 @pytest.fixture
 def page(browser: Browser, app_url: str) -> Iterator[Page]:
     """The Video page, freshly opened."""
-    with opened(browser, f"{app_url}/video", viewport={"width": 1280, "height": 2600}) as page:
+    with opened(browser, f"{app_url}/video") as page:
         yield page
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Two seconds, with sound: a face moves to the right."""
+    """Over a second, with sound: a face moves to the right."""
     face = sample_face(150)
-    images = [on_canvas(face, (120 + 8 * i, 130), SIZE) for i in range(30)]
+    images = [on_canvas(face, (120 + 16 * i, 130), SIZE) for i in range(N_PICTURES)]
     path = tmp_path_factory.mktemp("clips") / "clip.mp4"
-    make_clip(path, images, fps=15, audio="aac")
+    make_clip(path, images, fps=10, audio="aac")
     return path.read_bytes()
 
 
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Forty seconds: more than can be analysed before it is cancelled."""
+    """A hundred seconds: more than can be analysed before it is cancelled."""
     image = on_canvas(sample_face(150), (240, 130), SIZE)
     path = tmp_path_factory.mktemp("clips") / "long.mp4"
-    make_clip(path, [image] * 1000, fps=25)
+    make_clip(path, [image] * 2500, fps=25)
     return path.read_bytes()
 
 
-def upload(page: Page, name: str, data: bytes) -> None:
-    payload = [{"name": name, "mimeType": "video/mp4", "buffer": data}]
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def result(browser: Browser, app_url: str, clip: bytes) -> Iterator[Page]:
+    """The page with a clip that was analysed; tests leave it as it is."""
+    with opened(browser, f"{app_url}/video") as page:
+        upload(page, ("a smile.mp4", clip))
+        wait_for_result(page)
+        yield page
 
 
 def wait_for_result(page: Page) -> None:
     page.get_by_role("button", name="Report (HTML)").wait_for()
-
-
-def download(page: Page, label: str) -> tuple[str, bytes]:
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=label).click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
 def people(page: Page) -> list[str]:
@@ -95,14 +105,49 @@ def choose_by_keys(page: Page) -> None:
         page.keyboard.press("ArrowRight")
 
 
-def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
-    upload(page, "a smile.mp4", clip)
-    wait_for_result(page)
-    assert no_overflow(page)
-    assert_plays(page, SIZE)
+def test_the_clip_plays_with_its_faces_marked(result: Page) -> None:
+    video = assert_plays(result)
+    assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == list(SIZE)
+    assert "Person 1" in people(result)
 
+
+def test_what_was_found_is_files(result: Page) -> None:
+    name, data = download(result, "Frames (CSV)")
+    assert name == "a smile_frames.csv"
+    frames = pd.read_csv(io.BytesIO(data))
+    assert frames["frame"].tolist() == list(range(N_PICTURES))
+    assert frames["track"].tolist() == [1] * N_PICTURES
+    name, data = download(result, "Annotated video (MP4)")
+    assert name == "a smile_annotated.mp4"
+    assert data[4:8] == b"ftyp"
+
+
+@pytest.mark.slow
+def test_people_charts_and_a_report_are_files_too(result: Page) -> None:
+    for label, start in (("People (CSV)", b"\xef\xbb\xbftrack,"), ("Charts (PNG)", b"\x89PNG")):
+        assert download(result, label)[1].startswith(start)
+    for label in ("Charts (HTML)", "Report (HTML)"):
+        assert b"<html" in download(result, label)[1]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 400), ("light", 1600)])
+def test_nothing_overflows(result: Page, scheme: str, width: int) -> None:
+    with seen_otherwise(result, width, scheme):
+        assert no_overflow(result)
+
+
+def test_every_picture_and_chart_has_words(result: Page) -> None:
+    result.get_by_role("img", name="Person 1 most positive").wait_for()
+    assert_has_words(result)
+
+
+@pytest.mark.slow
+def test_a_span_is_chosen_by_keys_and_mouse_and_stays_while_other_pages_are_looked_at(
+    page: Page, clip: bytes
+) -> None:
+    upload(page, ("a smile.mp4", clip))
+    wait_for_result(page)
     whole = people(page)
-    assert "Person 1" in whole
     page.get_by_role("heading", name="People", exact=True).wait_for()
     choose_by_keys(page)
     page.get_by_role("heading", name="People from 0:00.3").wait_for()
@@ -114,19 +159,6 @@ def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
     page.get_by_role("heading", name="People", exact=True).wait_for()
     wait_until(page, lambda: people(page) == whole)
 
-    name, data = download(page, "Frames (CSV)")
-    assert name == "a smile_frames.csv"
-    frames = pd.read_csv(io.BytesIO(data))
-    assert frames["frame"].tolist() == list(range(30))
-    assert frames["track"].tolist() == [1] * 30
-    name, data = download(page, "Annotated video (MP4)")
-    assert name == "a smile_annotated.mp4"
-    assert data[4:8] == b"ftyp"
-    for label, start in (("People (CSV)", b"\xef\xbb\xbftrack,"), ("Charts (PNG)", b"\x89PNG")):
-        assert download(page, label)[1].startswith(start)
-    for label in ("Charts (HTML)", "Report (HTML)"):
-        assert b"<html" in download(page, label)[1]
-
     page.get_by_role("link", name="Photos").click()
     expect_text(page, "What do these faces show?")
     page.get_by_role("link", name="Video").click()
@@ -134,43 +166,44 @@ def test_a_clip_from_upload_to_files(page: Page, clip: bytes) -> None:
     assert people(page) == whole
 
 
+@pytest.mark.slow
 def test_a_click_on_the_timeline_shows_that_picture(page: Page, clip: bytes) -> None:
-    upload(page, "clip.mp4", clip)
+    upload(page, ("clip.mp4", clip))
     wait_for_result(page)
     chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"])
-    image = page.get_by_role("img", name="The picture at 0:0")
-    image.wait_for()
-    source = str(image.get_attribute("src"))
-    url = source if "//" in source else "/".join(page.url.split("/")[:3]) + source
-    pixels = decode_image(page.request.get(url).body()).pixels
+    pixels = picture(page, page.get_by_role("img", name="The picture at 0:0"))
     assert pixels.shape == (SIZE[1], SIZE[0], 3)
     below = pixels[180:].astype(int)  # where no label is drawn
     columns = np.flatnonzero((np.abs(below - (70, 80, 95)).max(axis=2) > 40).any(axis=0))
     middle = (columns.min() + columns.max()) / 2
-    assert 190 < middle < 290  # half way from 120 to 352
+    assert 180 < middle < 280  # half way from 120 to 328
 
 
+@pytest.mark.slow
 def test_cancel_in_mid_run_ends_it_and_keeps_the_video(page: Page, long_clip: bytes) -> None:
-    upload(page, "long.mp4", long_clip)
+    upload(page, ("long.mp4", long_clip))
     page.get_by_text(" a second").first.wait_for()
     start = time.monotonic()
     page.get_by_role("button", name="Cancel").click()
     expect_text(page, "The analysis was cancelled.")
-    assert time.monotonic() - start < 5  # a second to end, the rest is the page's on a busy machine
+    assert (
+        time.monotonic() - start < 15
+    )  # a second to end, the rest is the page's on a busy machine
     page.get_by_role("button", name="Analyse again").wait_for()
     page.get_by_role("button", name="Take the video away").click()
     page.get_by_role("button", name="Try the sample").wait_for()
 
 
+@pytest.mark.slow
 def test_what_is_no_video_and_its_hostile_name(page: Page) -> None:
     alerts: list[str] = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     name = "<img src=x onerror=alert(1)>**" + "x" * 150 + ".mp4"
-    upload(page, name, b"this is no video")
+    upload(page, (name, b"this is no video"))
     expect_text(page, "The video could not be analysed")
     page.get_by_test_id("stMain").get_by_role("button", name="Try again").wait_for()
     assert page.get_by_text("<img src=x onerror=alert(1)>**", exact=False).count() == 1
@@ -178,22 +211,20 @@ def test_what_is_no_video_and_its_hostile_name(page: Page) -> None:
     assert no_overflow(page)
 
 
-def test_the_sample_on_a_phone_in_the_dark(browser: Browser, app_url: str) -> None:
-    window = {"width": 400, "height": 900}
-    with opened(browser, f"{app_url}/video", color_scheme="dark", viewport=window) as page:
-        page.get_by_role("button", name="Try the sample").click()
-        wait_for_result(page)
+@pytest.mark.slow
+def test_the_sample_shows_two_people(page: Page) -> None:
+    page.get_by_role("button", name="Try the sample").click()
+    wait_for_result(page)
+    page.get_by_role("img", name="Person 2 most positive").wait_for()
+    assert_plays(page)
+    with seen_otherwise(page, 400, "dark"):
         assert no_overflow(page)
-        assert_plays(page, (640, 360))
-        page.get_by_role("img", name="Person 2 most positive").wait_for()
-        for image in page.get_by_test_id("stImage").locator("img").all():
-            assert image.get_attribute("alt")
-        for chart in page.get_by_test_id("stVegaLiteChart").all():
-            assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
         chosen = page.get_by_role("button", name="Person 1", exact=True)
-        assert colour_of(chosen) == colour_of(page.get_by_text("People shown"))
+        plain = page.get_by_text("People shown")
+        wait_until(page, lambda: colour_of(chosen) == colour_of(plain))
 
 
+@pytest.mark.slow
 def test_choices_hold_on_all_pages(page: Page) -> None:
     page.get_by_text("Blur faces").click()
     page.get_by_role("link", name="Photos").click()
@@ -201,15 +232,16 @@ def test_choices_hold_on_all_pages(page: Page) -> None:
     assert page.get_by_role("switch", name="Blur faces").is_checked()
 
 
+@pytest.mark.slow
 def test_the_server_ends_at_once_while_a_video_is_analysed(
     browser: Browser, tmp_path: Path, long_clip: bytes
 ) -> None:
     with running_app(tmp_path, {"HF_HUB_OFFLINE": "1"}) as url:
         with opened(browser, f"{url}/video") as page:
-            upload(page, "long.mp4", long_clip)
+            upload(page, ("long.mp4", long_clip))
             page.get_by_text(" a second").first.wait_for()
         start = time.monotonic()
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 14  # a second; at 15 it would be killed
     log = (tmp_path / "app.log").read_text(encoding="utf-8", errors="replace")
     assert "terminate called" not in log  # as a process says that ends amid native code
 
@@ -222,13 +254,3 @@ def colour_of(words: Locator) -> str:
 def seconds(cells: list[str]) -> float:
     """The time for which the first person is seen."""
     return float(cells[cells.index("Person 1") + 1].removesuffix(" s"))
-
-
-def assert_plays(page: Page, size: tuple[int, int]) -> None:
-    video = page.get_by_test_id("stVideo")
-    video.wait_for()
-    video.evaluate("v => { v.muted = true; v.play(); }")
-    page.wait_for_function("() => document.querySelector('video').currentTime > 0.3", polling=100)
-    assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == list(size)
-    assert video.evaluate("v => v.error") is None
-    video.evaluate("v => v.pause()")

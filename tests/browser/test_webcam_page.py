@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,16 +17,28 @@ from playwright.sync_api import Error as PlaywrightError
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
-from tests.browser.conftest import FLAGS, opened, wait_until
-from tests.browser.test_photos_page import detail, expect_text, no_overflow
-from tests.video.clips import make_clip, on_canvas, sample_face
+from tests.browser.conftest import (
+    FLAGS,
+    assert_plays,
+    detail,
+    download,
+    expect_text,
+    no_overflow,
+    opened,
+    seen_otherwise,
+    wait_until,
+)
+from tests.video.clips import on_canvas, sample_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Frame, Page
 
-SIZE = (640, 480)
+SIZE, FPS = (320, 240), 10
+"""Of the camera: the browser encodes and decodes without help, and so does the server."""
+
 TITLE = "What does your face show right now?"
 
 
@@ -34,14 +47,11 @@ def with_camera(
     browser: Browser, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Browser]]:
     """Starts browsers whose camera shows a face that moves slowly."""
-    face = sample_face(240)
-    turns = [2 * math.pi * i / 120 for i in range(120)]
-    images = [on_canvas(face, (320 + 24 * math.sin(t), 250), SIZE) for t in turns]
-    clip = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    make_clip(clip, images, fps=30, codec="mjpeg", pix_fmt="yuvj420p", options={"q:v": "4"})
+    clip = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera_clip(clip)
     flags = [
         "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream=fps=30",
+        "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={clip}",
     ]
     started = []
@@ -56,6 +66,16 @@ def with_camera(
     yield start
     for chromium in started:
         chromium.close()
+
+
+def write_camera_clip(path: Path) -> None:
+    """Write a YUV4MPEG2 file, whose speed the browser keeps."""
+    face = sample_face(120)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420\n" % (*SIZE, FPS))
+        for i in range(4 * FPS):
+            image = on_canvas(face, (160 + 12 * math.sin(math.pi * i / (2 * FPS)), 125), SIZE)
+            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +136,14 @@ def wait_for_pictures(frame: Frame, n: int, timeout_ms: int = 60_000) -> None:
 def look(frame: Frame) -> np.ndarray:
     """The picture that the visitor sees now."""
     url = frame.evaluate(
-        """() => {
+        """([width, height]) => {
             const video = document.querySelector('video');
             const canvas = document.createElement('canvas');
-            canvas.width = 640; canvas.height = 480;
-            canvas.getContext('2d').drawImage(video, 0, 0, 640, 480);
+            canvas.width = width; canvas.height = height;
+            canvas.getContext('2d').drawImage(video, 0, 0, width, height);
             return canvas.toDataURL('image/png');
-        }"""
+        }""",
+        list(SIZE),
     )
     return decode_image(base64.b64decode(url.split(",")[1])).pixels
 
@@ -134,12 +155,12 @@ def wait_for_look(page: Page, frame: Frame, condition: Callable[[np.ndarray], bo
 def has_box(image: np.ndarray) -> bool:
     """Whether something is drawn in the colour of the emotion that the portrait shows."""
     happy = np.array(to_rgb(EMOTION_COLOURS["happiness"]))
-    return bool((np.abs(image.astype(int) - happy).max(axis=2) < 40).sum() > 800)
+    return bool((np.abs(image.astype(int) - happy).max(axis=2) < 40).sum() > 200)
 
 
 def face_detail(image: np.ndarray) -> float:
     """Fine structure about the mouth, wherever the face is in its small way."""
-    return detail(np.ascontiguousarray(image[235:285, 290:350]))
+    return detail(np.ascontiguousarray(image[117:143, 145:175]))
 
 
 def metric(page: Page, label: str) -> float:
@@ -160,24 +181,42 @@ def stop(page: Page) -> None:
 
 def places(page: Page, n: int) -> None:
     """Wait until so many places for streams are taken."""
-    for _ in range(70):
-        text = page.get_by_text("places for webcams are taken")
-        text.wait_for()
-        if text.inner_text().startswith(f"{n} of"):
+    words = page.get_by_text("places for webcams are taken")
+    words.wait_for()
+    for _ in range(150):
+        if words.inner_text().startswith(f"{n} of"):
             return
+        page.get_by_text(TITLE).click()
+        page.keyboard.press("r")  # Streamlit's key for another run of the page
         page.wait_for_timeout(500)
-        page.reload()
     raise AssertionError
 
 
-def test_a_visit_from_start_to_files(page: Page, camera_browser: Browser, app_url: str) -> None:
+def test_a_visit_from_start_to_files(page: Page) -> None:
     frame = start(page)
-    wait_for_metric(page, "Analyses")
     wait_for_look(page, frame, has_box)
     charts = page.get_by_test_id("stVegaLiteChart")
     charts.nth(2).get_by_text("Person 1").first.wait_for()
     assert charts.count() == 3
+    page.get_by_text("Record", exact=True).click()
+    page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
 
+    stop(page)
+    assert_plays(page)
+    name, data = download(page, "Frames (CSV)")
+    assert name == "webcam_frames.csv"
+    frames = pd.read_csv(io.BytesIO(data))
+    assert frames["frame"].nunique() == metric(page, "Analysed") > 3
+    assert frames["emotion"].mode()[0] == "happiness"
+    assert download(page, "Annotated video (MP4)")[1][4:8] == b"ftyp"
+
+
+@pytest.mark.slow
+def test_two_streams_run_side_by_side_and_blur_hides_a_face_while_one_runs(
+    page: Page, camera_browser: Browser, app_url: str
+) -> None:
+    frame = start(page)
+    wait_for_metric(page, "Analyses")
     with opened(camera_browser, f"{app_url}/webcam") as other:
         beside = start(other)
         wait_for_metric(other, "Analyses")
@@ -188,32 +227,18 @@ def test_a_visit_from_start_to_files(page: Page, camera_browser: Browser, app_ur
     page.get_by_text("Blur faces").click()
     wait_for_look(page, frame, lambda image: face_detail(image) < sharp / 5)
     page.get_by_text("Record", exact=True).click()
-    page.get_by_text("Recording 0:02").or_(page.get_by_text("Recording 0:03")).first.wait_for()
+    page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
     heights = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.wait_for_timeout(1500)
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight") == heights
-
     stop(page)
-    video = page.get_by_test_id("stVideo")
-    video.evaluate("v => { v.muted = true; v.play(); }")
-    page.wait_for_function("() => document.querySelector('video').currentTime > 0.3", polling=100)
-    assert video.evaluate("v => v.error") is None
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Frames (CSV)").click()
-    assert waiting.value.suggested_filename == "webcam_frames.csv"
-    frames = pd.read_csv(io.BytesIO(Path(waiting.value.path()).read_bytes()))
-    assert frames["frame"].nunique() == metric(page, "Analysed") > 10
-    assert frames["emotion"].mode()[0] == "happiness"
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Annotated video (MP4)").click()
-    assert Path(waiting.value.path()).read_bytes()[4:8] == b"ftyp"
 
 
+@pytest.mark.slow
 def test_leaving_the_page_ends_the_stream_and_keeps_its_results(
     page: Page, camera_browser: Browser, app_url: str
 ) -> None:
-    frame = start(page)
-    wait_for_pictures(frame, 20)
+    start(page)
     with opened(camera_browser, f"{app_url}/webcam") as other:
         places(other, 1)
         page.get_by_role("link", name="About").click()
@@ -230,20 +255,20 @@ def crashed_tab(with_camera: Callable[..., Browser], browser: Browser, app_url: 
     gone = with_camera()
     page = gone.new_page()
     page.goto(f"{app_url}/webcam")
-    frame = start(page)
-    wait_for_pictures(frame, 20)
+    start(page)
     with opened(browser, f"{app_url}/webcam") as other:
         places(other, 1)
     with suppress(PlaywrightError):  # nobody is left to answer
         gone.new_browser_cdp_session().send("Browser.crash")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("crashed_tab")
 def test_without_a_connection_a_photo_is_offered_and_analysed(
     camera_browser: Browser, app_url: str
 ) -> None:
     with opened(camera_browser, app_url) as page:
-        page.context.add_init_script(
+        page.add_init_script(
             "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
         )
         page.goto(f"{app_url}/webcam")
@@ -254,23 +279,21 @@ def test_without_a_connection_a_photo_is_offered_and_analysed(
             "() => document.querySelector('[data-testid=stCameraInput] video')?.currentTime > 0.5"
         )
         page.get_by_role("button", name="Take Photo").click()
-        page.get_by_role("img", name="camera.jpg with its faces marked: happiness").wait_for()
+        photo = page.get_by_role("img", name="camera.jpg with its faces marked")
+        photo.wait_for()
+        assert "happiness" in str(photo.get_attribute("alt"))
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width"),
-    [pytest.param("dark", 400, id="dark phone"), pytest.param("light", 1600, id="light and wide")],
-)
-def test_a_browser_without_a_camera_is_told_so(
-    browser: Browser, app_url: str, scheme: str, width: int
-) -> None:
-    window = {"width": width, "height": 900}
-    with opened(browser, f"{app_url}/webcam", color_scheme=scheme, viewport=window) as page:
+def test_a_browser_without_a_camera_is_told_so(browser: Browser, app_url: str) -> None:
+    with opened(browser, f"{app_url}/webcam") as page:
         expect_text(page, "No camera was found")
         camera(page).get_by_role("button", name="START").wait_for()
-        assert no_overflow(page)
+        for width, scheme in ((400, "dark"), (1600, "light")):
+            with seen_otherwise(page, width, scheme):
+                assert no_overflow(page)
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_blocked_is_told_and_the_message_goes_when_it_is_allowed(
     browser: Browser, app_url: str
 ) -> None:
@@ -282,7 +305,7 @@ def test_a_camera_that_is_blocked_is_told_and_the_message_goes_when_it_is_allowe
         window.allowCamera = () => { asked.state = 'granted'; asked.onchange(); };
     """
     with opened(browser, app_url) as page:
-        page.context.add_init_script(answer)
+        page.add_init_script(answer)
         page.goto(f"{app_url}/webcam")
         expect_text(page, "The camera is blocked for this page")
         page.evaluate("window.allowCamera()")
@@ -290,6 +313,7 @@ def test_a_camera_that_is_blocked_is_told_and_the_message_goes_when_it_is_allowe
         camera(page).get_by_role("button", name="START").wait_for()
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_secure_is_told(
     with_camera: Callable[..., Browser], app_url: str
 ) -> None:
@@ -301,6 +325,7 @@ def test_a_page_that_is_not_secure_is_told(
         assert page.locator("iframe[src*=webrtc_streamer]").count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("crashed_tab")
 def test_a_tab_that_is_gone_frees_its_place(browser: Browser, app_url: str) -> None:
     with opened(browser, f"{app_url}/webcam") as page:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core import analyzer as analyzer_module
+from emotion_core import local_analyzer
 from emotion_core.cli import main as cli
 from emotion_core.cli.main import main
 from emotion_core.errors import WeightsUnavailableError
@@ -20,6 +20,7 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.models import download, registry
 from emotion_core.models.card import WeightFile
 from emotion_core.models.registry import CARDS, candidates
+from emotion_core.reporting import photo_folder
 from emotion_core.reporting.photo_folder import find_photos, write_results
 from tests.factories import (
     FakeDetector,
@@ -28,6 +29,15 @@ from tests.factories import (
     make_fake_analyzer,
 )
 from tests.paths import ROOT
+
+PAGE = "<!DOCTYPE html>".ljust(200_000)
+
+
+@pytest.fixture(autouse=True)
+def quick_page(monkeypatch):
+    """A page without its chart and what draws it."""
+    monkeypatch.setattr(photo_folder, "valence_arousal_chart", len)
+    monkeypatch.setattr(photo_folder, "to_html", lambda n, title: f"{PAGE}{title} of {n} faces")
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def asked(monkeypatch):
         on_progress("tiny.onnx", 1, 2)
         return make_fake_analyzer(detector, notices=["Going on without far."])
 
-    monkeypatch.setattr(analyzer_module, "load_analyzer", load)
+    monkeypatch.setattr(local_analyzer, "load_analyzer", load)
     return calls
 
 
@@ -83,7 +93,8 @@ def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
     faces = pd.read_csv(out / "faces.csv", encoding="utf-8-sig")
     assert sorted(faces["source"]) == ["a.png", "a.png", "sub/deep/=cmd.png"]
     assert decode_image((out / "annotated" / "a.jpg").read_bytes()).pixels.shape == (300, 400, 3)
-    assert (out / "valence_arousal.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    page = (out / "valence_arousal.html").read_text("utf-8")
+    assert page == f"{PAGE}Valence and arousal of 3 faces"
     said = capsys.readouterr()
     assert said.out == ""
     assert "tiny on cpu, faces by tiny-faces." in said.err
@@ -268,7 +279,7 @@ def test_interrupt(monkeypatch, photos, tmp_path, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(analyzer_module, "load_analyzer", interrupt)
+    monkeypatch.setattr(local_analyzer, "load_analyzer", interrupt)
     assert main(["photos", str(photos), "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err.endswith("Stopped.\n")
 
@@ -349,6 +360,7 @@ def test_program_starts_as_a_module():
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_whoever_reads_only_the_beginning_of_the_output_sees_no_traceback():
     command = [sys.executable, "-m", "emotion_core", "models", "list"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ import pytest
 
 from emotion_core.cli.serve import add_serve
 from emotion_core.errors import EmotionError
-from emotion_core.serving.server import check_port, url_of
+from emotion_core.serving.server import url_of
 from tests.paths import ROOT
 
 
@@ -67,8 +67,9 @@ def test_an_address_is_one_that_can_be_opened(host, url):
 def test_a_port_in_use_is_said_before_anything_is_started():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        chosen = parse("--port", str(port))
         with pytest.raises(EmotionError, match=f"127.0.0.1:{port} cannot be used .*--port"):
-            check_port("127.0.0.1", port)
+            chosen.run(chosen)
 
 
 def test_the_command_line_needs_no_package_of_the_extra():

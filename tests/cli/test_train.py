@@ -1,6 +1,7 @@
 """The commands that train and release, as a user types them."""
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,10 +13,14 @@ import torch
 
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.training.datasets import read_faces
+from emotion_core.training.datasets.image_sources import take_faces
 from emotion_core.training.datasets.loading import DatasetSource, read_sources
+from emotion_core.training.emotion import export
 from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.export import export_safetensors, load_trained
 from emotion_core.training.emotion.trainer import EmotionTrainer
-from emotion_core.training.engine.checkpoint import load_checkpoint
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from tests.paths import ROOT
 from tests.training.synthetic import write_folders
 
@@ -37,7 +42,7 @@ def _run(command, *words):
     return chosen.run(chosen)
 
 
-TINY = ("--backbone", "tiny-face-net", "--batch-size", 16)
+TINY = ("--backbone", "tiny-face-net", "--size", 16, "--batch-size", 16, "--set", "bf16=false")
 
 
 def test_training_fills_the_run_folder(data, capsys):
@@ -96,7 +101,8 @@ def test_any_checkpoint_can_be_resumed_with_its_own_settings(data, capsys):
 
 
 def test_settings_come_from_a_file_and_flags_win(data):
-    Path("settings.json").write_text(json.dumps({"architecture": "tiny-face-net", "epochs": 7}))
+    settings = {"architecture": "tiny-face-net", "size_px": 16, "bf16": False, "epochs": 7}
+    Path("settings.json").write_text(json.dumps(settings))
     words = (
         "--config",
         "settings.json",
@@ -201,21 +207,33 @@ def test_faces_that_nobody_labelled_or_rated_are_left_out(data, tmp_path):
         read_sources(source, [], valid, TrainConfig())
 
 
-def test_teacher_is_noted_and_asked_for_again(data, capsys):
+def test_teacher_is_noted_and_asked_for_again(data, tmp_path):
     words = ("folders", data, *TINY, "--epochs", 1)
     _run("train", *words, "--run", "teacher")
-    capsys.readouterr()
-    out = Path("out/net.safetensors")
-    assert _run("export", "debug/teacher/weights/best.pt", out, "--calibrate", "folders", data) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [str(out), str(out.with_suffix(".onnx"))]
-    _run("train", *words, "--run", "taught", "--teacher", out)
+    weights = tmp_path / "net.safetensors"
+    export_safetensors(load_trained(Path("debug/teacher/weights/best.pt")), weights, 1.5)
+    _run("train", *words, "--run", "taught", "--teacher", weights)
     config = json.loads(Path("debug/taught/config.json").read_text())
     assert config["teacher"] == "net.safetensors"
-    assert config["teacher_sha256"] == lines[0].split()[4]
+    assert config["teacher_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     with pytest.raises(EmotionError, match=r"learns from the teacher net\.safetensors; say where"):
         _run("train", "folders", data, "--run", "taught")
-    assert _run("train", "folders", data, "--run", "taught", "--teacher", out) == 0
+    assert _run("train", "folders", data, "--run", "taught", "--teacher", weights) == 0
+
+
+def test_export_calibrates_on_the_split_and_prints_a_line_for_each_file(data, monkeypatch, capsys):
+    asked = []
+
+    def release(checkpoint, path, faces, *, logit_adjustment):
+        asked.append((checkpoint.name, path.name, len(faces), logit_adjustment))
+        return "the weights", "the graph"
+
+    monkeypatch.setattr(export, "release_emotion", release)
+    words = ("best.pt", "net.safetensors", "--calibrate", "folders", data)
+    assert _run("export", *words) == 0
+    assert capsys.readouterr().out == "the weights\nthe graph\n"
+    assert _run("export", *words, "--split", "test", "--logit-adjustment", 0.5) == 0
+    assert asked == [("best.pt", "net.safetensors", 8, 0), ("best.pt", "net.safetensors", 6, 0.5)]
 
 
 def test_export_needs_a_split_that_is_there(tmp_path):
@@ -234,15 +252,12 @@ def test_command_line_is_made_without_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_real_faces_are_learnt(shared):
-    """Two steps' worth of FER+ through the default network: what is read fits what trains."""
-    from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.image_sources import take_faces
-    from emotion_core.training.engine.checkpoint import CheckpointPolicy
-
+    """Four steps with FER+ through the default network: what is read fits what trains."""
     held_out = read_faces("ferplus", shared / "data" / "ferplus", "valid")
-    few = take_faces(held_out, np.arange(64))
-    trainer = EmotionTrainer(TrainConfig(epochs=2, batch_size=32), CheckpointPolicy(Path("real")))
-    reports = list(trainer.iter_epochs(few, few))
+    few = take_faces(held_out, np.arange(32))
+    config = TrainConfig(epochs=2, batch_size=16, bf16=False)
+    reports = list(EmotionTrainer(config, CheckpointPolicy(Path("real"))).iter_epochs(few, few))
     assert reports[1].figures.n == few.has_majority.sum()
     assert reports[1].loss < reports[0].loss

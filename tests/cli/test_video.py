@@ -5,16 +5,19 @@ import re
 import pandas as pd
 import pytest
 
-from emotion_core import analyzer as analyzer_module
+from emotion_core import local_analyzer
 from emotion_core.cli.arguments import show_download
 from emotion_core.cli.main import main
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.models.registry import CARDS
 from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
-from tests.factories import FakeDetector, make_fake_analyzer
+from tests.factories import make_fake_analyzer
 from tests.reporting.test_video_folder import stub_pages
 from tests.video.clips import make_clip, numbered_images
+from tests.video.detectors import SteadyDetector
+
+SIZE_WH = (96, 64)
 
 pytestmark = pytest.mark.usefixtures("asked")
 
@@ -28,14 +31,14 @@ def quick_pages(monkeypatch):
 def asked(monkeypatch):
     """What the analyzer was loaded with; the analyzer itself is a fake one."""
     calls = []
-    detector = FakeDetector()
+    detector = SteadyDetector((20, 10, 60, 50))
 
     def load(emotion, detectors, *, device, on_progress):
         calls.append((emotion, detectors, device, detector))
         on_progress("tiny.onnx", 1, 2)
         return make_fake_analyzer(detector, notices=["Going on without far."])
 
-    monkeypatch.setattr(analyzer_module, "load_analyzer", load)
+    monkeypatch.setattr(local_analyzer, "load_analyzer", load)
     return calls
 
 
@@ -44,8 +47,8 @@ def videos(tmp_path):
     """A folder of two good videos of the same name, and a text."""
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
-    make_clip(folder / "clip.mp4", numbered_images(8, 640, 64), audio="aac")
-    make_clip(folder / "sub" / "clip.mkv", numbered_images(5, 640, 64))
+    make_clip(folder / "clip.mp4", numbered_images(8, *SIZE_WH), audio="aac")
+    make_clip(folder / "sub" / "clip.mkv", numbered_images(5, *SIZE_WH))
     (folder / "notes.txt").write_text("not a video")
     return folder
 
@@ -88,7 +91,7 @@ def test_failed_inputs_are_named_and_the_others_written(video, videos, tmp_path,
 def test_names_of_files_do_not_steer_the_terminal(video, tmp_path, capsys):
     name = "\x1b]0;title\x07.mp4"
     (tmp_path / name).touch()
-    make_clip(tmp_path / "b.mp4", numbered_images(1, 640, 64)).rename(tmp_path / f"b{name}")
+    make_clip(tmp_path / "b.mp4", numbered_images(1, *SIZE_WH)).rename(tmp_path / f"b{name}")
     assert video(tmp_path / name, tmp_path / f"b{name}") == 1
     said = capsys.readouterr().err
     assert r"\x1b]0;title\x07.mp4: The file is empty" in said
@@ -106,7 +109,7 @@ def test_finished_videos_are_skipped(video, videos, tmp_path, capsys):
     assert (tmp_path / "out" / "clip" / "frames.csv").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("options", [["--again"], ["--blur"], ["--every", "2"]], ids=" ".join)
+@pytest.mark.parametrize("options", [["--again"], ["--blur"]], ids=" ".join)
 def test_finished_videos_are_redone(video, videos, options, capsys):
     assert video(videos) == 0
     assert video(videos, *options) == 0
@@ -163,7 +166,7 @@ def test_folder_without_videos(video, tmp_path, capsys):
 
 
 def test_video_that_breaks_off_is_kept_and_said(video, tmp_path, capsys):
-    whole = make_clip(tmp_path / "whole.mkv", numbered_images(60, 480, 360))
+    whole = make_clip(tmp_path / "whole.mkv", numbered_images(60, *SIZE_WH))
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     assert video(cut) == 0

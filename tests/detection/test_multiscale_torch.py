@@ -15,6 +15,14 @@ from emotion_core.networks.face_net import FaceNetwork, load_face_network
 from tests.factories import make_image
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def astronaut(request):
     path = request.config.rootpath / "streamlit_app" / "assets" / "astronaut.jpg"
@@ -33,7 +41,7 @@ def on_arrays():
 
 def test_one_look_agrees_with_the_looks_on_arrays(astronaut, module, on_arrays):
     """Sizes that are multiples of 32 and others, some of them equal, more than one pass of each."""
-    images = [astronaut, astronaut[:300, :400], astronaut[20:320, 30:430], astronaut] * 2
+    images = [astronaut, astronaut[:200, 100:350], astronaut[20:220, 110:360]] * 3
     expected = to_faces(on_arrays.run(images, (None,), 0.3), len(images))
     found = to_faces(TorchMultiScaleRunner(module, "cpu").run(images, (None,), 0.3), len(images))
     assert min(map(len, expected)) > 0
@@ -46,7 +54,7 @@ def test_one_look_agrees_with_the_looks_on_arrays(astronaut, module, on_arrays):
 @pytest.mark.parametrize("quick", [False, True])
 def test_faces_agree_with_those_of_looks_on_arrays(astronaut, module, on_arrays, quick):
     """Shrunk by other code, so that boxes differ a little."""
-    images = [astronaut, astronaut[:300, :400]]
+    images = [astronaut, astronaut[:200, 100:350]]
     expected = BatchedFaceNetwork(on_arrays).find(images, 0.6, quick=quick)
     found = BatchedFaceNetwork(TorchMultiScaleRunner(module, "cpu")).find(images, 0.6, quick=quick)
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
@@ -111,7 +119,7 @@ def test_folding_changes_nothing_but_the_number_of_layers():
 @torch.inference_mode()
 def test_half_precision_sees_the_same(astronaut, module):
     """What a GPU computes; places and sizes are decoded in single precision again."""
-    pixels = torch.from_numpy(astronaut[:320]).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(astronaut[:192, 128:320]).permute(2, 0, 1)[None]
     half = fold_normalisation(module).half().to(memory_format=torch.channels_last)
     scores, boxes, points = module(pixels.float())
     found = half(pixels.half())

@@ -187,7 +187,11 @@ def make_own(_):
 
 
 @pytest.mark.parametrize(
-    ("make_network", "least"), [(make_own, 27), (OpenCvFaceNetwork, 29)], ids=["own", "yunet"]
+    ("make_network", "least"),
+    [
+        pytest.param(make_own, 27, id="own"),
+        pytest.param(OpenCvFaceNetwork, 29, id="yunet", marks=pytest.mark.slow),
+    ],
 )
 def test_group_photo_of_12_megapixels(group, yunet_path, make_network, least):
     """One look of 1280 pixels finds 15 of them with the project's first network."""

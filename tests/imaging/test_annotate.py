@@ -59,7 +59,7 @@ def test_picture_is_not_modified():
     assert (drawn != before).any()
 
 
-@pytest.mark.parametrize("size_wh", [(500, 400), (360, 20), (4000, 3000)], ids=str)
+@pytest.mark.parametrize("size_wh", [(500, 400), (360, 20), (1600, 1200)], ids=str)
 def test_without_a_face_it_is_the_picture(size_wh):
     image = make_image(*size_wh)
     assert (annotate(image, make_analysis((), size_wh)) == image).all()

@@ -199,19 +199,20 @@ def make_frames(n):
 def test_pictures_that_are_not_read_take_no_time(data):
     start_s = time.process_time()
     decoded = decode_image(data)
-    assert time.process_time() - start_s < 0.5  # to count them takes ten seconds and two
+    assert time.process_time() - start_s < 1  # to count them takes ten seconds and two
     assert decoded.pixels.shape == (16, 16, 3)
     assert len(decoded.warnings) == 1
 
 
 @pytest.mark.parametrize(
-    ("mode", "file_format", "copies"), [("RGB", "JPEG", 12), ("RGBA", "PNG", 16)]
+    ("mode", "file_format", "copies"),
+    [("RGB", "JPEG", 12), pytest.param("RGBA", "PNG", 16, marks=pytest.mark.slow)],
 )
 def test_a_large_picture_is_not_copied_over_and_over(mode, file_format, copies, tmp_path):
     """In bytes a pixel: Pillow has four (twice where something is laid over white), an array three,
     and what is between them three."""
     path = tmp_path / "large"
-    path.write_bytes(encode(PIL.Image.new(mode, (6000, 6000)), file_format))
+    path.write_bytes(encode(PIL.Image.new(mode, (4000, 4000)), file_format))
     code = (
         "import resource, sys; from pathlib import Path;"
         "from emotion_core.imaging.codec import decode_image;"
@@ -220,7 +221,7 @@ def test_a_large_picture_is_not_copied_over_and_over(mode, file_format, copies, 
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     grown_kb = int(subprocess.run([sys.executable, "-c", code, path], capture_output=True).stdout)
-    assert grown_kb * 1024 < copies * 6000 * 6000
+    assert grown_kb * 1024 < copies * 4000 * 4000
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])

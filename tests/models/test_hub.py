@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from emotion_core.analyzer import load_runtime
 from emotion_core.errors import (
     MissingExtraError,
     UnknownModelError,
@@ -18,6 +17,7 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.labels import Emotion
+from emotion_core.local_analyzer import load_runtime
 from emotion_core.models import download
 from emotion_core.models.card import ModelCard, Task
 from emotion_core.models.hub import TRANSFORMERS, find_model, load_transformers_module

@@ -11,7 +11,6 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from emotion_core.analyzer import load_analyzer
 from emotion_core.cli.arguments import network
 from emotion_core.cli.main import main
 from emotion_core.errors import (
@@ -20,6 +19,7 @@ from emotion_core.errors import (
     WeightsUnavailableError,
 )
 from emotion_core.imaging.codec import decode_image
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
 from emotion_core.models.download import WEIGHTS_DIR, fetch, is_available
 from emotion_core.models.hub import find_model
@@ -156,6 +156,7 @@ def test_a_published_card_names_no_folder_here(mine):
 
 
 def test_the_photos_command_takes_files(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr("emotion_core.reporting.photo_folder.to_html", lambda *_, **__: "")
     monkeypatch.chdir(mine)
     options = ["--model", "my-emotion.onnx", "--detector", "my-detection.onnx"]
     assert main(["photos", str(PORTRAIT), "--out", "out", "--device", "cpu", *options]) == 0

@@ -54,7 +54,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from emotion_core.models import runtime
-from emotion_core.analyzer import load_analyzer
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.registry import CARDS
 runtime._DRIVERS, runtime._AMD_DRIVER = {}, Path("/nowhere")
 cards = [CARDS["emoscope-fer-s"]], [CARDS["emoscope-face-s"]]

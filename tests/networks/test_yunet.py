@@ -206,7 +206,7 @@ def photos(shared):
     names = ("multi_face.jpg", "solvay1927.jpg", "astronaut.png")
     photos = [decode_image((folder / name).read_bytes()).pixels for name in names]
     with zipfile.ZipFile(shared / "data" / "faces" / "masks_dev.zip") as archive:
-        names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:60:5]
+        names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:60:15]
         return photos + [decode_image(archive.read(name)).pixels for name in names]
 
 
@@ -238,8 +238,12 @@ def find_like_opencv(network, image, min_score):
 @pytest.mark.parametrize("name", ["yunet_n_dynamic", "yunet_s_dynamic"])
 @pytest.mark.parametrize(
     ("width", "least"),
-    [(640, 60), (333, 25), (128, 8), (None, 60)],
-    ids=["640", "333", "128", "own"],
+    [
+        pytest.param(640, 40, marks=pytest.mark.slow, id="640"),
+        pytest.param(333, 15, id="333"),
+        pytest.param(128, 4, id="128"),
+        pytest.param(None, 40, marks=pytest.mark.slow, id="own"),
+    ],
 )
 def test_agrees_with_opencv(shared, photos, name, width, least):
     """Boxes, landmarks and scores of real faces, at sizes that are multiples of 32 and others."""

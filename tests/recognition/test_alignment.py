@@ -41,7 +41,7 @@ def test_points_that_coincide_give_a_shift():
 
 
 @pytest.mark.parametrize("angle", [-100, -25, 0, 40, 180])
-@pytest.mark.parametrize("size_px", [20, 60, 400, 900])
+@pytest.mark.parametrize("size_px", [20, 60, 400])
 def test_landmarks_come_to_the_template(angle, size_px):
     """Five dots are drawn on a turned face of any size, and found where the template says."""
     template = np.asarray(ARCFACE_TEMPLATE) * 112

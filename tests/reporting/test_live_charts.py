@@ -50,14 +50,15 @@ def test_only_the_rows_depend_on_what_was_read(name):
 
 
 @pytest.mark.parametrize("name", CHARTS)
-@pytest.mark.parametrize("n", [0, 1, 3, 5])
+@pytest.mark.parametrize("n", [0, 3])
 def test_charts_can_be_drawn(name, n):
     history = history_of(*[(60, 70)] * n) if n else SessionLog().history()
     spec = CHARTS[name](history)
-    png = vl_convert.vegalite_to_png(
+    svg = vl_convert.vegalite_to_svg(
         json.dumps({**spec, "datasets": {LIVE: rows_of(spec).to_dict("records")}})
     )
-    assert png.startswith(b"\x89PNG")
+    assert svg.startswith("<svg")
+    assert "NaN" not in svg
 
 
 def test_people_of_now_are_those_seen_last_even_if_missed_for_a_moment():

@@ -9,6 +9,8 @@ from tests.paths import PORTRAIT, ROOT
 
 pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
 
+pytestmark = pytest.mark.slow
+
 
 def test_replicas_on_two_nodes_share_the_work():
     done = subprocess.run(

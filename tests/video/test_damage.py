@@ -21,7 +21,13 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+CASES = [
+    pytest.param(kind, id=name, marks=() if name in ("MP4", "MKV", "AVI") else pytest.mark.slow)
+    for name, kind in KINDS.items()
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
 def healthy(request, tmp_path_factory):
     name, options = request.param
     path = tmp_path_factory.mktemp("healthy") / name
@@ -78,7 +84,7 @@ def count_pictures(path):
 def test_damage_anywhere_ends_in_a_sentence_or_a_whole_copy(healthy, tmp_path, damage, capfd):
     rng = random.Random(f"{healthy.name} {damage.__name__}")
     path, target = tmp_path / healthy.name, tmp_path / "copy.mp4"
-    for _ in range(4):
+    for _ in range(3):
         path.write_bytes(damage(healthy.read_bytes(), rng))
         try:
             n, fault = copy_video(path, target)
@@ -186,7 +192,20 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+LONG = {
+    "crowd_1080p.mp4",
+    "made_10min_face_at_end.mp4",
+    "made_corrupt_mdat.mp4",
+    "nasa_two_video_two_audio_streams.mp4",
+    "no_face_animation.mp4",
+    "noface_then_face_vfr_hevc.mov",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in SAMPLES],
+)
 def test_samples_are_read_as_their_names_say(shared, name):
     n, size_wh, fault, warning, sound = SAMPLES[name]
     with VideoReader(shared / "samples" / "video" / name) as reader:

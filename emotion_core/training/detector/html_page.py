@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
+from emotion_core.reporting.photo_charts import to_html
 from emotion_core.training.detector.figures import LARGE, SIZES
 from emotion_core.training.detector.report import WORDS
-from emotion_core.training.evaluation.html_page import evaluation_charts_page
+from emotion_core.training.evaluation.html_page import with_head
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#325757", "#AD2A25", "#E3A934", "#80A4EE", "#8547C8", "#8A938C")
 _SIDE_PX = 380
+_TITLE = "Face detectors"
 
 
 def detector_page(report: DetectorComparison) -> str:
@@ -33,7 +35,7 @@ def detector_page(report: DetectorComparison) -> str:
     if report.detectors[0].milliseconds:
         rows.append(alt.hconcat(speed_chart(report.detectors)))
     subtitle = [report.data, report.asked.words.capitalize()]
-    return evaluation_charts_page(alt.vconcat(*rows, spacing=40), "Face detectors", subtitle)
+    return to_html(with_head(alt.vconcat(*rows, spacing=40), _TITLE, subtitle), title=_TITLE)
 
 
 def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartType:

@@ -32,6 +32,11 @@ PLOT_SUFFIXES = (".svg", ".png")
 
 def evaluation_page(report: EmotionReport) -> str:
     """An HTML page of all charts that opens without a network."""
+    return to_html(evaluation_charts(report), title=_title(report))
+
+
+def evaluation_charts(report: EmotionReport) -> ChartType:
+    """All charts of a report, with the title and the lines of their page."""
     figures = report.figures
     rows: list[ChartType] = []
     if figures.n:
@@ -40,14 +45,18 @@ def evaluation_page(report: EmotionReport) -> str:
     second += [va_chart(report, column) for column in _rated(figures)]
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
-    words = [report.intervals.words] if report.intervals.words else []
     charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
-    title = f"{report.card.name} on {report.faces.name}"
-    return evaluation_charts_page(charts, title, [_summary(report), *words, report.framing])
+    return with_head(charts, _title(report), head_lines(report))
 
 
-def evaluation_charts_page(charts: ChartType, title: str, subtitle: list[str]) -> str:
-    """Charts as a page that opens without a network, with a title and lines below it."""
+def head_lines(report: EmotionReport) -> list[str]:
+    """What stands between the title and the charts."""
+    words = [report.intervals.words] if report.intervals.words else []
+    return [_summary(report), *words, report.framing]
+
+
+def with_head(charts: ChartType, title: str, subtitle: list[str]) -> ChartType:
+    """Charts as they stand on a page, below a title and lines."""
     head = alt.TitleParams(
         title,
         subtitle=subtitle,
@@ -56,11 +65,11 @@ def evaluation_charts_page(charts: ChartType, title: str, subtitle: list[str]) -
         anchor="start",
         offset=24,
     )
-    page = charts.properties(title=head, padding=24)
+    page: ChartType = charts.configure_view(strokeWidth=0)
     page = page.configure_axis(labelFontSize=12, titleFontSize=12, titlePadding=8)
     page = page.configure_axisLeft(minExtent=64)
     page = page.configure_title(fontSize=15, anchor="start", subtitleColor=WORDS)
-    return to_html(page.configure_view(strokeWidth=0), title=title)
+    return page.properties(title=head, padding=24)
 
 
 def save_plot(chart: ChartType, path: Path) -> None:
@@ -75,6 +84,10 @@ def save_plot(chart: ChartType, path: Path) -> None:
         chart.configure(background="white", padding=16).save(
             str(path), format=path.suffix[1:], scale_factor=2 if path.suffix == ".png" else 1
         )
+
+
+def _title(report: EmotionReport) -> str:
+    return f"{report.card.name} on {report.faces.name}"
 
 
 def _rated(figures: Metrics) -> list[int]:

@@ -31,6 +31,7 @@ def test_empty_page_invites_and_needs_no_choice(app):
     assert "Running on the processor (CPU)." in texts(app.sidebar.caption)
 
 
+@pytest.mark.usefixtures("real_charts")
 def test_photos_with_and_without_faces_and_a_broken_one(app):
     upload(
         app.run(),
@@ -159,15 +160,15 @@ def test_original_on_demand(app):
 
 
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):
-    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(12)))
+    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))
     batch = app.session_state["photo_batch"]
     del batch.results[next(iter(batch.results))]
     batch.stop()
     app.run()
-    assert metrics(app)["Photos"] == "11"
-    assert texts(app.info) == ["Stopped: 11 of 12 photos are analysed."]
+    assert metrics(app)["Photos"] == "2"
+    assert texts(app.info) == ["Stopped: 2 of 3 photos are analysed."]
     next(b for b in app.button if b.label == "Go on").click().run()
-    assert metrics(app)["Photos"] == "12"
+    assert metrics(app)["Photos"] == "3"
     assert texts(app.info) == []
 
 
@@ -256,13 +257,6 @@ def test_notices_are_shown(app, monkeypatch):
     app.run()
     app.sidebar.button[0].click().run()
     assert forgotten == [("", "", "auto")]
-
-
-def test_results_stay_while_another_page_is_open(app):
-    upload(app.run(), ("a.png", make_counting_photo(1)))
-    app.switch_page("streamlit_app/pages/about.py").run()
-    assert not app.exception
-    assert len(app.session_state["photo_batch"].results) == 1
 
 
 def test_about_page(app):

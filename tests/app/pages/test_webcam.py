@@ -210,6 +210,7 @@ def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
     wait_until(lambda: not live_threads())
 
 
+@pytest.mark.usefixtures("real_charts")
 def test_a_stream_from_start_to_files(page, streamer):
     start(page, streamer)
     show(page, picture(2))

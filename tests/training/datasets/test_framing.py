@@ -98,6 +98,7 @@ def test_a_detector_without_landmarks_finds_too_few():
         measure_template(make_set(30), detector)
 
 
+@pytest.mark.slow
 def test_ferplus_faces_lie_where_the_config_says(shared, yunet_path):
     detector = FaceDetector(OpenCvFaceNetwork(yunet_path), find_any("yunet"))
     faces = read_faces("ferplus", shared / "data" / "ferplus", "valid")

@@ -22,6 +22,7 @@ from emotion_core.training.detector.mosaic import (
 from emotion_core.training.detector.samples import SampleKind
 from tests.training.drawn_faces import BOX, LANDMARKS, make_picture
 
+N_WORKERS = pytest.mark.parametrize("n_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 CONFIG = DetectorTrainConfig(size_px=96, batch_size=3, epochs=2, epoch_steps=3)
 
 
@@ -72,9 +73,11 @@ def test_mirror_twice_changes_nothing(tmp_path):
 def test_composing_is_repeatable_and_in_bounds(pictures):
     composer = MosaicSampler(pictures, 96)
     n_faces = 0
-    for seed in range(60):
-        a, b = (composer.compose(np.random.default_rng(seed)) for _ in range(2))
-        np.testing.assert_array_equal(a.image, b.image)
+    for seed in range(40):
+        a = composer.compose(np.random.default_rng(seed))
+        if seed < 8:
+            again = composer.compose(np.random.default_rng(seed))
+            np.testing.assert_array_equal(a.image, again.image)
         assert a.image.shape == (96, 96, 3)
         assert a.image.dtype == np.uint8
         assert len(a.boxes) == len(a.landmarks)
@@ -82,7 +85,7 @@ def test_composing_is_repeatable_and_in_bounds(pictures):
         n_faces += len(a.boxes)
         if len(a.boxes):
             assert (a.boxes[:, 2:] - a.boxes[:, :2]).max() > SMALLEST_PX / 2
-    assert n_faces > 60
+    assert n_faces > 40
 
 
 def test_composed_boxes_lie_on_the_drawn_faces(tmp_path):
@@ -141,10 +144,11 @@ def test_batches_are_filled_up_to_equal_counts():
     assert torch.isnan(targets.landmarks[0]).all()
 
 
-def test_a_batch_depends_on_its_number_only(pictures):
+@N_WORKERS
+def test_a_batch_depends_on_its_number_only(pictures, n_workers):
     whole = list(iter_detector_batches(pictures, CONFIG, 0, device="cpu", n_workers=0))
     assert len(whole) == 6
-    rest = list(iter_detector_batches(pictures, CONFIG, 4, device="cpu", n_workers=1))
+    rest = list(iter_detector_batches(pictures, CONFIG, 4, device="cpu", n_workers=n_workers))
     for (images, targets), (its, theirs) in zip(whole[4:], rest, strict=True):
         assert torch.equal(images, its)
         for a, b in zip(targets, theirs, strict=True):
@@ -154,7 +158,7 @@ def test_a_batch_depends_on_its_number_only(pictures):
     np.testing.assert_array_equal(shown, whole[4][0].permute(0, 2, 3, 1).numpy())
 
 
-@pytest.mark.parametrize("n_workers", [0, 1])
+@N_WORKERS
 def test_an_unreadable_picture_is_named_whatever_process_meets_it(pictures, tmp_path, n_workers):
     (tmp_path / pictures[0].file.name).write_text("no picture")
     with pytest.raises(DatasetError) as raised:

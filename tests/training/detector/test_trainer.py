@@ -19,7 +19,7 @@ from tests.training.drawn_faces import make_picture
 
 CONFIG = DetectorTrainConfig(
     size_px=64, batch_size=2, epochs=3, epoch_steps=2, warm_up_steps=2, stem=8, body=8,
-    deep=(1, 1, 1), validate_every=2,
+    deep=(1, 1, 1), validate_every=2, bf16=False,
 )  # fmt: skip
 
 

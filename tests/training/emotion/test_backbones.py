@@ -21,15 +21,20 @@ from emotion_core.training.engine.distributed import DistributedContext
 from emotion_core.training.engine.optim import make_optimiser, start_network
 from tests.training.synthetic import make_faces
 
+QUICK = {"small-face-net", "tiny-face-net", "resnet18", "efficientnet-b0", "mobilenet-v3"}
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in ARCHITECTURES],
+)
 def test_every_architecture_builds_and_takes_a_training_step(name):
     torch.manual_seed(0)
-    config = TrainConfig(architecture=name, size_px=64, pretrained="none", learning_rate=1e-3)
+    config = TrainConfig(architecture=name, size_px=32, pretrained="none", learning_rate=1e-3)
     network, pretrained = start_network(config, DistributedContext(), is_fresh=True)
     assert pretrained == ""
     channels = len(config.preprocessing.mean)
-    faces = torch.randn(2, channels, 64, 64)
+    faces = torch.randn(2, channels, 32, 32)
     outputs = network(faces)
     assert [tuple(output.shape) for output in outputs] == [(2, 9), (2, 2)]
     assert outputs[1].abs().max() <= 1
@@ -92,7 +97,7 @@ def test_unknown_architecture_is_named():
         make_network("vgg", 9)
 
 
-CONFIG = TrainConfig(architecture="resnet18", size_px=32, epochs=2, batch_size=4)
+CONFIG = TrainConfig(architecture="resnet18", size_px=16, epochs=2, batch_size=4, bf16=False)
 
 
 @pytest.fixture
@@ -132,7 +137,7 @@ def test_imagenet_weights_fill_the_layers(imagenet):
 @pytest.mark.usefixtures("imagenet")
 def test_imagenet_weights_are_loaded_for_a_fresh_start_only(tmp_path):
     rule = CheckpointPolicy(tmp_path / "run")
-    faces = make_faces(8, side=32, channels=3)
+    faces = make_faces(8, channels=3)
     first = EmotionTrainer(CONFIG, rule)
     next(first.iter_epochs(faces, faces))
     for path in (tmp_path / "torch").rglob("*.pth"):

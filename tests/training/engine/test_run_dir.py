@@ -17,16 +17,14 @@ from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress, progress_line
 from emotion_core.training.engine.run_dir import RunFolder
-from tests.training.synthetic import make_faces
-
-CONFIG = TrainConfig(architecture="tiny-face-net", epochs=3, batch_size=16, learning_rate=0.02)
+from tests.training.synthetic import SIDE, TINY, make_faces
 
 
 def _train(folder, n_epochs, faces, held_out):
     """Some epochs of the run in a folder, with its summary."""
-    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(folder / "weights"))
+    trainer = EmotionTrainer(TINY, CheckpointPolicy(folder / "weights"))
     with Summary(folder / "summary", trainer.epoch) as summary:
-        summary.write_samples(faces, CONFIG)
+        summary.write_samples(faces, TINY)
         for _, report in zip(range(n_epochs), trainer.iter_epochs(faces, held_out), strict=False):
             summary.write_epoch(report)
     return trainer
@@ -60,7 +58,7 @@ def test_tensorboard_reads_the_summary(rated, tmp_path):
     confusions = events.Images("validation/confusion")
     assert [image.step for image in confusions] == [1, 2, 3]
     samples = events.Images("faces, augmented")[0]
-    assert (samples.width, samples.height) == (8 * 48, 8 * 48)
+    assert (samples.width, samples.height) == (8 * SIDE, 8 * SIDE)
 
 
 def test_curves_of_a_resumed_run_have_each_epoch_once(rated, tmp_path):
@@ -93,19 +91,19 @@ def test_confusion_matrix_is_darker_where_more_faces_are():
 @pytest.mark.parametrize("architecture", ["tiny-face-net", "resnet18"], ids=["grey", "colour"])
 @pytest.mark.parametrize(("n", "rows"), [(1, 1), (9, 2), (100, 8)])
 def test_sample_grid_has_at_most_eight_rows(architecture, n, rows):
-    config = replace(CONFIG, architecture=architecture)
+    config = replace(TINY, architecture=architecture)
     grid = to_sample_grid(make_faces(n, channels=3), config)
-    assert grid.shape == (rows * 48, 8 * 48, 3)
+    assert grid.shape == (rows * SIDE, 8 * SIDE, 3)
     assert grid.dtype == np.uint8
     if n == 1:
-        assert not grid[:, 48:].any()
+        assert not grid[:, SIDE:].any()
 
 
 def test_config_and_figures_are_written(rated, tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.write_config(CONFIG)
-    assert TrainConfig.from_json((tmp_path / "run" / "config.json").read_text()) == CONFIG
-    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(folder.weights))
+    folder.write_config(TINY)
+    assert TrainConfig.from_json((tmp_path / "run" / "config.json").read_text()) == TINY
+    trainer = EmotionTrainer(TINY, CheckpointPolicy(folder.weights))
     for _ in trainer.iter_epochs(make_faces(), rated):
         folder.write_history(trainer.history)
     with (folder.logs / "metrics.csv").open() as file:
@@ -143,7 +141,7 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
 
 def test_progress_shows_loss_accuracy_and_the_whole_run(rated, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
+    trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path))
     with Progress(12, 0, is_visible=True) as bar:
         for report in trainer.iter_epochs(make_faces(), rated, bar.on_step):
             bar.on_epoch(report.figures)
@@ -155,7 +153,7 @@ def test_progress_shows_loss_accuracy_and_the_whole_run(rated, tmp_path, monkeyp
 
 
 def test_line_of_an_epoch_names_its_figures(rated, tmp_path):
-    trainer = EmotionTrainer(CONFIG, CheckpointPolicy(tmp_path))
+    trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path))
     report = next(trainer.iter_epochs(make_faces(), rated))
     line = progress_line(report, 3)
     assert line.startswith(f"epoch 1/3  loss {report.loss:.4f}  validation accuracy 0.")
