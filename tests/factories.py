@@ -12,12 +12,12 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.labels import Emotion, to_label_set
+from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.classifier import expected_va
-from emotion_core.types import Analysis, Faces, Predictions, VaSource
+from emotion_core.types import DEFAULT_OPTIONS, Analysis, Faces, Predictions, VaSource
 
 SEVEN = to_label_set(["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"])
 
@@ -134,10 +134,10 @@ class FakeDetector:
         self.least_sides = []
         self.search_sides = []
 
-    def detect(self, images, *, min_score=0.6, min_face_px=12, search_px=None):
-        self.calls.append(min_score)
-        self.search_sides.append(search_px)
-        self.least_sides.append(min_face_px)
+    def detect(self, images, options=DEFAULT_OPTIONS):
+        self.calls.append(options.min_score)
+        self.search_sides.append(options.search_px)
+        self.least_sides.append(options.min_face_px)
         if self._error:
             raise self._error
         return [self._find(image) for image in images]

@@ -16,7 +16,7 @@ from emotion_core.errors import (
 )
 from emotion_core.local_analyzer import LocalAnalyzer, load_analyzer
 from emotion_core.models.download import FetchedFile
-from emotion_core.types import VaSource
+from emotion_core.types import AnalyzeOptions, VaSource
 from tests.factories import (
     SEVEN,
     FakeDetector,
@@ -54,7 +54,9 @@ def test_nothing_and_one_pixel():
 
 def test_threshold_and_least_size_reach_the_detector():
     detector = FakeDetector()
-    make_fake_analyzer(detector).analyze([make_image()], min_score=0.25, min_face_px=40)
+    make_fake_analyzer(detector).analyze(
+        [make_image()], AnalyzeOptions(min_score=0.25, min_face_px=40)
+    )
     assert (detector.calls, detector.least_sides) == ([0.25], [40])
 
 

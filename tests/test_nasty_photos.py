@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.detection.detector import FaceDetector
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo
@@ -26,7 +26,7 @@ from tests.factories import FakeClassifier, make_detector_card, make_emotion_car
 
 @pytest.fixture(scope="module")
 def detector(yunet_path):
-    return FaceDetector(OpenCvFaceNetwork(yunet_path), make_detector_card())
+    return FaceDetector(OpenCvFaceModel(yunet_path), make_detector_card())
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_few_false_alarms(shared, yunet_path):
     with zipfile.ZipFile(shared / "data" / "faces" / "non_faces_dev.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.lower().endswith((".jpg", ".png")))
         scenes = [decode_image(archive.read(name)).pixels for name in names[::3]]
-    network = Listener(OpenCvFaceNetwork(yunet_path))
+    network = Listener(OpenCvFaceModel(yunet_path))
     alarms = [len(faces) for faces in FaceDetector(network, make_detector_card()).detect(scenes)]
     first, second = network.answers
     assert len(scenes) >= 45

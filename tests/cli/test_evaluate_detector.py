@@ -48,9 +48,9 @@ class FixedDetector:
         self.faces = Faces(table[:, :4], table[:, 4], landmarks)
         self.asked = []
 
-    def detect(self, images, *, min_score, min_face_px):
-        self.asked.append((min_score, min_face_px, len(images)))
-        return [self.faces[self.faces.scores >= min_score] for _ in images]
+    def detect(self, images, options):
+        self.asked.append((options.min_score, options.min_face_px, len(images)))
+        return [self.faces[self.faces.scores >= options.min_score] for _ in images]
 
 
 def test_marked_pictures_are_asked_for_everything_and_as_the_product_asks(tmp_path):
@@ -251,9 +251,9 @@ def test_a_detector_sees_exposed_pictures(tmp_path):
     means = []
 
     class Watching(FixedDetector):
-        def detect(self, images, **asked):
+        def detect(self, images, *asked):
             means.append(float(images[0].mean()))
-            return super().detect(images, **asked)
+            return super().detect(images, *asked)
 
     for exposure in (1.0, 0.25):
         measure_marked(Watching(), pictures, EvalSettings(exposure=exposure))

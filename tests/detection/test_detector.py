@@ -8,18 +8,17 @@ import pytest
 
 from emotion_core.detection.detector import (
     LONGEST_SIDE_PX,
-    BatchedFaceNetwork,
     FaceDetector,
 )
-from emotion_core.detection.multiscale import MultiScaleRunner
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import make_detector
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.types import Faces
+from emotion_core.types import AnalyzeOptions, Faces
 from tests.factories import make_detector_card, make_face_onnx, make_faces, make_image
 from tests.paths import PORTRAIT
 
@@ -53,7 +52,7 @@ class Counted:
 
 def detect(answer, *images, **options):
     network = Scripted(answer)
-    found = FaceDetector(network, make_detector_card()).detect(images, **options)
+    found = FaceDetector(network, make_detector_card()).detect(images, AnalyzeOptions(**options))
     assert not images or network.was_quick == ("search_px" in options)
     return found, network.sizes
 
@@ -182,15 +181,15 @@ def test_second_look_finds_only_what_fills_the_picture(size_wh, share, found):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (5000, 2), (64, 64)], ids=str)
 @pytest.mark.parametrize("min_score", [0.0, 0.6, 1.0])
 def test_opencv_network_takes_any_size_and_threshold(yunet_path, shape, min_score):
-    detector = FaceDetector(OpenCvFaceNetwork(yunet_path), make_detector_card())
+    detector = FaceDetector(OpenCvFaceModel(yunet_path), make_detector_card())
     image = make_image(shape[1], shape[0])
-    (faces,) = detector.detect([image], min_score=min_score, min_face_px=0)
+    (faces,) = detector.detect([image], AnalyzeOptions(min_score=min_score, min_face_px=0))
     assert (faces.scores >= min_score).all()
     assert len(faces) > 0 or min_score > 0
 
 
 def test_opencv_network_is_thread_safe(yunet_path, shared):
-    network = OpenCvFaceNetwork(yunet_path)
+    network = OpenCvFaceModel(yunet_path)
     detector = FaceDetector(network, make_detector_card())
     photo = decode_image((shared / "samples" / "photos" / "multi_face.jpg").read_bytes()).pixels
     images = [cv2.resize(photo, size) for size in ((400, 300), (360, 240), (320, 320))]
@@ -206,7 +205,7 @@ def test_opencv_network_refuses_another_file_at_once(tmp_path):
     path = tmp_path / "nothing.onnx"
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsMismatchError, match=r"nothing\.onnx cannot be run"):
-        OpenCvFaceNetwork(path)
+        OpenCvFaceModel(path)
 
 
 # The project's own network
@@ -217,7 +216,7 @@ def batched(tmp_path):
     path = tmp_path / "faces.onnx"
     path.write_bytes(make_face_onnx())
     network = Counted(OnnxNetwork(path))
-    return BatchedFaceNetwork(MultiScaleRunner(network)), network.shapes
+    return MultiScaleFaceModel(MultiScaleRunner(network)), network.shapes
 
 
 def make_picture(red, green, width=64, height=40):
@@ -271,7 +270,7 @@ class Overlapping:
 
 
 def test_of_overlapping_places_the_best_is_kept():
-    (found,) = BatchedFaceNetwork(MultiScaleRunner(Overlapping())).find(
+    (found,) = MultiScaleFaceModel(MultiScaleRunner(Overlapping())).find(
         [np.zeros((64, 128, 3), np.uint8)], 0.5
     )
     assert found.boxes[:, 0].tolist() == [12, 80]
@@ -293,7 +292,7 @@ class Inside(Overlapping):
 
 
 def test_part_of_a_face_is_not_a_second_face():
-    (found,) = BatchedFaceNetwork(MultiScaleRunner(Inside())).find(
+    (found,) = MultiScaleFaceModel(MultiScaleRunner(Inside())).find(
         [np.zeros((128, 128, 3), np.uint8)], 0.5
     )
     assert found.boxes[:, 0].tolist() == [10, 80]
@@ -324,7 +323,7 @@ class WithLandmarks:
 def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     network = WithLandmarks()
     picture = np.zeros((384, 384, 3), np.uint8)
-    (found,) = BatchedFaceNetwork(MultiScaleRunner(network)).find([picture], 0.5, quick=quick)
+    (found,) = MultiScaleFaceModel(MultiScaleRunner(network)).find([picture], 0.5, quick=quick)
     seen = [384, 192] if quick else [384, 192, 160, 96]
     assert network.widths == seen
     assert found.boxes.tolist() == [[96, 96, 288, 288]]
@@ -340,7 +339,7 @@ def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
             return [scores * bool(share), boxes * np.float32(2 * share), points]
 
     network = Sized()
-    (found,) = BatchedFaceNetwork(MultiScaleRunner(network)).find(
+    (found,) = MultiScaleFaceModel(MultiScaleRunner(network)).find(
         [np.zeros((384, 384, 3), np.uint8)], 0.5
     )
     assert len(found) == bool(share)
@@ -366,8 +365,8 @@ def test_a_face_is_the_same_whatever_the_least_score(min_score, search_px):
     card = CARDS["emoscope-face-s"]
     detector = make_detector(card, WEIGHTS_DIR / card.weights.filename, "cpu")
     photo = decode_image(PORTRAIT.read_bytes()).pixels
-    (expected,) = detector.detect([photo], search_px=search_px)
-    (found,) = detector.detect([photo], min_score=min_score, search_px=search_px)
+    (expected,) = detector.detect([photo], AnalyzeOptions(search_px=search_px))
+    (found,) = detector.detect([photo], AnalyzeOptions(min_score=min_score, search_px=search_px))
     best, wanted = (faces[np.argsort(-faces.scores)[:1]] for faces in (found, expected))
     np.testing.assert_array_equal(best.boxes, wanted.boxes)
     np.testing.assert_array_equal(best.landmarks, wanted.landmarks)

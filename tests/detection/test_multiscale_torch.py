@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from emotion_core.detection.candidates import to_faces
-from emotion_core.detection.detector import BatchedFaceNetwork
-from emotion_core.detection.multiscale import MultiScaleRunner
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner, fold_normalisation
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.download import WEIGHTS_DIR
@@ -55,8 +54,8 @@ def test_one_look_agrees_with_the_looks_on_arrays(astronaut, module, on_arrays):
 def test_faces_agree_with_those_of_looks_on_arrays(astronaut, module, on_arrays, quick):
     """Shrunk by other code, so that boxes differ a little."""
     images = [astronaut, astronaut[:200, 100:350]]
-    expected = BatchedFaceNetwork(on_arrays).find(images, 0.6, quick=quick)
-    found = BatchedFaceNetwork(TorchMultiScaleRunner(module, "cpu")).find(images, 0.6, quick=quick)
+    expected = MultiScaleFaceModel(on_arrays).find(images, 0.6, quick=quick)
+    found = MultiScaleFaceModel(TorchMultiScaleRunner(module, "cpu")).find(images, 0.6, quick=quick)
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     assert len(found[0]) > 0
     for one, other in zip(found, expected, strict=True):

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.detection.detector import BatchedFaceNetwork, FaceDetector
-from emotion_core.detection.multiscale import MultiScaleRunner
-from emotion_core.detection.opencv import OpenCvFaceNetwork
-from emotion_core.detection.tiling import next_scale, scale_image
-from emotion_core.imaging.codec import decode_image
+from emotion_core.detection.detector import FaceDetector
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
+from emotion_core.detection.opencv import OpenCvFaceModel
+from emotion_core.detection.tiling import next_scale
+from emotion_core.imaging.codec import decode_image, scale_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork
-from emotion_core.types import Faces
+from emotion_core.types import AnalyzeOptions, Faces
 from tests.factories import make_detector_card
 
 
@@ -57,7 +57,9 @@ def make_scene(size_wh, squares):
 
 def detect(image, *, parts=False, **options):
     network = SquareFinder(parts=parts)
-    (faces,) = FaceDetector(network, make_detector_card()).detect([image], **options)
+    (faces,) = FaceDetector(network, make_detector_card()).detect(
+        [image], AnalyzeOptions(**options)
+    )
     return faces, network.sizes
 
 
@@ -183,14 +185,14 @@ def group(shared):
 
 def make_own(_):
     card = CARDS["emoscope-face-s"]
-    return BatchedFaceNetwork(MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / card.weights.filename)))
+    return MultiScaleFaceModel(MultiScaleRunner(OnnxNetwork(WEIGHTS_DIR / card.weights.filename)))
 
 
 @pytest.mark.parametrize(
     ("make_network", "least"),
     [
         pytest.param(make_own, 27, id="own"),
-        pytest.param(OpenCvFaceNetwork, 29, id="yunet", marks=pytest.mark.slow),
+        pytest.param(OpenCvFaceModel, 29, id="yunet", marks=pytest.mark.slow),
     ],
 )
 def test_group_photo_of_12_megapixels(group, yunet_path, make_network, least):

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from emotion_core.models.card import AnalyzerInfo
-from emotion_core.types import Analysis, Faces
+from emotion_core.types import DEFAULT_OPTIONS, Analysis, Faces
 from tests.factories import (
     make_analysis,
     make_detector_card,
@@ -53,9 +53,9 @@ class GatedAnalyzer:
         self._is_open = True
         self._gate.release(1000)
 
-    def analyze(self, images, *, min_score=0.6, min_face_px=12, search_px=None):  # noqa: ARG002
+    def analyze(self, images, options=DEFAULT_OPTIONS):
         self.calls.append([int(image[0, 0, 0]) for image in images])
-        self.searches.append((min_score, search_px))
+        self.searches.append((options.min_score, options.search_px))
         self.entered.release()
         if not self._is_open and not self._gate.acquire(timeout=WAIT_S):
             raise TimeoutError

@@ -145,7 +145,7 @@ def test_the_picture_goes_on_where_every_frame_fails(monkeypatch):
     def fail(*_args, **_options):
         raise ValueError("no ink")
 
-    monkeypatch.setattr("emotion_core.live.processor.annotate", fail)
+    monkeypatch.setattr("emotion_core.live.processor.render", fail)
 
     async def scenario():
         async with Call(GatedAnalyzer(BOX), Camera()) as call:

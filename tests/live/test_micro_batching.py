@@ -6,6 +6,7 @@ import pytest
 from emotion_core.errors import EmotionError
 from emotion_core.live import micro_batching
 from emotion_core.live.micro_batching import BatchingAnalyzer
+from emotion_core.types import AnalyzeOptions
 from tests.live.fakes import WAIT_S, GatedAnalyzer, grey, wait_until
 
 
@@ -20,7 +21,9 @@ class Crowd:
 
     def ask(self, *values, **options):
         waiting = len(self.core._waiting)
-        future = self._pool.submit(self.core.analyze, [grey(v) for v in values], **options)
+        future = self._pool.submit(
+            self.core.analyze, [grey(v) for v in values], AnalyzeOptions(**options)
+        )
         if self._is_busy:  # the first one is being served; the others line up behind it
             wait_until(lambda: len(self.core._waiting) > waiting)
         else:
@@ -95,8 +98,8 @@ def test_one_bad_request_harms_only_itself(crowd):
     inner = crowd.inner
     analyze = inner.analyze
 
-    def fail_on_three(images, **options):
-        results = analyze(images, **options)
+    def fail_on_three(images, *options):
+        results = analyze(images, *options)
         if any(int(image[0, 0, 0]) == 3 for image in images):
             raise EmotionError("Three is bad.")
         return results

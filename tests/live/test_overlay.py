@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_core.live.overlay import annotate
+from emotion_core.live.overlay import render
 from emotion_core.live.types import LiveResult
 from emotion_core.tracking.redaction import RedactionMemory
 from tests.factories import make_analysis, make_image
@@ -34,7 +34,7 @@ def detail(image, box):
 def test_boxes_are_drawn_and_the_frame_is_not_changed():
     image = make_image(*SIZE)
     before = image.copy()
-    shown = annotate(image, reading_of(BOX), 10.1, blur=False)
+    shown = render(image, reading_of(BOX), 10.1, blur=False)
     assert (image == before).all()
     assert (shown[150, 210:290] != image[150, 210:290]).any()
 
@@ -46,7 +46,7 @@ def test_boxes_are_drawn_and_the_frame_is_not_changed():
 )
 def test_without_anything_to_draw_the_frame_itself_is_given(reading, now_s):
     image = make_image(*SIZE)
-    assert annotate(image, reading, now_s, blur=False) is image
+    assert render(image, reading, now_s, blur=False) is image
 
 
 @pytest.mark.parametrize(
@@ -55,20 +55,20 @@ def test_without_anything_to_draw_the_frame_itself_is_given(reading, now_s):
     ids=["no reading", "old reading", "not read for that"],
 )
 def test_blur_covers_everything_where_nobody_knows_where_faces_are(reading, now_s):
-    shown = annotate(make_image(*SIZE), reading, now_s, blur=True)
+    shown = render(make_image(*SIZE), reading, now_s, blur=True)
     assert detail(shown, (0, 0, *SIZE)) < 2
 
 
 def test_blur_covers_the_face_and_leaves_the_rest():
     image = make_image(*SIZE)
-    shown = annotate(image, reading_of(BOX), 10.0, blur=True)
+    shown = render(image, reading_of(BOX), 10.0, blur=True)
     assert detail(shown, (210, 160, 290, 260)) < 12  # the box's label may lie beside it
     assert (shown[400:, 400:] == image[400:, 400:]).all()
 
 
 def test_blur_of_a_frame_without_faces_changes_nothing():
     image = make_image(*SIZE)
-    assert (annotate(image, reading_of(), 10.1, blur=True) == image).all()
+    assert (render(image, reading_of(), 10.1, blur=True) == image).all()
 
 
 def test_covers_grow_as_much_upwards_as_sideways():
@@ -80,7 +80,7 @@ def test_covers_grow_as_much_upwards_as_sideways():
 
 
 def test_a_reading_fits_a_frame_of_another_size():
-    small = annotate(make_image(320, 240), reading_of(BOX), 10.1, blur=False)
+    small = render(make_image(320, 240), reading_of(BOX), 10.1, blur=False)
     plain = make_image(320, 240)
     # Small frames are enlarged before they are written on.
     factor = small.shape[0] // plain.shape[0]

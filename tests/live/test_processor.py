@@ -76,7 +76,7 @@ def test_the_picture_goes_on_where_drawing_fails(make_bench, monkeypatch):
         raise ValueError("no ink")
 
     bench = make_bench()
-    monkeypatch.setattr("emotion_core.live.processor.annotate", fail)
+    monkeypatch.setattr("emotion_core.live.processor.render", fail)
     assert (bench.show(grey(60, *SIZE)) == 60).all()
     assert bench.processor.failed == 1
     assert bench.processor.error == "A frame could not be annotated (ValueError: no ink)."
@@ -105,7 +105,7 @@ def test_blur_shows_no_face_whatever_fails(make_bench, monkeypatch, is_worst):
         raise ValueError("broken")
 
     bench = make_bench(blur=True)
-    monkeypatch.setattr("emotion_core.live.processor.annotate", fail)
+    monkeypatch.setattr("emotion_core.live.processor.render", fail)
     if is_worst:
         monkeypatch.setattr("emotion_core.live.processor.blur_all", fail)
     shown = bench.show(make_image(*SIZE))

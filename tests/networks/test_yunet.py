@@ -10,9 +10,8 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from emotion_core.detection.candidates import sort_and_cap, threshold_candidates, to_faces
-from emotion_core.detection.detector import BatchedFaceNetwork
-from emotion_core.detection.multiscale import MultiScaleRunner
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models.runtime import TorchNetwork
@@ -251,7 +250,7 @@ def test_agrees_with_opencv(shared, photos, name, width, least):
     if width:
         photos = [cv2.resize(p, (width, width * p.shape[0] // p.shape[1])) for p in photos]
     network = TorchNetwork(load_yunet(path), "cpu")
-    theirs = OpenCvFaceNetwork(path).find(photos, 0.6)
+    theirs = OpenCvFaceModel(path).find(photos, 0.6)
     assert sum(map(len, theirs)) >= least
     for photo, reference in zip(photos, theirs, strict=True):
         check_same(find_like_opencv(network, photo, 0.6), reference)
@@ -273,8 +272,8 @@ def test_a_batch_agrees_with_opencv(yunet_path, photos):
             shapes.append(batch.shape)
             return network.run(batch)
 
-    ours = BatchedFaceNetwork.for_yunet(MultiScaleRunner(Counted())).find(pair, 0.6)
-    theirs = OpenCvFaceNetwork(yunet_path).find(pair, 0.6)
+    ours = MultiScaleFaceModel.for_yunet(MultiScaleRunner(Counted())).find(pair, 0.6)
+    theirs = OpenCvFaceModel(yunet_path).find(pair, 0.6)
     assert shapes == [(2, 3, 256, 352)]
     assert all(len(faces) for faces in theirs)
     for mine, reference in zip(ours, theirs, strict=True):

@@ -21,6 +21,7 @@ from emotion_core.photos.pipeline import (
     make_preview,
 )
 from emotion_core.reporting.photo_folder import find_photos
+from emotion_core.types import AnalyzeOptions
 from tests.factories import (
     FakeDetector,
     encode,
@@ -60,7 +61,10 @@ def test_results_come_in_order(n):
 def test_photos_are_analysed_together():
     detector = FakeDetector()
     sources = [make_source(f"{i}.png", make_counting_photo(1)) for i in range(40)]
-    assert len(list(iter_photos(make_fake_analyzer(detector), sources, min_score=0.3))) == 40
+    assert (
+        len(list(iter_photos(make_fake_analyzer(detector), sources, AnalyzeOptions(min_score=0.3))))
+        == 40
+    )
     assert len(detector.calls) <= 2 + 40 // BATCH_PHOTOS
     assert set(detector.calls) == {0.3}
 
@@ -105,12 +109,12 @@ class PickyDetector(FakeDetector):
         self._picky, self._lasts = error, lasts
         self.tries = 0
 
-    def detect(self, images, **options):
+    def detect(self, images, *options):
         self.tries += 1
         self._lasts -= len(images)
         if self._lasts < 0 or any(image.shape[1] == 40 for image in images):
             raise self._picky
-        return super().detect(images, **options)
+        return super().detect(images, *options)
 
 
 @pytest.mark.parametrize("bad", [{0}, {4}, {11}, {3, 4, 5}, set(range(12))], ids=str)
@@ -255,7 +259,7 @@ def test_blur_reaches_faces_that_are_left_out(left_out):
     data = make_counting_photo(1)
     (all_blurred,) = iter_photos(make_fake_analyzer(), [make_source("a.png", data)], blur=True)
     source = make_source("a.png", data)
-    (result,) = iter_photos(make_fake_analyzer(), [source], blur=True, **left_out)
+    (result,) = iter_photos(make_fake_analyzer(), [source], AnalyzeOptions(**left_out), blur=True)
     assert len(result.record.analysis) == len(result.thumbnails) == 0
     x1, y1, x2, y2 = all_blurred.record.analysis.faces.boxes[0].astype(int)
     inside = np.s_[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8]

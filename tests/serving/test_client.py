@@ -8,6 +8,7 @@ import pytest
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.serving.client import CONNECTIONS, load_remote_analyzer
+from emotion_core.types import AnalyzeOptions
 from tests.factories import difference, make_fake_analyzer, make_image, make_smooth_image
 from tests.paths import ROOT
 from tests.serving.misbehaving_server import MisbehavingServer
@@ -57,7 +58,7 @@ def test_the_server_tells_what_is_at_work(analyzer):
 
 def test_pictures_travel_as_fine_jpeg_with_their_options(server, analyzer):
     image = make_smooth_image(96, 64)
-    found = analyzer.analyze([image], min_score=0.3, min_face_px=20, search_px=320)
+    found = analyzer.analyze([image], AnalyzeOptions(min_score=0.3, min_face_px=20, search_px=320))
     path, headers, body = analyses(server)[0]
     assert path == "/v1/analyze?min_score=0.3&min_face_px=20&search_px=320"
     assert headers["Content-Type"] == "image/jpeg"

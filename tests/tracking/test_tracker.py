@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_core.detection.detector import FaceDetector
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import Emotion
 from emotion_core.local_analyzer import make_detector
@@ -15,7 +15,7 @@ from emotion_core.models.registry import CARDS
 from emotion_core.tracking import tracker as tracker_module
 from emotion_core.tracking.interpolation import interpolate
 from emotion_core.tracking.tracker import EMBED_MIN_PX, LOST_S, SETTLE_S, FaceTracker
-from emotion_core.types import Analysis, Faces
+from emotion_core.types import Analysis, AnalyzeOptions, Faces
 from tests.factories import make_analysis, make_faces, make_image, make_predictions
 
 SIZE = 60.0
@@ -659,7 +659,7 @@ def test_one_person_in_a_real_video(shared, every):
     found = []
     path = shared / "samples" / "video" / "single_face_neutral_to_smile.mp4"
     for _, now, image in read_video(path, every):
-        (faces,) = detector.detect([image], search_px=640)
+        (faces,) = detector.detect([image], AnalyzeOptions(search_px=640))
         found.append(tracker.update(faces, now, image).track_ids.tolist())
     assert len(found) == -(-72 // every)
     assert found == [[1]] * len(found)
@@ -668,12 +668,12 @@ def test_one_person_in_a_real_video(shared, every):
 @pytest.mark.slow
 def test_people_in_a_busy_street(shared, yunet_path):
     """Nine faces at most at a time; a woman hurries past before all others."""
-    detector = FaceDetector(OpenCvFaceNetwork(yunet_path), CARDS["yunet"])
+    detector = FaceDetector(OpenCvFaceModel(yunet_path), CARDS["yunet"])
     tracker = FaceTracker()
     at = {}
     path = shared / "samples" / "video" / "crowd_1080p.mp4"
     for index, now, image in read_video(path, every=8):
-        (faces,) = detector.detect([image], search_px=1280)
+        (faces,) = detector.detect([image], AnalyzeOptions(search_px=1280))
         at[index] = tracker.update(faces, now, image)
 
     def who(index, x, y):

@@ -74,10 +74,10 @@ class SlowDetector(SteadyDetector):
         super().__init__(*boxes)
         self.seconds, self.batches = seconds, []
 
-    def detect(self, images, **options):
+    def detect(self, images, *options):
         self.batches.append(len(images))
         time.sleep(self.seconds * len(images))
-        return super().detect(images, **options)
+        return super().detect(images, *options)
 
 
 class MovingDetector:

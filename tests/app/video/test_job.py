@@ -150,9 +150,9 @@ class Slow:
         self._analyzer = make_fake_analyzer()
         self.info = self._analyzer.info
 
-    def analyze(self, images, **options):
+    def analyze(self, images, *options):
         time.sleep(0.1 * len(images))
-        return self._analyzer.analyze(images, **options)
+        return self._analyzer.analyze(images, *options)
 
 
 def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch):

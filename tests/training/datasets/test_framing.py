@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion_core.detection.detector import FaceDetector
-from emotion_core.detection.opencv import OpenCvFaceNetwork
+from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.errors import DatasetError
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import find_any
@@ -14,7 +14,7 @@ from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, Face
 from emotion_core.training.datasets.framing import crop_largest, find_largest, measure_template
 from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
-from emotion_core.types import Faces
+from emotion_core.types import DEFAULT_OPTIONS, Faces
 from tests.factories import encode, make_faces, make_image
 
 FRAMING = Preprocessing(32, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
@@ -29,9 +29,9 @@ class FakeDetector:
         self.batches = []
         self.min_scores = set()
 
-    def detect(self, images, *, min_score=0.6):
+    def detect(self, images, options=DEFAULT_OPTIONS):
         self.batches.append(list(images))
-        self.min_scores.add(min_score)
+        self.min_scores.add(options.min_score)
         return [self._find(image) for image in images]
 
 
@@ -100,7 +100,7 @@ def test_a_detector_without_landmarks_finds_too_few():
 
 @pytest.mark.slow
 def test_ferplus_faces_lie_where_the_config_says(shared, yunet_path):
-    detector = FaceDetector(OpenCvFaceNetwork(yunet_path), find_any("yunet"))
+    detector = FaceDetector(OpenCvFaceModel(yunet_path), find_any("yunet"))
     faces = read_faces("ferplus", shared / "data" / "ferplus", "valid")
     template = measure_template(faces, detector, limit=120)
     assert template.n_found > 90

@@ -36,6 +36,7 @@ from emotion_core.training.detector.load import (
 from emotion_core.training.detector.metrics import DetectionMatches
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
+from emotion_core.types import AnalyzeOptions
 from tests.paths import WEIGHTS
 from tests.training.drawn_faces import make_picture, write_boxes
 
@@ -224,7 +225,9 @@ def test_a_checkpoint_that_does_not_hold_its_network_is_told(checkpoint):
 def test_its_files_find_the_same_faces(translated):
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     ours, its = (
-        load_detector(str(translated / name), "cpu").detector.detect([image], min_score=0.01)[0]
+        load_detector(str(translated / name), "cpu").detector.detect(
+            [image], AnalyzeOptions(min_score=0.01)
+        )[0]
         for name in ("a.safetensors", "a.onnx")
     )
     np.testing.assert_allclose(ours.boxes, its.boxes, atol=0.01)
@@ -238,7 +241,7 @@ def test_detectors_are_loaded_from_any_file(released):
         assert loaded.card.name == name
         digest = hashlib.sha256((released / name).read_bytes()).hexdigest()
         assert loaded.sha256 == loaded.card.weights.sha256 == digest
-        (found[name],) = loaded.detector.detect([image], min_score=0.01)
+        (found[name],) = loaded.detector.detect([image], AnalyzeOptions(min_score=0.01))
     # The shift took some away.
     assert len(found["last.pt"]) >= len(found["a.safetensors"])
     shipped = load_detector("emoscope-face-s", "cpu")

@@ -22,12 +22,13 @@ from emotion_core.training.emotion.class_balance import (
 )
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import best_epoch, is_exhausted
-from emotion_core.training.emotion.loader import iter_ahead, split_order
+from emotion_core.training.emotion.loader import split_order
 from emotion_core.training.emotion.losses import concordance, to_loss
 from emotion_core.training.emotion.mixup import fill_va
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.optim import one_cycle
+from emotion_core.training.engine.read_ahead import iter_ahead
 from tests.paths import ROOT
 from tests.training.synthetic import TINY, make_faces
 

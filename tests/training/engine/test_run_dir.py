@@ -11,11 +11,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.history import history_csv
+from emotion_core.training.emotion.history import progress_line
 from emotion_core.training.emotion.tensorboard import Summary, draw_confusion, to_sample_grid
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
-from emotion_core.training.engine.progress import Progress, progress_line
+from emotion_core.training.engine.history import history_csv
+from emotion_core.training.engine.progress import Progress
 from emotion_core.training.engine.run_dir import RunFolder
 from tests.training.synthetic import SIDE, TINY, make_faces
 
