@@ -28,7 +28,7 @@ class KaggleServer:
     def __post_init__(self) -> None:
         handler = type("Bound", (Handler,), {"kaggle": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = Thread(target=self._server.serve_forever)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

@@ -278,9 +278,13 @@ def test_without_a_connection_a_photo_is_offered_and_analysed(
         page.wait_for_function(
             "() => document.querySelector('[data-testid=stCameraInput] video')?.currentTime > 0.5"
         )
-        page.get_by_role("button", name="Take Photo").click()
         photo = page.get_by_role("img", name="camera.jpg with its faces marked")
-        photo.wait_for()
+        for _ in range(3):  # a click that meets another run of the page is lost
+            with suppress(PlaywrightError):
+                page.get_by_role("button", name="Take Photo").click(timeout=1000)
+            with suppress(PlaywrightError):
+                photo.wait_for(timeout=20_000)
+                break
         assert "happiness" in str(photo.get_attribute("alt"))
 
 

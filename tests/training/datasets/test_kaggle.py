@@ -35,6 +35,8 @@ def kaggle(tmp_path, monkeypatch):
 def point_kagglehub_at(url, tmp_path, monkeypatch):
     production = kaggle_env.KaggleEnv.PROD
     monkeypatch.setitem(kaggle_env._env_to_endpoint, production, url)
+    # The genuine one looks for its callers among all modules of the process, for half a second.
+    monkeypatch.setattr("kagglehub.clients.get_user_agent", lambda: "tests")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "home" / ".kaggle"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
