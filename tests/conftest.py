@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.hub_server import HubServer
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
+# More threads on images this small only wait for each other; read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 _WORKERS = 3

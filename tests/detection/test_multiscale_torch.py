@@ -14,14 +14,6 @@ from emotion_core.networks.face_net import FaceNetwork, load_face_network
 from tests.factories import make_image
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def astronaut(request):
     path = request.config.rootpath / "streamlit_app" / "assets" / "astronaut.jpg"

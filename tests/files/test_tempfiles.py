@@ -79,6 +79,14 @@ def test_it_is_copied_to_another_disk(place, monkeypatch):
     assert list(place.iterdir()) == [place / "result.bin"]
 
 
+def test_what_is_published_is_not_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.copyfile", lambda *_: pytest.fail("copied"))
+    with AnonymousTempFile(tmp_path) as file:
+        file.path.write_bytes(b"whole")
+        file.publish(tmp_path / "result.bin")
+    assert (tmp_path / "result.bin").read_bytes() == b"whole"
+
+
 def test_what_is_published_is_readable_as_the_user_wishes(tmp_path):
     former = os.umask(0o027)
     try:

@@ -42,6 +42,11 @@ def test_there_is_a_default(task):
     assert all(card.task is task for card in cards_for(task))
 
 
+def test_the_defaults_are_tried_in_this_order():
+    assert [card.name for card in candidates(Task.DETECTION)] == ["yunet", "emoscope-face-s"]
+    assert candidates(Task.EMOTION)[0].name == "emoscope-fer-s"
+
+
 @pytest.mark.parametrize("task", Task)
 def test_own_networks_are_listed_first(task):
     local = [card.is_local for card in cards_for(task)]

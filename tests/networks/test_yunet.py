@@ -21,14 +21,6 @@ from tests.factories import make_face_onnx
 FILES = ["yunet_n_320_320", "yunet_n_640_640", "yunet_n_dynamic", "yunet_s_dynamic"]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def make_random(config):
     torch.manual_seed(0)
     return YuNet(config).eval()
