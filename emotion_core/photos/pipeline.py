@@ -132,7 +132,10 @@ def iter_photo_batches(
         EmotionError: No picture at all can be analysed any more, e.g. as the server is gone. What
             was yielded before is whole.
     """
-    analyze = partial(analyzer.analyze, options=options)
+
+    def analyze(images: list[Image]) -> list[Analysis]:
+        return analyzer.analyze(images, options)
+
     waiting = iter(sources)
     queue: list[_Decoded] = []
     ahead = readers

@@ -97,7 +97,9 @@ def test_the_far_core_is_the_near_one(remote, shipped_analyzer):
 @pytest.mark.parametrize("search_px", [None, 320])
 def test_far_and_near_find_the_same(remote, shipped_analyzer, portrait, search_px):
     far = remote.analyze([portrait, portrait[:40, :40]], AnalyzeOptions(search_px=search_px))
-    near = shipped_analyzer.analyze([portrait, portrait[:40, :40]], search_px=search_px)
+    near = shipped_analyzer.analyze(
+        [portrait, portrait[:40, :40]], AnalyzeOptions(search_px=search_px)
+    )
     assert [len(one) for one in far] == [1, 0]
     np.testing.assert_allclose(far[0].faces.boxes, near[0].faces.boxes, atol=1.5)
     np.testing.assert_allclose(far[0].faces.landmarks, near[0].faces.landmarks, atol=1.5)

@@ -50,7 +50,7 @@ class SlowAnalyzer:
         self.wait, self.error, self.seen = wait, error, []
         self.info = make_fake_analyzer().info
 
-    def analyze(self, images, **_):
+    def analyze(self, images, *_):
         self.wait()
         self.seen.append(float(images[0].mean()))
         if self.error:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emotion_core.tracking.redaction import FaceFilter, FaceRedactor
+from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
+from emotion_core.types import AnalyzeOptions
 from tests.factories import make_analysis, make_image
 
 BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 0.825, 0.7
@@ -18,7 +19,7 @@ BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 
     ],
 )
 def test_more_is_searched_where_faces_are_to_be_blurred(asked, blur, searched):
-    assert FaceFilter(*asked).for_redaction(blur=blur) == searched
+    assert widen_for_redaction(AnalyzeOptions(*asked), blur=blur) == AnalyzeOptions(*searched)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def test_more_is_searched_where_faces_are_to_be_blurred(asked, blur, searched):
 )
 def test_only_what_counts_is_reported(asked, left):
     analysis = make_analysis(BOXES, (120, 60))
-    reported = FaceFilter(*asked).reported(analysis)
+    reported = AnalyzeOptions(*asked).select(analysis)
     assert reported.faces.boxes[:, 0].tolist() == left
     assert len(reported.predictions) == len(left)
 

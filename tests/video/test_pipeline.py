@@ -83,7 +83,7 @@ class SlowDetector(SteadyDetector):
 class MovingDetector:
     """A face 20 pixels wide that is two pixels farther to the right in each picture."""
 
-    def detect(self, images, **_):
+    def detect(self, images, *_):
         lefts = [2 * int(image[1, 0, 0]) for image in images]
         return [make_faces([(left, 10, left + 20, 30)]) for left in lefts]
 
@@ -244,7 +244,7 @@ class NumberDetector:
     def __init__(self, first=0, end=64):
         self.first, self.end = first, end
 
-    def detect(self, images, **_):
+    def detect(self, images, *_):
         return [self._find(image) for image in images]
 
     def _find(self, image):

@@ -178,7 +178,7 @@ def test_a_core_that_is_gone_keeps_what_is_done_and_can_be_tried_again(app, core
     del batch.results[next(iter(batch.results))]
     analyze = core.analyze
 
-    def fail(_, **__):
+    def fail(*_):
         raise EmotionError("The server at h is gone.")
 
     monkeypatch.setattr(core, "analyze", fail)

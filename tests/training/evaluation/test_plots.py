@@ -187,7 +187,7 @@ def test_a_page_tells_of_missed_photos():
     [
         pytest.param(make_report(rated=False), id="no ratings"),
         pytest.param(make_report(found=np.zeros(40, bool)), id="nothing found"),
-        pytest.param(make_report(1), id="one face"),
+        pytest.param(make_report(1), id="one face", marks=pytest.mark.slow),
         pytest.param(make_report(0), id="no face"),
     ],
 )
