@@ -139,7 +139,7 @@ def iter_photo_batches(
     waiting = iter(sources)
     queue: list[_Decoded] = []
     ahead = readers
-    with ThreadPoolExecutor(readers, thread_name_prefix="decode") as pool:
+    with ThreadPoolExecutor(readers, thread_name_prefix="photo-decode") as pool:
 
         def fill() -> None:
             new = islice(waiting, max(0, ahead - len(queue)))

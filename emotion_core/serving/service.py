@@ -70,8 +70,8 @@ class EmotionService:
         self.info = analyzer.info
         self._analyzer = analyzer
         self._classify_crops = classify_crops
-        self._decoders = ThreadPoolExecutor(DECODERS, "decode")
-        self._workers = ThreadPoolExecutor(at_once, "analyze")
+        self._decoders = ThreadPoolExecutor(DECODERS, "serving-decode")
+        self._workers = ThreadPoolExecutor(at_once, "serving-analyze")
         self._batcher: Batcher[Image, Any] = Batcher(
             self._run, self._workers, at_once=at_once, size=batch, wait_s=wait_s
         )

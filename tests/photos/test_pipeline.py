@@ -45,7 +45,7 @@ def make_failing_source(name, error):
 
 
 def count_decoders():
-    return sum(thread.name.startswith("decode") for thread in threading.enumerate())
+    return sum(thread.name.startswith("photo-decode") for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, BATCH_PHOTOS, 21])
