@@ -80,6 +80,19 @@ def test_same_name_twice_gives_two_photos(app):
     assert names == ["**` a.png `**", "**` a (2).png `**"]
 
 
+def test_more_photos_than_fit_are_shown_on_two_pages(app):
+    upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(9)))
+    assert metrics(app)["Faces"] == "9"
+
+    def shown():
+        return [m.value for m in app.markdown if m.value.startswith("**")]
+
+    assert shown() == [f"**` {i}.png `**" for i in range(8)]
+    app.session_state["page"] = 2
+    app.run()
+    assert shown() == ["**` 8.png `**"]
+
+
 def test_a_new_photo_is_analysed_alone(app, core, monkeypatch):
     analysed = []
     analyze = core.analyze
