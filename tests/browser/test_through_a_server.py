@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.conftest import expect_text, opened, running_app, upload
-from tests.serving.conftest import SESAME, running_server
+from tests.serving.conftest import SESAME, serving_here
 from tests.video.clips import make_clip, on_canvas, sample_face
 
 if TYPE_CHECKING:
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from emotion_core.local_analyzer import LocalAnalyzer
+
 pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def served_url(tmp_path: Path) -> Iterator[str]:
-    with running_server() as server:
+def served_url(tmp_path: Path, shipped_analyzer: LocalAnalyzer) -> Iterator[str]:
+    classify = shipped_analyzer.classifier.classify_crops
+    with serving_here(shipped_analyzer, classify, SESAME) as server:
         settings = {"EMOTION_SERVER_URL": server.url, "EMOSCOPE_SERVER_TOKEN": SESAME}
         with running_app(tmp_path, {"HF_HUB_OFFLINE": "1", **settings}) as url:
             yield url

@@ -96,3 +96,32 @@ def running_server(*options):
     finally:
         running.stop()
         shutil.rmtree(folder)
+
+
+@contextmanager
+def serving_here(analyzer, classify_crops, token=""):
+    """The server's pages in a thread of this process, behind the ingress but without Ray.
+
+    Gives the server of uvicorn, with its address as ``url``.
+    """
+    import uvicorn
+
+    from emotion_core.serving.api import make_web_app
+    from emotion_core.serving.connection_limits import LimitedProtocol
+    from emotion_core.serving.ingress import Ingress, IngressSettings
+    from emotion_core.serving.service import EmotionService
+
+    pages = make_web_app(EmotionService(analyzer, classify_crops))
+    ingress = Ingress(pages, IngressSettings(token=token))
+    config = uvicorn.Config(
+        ingress, port=0, http=LimitedProtocol, log_level="critical", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    server.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield server
+    server.should_exit = True
+    thread.join()

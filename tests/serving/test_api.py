@@ -5,21 +5,15 @@ import contextlib
 import json
 import re
 import socket
-import threading
 import time
 
 import numpy as np
 import PIL.Image
 import pytest
 import requests
-import uvicorn
 
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.serving.api import make_web_app
-from emotion_core.serving.connection_limits import LimitedProtocol
-from emotion_core.serving.ingress import Ingress, IngressSettings
 from emotion_core.serving.schema import analysis_from_json, info_from_json
-from emotion_core.serving.service import EmotionService
 from tests.factories import (
     FakeNetwork,
     encode,
@@ -28,29 +22,19 @@ from tests.factories import (
     make_fake_analyzer,
     make_image,
 )
+from tests.serving.conftest import serving_here
 
 
 @pytest.fixture(scope="module")
 def server():
     classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
-    service = EmotionService(make_fake_analyzer(), classifier.classify_crops)
-    gate = Ingress(make_web_app(service), IngressSettings())
-    config = uvicorn.Config(
-        gate, port=0, http=LimitedProtocol, log_level="critical", access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server
-    server.should_exit = True
-    thread.join()
+    with serving_here(make_fake_analyzer(), classifier.classify_crops) as server:
+        yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url(server):
-    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    return server.url
 
 
 def connection(url):
