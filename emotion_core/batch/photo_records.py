@@ -22,7 +22,7 @@ _READERS = 4  # more than cores, as storage makes readers wait
 def iter_records(
     analyzer: Analyzer, urls: Sequence[str], settings: VideoSettings
 ) -> Iterator[list[PhotoRecord]]:
-    """Analyse photos, see ``photos.iter_photo_batches``.
+    """Analyse photos, see ``photos.pipeline.iter_photo_batches``.
 
     Args:
         analyzer: The core.

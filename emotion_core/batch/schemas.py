@@ -28,7 +28,7 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
         labels: Of the emotion network, in the order of its outputs.
 
     Returns:
-        By table: ``faces`` and ``photos`` as ``report.faces_table`` and ``photos_table`` but
+        By table: ``faces`` and ``photos`` as ``photos.tables.faces_table`` and ``photos_table`` but
         without the time that a photo took, which no two runs share; ``frames`` and ``people`` as
         ``video.tables`` has them; ``videos``: one row a video; ``failed``: one row an input.
         All begin with ``url``.

@@ -125,7 +125,7 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     """Load the networks that the arguments of ``add_analysis`` ask for, and say which they are.
 
     Raises:
-        EmotionError: See ``analyzer.load_analyzer`` and ``hub_models.find_model``.
+        EmotionError: See ``load_analyzer`` and ``find_model``.
     """
     from emotion_core.local_analyzer import load_analyzer
 

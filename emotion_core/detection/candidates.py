@@ -91,7 +91,7 @@ def image_indices(places: Candidates) -> npt.NDArray[np.intp]:
 
 
 def nms(places: Candidates, overlap: NmsThresholds) -> Candidates:
-    """Of places that overlap, the best; see ``face_boxes.batched_nms``."""
+    """Of places that overlap, the best; see ``boxes.batched_nms``."""
     return places[batched_nms(places[:, BOX], image_indices(places), overlap)]
 
 

@@ -48,7 +48,7 @@ class FaceModel(Protocol):
 class FaceDetector:
     """A face network and its looks at a picture: one, and more where they pay.
 
-    Large pictures with signs of small faces are looked at more closely (see ``finer_look``);
+    Large pictures with signs of small faces are looked at more closely (see ``tiling``);
     pictures without a face once more with a border, for a face that fills them.
     """
 

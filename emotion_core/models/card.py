@@ -40,7 +40,7 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a face becomes a network's input. One implementation reads this: ``preprocess.py``.
+    """How a face becomes a network's input; ``recognition/alignment.py`` alone reads this.
 
     Attributes:
         size_px: Side of the square input.
@@ -102,7 +102,7 @@ class ModelCard:
         name: What users type and files cite.
         task: What it is for.
         architecture: ``"onnx"`` for a graph that carries its own structure, ``"opencv-yunet"`` for
-            one that OpenCV runs, else a name that ``models.py`` builds.
+            one that OpenCV runs, else a name that ``networks/emotion_net.py`` builds.
         weights: The file that runs on the CPU.
         licence: As its publisher states it.
         source: Where the facts come from, for a reader who wants to check them.

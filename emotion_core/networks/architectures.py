@@ -59,7 +59,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         "convnext-tiny": _imagenet("convnext_tiny"),
     }
 )
-"""What ``models.make_network`` builds, by name; the tiny one is for trying things out and tests."""
+"""What ``emotion_net.make_network`` builds, by name; the tiny one is for trials and tests."""
 
 
 def find_architecture(name: str) -> Architecture:

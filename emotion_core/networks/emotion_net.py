@@ -32,7 +32,7 @@ class EmotionNet(nn.Module):
         self.va_head = nn.Linear(width, 2) if has_va else None
 
     def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Map faces from ``preprocess.to_input`` to their readings.
+        """Map faces from ``alignment.to_input`` to their readings.
 
         Returns:
             ``(N, n_labels)`` logits and, with ``has_va``, ``(N, 2)`` valence and arousal in

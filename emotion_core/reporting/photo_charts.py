@@ -39,7 +39,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     emotion, size the confidence. A rectangle drawn with the mouse selects (parameter ``BRUSH``).
 
     Args:
-        faces: As ``report.faces_table`` makes it; may be empty.
+        faces: As ``photos.tables.faces_table`` makes it; may be empty.
         edge: Colour of the edges of the points.
     """
     points = (
@@ -75,7 +75,7 @@ def distribution_chart(faces: pd.DataFrame) -> ChartType:
     """How many faces show each emotion.
 
     Args:
-        faces: As ``report.faces_table`` makes it.
+        faces: As ``photos.tables.faces_table`` makes it.
     """
     counts = faces.groupby("emotion", as_index=False).size().rename(columns={"size": "faces"})
     chart: alt.Chart = (
@@ -101,7 +101,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     A single face has a bar per emotion; of several, each is one row of bars laid end to end.
 
     Args:
-        faces: Rows of one photo from ``report.faces_table``.
+        faces: Rows of one photo from ``photos.tables.faces_table``.
     """
     columns = [c for c in faces.columns if c.startswith("p_")]
     long = faces.melt(["face"], columns, "label", "probability")
@@ -141,7 +141,7 @@ def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> 
     """The faces inside a brushed rectangle; all of them where nothing is brushed.
 
     Args:
-        faces: As ``report.faces_table`` makes it.
+        faces: As ``photos.tables.faces_table`` makes it.
         ranges: ``{"valence": [low, high], "arousal": [low, high]}``, either may be missing.
     """
     chosen = np.ones(len(faces), bool)

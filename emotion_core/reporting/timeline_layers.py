@@ -58,7 +58,7 @@ def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, fl
     """The timeline without a size of its own, for a page or as a part of more.
 
     Args:
-        rows: Chart of the rows that ``course.course`` makes.
+        rows: Chart of the rows that ``timeline.timeline_rows`` makes.
         names: Of the people, in order of their rows.
         span: Seconds from which to which time runs.
     """
@@ -99,7 +99,7 @@ def probability_layers(
     """The stacked probabilities without a size of their own.
 
     Args:
-        rows: Chart of the rows that ``course.course`` makes.
+        rows: Chart of the rows that ``timeline.timeline_rows`` makes.
         names: Of the people, in order of their rows.
         span: Seconds from which to which time runs.
         has_click: Whether a click selects one picture (parameter ``CLICK``).
@@ -245,7 +245,7 @@ def _hover_selection() -> alt.Parameter:
 
 
 def reading_tooltip() -> list[alt.Tooltip]:
-    """What is read of one face at one time, in words, for rows that ``course.course`` makes."""
+    """What is read of one face at one time, in words, for rows of ``timeline_rows``."""
     return [
         alt.Tooltip("person:N", title="Person"),
         alt.Tooltip("clock:N", title="Time"),

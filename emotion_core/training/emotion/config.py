@@ -64,7 +64,7 @@ class TrainConfig(BaseConfig):
         clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
         ema_decay: Of the averaged weights, per step; those are the ones evaluated and released.
         balance: What is done about rare classes: ``"sampler"`` shows them more often, ``"loss"``
-            weighs them more, see ``balance.py``.
+            weighs them more, see ``class_balance.py``.
         effective_beta: The beta of the class-balanced loss.
         label_smoothing: Share of every target that is spread evenly over all classes.
         mixup: Alpha of the Beta distribution of mixup; 0 is off.

@@ -29,7 +29,7 @@ def emotion_report_json(report: EmotionReport) -> str:
     (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
     ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
     also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
-    has ``[low, high]`` of some figures, and of what they come (``intervals.Intervals``).
+    has ``[low, high]`` of some figures, and of what they come (``bootstrap.Intervals``).
     """
     card = report.card
     content: dict[str, Any] = {
