@@ -246,13 +246,14 @@ class Analysis:
     def __iter__(self) -> Iterator[Face]:
         """Yield the faces, from left to right."""
         faces, read = self.faces, self.predictions
+        confidence = read.confidence.tolist()  # once: it looks at all faces
         for i, emotion in enumerate(read.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
                 box=(x1, y1, x2, y2),
                 score=float(faces.scores[i]),
                 emotion=emotion,
-                confidence=float(read.confidence[i]),
+                confidence=confidence[i],
                 probabilities=dict(zip(read.labels, read.probabilities[i].tolist(), strict=True)),
                 valence=float(read.valence[i]),
                 arousal=float(read.arousal[i]),
@@ -263,9 +264,10 @@ class Analysis:
     def to_rows(self) -> list[dict[str, object]]:
         """One dictionary per face, keyed by the columns of ``to_dataframe``."""
         rows: list[dict[str, object]] = []
-        for number, face in enumerate(self, 1):
+        boxes = self.faces.boxes.round(1).tolist()
+        for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):
             row: dict[str, object] = {"face": number}
-            row.update(zip(("x1", "y1", "x2", "y2"), self._rounded_box(number - 1), strict=True))
+            row.update(zip(("x1", "y1", "x2", "y2"), box, strict=True))
             row.update(score=face.score, emotion=str(face.emotion), confidence=face.confidence)
             row.update({f"p_{label}": value for label, value in face.probabilities.items()})
             row.update(valence=face.valence, arousal=face.arousal)
@@ -288,7 +290,3 @@ class Analysis:
         return pd.DataFrame(
             self.to_rows(), columns=[*names, "valence", "arousal", "va_source", "model"]
         )
-
-    def _rounded_box(self, i: int) -> list[float]:
-        box: list[float] = self.faces.boxes[i].round(1).tolist()
-        return box

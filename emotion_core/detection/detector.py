@@ -15,7 +15,7 @@ from emotion_core.detection.tiling import (
     next_scale,
     refine_in_tiles,
 )
-from emotion_core.imaging.codec import scale_image
+from emotion_core.imaging.resize import scale_image
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:

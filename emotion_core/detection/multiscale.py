@@ -20,7 +20,7 @@ from emotion_core.detection.candidates import (
     to_image_coords,
     with_mean_landmarks,
 )
-from emotion_core.imaging.codec import scale_image
+from emotion_core.imaging.resize import scale_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,7 +22,7 @@ from emotion_core.detection.boxes import (
     sides,
     sort_by_score,
 )
-from emotion_core.imaging.codec import scale_image
+from emotion_core.imaging.resize import scale_image
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 
 from emotion_core.files.tempfiles import AnonymousTempFile
-from emotion_core.imaging.codec import fit
+from emotion_core.imaging.resize import fit
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -12,7 +12,8 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.annotate import annotate, blur_faces
-from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg, shrink
+from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg
+from emotion_core.imaging.resize import shrink
 from emotion_core.models.card import Preprocessing
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.alignment import crop_faces

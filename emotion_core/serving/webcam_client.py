@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from emotion_core.errors import EmotionError, VideoDecodeError
-from emotion_core.imaging.codec import shrink
+from emotion_core.imaging.resize import shrink
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:

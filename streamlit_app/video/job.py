@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
-from emotion_core.imaging.codec import encode_jpeg, shrink
+from emotion_core.imaging.codec import encode_jpeg
+from emotion_core.imaging.resize import shrink
 from emotion_core.live.overlay import scaled
 from emotion_core.types import (
     DEFAULT_OPTIONS,

@@ -10,7 +10,8 @@ from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceModel
 from emotion_core.detection.tiling import next_scale
-from emotion_core.imaging.codec import decode_image, scale_image
+from emotion_core.imaging.codec import decode_image
+from emotion_core.imaging.resize import scale_image
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork

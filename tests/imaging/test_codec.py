@@ -12,7 +12,8 @@ import PIL.Image
 import pytest
 
 from emotion_core.errors import ImageDecodeError
-from emotion_core.imaging.codec import decode_image, encode_jpeg, shrink
+from emotion_core.imaging.codec import decode_image, encode_jpeg
+from emotion_core.imaging.resize import shrink
 from tests.factories import (
     difference,
     encode,

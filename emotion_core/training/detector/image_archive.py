@@ -18,7 +18,8 @@ import numpy as np
 import PIL.Image
 
 from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.imaging.codec import SUFFIXES, decode_image, shrink
+from emotion_core.imaging.codec import SUFFIXES, decode_image
+from emotion_core.imaging.resize import shrink
 from emotion_core.training.datasets.tables import TableRow
 
 if TYPE_CHECKING:

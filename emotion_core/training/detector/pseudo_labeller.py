@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_core.detection.boxes import iou_matrix
 from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
-from emotion_core.imaging.codec import shrink
+from emotion_core.imaging.resize import shrink
 from emotion_core.models.card import Task
 from emotion_core.models.download import fetch
 from emotion_core.models.local import describe_file

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_core.imaging.codec import shrink
+from emotion_core.imaging.resize import shrink
 from emotion_core.training.engine.event_file import EventFile
 
 if TYPE_CHECKING:
