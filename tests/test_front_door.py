@@ -1,5 +1,6 @@
 """The public API: what the README's ten lines promise."""
 
+import io
 import subprocess
 import sys
 import tomllib
@@ -58,6 +59,12 @@ def test_an_image_is_read_from_wherever_it_is(kind, tmp_path):
 def test_what_is_no_image_is_refused(source, message):
     with pytest.raises(emo.EmotionError, match=message):
         make_fake_analyzer().read(source)
+
+
+def test_a_pillow_image_whose_file_is_cut_short_is_refused():
+    cut = encode(make_image(200, 150), "BMP")[:-30_000]
+    with pytest.raises(emo.EmotionError, match="damaged"):
+        make_fake_analyzer().read(PIL.Image.open(io.BytesIO(cut)))
 
 
 def test_faces_of_an_analysis_agree_with_its_table():

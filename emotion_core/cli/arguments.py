@@ -178,9 +178,9 @@ _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 def show_download(filename: str, done: int, total: int) -> None:
     """Keep one line of the terminal up to date; say nothing where there is no terminal."""
     if sys.stderr.isatty():
-        int_in_range = f" of {total / 1e6:.1f}" if total else ""
+        all_of_it = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
-        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{int_in_range} MB{end}")
+        sys.stderr.write(f"\rdownloading {filename}: {done / 1e6:.1f}{all_of_it} MB{end}")
 
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -143,11 +144,14 @@ def load_image(source: str | os.PathLike[str] | bytes | PIL.Image.Image | Image)
         return source
     if isinstance(source, PIL.Image.Image):
         _check_size(*source.size)
-        return _to_rgb(source.copy())
+        try:
+            return _to_rgb(source.copy())  # whose pixels may still have to be read
+        except _DAMAGE as error:
+            raise _unreadable(error) from error
     if isinstance(source, bytes):
         return decode_image(source).pixels
     try:
-        with open(source, "rb") as file:  # noqa: PTH123 - a path of any kind
+        with Path(source).open("rb") as file:
             return decode_image(read_picture(file)).pixels
     except OSError as error:
         raise ImageDecodeError(f"{source} cannot be read ({error.strerror or error}).") from error
