@@ -35,7 +35,7 @@ def iter_records(
     batches = iter_photo_batches(
         analyzer,
         (PhotoSource(url, partial(read_photo, url)) for url in urls),
-        settings.faces,
+        settings.analyze_options,
         readers=_READERS,
     )
     yield from map(_records, batches)  # no name holds a batch on while the next is analysed

@@ -61,7 +61,7 @@ class LiveFrameAnalyzer:
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        asked = settings.faces
+        asked = settings.analyze_options
         found = self._analyze(frame, widen_for_redaction(asked, blur=settings.blur))
         cover = None
         if settings.blur:

@@ -38,7 +38,7 @@ class LiveSettings:
     smoothing_s: float = 0.3
 
     @property
-    def faces(self) -> AnalyzeOptions:
+    def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
         return AnalyzeOptions(self.min_score, self.min_face_px)
 

@@ -97,7 +97,7 @@ def write_results(
 
     Raises:
         EmotionError: The folder cannot be written or holds annotated pictures of other photos,
-            which would be mixed with these; or the core is gone (see ``iter_batches``).
+            which would be mixed with these; or the core is gone (see ``iter_photo_batches``).
     """
     stems = dict(zip(photos, safe_stems(list(photos)), strict=True))
     sources = [PhotoSource(name, partial(_read, path)) for name, path in photos.items()]

@@ -106,7 +106,7 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
     """Trail and points of one person for the valence-arousal plane.
 
     Args:
-        rows: Chart of the rows that ``timeline_rows.timeline_rows`` makes.
+        rows: Chart of the rows that ``timeline.timeline_rows`` makes.
         row: Whose.
     """
     shown = (

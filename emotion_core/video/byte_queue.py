@@ -38,7 +38,7 @@ class ByteBoundedQueue(Generic[T]):
         """Add an item as soon as there is room.
 
         Raises:
-            GivenUpError: The taking side has gone.
+            QueueCancelledError: The taking side has gone.
         """
         with self._changed:
             while not self._is_given_up and self._is_full():
@@ -61,7 +61,7 @@ class ByteBoundedQueue(Generic[T]):
 
         Raises:
             BaseException: What the putting side failed with, once its last item is taken.
-            GivenUpError: ``give_up`` was called.
+            QueueCancelledError: ``give_up`` was called.
         """
         with self._changed:
             while not (self._items or self._is_ended or self._is_given_up):

@@ -103,7 +103,7 @@ class VideoFrameAnalyzer:
     def __init__(
         self, analyzer: Analyzer, settings: VideoSettings, embedder: FaceEmbedder | None
     ) -> None:
-        self._asked = settings.faces
+        self._asked = settings.analyze_options
         searched = widen_for_redaction(self._asked, blur=settings.blur)
 
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:

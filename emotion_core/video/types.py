@@ -95,7 +95,7 @@ class VideoSettings:
     longest_s: float | None = None
 
     @property
-    def faces(self) -> AnalyzeOptions:
+    def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
         return AnalyzeOptions(self.min_score, self.min_face_px)
 

@@ -103,7 +103,7 @@ if waiting and not batch.is_stopped:
     results = iter_photos(
         analyzer,
         [photo.to_source() for photo in waiting],
-        options.faces,
+        options.analyze_options,
         blur=options.blur,
     )
     try:

@@ -36,7 +36,7 @@ class VisitorOptions:
     blur: bool
 
     @property
-    def faces(self) -> AnalyzeOptions:
+    def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
         return AnalyzeOptions(self.min_score, self.min_face_px)
 

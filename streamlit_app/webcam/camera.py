@@ -210,7 +210,7 @@ def show_still(desk: WebcamState, analyzer: Analyzer, options: VisitorOptions) -
         results = iter_photos(
             analyzer,
             [photo.to_source()],
-            options.faces,
+            options.analyze_options,
             blur=options.blur,
         )
         with errors_as_messages("The photo could not be analysed"):

@@ -38,7 +38,7 @@ def release_detector(
     """Write the averaged weights of a checkpoint as both files, and compare them.
 
     Args:
-        checkpoint: What a ``Trainer`` saved.
+        checkpoint: What a ``DetectorTrainer`` saved.
         path: The safetensors file; the ONNX goes beside it.
         shift: Added to the logit of every score.
 
@@ -61,7 +61,7 @@ def find_shift(checkpoint: Path, pictures: Sequence[DetectionSample], precision:
     """The shift of all scores that brings a precision to the product's threshold.
 
     Args:
-        checkpoint: What a ``Trainer`` saved.
+        checkpoint: What a ``DetectorTrainer`` saved.
         pictures: Held out, marked by hand. What is measured on them afterwards flatters.
         precision: Of faces from 16 px, 0-1.
 

@@ -53,7 +53,7 @@ def release_emotion(
     """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
 
     Args:
-        checkpoint: What a ``Trainer`` saved.
+        checkpoint: What an ``EmotionTrainer`` saved.
         path: The safetensors file; the ONNX goes beside it.
         faces: To fit the temperature on; not those that were learnt from.
         logit_adjustment: See ``adjust_logits``.

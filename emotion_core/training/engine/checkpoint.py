@@ -114,7 +114,7 @@ def copy_checkpoint(source: Path, path: Path) -> None:
 def load_checkpoint(
     path: Path, keys: Sequence[str] = _KEYS, what: str = "an emotion network"
 ) -> dict[str, Any]:
-    """Read what a ``Trainer`` saved.
+    """Read what a trainer saved.
 
     Args:
         path: Checkpoint.
