@@ -22,6 +22,7 @@ from emotion_core.models.card import WeightFile
 from emotion_core.models.registry import CARDS, candidates
 from emotion_core.reporting import photo_folder
 from emotion_core.reporting.photo_folder import find_photos, write_results
+from tests.cli.conftest import note_loads
 from tests.factories import (
     FakeDetector,
     make_counting_photo,
@@ -43,16 +44,7 @@ def quick_page(monkeypatch):
 @pytest.fixture
 def asked(monkeypatch):
     """What the analyzer was loaded with; the analyzer itself is a fake one."""
-    calls = []
-    detector = FakeDetector()
-
-    def load(emotion, detectors, *, device, on_progress):
-        calls.append((emotion, detectors, device, detector))
-        on_progress("tiny.onnx", 1, 2)
-        return make_fake_analyzer(detector, notices=["Going on without far."])
-
-    monkeypatch.setattr(local_analyzer, "load_analyzer", load)
-    return calls
+    return note_loads(monkeypatch, FakeDetector())
 
 
 @pytest.fixture

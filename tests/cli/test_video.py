@@ -5,14 +5,13 @@ import re
 import pandas as pd
 import pytest
 
-from emotion_core import local_analyzer
 from emotion_core.cli.arguments import show_download
 from emotion_core.cli.main import main
 from emotion_core.errors import WeightsUnavailableError
 from emotion_core.models.registry import CARDS
 from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
-from tests.factories import make_fake_analyzer
+from tests.cli.conftest import note_loads
 from tests.reporting.test_video_folder import stub_pages
 from tests.video.clips import make_clip, numbered_images
 from tests.video.detectors import SteadyDetector
@@ -30,16 +29,7 @@ def quick_pages(monkeypatch):
 @pytest.fixture
 def asked(monkeypatch):
     """What the analyzer was loaded with; the analyzer itself is a fake one."""
-    calls = []
-    detector = SteadyDetector((20, 10, 60, 50))
-
-    def load(emotion, detectors, *, device, on_progress):
-        calls.append((emotion, detectors, device, detector))
-        on_progress("tiny.onnx", 1, 2)
-        return make_fake_analyzer(detector, notices=["Going on without far."])
-
-    monkeypatch.setattr(local_analyzer, "load_analyzer", load)
-    return calls
+    return note_loads(monkeypatch, SteadyDetector((20, 10, 60, 50)))
 
 
 @pytest.fixture
