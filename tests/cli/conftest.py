@@ -5,7 +5,7 @@ from tests.factories import make_fake_analyzer
 
 
 def note_loads(monkeypatch, detector):
-    """Have commands get a fake analyzer with this detector; gives what they ask for, as it comes."""
+    """Have commands get a fake analyzer with this detector; gives what they ask for."""
     calls = []
 
     def load(emotion, detectors, *, device, on_progress):
