@@ -1,8 +1,7 @@
-"""The command with real actors: killed and gone on with; on two nodes."""
+"""The command with real actors: killed, and gone on with on two nodes."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.batch.conftest import OPTIONS, SUMMARY, differing, read_parts, start_batch
+from tests.batch.conftest import OPTIONS, differing, read_parts, start_batch
 from tests.paths import ROOT
 
-pytest.importorskip("ray.data", reason="The extra `serve` is not installed.")
+pytest.importorskip("ray.serve", reason="The extra `serve` is not installed.")
 
 pytestmark = pytest.mark.slow
 
@@ -45,43 +44,25 @@ def wait_until_read(pipe, process):
             time.sleep(0.05)
 
 
-@pytest.fixture
-def stop_at(inputs, tmp_path):
-    """Runs the command until it reads a photo, and stops it there.
-
-    Called with the photo and what ends a process by its id; gives what was said, and the code.
-    """
-    pipes = []
-
-    def run_and_stop(photo, stop):
-        with held_up(photo):
-            process = start_batch(photo, inputs, "--out", tmp_path, *OPTIONS)
-            pipes.append(wait_until_read(photo, process))
-            stop(process.pid)
-            said = process.communicate(timeout=PATIENCE_S)[1]
-        return said, process.returncode
-
-    yield run_and_stop
-    for pipe in pipes:  # not sooner: an actor that has outlived the command would go on
-        os.close(pipe)
+@pytest.fixture(scope="module")
+def killed(inputs, tmp_path_factory):
+    """The folder of a run that was killed on this machine while it read its fourth input."""
+    out = tmp_path_factory.mktemp("killed")
+    first, photo = [inputs / f"portrait{i}.jpg" for i in range(3)], inputs / "portrait3.jpg"
+    with held_up(photo):
+        process = start_batch(*first, photo, inputs, "--out", out, *OPTIONS)
+        pipe = wait_until_read(photo, process)
+        process.kill()
+        process.communicate()
+    yield out
+    os.close(pipe)  # not sooner: an actor that has outlived the command would go on
 
 
-def test_run_that_was_killed_goes_on_to_the_same_bytes(inputs, undisturbed, tmp_path, stop_at):
-    _, code = stop_at(inputs / "portrait2.jpg", lambda pid: os.kill(pid, signal.SIGKILL))
-    assert code == -signal.SIGKILL
-    assert len(read_parts(tmp_path)) < len(read_parts(undisturbed.out))
-
-    again = start_batch(inputs, "--out", tmp_path, *OPTIONS)
-    said = again.communicate(timeout=PATIENCE_S)[1]
-    assert again.returncode == 1, said
-    assert SUMMARY in said
-    assert differing(tmp_path, undisturbed.out) == []
-    assert not list((tmp_path / "_unfinished").iterdir())
-
-
-def test_two_machines_share_the_work_and_give_the_same_bytes(inputs, undisturbed, tmp_path):
+@pytest.fixture(scope="module")
+def on_two_nodes(inputs, killed):
+    """What ``two_nodes`` tells of the rest of the run, and of a server."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.batch.two_nodes", str(inputs), str(tmp_path)],
+        [sys.executable, "-m", "tests.batch.two_nodes", str(inputs), str(killed)],
         cwd=ROOT,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -89,5 +70,21 @@ def test_two_machines_share_the_work_and_give_the_same_bytes(inputs, undisturbed
         timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
-    assert len(set(json.loads(done.stdout.splitlines()[-1]))) == 2
-    assert differing(tmp_path, undisturbed.out) == []
+    return {**json.loads(done.stdout.splitlines()[-1]), "said": done.stderr}
+
+
+def test_what_was_finished_when_a_run_was_killed_is_kept(killed, undisturbed):
+    assert 0 < len(read_parts(killed)) < len(read_parts(undisturbed.out))
+
+
+def test_two_nodes_finish_the_run_to_the_same_bytes(on_two_nodes, killed, undisturbed):
+    assert on_two_nodes["code"] == undisturbed.code
+    assert len(set(on_two_nodes["workers"])) == 2
+    assert "of 10 inputs were finished before." in on_two_nodes["said"]
+    assert differing(killed, undisturbed.out) == []
+    assert not list((killed / "_unfinished").iterdir())
+
+
+def test_replicas_on_two_nodes_share_the_work(on_two_nodes):
+    assert len(set(on_two_nodes["replicas"])) == len(on_two_nodes["replicas"]) == 2
+    assert on_two_nodes["faces"] == [1] * 16
