@@ -121,13 +121,15 @@ WIDE = {"width": 1280, "height": 1800}
 
 
 @contextmanager
-def opened(browser: Browser, url: str) -> Iterator[Page]:
+def opened(browser: Browser, url: str, script: str = "") -> Iterator[Page]:
     """Open a page and check at the end that nothing was asked of another host.
 
     All pages of a browser are one visitor's: what the first has loaded, the others need not load.
+    ``script`` is run before those of the page.
     """
     visitor = browser.contexts[0] if browser.contexts else _arrive(browser)
     page = visitor.new_page()
+    page.add_init_script(script)
     elsewhere: list[str] = []
     host = url.split("//")[1].split("/")[0]
     page.on("request", lambda r: elsewhere.append(r.url) if _is_elsewhere(r.url, host) else None)

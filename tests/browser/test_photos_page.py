@@ -22,17 +22,14 @@ from tests.browser.conftest import (
     no_overflow,
     opened,
     picture,
-    running_app,
     seen_otherwise,
     upload,
     wait_until,
 )
-from tests.hub_server import HubServer
 from tests.paths import PORTRAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -129,7 +126,10 @@ def test_every_picture_and_chart_has_words(results: Page) -> None:
 
 
 @pytest.mark.slow
-def test_photos_stay_while_another_page_is_looked_at(page: Page, pair: bytes, empty: bytes) -> None:
+def test_photos_and_choices_stay_while_another_page_is_looked_at(
+    page: Page, pair: bytes, empty: bytes
+) -> None:
+    page.get_by_text("Blur faces").click()
     upload(page, ("pair.jpg", pair), ("empty.jpg", empty))
     wait_for_results(page)
     for other in ("About", "Video"):
@@ -139,6 +139,7 @@ def test_photos_stay_while_another_page_is_looked_at(page: Page, pair: bytes, em
         page.wait_for_function("document.title == 'Photos · Emoscope'")
         wait_for_results(page)
         expect_text(page, "pair.jpg")
+        assert page.get_by_role("switch", name="Blur faces").is_checked()
     page.get_by_role("button", name="Take them away").click()
     expect_text(page, "No photo at hand?")
 
@@ -195,9 +196,9 @@ def test_the_sample_blurred_and_its_files(page: Page) -> None:
 @pytest.mark.slow
 def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> None:
     with PIL.Image.open(io.BytesIO(portrait)) as small:
-        large = small.convert("RGB").resize((3000, 2000))  # so that it takes a while
+        large = small.convert("RGB").resize((2400, 1600))  # so that it takes a while
     files = []
-    for i in range(6):
+    for i in range(4):
         large.paste((40 * i, 0, 0), (0, 0, 400, 400))
         buffer = io.BytesIO()
         large.save(buffer, "JPEG")
@@ -205,7 +206,7 @@ def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> Non
     upload(page, *files)
     wait_for_results(page)
     clear = set(sources(page))
-    assert len(clear) >= 6
+    assert len(clear) >= 4
     page.get_by_text("Blur faces").click()
     page.get_by_role("progressbar").wait_for()
     left = [clear & set(sources(page)) for _ in iter(lambda: is_at_work(page), False)]
@@ -230,8 +231,7 @@ def is_at_work(page: Page) -> bool:
 @pytest.mark.slow
 def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> None:
     names = [
-        "=cmd.jpg",
-        "портрет.jpg",
+        "=портрет.jpg",
         "<img src=x onerror=alert(1)>.jpg",
         "**bold** $x$ [a](http:b).jpg",
         ":smile: a -> b -- www.example.com a@example.com `e` ``.jpg",
@@ -243,14 +243,12 @@ def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> Non
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     upload(page, *((name, portrait) for name in names))
     wait_for_results(page)
-    for name in [*names[:5], "same (2).jpg"]:
+    for name in [*names[:4], "same (2).jpg"]:
         page.get_by_role("img", name=f"{name} with its faces marked").wait_for()
         assert page.get_by_test_id("stMarkdown").get_by_text(name, exact=True).count() == 1
     assert alerts == []
     assert no_overflow(page)
-    cells = read_csv(page, "Photos (CSV)")["source"].tolist()
-    assert cells[0] == "'=cmd.jpg"
-    assert cells[1] == "портрет.jpg"
+    assert read_csv(page, "Photos (CSV)")["source"][0] == "'=портрет.jpg"
 
 
 def test_about(browser: Browser, app_url: str) -> None:
@@ -258,46 +256,3 @@ def test_about(browser: Browser, app_url: str) -> None:
         expect_text(page, "Article 5(1)(f)")
         expect_text(page, "shown to other visitors")
         assert no_overflow(page)
-
-
-@pytest.mark.slow
-def test_a_hub_out_of_reach_is_said_and_the_rest_goes_on(page: Page) -> None:
-    choose(page, "Emotion network", "mobilefacenet-rafdb")
-    expect_text(page, "HF_HUB_OFFLINE forbids downloading it")
-    page.get_by_role("button", name="Try the sample").click()
-    wait_for_results(page)
-
-
-@pytest.mark.slow
-def test_a_published_network_is_fetched_from_the_hub(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with HubServer() as hub:
-        reference = publish_own_network(hub, tmp_path, monkeypatch)
-        environment = {"HF_ENDPOINT": hub.url, "EMOSCOPE_MODEL": reference}
-        with running_app(tmp_path, environment) as url, opened(browser, url) as page:
-            expect_text(page, "downloaded from 127.0.0.1")
-            page.get_by_role("button", name="Try the sample").click()
-            wait_for_results(page)
-            expect_text(page, "The team's own checkpoint.")
-
-
-def publish_own_network(hub: HubServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Put the shipped network into a repository, as `models publish` would, under another note."""
-    from dataclasses import replace
-
-    from emotion_core.models.card import Task
-    from emotion_core.models.download import WEIGHTS_DIR
-    from emotion_core.models.registry import candidates
-
-    monkeypatch.chdir(folder)
-    card = next(card for card in candidates(Task.EMOTION) if card.is_local)
-    published = replace(card, name="team", note="The team's own checkpoint.", torch_weights=None)
-    data = (WEIGHTS_DIR / card.weights.filename).read_bytes()
-    files = {card.weights.filename: data, "config.json": published.to_json().encode()}
-    return "team/faces@" + hub.add("team/faces", files)
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()

@@ -212,66 +212,46 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
 
 
 @pytest.mark.slow
-def test_two_streams_run_side_by_side_and_blur_hides_a_face_while_one_runs(
-    page: Page, camera_browser: Browser, app_url: str
+def test_two_streams_run_side_by_side_and_end_with_their_tabs(
+    page: Page, with_camera: Callable[..., Browser], browser: Browser, app_url: str
 ) -> None:
     frame = start(page)
-    wait_for_metric(page, "Analyses")
-    with opened(camera_browser, f"{app_url}/webcam") as other:
-        beside = start(other)
-        wait_for_metric(other, "Analyses")
-        for one in (frame, beside):
-            wait_for_pictures(one, pictures(one) + 10)
+    gone = with_camera()
+    other = gone.new_page()
+    other.goto(f"{app_url}/webcam")
+    beside = start(other)
+    for one, its_frame in ((page, frame), (other, beside)):
+        wait_for_metric(one, "Analyses")
+        wait_for_pictures(its_frame, pictures(its_frame) + 10)
+    with opened(browser, f"{app_url}/webcam") as third:
+        places(third, 2)
+        with suppress(PlaywrightError):  # nobody is left to answer
+            gone.new_browser_cdp_session().send("Browser.crash")
 
-    sharp = max(face_detail(look(frame)) for _ in range(5))
-    page.get_by_text("Blur faces").click()
-    wait_for_look(page, frame, lambda image: face_detail(image) < sharp / 5)
-    page.get_by_text("Record", exact=True).click()
-    page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
-    heights = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.wait_for_timeout(1500)
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight") == heights
-    stop(page)
+        sharp = max(face_detail(look(frame)) for _ in range(5))
+        page.get_by_text("Blur faces").click()
+        wait_for_look(page, frame, lambda image: face_detail(image) < sharp / 5)
+        page.get_by_text("Record", exact=True).click()
+        page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
+        height = "document.querySelector('[data-testid=stMain]').scrollHeight"
+        before = page.evaluate(height)
+        page.wait_for_timeout(1500)
+        assert page.evaluate(height) == before
 
-
-@pytest.mark.slow
-def test_leaving_the_page_ends_the_stream_and_keeps_its_results(
-    page: Page, camera_browser: Browser, app_url: str
-) -> None:
-    start(page)
-    with opened(camera_browser, f"{app_url}/webcam") as other:
-        places(other, 1)
         page.get_by_role("link", name="About").click()
         expect_text(page, "What the numbers mean")
-        places(other, 0)
+        places(third, 0)
     page.get_by_role("link", name="Webcam").click()
     page.get_by_role("button", name="Report (HTML)").wait_for()
     camera(page).get_by_role("button", name="START").wait_for()
 
 
-@pytest.fixture(scope="module")
-def crashed_tab(with_camera: Callable[..., Browser], browser: Browser, app_url: str) -> None:
-    """A tab that is gone while its webcam runs; the server finds out while other tests go on."""
-    gone = with_camera()
-    page = gone.new_page()
-    page.goto(f"{app_url}/webcam")
-    start(page)
-    with opened(browser, f"{app_url}/webcam") as other:
-        places(other, 1)
-    with suppress(PlaywrightError):  # nobody is left to answer
-        gone.new_browser_cdp_session().send("Browser.crash")
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("crashed_tab")
 def test_without_a_connection_a_photo_is_offered_and_analysed(
     camera_browser: Browser, app_url: str
 ) -> None:
-    with opened(camera_browser, app_url) as page:
-        page.add_init_script(
-            "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
-        )
-        page.goto(f"{app_url}/webcam")
+    script = "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
+    with opened(camera_browser, f"{app_url}/webcam", script) as page:
         camera(page).get_by_role("button", name="START").click()
         expect_text(page, "No connection could be established")
         expect_text(page, "lets no UDP through")
@@ -308,9 +288,7 @@ def test_a_camera_that_is_blocked_is_told_and_the_message_goes_when_it_is_allowe
         navigator.mediaDevices.enumerateDevices = async () => [{ kind: 'videoinput' }];
         window.allowCamera = () => { asked.state = 'granted'; asked.onchange(); };
     """
-    with opened(browser, app_url) as page:
-        page.add_init_script(answer)
-        page.goto(f"{app_url}/webcam")
+    with opened(browser, f"{app_url}/webcam", answer) as page:
         expect_text(page, "The camera is blocked for this page")
         page.evaluate("window.allowCamera()")
         page.get_by_text("The camera is blocked for this page").wait_for(state="detached")
@@ -327,10 +305,3 @@ def test_a_page_that_is_not_secure_is_told(
         expect_text(page, "The camera needs a secure page")
         page.get_by_role("link", name="Analyse photos instead").wait_for()
         assert page.locator("iframe[src*=webrtc_streamer]").count() == 0
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("crashed_tab")
-def test_a_tab_that_is_gone_frees_its_place(browser: Browser, app_url: str) -> None:
-    with opened(browser, f"{app_url}/webcam") as page:
-        places(page, 0)
