@@ -6,19 +6,24 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from emotion_core.models.card import Task
+from emotion_core.errors import EmotionError
 from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
+from emotion_core.training.engine.atomic_write import write_errors
+from emotion_core.training.engine.base_config import parse_settings
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from emotion_core.local_analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer, ResolvedModel
+    from emotion_core.models.card import Task
+    from emotion_core.models.download import Progress
+    from emotion_core.types import Device
 
     _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
@@ -130,16 +135,106 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     from emotion_core.local_analyzer import load_analyzer
 
     analyzer = load_analyzer(
-        resolve_models(chosen.model, Task.EMOTION),
-        resolve_models(chosen.detector, Task.DETECTION),
+        chosen.model,
+        chosen.detector,
         device=chosen.device,
         on_progress=show_download,
     )
     info = analyzer.info
     eprint(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
-    for notice in info.notices:
-        eprint(f"note: {notice}")
+    print_notices(info.notices)
     return analyzer
+
+
+def fetch_chosen(
+    name: str | None, task: Task, device: Device, on_progress: Progress | None = None
+) -> ResolvedModel:
+    """Fetch the network that was named, or else the first default that is available.
+
+    Raises:
+        EmotionError: See ``find_model`` and ``fetch_first``.
+    """
+    from emotion_core.local_analyzer import fetch_first
+
+    found = fetch_first(resolve_models(name, task), device, on_progress)
+    print_notices(found.notices)
+    return found
+
+
+def print_notices(notices: Iterable[str]) -> None:
+    """Tell the person at the terminal which preferred networks are not available."""
+    for notice in notices:
+        eprint(f"note: {notice}")
+
+
+def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the options that both trainings share; ``example`` is a setting for the help text."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"any other setting of config.json, e.g. {example}",
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
+    parser.add_argument(
+        "--keep-every", type=count_or_none, default=0, metavar="N", help="keep epoch-NNNN.pt"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads", type=count, metavar="N", help="CPU threads of torch (default: its own choice)"
+    )
+
+
+def set_threads(n: int | None) -> None:
+    """Set the number of torch's CPU threads; ``None`` leaves it as it is."""
+    if n is not None:
+        import torch
+
+        torch.set_num_threads(n)
+
+
+def to_settings(chosen: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Settings by name that were given by options of their own or by ``--set``."""
+    given = {name: getattr(chosen, name) for name in names}
+    settings = {name: value for name, value in given.items() if value is not None}
+    return settings | parse_settings(chosen.set)
+
+
+def check_report_path(path: Path | None) -> None:
+    """Check before a long measurement that ``write_report`` can write its files.
+
+    Raises:
+        EmotionError: It cannot.
+    """
+    if path is None:
+        return
+    if path.suffix == ".html":
+        raise EmotionError("--json needs another ending than .html, where the plots go.")
+    check_parent(path)
+
+
+def check_parent(path: Path) -> None:
+    """Check that the folder of a file exists.
+
+    Raises:
+        EmotionError: It does not.
+    """
+    if not path.parent.is_dir():
+        raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+
+
+def write_report(path: Path, json: str, page: str) -> None:
+    """Write metrics as JSON, and their charts to the ``.html`` file beside it."""
+    with write_errors(path):
+        path.write_text(json, encoding="utf-8")
+        path.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
@@ -169,6 +264,7 @@ def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[st
 
 
 count = int_in_range(1, math.inf, "a number from 1")
+count_or_none = int_in_range(0, math.inf, "a number from 0")
 _pixels = int_in_range(1, math.inf, "a number of pixels from 1")
 _fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
 _rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")

@@ -23,15 +23,14 @@ from emotion_core.cli.arguments import (
     add_video_settings,
     count,
     eprint,
+    fetch_chosen,
     float_in_range,
     show_download,
     to_video_settings,
 )
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
-from emotion_core.local_analyzer import fetch_first
 from emotion_core.models.card import Task
-from emotion_core.models.hub import resolve_models
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.photos.tables import readable_name
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from emotion_core.batch.bulk_run import WorkSummary
     from emotion_core.batch.job import Job
-    from emotion_core.models.card import ModelCard
 
 DEFAULT_CHUNK = 256
 _SHOWN_FAILURES = 5
@@ -119,7 +117,11 @@ def run_batch(chosen: argparse.Namespace) -> int:
     Raises:
         EmotionError: It cannot be begun as asked, or had to end early.
     """
-    _check_installed()
+    # Ray itself is imported only after its environment has been set up.
+    if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
+        raise MissingExtraError(
+            "A bulk run needs Ray Data; install it with: pip install -e '.[serve]'."
+        )
     from emotion_core.batch.bulk_run import make_plan
     from emotion_core.batch.folder_lock import folder_lock
 
@@ -141,31 +143,16 @@ def run_batch(chosen: argparse.Namespace) -> int:
     return _sum_up(job, extent, done, failed)
 
 
-def _check_installed() -> None:
-    """Say what is missing before anything else is done; Ray itself is imported later, set up."""
-    if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
-        raise MissingExtraError(
-            "A bulk run needs Ray Data; install it with: pip install -e '.[serve]'."
-        )
-
-
 def _make_job(chosen: argparse.Namespace) -> Job:
     from emotion_core.batch.job import Job
     from emotion_core.batch.results import ResultFolder
 
-    emotion = _choose(chosen.model, Task.EMOTION)
-    detector = _choose(chosen.detector, Task.DETECTION)
+    # Before actors are started that would lack the files.
+    emotion = fetch_chosen(chosen.model, Task.EMOTION, "cpu", show_download).card
+    detector = fetch_chosen(chosen.detector, Task.DETECTION, "cpu", show_download).card
     eprint(f"{emotion.name}, faces by {detector.name}.")
     folder = ResultFolder(chosen.out, emotion.labels)
     return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
-
-
-def _choose(name: str | None, task: Task) -> ModelCard:
-    """Choose a network that is to be had, before actors are started that would lack it."""
-    found = fetch_first(resolve_models(name, task), "cpu", show_download)
-    for notice in found.notices:
-        eprint(f"note: {notice}")
-    return found.card
 
 
 def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[int, int]:

@@ -7,9 +7,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import OK, SOME_FAILED, add_detector, eprint, int_in_range
+from tqdm import tqdm
+
+from emotion_core.cli.arguments import (
+    OK,
+    SOME_FAILED,
+    add_detector,
+    eprint,
+    fetch_chosen,
+    int_in_range,
+)
 from emotion_core.errors import DatasetError
-from emotion_core.models.runtime import DEVICES
+from emotion_core.labels import to_emotion
+from emotion_core.models.card import Preprocessing, Task
+from emotion_core.models.registry import FERPLUS_TEMPLATE
+from emotion_core.models.runtime import DEVICES, pick_device
 
 if TYPE_CHECKING:
     from emotion_core.detection.detector import FaceDetector
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
 
 _CROP_PX = 112
-_DATASET_HELP = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
+_DATASETS = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +93,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help=_DATASET_HELP)
+    parser.add_argument("dataset", metavar="DATASET", help=_DATASETS)
     parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, as published")
 
 
@@ -102,34 +114,22 @@ def _run_download(chosen: argparse.Namespace) -> int:
 
 def _run_show(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.splits import SplitMissingError
-
-    if chosen.split:
-        _show(read_faces(chosen.dataset, chosen.root, chosen.split))
-        return OK
-    shown, failures = _read_splits(chosen.dataset, chosen.root)
-    for faces in shown:
-        _show(faces)
-    for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
-        eprint(f"note: {failure}")
-    is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
-    return OK if is_whole else SOME_FAILED
-
-
-def _read_splits(dataset: str, root: Path) -> tuple[list[FaceSet], list[DatasetError]]:
-    """The splits of a data set that can be read, and why others cannot."""
-    from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.splits import SPLITS
+    from emotion_core.training.datasets.splits import SPLITS, SplitMissingError
 
     shown, failures = [], []
-    for split in SPLITS:
+    for split in [chosen.split] if chosen.split else SPLITS:
         try:
-            shown.append(read_faces(dataset, root, split))
+            shown.append(read_faces(chosen.dataset, chosen.root, split))
         except DatasetError as error:
             failures.append(error)
     if not shown:
         raise failures[0]
-    return shown, failures
+    for faces in shown:
+        _show(faces)
+    for failure in dict.fromkeys(map(str, failures)):  # an unsplit data set fails twice alike
+        eprint(f"note: {failure}")
+    is_complete = all(isinstance(failure, SplitMissingError) for failure in failures)
+    return OK if is_complete else SOME_FAILED
 
 
 def _show(faces: FaceSet) -> None:
@@ -162,15 +162,11 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
 
 def _run_crop(chosen: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from emotion_core.models.card import Preprocessing
     from emotion_core.training.datasets.crop_faces import (
         CropCount,
         read_labelled_photos,
         write_crops,
     )
-    from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 
     skip = {_to_emotion(word) for word in chosen.skip}
     photos = read_labelled_photos(chosen.folder, halves=chosen.halves, skip=skip)
@@ -188,8 +184,6 @@ def _run_crop(chosen: argparse.Namespace) -> int:
 
 
 def _to_emotion(word: str) -> Emotion:
-    from emotion_core.labels import to_emotion
-
     try:
         return to_emotion(word)
     except ValueError as error:
@@ -197,15 +191,9 @@ def _to_emotion(word: str) -> Emotion:
 
 
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
-    from emotion_core.local_analyzer import fetch_first, make_detector
-    from emotion_core.models.card import Task
-    from emotion_core.models.hub import resolve_models
-    from emotion_core.models.runtime import pick_device
+    from emotion_core.local_analyzer import make_detector
 
     device = pick_device(chosen.device)
-    cards = resolve_models(chosen.detector, Task.DETECTION)
-    found = fetch_first(cards, device)
-    for notice in found.notices:
-        eprint(f"note: {notice}")
+    found = fetch_chosen(chosen.detector, Task.DETECTION, device)
     eprint(f"Faces by {found.card.name}.")
     return make_detector(found.card, found.file.path, device)

@@ -9,14 +9,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import add_detector, count, eprint
+from emotion_core.cli.arguments import (
+    add_detector,
+    check_parent,
+    check_report_path,
+    count,
+    eprint,
+    print_notices,
+    write_report,
+)
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES, usable_cores
-from emotion_core.training.engine.atomic_write import write_errors
+from emotion_core.training.datasets import READERS, read_faces
+from emotion_core.training.datasets.splits import SplitMissingError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.load import LoadedModel
     from emotion_core.training.evaluation.evaluate import EmotionReport
@@ -93,10 +100,11 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
     Raises:
         EmotionError: Something that was asked for is not there or cannot be.
     """
+    from emotion_core.training.engine.threads import limited_cores
+
     is_photos = chosen.dataset.lower() == _PHOTOS
     _check_options(chosen, is_photos=is_photos)
-    _check_threads(chosen.threads)
-    with _limited(chosen.threads):
+    with limited_cores(chosen.threads) if chosen.threads else nullcontext():
         report = _measure_photos(chosen) if is_photos else _measure_faces(chosen)
     _write(chosen, report)
     return 1 if report.missed is not None and report.missed.unreadable else 0
@@ -119,15 +127,17 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
 
 
 def _check_outputs(chosen: argparse.Namespace) -> None:
-    """Find out before a long measurement that its results could not be written."""
-    if chosen.json is not None and chosen.json.suffix == ".html":
-        raise EmotionError("--json needs another ending than .html, where the plots go.")
+    """Find out before a long measurement that it, or writing its results, would fail."""
+    check_report_path(chosen.json)
     plot = chosen.calibration_plot
-    if plot is not None and plot.suffix not in (".svg", ".png"):
-        raise EmotionError(f"{plot} must end in .svg or .png.")
-    for path in (chosen.json, plot):
-        if path is not None and not path.parent.is_dir():
-            raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+    if plot is not None:
+        if plot.suffix not in (".svg", ".png"):
+            raise EmotionError(f"{plot} must end in .svg or .png.")
+        check_parent(plot)
+    if chosen.threads and not hasattr(os, "sched_setaffinity"):
+        raise EmotionError("--threads works on Linux only; leave it out.")
+    if chosen.threads and chosen.threads > usable_cores():
+        raise EmotionError(f"--threads can be at most {usable_cores()} here.")
 
 
 def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
@@ -141,9 +151,6 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
     """Read the split that was asked for, else the validation split, else the test split."""
-    from emotion_core.training.datasets import READERS, read_faces
-    from emotion_core.training.datasets.splits import SplitMissingError
-
     if dataset.lower() not in READERS:
         known = ", ".join([*READERS, _PHOTOS])
         raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")
@@ -161,7 +168,6 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
 
 
 def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
-    from emotion_core.training.datasets import read_faces
     from emotion_core.training.datasets.deduplicate import drop_duplicates
 
     kept = drop_duplicates(faces, read_faces(dataset, root, "train"))
@@ -200,8 +206,7 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     else:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
-        for notice in analyzer.info.notices:
-            eprint(f"note: {notice}")
+        print_notices(analyzer.info.notices)
         look = read_with_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
@@ -214,8 +219,7 @@ def _load(chosen: argparse.Namespace) -> LoadedModel:
 
     model = load_model(chosen.model, chosen.device)
     eprint(f"{model.classifier.card.name} on {model.network.device}.")
-    for notice in model.notices:
-        eprint(f"note: {notice}")
+    print_notices(model.notices)
     return model
 
 
@@ -226,23 +230,6 @@ def _write(chosen: argparse.Namespace, report: EmotionReport) -> None:
 
     sys.stdout.write(emotion_report_table(report))
     if chosen.json is not None:
-        with write_errors(chosen.json):
-            chosen.json.write_text(emotion_report_json(report), encoding="utf-8")
-            chosen.json.with_suffix(".html").write_text(evaluation_page(report), encoding="utf-8")
+        write_report(chosen.json, emotion_report_json(report), evaluation_page(report))
     if chosen.calibration_plot is not None:
         save_plot(calibration_chart(report), chosen.calibration_plot)
-
-
-def _check_threads(n: int | None) -> None:
-    if n is not None and not hasattr(os, "sched_setaffinity"):
-        raise EmotionError("--threads works on Linux only; leave it out.")
-    if n is not None and n > usable_cores():
-        raise EmotionError(f"--threads can be at most {usable_cores()} here.")
-
-
-def _limited(n: int | None) -> AbstractContextManager[None]:
-    if n is None:
-        return nullcontext()
-    from emotion_core.training.engine.threads import limited_cores
-
-    return limited_cores(n)

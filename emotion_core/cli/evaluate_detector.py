@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.cli.arguments import check_report_path, float_in_range, write_report
 from emotion_core.cli.train_detector import add_sources, to_sources, to_teacher
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.engine.atomic_write import write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
-
-_MOST_EXPOSURE = 255.0  # at which all but black is white
 
 
 def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +50,8 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--exposure",
-        type=float,
+        # At 255 all but black is white.
+        type=float_in_range(lambda value: 0 < value <= 255, "above 0 and at most 255"),
         default=1.0,
         metavar="F",
         help="make all pictures F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
@@ -75,20 +74,15 @@ def run_evaluate_detector(chosen: argparse.Namespace) -> int:
     Raises:
         EmotionError: Something that was asked for is not there or cannot be.
     """
-    _check_output(chosen.json)
+    from emotion_core.training.detector.html_page import detector_page
+    from emotion_core.training.detector.report import detector_report_json, detector_report_table
+
+    check_report_path(chosen.json)
     report = _measure(chosen)
-    _write(chosen.json, report)
+    sys.stdout.write(detector_report_table(report))
+    if chosen.json is not None:
+        write_report(chosen.json, detector_report_json(report), detector_page(report))
     return 0
-
-
-def _check_output(path: Path | None) -> None:
-    """Find out before a long measurement that its results could not be written."""
-    if path is None:
-        return
-    if path.suffix == ".html":
-        raise EmotionError("--json needs another ending than .html, where the plots go.")
-    if not path.parent.is_dir():
-        raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
 
 def _measure(chosen: argparse.Namespace) -> DetectorComparison:
@@ -102,8 +96,6 @@ def _measure(chosen: argparse.Namespace) -> DetectorComparison:
     asked = EvalSettings(exposure=chosen.exposure)
     if chosen.min_face is not None:
         asked = replace(asked, min_face_px=chosen.min_face)
-    if not 0 < chosen.exposure <= _MOST_EXPOSURE:
-        raise EmotionError(f"--exposure must be above 0 and at most {_MOST_EXPOSURE:g}.")
     names = chosen.detector or _all_here()
     loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
     groups, teacher = _read(chosen, sources)
@@ -185,15 +177,3 @@ def _measure_one(
         portraits=measure_portraits(detector, portraits, asked) if portraits else None,
         scenes=measure_scenes(detector, scenes, asked) if scenes else None,
     )
-
-
-def _write(path: Path | None, report: DetectorComparison) -> None:
-    from emotion_core.training.detector.html_page import detector_page
-    from emotion_core.training.detector.report import detector_report_json, detector_report_table
-
-    sys.stdout.write(detector_report_table(report))
-    if path is None:
-        return
-    with write_errors(path):
-        path.write_text(detector_report_json(report), encoding="utf-8")
-        path.with_suffix(".html").write_text(detector_page(report), encoding="utf-8")

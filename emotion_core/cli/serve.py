@@ -6,10 +6,16 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import OK, SOME_FAILED, add_networks, eprint, int_in_range
+from emotion_core.cli.arguments import (
+    OK,
+    SOME_FAILED,
+    add_networks,
+    eprint,
+    fetch_chosen,
+    int_in_range,
+)
 from emotion_core.files.ray_session import ray_session
 from emotion_core.models.card import Task
-from emotion_core.models.hub import resolve_models
 from emotion_core.models.runtime import DEVICES, usable_cores
 from emotion_core.serving.ingress import TOKEN_FILE_VARIABLE, read_token
 from emotion_core.serving.server import (
@@ -102,7 +108,9 @@ def run_serve(chosen: argparse.Namespace) -> int:
 def _serve(
     chosen: argparse.Namespace, settings: ServerSettings, drain_key: str, stop: StopSignals
 ) -> int:
-    _fetch_networks(settings)
+    # Before replicas start, so that an unavailable network is reported in one sentence.
+    for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
+        fetch_chosen(name, task, "cuda" if settings.gpus else "cpu")
     start_application(settings, chosen.host, chosen.port)
     address = url_of(chosen.host, chosen.port)
     if chosen.host not in _LOOPBACK and not read_token(os.environ):
@@ -111,16 +119,6 @@ def _serve(
     stop.wait()
     eprint("Stopping; requests in hand are answered first.")
     return OK if drain(address, drain_key) else SOME_FAILED
-
-
-def _fetch_networks(settings: ServerSettings) -> None:
-    """Have the files here before replicas start: what is out of reach is said in a sentence."""
-    from emotion_core.local_analyzer import fetch_first
-
-    for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
-        found = fetch_first(resolve_models(name, task), "cuda" if settings.gpus else "cpu")
-        for notice in found.notices:
-            eprint(f"note: {notice}")
 
 
 _port = int_in_range(1, 65535, "a port, 1 to 65535")

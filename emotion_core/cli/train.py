@@ -6,12 +6,11 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
-from emotion_core.models.runtime import DEVICES
+from emotion_core.cli.arguments import add_run_options, add_threads, set_threads, to_settings
 from emotion_core.networks.architectures import ARCHITECTURES
 from emotion_core.training.emotion.config import Balance, Pretrained, TrainConfig
-from emotion_core.training.engine.base_config import parse_settings
 
 if TYPE_CHECKING:
     from emotion_core.training.engine.run_dir import RunFolder
@@ -90,26 +89,11 @@ def add_train(parser: argparse.ArgumentParser) -> None:
             metavar=None if flag.choices else flag.metavar,
             help=f"{flag.help} (default {default})",
         )
-    _add_how(parser)
-    parser.set_defaults(run=_run_train)
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher", metavar="T", help="learn from this network, too: a name or a released file"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other setting of config.json, e.g. erase=0.2",
-    )
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
-    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    add_run_options(parser, "erase=0.2")
+    parser.set_defaults(run=_run_train)
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -132,31 +116,29 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="TAU",
         help="make rare classes likelier: subtract TAU times the log of their training share",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    add_threads(parser)
     parser.set_defaults(run=_run_export)
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets.loading import DatasetSource
     from emotion_core.training.emotion.run import EmotionTrainJob, run_emotion_training
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     config, run = _to_config(chosen)
-    plan = EmotionTrainJob(
+    job = EmotionTrainJob(
         config=config,
         run=run,
         main=DatasetSource(chosen.dataset, chosen.root),
         also=tuple(DatasetSource(dataset, Path(root)) for dataset, root in chosen.also),
-        valid=DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2])
-        if chosen.valid
-        else None,
+        valid=chosen.valid
+        and DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2]),
         teacher=chosen.teacher,
         device=chosen.device,
         resume=chosen.resume,
         keep_every=chosen.keep_every,
     )
-    return run_emotion_training(plan)
+    return run_emotion_training(job)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
@@ -167,7 +149,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
     """
     from emotion_core.training.engine.run_dir import RUNS, RunFolder
 
-    settings = _to_settings(chosen)
+    settings = to_settings(chosen, (flag.name for flag in _FLAGS))
     base = _DEFAULT
     if chosen.config:
         base = TrainConfig.from_file(chosen.config)
@@ -181,12 +163,6 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
     return config, run
 
 
-def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = {flag.name: getattr(chosen, flag.name) for flag in _FLAGS}
-    settings = {name: value for name, value in given.items() if value is not None}
-    return settings | parse_settings(chosen.set)
-
-
 def _read_config(checkpoint: Path) -> TrainConfig:
     from emotion_core.training.engine.checkpoint import load_checkpoint
 
@@ -196,7 +172,6 @@ def _read_config(checkpoint: Path) -> TrainConfig:
 def _run_export(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
     from emotion_core.training.emotion.export import release_emotion
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     dataset, root = chosen.calibrate

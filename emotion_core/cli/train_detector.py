@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emotion_core.errors import EmotionError
-from emotion_core.models.runtime import DEVICES
-from emotion_core.training.engine.base_config import parse_settings
+from emotion_core.cli.arguments import (
+    add_run_options,
+    count_or_none,
+    float_in_range,
+    set_threads,
+    to_settings,
+)
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
@@ -51,32 +55,17 @@ def add_train_detector(parser: argparse.ArgumentParser) -> None:
     for option, name, kind, metavar, text in _FLAGS:
         group = length if name in ("epochs", "minutes") else parser
         group.add_argument(option, dest=name, type=kind, metavar=metavar, help=text)
-    _add_how(parser)
-    parser.set_defaults(run=_run_train)
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=Path, metavar="WEIGHTS.safetensors", help="start from released weights"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other setting of config.json, e.g. ema_decay=0.999",
-    )
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
-    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    add_run_options(parser, "ema_decay=0.999")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=count_or_none,
         metavar="N",
         help="processes that compose pictures (default: cores-1)",
     )
+    parser.set_defaults(run=_run_train)
 
 
 def add_export_detector(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +79,7 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--precision",
-        type=float,
+        type=float_in_range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
         metavar="P",
         help="shift so that held-out pictures of --boxes and --wider give this precision at the "
         "product's threshold; figures measured on them then flatter",
@@ -152,13 +141,10 @@ def to_teacher(chosen: argparse.Namespace) -> str | None:
 
 def _run_train(chosen: argparse.Namespace) -> int:
     from emotion_core.training.detector.run import DetectorTrainJob, run_detector_training
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
-    if chosen.workers is not None and chosen.workers < 0:
-        raise EmotionError("--workers must be at least 0.")
     config, run = _to_config(chosen)
-    plan = DetectorTrainJob(
+    job = DetectorTrainJob(
         config=config,
         run=run,
         sources=to_sources(chosen),
@@ -170,7 +156,7 @@ def _run_train(chosen: argparse.Namespace) -> int:
         keep_every=chosen.keep_every,
         n_workers=chosen.workers,
     )
-    return run_detector_training(plan)
+    return run_detector_training(job)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFolder]:
@@ -193,13 +179,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFold
         config = DetectorTrainConfig()
         if chosen.init:
             config = config.changed({"warm_up_steps": _SHORT_WARM_UP})
-    return config.changed(_to_settings(chosen)), run
-
-
-def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(chosen, name) for _, name, *_ in _FLAGS}
-    settings = {name: value for name, value in given.items() if value is not None}
-    return settings | parse_settings(chosen.set)
+    return config.changed(to_settings(chosen, (name for _, name, *_ in _FLAGS))), run
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
@@ -209,8 +189,6 @@ def _run_export(chosen: argparse.Namespace) -> int:
     check_release(chosen.out)
     shift = chosen.shift
     if chosen.precision is not None:
-        if not 0 < chosen.precision <= 1:
-            raise EmotionError("--precision must be above 0 and at most 1.")
         pictures = to_sources(chosen).read()
         held_out = [p for part in pictures.values() for p in part if p.held_out]
         shift = find_shift(chosen.checkpoint, held_out, chosen.precision)

@@ -25,6 +25,18 @@ Source: deepinsight/insightface, and in opencv/opencv_zoo
 models/facial_expression_recognition/facial_fer_model.py (there in pixels of 112 x 112).
 """
 
+FERPLUS_TEMPLATE: FivePoints = (
+    (0.328, 0.396),
+    (0.683, 0.395),
+    (0.508, 0.591),
+    (0.348, 0.738),
+    (0.651, 0.741),
+)
+"""Where eyes, nose tip and mouth corners lie in FER2013's images, as fractions of their side.
+
+Source: medians over the 4,364 of 5,000 random FER+ training images in which YuNet finds a face
+with a score above 0.8; images enlarged to 160 px with a replicated border of 80 px.
+"""
 
 _CARDS = (
     ModelCard(
@@ -46,16 +58,7 @@ _CARDS = (
         labels=ALL_EMOTIONS,
         has_va=True,
         preprocessing=Preprocessing(
-            size_px=48,
-            mean=(127.5,),
-            std=(64.0,),
-            template=(
-                (0.328, 0.396),
-                (0.683, 0.395),
-                (0.508, 0.591),
-                (0.348, 0.738),
-                (0.651, 0.741),
-            ),
+            size_px=48, mean=(127.5,), std=(64.0,), template=FERPLUS_TEMPLATE
         ),
         metrics={
             "FER+ validation accuracy, 8 classes": 0.8759,

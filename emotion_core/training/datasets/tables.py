@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import math
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_emotion
@@ -45,15 +47,26 @@ class TableRow:
     cells: Mapping[str, str]
 
 
+class TableFile(Protocol):
+    """A file of a folder (``Path``) or of a ZIP file; ``str`` gives its path."""
+
+    @property
+    def name(self) -> str:
+        """Its name for messages."""
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Open it for reading."""
+
+
 @contextmanager
-def open_table(path: Path) -> Iterator[TextIO]:
+def open_table(path: TableFile) -> Iterator[TextIO]:
     """Open a text file for ``csv``; what goes wrong while it is read is a ``DatasetError``.
 
     Raises:
         DatasetError: The file cannot be read, or is no CSV file in UTF-8.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", newline="") as file:
             yield file
     except DatasetError:
         raise
@@ -73,7 +86,7 @@ def read_columns(path: Path) -> list[str]:
         return columns
 
 
-def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[TableRow]:
+def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
     """Read a table line by line; empty lines are left out.
 
     Args:
@@ -98,12 +111,12 @@ def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[TableRow]:
 
 
 @contextmanager
-def _open_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
+def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
     """The names of the columns, and the lines below them with their numbers."""
     with open_table(path) as file:
         first = file.readline()
-        file.seek(0)
-        reader = csv.reader(file, delimiter=max(_SEPARATORS, key=first.count))
+        separator = max(_SEPARATORS, key=first.count)
+        reader = csv.reader(itertools.chain([first], file), delimiter=separator)
         columns = [name.strip().lower() for name in next(reader, [])]
         if not columns:
             raise DatasetError(f"{path} is empty; its first line must name the columns.")

@@ -7,18 +7,7 @@ from typing import Any, Self
 
 from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import FaceNetworkConfig
-from emotion_core.training.engine.base_config import (
-    BaseConfig,
-    check_positive,
-    check_range,
-    check_types,
-)
-
-_AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
-_POSITIVE = ("learning_rate", "clip_norm")
-_NOT_NEGATIVE = (
-    *("epochs", "minutes", "weight_decay", "warm_up_steps", "landmark_weight", "seed"),
-)
+from emotion_core.training.engine.base_config import BaseConfig, check_fields, limited, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +41,21 @@ class DetectorTrainConfig(BaseConfig):
     """
 
     size_px: int = 320
-    batch_size: int = 16
-    epochs: int = 74
-    minutes: float = 0.0
-    epoch_steps: int = 250
-    validate_every: int = 5
-    learning_rate: float = 3e-3
-    warm_up_steps: int = 200
-    weight_decay: float = 0.02
-    clip_norm: float = 10.0
+    batch_size: int = limited(16, 1)
+    epochs: int = limited(74, 0)
+    minutes: float = limited(0.0, 0)
+    epoch_steps: int = limited(250, 1)
+    validate_every: int = limited(5, 1)
+    learning_rate: float = positive(3e-3)
+    warm_up_steps: int = limited(200, 0)
+    weight_decay: float = limited(0.02, 0)
+    clip_norm: float = positive(10.0)
     ema_decay: float = 0.998
-    seed: int = 0
-    landmark_weight: float = 20.0
+    seed: int = limited(0, 0)
+    landmark_weight: float = limited(20.0, 0)
     bf16: bool = True
-    stem: int = 16
-    body: int = 64
+    stem: int = limited(16, 1)
+    body: int = limited(64, 1)
     deep: tuple[int, int, int] = (4, 4, 4)
     init: str = ""
     init_sha256: str = ""
@@ -74,10 +63,7 @@ class DetectorTrainConfig(BaseConfig):
     teacher_sha256: str = ""
 
     def __post_init__(self) -> None:
-        check_types(self, _is_three_counts, "three whole numbers from 1")
-        check_range(self, _AT_LEAST_ONE, 1)
-        check_range(self, _NOT_NEGATIVE, 0)
-        check_positive(self, _POSITIVE)
+        check_fields(self, _is_three_counts, "three whole numbers from 1")
         if self.size_px < 64 or self.size_px % 32:
             raise EmotionError(f"size_px must be a multiple of 32 from 64, not {self.size_px}.")
         if not 0 <= self.ema_decay < 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
 
 
 @dataclass(frozen=True, slots=True)

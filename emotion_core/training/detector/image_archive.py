@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import struct
@@ -11,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -20,10 +19,10 @@ import PIL.Image
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.imaging.codec import SUFFIXES, decode_image
 from emotion_core.imaging.resize import shrink
-from emotion_core.training.datasets.tables import TableRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
     from emotion_core.types import Image
 
@@ -86,6 +85,14 @@ class ImageFile:
             return _read_member(self.source, self.member)
         except (OSError, zlib.error, struct.error) as error:
             raise DatasetError(f"{self} cannot be read ({error}).") from error
+
+    def open(self, _mode: Literal["rb"] = "rb", /) -> BinaryIO:
+        """The whole file, as if it were opened.
+
+        Raises:
+            DatasetError: It cannot be read.
+        """
+        return io.BytesIO(self.read_bytes())
 
     def read(self) -> Image:
         """The picture as the product reads it: RGB ``(H, W, 3)``, upright.
@@ -154,31 +161,6 @@ class ImageArchive:
         """The file of that name that lies least deep, whatever folder it lies in."""
         found = [f for path, f in self._files.items() if PurePosixPath(path).name == name]
         return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
-
-
-def iter_table(file: ImageFile, needed: Sequence[str]) -> Iterator[TableRow]:
-    """Read a CSV file line by line; empty lines are left out.
-
-    Args:
-        file: In UTF-8; its first line names the columns.
-        needed: Columns that must be there.
-
-    Raises:
-        DatasetError: The file cannot be read, or a column is missing.
-    """
-    try:
-        reader = csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
-        columns = [name.strip() for name in next(reader, [])]
-        missing = [name for name in needed if name not in columns]
-        if missing:
-            raise DatasetError(f"{file} needs the columns {', '.join(needed)}; no {missing[0]!r}.")
-        for line in reader:
-            cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
-            if any(cells):
-                place = f"Line {reader.line_num} of {file}"
-                yield TableRow(place, dict(zip(columns, cells, strict=False)))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{file} is not a CSV file in UTF-8 ({error}).") from error
 
 
 def _list_files(path: Path) -> Iterator[ImageFile]:

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.errors import DatasetError
-from emotion_core.training.datasets.tables import BOX, LABELS_FILE, to_face, to_inner_path
-from emotion_core.training.detector.image_archive import ImageArchive, iter_table
+from emotion_core.training.datasets.tables import (
+    BOX,
+    LABELS_FILE,
+    iter_rows,
+    to_face,
+    to_inner_path,
+)
+from emotion_core.training.detector.image_archive import ImageArchive
 from emotion_core.training.detector.samples import DetectionSample, SampleKind, is_held_out
 
 if TYPE_CHECKING:
@@ -44,7 +50,7 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
             "x2, y2."
         )
     faces: dict[str, list[list[float]]] = {}
-    for row in iter_table(table, ["image", *BOX]):
+    for row in iter_rows(table, ["image", *BOX]):
         rows = faces.setdefault(to_inner_path(row.cells["image"], row.place), [])
         if any(row.cells[side] for side in BOX):
             box, points = to_face(row)
@@ -68,7 +74,7 @@ def read_portraits(path: Path) -> list[DetectionSample]:
     table = folder.find_table(LABELS_FILE)
     people: dict[str, str] = {}
     if table is not None:
-        for row in iter_table(table, ["image"]):
+        for row in iter_rows(table, ["image"]):
             name = _beside(table, row.cells["image"])
             people[name] = row.cells.get("person", "")
     return [

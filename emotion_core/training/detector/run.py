@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.local import describe_file
@@ -18,7 +18,7 @@ from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
 from emotion_core.training.detector.pseudo_labels import pseudo_label
 from emotion_core.training.detector.samples import SampleKind
 from emotion_core.training.detector.sources import Sources, choose_validation
-from emotion_core.training.detector.tensorboard import DetectorSummary
+from emotion_core.training.detector.tensorboard import write_epoch, write_found, write_samples
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress
@@ -141,10 +141,9 @@ def _train(
         n_workers = min(_MOST_WORKERS, max(1, usable_cores() - 1))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(_make_bar(trainer))
-        summary = None
-        if not trainer.is_done:
-            summary = stack.enter_context(DetectorSummary(plan.run.summary, trainer.epoch))
-            summary.write_samples(compose_step(mine, config, 0))
+        summary = None if trainer.is_done else plan.run.open_summary(trainer.epoch)
+        if summary:
+            write_samples(stack.enter_context(summary), compose_step(mine, config, 0))
         validate = _make_validation(held_out, device, trainer, summary) if held_out else None
         for report in trainer.iter_epochs(mine, validate, bar.on_share, n_workers=n_workers):
             if report.ap is not None:
@@ -152,7 +151,7 @@ def _train(
             _LOG.info("%s", epoch_line(report, trainer.progress))
             plan.run.write_history(trainer.history)
             if summary:
-                summary.write_epoch(report)
+                write_epoch(summary, report)
 
 
 def _make_bar(trainer: DetectorTrainer) -> Progress:
@@ -168,7 +167,7 @@ def _make_validation(
     held_out: list[DetectionSample],
     device: Device,
     trainer: DetectorTrainer,
-    summary: DetectorSummary | None,
+    summary: Any | None,
 ) -> Validate:
     shown = held_out[:: max(1, len(held_out) // _SHOWN)][:_SHOWN]
 
@@ -177,7 +176,7 @@ def _make_validation(
         if summary:
             images = [p.file.read() for p in shown]
             faces = detector.detect(images)
-            summary.write_found(images, faces, trainer.epoch)
+            write_found(summary, images, faces, trainer.epoch)
         return measure_ap(detector, held_out)
 
     return validate

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.files.tempfiles import atomic_write
 from emotion_core.networks.face_net import FaceNetwork, place_centres
 from emotion_core.training.detector.batches import iter_detector_batches
 from emotion_core.training.detector.epoch_report import DetectorEpochReport, best_row
 from emotion_core.training.detector.load import KEYS, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
-from emotion_core.training.engine.checkpoint import copy_checkpoint, load_checkpoint
+from emotion_core.training.engine.checkpoint import load_checkpoint
 from emotion_core.training.engine.optim import (
     apply_gradients,
     make_optimiser,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.engine.checkpoint import CheckpointPolicy
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
     from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ class DetectorTrainer:
         if best_row(self.history) is not self.history[-1]:
             self.history = self.history[-1:]
         if best_row(self.history) is not None:
-            copy_checkpoint(checkpoint, self.saving.best)
+            atomic_write(self.saving.best, checkpoint.read_bytes())
 
     def _restore(self, found: dict[str, Any]) -> None:
         _fill(self.network, found["network"], "The checkpoint's network is")

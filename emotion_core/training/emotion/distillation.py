@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.models.local import describe_file
+from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_model
 from emotion_core.training.evaluation.predict import predict
@@ -78,12 +79,10 @@ def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArr
     # Log-probabilities times the card's temperature are the logits but for a constant per row.
     logits = [
         np.log(np.maximum(predict(classifier, faces, mirrored=mirrored)[0], 1e-30))
-        * classifier.card.temperature
+        * np.float32(classifier.card.temperature)
         for mirrored in (False, True)
     ]
-    mean = (logits[0] + logits[1]) / 2
-    powers = np.exp(mean - mean.max(axis=1, keepdims=True))
     columns = [LABELS.index(label) for label in classifier.card.labels]
     probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
-    probabilities[:, columns] = powers / powers.sum(axis=1, keepdims=True)
+    probabilities[:, columns] = softmax(np.float32(0.5) * (logits[0] + logits[1]))
     return probabilities

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emotion_core.training.engine.history import Row
+from emotion_core.training.engine.run_dir import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from emotion_core.training.emotion.distillation import (
 from emotion_core.training.emotion.history import best_epoch, progress_line
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
-from emotion_core.training.emotion.tensorboard import Summary
+from emotion_core.training.emotion.tensorboard import write_epoch, write_samples
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.distributed import (
@@ -118,16 +118,17 @@ def _train(
         bar = stack.enter_context(
             Progress(steps * epochs, steps * trainer.epoch, is_visible=place.is_first)
         )
-        summary = None
-        if place.is_first and not trainer.is_done:
-            summary = stack.enter_context(Summary(run.summary, trainer.epoch))
-            summary.write_samples(faces, trainer.config)
+        writes = place.is_first and not trainer.is_done
+        summary = run.open_summary(trainer.epoch) if writes else None
+        if summary:
+            write_samples(stack.enter_context(summary), faces, trainer.config)
         for report in trainer.iter_epochs(faces, held_out, bar.on_step):
             bar.on_epoch(report.figures)
             _LOG.info("%s", progress_line(report, epochs))
-            if summary:
+            if writes:
                 run.write_history(trainer.history)
-                summary.write_epoch(report)
+            if summary:
+                write_epoch(summary, report)
 
 
 def _find_teacher(plan: EmotionTrainJob) -> EmotionTeacher | None:

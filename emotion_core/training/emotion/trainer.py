@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.files.tempfiles import atomic_write
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.augment import augment
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
@@ -30,11 +31,7 @@ from emotion_core.training.emotion.loader import (
 from emotion_core.training.emotion.losses import to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
 from emotion_core.training.emotion.validation import validate
-from emotion_core.training.engine.checkpoint import (
-    CheckpointPolicy,
-    copy_checkpoint,
-    load_checkpoint,
-)
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import (
     DistributedContext,
     share_buffers,
@@ -56,7 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
 
 _LOG = logging.getLogger(__name__)
 
@@ -236,7 +233,7 @@ class EmotionTrainer:
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
         if self.history and self._place.is_first:
-            copy_checkpoint(checkpoint, self.saving.best)
+            atomic_write(self.saving.best, checkpoint.read_bytes())
 
     def _restore(self, found: dict[str, Any]) -> None:
         try:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+_T = TypeVar("_T")
+_ABOVE_ZERO = math.nextafter(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,41 +71,40 @@ class BaseConfig:
         return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
 
 
-def check_types(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
-    """Refuse values that are not of their default's type; a whole number also counts as a float.
+def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
+    """Refuse values of another type than the default's, or outside of the limits of their field.
+
+    A whole number also counts as a float.
 
     Args:
-        settings: Any.
+        settings: The configuration.
         fits: Whether a tuple is one that a field takes.
         tuples: What those are, for people.
     """
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    for field in fields(settings):
-        value, wanted = getattr(settings, field.name), type(field.default)
+    for setting in fields(settings):
+        name, value, wanted = setting.name, getattr(settings, setting.name), type(setting.default)
         types = (int, float) if wanted is float else wanted
         is_right = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
         if not is_right or (wanted is tuple and not fits(value)):
-            wish = words.get(wanted, tuples)
-            raise EmotionError(f"{field.name} must be {wish}, not {value!r}.")
+            raise EmotionError(f"{name} must be {words.get(wanted, tuples)}, not {value!r}.")
+        if limits := setting.metadata.get("limits"):
+            low, high = limits
+            if not low <= value <= high or value == math.inf:
+                span = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+                span = "positive" if low == _ABOVE_ZERO else span
+                raise EmotionError(f"{name} must be {span}, not {value}.")
 
 
-def check_range(
-    settings: BaseConfig, names: Iterable[str], low: float, high: float = math.inf
-) -> None:
-    """Refuse values that are infinite or not between two numbers, which are included."""
-    for name in names:
-        value = getattr(settings, name)
-        if not low <= value <= high or value == math.inf:
-            wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-            raise EmotionError(f"{name} must be {wanted}, not {value}.")
+def limited(default: _T, low: float, high: float = math.inf) -> _T:
+    """Declare a field whose value is finite and lies between ``low`` and ``high``, inclusively."""
+    value: _T = field(default=default, metadata={"limits": (low, high)})
+    return value
 
 
-def check_positive(settings: BaseConfig, names: Iterable[str]) -> None:
-    """Refuse values that are infinite or not above 0."""
-    for name in names:
-        value = getattr(settings, name)
-        if not 0 < value < math.inf:
-            raise EmotionError(f"{name} must be positive, not {value}.")
+def positive(default: float) -> float:
+    """Declare a field whose value is finite and above 0."""
+    return limited(default, _ABOVE_ZERO)
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.files.tempfiles import AnonymousTempFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
 _KEYS = ("config", "epoch", "network", "averaged", "optimiser")
 
-_DAMAGE = (
-    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError),
-    *(LookupError, AttributeError, TypeError),  # of a text that looks like a pickle
-)
-"""What torch raises on files that it did not write."""
+# What torch raises on files that it did not write.
+_READ_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
+_TEXT_ERRORS = (LookupError, AttributeError, TypeError)  # of a text that looks like a pickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,11 @@ class CheckpointPolicy:
         keep_every: Also keep ``epoch-NNNN.pt`` of every so many epochs; 0 keeps none.
         resume: Start from this checkpoint, not from ``last.pt`` in ``folder``. Its settings may
             differ as long as its network is the same.
-
-    Raises:
-        EmotionError: ``keep_every`` is negative.
     """
 
     folder: Path
     keep_every: int = 0
     resume: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.keep_every < 0:
-            raise EmotionError(f"--keep-every must be at least 0, not {self.keep_every}.")
 
     @property
     def branch(self) -> Path | None:
@@ -91,24 +82,18 @@ class CheckpointPolicy:
         return found
 
     def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
-        """Write the checkpoint of an epoch; a kill in mid-writing leaves the old ones whole.
+        """Writes the checkpoint of an epoch; an interruption leaves the old ones intact.
 
-        ``last.pt`` comes after the others: a kill in between has the epoch done anew.
+        ``last.pt`` comes last: after an interruption before it, the epoch is repeated.
         """
-        epoch, fresh = checkpoint["epoch"], self.last.with_suffix(".new")
-        torch.save(checkpoint, fresh)
-        if is_best:
-            copy_checkpoint(fresh, self.best)
-        if self.keep_every and epoch % self.keep_every == 0:
-            copy_checkpoint(fresh, self.folder / f"epoch-{epoch:04d}.pt")
-        fresh.replace(self.last)
-
-
-def copy_checkpoint(source: Path, path: Path) -> None:
-    """Copy a file; a kill in mid-writing leaves the old one whole."""
-    part = path.with_name(path.name + ".part")
-    shutil.copyfile(source, part)
-    part.replace(path)
+        epoch = checkpoint["epoch"]
+        with AnonymousTempFile(self.folder) as file:
+            torch.save(checkpoint, file.path)
+            if is_best:
+                file.publish(self.best)
+            if self.keep_every and epoch % self.keep_every == 0:
+                file.publish(self.folder / f"epoch-{epoch:04d}.pt")
+            file.publish(self.last)
 
 
 def load_checkpoint(
@@ -134,7 +119,7 @@ def load_checkpoint(
         raise WeightsUnavailableError(f"There is no checkpoint {path}.")
     try:
         checkpoint: Any = torch.load(path, weights_only=True, map_location="cpu")
-    except _DAMAGE as error:
+    except (*_READ_ERRORS, *_TEXT_ERRORS) as error:
         raise WeightsMismatchError(f"{path} is no readable checkpoint.") from error
     if not isinstance(checkpoint, dict) or any(key not in checkpoint for key in keys):
         raise WeightsMismatchError(f"{path} is no checkpoint of {what}.")

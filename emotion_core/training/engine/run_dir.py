@@ -8,23 +8,26 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from emotion_core.errors import EmotionError
 from emotion_core.training.engine.atomic_write import save_file, write_errors
-from emotion_core.training.engine.history import history_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.training.engine.base_config import BaseConfig
-    from emotion_core.training.engine.history import Row
+
+Row = dict[str, float | None]
+"""Metrics of one epoch by name; ``None`` where there is no ground truth."""
 
 RUNS = Path("debug")
 """Where runs lie that are given by a name."""
 
+_LOG = logging.getLogger(__name__)
 _LOGGER = logging.getLogger("emotion_core.training")
 
 
@@ -58,8 +61,25 @@ class RunFolder:
         save_file(self.path / "config.json", f"{config.to_json()}\n".encode())
 
     def write_history(self, history: Sequence[Row]) -> None:
-        """Write ``logs/metrics.csv``, one row per epoch."""
-        save_file(self.logs / "metrics.csv", history_csv(history).encode())
+        """Write ``logs/metrics.csv``, one row per epoch; cells of missing metrics are empty."""
+        table = pd.DataFrame(history).to_csv(index=False, lineterminator="\n")
+        save_file(self.logs / "metrics.csv", table.encode())
+
+    def open_summary(self, n_done: int) -> Any | None:
+        """Open a ``SummaryWriter`` for TensorBoard; ``None`` if the package is not installed.
+
+        Args:
+            n_done: Epochs done before; what an earlier start wrote of later ones is not shown.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _LOG.warning(
+                "TensorBoard is not installed, so no summary is written; "
+                "pip install tensorboard adds it."
+            )
+            return None
+        return SummaryWriter(str(self.summary), purge_step=n_done + 1)
 
     @contextlib.contextmanager
     def unless_refused(self) -> Iterator[None]:

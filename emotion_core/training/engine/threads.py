@@ -1,4 +1,4 @@
-"""Training and measuring on fewer cores than there are."""
+"""Measuring on fewer cores than the machine has."""
 
 from __future__ import annotations
 
@@ -9,33 +9,15 @@ from typing import TYPE_CHECKING
 import cv2
 import torch
 
-from emotion_core.errors import EmotionError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def set_threads(n: int | None) -> None:
-    """Let torch have so many threads on the CPU from now on; ``None`` for as many as it likes.
-
-    Raises:
-        EmotionError: That is none.
-    """
-    if n is None:
-        return
-    if n < 1:
-        raise EmotionError("--threads must be at least 1.")
-    torch.set_num_threads(n)
-
-
 @contextmanager
 def limited_cores(n: int) -> Iterator[None]:
-    """Let this process use so many cores only, whatever computes: torch, ONNX Runtime, OpenCV.
+    """Limit this process to ``n`` CPU cores, whichever library computes.
 
-    Where the system cannot limit cores, torch and OpenCV are held to so many threads.
-
-    Args:
-        n: From 1 to ``runtime.usable_cores()``.
+    Where the system cannot limit cores, only the threads of torch and OpenCV are limited.
     """
     threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()

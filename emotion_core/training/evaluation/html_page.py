@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
     from emotion_core.training.evaluation.evaluate import EmotionReport
-    from emotion_core.training.evaluation.metrics import Metrics
 
 PLOT_SUFFIXES = (".svg", ".png")
 """Files that ``save_plot`` writes."""
@@ -42,7 +41,8 @@ def evaluation_charts(report: EmotionReport) -> ChartType:
     if figures.n:
         rows.append(alt.hconcat(confusion_chart(figures), recall_chart(figures), spacing=50))
     second = [calibration_chart(report)] if figures.n_nine else []
-    second += [va_chart(report, column) for column in _rated(figures)]
+    rated = [column for column, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
+    second += [va_chart(report, column) for column in rated]
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
     charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
@@ -88,10 +88,6 @@ def save_plot(chart: ChartType, path: Path) -> None:
 
 def _title(report: EmotionReport) -> str:
     return f"{report.card.name} on {report.faces.name}"
-
-
-def _rated(figures: Metrics) -> list[int]:
-    return [i for i, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
 
 
 def _summary(report: EmotionReport) -> str:

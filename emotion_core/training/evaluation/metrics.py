@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
+from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 
@@ -80,16 +81,6 @@ class Metrics:
     arousal_rmse: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RegressionMetrics:
-    """How near predicted numbers come to rated ones; see ``Metrics``."""
-
-    n: int
-    ccc: float | None
-    r: float | None
-    rmse: float | None
-
-
 def to_metrics(
     probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
 ) -> Metrics:
@@ -115,7 +106,9 @@ def to_metrics(
     right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
     bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
     rated = ~np.isnan(faces.va) & found[:, None]
-    valence, arousal = (to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i]) for i in (0, 1))
+    agreement: dict[str, Any] = {}
+    for i, name in enumerate(("valence", "arousal")):
+        agreement |= to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i], name)
     return Metrics(
         labels=tuple(label.value for label in LABELS),
         n=len(truth),
@@ -130,14 +123,7 @@ def to_metrics(
         ece=expected_calibration_error(bins),
         calibration=bins,
         cross_entropy=_cross_entropy(probabilities[found], faces.targets[found]),
-        n_valence=valence.n,
-        valence_ccc=valence.ccc,
-        valence_r=valence.r,
-        valence_rmse=valence.rmse,
-        n_arousal=arousal.n,
-        arousal_ccc=arousal.ccc,
-        arousal_r=arousal.r,
-        arousal_rmse=arousal.rmse,
+        **agreement,
     )
 
 
@@ -159,7 +145,7 @@ def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
     candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 401))
     rows = np.arange(len(truth))
     losses = [
-        -np.log(to_probabilities(logits[nine], float(t))[rows, truth] + 1e-12).mean()
+        -np.log(softmax(logits[nine] / np.float32(t))[rows, truth] + 1e-12).mean()
         for t in candidates
     ]
     return round(float(candidates[int(np.argmin(losses))]), 4)
@@ -169,13 +155,6 @@ def nine_class_truth(faces: FaceSet) -> tuple[Mask, Indices]:
     """The faces on which more than half agree: ``(N,)`` which, and the class of each of those."""
     clear = faces.targets.max(axis=1) > 0.5
     return clear, np.asarray(faces.targets[clear].argmax(axis=1), np.int64)
-
-
-def to_probabilities(logits: FloatArray, temperature: float) -> FloatArray:
-    """Softmax of logits ``(N, C)`` divided by the temperature."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
@@ -209,8 +188,10 @@ def to_macro_f1(confusion: Indices, totals: Indices) -> float | None:
     return _mean(f1[totals > 0])
 
 
-def to_agreement(predicted: FloatArray, rated: FloatArray) -> RegressionMetrics:
-    """Compare two ``(N,)`` series of numbers without gaps.
+def to_agreement(
+    predicted: FloatArray, rated: FloatArray, name: str
+) -> dict[str, int | float | None]:
+    """Compare two ``(N,)`` series of numbers without gaps; the keys are fields of ``Metrics``.
 
     Correlations need two numbers, Pearson's also that both series vary; the concordance is
     undefined only where both series are one and the same constant.
@@ -218,20 +199,16 @@ def to_agreement(predicted: FloatArray, rated: FloatArray) -> RegressionMetrics:
     Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility",
     Biometrics 45, 1989, with variances divided by N.
     """
-    n = len(rated)
+    n, ccc, r = len(rated), None, None
     x, y = predicted.astype(np.float64), rated.astype(np.float64)
     rmse = float(np.sqrt(np.square(x - y).mean())) if n else None
-    if n < 2:
-        return RegressionMetrics(n, None, None, rmse)
-    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
-    spread = float(np.sqrt(x.var() * y.var()))
-    distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    return RegressionMetrics(
-        n,
-        2 * covariance / distance if distance > TINY else None,
-        covariance / spread if spread > TINY else None,
-        rmse,
-    )
+    if n >= 2:
+        covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+        spread = float(np.sqrt(x.var() * y.var()))
+        distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        ccc = 2 * covariance / distance if distance > TINY else None
+        r = covariance / spread if spread > TINY else None
+    return {f"n_{name}": n, f"{name}_ccc": ccc, f"{name}_r": r, f"{name}_rmse": rmse}
 
 
 def _cross_entropy(probabilities: FloatArray, targets: FloatArray) -> float | None:

@@ -136,26 +136,14 @@ def _va_lines(report: EmotionReport, unit: str) -> Iterator[str]:
     if not (figures.n_valence or figures.n_arousal):
         yield "  no ratings to compare with"
         return
-    for name, n, ccc, likely, r, rmse in (
-        (
-            "valence",
-            figures.n_valence,
-            figures.valence_ccc,
-            report.intervals.valence_ccc,
-            figures.valence_r,
-            figures.valence_rmse,
-        ),
-        (
-            "arousal",
-            figures.n_arousal,
-            figures.arousal_ccc,
-            report.intervals.arousal_ccc,
-            figures.arousal_r,
-            figures.arousal_rmse,
-        ),
-    ):
-        values = [f"CCC {_number(ccc)}", f"Pearson r {_number(r)}", f"RMSE {_number(rmse)}"]
-        tail = f"; CCC {to_words(likely)}" if likely else ""
+    for name in ("valence", "arousal"):
+        values = [
+            f"{word} {_number(getattr(figures, f'{name}_{key}'))}"
+            for word, key in (("CCC", "ccc"), ("Pearson r", "r"), ("RMSE", "rmse"))
+        ]
+        interval = getattr(report.intervals, f"{name}_ccc")
+        tail = f"; CCC {to_words(interval)}" if interval else ""
+        n = getattr(figures, f"n_{name}")
         yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
 
 

@@ -128,7 +128,7 @@ def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
     ("table", "message"),
     [
         (None, r"holds no boxes\.csv"),
-        ("image,left\na.png,1\n", "needs the columns image, x1, y1, x2, y2; no 'x1'"),
+        ("image,left\na.png,1\n", "has no column 'x1'; its columns are: image, left"),
         ("image,x1,y1,x2,y2\n", "names no picture"),
         ("image,x1,y1,x2,y2\nz.png,1,1,2,2\n", "names the picture z.png, which is not there"),
         ("image,x1,y1,x2,y2\na.png,1,1,x,2\n", "Line 2 of .* x2 must be a number, not 'x'"),
@@ -159,3 +159,9 @@ def test_portraits_are_held_out_by_person(tmp_path):
 def test_some_data_must_be_named():
     with pytest.raises(DatasetError, match="--boxes, --portraits, --scenes, --wider"):
         Sources().read()
+
+
+def test_tables_of_boxes_may_have_semicolons_and_capitals(tmp_path):
+    table = TABLE.replace(",", ";").replace("image;x1", "Image;X1")
+    pictures = read_box_samples(write_zip(tmp_path / "b.zip", PICTURES | {"boxes.csv": table}))
+    assert pictures[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]
