@@ -169,11 +169,11 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     )
 
     skip = {_to_emotion(word) for word in chosen.skip}
-    photos = read_labelled_photos(chosen.folder, halves=chosen.halves, skip=skip)
+    photos = read_labelled_photos(chosen.folder, skip=skip)
     detector = _load_detector(chosen)
     framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
     count = CropCount()
-    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing)
+    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing, chosen.halves)
     with tqdm(crops, total=len(photos), unit="photo", disable=None) as bar:
         for count in bar:  # noqa: B007 - the last one counts
             pass

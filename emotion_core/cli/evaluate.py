@@ -100,7 +100,7 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
     Raises:
         EmotionError: Something that was asked for is not there or cannot be.
     """
-    from emotion_core.training.engine.threads import limited_cores
+    from emotion_core.training.evaluation.profile import limited_cores
 
     is_photos = chosen.dataset.lower() == _PHOTOS
     _check_options(chosen, is_photos=is_photos)

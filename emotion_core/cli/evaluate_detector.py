@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from emotion_core.training.detector.evaluate import EvalSettings
     from emotion_core.training.detector.load import LoadedDetector
+    from emotion_core.training.detector.readers import Sources
     from emotion_core.training.detector.report import DetectorComparison, DetectorReport
     from emotion_core.training.detector.samples import DetectionSample
-    from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
 
 
@@ -87,10 +87,9 @@ def run_evaluate_detector(chosen: argparse.Namespace) -> int:
 
 def _measure(chosen: argparse.Namespace) -> DetectorComparison:
     from emotion_core.models.runtime import pick_device
-    from emotion_core.training.detector.evaluate import EvalSettings
+    from emotion_core.training.detector.evaluate import EvalSettings, measure_detector_speed
     from emotion_core.training.detector.load import load_detector
     from emotion_core.training.detector.report import DetectorComparison
-    from emotion_core.training.detector.speed import measure_detector_speed
 
     sources = to_sources(chosen)
     asked = EvalSettings(exposure=chosen.exposure)

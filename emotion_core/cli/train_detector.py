@@ -17,7 +17,7 @@ from emotion_core.cli.arguments import (
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.detector.readers import Sources
     from emotion_core.training.engine.run_dir import RunFolder
 
 LABELS = Path("debug", "detector-labels")
@@ -128,7 +128,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 def to_sources(chosen: argparse.Namespace) -> Sources:
     """The data that were named."""
-    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.detector.readers import Sources
 
     named = {name: tuple(getattr(chosen, name, ())) for name in ("boxes", "portraits", "scenes")}
     return Sources(wider=chosen.wider, **named)

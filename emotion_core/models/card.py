@@ -190,7 +190,7 @@ class ModelCard:
             fields["weights"] = WeightFile(**fields["weights"])
             for key, make in (("torch_weights", WeightFile), ("preprocessing", Preprocessing)):
                 if fields.get(key):
-                    fields[key] = make(**_tuples(fields[key]))
+                    fields[key] = make(**{k: to_tuples(v) for k, v in fields[key].items()})
             return replace(cls(**fields), repo_id=repo_id, revision=revision)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsMismatchError(
@@ -220,14 +220,9 @@ def _check_types(fields: dict[str, Any]) -> None:
         raise ValueError("metrics must be finite")
 
 
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """Turn JSON's lists, two deep at most, back into tuples."""
-    return {
-        key: tuple(tuple(v) if isinstance(v, list) else v for v in value)
-        if isinstance(value, list)
-        else value
-        for key, value in fields.items()
-    }
+def to_tuples(value: Any) -> Any:
+    """Turn JSON's lists, at any depth, back into the tuples that they were."""
+    return tuple(map(to_tuples, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,13 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import to_label_set
-from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile, to_tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import onnx
 
-    from emotion_core.models.card import FivePoints
     from emotion_core.models.runtime import Network
 
 FILES = (".safetensors", ".onnx")
@@ -65,19 +64,12 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
     metadata = _read_metadata(path)
     with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
-        template = preprocessing.get("template")
         return make(
             architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
             torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
             has_va=metadata.get("has_va") == "True",
-            preprocessing=Preprocessing(
-                size_px=preprocessing["size_px"],
-                mean=tuple(preprocessing["mean"]),
-                std=tuple(preprocessing["std"]),
-                margin=preprocessing.get("margin", 0.0),
-                template=_to_five_points(template) if template else None,
-            ),
+            preprocessing=Preprocessing(**{k: to_tuples(v) for k, v in preprocessing.items()}),
             temperature=float(metadata["temperature"]),
         )
 
@@ -215,8 +207,3 @@ def _is_yunet(path: Path) -> bool:
         f"{path.name} is no face detector: its graph gives {', '.join(sorted(names)) or 'nothing'}."
         " Give a YuNet's, or one that `export-detector` wrote."
     )
-
-
-def _to_five_points(points: Sequence[Sequence[float]]) -> FivePoints:
-    a, b, c, d, e = ((float(x), float(y)) for x, y in points)
-    return a, b, c, d, e

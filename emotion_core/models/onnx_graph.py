@@ -78,8 +78,12 @@ def run_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises where a graph cannot be loaded or run; they have no common base."""
     state = load_onnxruntime().capi.onnxruntime_pybind11_state
     return (
-        *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
-        *(state.NotImplemented, state.RuntimeException),
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
     )
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_core.errors import WeightsMismatchError
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +46,16 @@ class FaceNetworkConfig:
     stem: int = 16
     body: int = 64
     deep: tuple[int, int, int] = (4, 4, 4)
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """The widths from JSON, which has lists in place of tuples.
+
+        Raises:
+            TypeError: There is another field.
+            KeyError: There is no field ``deep``.
+        """
+        return cls(**{**fields, "deep": tuple(fields["deep"])})
 
 
 class DepthwiseUnit(nn.Sequential):
@@ -229,14 +239,16 @@ def load_face_network(path: Path) -> DecodedFaceNetwork:
         path: A safetensors file whose metadata holds ``config``.
 
     Raises:
+        WeightsUnavailableError: The file is missing.
         WeightsMismatchError: It is no such file, or its tensors are others.
     """
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no weight file {path.name}.")
     try:
         with safe_open(path, framework="pt") as file:
             fields = json.loads((file.metadata() or {})["config"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config = FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
-        network = FaceNetwork(config)
+        network = FaceNetwork(FaceNetworkConfig.from_fields(fields))
         network.load_state_dict(state)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsMismatchError(f"{path.name} is no face network: {error}") from error

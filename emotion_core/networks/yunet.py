@@ -14,6 +14,7 @@ the input.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -66,21 +67,23 @@ class YuNet(nn.Module):
 
     def __init__(self, config: YuNetConfig) -> None:
         super().__init__()
-        first = nn.Conv2d(3, 16, 3, stride=2, padding=1)
         self.stages = nn.ModuleList(
             [
                 nn.Sequential(
-                    *(first, nn.ReLU(inplace=True), *_unit(16, 16), nn.MaxPool2d(2)),
-                    *(*_unit(16, 16), *_unit(16, config.middle)),
-                    *(*_unit(config.middle, config.middle), *_unit(config.middle, 64)),
-                    *(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)),
+                    nn.Conv2d(3, 16, 3, stride=2, padding=1),
+                    nn.ReLU(inplace=True),
+                    *_units(16, 16),
+                    nn.MaxPool2d(2),
+                    *_units(16, 16, config.middle, config.middle, 64),
+                    nn.MaxPool2d(2),
+                    *_units(64, 64, 64),
                 ),
-                *(nn.Sequential(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)) for _ in "45"),
+                *(nn.Sequential(nn.MaxPool2d(2), *_units(64, 64, 64)) for _ in STRIDES[1:]),
             ]
         )
-        self.laterals = nn.ModuleList(nn.Sequential(*_unit(64, 64)) for _ in STRIDES)
+        self.laterals = nn.ModuleList(nn.Sequential(*_units(64, 64)) for _ in STRIDES)
         self.shared = nn.ModuleList(
-            nn.Sequential(*(_unit(64, 64) if config.shared else ())) for _ in STRIDES
+            nn.Sequential(*(_units(64, 64) if config.shared else ())) for _ in STRIDES
         )
         self.heads = nn.ModuleDict(
             {
@@ -166,10 +169,11 @@ class _Graph(NamedTuple):
     weights: dict[str, FloatArray]
 
 
-def _unit(inputs: int, outputs: int) -> Iterator[nn.Module]:
-    """The paper's unit, its normalisation folded into the second convolution."""
-    yield DepthwiseUnit(inputs, outputs, last=True)
-    yield nn.ReLU(inplace=True)
+def _units(*widths: int) -> Iterator[nn.Module]:
+    """The paper's units from width to width, normalisation folded into the second convolution."""
+    for inputs, outputs in pairwise(widths):
+        yield DepthwiseUnit(inputs, outputs, last=True)
+        yield nn.ReLU(inplace=True)
 
 
 def _read_graph(path: Path) -> _Graph:

@@ -14,16 +14,17 @@ from emotion_core.cli import evaluate_detector
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector.evaluate import (
+    SIZES_WH,
     EvalSettings,
     expose,
     landmark_error,
     measure_ap,
+    measure_detector_speed,
     measure_marked,
     measure_portraits,
     measure_scenes,
 )
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from emotion_core.training.detector.speed import SIZES_WH, measure_detector_speed
 from emotion_core.training.detector.wider import WiderTruth
 from emotion_core.types import Faces
 from tests.factories import make_classifier_onnx

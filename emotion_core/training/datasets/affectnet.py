@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
 
 from emotion_core.errors import DatasetError
-from emotion_core.labels import Emotion
-from emotion_core.training.datasets.affectnet_npy import has_npy_layout, read_npy_split
-from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
+from emotion_core.labels import Emotion, to_label_set
+from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
-from emotion_core.training.datasets.image_sources import FilePictures
+from emotion_core.training.datasets.folders import is_picture
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
 
@@ -24,29 +25,18 @@ if TYPE_CHECKING:
 
     from emotion_core.training.datasets.face_set import FaceSet
 
-_CODES = (
-    *(Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS, Emotion.SURPRISE),
-    *(Emotion.FEAR, Emotion.DISGUST, Emotion.ANGER, Emotion.CONTEMPT),
-    *(Emotion.UNCERTAIN, Emotion.UNCERTAIN),  # "none" of the eight, and "uncertain"
+_EIGHT = to_label_set(
+    ["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
 )
+_CODES = (*_EIGHT, Emotion.UNCERTAIN, Emotion.UNCERTAIN)  # "none" of the eight, and "uncertain"
 """Emotions by their number; 10 means that there is no face."""
 
 _NO_FACE = 10
 _NOT_RATED = -2
 _COLUMNS = 9  # path, four of the box, 68 landmarks, expression, valence, arousal
 _TABLES = MappingProxyType({"train": "training.csv", "valid": "validation.csv"})
-_MANUAL, _AUTOMATIC = "Manually_Annotated", "Automatically_Annotated"
-_LISTS = MappingProxyType(
-    {
-        _MANUAL: ("", "Manually_Annotated_file_lists"),
-        _AUTOMATIC: (
-            *("", "Automatically_Annotated_file_lists"),
-            *("Automatically_annotated_file_lists", "Automatically_annotated_file_list"),
-        ),
-    }
-)
-"""Folders that hold the CSV files; copies of the release differ in their names."""
-
+_FOLDERS = MappingProxyType({"train": "train_set", "valid": "val_set"})  # of the later release
+_READERS = 8  # threads: reading hundreds of thousands of small files mostly waits for the disk
 _HOW = "AffectNet is given to researchers who ask for it on mohammadmahoor.com/affectnet."
 
 
@@ -72,9 +62,9 @@ def read_affectnet(root: Path, split: str) -> FaceSet:
             f"AffectNet has no split {split!r}: its test set is not public, results are reported "
             "on valid."
         )
-    if has_npy_layout(root):
-        return read_npy_split(root, split)
-    return _read_part(root, _MANUAL, _TABLES[split], f"AffectNet {split}")
+    if any((root / name).is_dir() for name in _FOLDERS.values()):
+        return _read_npy_split(root, split)
+    return _read_part(root, "Manually_Annotated", _TABLES[split], f"AffectNet {split}")
 
 
 def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
@@ -96,14 +86,16 @@ def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
             "use the data set affectnet to validate."
         )
     table = "automatically_annotated.csv"
-    return _read_part(root, _AUTOMATIC, table, "AffectNet automatic train")
+    return _read_part(root, "Automatically_Annotated", table, "AffectNet automatic train")
 
 
 def _read_part(root: Path, part: str, table: str, name: str) -> FaceSet:
     images = f"{part}_Images"
-    homes = [root, root / part]
+    homes, low = [root, root / part], part.capitalize()
+    # Copies of the release differ in the name of the folder of their CSV files.
+    lists = ("", f"{part}_file_lists", f"{low}_file_lists", f"{low}_file_list")
     path = _find(
-        [home / folder / table for home in homes for folder in _LISTS[part]],
+        [home / folder / table for home in homes for folder in lists],
         f"{root} holds neither {table} nor {part}_file_lists/{table}, nor the folder train_set of "
         f"the later release. {_HOW}",
     )
@@ -126,8 +118,7 @@ def _read_part(root: Path, part: str, table: str, name: str) -> FaceSet:
             f"{folder} lacks {missing[0]} ({len(missing)} of {len(faces)} are missing); unpack all "
             "parts of the archive."
         )
-    pictures = FilePictures((folder / f for f in faces.files), np.array(boxes, np.float32))
-    return faces.to_face_set(name, pictures, EIGHT_EMOTIONS)
+    return faces.to_face_set(name, folder, EIGHT_EMOTIONS, np.array(boxes, np.float32))
 
 
 def _find(candidates: list[Path], message: str) -> Path:
@@ -155,7 +146,7 @@ def _to_code(text: str, place: str) -> int:
     return int(text)
 
 
-def _to_rating(text: str, place: str) -> float:
+def _to_rating(text: str | float, place: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -178,3 +169,45 @@ def _to_box(cells: list[str], place: str) -> tuple[float, float, float, float]:
     if width < 1 or height < 1:
         return (math.nan, math.nan, math.nan, math.nan)
     return (x, y, x + width, y + height)
+
+
+def _read_npy_split(root: Path, split: str) -> FaceSet:
+    """Read the later release, with ``images/N.jpg`` and ``annotations/N_exp.npy`` etc."""
+    folder = root / _FOLDERS[split]
+    for inner in ("images", "annotations"):
+        if not (folder / inner).is_dir():
+            raise DatasetError(f"There is no folder {folder / inner}; unpack AffectNet again.")
+    files = sorted(filter(is_picture, list_names(folder / "images")), key=_by_number)
+    if not files:
+        raise DatasetError(f"{folder / 'images'} holds no picture.")
+    stems = [str(folder / "annotations" / Path(file).stem) for file in files]
+    faces = FaceSetBuilder()
+    with ThreadPoolExecutor(_READERS) as pool:
+        bar = tqdm(pool.map(_read, stems), total=len(files), unit="face", disable=None, leave=False)
+        for file, (code, valence, arousal) in zip(files, bar, strict=True):
+            faces.add(f"{folder.name}/images/{file}", _CODES[code], (valence, arousal))
+    return faces.to_face_set(f"AffectNet {split}", root, EIGHT_EMOTIONS)
+
+
+def _by_number(file: str) -> tuple[int, str]:
+    stem = Path(file).stem
+    return (int(stem), file) if stem.isdecimal() else (-1, file)
+
+
+def _read(stem: str) -> tuple[int, float, float]:
+    code = _read_number(f"{stem}_exp.npy")
+    if code not in range(len(_EIGHT)):
+        raise DatasetError(f"{stem}_exp.npy holds {code}, not a number from 0 to 7.")
+    paths = (f"{stem}_val.npy", f"{stem}_aro.npy")
+    valence, arousal = (_to_rating(_read_number(path), path) for path in paths)
+    return int(code), valence, arousal
+
+
+def _read_number(path: str) -> float:
+    """The one number in a file, which may be stored as text."""
+    try:
+        return float(np.load(path, allow_pickle=False).item())
+    except FileNotFoundError as error:
+        raise DatasetError(f"There is no file {path}; unpack AffectNet again.") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise DatasetError(f"{path} does not hold one number ({error}).") from error

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
+from emotion_core.training.datasets.image_sources import FilePictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emotion_core.labels import Emotion, LabelSet
     from emotion_core.training.datasets.face_set import ImageSource
+    from emotion_core.types import FloatArray
 
 NOT_RATED = (math.nan, math.nan)
 
@@ -47,12 +49,19 @@ class FaceSetBuilder:
         self._emotions.append(emotion)
         self._va.append(va)
 
-    def to_face_set(self, name: str, pictures: ImageSource, classes: LabelSet) -> FaceSet:
-        """The faces with their pictures.
+    def to_face_set(
+        self,
+        name: str,
+        images: ImageSource | Path,
+        classes: LabelSet,
+        boxes: FloatArray | None = None,
+    ) -> FaceSet:
+        """The faces with their images.
 
         Args:
             name: For a reader, e.g. ``"RAF-DB train"``.
-            pictures: One per face.
+            images: One per face, or the folder of their files.
+            boxes: Of faces in files, see ``FilePictures``.
             classes: The protocol's; faces of another emotion, such as uncertain, are left out of
                 ``majority``.
         """
@@ -64,7 +73,9 @@ class FaceSetBuilder:
             if emotion in classes:
                 majority[i] = LABELS.index(emotion)
         va = np.array(self._va, np.float32).reshape(-1, 2)
-        return FaceSet(name, pictures, targets, majority, va, classes, self.files)
+        if isinstance(images, Path):
+            images = FilePictures((images / file for file in self.files), boxes)
+        return FaceSet(name, images, targets, majority, va, classes, self.files)
 
 
 def list_names(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import iter_folder_images
-from emotion_core.training.datasets.image_sources import ArrayPictures, FilePictures
+from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import iter_rows
 
@@ -108,8 +108,7 @@ def _read_folders(root: Path, split: str) -> FaceSet:
         )
     if not faces:
         raise DatasetError(f"{folder} holds no picture in folders named after emotions.")
-    pictures = FilePictures(root / file for file in faces.files)
-    return faces.to_face_set(f"FER2013 {split}", pictures, _CLASSES)
+    return faces.to_face_set(f"FER2013 {split}", root, _CLASSES)
 
 
 def _is_of(split: str, file: str) -> bool:

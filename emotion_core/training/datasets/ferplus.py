@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
-from emotion_core.labels import to_emotion
+from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
 from emotion_core.training.datasets.image_sources import ArrayPictures
 from emotion_core.training.datasets.splits import SplitMissingError
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from emotion_core.types import FloatArray
 
-_COLUMNS = (
-    *("neutral", "happiness", "surprise", "sadness", "anger"),
-    *("disgust", "fear", "contempt", "unknown"),
+_COLUMNS = to_label_set(
+    ["neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt", "unknown"]
 )
 """Votes in FER+'s ``label.csv`` after file name and box; the last column, not a face, follows."""
 
@@ -148,8 +147,7 @@ def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
     if not kept.sum():
         return None
     target = np.zeros(len(LABELS), np.float32)
-    for word, count in zip(_COLUMNS, kept, strict=True):
-        target[LABELS.index(to_emotion(word))] = count
+    target[[LABELS.index(emotion) for emotion in _COLUMNS]] = kept
     return np.asarray(target / target.sum(), np.float32)
 
 
@@ -171,4 +169,4 @@ def find_majority(votes: npt.NDArray[np.int64]) -> int:
     winner = int(kept.argmax())
     if 2 * kept[winner] <= kept.sum() or winner >= len(_COLUMNS) - 1:
         return NO_CLASS
-    return LABELS.index(to_emotion(_COLUMNS[winner]))
+    return LABELS.index(_COLUMNS[winner])

@@ -11,7 +11,6 @@ from emotion_core.imaging.codec import SUFFIXES
 from emotion_core.labels import Emotion, to_emotion
 from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, is_split, to_split
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
     trees = [root / name for names in _split_folders(root).values() for name in names] or [root]
     found = {emotion for tree in trees for _, emotion in list_classes(tree)}
     classes = tuple(e for e in LABELS if e in found and e is not Emotion.UNCERTAIN)
-    pictures = FilePictures(root / file for file in faces.files)
-    return faces.to_face_set(f"{root.resolve().name} {split}", pictures, classes)
+    return faces.to_face_set(f"{root.resolve().name} {split}", root, classes)
 
 
 def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:

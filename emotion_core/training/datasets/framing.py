@@ -10,13 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.detection.boxes import largest
-from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.imaging.codec import decode_image
+from emotion_core.errors import DatasetError
 from emotion_core.recognition.alignment import crop_faces
+from emotion_core.training.datasets.image_sources import iter_photos_of
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from emotion_core.detection.detector import FaceDetector
@@ -33,7 +33,6 @@ YuNet's landmarks lie further apart: by 0.02 to 0.04 of the side in FER+ picture
 
 _MIN_FACES = 20  # the median of fewer is no measurement
 _BATCH = 16
-_BATCH_PIXELS = 25_000_000  # photos held at once, save for a single larger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +124,18 @@ def crop_largest(
     Yields:
         One ``Crop`` per photo, in order.
     """
-    batch: list[tuple[str, Image]] = []
-    for image in images:
-        try:
-            pixels = decode_image((folder / image).read_bytes()).pixels
-        except (ImageDecodeError, OSError) as error:
-            yield from _cut(batch, detector, preprocessing)
-            batch = []
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            yield Crop(image, None, reason, is_readable=False)
-            continue
-        held = sum(photo.size for _, photo in batch) // 3
-        if len(batch) == _BATCH or (batch and held + pixels.size // 3 > _BATCH_PIXELS):
-            yield from _cut(batch, detector, preprocessing)
-            batch = []
-        batch.append((image, pixels))
-    yield from _cut(batch, detector, preprocessing)
+    for batch in iter_photos_of(folder, images):
+        photos = [photo for _, photo in batch if not isinstance(photo, str)]
+        found = iter(detector.detect(photos) if photos else ())
+        for image, photo in batch:
+            if isinstance(photo, str):
+                yield Crop(image, None, photo, is_readable=False)
+                continue
+            face = find_largest(next(found))
+            if face is None:
+                yield Crop(image, None, "no face found")
+            else:
+                yield Crop(image, crop_faces(photo, face, preprocessing)[0])
 
 
 def find_largest(faces: Faces) -> Faces | None:
@@ -148,18 +143,6 @@ def find_largest(faces: Faces) -> Faces | None:
     if not len(faces):
         return None
     return faces[np.array([largest(faces.boxes)], np.int64)]
-
-
-def _cut(
-    batch: Sequence[tuple[str, Image]], detector: FaceDetector, preprocessing: Preprocessing
-) -> Iterator[Crop]:
-    found = detector.detect([photo for _, photo in batch]) if batch else []
-    for (image, photo), faces in zip(batch, found, strict=True):
-        face = find_largest(faces)
-        if face is None:
-            yield Crop(image, None, "no face found")
-        else:
-            yield Crop(image, crop_faces(photo, face, preprocessing)[0])
 
 
 def _with_border(picture: Image) -> Image:

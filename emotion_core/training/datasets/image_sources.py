@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -16,12 +17,17 @@ from emotion_core.models.runtime import usable_cores
 from emotion_core.training.datasets.face_set import LABELS, FaceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from emotion_core.training.datasets.face_set import Channels, ImageSource, Indices
     from emotion_core.types import FloatArray, Image
+
+_T = TypeVar("_T")
+_Pixels = TypeVar("_Pixels", "Image", "Image | str")
+
+_BATCH, _BATCH_PIXELS = 16, 25_000_000
 
 
 class ArrayPictures:
@@ -173,15 +179,56 @@ def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> Face
         A set of the same name and classes; no picture is copied.
     """
     chosen = np.arange(len(faces))[indices]
-    return FaceSet(
-        name=faces.name,
+    return replace(
+        faces,
         pictures=_TakenPictures(faces.pictures, chosen),
         targets=faces.targets[chosen],
         majority=faces.majority[chosen],
         va=faces.va[chosen],
-        classes=faces.classes,
         files=[faces.files[i] for i in chosen],
     )
+
+
+def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[str, Image | str]]]:
+    """Decode photos as they are needed, in the batches of ``batch_images``.
+
+    Args:
+        folder: Holds the photos.
+        names: Of the photos, inside it.
+
+    Yields:
+        Name and RGB ``(H, W, 3)`` of each; in place of the image a sentence why it cannot be used.
+    """
+
+    def decode(name: str) -> Image | str:
+        try:
+            return decode_image((folder / name).read_bytes()).pixels
+        except ImageDecodeError as error:
+            return str(error)
+        except OSError as error:
+            return f"The file cannot be read ({error.strerror or error})."
+
+    return batch_images((name, decode(name)) for name in names)
+
+
+def batch_images(
+    items: Iterable[tuple[_T, _Pixels]],
+) -> Iterator[list[tuple[_T, _Pixels]]]:
+    """Group images, so that memory is bounded, into at most 16 and at most 25 million pixels.
+
+    A single larger image makes a batch of its own.
+    """
+    batch: list[tuple[_T, _Pixels]] = []
+    held = 0
+    for item, image in items:
+        size = 0 if isinstance(image, str) else image.size // 3
+        if batch and (len(batch) == _BATCH or held + size > _BATCH_PIXELS):
+            yield batch
+            batch, held = [], 0
+        batch.append((item, image))
+        held += size
+    if batch:
+        yield batch
 
 
 def _resize(picture: Image, size_px: int) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,6 @@ import numpy as np
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
-from emotion_core.training.datasets.image_sources import FilePictures
-from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     BOX,
     LABELS_FILE,
@@ -29,7 +28,6 @@ from emotion_core.types import Faces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from emotion_core.labels import Emotion
     from emotion_core.training.datasets.face_set import FaceSet
@@ -72,24 +70,36 @@ def read_photo_labels(root: Path) -> list[PhotoLabel]:
             f"{path} does not say what the photos show: it has no column 'emotion', 'valence' or "
             f"'arousal'; its columns are: {', '.join(columns)}."
         )
-    labels = []
-    for image, row in iter_table_images(path):
-        valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
-        labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
-    return labels
+    return [to_photo_label(image, row) for image, row in iter_table_images(path)]
+
+
+def find_label_file(root: Path) -> Path:
+    """Find ``labels.csv`` in a folder; the path of a file is returned as it is.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    path = root / LABELS_FILE if root.is_dir() else root
+    if not path.is_file():
+        raise DatasetError(
+            f"There is no file {path}; it must list the images in a column 'image' and what they "
+            "show in the columns 'emotion', 'valence' and 'arousal'."
+        )
+    return path
+
+
+def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
+    """Read what a row says of an image.
+
+    Raises:
+        DatasetError: A word or a rating is not one.
+    """
+    va = (to_rating(row, "valence"), to_rating(row, "arousal"))
+    return PhotoLabel(image, to_label(row), *va, row)
 
 
 def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[PhotoLabel]:
-    """Keep one of two halves that share no value of a column, e.g. no person.
-
-    ``data crop --halves`` splits the same way.
-
-    Raises:
-        DatasetError: There is no such column, or a photo's cell is empty.
-    """
-    if labels and column.lower() not in labels[0].row.cells:
-        columns = ", ".join(labels[0].row.cells)
-        raise DatasetError(f"{LABELS_FILE} has no column {column!r}; it has: {columns}.")
+    """Keep one of two halves that share no value of a column, e.g. no person; see ``to_half``."""
     return [label for label in labels if to_half(label.row, column) == half]
 
 
@@ -141,13 +151,19 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     return boxes
 
 
-def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
-    """The same photos as training and evaluation know faces.
+def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str = "") -> FaceSet:
+    """The same images as training and evaluation know faces.
 
-    Candidates are the eight emotions; photos that show none of them are left out of the accuracy.
+    Candidates are the eight emotions; images that show none of them are left out of the accuracy.
+
+    Args:
+        folder: Where the images are.
+        labels: What people said of them.
+        name: For a reader.
+        hint: What to do about missing images, for the error.
 
     Raises:
-        DatasetError: No photo is listed, or one that is listed is not there.
+        DatasetError: No image is listed, or one that is listed is missing.
     """
     if not labels:
         raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")
@@ -155,11 +171,10 @@ def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
     if missing:
         place = next(label.row.place for label in labels if label.image == missing[0])
         raise DatasetError(
-            f"{place}: there is no photo {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
-            "are missing); --only measures the photos that another CSV file lists."
+            f"{place}: there is no image {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
+            f"are missing){hint}."
         )
     faces = FaceSetBuilder()
     for label in labels:
         faces.add(label.image, label.emotion, (label.valence, label.arousal))
-    pictures = FilePictures(folder / label.image for label in labels)
-    return faces.to_face_set(f"photos of {folder.resolve().name}", pictures, EIGHT_EMOTIONS)
+    return faces.to_face_set(name, folder, EIGHT_EMOTIONS)

@@ -11,7 +11,6 @@ from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import is_picture
-from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
 
@@ -82,8 +81,7 @@ def _read_official(folder: Path, split: str) -> FaceSet:
             f"{folder / _ALIGNED} lacks {missing[0]} ({len(missing)} of {len(faces)} are missing); "
             "unpack Image/aligned.zip there."
         )
-    pictures = FilePictures(folder / _ALIGNED / file for file in faces.files)
-    return faces.to_face_set(f"RAF-DB {split}", pictures, _CLASSES)
+    return faces.to_face_set(f"RAF-DB {split}", folder / _ALIGNED, _CLASSES)
 
 
 def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
@@ -110,5 +108,4 @@ def _read_folders(folder: Path, split: str) -> FaceSet:
                 faces.add(f"{split}/{number}/{file}", emotion)
     if not faces:
         raise DatasetError(f"{folder / split} holds no picture.")
-    pictures = FilePictures(folder / file for file in faces.files)
-    return faces.to_face_set(f"RAF-DB {split}", pictures, _CLASSES)
+    return faces.to_face_set(f"RAF-DB {split}", folder, _CLASSES)

@@ -230,9 +230,12 @@ def to_half(row: TableRow, column: str) -> Half:
     Half a has the values whose CRC-32 (of UTF-8) is even.
 
     Raises:
-        DatasetError: The cell is empty.
+        DatasetError: There is no such column, or its cell is empty.
     """
     column = column.lower()
+    if column not in row.cells:
+        known = ", ".join(row.cells)
+        raise DatasetError(f"{LABELS_FILE} has no column {column!r}; its columns are: {known}.")
     if not row.cells[column]:
         raise DatasetError(f"{row.place}: {column!r} is empty, so that it belongs to no half.")
     return HALVES[zlib.crc32(row.cells[column].encode()) % 2]

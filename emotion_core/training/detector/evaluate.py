@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from emotion_core.detection.boxes import iou_matrix, largest
-from emotion_core.training.detector.figures import (
-    FALSE_ALARMS,
-    LARGE,
-    SIZES,
-    MarkedFigures,
-    PortraitFigures,
-    SceneFigures,
-)
+from emotion_core.training.datasets.image_sources import batch_images
+from emotion_core.training.detector.load import load_detector
 from emotion_core.training.detector.metrics import (
     MATCH,
     DetectionMatches,
@@ -27,8 +24,17 @@ from emotion_core.training.detector.metrics import (
     pool,
     recall_at_false_alarms,
 )
+from emotion_core.training.detector.report import (
+    FALSE_ALARMS,
+    LARGE,
+    SIZES,
+    MarkedFigures,
+    PortraitFigures,
+    SceneFigures,
+)
 from emotion_core.training.detector.samples import DetectionSample, SampleKind
 from emotion_core.training.detector.wider import SETTINGS
+from emotion_core.training.evaluation.profile import limited_cores
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -41,9 +47,10 @@ if TYPE_CHECKING:
 LEAST_SCORE = 0.02
 """Average precision looks at all scores from here on; what is below has no precision to add."""
 
-_BATCH = 16
-_BATCH_PIXELS = 25_000_000  # held at once, save for a single larger picture
 _CURVE_POINTS = 200
+
+SIZES_WH = ((320, 240), (640, 480), (1280, 960), (4000, 3000))
+_WARM_UPS, _MOST, _LIMIT_S = 2, 30, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,42 @@ def measure_scenes(
     return SceneFigures(len(pictures), int(np.count_nonzero(false)), sum(false))
 
 
+def measure_detector_speed(
+    names: Sequence[str], picture: Image, *, limit_s: float = _LIMIT_S
+) -> dict[str, dict[str, float]]:
+    """Measure detectors in turn, pixels to faces, as the product asks.
+
+    Args:
+        names: As ``load_detector`` knows them.
+        picture: RGB; it is brought to each size.
+        limit_s: For a detector and a size, but at least three runs.
+
+    Returns:
+        Median milliseconds by detector and size, e.g. ``"640x480"``.
+
+    Raises:
+        EmotionError: A detector cannot be loaded.
+    """
+    with limited_cores(1):
+        detectors = {name: load_detector(name, "cpu").detector for name in names}
+        times: dict[str, dict[str, float]] = {name: {} for name in names}
+        for size_wh in SIZES_WH:
+            image = np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            runs: dict[str, list[float]] = {name: [] for name in names}
+            end_s = time.perf_counter() + limit_s * len(names)
+            while len(runs[names[0]]) < _MOST + _WARM_UPS and (
+                time.perf_counter() < end_s or len(runs[names[0]]) <= _WARM_UPS
+            ):
+                for name, detector in detectors.items():
+                    start_s = time.perf_counter()
+                    detector.detect([image])
+                    runs[name].append((time.perf_counter() - start_s) * 1e3)
+            for name, values in runs.items():
+                median_ms = statistics.median(values[_WARM_UPS:])
+                times[name][f"{size_wh[0]}x{size_wh[1]}"] = round(median_ms, 2)
+    return times
+
+
 def expose(image: Image, factor: float) -> Image:
     """Multiply all values of a picture, 0-255, and clip them: darker, or with too much light."""
     if factor == 1:
@@ -194,21 +237,10 @@ def _find_all(
 def _iter_images(
     pictures: Sequence[DetectionSample], exposure: float
 ) -> Iterator[tuple[list[DetectionSample], list[Image]]]:
-    """Read pictures in batches that memory can hold."""
-    chosen: list[DetectionSample] = []
-    images: list[Image] = []
+    """Read images in batches that memory can hold."""
     bar: Any = tqdm(pictures, unit="picture", disable=None, leave=False)
-    with bar:
-        for picture in bar:
-            image = expose(picture.file.read(), exposure)
-            held = sum(i.size for i in images) // 3
-            if len(images) == _BATCH or (images and held + image.size // 3 > _BATCH_PIXELS):
-                yield chosen, images
-                chosen, images = [], []
-            chosen.append(picture)
-            images.append(image)
-        if images:
-            yield chosen, images
+    for batch in batch_images((picture, expose(picture.file.read(), exposure)) for picture in bar):
+        yield [picture for picture, _ in batch], [image for _, image in batch]
 
 
 def _to_truth(picture: DetectionSample) -> GroundTruth:

@@ -7,18 +7,21 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from safetensors.torch import save
 
-from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.models.onnx_graph import load_onnxruntime
+from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
 from emotion_core.training.detector.evaluate import judge_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
 from emotion_core.training.engine.atomic_write import save_file
-from emotion_core.training.engine.release import ReleasedFile, check_release
+from emotion_core.training.engine.release import (
+    ReleasedFile,
+    check_release,
+    compare_onnx,
+    save_network,
+    to_onnx,
+)
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -27,9 +30,6 @@ if TYPE_CHECKING:
 
     from emotion_core.networks.face_net import FaceNetwork
     from emotion_core.training.detector.samples import DetectionSample
-
-_OPSET = 18
-_TOLERANCE = 1e-4
 
 
 def release_detector(
@@ -50,8 +50,7 @@ def release_detector(
     network = load_average(checkpoint, shift=shift)
     graph = path.with_suffix(".onnx")
     metadata = {"config": json.dumps(asdict(network.config)), "shift": str(shift)}
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(path, save(state, metadata))
+    save_network(network, path, metadata)
     export_detector_onnx(network, graph)
     check_detector_onnx(path, graph)
     return ReleasedFile.of(path), ReleasedFile.of(graph)
@@ -90,45 +89,21 @@ def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
     Raises:
         WeightsMismatchError: The network could not be translated.
     """
+    batch = torch.export.Dim("batch", min=1)
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
-    program = torch.onnx.export(
-        DecodedFaceNetwork(network).eval(),
-        (torch.zeros(2, 3, 256, 320),),
-        input_names=["images"],
-        output_names=["scores", "boxes", "landmarks"],
-        dynamic_shapes={
-            "images": {0: torch.export.Dim("batch", min=1), 2: 32 * rows, 3: 32 * columns}
-        },
-        opset_version=_OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    if program is None:
-        raise WeightsMismatchError(f"{path.stem} could not be translated to ONNX.")
-    graph = program.model_proto
-    for node in graph.graph.node:
-        del node.metadata_props[:]  # stack traces of the exporter, with paths of this machine
-    del graph.graph.value_info[:]
-    save_file(path, graph.SerializeToString())
+    decoded, images = DecodedFaceNetwork(network).eval(), torch.zeros(2, 3, 256, 320)
+    sizes = {0: batch, 2: 32 * rows, 3: 32 * columns}
+    model = to_onnx(decoded, images, "images", ["scores", "boxes", "landmarks"], sizes)
+    del model.graph.value_info[:]
+    save_file(path, model.SerializeToString())
 
 
 def check_detector_onnx(weights: Path, graph: Path) -> None:
-    """Compare both files on random pictures, one and three.
-
-    Raises:
-        WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.
-    """
-    onnxruntime = load_onnxruntime()
-    network = load_face_network(weights)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        images = torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255
-        with torch.inference_mode():
-            expected = network(images)
-        for ours, its in zip(expected, session.run(None, {"images": images.numpy()}), strict=True):
-            gap = float(np.abs(ours.numpy() - its).max())
-            if gap > _TOLERANCE * max(1.0, float(ours.abs().max())):
-                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+    """Compare both files on random images, one and three; see ``compare_onnx``."""
+    inputs = (
+        torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255 for n in (1, 3)
+    )
+    compare_onnx(weights, graph, load_face_network(weights), inputs)
 
 
 def _logit(share: float) -> float:

@@ -8,8 +8,7 @@ import altair as alt
 import pandas as pd
 
 from emotion_core.reporting.photo_charts import to_html
-from emotion_core.training.detector.figures import LARGE, SIZES
-from emotion_core.training.detector.report import WORDS
+from emotion_core.training.detector.report import LARGE, SIZES, WORDS
 from emotion_core.training.evaluation.html_page import with_head
 
 if TYPE_CHECKING:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.local_analyzer import fetch_first, make_detector
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import describe_file
-from emotion_core.networks.face_net import (
-    DecodedFaceNetwork,
-    FaceNetwork,
-    FaceNetworkConfig,
-    load_face_network,
-)
+from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, FaceNetworkConfig
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.engine.checkpoint import load_checkpoint
 
@@ -84,11 +79,14 @@ def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
         WeightsMismatchError: It is no checkpoint of a face detector.
     """
     state = load_checkpoint(path, KEYS, "a face detector")
-    network = FaceNetwork(_to_network_config(state["network_config"]))
     try:
+        network = FaceNetwork(FaceNetworkConfig.from_fields(state["network_config"]))
         network.load_state_dict(state["average"])
-    except RuntimeError as error:
-        raise WeightsMismatchError(f"{path} does not hold the network that it tells of.") from error
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsMismatchError(
+            f"{path} does not hold the network that it describes ({reason})."
+        ) from error
     for head in network.heads:
         head.get_parameter("1.bias").data[0] += shift
     return network.eval()
@@ -111,18 +109,6 @@ def read_train_config(path: Path) -> DetectorTrainConfig:
     return DetectorTrainConfig.from_json(text)
 
 
-def load_start(path: Path) -> FaceNetwork:
-    """Released weights to start a training from.
-
-    Raises:
-        WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: It is no released face network.
-    """
-    if not path.is_file():
-        raise WeightsUnavailableError(f"There is no weight file {path} to start from.")
-    return load_face_network(path).network
-
-
 def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
     """Put a network in training behind the product's detector.
 
@@ -141,10 +127,3 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         source=f"the file {path.name}",
     )
     return FaceDetector(MultiScaleFaceModel(looks), card)
-
-
-def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
-    try:
-        return FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
-    except (TypeError, KeyError) as error:
-        raise WeightsMismatchError(f"The checkpoint does not tell its network: {error}.") from error

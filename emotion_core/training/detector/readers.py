@@ -1,7 +1,8 @@
-"""Readers of the detector's data sets: folders or ZIP files of pictures."""
+"""The data of the face detector: folders or ZIP files of images, and WIDER FACE."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from emotion_core.training.datasets.tables import (
 )
 from emotion_core.training.detector.image_archive import ImageArchive
 from emotion_core.training.detector.samples import DetectionSample, SampleKind, is_held_out
+from emotion_core.training.detector.wider import read_wider
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +126,52 @@ def _to_picture(
     faces = np.asarray(rows, np.float32).reshape(-1, 14)
     held_out = is_held_out(PurePosixPath(image).name)
     return DetectionSample(file, SampleKind.BOXES, held_out, faces[:, :4], faces[:, 4:])
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Folders and ZIP files by what they hold; see their readers.
+
+    Attributes:
+        boxes: Pictures with ``boxes.csv``.
+        portraits: Pictures that a teacher is to mark.
+        scenes: Pictures without faces.
+        wider: WIDER FACE's folder; ``None`` if it is not used.
+    """
+
+    boxes: tuple[Path, ...] = ()
+    portraits: tuple[Path, ...] = ()
+    scenes: tuple[Path, ...] = ()
+    wider: Path | None = None
+
+    def read(self) -> dict[str, list[DetectionSample]]:
+        """Read all of them.
+
+        Returns:
+            Pictures by the names of the attributes; the lists of what is not named are empty.
+
+        Raises:
+            DatasetError: None is named, or one is not laid out as its reader expects.
+        """
+        pictures = {
+            "boxes": [p for path in self.boxes for p in read_box_samples(path)],
+            "wider": read_wider(self.wider) if self.wider else [],
+            "portraits": [p for path in self.portraits for p in read_portraits(path)],
+            "scenes": [p for path in self.scenes for p in read_scenes(path)],
+        }
+        if not any(pictures.values()):
+            raise DatasetError("Name data: --boxes, --portraits, --scenes, --wider, or several.")
+        return pictures
+
+
+def choose_validation(held_out: list[DetectionSample], limit: int) -> list[DetectionSample]:
+    """Held-out pictures to validate on: marked by hand, or portraits if there are none.
+
+    Args:
+        held_out: Any.
+        limit: At most so many, evenly spread.
+    """
+    kinds = (SampleKind.BOXES, SampleKind.PORTRAITS)
+    found = next((m for kind in kinds if (m := [p for p in held_out if p.kind is kind])), [])
+    n = min(limit, len(found))
+    return [found[i * len(found) // n] for i in range(n)]

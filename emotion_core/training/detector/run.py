@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.local import describe_file
 from emotion_core.models.runtime import pick_device, usable_cores
+from emotion_core.networks.face_net import load_face_network
 from emotion_core.training.detector.batches import compose_step
 from emotion_core.training.detector.epoch_report import best_row, epoch_line
 from emotion_core.training.detector.evaluate import measure_ap
-from emotion_core.training.detector.load import load_start, wrap_network
+from emotion_core.training.detector.load import wrap_network
 from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
 from emotion_core.training.detector.pseudo_labels import pseudo_label
+from emotion_core.training.detector.readers import Sources, choose_validation
 from emotion_core.training.detector.samples import SampleKind
-from emotion_core.training.detector.sources import Sources, choose_validation
 from emotion_core.training.detector.tensorboard import write_epoch, write_found, write_samples
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
@@ -90,7 +91,7 @@ def run_detector_training(plan: DetectorTrainJob) -> int:
             return INTERRUPTED
         start = None
         if plan.init is not None:
-            start = load_start(plan.init)
+            start = load_face_network(plan.init).network
             sha256 = describe_file(plan.init).sha256
             config = replace(config, init=plan.init.name, init_sha256=sha256)
         trainer = DetectorTrainer(config, saving, device, start)

@@ -12,7 +12,7 @@ from emotion_core.models.local import describe_file
 from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_model
-from emotion_core.training.evaluation.predict import predict
+from emotion_core.training.evaluation.evaluate import predict
 
 if TYPE_CHECKING:
     from emotion_core.recognition.classifier import EmotionClassifier

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
     from emotion_core.training.evaluation.metrics import Metrics
 
-_FIGURES = (
-    *("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy"),
-    *("valence_ccc", "arousal_ccc", "valence_r", "arousal_r"),
-)
+_LABEL_METRICS = ("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy")
+_VA_METRICS = ("valence_ccc", "arousal_ccc", "valence_r", "arousal_r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:
         "learning_rate": report.learning_rate,
         "time_s": round(report.time_s, 1),
     }
-    row.update({name: getattr(figures, name) for name in _FIGURES})
+    row.update({name: getattr(figures, name) for name in _LABEL_METRICS + _VA_METRICS})
     row.update({f"recall_{word}": value for word, value in figures.per_class_recall.items()})
     return row
 

@@ -22,6 +22,7 @@ from emotion_core.training.emotion.history import (
     is_exhausted,
     to_row,
 )
+from emotion_core.training.emotion.load import validate
 from emotion_core.training.emotion.loader import (
     draw_order,
     epoch_rngs,
@@ -30,7 +31,6 @@ from emotion_core.training.emotion.loader import (
 )
 from emotion_core.training.emotion.losses import to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
-from emotion_core.training.emotion.validation import validate
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import (
     DistributedContext,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import EmotionError
+from emotion_core.models.card import to_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,7 +64,7 @@ class BaseConfig:
         for name in values:
             if name not in known:
                 raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
-        return replace(self, **{name: _tupled(value) for name, value in values.items()})
+        return replace(self, **{name: to_tuples(value) for name, value in values.items()})
 
     def to_differences(self, other: Self) -> str:
         """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
@@ -123,8 +124,3 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             settings[name] = value
     return settings
-
-
-def _tupled(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
-    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value

@@ -1,15 +1,27 @@
-"""What both exports share: a check before anything long, and what was written."""
+"""What the exports of both trainings share: weights, ONNX graphs and checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from emotion_core.errors import EmotionError, MissingExtraError
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
 from emotion_core.models.local import describe_file
+from emotion_core.models.onnx_graph import load_onnxruntime
+from emotion_core.training.engine.atomic_write import save_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    import onnx
+
+_OPSET = 18
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +57,65 @@ def check_release(path: Path) -> None:
         raise MissingExtraError(
             "Making ONNX needs the package onnxscript; `pip install onnxscript` adds it."
         ) from error
+
+
+def save_network(network: torch.nn.Module, path: Path, metadata: dict[str, str]) -> None:
+    """Write the weights of a network as safetensors.
+
+    Raises:
+        EmotionError: The file cannot be written.
+    """
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(path, save(state, metadata))
+
+
+def to_onnx(
+    network: torch.nn.Module, images: torch.Tensor, inputs: str, outputs: list[str], sizes: Any
+) -> onnx.ModelProto:
+    """Translate a network to an ONNX graph.
+
+    Args:
+        network: In evaluation mode.
+        images: An example of its input.
+        inputs: Name of the input.
+        outputs: Names of the outputs.
+        sizes: ``torch.export.Dim`` of the dimensions of ``images`` that are free.
+
+    Raises:
+        WeightsMismatchError: The network could not be translated.
+    """
+    program = torch.onnx.export(
+        network,
+        (images,),
+        input_names=[inputs],
+        output_names=outputs,
+        dynamic_shapes=(sizes,),
+        opset_version=_OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    if program is None:
+        raise WeightsMismatchError("The network could not be translated to ONNX.")
+    model = program.model_proto
+    for entry in (*model.graph.node, *model.graph.value_info, model.graph):
+        entry.ClearField("metadata_props")  # source lines and paths of the exporting machine
+    return model
+
+
+def compare_onnx(
+    weights: Path, graph: Path, network: torch.nn.Module, inputs: Iterable[torch.Tensor]
+) -> None:
+    """Compare the outputs of a graph with those of the network it was made from.
+
+    Raises:
+        WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.
+    """
+    session = load_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    for images in inputs:
+        with torch.inference_mode():
+            expected = network(images)
+        for ours, its in zip(expected, session.run(None, {name: images.numpy()}), strict=True):
+            gap = float(np.abs(ours.numpy() - its).max())
+            if gap > _TOLERANCE * max(1.0, float(ours.abs().max())):
+                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emotion_core.models.runtime import Network
     from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.types import Image
@@ -176,3 +180,27 @@ def _cpu_name() -> str:
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+@contextmanager
+def limited_cores(n: int) -> Iterator[None]:
+    """Limit this process to ``n`` CPU cores, whichever library computes.
+
+    Where the system cannot limit cores, only the threads of torch and OpenCV are limited.
+    """
+    import cv2
+    import torch
+
+    threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if cores:
+        os.sched_setaffinity(0, sorted(cores)[:n])
+    torch.set_num_threads(n)
+    cv2.setNumThreads(n)
+    try:
+        yield
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(opencv)

@@ -208,7 +208,11 @@ def test_the_later_release_has_a_validation_set(tmp_path):
         ("exp", np.array(1.5), r"0_exp\.npy holds 1\.5, not a number from 0 to 7"),
         ("exp", np.array("happy"), r"0_exp\.npy does not hold one number"),
         ("val", np.array([0.1, 0.2]), r"0_val\.npy does not hold one number"),
-        ("aro", np.array(7.0), r"0_aro\.npy holds 7\.0, which is neither -2 nor in \[-1, 1\]"),
+        (
+            "aro",
+            np.array(7.0),
+            r"0_aro\.npy: valence and arousal must be -2 or lie in \[-1, 1\], not 7",
+        ),
         ("aro", np.array({"a": 1}, object), r"0_aro\.npy does not hold one number"),
     ],
     ids=["code", "fraction", "word", "two", "range", "pickle"],

@@ -104,8 +104,8 @@ def test_a_file_without_the_column_split_is_for_training_only(tmp_path):
         (r"..\a.png,sad,,,train", "does not lead to a picture inside the folder"),
         ("/etc/a.png,sad,,,train", "Line 3 of labels.csv: '/etc/a.png' does not lead"),
         (r"C:\a.png,sad,,,train", "does not lead to a picture inside the folder"),
-        ("b.png,sad,,,train", r"Line 3 of labels.csv: there is no picture b.png .*\(1 of 2 are"),
-        ("gone/b.png,sad,,,train", "Line 3 of labels.csv: there is no picture gone/b.png"),
+        ("b.png,sad,,,train", r"Line 3 of labels.csv: there is no image b.png .*\(1 of 2 are"),
+        ("gone/b.png,sad,,,train", "Line 3 of labels.csv: there is no image gone/b.png"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
@@ -138,5 +138,5 @@ def test_a_wrong_file_is_named(tmp_path, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"no file .*labels\.csv; it must list the pictures in"):
+    with pytest.raises(DatasetError, match=r"no file .*labels\.csv; it must list the images in"):
         read_faces("csv", tmp_path, "all")

@@ -13,9 +13,13 @@ from emotion_core.errors import (
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import image_archive
 from emotion_core.training.detector.image_archive import ImageArchive
-from emotion_core.training.detector.readers import read_box_samples, read_portraits, read_scenes
+from emotion_core.training.detector.readers import (
+    Sources,
+    read_box_samples,
+    read_portraits,
+    read_scenes,
+)
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from emotion_core.training.detector.sources import Sources
 from tests.training.drawn_faces import draw_picture, encode_png, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"

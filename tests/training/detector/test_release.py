@@ -150,14 +150,19 @@ def test_a_precision_sets_the_threshold(checkpoint, tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out.startswith(f"shift {asked[0]:g}, from ")
 
 
+def test_a_precision_out_of_range_is_refused(checkpoint, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        _run(checkpoint, "a.safetensors", "--precision", 0)
+    assert "0 is not above 0 and at most 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("a.onnx",), r"Name the file OUT\.safetensors, not a\.onnx"),
-        (("a.safetensors", "--precision", 0), "above 0 and at most 1"),
         (("a.safetensors", "--precision", 0.9), "Name data: --boxes"),
     ],
-    ids=["ending", "precision", "no data"],
+    ids=["ending", "no data"],
 )
 def test_wrong_use_is_told(checkpoint, words, message):
     with pytest.raises(EmotionError, match=message):
@@ -214,7 +219,7 @@ def test_a_checkpoint_that_does_not_hold_its_network_is_told(checkpoint):
     state = torch.load(checkpoint, weights_only=True)
     for change, message in (
         ({"network_config": state["network_config"] | {"body": 16}}, "does not hold the network"),
-        ({"network_config": {"stem": 8}}, "does not tell its network"),
+        ({"network_config": {"stem": 8}}, "does not hold the network"),
     ):
         torch.save(state | change, checkpoint)
         with pytest.raises(WeightsMismatchError, match=message):

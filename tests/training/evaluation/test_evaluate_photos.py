@@ -9,6 +9,7 @@ import pytest
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.training.datasets import image_sources
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.photo_labels import (
     keep_half,
@@ -18,7 +19,6 @@ from emotion_core.training.datasets.photo_labels import (
     to_face_set,
 )
 from emotion_core.training.emotion.load import LoadedModel
-from emotion_core.training.evaluation import evaluate_photos as evaluate_photos_module
 from emotion_core.training.evaluation.evaluate_photos import (
     evaluate_photos,
     read_in_boxes,
@@ -165,7 +165,7 @@ def test_photos_are_turned_upright(tmp_path, model):
     ],
 )
 def test_few_photos_are_in_memory_at_once(tmp_path, model, monkeypatch, pixels, sizes):
-    monkeypatch.setattr(evaluate_photos_module, "BATCH_PIXELS", pixels)
+    monkeypatch.setattr(image_sources, "_BATCH_PIXELS", pixels)
     seen = []
 
     def look(names, images):
@@ -247,7 +247,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
     assert (one.image, one.emotion, one.row.cells["person"]) == ("x.png", Emotion.HAPPINESS, "ann")
     assert np.isnan([one.valence, one.arousal]).all()
     assert (two.image, two.emotion, two.valence) == ("b/y.png", None, -0.5)
-    faces = to_face_set(tmp_path, [one, two])
+    faces = to_face_set(tmp_path, [one, two], "photos")
     assert faces.majority.tolist() == [LABELS.index(Emotion.HAPPINESS), -1]
     assert faces.targets.sum(axis=1).tolist() == [1, 0]
 
@@ -255,7 +255,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
 def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
     (tmp_path / "labels.csv").write_text("image,emotion\nx.png,uncertain\n")
     (tmp_path / "x.png").touch()
-    faces = to_face_set(tmp_path, read_photo_labels(tmp_path))
+    faces = to_face_set(tmp_path, read_photo_labels(tmp_path), "photos")
     assert faces.majority.tolist() == [-1]
     assert faces.targets[0, LABELS.index(Emotion.UNCERTAIN)] == 1
     assert Emotion.UNCERTAIN not in faces.classes
@@ -306,7 +306,9 @@ def test_half_a_is_even_by_crc32(tmp_path):
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        pytest.param("name", "no column 'name'; it has: image, emotion, person", id="missing"),
+        pytest.param(
+            "name", "no column 'name'; its columns are: image, emotion, person", id="missing"
+        ),
         pytest.param("person", "'person' is empty, so that it belongs to no half", id="empty"),
     ],
 )
