@@ -33,21 +33,21 @@ OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 TABLES_HELP = "What each column of the tables means stands in docs/tables.md of the project."
 
 
-def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
-    """Add the arguments that say how pictures are analysed, here and now.
+def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
+    """Add the arguments that say how images are analysed, here and now.
 
     Args:
         parser: Of the command.
-        picture: What the command's help calls one, e.g. ``"photo"``.
+        noun: What the command's help calls one, e.g. ``"photo"``.
     """
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    add_faces(parser, picture=picture)
+    add_faces(parser, noun=noun)
     parser.add_argument(
         "--blur",
         action="store_true",
         help="make every face that is found unrecognisable, also those that are not reported; "
-        "videos are searched picture by picture then",
+        "videos are searched image by image then",
     )
 
 
@@ -78,7 +78,7 @@ def network(text: str) -> str:
     return str(Path(text).absolute()) if is_path(text) else text
 
 
-def add_faces(parser: _Arguments, *, picture: str) -> None:
+def add_faces(parser: _Arguments, *, noun: str) -> None:
     """Add ``--min-score`` and ``--min-face``, which say what faces count; see ``add_analysis``."""
     parser.add_argument(
         "--min-score",
@@ -92,7 +92,7 @@ def add_faces(parser: _Arguments, *, picture: str) -> None:
         type=_pixels,
         default=DEFAULT_MIN_FACE_PX,
         metavar="PX",
-        help=f"least side of a face, in pixels of the {picture} (default {DEFAULT_MIN_FACE_PX})",
+        help=f"least side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
     )
 
 
@@ -100,9 +100,9 @@ def add_video_settings(parser: _Arguments) -> None:
     """Add ``--every``, ``--hz`` and ``--smooth``, which say how videos are analysed."""
     often = parser.add_mutually_exclusive_group()
     often.add_argument(
-        "--every", type=count, default=1, metavar="N", help="analyse every N-th picture of a video"
+        "--every", type=count, default=1, metavar="N", help="analyse every N-th image of a video"
     )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R pictures a second of video")
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R images a second of video")
     parser.add_argument(
         "--smooth",
         type=_seconds,

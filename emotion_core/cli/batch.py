@@ -96,7 +96,7 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings; those of a run that goes on must be the same")
     add_networks(group)
-    add_faces(group, picture="picture")
+    add_faces(group, noun="image")
     add_video_settings(group)
     group.add_argument(
         "--chunk",
@@ -129,18 +129,18 @@ def run_batch(chosen: argparse.Namespace) -> int:
     with _terminable(), folder_lock(job.folder.url):
         job.folder.prepare(job.note())
         try:
-            extent = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
-            if not extent.inputs:
+            summary = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
+            if not summary.inputs:
                 eprint("error: There is no photo or video among the sources given.")
                 return WRONG_USE
-            if extent.finished:
-                eprint(f"{extent.finished} of {extent.inputs} inputs were finished before.")
+            if summary.finished:
+                eprint(f"{summary.finished} of {summary.inputs} inputs were finished before.")
             done = failed = 0
-            if extent.parts:
-                done, failed = _work(chosen, job, extent)
+            if summary.parts:
+                done, failed = _work(chosen, job, summary)
         finally:
             job.folder.clear()
-    return _sum_up(job, extent, done, failed)
+    return _sum_up(job, summary, done, failed)
 
 
 def _make_job(chosen: argparse.Namespace) -> Job:
@@ -155,11 +155,11 @@ def _make_job(chosen: argparse.Namespace) -> Job:
     return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
 
 
-def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[int, int]:
+def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[int, int]:
     """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
     from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
 
-    wanted = WorkerConfig(
+    config = WorkerConfig(
         chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device
     )
     cpus = max(usable_cores(), chosen.actors * max(1, chosen.cpus_per_actor))
@@ -167,28 +167,28 @@ def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[in
     done = failed = 0
     with (
         ray_session("ray.data", cpus=cpus, address=chosen.address) as ray,
-        tqdm(total=extent.inputs, initial=extent.finished, unit="input", disable=None) as bar,
+        tqdm(total=summary.inputs, initial=summary.finished, unit="input", disable=None) as bar,
     ):
         for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, and is told
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        for step in iter_steps(ray, job, fit_workforce(ray, wanted), extent.parts):
+        for step in iter_steps(ray, job, fit_workforce(ray, config), summary.parts):
             done += step.inputs
             failed += step.failed
-            bar.set_postfix(failed=extent.failed + failed, refresh=False)
+            bar.set_postfix(failed=summary.failed + failed, refresh=False)
             bar.update(step.inputs)
     return done, failed
 
 
-def _sum_up(job: Job, extent: WorkSummary, done: int, failed: int) -> int:
-    failed += extent.failed
+def _sum_up(job: Job, summary: WorkSummary, done: int, failed: int) -> int:
+    failed += summary.failed
     if failed:
         for url, error in islice(job.folder.failures(), _SHOWN_FAILURES):
             eprint(f"failed: {readable_name(url)}: {error}")
     if failed > _SHOWN_FAILURES:
         eprint("All that failed are in the table failed.")
-    lost = extent.inputs - extent.finished - done
-    analyzed = extent.finished + done - failed
-    done_so_far = f"{analyzed} of {extent.inputs} inputs analysed, {failed} failed"
+    lost = summary.inputs - summary.finished - done
+    analyzed = summary.finished + done - failed
+    done_so_far = f"{analyzed} of {summary.inputs} inputs analysed, {failed} failed"
     eprint(f'{done_so_far}; results in "{job.folder.url}".')
     if lost > 0:
         eprint(

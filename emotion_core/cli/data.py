@@ -41,7 +41,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--split", help="train, valid, test or all (default: those that there are)")
     show.set_defaults(run=_run_show)
     template = commands.add_parser(
-        "template", help="measure where eyes, nose and mouth lie in a data set's pictures"
+        "template", help="measure where eyes, nose and mouth lie in a data set's images"
     )
     _add_dataset(template)
     template.add_argument("--split", default="train", help="default train")
@@ -59,7 +59,7 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
         "--source",
         choices=["dataset", "competition"],
         default="dataset",
-        help="folders of pictures (default), or the competition's CSV files, whose rules must be "
+        help="folders of images (default), or the competition's CSV files, whose rules must be "
         "accepted on Kaggle first",
     )
     parser.set_defaults(run=_run_download)
@@ -68,7 +68,7 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
 def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Cut the largest face out of each photo that FOLDER/labels.csv lists, as faces lie in "
-        "training pictures. OUT/labels.csv labels the crops and is read as data set csv; photos "
+        "training images. OUT/labels.csv labels the crops and is read as data set csv; photos "
         "without a face are in OUT/missed.csv."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds labels.csv")
@@ -154,7 +154,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
     faces = read_faces(chosen.dataset, chosen.root, chosen.split)
     template = measure_template(faces, _load_detector(chosen))
-    eprint(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
+    eprint(f"Medians over {template.n_found} faces in {template.n_looked_at} images.")
     names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
     for name, (x, y) in zip(names, template.points, strict=True):
         sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")

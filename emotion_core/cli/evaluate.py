@@ -53,7 +53,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unseen",
         action="store_true",
-        help="leave out faces whose very picture is in the training split, too; FER2013 and FER+ "
+        help="leave out faces whose very image is in the training split, too; FER2013 and FER+ "
         "have many such",
     )
     parser.add_argument(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``evaluate-detector``; sets ``run``."""
     parser.description = (
-        "Measure face detectors as the product runs them, on the pictures that training holds out. "
+        "Measure face detectors as the product runs them, on the images that training holds out. "
         "Prints a table; --json writes all figures, and a page of plots beside them."
     )
     add_sources(parser)
@@ -39,9 +39,7 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         help="a name from `models list`, a .safetensors, .onnx (also a YuNet's) or .pt; may be "
         "given again (default: all that are here)",
     )
-    parser.add_argument(
-        "--all", action="store_true", help="measure all pictures, not those held out"
-    )
+    parser.add_argument("--all", action="store_true", help="measure all images, not those held out")
     parser.add_argument(
         "--min-face",
         type=float,
@@ -54,11 +52,11 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         type=float_in_range(lambda value: 0 < value <= 255, "above 0 and at most 255"),
         default=1.0,
         metavar="F",
-        help="make all pictures F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
+        help="make all images F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
         "(1); the teacher marks them as they are",
     )
     parser.add_argument(
-        "--no-speed", action="store_true", help="do not measure the time a picture takes"
+        "--no-speed", action="store_true", help="do not measure the time an image takes"
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
@@ -92,14 +90,14 @@ def _measure(chosen: argparse.Namespace) -> DetectorComparison:
     from emotion_core.training.detector.report import DetectorComparison
 
     sources = to_sources(chosen)
-    asked = EvalSettings(exposure=chosen.exposure)
+    settings = EvalSettings(exposure=chosen.exposure)
     if chosen.min_face is not None:
-        asked = replace(asked, min_face_px=chosen.min_face)
+        settings = replace(settings, min_face_px=chosen.min_face)
     names = chosen.detector or _all_here()
     loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
     groups, teacher = _read(chosen, sources)
-    settings = _read_settings(sources)
-    reports = [_measure_one(one, groups, asked, settings) for one in loaded]
+    wider_truths = _read_wider_truths(sources)
+    reports = [_measure_one(one, groups, settings, wider_truths) for one in loaded]
     if not chosen.no_speed:
         example = next(group[0] for group in groups.values() if group).file.read()
         times = measure_detector_speed(names, example)
@@ -107,7 +105,7 @@ def _measure(chosen: argparse.Namespace) -> DetectorComparison:
             report.milliseconds.update(times[name])
     counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
     part = "all" if chosen.all else "held out"
-    return DetectorComparison(f"{counts} ({part})", teacher, asked, reports)
+    return DetectorComparison(f"{counts} ({part})", teacher, settings, reports)
 
 
 def _all_here() -> list[str]:
@@ -122,7 +120,7 @@ def _all_here() -> list[str]:
 def _read(
     chosen: argparse.Namespace, sources: Sources
 ) -> tuple[dict[str, list[DetectionSample]], str]:
-    """The pictures to measure on, by what they are, and the teacher of the portraits."""
+    """The images to measure on, by what they are, and the teacher of the portraits."""
     from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
     from emotion_core.training.detector.pseudo_labels import pseudo_label
 
@@ -130,7 +128,7 @@ def _read(
         name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
     }
     if not any(groups.values()):
-        raise DatasetError("No picture of these is held out; --all measures all of them.")
+        raise DatasetError("No image of these is held out; --all measures all of them.")
     name = to_teacher(chosen)
     if groups["portraits"] and name is None:
         raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
@@ -140,7 +138,7 @@ def _read(
     return groups, teacher.name if teacher else ""
 
 
-def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
+def _read_wider_truths(sources: Sources) -> Mapping[str, WiderTruth]:
     """WIDER's easy, medium and hard faces, where their ground truth is there."""
     from emotion_core.training.detector.wider import find_settings, read_settings
 
@@ -151,8 +149,8 @@ def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
 def _measure_one(
     loaded: LoadedDetector,
     groups: Mapping[str, Sequence[DetectionSample]],
-    asked: EvalSettings,
-    settings: Mapping[str, WiderTruth],
+    settings: EvalSettings,
+    wider_truths: Mapping[str, WiderTruth],
 ) -> DetectorReport:
     from emotion_core.training.detector.evaluate import (
         measure_marked,
@@ -164,7 +162,9 @@ def _measure_one(
     detector = loaded.detector
     sys.stderr.write(f"Measuring {loaded.card.name}.\n")
     marked = {
-        name: measure_marked(detector, groups[name], asked, settings if name == "wider" else None)
+        name: measure_marked(
+            detector, groups[name], settings, wider_truths if name == "wider" else None
+        )
         for name in ("boxes", "wider")
         if groups[name]
     }
@@ -173,6 +173,6 @@ def _measure_one(
         name=loaded.card.name,
         sha256=loaded.sha256,
         marked=marked,
-        portraits=measure_portraits(detector, portraits, asked) if portraits else None,
-        scenes=measure_scenes(detector, scenes, asked) if scenes else None,
+        portraits=measure_portraits(detector, portraits, settings) if portraits else None,
+        scenes=measure_scenes(detector, scenes, settings) if scenes else None,
     )

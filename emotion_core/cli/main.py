@@ -83,7 +83,7 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Read emotions, valence and arousal from faces.",
     )
     commands = parser.add_subparsers(title="commands", required=True)
-    _add_photos(commands.add_parser("photos", help="analyse photos into CSV, pictures and a chart"))
+    _add_photos(commands.add_parser("photos", help="analyse photos into CSV, images and a chart"))
     add_video(commands.add_parser("video", help="analyse videos into annotated MP4, CSV, a report"))
     add_batch(commands.add_parser("batch", help="analyse any number of files into Parquet (Ray)"))
     add_serve(commands.add_parser("serve", help="answer requests over HTTP"))
@@ -117,9 +117,9 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="DIR",
         help="where results go; those of an earlier run over the same photos are replaced, and a "
-        "folder with annotated pictures of other photos is refused",
+        "folder with annotated images of other photos is refused",
     )
-    add_analysis(parser, picture="photo")
+    add_analysis(parser, noun="photo")
     parser.set_defaults(run=_run_photos)
 
 
@@ -177,9 +177,9 @@ def _run_list(_: argparse.Namespace) -> int:
     for card in CARDS.values():
         size = card.weights.size_bytes
         megabytes = f"{size / 1e6:.1f} MB" if size else "size unknown"
-        place = "ships with the project" if card.is_local else card.repo_id
+        origin = "ships with the project" if card.is_local else card.repo_id
         here = "here" if is_available(card) else "not downloaded"
-        line = f"{card.name:22} {card.task:10} {here:15} {megabytes:>8}  {place} ({card.licence})"
+        line = f"{card.name:22} {card.task:10} {here:15} {megabytes:>8}  {origin} ({card.licence})"
         sys.stdout.write(line + "\n")
     return OK
 

@@ -53,7 +53,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=8,
         metavar="N",
-        help="pictures analysed together at most (default 8)",
+        help="images analysed together at most (default 8)",
     )
     parser.add_argument(
         "--queue",
@@ -84,8 +84,8 @@ def run_serve(chosen: argparse.Namespace) -> int:
     read_token(os.environ)  # a file that cannot be read is known before anything is started
     check_port(chosen.host, chosen.port)
     drain_key = prepare_server()
-    least, most = chosen.autoscale or (chosen.replicas, chosen.replicas)
-    cpus = max(most, usable_cores())
+    minimum, maximum = chosen.autoscale or (chosen.replicas, chosen.replicas)
+    cpus = max(maximum, usable_cores())
     # What goes wrong in a replica is seen where the server runs.
     with ray_session("ray.serve", cpus=cpus, log_to_driver=True) as ray:
         from emotion_core.serving.deployment import ServerSettings
@@ -95,9 +95,9 @@ def run_serve(chosen: argparse.Namespace) -> int:
             model=chosen.model or "",
             detector=chosen.detector or "",
             device=chosen.device,
-            gpus=min(1.0, gpus / most),
-            min_replicas=least,
-            max_replicas=most,
+            gpus=min(1.0, gpus / maximum),
+            min_replicas=minimum,
+            max_replicas=maximum,
             batch=chosen.batch,
             queue=chosen.queue,
         )
@@ -126,8 +126,8 @@ _count = int_in_range(1, 10_000, "a number from 1 to 10000")
 
 
 def _range(text: str) -> tuple[int, int]:
-    least, _, most = text.partition(":")
-    pair = (_count(least), _count(most))
+    minimum, _, maximum = text.partition(":")
+    pair = (_count(minimum), _count(maximum))
     if pair[0] > pair[1]:
         raise argparse.ArgumentTypeError(f"{text}: the first number is larger than the second")
     return pair

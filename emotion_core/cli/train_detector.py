@@ -30,8 +30,8 @@ _SHORT_WARM_UP = 50
 _FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--epochs", "epochs", int, "N", "of 250 steps each (default 74)"),
     ("--minutes", "minutes", float, "M", "train for this time instead; such a run is not exact"),
-    ("--size", "size_px", int, "PX", "side of the composed pictures (default 320)"),
-    ("--batch-size", "batch_size", int, "N", "pictures in one step (default 16)"),
+    ("--size", "size_px", int, "PX", "side of the composed images (default 320)"),
+    ("--batch-size", "batch_size", int, "N", "images in one step (default 16)"),
     ("--learning-rate", "learning_rate", float, "R", "highest, after the warm-up (default 0.003)"),
     ("--seed", "seed", int, "N", "of everything random (default 0)"),
 )
@@ -40,8 +40,8 @@ _FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
 def add_train_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``train-detector``; sets ``run``."""
     parser.description = (
-        "Train a face detector, or go on with a run that was cut off. A fifth of the pictures, and "
-        "WIDER's validation pictures, are held out."
+        "Train a face detector, or go on with a run that was cut off. A fifth of the images, and "
+        "WIDER's validation images, are held out."
     )
     add_sources(parser)
     parser.add_argument(
@@ -63,7 +63,7 @@ def add_train_detector(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=count_or_none,
         metavar="N",
-        help="processes that compose pictures (default: cores-1)",
+        help="processes that compose images (default: cores-1)",
     )
     parser.set_defaults(run=_run_train)
 
@@ -81,7 +81,7 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
         "--precision",
         type=float_in_range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
         metavar="P",
-        help="shift so that held-out pictures of --boxes and --wider give this precision at the "
+        help="shift so that held-out images of --boxes and --wider give this precision at the "
         "product's threshold; figures measured on them then flatter",
     )
     parser.add_argument(
@@ -99,10 +99,10 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what names data and the teacher."""
     for option, text in (
-        ("--boxes", "folder or ZIP of pictures with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
+        ("--boxes", "folder or ZIP of images with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
          "to lx5, ly5); may be given again"),
         ("--portraits", "folder or ZIP of portraits, which a teacher marks; may be given again"),
-        ("--scenes", "folder or ZIP of pictures without faces; may be given again"),
+        ("--scenes", "folder or ZIP of images without faces; may be given again"),
     ):  # fmt: skip
         parser.add_argument(
             option, type=Path, action="append", default=[], metavar="PATH", help=text
@@ -189,10 +189,10 @@ def _run_export(chosen: argparse.Namespace) -> int:
     check_release(chosen.out)
     shift = chosen.shift
     if chosen.precision is not None:
-        pictures = to_sources(chosen).read()
-        held_out = [p for part in pictures.values() for p in part if p.held_out]
+        groups = to_sources(chosen).read()
+        held_out = [p for part in groups.values() for p in part if p.held_out]
         shift = find_shift(chosen.checkpoint, held_out, chosen.precision)
-        sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out pictures\n")
+        sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out images\n")
     for file in release_detector(chosen.checkpoint, chosen.out, shift=shift):
         sys.stdout.write(f"{file}\n")
     return 0

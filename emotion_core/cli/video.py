@@ -46,7 +46,7 @@ def add_video(parser: argparse.ArgumentParser) -> None:
         help="recognise people after longer gaps (downloads a network once)",
     )
     parser.add_argument("--again", action="store_true", help="redo videos that are finished")
-    add_analysis(parser, picture="video")
+    add_analysis(parser, noun="video")
     parser.set_defaults(run=_run)
 
 
@@ -97,7 +97,7 @@ def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> V
     from emotion_core.photos.tables import readable_name
     from emotion_core.reporting.video_folder import write_video
 
-    with tqdm(desc=readable_name(path.name), unit="picture", disable=None, leave=False) as bar:
+    with tqdm(desc=readable_name(path.name), unit="frame", disable=None, leave=False) as bar:
 
         def show(progress: VideoProgress) -> None:
             bar.total = progress.n_frames
@@ -110,5 +110,5 @@ def _sum_up(result: VideoResult) -> str:
     n_people = len(result.people)
     people = {0: "no face", 1: "1 person"}.get(n_people, f"{n_people} people")
     speed = result.n_frames / max(result.elapsed_s, 1e-3)
-    pictures = f"{result.n_analyzed} of {result.n_frames} pictures analysed"
+    pictures = f"{result.n_analyzed} of {result.n_frames} frames analysed"
     return f"{people}; {pictures} in {result.elapsed_s:.1f} s ({speed:.0f} a second)"

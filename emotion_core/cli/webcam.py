@@ -1,4 +1,4 @@
-"""``python -m emotion_core webcam``: a camera's pictures, read by a server."""
+"""``python -m emotion_core webcam``: a camera's frames, read by a server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OK, FAILED = 0, 1
 def add_webcam(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``webcam`` to a parser."""
     parser.description = (
-        "Show a camera's pictures with what a server reads in them. A server that wants a token "
+        "Show a camera's frames with what a server reads in them. A server that wants a token "
         "gets that of EMOSCOPE_SERVER_TOKEN."
     )
     parser.add_argument("--server", required=True, metavar="URL", help="http://host:8000")
@@ -45,7 +45,7 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     """Run until the source, the time or the user ends it.
 
     Returns:
-        0, or 1 if the server never answered a picture.
+        0, or 1 if the server never answered a frame.
 
     Raises:
         EmotionError: Source, server, window or file cannot be had.
@@ -55,39 +55,39 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     )
     with ExitStack() as stack:
         stack.callback(analyzer.close)
-        outlets: list[FrameSink] = [] if chosen.no_window else [Window()]
+        sinks: list[FrameSink] = [] if chosen.no_window else [Window()]
         if chosen.out:
-            outlets.append(VideoFileSink(chosen.out))
-        for outlet in outlets:
-            stack.callback(outlet.close)
+            sinks.append(VideoFileSink(chosen.out))
+        for sink in sinks:
+            stack.callback(sink.close)
         camera = stack.enter_context(Camera(chosen.source))
-        asker = stack.enter_context(AnalysisWorker(camera, analyzer))
-        tally = _show(camera, asker, outlets, chosen)
-    answered = asker.reading.answered
+        worker = stack.enter_context(AnalysisWorker(camera, analyzer))
+        stats = _show(camera, worker, sinks, chosen)
+    answered = worker.reading.answered
     sys.stdout.write(
-        f"{tally.captured} pictures captured, {tally.shown} shown, {answered} analysed.\n"
+        f"{stats.captured} frames captured, {stats.shown} shown, {answered} analysed.\n"
     )
-    if not answered and asker.reading.error:
-        sys.stderr.write(f"error: {asker.reading.error}\n")
+    if not answered and worker.reading.error:
+        sys.stderr.write(f"error: {worker.reading.error}\n")
     return OK if answered else FAILED
 
 
 def _show(
-    camera: Camera, asker: AnalysisWorker, outlets: list[FrameSink], chosen: argparse.Namespace
+    camera: Camera, worker: AnalysisWorker, sinks: list[FrameSink], chosen: argparse.Namespace
 ) -> RunStats:
     lines = StatusLine() if chosen.no_window else None
     last = RunStats()
-    for image, tally in iter_shown(camera, asker, chosen.seconds):
-        last = tally
+    for image, stats in iter_shown(camera, worker, chosen.seconds):
+        last = stats
         if lines:
-            lines.tell(tally)
-        drawn = _draw(image, tally) if outlets else image
-        if not all([outlet.show(drawn) for outlet in outlets]):  # noqa: C419 - each must be shown
+            lines.tell(stats)
+        drawn = _draw(image, stats) if sinks else image
+        if not all([sink.show(drawn) for sink in sinks]):  # noqa: C419 - each must be shown
             break
     return last
 
 
-def _draw(image: Image, tally: RunStats) -> Image:
-    """The newest answer on the newest picture; the answer's own is a little older."""
-    analysis = tally.reading.analysis
+def _draw(image: Image, stats: RunStats) -> Image:
+    """The newest answer on the newest frame; the answer's own is a little older."""
+    analysis = stats.reading.analysis
     return image if analysis is None else annotate(image, analysis)

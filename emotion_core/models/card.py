@@ -59,8 +59,8 @@ class Preprocessing:
     template: FivePoints | None = None
 
     def __post_init__(self) -> None:
-        is_whole = isinstance(self.size_px, int)
-        if not (is_whole and 1 <= self.size_px <= MAX_SIDE_PX and 0 <= self.margin < math.inf):
+        is_int = isinstance(self.size_px, int)
+        if not (is_int and 1 <= self.size_px <= MAX_SIDE_PX and 0 <= self.margin < math.inf):
             raise ValueError(
                 f"size_px must be a positive whole number up to {MAX_SIDE_PX} and margin not "
                 "negative."
@@ -210,9 +210,9 @@ _TYPES: Mapping[str, type] = MappingProxyType(
 
 
 def _check_types(fields: dict[str, Any]) -> None:
-    for name, wanted in _TYPES.items():
-        if name in fields and not isinstance(fields[name], wanted):
-            raise TypeError(f"{name} is no {wanted.__name__}")
+    for name, kind in _TYPES.items():
+        if name in fields and not isinstance(fields[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
     for file in (fields["weights"], fields.get("torch_weights") or {}):
         if not isinstance(file.get("filename", ""), str):
             raise TypeError("filename is no str")

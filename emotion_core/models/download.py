@@ -68,8 +68,8 @@ def fetch(
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubFileRef(card.repo_id, file.filename, card.revision)
-    return _obtain(place, lambda path: _check_hash(path, file), on_progress)
+    ref = HubFileRef(card.repo_id, file.filename, card.revision)
+    return _obtain(ref, lambda path: _check_hash(path, file), on_progress)
 
 
 def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
@@ -86,14 +86,14 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubFileRef(card.repo_id, file.filename, card.revision)
-    path = find_cached(place)
+    ref = HubFileRef(card.repo_id, file.filename, card.revision)
+    path = find_cached(ref)
     if path is None:
         raise WeightsUnavailableError(
-            f"{place} has not been downloaded yet; `python -m emotion_core models fetch` does it."
+            f"{ref} has not been downloaded yet; `python -m emotion_core models fetch` does it."
         )
     _check_hash(path, file)
-    return FetchedFile(path, f"in the cache from {_source(place, path)}")
+    return FetchedFile(path, f"in the cache from {_source(ref, path)}")
 
 
 def is_available(card: ModelCard) -> bool:
@@ -108,11 +108,11 @@ def is_available(card: ModelCard) -> bool:
         return False
 
 
-def read_text(place: HubFileRef, parse: Callable[[str], _T]) -> _T:
+def read_text(ref: HubFileRef, parse: Callable[[str], _T]) -> _T:
     """Read a text file of a repository from the cache or the Hub.
 
     Args:
-        place: Where it is; ``revision`` a commit, else a later version is never asked for.
+        ref: Where it is; ``revision`` a commit, else a later version is never asked for.
         parse: Makes of the text what is wanted. What it refuses with ``WeightsMismatchError`` does
             not stay in the cache.
 
@@ -126,10 +126,10 @@ def read_text(place: HubFileRef, parse: Callable[[str], _T]) -> _T:
     def read(path: Path) -> _T:
         return parse(path.read_text("utf-8", errors="replace"))
 
-    return read(_obtain(place, read, None).path)
+    return read(_obtain(ref, read, None).path)
 
 
-def find_cached(place: HubFileRef) -> Path | None:
+def find_cached(ref: HubFileRef) -> Path | None:
     """Where a file of the Hub lies on this machine, or ``None``; no network, no hashing.
 
     Raises:
@@ -139,8 +139,8 @@ def find_cached(place: HubFileRef) -> Path | None:
     # user agents.
     from huggingface_hub import try_to_load_from_cache
 
-    with hub_errors(place):
-        found = try_to_load_from_cache(place.repo_id, place.filename, revision=place.revision)
+    with hub_errors(ref):
+        found = try_to_load_from_cache(ref.repo_id, ref.filename, revision=ref.revision)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -174,11 +174,11 @@ def _check_hash(path: Path, file: WeightFile) -> None:
 
 
 def _obtain(
-    place: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
+    ref: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
 ) -> FetchedFile:
     """Take a file from the cache or the Hub; what ``check`` refuses does not stay in the cache."""
-    with hub_errors(place):
-        path = find_cached(place)
+    with hub_errors(ref):
+        path = find_cached(ref)
         if path is not None:
             try:
                 check(path)
@@ -186,30 +186,30 @@ def _obtain(
                 _LOG.warning("Removed a cached file, downloading it anew: %s", error)
                 _discard(path)
             else:
-                return FetchedFile(path, f"in the cache from {_source(place, path)}")
-        path = _download(place, on_progress)
+                return FetchedFile(path, f"in the cache from {_source(ref, path)}")
+        path = _download(ref, on_progress)
         try:
             check(path)
         except WeightsMismatchError:
             _discard(path)
             raise
-        return FetchedFile(path, f"downloaded from {_source(place, path)}")
+        return FetchedFile(path, f"downloaded from {_source(ref, path)}")
 
 
-def _download(place: HubFileRef, on_progress: Progress | None) -> Path:
+def _download(ref: HubFileRef, on_progress: Progress | None) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # Asked first because hf_hub_download retries for half a minute before it says that there is
     # no network (and for six minutes behind a silent firewall); this request fails at once.
-    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision)
+    url = hf_hub_url(ref.repo_id, ref.filename, revision=ref.revision)
     get_hf_file_metadata(url, timeout=TIMEOUT_S)
     return Path(
         hf_hub_download(
-            place.repo_id,
-            place.filename,
-            revision=place.revision,
+            ref.repo_id,
+            ref.filename,
+            revision=ref.revision,
             etag_timeout=TIMEOUT_S,
-            tqdm_class=_make_bar_class(place.filename, on_progress),
+            tqdm_class=_make_bar_class(ref.filename, on_progress),
         )
     )
 
@@ -251,8 +251,8 @@ def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
     return Bar
 
 
-def _source(place: HubFileRef, path: Path) -> str:
-    return f"{host_name()}/{place.repo_id} ({_megabytes(path)})"
+def _source(ref: HubFileRef, path: Path) -> str:
+    return f"{host_name()}/{ref.repo_id} ({_megabytes(path)})"
 
 
 def _megabytes(path: Path) -> str:

@@ -246,14 +246,14 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
         try:
             content = json.loads(text)
         except ValueError as error:
-            raise WeightsMismatchError(f"{place} cannot be read: {error}.") from error
+            raise WeightsMismatchError(f"{ref} cannot be read: {error}.") from error
         if not isinstance(content, dict):
-            raise WeightsMismatchError(f"{place} cannot be read: it is no JSON object.")
+            raise WeightsMismatchError(f"{ref} cannot be read: it is no JSON object.")
         return content
 
-    place = HubFileRef(repo_id, filename, commit)
+    ref = HubFileRef(repo_id, filename, commit)
     try:
-        return read_text(place, parse)
+        return read_text(ref, parse)
     except HubFileMissingError as error:
         raise UnknownModelError(
             f"{repo_id} has no {filename}, without which its labels or its input are unknown; "

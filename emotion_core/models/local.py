@@ -102,11 +102,13 @@ def validate_io(network: Network, card: ModelCard) -> None:
     Raises:
         WeightsMismatchError: It does not.
     """
-    how = card.preprocessing
-    if how is None:
+    preprocessing = card.preprocessing
+    if preprocessing is None:
         raise ValueError(f"{card.name} has no preprocessing.")
-    face = np.zeros((1, len(how.mean), how.size_px, how.size_px), np.float32)
-    wanted = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
+    face = np.zeros(
+        (1, len(preprocessing.mean), preprocessing.size_px, preprocessing.size_px), np.float32
+    )
+    expected = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
     try:
         shapes = [output.shape for output in network.run(face)]
     except Exception as error:
@@ -114,9 +116,9 @@ def validate_io(network: Network, card: ModelCard) -> None:
         raise WeightsMismatchError(
             f"{card.name} does not take what it tells ({reason})."
         ) from error
-    if shapes[: len(wanted)] != wanted:
+    if shapes[: len(expected)] != expected:
         raise WeightsMismatchError(
-            f"{card.name} does not give what it tells: {shapes} instead of {wanted}."
+            f"{card.name} does not give what it tells: {shapes} instead of {expected}."
         )
 
 

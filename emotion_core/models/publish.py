@@ -53,9 +53,9 @@ def load_published_card(reference: str) -> ModelCard:
         WeightsUnavailableError: No commit is named, or the card cannot be had.
     """
     repo_id, revision = parse_repo_reference(reference)
-    place = HubFileRef(repo_id, CARD_FILENAME, revision)
+    ref = HubFileRef(repo_id, CARD_FILENAME, revision)
     return read_text(
-        place, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
+        ref, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
     )
 
 

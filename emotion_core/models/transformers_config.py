@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _STEPS = frozenset({"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"})
-"""What ``preprocess`` does with a picture, in the words of a ``preprocessor_config.json``."""
+"""What ``preprocess`` does with an image, in the words of a ``preprocessor_config.json``."""
 
 _OTHER_STEPS = frozenset({"include_top", "rescale_offset"})
 """EfficientNet's further steps, whose names don't begin with ``do_``."""
@@ -49,7 +49,7 @@ def read_preprocessing(config: Mapping[str, Any], repo_id: str) -> Preprocessing
 
     The library scales pixels by ``rescale_factor``, then subtracts ``image_mean`` and divides by
     ``image_std``; here both are on the 0-255 scale. What it does to pixels otherwise is refused.
-    It resizes the whole picture; here a square somewhat larger than the face is cut out before.
+    It resizes the whole image; here a square somewhat larger than the face is cut out before.
 
     Args:
         config: Content of the file.
@@ -59,8 +59,8 @@ def read_preprocessing(config: Mapping[str, Any], repo_id: str) -> Preprocessing
         UnknownModelError: The input is made in a way that is not supported here.
         WeightsMismatchError: The file does not say what is needed.
     """
-    wanted = {key for key, value in config.items() if value is True}
-    foreign = {key for key in wanted - _STEPS if key.startswith("do_") or key in _OTHER_STEPS}
+    enabled = {key for key, value in config.items() if value is True}
+    foreign = {key for key in enabled - _STEPS if key.startswith("do_") or key in _OTHER_STEPS}
     if foreign:
         raise UnknownModelError(
             f"{repo_id} needs its input made in a way that is not supported here "

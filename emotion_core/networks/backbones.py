@@ -25,10 +25,10 @@ _TIMEOUT_S = 20
 
 
 class Standardise(nn.Module):
-    """Bring every picture to mean 0 and deviation about 1: exposure and contrast don't count."""
+    """Bring every image to mean 0 and deviation about 1: exposure and contrast don't count."""
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Standardise ``(N, C, S, S)`` one by one; a picture of one colour becomes zeros."""
+        """Standardise ``(N, C, S, S)`` one by one; an image of one colour becomes zeros."""
         centred = planes - planes.mean((2, 3), keepdim=True)
         deviation = centred.square().mean((2, 3), keepdim=True).sqrt()
         return centred / (deviation + 0.05)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRIDES = (8, 16, 32)
 """Pixels between neighbouring places, one level each."""
 
-CHANNELS_PER_PLACE = 15
+CHANNELS_PER_CELL = 15
 """Score logit, box (centre offset, log size), five landmarks (offsets)."""
 
 _MAX_LOG_SIZE = 5.0
@@ -85,7 +85,7 @@ class ResidualUnit(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """RGB pictures to scored boxes and landmarks at every place of three grids.
+    """RGB images to scored boxes and landmarks at every place of three grids.
 
     Source: see the module.
     """
@@ -109,7 +109,7 @@ class FaceNetwork(nn.Module):
         )
         self.laterals = nn.ModuleList(DepthwiseUnit(body, body) for _ in STRIDES)
         self.heads = nn.ModuleList(
-            DepthwiseUnit(body, CHANNELS_PER_PLACE, last=True) for _ in STRIDES
+            DepthwiseUnit(body, CHANNELS_PER_CELL, last=True) for _ in STRIDES
         )
         self._initialise()
 
@@ -163,7 +163,7 @@ def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
     return merged
 
 
-def place_centres(size_wh: tuple[int, int]) -> Tensor:
+def grid_centres(size_wh: tuple[int, int]) -> Tensor:
     """Where the places of the three grids lie.
 
     Args:
@@ -181,33 +181,33 @@ def place_centres(size_wh: tuple[int, int]) -> Tensor:
     return torch.cat(grids)
 
 
-def decode_boxes(raw: Tensor, places: Tensor) -> Tensor:
+def decode_boxes(raw: Tensor, centres: Tensor) -> Tensor:
     """Turn raw box outputs into pixels.
 
     Args:
         raw: ``(..., P, 15)`` from the network.
-        places: ``(P, 3)`` from ``place_centres``.
+        centres: ``(P, 3)`` from ``grid_centres``.
 
     Returns:
         ``(..., P, 4)`` x1, y1, x2, y2 in pixels of the input.
     """
-    stride = places[:, 2:]
-    centre = places[:, :2] + raw[..., 1:3] * stride
+    stride = centres[:, 2:]
+    centre = centres[:, :2] + raw[..., 1:3] * stride
     half = torch.exp(raw[..., 3:5].clamp(max=_MAX_LOG_SIZE)) * stride / 2
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def decode_landmarks(raw: Tensor, places: Tensor) -> Tensor:
+def decode_landmarks(raw: Tensor, centres: Tensor) -> Tensor:
     """Turn raw landmark outputs into pixels.
 
     Args:
         raw: ``(..., P, 15)`` from the network.
-        places: ``(P, 3)`` from ``place_centres``.
+        centres: ``(P, 3)`` from ``grid_centres``.
 
     Returns:
         ``(..., P, 10)`` x, y of eye, eye, nose tip, mouth corner, mouth corner, in pixels.
     """
-    return places[:, :2].repeat(1, 5) + raw[..., 5:] * places[:, 2:]
+    return centres[:, :2].repeat(1, 5) + raw[..., 5:] * centres[:, 2:]
 
 
 class DecodedFaceNetwork(nn.Module):
@@ -228,8 +228,8 @@ class DecodedFaceNetwork(nn.Module):
             pixels of the input.
         """
         raw = self.network(images).float()
-        places = place_centres((images.shape[3], images.shape[2])).to(raw.device)
-        return raw[..., 0].sigmoid(), decode_boxes(raw, places), decode_landmarks(raw, places)
+        centres = grid_centres((images.shape[3], images.shape[2])).to(raw.device)
+        return raw[..., 0].sigmoid(), decode_boxes(raw, centres), decode_landmarks(raw, centres)
 
 
 def load_face_network(path: Path) -> DecodedFaceNetwork:

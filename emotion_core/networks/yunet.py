@@ -1,6 +1,6 @@
 """The published YuNet in torch, filled from its ONNX file, so that it runs in a batch on a GPU.
 
-``cv2.FaceDetectorYN`` takes one picture at a time, on the CPU, and carries state; this is the same
+``cv2.FaceDetectorYN`` takes one image at a time, on the CPU, and carries state; this is the same
 network without all that. Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face
 Detector", Machine Intelligence Research 20, 2023, and the graphs that its authors publish
 (ShiqiYu/libfacedetection.train); the decoding is that of OpenCV's
@@ -26,8 +26,8 @@ from emotion_core.networks.face_net import (
     DepthwiseUnit,
     decode_boxes,
     decode_landmarks,
+    grid_centres,
     merge_down,
-    place_centres,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ YUNETS = (YuNetConfig("YuNet-n", 64, shared=True), YuNetConfig("YuNet-s", 32, sh
 
 
 class YuNet(nn.Module):
-    """RGB pictures to scores, boxes and landmarks, normalisation folded into the convolutions."""
+    """RGB images to scores, boxes and landmarks, normalisation folded into the convolutions."""
 
     def __init__(self, config: YuNetConfig) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class YuNet(nn.Module):
         return self._decode(raw, size_wh)
 
     def layers_to(self, head: str, level: int) -> list[nn.Module]:
-        """The layers from the picture to one output, in order, without the way down the pyramid."""
+        """The layers from the image to one output, in order, without the way down the pyramid."""
         parts = (*self.stages[: level + 1], self.laterals[level], self.shared[level])
         ways = nn.Sequential(*parts, self.heads[head][level])  # type: ignore[index]
         return [module for module in ways.modules() if isinstance(module, tuple(_LAYERS.values()))]
@@ -125,7 +125,7 @@ class YuNet(nn.Module):
 
     def _decode(self, raw: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         """See ``forward``; offsets count from the upper left corner of a place, not its centre."""
-        corners = place_centres(size_wh).to(raw.device)
+        corners = grid_centres(size_wh).to(raw.device)
         corners[:, :2] -= corners[:, 2:] / 2
         scores = torch.sqrt(raw[..., 0].sigmoid() * raw[..., 1].sigmoid())
         raw = raw[..., 1:]  # objectness, box, landmarks: the order of the project's own network
@@ -198,7 +198,7 @@ def _read_graph(path: Path) -> _Graph:
 
 
 def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
-    """The nodes from the picture to an output, in order, without the way down the pyramid."""
+    """The nodes from the image to an output, in order, without the way down the pyramid."""
     nodes = []
     name = output
     for _ in makers:  # a way is no longer than that, whatever a broken file says
@@ -244,6 +244,6 @@ def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | Non
         if value.shape != parameter.shape:
             return f"{names[kind]} {value.shape} instead of {tuple(parameter.shape)}"
         tensor = torch.from_numpy(value.copy())
-        # The published network takes blue, green, red; a picture here is red, green, blue.
+        # The published network takes blue, green, red; an image here is red, green, blue.
         parameter.data.copy_(tensor.flip(1) if value.shape[1:2] == (3,) else tensor)
     return None

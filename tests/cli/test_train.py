@@ -270,5 +270,5 @@ def test_real_faces_are_learnt(shared):
     few = take_faces(held_out, np.arange(32))
     config = TrainConfig(epochs=2, batch_size=16, bf16=False)
     reports = list(EmotionTrainer(config, CheckpointPolicy(Path("real"))).iter_epochs(few, few))
-    assert reports[1].figures.n == few.has_majority.sum()
+    assert reports[1].metrics.n == few.has_majority.sum()
     assert reports[1].loss < reports[0].loss

@@ -16,7 +16,7 @@ from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
-from emotion_core.training.datasets.folders import is_picture
+from emotion_core.training.datasets.folders import is_image_file
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
 
@@ -44,7 +44,7 @@ def read_affectnet(root: Path, split: str) -> FaceSet:
     """Read one split of the part of AffectNet that people annotated.
 
     Of the first release, faces that are "none" of the emotions or "uncertain" become uncertain, and
-    pictures without a face are left out. The given box is cut from each picture.
+    images without a face are left out. The given box is cut from each image.
 
     Args:
         root: Holds ``training.csv`` and ``validation.csv`` (or the folder
@@ -101,15 +101,15 @@ def _read_part(root: Path, part: str, table: str, name: str) -> FaceSet:
     )
     folder = _find(
         [home / inner for home in homes for inner in (f"{images}/{images}", images)],
-        f"{root} holds neither {images} nor {part}/{images}; unpack the pictures there. {_HOW}",
+        f"{root} holds neither {images} nor {part}/{images}; unpack the images there. {_HOW}",
     )
     faces, boxes = FaceSetBuilder(), []
-    for place, cells in _iter_cells(path):
-        code = _to_code(cells[6], place)
+    for location, cells in _iter_cells(path):
+        code = _to_code(cells[6], location)
         if code != _NO_FACE:
-            va = (_to_rating(cells[7], place), _to_rating(cells[8], place))
+            va = (_to_rating(cells[7], location), _to_rating(cells[8], location))
             faces.add(cells[0], _CODES[code], va)
-            boxes.append(_to_box(cells[1:5], place))
+            boxes.append(_to_box(cells[1:5], location))
     if not faces:
         raise DatasetError(f"{path} lists no face.")
     missing = find_missing(folder, faces.files)
@@ -133,20 +133,20 @@ def _iter_cells(path: Path) -> Iterator[tuple[str, list[str]]]:
     with open_table(path) as file:
         reader = csv.reader(file)
         for cells in reader:
-            place = f"Line {reader.line_num} of {path.name}"
+            location = f"Line {reader.line_num} of {path.name}"
             if cells and cells[0] != "subDirectory_filePath":
                 if len(cells) != _COLUMNS:
-                    raise DatasetError(f"{place} has {len(cells)} columns, not {_COLUMNS}.")
-                yield place, cells
+                    raise DatasetError(f"{location} has {len(cells)} columns, not {_COLUMNS}.")
+                yield location, cells
 
 
-def _to_code(text: str, place: str) -> int:
+def _to_code(text: str, location: str) -> int:
     if text not in [str(code) for code in range(_NO_FACE + 1)]:
-        raise DatasetError(f"{place}: expression must be 0 to {_NO_FACE}, not {text!r}.")
+        raise DatasetError(f"{location}: expression must be 0 to {_NO_FACE}, not {text!r}.")
     return int(text)
 
 
-def _to_rating(text: str | float, place: str) -> float:
+def _to_rating(text: str | float, location: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -155,17 +155,17 @@ def _to_rating(text: str | float, place: str) -> float:
         return math.nan
     if not -1 <= value <= 1:
         raise DatasetError(
-            f"{place}: valence and arousal must be -2 or lie in [-1, 1], not {text}."
+            f"{location}: valence and arousal must be -2 or lie in [-1, 1], not {text}."
         )
     return value
 
 
-def _to_box(cells: list[str], place: str) -> tuple[float, float, float, float]:
+def _to_box(cells: list[str], location: str) -> tuple[float, float, float, float]:
     """The box as x1, y1, x2, y2; NaN where no face was marked, as a side below 1 px tells."""
     try:
         x, y, width, height = map(float, cells)
     except ValueError as error:
-        raise DatasetError(f"{place}: the box of the face must be four numbers.") from error
+        raise DatasetError(f"{location}: the box of the face must be four numbers.") from error
     if width < 1 or height < 1:
         return (math.nan, math.nan, math.nan, math.nan)
     return (x, y, x + width, y + height)
@@ -177,9 +177,9 @@ def _read_npy_split(root: Path, split: str) -> FaceSet:
     for inner in ("images", "annotations"):
         if not (folder / inner).is_dir():
             raise DatasetError(f"There is no folder {folder / inner}; unpack AffectNet again.")
-    files = sorted(filter(is_picture, list_names(folder / "images")), key=_by_number)
+    files = sorted(filter(is_image_file, list_names(folder / "images")), key=_by_number)
     if not files:
-        raise DatasetError(f"{folder / 'images'} holds no picture.")
+        raise DatasetError(f"{folder / 'images'} holds no image.")
     stems = [str(folder / "annotations" / Path(file).stem) for file in files]
     faces = FaceSetBuilder()
     with ThreadPoolExecutor(_READERS) as pool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
-from emotion_core.training.datasets.image_sources import FilePictures
+from emotion_core.training.datasets.image_sources import FileImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ class FaceSetBuilder:
     """Grows by one face at a time.
 
     Attributes:
-        files: Name of each face's picture inside the data set.
+        files: Name of each face's image inside the data set.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class FaceSetBuilder:
         """Add a face.
 
         Args:
-            file: Name of its picture inside the data set.
+            file: Name of its image inside the data set.
             emotion: ``None`` where nobody named one.
             va: Valence and arousal in [-1, 1]; NaN where nobody rated them.
         """
@@ -61,7 +61,7 @@ class FaceSetBuilder:
         Args:
             name: For a reader, e.g. ``"RAF-DB train"``.
             images: One per face, or the folder of their files.
-            boxes: Of faces in files, see ``FilePictures``.
+            boxes: Of faces in files, see ``FileImages``.
             classes: The protocol's; faces of another emotion, such as uncertain, are left out of
                 ``majority``.
         """
@@ -74,7 +74,7 @@ class FaceSetBuilder:
                 majority[i] = LABELS.index(emotion)
         va = np.array(self._va, np.float32).reshape(-1, 2)
         if isinstance(images, Path):
-            images = FilePictures((images / file for file in self.files), boxes)
+            images = FileImages((images / file for file in self.files), boxes)
         return FaceSet(name, images, targets, majority, va, classes, self.files)
 
 
@@ -96,8 +96,8 @@ def find_missing(folder: Path, files: Iterable[str]) -> list[str]:
     for file in files:
         parent, name = os.path.split(file)
         if parent not in listed:
-            place = folder / parent
-            listed[parent] = set(list_names(place)) if place.is_dir() else set()
+            location = folder / parent
+            listed[parent] = set(list_names(location)) if location.is_dir() else set()
         if name not in listed[parent]:
             missing.append(file)
     return missing

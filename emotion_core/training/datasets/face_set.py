@@ -24,7 +24,7 @@ Indices = npt.NDArray[np.int64]
 
 
 class ImageSource(Protocol):
-    """Square pictures of faces, in memory or read when asked for. Safe to use from any thread."""
+    """Square images of faces, in memory or read when asked for. Safe to use from any thread."""
 
     def __len__(self) -> int: ...
 
@@ -40,7 +40,7 @@ class ImageSource(Protocol):
             ``(n, size_px, size_px, channels)``, 0-255.
 
         Raises:
-            DatasetError: A file is missing or is no picture; the message names it.
+            DatasetError: A file is missing or is no image; the message names it.
         """
 
 
@@ -50,18 +50,18 @@ class FaceSet:
 
     Attributes:
         name: What it is, for a reader, e.g. ``"FER+ Valid"``.
-        pictures: One per face.
+        images: One per face.
         targets: ``(N, 9)`` share of the votes per emotion of ``LABELS``; rows sum to 1, or are all
             zero where nobody named an emotion. A single label is a share of 1.
         majority: ``(N,)`` index into ``LABELS`` of the class that counts by the data set's own
             protocol, ``NO_CLASS`` for faces which that protocol leaves out.
         va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN where nobody did.
         classes: The emotions between which the data set's protocol decides.
-        files: Name of each face's picture inside the data set, for messages and tables.
+        files: Name of each face's image inside the data set, for messages and tables.
     """
 
     name: str
-    pictures: ImageSource
+    images: ImageSource
     targets: FloatArray
     majority: Indices
     va: FloatArray
@@ -69,14 +69,14 @@ class FaceSet:
     files: Sequence[str]
 
     def __post_init__(self) -> None:
-        n = len(self.pictures)
+        n = len(self.images)
         if self.targets.shape != (n, len(LABELS)) or self.va.shape != (n, 2):
             raise ValueError(f"{self.name}: targets must be (N, 9) and va (N, 2) with N = {n}.")
         if self.majority.shape != (n,) or len(self.files) != n:
             raise ValueError(f"{self.name}: majority and files need {n} entries.")
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def has_majority(self) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""FER+: the pictures of FER2013 with ten people's votes each."""
+"""FER+: the images of FER2013 with ten people's votes each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.datasets.splits import SplitMissingError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_ferplus(root: Path, split: str) -> FaceSet:
 
     Args:
         root: Holds ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` as folders or zip files,
-            each with ``label.csv`` and its pictures of 48x48 pixels.
+            each with ``label.csv`` and its images of 48x48 pixels.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
     Returns:
@@ -85,7 +85,7 @@ def _read_split(name: str, read: Callable[[str], bytes]) -> FaceSet:
         raise DatasetError(f"{name}/label.csv names no face with votes.")
     return FaceSet(
         name=f"FER+ {name.removeprefix('FER2013')}",
-        pictures=ArrayPictures(np.stack(faces)),
+        images=ArrayImages(np.stack(faces)),
         targets=np.stack(targets),
         majority=np.array(majority, np.int64),
         va=np.full((len(faces), 2), np.nan, np.float32),
@@ -104,7 +104,7 @@ def _read_table(name: str, read: Callable[[str], bytes]) -> str:
 def _decode(file: str, data: bytes) -> npt.NDArray[np.uint8]:
     face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     if face is None or face.shape != (_SIDE_PX, _SIDE_PX):
-        raise DatasetError(f"{file} is not a picture of 48x48 pixels.")
+        raise DatasetError(f"{file} is not an image of 48x48 pixels.")
     return np.asarray(face, np.uint8)
 
 

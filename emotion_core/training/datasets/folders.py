@@ -1,4 +1,4 @@
-"""A folder of pictures for each emotion."""
+"""A folder of images for each emotion."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def read_folders(root: Path, split: str) -> FaceSet:
-    """Read pictures that lie in folders named after emotions.
+    """Read images that lie in folders named after emotions.
 
     Args:
-        root: Holds ``<emotion>/`` folders of pictures, or ``train/``, ``valid/`` (also ``val/``,
+        root: Holds ``<emotion>/`` folders of images, or ``train/``, ``valid/`` (also ``val/``,
             ``validation/``) and ``test/``, each with such folders.
         split: Which one, or ``"all"``. A tree that is not split is all for training: it can be read
             as ``"train"`` and as ``"all"``.
@@ -33,7 +33,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
 
     Raises:
         SplitMissingError: The tree has no such split.
-        DatasetError: There is no picture, or a folder is not named after an emotion.
+        DatasetError: There is no image, or a folder is not named after an emotion.
     """
     chosen = _choose(root, split)
     faces = FaceSetBuilder()
@@ -42,7 +42,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
             faces.add(os.path.relpath(folder / file, root), emotion)
     if not faces:
         raise DatasetError(
-            f"{root} holds no picture; it needs a folder of pictures for each emotion, such as "
+            f"{root} holds no image; it needs a folder of images for each emotion, such as "
             f"{Path('happiness') / '1.jpg'}, or train, valid and test with such folders in them."
         )
     trees = [root / name for names in _split_folders(root).values() for name in names] or [root]
@@ -52,7 +52,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
 
 
 def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
-    """The pictures in a folder's emotion folders and below, as paths inside it, in order of name.
+    """The images in a folder's emotion folders and below, as paths inside it, in order of name.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -61,7 +61,7 @@ def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
         for parent, inner, files in os.walk(folder / name):
             inner[:] = sorted(i for i in inner if not _is_hidden(i))
             for file in sorted(files):
-                if is_picture(file):
+                if is_image_file(file):
                     yield os.path.relpath(Path(parent) / file, folder), emotion
 
 
@@ -79,8 +79,8 @@ def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
         ) from error
 
 
-def is_picture(file: str) -> bool:
-    """Whether a file's name is a visible picture's."""
+def is_image_file(file: str) -> bool:
+    """Whether a file's name is a visible image's."""
     return not _is_hidden(file) and Path(file).suffix[1:].lower() in SUFFIXES
 
 

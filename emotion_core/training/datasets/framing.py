@@ -1,4 +1,4 @@
-"""How faces lie in the pictures of a data set, and cutting faces to lie so."""
+"""How faces lie in the images of a data set, and cutting faces to lie so."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image
 
-MAX_PICTURES = 2000
-"""Pictures that a template is measured on at most."""
+MAX_IMAGES = 2000
+"""Images that a template is measured on at most."""
 
 _SIDE_PX, _BORDER_PX, _MIN_SCORE = 80, 40, 0.8
-"""``FaceDetector`` doubles small pictures, so that its network sees faces of 160 px. Of larger ones
-YuNet's landmarks lie further apart: by 0.02 to 0.04 of the side in FER+ pictures at 320 px."""
+"""``FaceDetector`` doubles small images, so that its network sees faces of 160 px. Of larger ones
+YuNet's landmarks lie further apart: by 0.02 to 0.04 of the side in FER+ images at 320 px."""
 
 _MIN_FACES = 20  # the median of fewer is no measurement
 _BATCH = 16
@@ -37,12 +37,12 @@ _BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Where the five landmarks lie in the pictures of a data set.
+    """Where the five landmarks lie in the images of a data set.
 
     Attributes:
         points: As fractions of the side.
         n_found: Faces that they are the medians of.
-        n_looked_at: Pictures in which a face was looked for.
+        n_looked_at: Images in which a face was looked for.
     """
 
     points: FivePoints
@@ -68,36 +68,36 @@ class Crop:
 
 
 def measure_template(
-    faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_PICTURES
+    faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_IMAGES
 ) -> Template:
-    """Measure where eyes, nose tip and mouth corners lie in the pictures of a data set.
+    """Measure where eyes, nose tip and mouth corners lie in the images of a data set.
 
-    They are medians over random pictures, each brought to 80 px with a replicated border of 40 px,
+    They are medians over random images, each brought to 80 px with a replicated border of 40 px,
     over the largest faces with a score of at least 0.8.
 
     Args:
         faces: The data set.
         detector: Must give landmarks.
-        limit: Pictures to look at, at most; always the same ones.
+        limit: Images to look at, at most; always the same ones.
 
     Raises:
-        DatasetError: Faces are found in too few pictures, or a picture cannot be read.
+        DatasetError: Faces are found in too few images, or an image cannot be read.
     """
     n = min(limit, len(faces))
     chosen = np.random.default_rng(0).choice(len(faces), n, replace=False).astype(np.int64)
     found: list[FloatArray] = []
-    with tqdm(total=n, unit="picture", disable=None, leave=False) as bar:
+    with tqdm(total=n, unit="image", disable=None, leave=False) as bar:
         for start in range(0, n, _BATCH):
             part = chosen[start : start + _BATCH]
-            pictures = [_with_border(p) for p in faces.pictures.load(part, _SIDE_PX, 3)]
-            for detected in detector.detect(pictures, AnalyzeOptions(_MIN_SCORE)):
+            images = [_with_border(p) for p in faces.images.load(part, _SIDE_PX, 3)]
+            for detected in detector.detect(images, AnalyzeOptions(_MIN_SCORE)):
                 best = find_largest(detected)
                 if best is not None and best.landmarks is not None:
                     found.append((best.landmarks[0] - _BORDER_PX) / _SIDE_PX)
             bar.update(len(part))
     if len(found) < _MIN_FACES:
         raise DatasetError(
-            f"The detector finds a face in {len(found)} of {n} pictures of {faces.name}, which is "
+            f"The detector finds a face in {len(found)} of {n} images of {faces.name}, which is "
             f"too few to measure how faces lie in them (at least {_MIN_FACES}); are they faces?"
         )
     medians = np.median(np.stack(found), axis=0)  # (5, 2)
@@ -145,6 +145,6 @@ def find_largest(faces: Faces) -> Faces | None:
     return faces[np.array([largest(faces.boxes)], np.int64)]
 
 
-def _with_border(picture: Image) -> Image:
+def _with_border(image: Image) -> Image:
     border = (_BORDER_PX,) * 4
-    return np.asarray(cv2.copyMakeBorder(picture, *border, cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.copyMakeBorder(image, *border, cv2.BORDER_REPLICATE), np.uint8)

@@ -49,7 +49,7 @@ SOURCES: Mapping[str, KaggleSource] = MappingProxyType(
         ),
     }
 )
-"""``dataset``: folders of pictures, uploaded by a user. ``competition``: the original CSV files."""
+"""``dataset``: folders of images, uploaded by a user. ``competition``: the original CSV files."""
 
 
 def download_fer2013(folder: Path, source: KaggleSource) -> None:

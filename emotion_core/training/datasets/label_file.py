@@ -1,4 +1,4 @@
-"""A CSV file that names pictures, their emotions, and their valence and arousal."""
+"""A CSV file that names images, their emotions, and their valence and arousal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_label_file(root: Path, split: str) -> FaceSet:
 
     Raises:
         SplitMissingError: The file has no such split.
-        DatasetError: The file or a picture is missing, or a line is not as said above.
+        DatasetError: The file or an image is missing, or a line is not as said above.
     """
     path = find_label_file(root)
     name = path.resolve().parent.name if path.name == LABELS_FILE else path.stem
@@ -61,7 +61,7 @@ def _iter_split(path: Path, split: str) -> Iterator[PhotoLabel]:
         if split in (of_row, ALL):
             yield to_photo_label(image, row)
     if not found:
-        raise DatasetError(f"{path} lists no picture.")
+        raise DatasetError(f"{path} lists no image.")
     if split not in (*found, ALL):
         raise SplitMissingError(
             f"{path} has no line of the split {split!r}; it has: {', '.join(sorted(found))}."
@@ -72,4 +72,4 @@ def _to_split(row: TableRow) -> str:
     try:
         return to_split(row.cells["split"])
     except DatasetError as error:
-        raise DatasetError(f"{row.place}: {error}") from error
+        raise DatasetError(f"{row.location}: {error}") from error

@@ -123,7 +123,7 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
 
     With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners, of pairs the one that lies
-    left in the picture first) faces are aligned by them; without, the square around the box is cut.
+    left in the image first) faces are aligned by them; without, the square around the box is cut.
 
     Args:
         path: One row a photo.
@@ -136,7 +136,9 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     for row in iter_rows(path, ["image", *BOX]):
         box, points = to_face(row)
         if row.cells["image"] in boxes:
-            raise DatasetError(f"{row.place}: {row.cells['image']} has a box already; one counts.")
+            raise DatasetError(
+                f"{row.location}: {row.cells['image']} has a box already; one counts."
+            )
         boxes[row.cells["image"]] = Faces(
             np.array([box], np.float32),
             np.ones(1, np.float32),
@@ -169,10 +171,10 @@ def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str
         raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")
     missing = find_missing(folder, [label.image for label in labels])
     if missing:
-        place = next(label.row.place for label in labels if label.image == missing[0])
+        location = next(label.row.location for label in labels if label.image == missing[0])
         raise DatasetError(
-            f"{place}: there is no image {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
-            f"are missing){hint}."
+            f"{location}: there is no image {missing[0]} in {folder} "
+            f"({len(missing)} of {len(labels)} are missing){hint}."
         )
     faces = FaceSetBuilder()
     for label in labels:

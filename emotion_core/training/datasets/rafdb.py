@@ -10,7 +10,7 @@ from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.datasets.folders import is_picture
+from emotion_core.training.datasets.folders import is_image_file
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
 
@@ -74,7 +74,7 @@ def _read_official(folder: Path, split: str) -> FaceSet:
         if name.startswith(f"{split}_"):
             faces.add(f"{name.removesuffix('.jpg')}_aligned.jpg", emotion)
     if not faces:
-        raise DatasetError(f"{folder / _LIST} names no picture of the split {split}.")
+        raise DatasetError(f"{folder / _LIST} names no image of the split {split}.")
     missing = find_missing(folder / _ALIGNED, faces.files)
     if missing:
         raise DatasetError(
@@ -100,12 +100,12 @@ def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
 def _read_folders(folder: Path, split: str) -> FaceSet:
     faces = FaceSetBuilder()
     for number, emotion in _EMOTIONS.items():
-        place = folder / split / number
-        if not place.is_dir():
+        location = folder / split / number
+        if not location.is_dir():
             raise DatasetError(f"{folder / split} has no folder {number} ({emotion}).")
-        for file in list_names(place):
-            if is_picture(file):
+        for file in list_names(location):
+            if is_image_file(file):
                 faces.add(f"{split}/{number}/{file}", emotion)
     if not faces:
-        raise DatasetError(f"{folder / split} holds no picture.")
+        raise DatasetError(f"{folder / split} holds no image.")
     return faces.to_face_set(f"RAF-DB {split}", folder, _CLASSES)

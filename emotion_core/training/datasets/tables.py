@@ -38,12 +38,12 @@ class TableRow:
     """One line of a table.
 
     Attributes:
-        place: For messages, e.g. ``"Line 7 of labels.csv"``.
+        location: For messages, e.g. ``"Line 7 of labels.csv"``.
         cells: By the columns' names in small letters, without blanks around; empty where the line
             is too short.
     """
 
-    place: str
+    location: str
     cells: Mapping[str, str]
 
 
@@ -106,8 +106,8 @@ def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
         for number, line in lines:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
-                place = f"Line {number} of {path.name}"
-                yield TableRow(place, dict(zip(columns, cells, strict=False)))
+                location = f"Line {number} of {path.name}"
+                yield TableRow(location, dict(zip(columns, cells, strict=False)))
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int,
 
 
 def iter_table_images(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, TableRow]]:
-    """Read a table that lists pictures in its column image, each once.
+    """Read a table that lists images in its column image, each once.
 
     One that is listed twice would count twice, or be learnt from and measured on.
 
@@ -136,21 +136,23 @@ def iter_table_images(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[
         needed: Further columns that must be there.
 
     Returns:
-        For each line the path of its picture inside the table's folder, and the line.
+        For each line the path of its image inside the table's folder, and the line.
 
     Raises:
-        DatasetError: As of ``iter_rows``; or a picture is not inside the folder, or listed twice.
+        DatasetError: As of ``iter_rows``; or an image is not inside the folder, or listed twice.
     """
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     for row in iter_rows(path, ["image", *needed]):
-        image = to_inner_path(row.cells["image"], row.place)
-        first = places.setdefault(image, row.place)
-        if first is not row.place:
-            raise DatasetError(f"{row.place}: {image} is listed already ({first}); list it once.")
+        image = to_inner_path(row.cells["image"], row.location)
+        first = locations.setdefault(image, row.location)
+        if first is not row.location:
+            raise DatasetError(
+                f"{row.location}: {image} is listed already ({first}); list it once."
+            )
         yield image, row
 
 
-def to_inner_path(text: str, place: str) -> str:
+def to_inner_path(text: str, location: str) -> str:
     """Check that a path leads to a file inside the folder that it is relative to.
 
     Raises:
@@ -159,7 +161,7 @@ def to_inner_path(text: str, place: str) -> str:
     path = PureWindowsPath(text)  # knows drives and both sorts of slashes
     if not text or path.drive or path.root or ".." in path.parts:
         raise DatasetError(
-            f"{place}: {text!r} does not lead to a picture inside the folder of the table; "
+            f"{location}: {text!r} does not lead to an image inside the folder of the table; "
             "write paths relative to it."
         )
     return text
@@ -175,7 +177,7 @@ def to_label(row: TableRow) -> Emotion | None:
     try:
         return to_emotion(word) if word else None
     except ValueError as error:
-        raise DatasetError(f"{row.place}: {error}") from error
+        raise DatasetError(f"{row.location}: {error}") from error
 
 
 def to_number(row: TableRow, column: str) -> float:
@@ -191,7 +193,7 @@ def to_number(row: TableRow, column: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         hint = " (decimals need a point)" if "," in text else ""
-        raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}{hint}.")
+        raise DatasetError(f"{row.location}: {column} must be a number, not {text!r}{hint}.")
     return value
 
 
@@ -203,7 +205,7 @@ def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
     """
     x1, y1, x2, y2 = box = [to_number(row, side) for side in BOX]
     if not (x1 < x2 and y1 < y2):
-        raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
+        raise DatasetError(f"{row.location}: x1, y1 must be less than x2, y2.")
     known = all(row.cells.get(point) for point in _POINTS)
     return box, [to_number(row, point) for point in _POINTS] if known else None
 
@@ -219,7 +221,7 @@ def to_rating(row: TableRow, column: str) -> float:
     value = to_number(row, column)
     if abs(value) > 1:
         raise DatasetError(
-            f"{row.place}: {column} must lie between -1 and 1, not be {row.cells[column]!r}."
+            f"{row.location}: {column} must lie between -1 and 1, not be {row.cells[column]!r}."
         )
     return value
 
@@ -237,5 +239,5 @@ def to_half(row: TableRow, column: str) -> Half:
         known = ", ".join(row.cells)
         raise DatasetError(f"{LABELS_FILE} has no column {column!r}; its columns are: {known}.")
     if not row.cells[column]:
-        raise DatasetError(f"{row.place}: {column!r} is empty, so that it belongs to no half.")
+        raise DatasetError(f"{row.location}: {column!r} is empty, so that it belongs to no half.")
     return HALVES[zlib.crc32(row.cells[column].encode()) % 2]

@@ -1,4 +1,4 @@
-"""What happens to the pixels of training pictures: drawn through a map, covered, spoilt."""
+"""What happens to the pixels of training images: drawn through a map, covered, spoilt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 Matrix = npt.NDArray[np.float64]
-"""A 2x3 affine map from pixels of one picture to pixels of another, counted from pixel edges."""
+"""A 2x3 affine map from pixels of one image to pixels of another, counted from pixel edges."""
 
 
 def _ellipse_fade(side: int) -> FloatArray:

@@ -15,8 +15,8 @@ class DetectorTrainConfig(BaseConfig):
     """The hyper-parameters of one run; saved as JSON beside its checkpoints.
 
     Attributes:
-        size_px: Side of the composed pictures, a multiple of 32.
-        batch_size: Pictures in one step.
+        size_px: Side of the composed images, a multiple of 32.
+        batch_size: Images in one step.
         epochs: Of ``epoch_steps`` each; the learning rate falls to nothing at their end. 0 where
             ``minutes`` says when to end.
         minutes: Of training and validation; the schedule follows the clock, so that such a run
@@ -28,7 +28,7 @@ class DetectorTrainConfig(BaseConfig):
         weight_decay: Of AdamW, on convolution kernels only.
         clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
         ema_decay: Share that the averaged weights keep per step; those are evaluated and released.
-        seed: Of the first weights and of the pictures.
+        seed: Of the first weights and of the images.
         landmark_weight: Of the landmarks in the loss; scores and boxes have 2 each.
         bf16: Whether layers compute in bfloat16 where that is safe.
         stem: Channels of the network at stride 2.

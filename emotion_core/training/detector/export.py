@@ -11,7 +11,7 @@ import torch
 
 from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
-from emotion_core.training.detector.evaluate import judge_large
+from emotion_core.training.detector.evaluate import match_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
 from emotion_core.training.engine.atomic_write import save_file
@@ -56,24 +56,24 @@ def release_detector(
     return ReleasedFile.of(path), ReleasedFile.of(graph)
 
 
-def find_shift(checkpoint: Path, pictures: Sequence[DetectionSample], precision: float) -> float:
+def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: float) -> float:
     """The shift of all scores that brings a precision to the product's threshold.
 
     Args:
         checkpoint: What a ``DetectorTrainer`` saved.
-        pictures: Held out, marked by hand. What is measured on them afterwards flatters.
+        samples: Held out, marked by hand. What is measured on them afterwards flatters.
         precision: Of faces from 16 px, 0-1.
 
     Returns:
         Rounded down to thousandths, so that the precision is at least as wanted.
 
     Raises:
-        EmotionError: There is no such picture, or no threshold gives that precision.
+        EmotionError: There is no such image, or no threshold gives that precision.
     """
-    if not pictures:
-        raise EmotionError("--precision needs pictures marked by hand: --boxes or --wider.")
-    judged = judge_large(wrap_network(load_average(checkpoint), "cpu", checkpoint), pictures)
-    score = threshold_for(judged, precision)
+    if not samples:
+        raise EmotionError("--precision needs images marked by hand: --boxes or --wider.")
+    matches = match_large(wrap_network(load_average(checkpoint), "cpu", checkpoint), samples)
+    score = threshold_for(matches, precision)
     if score is None:
         raise EmotionError(f"No threshold gives a precision of {precision:g}; ask for less.")
     return math.floor(1000 * (_logit(DEFAULT_MIN_SCORE) - _logit(score))) / 1000

@@ -1,4 +1,4 @@
-"""Pictures in a folder or a ZIP file, read one at a time by any thread or process."""
+"""Images in a folder or a ZIP file, read one at a time by any thread or process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ENDINGS = tuple(f".{suffix}" for suffix in SUFFIXES)
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 1
-_MOST_BYTES = 256 * 1024 * 1024
+_MAX_BYTES = 256 * 1024 * 1024
 """Of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
 
 _REDUCED = {
@@ -95,10 +95,10 @@ class ImageFile:
         return io.BytesIO(self.read_bytes())
 
     def read(self) -> Image:
-        """The picture as the product reads it: RGB ``(H, W, 3)``, upright.
+        """The image as the product reads it: RGB ``(H, W, 3)``, upright.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: It is no image that can be read.
         """
         try:
             return decode_image(self.read_bytes()).pixels
@@ -115,7 +115,7 @@ class ImageFile:
             RGB, and pixels of the file per pixel of it: 1, 2, 4 or 8.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: It is no image that can be read.
         """
         reduction = next((r for r in (8, 4, 2) if r * scale <= 1), 1)
         decoded = _decode(self.read_bytes(), reduction)
@@ -125,7 +125,7 @@ class ImageFile:
         """Decode quickly, with the longer side brought down to at most so many pixels.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: It is no image that can be read.
         """
         data = self.read_bytes()
         longest = _longest_px(data)
@@ -135,7 +135,7 @@ class ImageFile:
 
 
 class ImageArchive:
-    """A folder or a ZIP file of pictures, listed once.
+    """A folder or a ZIP file of images, listed once.
 
     Args:
         path: Of the folder or of the ZIP file.
@@ -149,8 +149,8 @@ class ImageArchive:
         self._files = {file.name: file for file in _list_files(path)}
 
     @cached_property
-    def pictures(self) -> list[ImageFile]:
-        """All files that end as pictures do, by name."""
+    def images(self) -> list[ImageFile]:
+        """All files that end as images do, by name."""
         return [f for name, f in sorted(self._files.items()) if name.lower().endswith(_ENDINGS)]
 
     def find(self, name: str) -> ImageFile | None:
@@ -208,9 +208,9 @@ def _read_member(path: Path, member: Member) -> bytes:
     if not member.is_deflated:
         return data
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacked = unpacker.decompress(data, _MOST_BYTES)
+    unpacked = unpacker.decompress(data, _MAX_BYTES)
     if not unpacker.eof:
-        raise zlib.error(f"it is cut off, or larger than {_MOST_BYTES // 2**20} MB")
+        raise zlib.error(f"it is cut off, or larger than {_MAX_BYTES // 2**20} MB")
     return unpacked
 
 
@@ -224,7 +224,7 @@ def _decode(data: bytes, reduction: int) -> Image | None:
 def _longest_px(data: bytes) -> int:
     """Length of the longer side as the header says; 0 if Pillow cannot tell."""
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return max(picture.size)
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return max(image.size)
     except (OSError, ValueError, SyntaxError):
         return 0

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 SURE, DOUBTFUL = 0.7, 0.3
 """Scores from which on the teacher's face is one, and may be one."""
 
-_OVERLAP, _MOST_FACES = 0.3, 2000
-_SMALLEST_PX = 14
-_LARGEST_PX = 2048  # of a picture for the teacher, which takes time and memory by its area
+_OVERLAP, _MAX_FACES = 0.3, 2000
+_MIN_PX = 14
+_MAX_PX = 2048  # of an image for the teacher, which takes time and memory by its area
 _PORTRAIT_PX = 640
 _PADS = (0.15, 0.4)
 _VIEWS = ((0.15, 160), (0.15, 270), (0.3, 160), (0.3, 270))  # border, longer side in pixels
@@ -61,7 +61,7 @@ class PseudoLabeller:
 
         Args:
             image: RGB ``(H, W, 3)``, 0-255.
-            scale: The picture is enlarged by this first.
+            scale: The sample is enlarged by this first.
             pad: Width of a border that repeats the edge, as a fraction of the longer side.
 
         Returns:
@@ -89,7 +89,7 @@ class PseudoLabeller:
     def _net(self) -> cv2.FaceDetectorYN:
         if not hasattr(self._local, "net"):
             self._local.net = cv2.FaceDetectorYN.create(
-                str(self._path), "", (320, 320), DOUBTFUL, _OVERLAP, _MOST_FACES
+                str(self._path), "", (320, 320), DOUBTFUL, _OVERLAP, _MAX_FACES
             )
         net: cv2.FaceDetectorYN = self._local.net
         return net
@@ -126,10 +126,10 @@ def load_pseudo_labeller(name: str) -> PseudoLabeller:
 
 
 def mark(teacher: PseudoLabeller, image: Image, kind: SampleKind) -> FloatArray:
-    """What the teacher sees in a picture: ``(N, 15)`` as it gives them, best first."""
+    """What the teacher sees in an image: ``(N, 15)`` as it gives them, best first."""
     if kind is SampleKind.PORTRAITS:
         return _mark_portrait(teacher, image)
-    return teacher(image, scale=min(2.0, _LARGEST_PX / max(image.shape[:2])))
+    return teacher(image, scale=min(2.0, _MAX_PX / max(image.shape[:2])))
 
 
 def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
@@ -156,10 +156,10 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     views = [face[4:14].reshape(5, 2)]
     for pad, longest_px in _VIEWS:
         scale = longest_px / max(image.shape[:2])
-        for picture in (image, mirrored):
-            for seen in teacher(picture, scale=scale, pad=pad)[:1]:
+        for sample in (image, mirrored):
+            for seen in teacher(sample, scale=scale, pad=pad)[:1]:
                 points = seen[4:14].reshape(5, 2)
-                if picture is mirrored:
+                if sample is mirrored:
                     points = (points * (-1, 1) + (width, 0))[[1, 0, 2, 4, 3]]
                 eyes = np.linalg.norm(views[0][0] - views[0][1])
                 if np.linalg.norm(points - views[0], axis=1).mean() < 0.4 * eyes:
@@ -167,11 +167,11 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     return np.asarray(np.mean(views, axis=0), np.float32).reshape(10)
 
 
-def join_labels(picture: DetectionSample, found: FloatArray) -> DetectionSample | None:
-    """Add what the teacher saw to what is known of a picture.
+def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample | None:
+    """Add what the teacher saw to what is known of an image.
 
     Args:
-        picture: To learn from, or a portrait.
+        sample: To learn from, or a portrait.
         found: ``(N, 15)`` from ``mark``.
 
     Returns:
@@ -179,27 +179,27 @@ def join_labels(picture: DetectionSample, found: FloatArray) -> DetectionSample 
         faces marked by hand, with landmarks where the teacher sees the face, too, and faces that
         were left out; what the teacher doubts is to be ignored.
     """
-    if picture.kind is SampleKind.PORTRAITS:
+    if sample.kind is SampleKind.PORTRAITS:
         sure = found[:, 14] >= SURE
         if not sure.any():
             return None
         boxes, marks, ignored = found[sure, :4], found[sure, 4:14], found[~sure, :4]
-        return replace(picture, boxes=boxes, landmarks=marks, ignored=ignored)
-    shared = iou_matrix(picture.boxes, found[:, :4])  # (N, M)
-    known = np.vstack([picture.boxes, picture.ignored])
+        return replace(sample, boxes=boxes, landmarks=marks, ignored=ignored)
+    shared = iou_matrix(sample.boxes, found[:, :4])  # (N, M)
+    known = np.vstack([sample.boxes, sample.ignored])
     alone = iou_matrix(known, found[:, :4]).max(axis=0, initial=0) < 0.3
-    sure = alone & (found[:, 14] >= SURE + 0.1) & (short_sides(found[:, :4]) >= _SMALLEST_PX)
+    sure = alone & (found[:, 14] >= SURE + 0.1) & (short_sides(found[:, :4]) >= _MIN_PX)
     return replace(
-        picture,
-        boxes=np.vstack([picture.boxes, found[sure, :4]]),
-        landmarks=np.vstack([_fill_landmarks(picture, found, shared), found[sure, 4:14]]),
-        ignored=np.vstack([picture.ignored, found[alone & ~sure, :4]]),
+        sample,
+        boxes=np.vstack([sample.boxes, found[sure, :4]]),
+        landmarks=np.vstack([_fill_landmarks(sample, found, shared), found[sure, 4:14]]),
+        ignored=np.vstack([sample.ignored, found[alone & ~sure, :4]]),
     )
 
 
-def _fill_landmarks(picture: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
+def _fill_landmarks(sample: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
     """Take the teacher's landmarks of the faces that have none and that it sees, too."""
-    marks = picture.landmarks.copy()
+    marks = sample.landmarks.copy()
     for i, row in enumerate(shared):
         if np.isfinite(marks[i]).all() or not row.size:
             continue

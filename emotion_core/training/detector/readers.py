@@ -29,11 +29,11 @@ BOXES_FILE = "boxes.csv"
 
 
 def read_box_samples(path: Path) -> list[DetectionSample]:
-    """Read pictures whose faces ``boxes.csv`` marks, one face a line.
+    """Read images whose faces ``boxes.csv`` marks, one face a line.
 
-    Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright picture,
-    all empty in the one line of a picture without faces; if known, landmarks lx1, ly1 to lx5, ly5.
-    Pictures that the table does not name are left out.
+    Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright image,
+    all empty in the one line of an image without faces; if known, landmarks lx1, ly1 to lx5, ly5.
+    Images that the table does not name are left out.
 
     Args:
         path: Folder or ZIP file.
@@ -42,7 +42,7 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
         In the order of the table; a fifth is held out by a hash of the names.
 
     Raises:
-        DatasetError: There is no such table, or it names no picture that is there.
+        DatasetError: There is no such table, or it names no image that is there.
     """
     folder = ImageArchive(path)
     table = folder.find_table(BOXES_FILE)
@@ -53,13 +53,13 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
         )
     faces: dict[str, list[list[float]]] = {}
     for row in iter_rows(table, ["image", *BOX]):
-        rows = faces.setdefault(to_inner_path(row.cells["image"], row.place), [])
+        rows = faces.setdefault(to_inner_path(row.cells["image"], row.location), [])
         if any(row.cells[side] for side in BOX):
             box, points = to_face(row)
             rows.append([*box, *(points or [np.nan] * 10)])
     if not faces:
-        raise DatasetError(f"{table} names no picture.")
-    return [_to_picture(folder, table, name, rows) for name, rows in faces.items()]
+        raise DatasetError(f"{table} names no image.")
+    return [_to_sample(folder, table, name, rows) for name, rows in faces.items()]
 
 
 def read_portraits(path: Path) -> list[DetectionSample]:
@@ -67,10 +67,10 @@ def read_portraits(path: Path) -> list[DetectionSample]:
 
     Args:
         path: Folder or ZIP file. Where it holds ``labels.csv`` with the columns image and person,
-            all pictures of a person are held out or none is.
+            all images of a person are held out or none is.
 
     Raises:
-        DatasetError: There is no picture.
+        DatasetError: There is no image.
     """
     folder = ImageArchive(path)
     table = folder.find_table(LABELS_FILE)
@@ -83,29 +83,29 @@ def read_portraits(path: Path) -> list[DetectionSample]:
         DetectionSample(
             file, SampleKind.PORTRAITS, is_held_out(people.get(file.name) or _key(file))
         )
-        for file in _all_pictures(folder)
+        for file in _all_images(folder)
     ]
 
 
 def read_scenes(path: Path) -> list[DetectionSample]:
-    """Read pictures without faces.
+    """Read images without faces.
 
     Args:
         path: Folder or ZIP file.
 
     Raises:
-        DatasetError: There is no picture.
+        DatasetError: There is no image.
     """
     return [
         DetectionSample(file, SampleKind.SCENES, is_held_out(_key(file)))
-        for file in _all_pictures(ImageArchive(path))
+        for file in _all_images(ImageArchive(path))
     ]
 
 
-def _all_pictures(folder: ImageArchive) -> list[ImageFile]:
-    if not folder.pictures:
-        raise DatasetError(f"{folder.path} holds no picture.")
-    return folder.pictures
+def _all_images(folder: ImageArchive) -> list[ImageFile]:
+    if not folder.images:
+        raise DatasetError(f"{folder.path} holds no image.")
+    return folder.images
 
 
 def _key(file: ImageFile) -> str:
@@ -113,16 +113,16 @@ def _key(file: ImageFile) -> str:
 
 
 def _beside(table: ImageFile, image: str) -> str:
-    """Path of a picture inside the source, from that relative to the table."""
+    """Path of an image inside the source, from that relative to the table."""
     return str(PurePosixPath(table.name).parent / image.replace("\\", "/"))
 
 
-def _to_picture(
+def _to_sample(
     folder: ImageArchive, table: ImageFile, image: str, rows: list[list[float]]
 ) -> DetectionSample:
     file = folder.find(_beside(table, image))
     if file is None:
-        raise DatasetError(f"{table} names the picture {image}, which is not there.")
+        raise DatasetError(f"{table} names the image {image}, which is not there.")
     faces = np.asarray(rows, np.float32).reshape(-1, 14)
     held_out = is_held_out(PurePosixPath(image).name)
     return DetectionSample(file, SampleKind.BOXES, held_out, faces[:, :4], faces[:, 4:])
@@ -133,9 +133,9 @@ class Sources:
     """Folders and ZIP files by what they hold; see their readers.
 
     Attributes:
-        boxes: Pictures with ``boxes.csv``.
-        portraits: Pictures that a teacher is to mark.
-        scenes: Pictures without faces.
+        boxes: Images with ``boxes.csv``.
+        portraits: Images that a teacher is to mark.
+        scenes: Images without faces.
         wider: WIDER FACE's folder; ``None`` if it is not used.
     """
 
@@ -148,24 +148,24 @@ class Sources:
         """Read all of them.
 
         Returns:
-            Pictures by the names of the attributes; the lists of what is not named are empty.
+            Images by the names of the attributes; the lists of what is not named are empty.
 
         Raises:
             DatasetError: None is named, or one is not laid out as its reader expects.
         """
-        pictures = {
+        images = {
             "boxes": [p for path in self.boxes for p in read_box_samples(path)],
             "wider": read_wider(self.wider) if self.wider else [],
             "portraits": [p for path in self.portraits for p in read_portraits(path)],
             "scenes": [p for path in self.scenes for p in read_scenes(path)],
         }
-        if not any(pictures.values()):
+        if not any(images.values()):
             raise DatasetError("Name data: --boxes, --portraits, --scenes, --wider, or several.")
-        return pictures
+        return images
 
 
 def choose_validation(held_out: list[DetectionSample], limit: int) -> list[DetectionSample]:
-    """Held-out pictures to validate on: marked by hand, or portraits if there are none.
+    """Held-out images to validate on: marked by hand, or portraits if there are none.
 
     Args:
         held_out: Any.

@@ -25,7 +25,7 @@ SIZES: Mapping[str, SizeRange] = MappingProxyType(
         "from_96_px": (96, float("inf")),
     }
 )
-"""By the shorter side of the marked face, in pixels of the picture."""
+"""By the shorter side of the marked face, in pixels of the image."""
 
 WORDS = {
     "all": "all faces",
@@ -43,8 +43,8 @@ _NAME, _COLUMN = 34, 22
 
 
 @dataclass(frozen=True, slots=True)
-class MarkedFigures:
-    """What was measured on pictures whose faces are marked by hand.
+class MarkedMetrics:
+    """What was measured on images whose faces are marked by hand.
 
     Attributes:
         pictures: How many.
@@ -53,7 +53,7 @@ class MarkedFigures:
         precision: At the product's threshold, of faces from 16 px. Faces that nobody marked count
             as false.
         recall: The same.
-        recall_at_false_alarms: Of faces from 16 px, at 0.1 false alarms a picture.
+        recall_at_false_alarms: Of faces from 16 px, at 0.1 false alarms an image.
         settings: Average precision of WIDER's easy, medium and hard faces, matched as the others
             are, not by the official script; empty without their ground truth.
         curve: ``[recall, precision, score]`` of faces from 16 px, by rising recall.
@@ -70,7 +70,7 @@ class MarkedFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class PortraitFigures:
+class PortraitMetrics:
     """What was measured on portraits, against the teacher's labels, at the product's threshold.
 
     Attributes:
@@ -90,12 +90,12 @@ class PortraitFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class SceneFigures:
-    """What was measured on pictures without faces, at the product's threshold.
+class SceneMetrics:
+    """What was measured on images without faces, at the product's threshold.
 
     Attributes:
         pictures: How many.
-        with_false_face: Pictures in which one is found.
+        with_false_face: Images in which one is found.
         false_faces: Found in all.
     """
 
@@ -113,15 +113,15 @@ class DetectorReport:
         sha256: Of its file.
         marked: By data: ``"boxes"``, ``"wider"``.
         portraits: On portraits.
-        scenes: On pictures without faces.
-        milliseconds: A picture on one core, by size.
+        scenes: On images without faces.
+        milliseconds: An image on one core, by size.
     """
 
     name: str
     sha256: str
-    marked: dict[str, MarkedFigures] = field(default_factory=dict)
-    portraits: PortraitFigures | None = None
-    scenes: SceneFigures | None = None
+    marked: dict[str, MarkedMetrics] = field(default_factory=dict)
+    portraits: PortraitMetrics | None = None
+    scenes: SceneMetrics | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -170,23 +170,23 @@ def detector_report_table(report: DetectorComparison) -> str:
         lines.append(_line("  with a false face", [str(s.with_false_face) for s in scenes]))
         lines.append(_line("  false faces", [str(s.false_faces) for s in scenes]))
     if first.milliseconds:
-        lines += ["", "milliseconds a picture, one core"]
+        lines += ["", "milliseconds an image, one core"]
         for size in first.milliseconds:
             times = [f"{d.milliseconds[size]:.1f}" for d in report.detectors]
             lines.append(_line(f"  {size}", times))
     return "\n".join(lines) + "\n"
 
 
-def _marked_lines(data: str, figures: Sequence[MarkedFigures]) -> Iterator[str]:
+def _marked_lines(data: str, figures: Sequence[MarkedMetrics]) -> Iterator[str]:
     first = figures[0]
-    yield f"{data}: {first.pictures} pictures, {first.faces['all']} faces"
+    yield f"{data}: {first.pictures} images, {first.faces['all']} faces"
     for name in SIZES:
         values = [_number(f.average_precision[name]) for f in figures]
         yield _line(f"  AP {WORDS[name]} ({first.faces[name]})", values)
-    rows: list[tuple[str, Callable[[MarkedFigures], float | None]]] = [
+    rows: list[tuple[str, Callable[[MarkedMetrics], float | None]]] = [
         ("precision, >= 16 px", lambda f: f.precision),
         ("recall, >= 16 px", lambda f: f.recall),
-        (f"recall at {FALSE_ALARMS:g} false a picture", lambda f: f.recall_at_false_alarms),
+        (f"recall at {FALSE_ALARMS:g} false an image", lambda f: f.recall_at_false_alarms),
     ]
     for word, get in rows:
         yield _line(f"  {word}", [_number(get(f)) for f in figures])
@@ -194,9 +194,9 @@ def _marked_lines(data: str, figures: Sequence[MarkedFigures]) -> Iterator[str]:
         yield _line(f"  AP {name}", [_number(f.settings[name]) for f in figures])
 
 
-def _portrait_lines(figures: Sequence[PortraitFigures], teacher: str) -> Iterator[str]:
+def _portrait_lines(figures: Sequence[PortraitMetrics], teacher: str) -> Iterator[str]:
     yield f"portraits: {figures[0].pictures}, against {teacher}"
-    rows: list[tuple[str, Callable[[PortraitFigures], float | None]]] = [
+    rows: list[tuple[str, Callable[[PortraitMetrics], float | None]]] = [
         ("recall", lambda f: f.recall),
         ("precision", lambda f: f.precision),
         ("landmark error / eyes, mean", lambda f: f.landmark_error_mean),

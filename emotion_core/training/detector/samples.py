@@ -1,4 +1,4 @@
-"""What is known of a picture that a face detector learns from or is measured on."""
+"""What is known of an image that a face detector learns from or is measured on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SampleKind(StrEnum):
-    """Where a picture comes from."""
+    """Where an image comes from."""
 
     BOXES = "boxes"
     """Faces were marked by hand."""
@@ -33,7 +33,7 @@ def _none(columns: int) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DetectionSample:
-    """One picture and what is known of its faces.
+    """One image and what is known of its faces.
 
     Attributes:
         file: Where it lies.

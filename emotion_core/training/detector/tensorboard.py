@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.training.detector.epoch_report import DetectorEpochReport
-    from emotion_core.training.detector.mosaic import Sample
+    from emotion_core.training.detector.mosaic import Mosaic
     from emotion_core.types import Faces, FloatArray, Image
 
 _FACE, _IGNORED = (70, 220, 90), (150, 150, 150)
@@ -21,11 +21,11 @@ _COLUMNS = 4
 _TILE_PX = 320
 
 
-def write_samples(summary: Any, samples: Sequence[Sample]) -> None:
+def write_samples(summary: Any, mosaics: Sequence[Mosaic]) -> None:
     """Show composed images: green boxes and points to learn, grey boxes to ignore."""
     tiles = [
         draw_boxes(draw_boxes(s.image, s.ignored, None, _IGNORED), s.boxes, s.landmarks)
-        for s in samples
+        for s in mosaics
     ]
     summary.add_image("composed pictures", lay_out(tiles), 0, dataformats="HWC")
 
@@ -66,12 +66,12 @@ def draw_boxes(
     return canvas
 
 
-def lay_out(pictures: Sequence[Image]) -> Image:
+def lay_out(images: Sequence[Image]) -> Image:
     """Arrange images in four columns, each at most 320 pixels long: RGB ``(H, W, 3)``."""
-    rows = -(-len(pictures) // _COLUMNS)
+    rows = -(-len(images) // _COLUMNS)
     grid = np.zeros((max(1, rows) * _TILE_PX, _COLUMNS * _TILE_PX, 3), np.uint8)
-    for i, picture in enumerate(pictures):
-        tile = shrink(picture, _TILE_PX)
+    for i, image in enumerate(images):
+        tile = shrink(image, _TILE_PX)
         top, left = i // _COLUMNS * _TILE_PX, i % _COLUMNS * _TILE_PX
         grid[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return grid

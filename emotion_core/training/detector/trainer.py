@@ -14,7 +14,7 @@ import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.files.tempfiles import atomic_write
-from emotion_core.networks.face_net import FaceNetwork, place_centres
+from emotion_core.networks.face_net import FaceNetwork, grid_centres
 from emotion_core.training.detector.batches import iter_detector_batches
 from emotion_core.training.detector.epoch_report import DetectorEpochReport, best_row
 from emotion_core.training.detector.load import KEYS, read_train_config
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 Validate = Callable[[FaceNetwork], float]
-"""Average precision of a network on held-out pictures."""
+"""Average precision of a network on held-out images."""
 
 OnStep = Callable[[float, torch.Tensor], None]
 """Told after each step how far the run is, 0-1, and the loss of the last step."""
@@ -84,7 +84,7 @@ class DetectorTrainer:
         self.history: list[Row] = []
         self._device: Device = device
         found = saving.find(config, _load)
-        self._n_pictures = found["n_pictures"] if found and saving.resume is None else None
+        self._n_samples = found["n_pictures"] if found and saving.resume is None else None
         torch.manual_seed(config.seed)
         network = FaceNetwork(config.network)
         if start is not None and found is None:
@@ -92,7 +92,7 @@ class DetectorTrainer:
         self.network: FaceNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self._optimiser = make_optimiser(self.network, config)
-        self._places = place_centres((config.size_px, config.size_px)).to(device)
+        self._centres = grid_centres((config.size_px, config.size_px)).to(device)
         if found is not None:
             self._restore(found)
         saving.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class DetectorTrainer:
 
     def iter_epochs(
         self,
-        pictures: Sequence[DetectionSample],
+        samples: Sequence[DetectionSample],
         validate: Validate | None,
         on_step: OnStep | None = None,
         *,
@@ -124,28 +124,28 @@ class DetectorTrainer:
         """Train to the end.
 
         Args:
-            pictures: To learn from; the same ones after every resume.
+            samples: To learn from; the same ones after every resume.
             validate: Asked every few epochs and at the end; ``None``: there is nothing to measure.
             on_step: Told of progress.
-            n_workers: Processes that compose pictures.
+            n_workers: Processes that compose images.
 
         Yields:
             After each epoch, once its checkpoint is written.
 
         Raises:
-            DatasetError: These are not the pictures that the run began with, or one is unreadable.
+            DatasetError: These are not the images that the run began with, or one is unreadable.
             EmotionError: The loss is no longer a number.
         """
-        if self._n_pictures not in (None, len(pictures)):
+        if self._n_samples not in (None, len(samples)):
             raise DatasetError(
-                f"The run began with {self._n_pictures} pictures, and now there are "
-                f"{len(pictures)}; give the same data, or choose another --run."
+                f"The run began with {self._n_samples} images, and now there are "
+                f"{len(samples)}; give the same data, or choose another --run."
             )
-        self._n_pictures = len(pictures)
+        self._n_samples = len(samples)
         if self.is_done:
             return
         batches = iter_detector_batches(
-            pictures, self.config, self.step, device=self._device, n_workers=n_workers
+            samples, self.config, self.step, device=self._device, n_workers=n_workers
         )
         while not self.is_done:
             yield self._do_epoch(batches, validate, on_step)
@@ -181,14 +181,14 @@ class DetectorTrainer:
         return report
 
     def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Take one step on ``(B, 3, S, S)`` uint8 pictures; the loss and its parts, ``(4,)``."""
+        """Take one step on ``(B, 3, S, S)`` uint8 samples; the loss and its parts, ``(4,)``."""
         set_rate(self._optimiser, self._rate())
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
         is_bf16 = uses_bf16(self.config, self._device)
         with torch.autocast(self._device, torch.bfloat16, enabled=is_bf16):
             raw = self.network(pixels)
-        losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
+        losses = detector_loss(raw.float(), self._centres, targets, self.config.landmark_weight)
         apply_gradients(losses.total, self.network, self._optimiser, self.config.clip_norm)
         self.step += 1
         # Faster at first, when the network's weights move far.
@@ -212,7 +212,7 @@ class DetectorTrainer:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "history": self.history,
-            "n_pictures": self._n_pictures,
+            "n_pictures": self._n_samples,
         }
         self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emotion_core.training.emotion.config import TrainConfig
 
 _BLUR_SIDE_PX = 48
-"""Side of the pictures for which ``TrainConfig.blur_px`` is meant."""
+"""Side of the images for which ``TrainConfig.blur_px`` is meant."""
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -23,7 +23,7 @@ def augment(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator
     Args:
         faces: ``(N, 1 or 3, S, S)`` float, 0-255, grey or RGB.
         config: Says how far.
-        generator: Where the chances come from; on the device of ``faces``.
+        generator: Where the rng come from; on the device of ``faces``.
 
     Returns:
         As ``faces``.
@@ -69,7 +69,7 @@ def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) 
 
 
 def _blur(faces: torch.Tensor, blur_px: float, generator: torch.Generator) -> torch.Tensor:
-    """Blur two in five faces with a Gaussian of random width, which grows with the picture."""
+    """Blur two in five faces with a Gaussian of random width, which grows with the image."""
     n, channels, side, _ = faces.shape
     scale = side / _BLUR_SIDE_PX
     radius = max(1, min(math.ceil(3 * scale), side - 1))

@@ -48,7 +48,7 @@ class TrainConfig(BaseConfig):
         shift: Largest shift, as a fraction of the side.
         zoom: Largest factor of enlargement or reduction.
         rotation_deg: Largest rotation.
-        blur_px: Largest deviation of the Gaussian blur of a picture of 48 px, which meets two in
+        blur_px: Largest deviation of the Gaussian blur of a image of 48 px, which meets two in
             five faces; it grows with the side.
         gamma: Largest exponent of the brightness curve, or its inverse.
         noise: Largest deviation of the noise, on the 0-255 scale.
@@ -56,7 +56,7 @@ class TrainConfig(BaseConfig):
         saturation: Largest change of the saturation of colour, as a fraction.
         channel_gain: Largest factor on each colour channel, or its inverse.
         grey_share: Share of the colour faces that are turned grey.
-        template: Where the five landmarks lie in the training pictures, as fractions of the side
+        template: Where the five landmarks lie in the training images, as fractions of the side
             (``data template`` measures it); detected faces are brought there.
     """
 
@@ -107,7 +107,7 @@ class TrainConfig(BaseConfig):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The network's input; a detected face comes to lie as faces do in training pictures."""
+        """The network's input; a detected face comes to lie as faces do in training images."""
         architecture = find_architecture(self.architecture)
         return Preprocessing(
             size_px=self.size_px,

@@ -57,21 +57,21 @@ def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float)
 
     Args:
         faces: Whose targets change; rows of zeros become the teacher's alone.
-        teacher: Reads the pictures as they are and mirrored.
+        teacher: Reads the images as they are and mirrored.
         share: Weight of the teacher's probabilities, 0-1.
 
     Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
     1, and mixed into the targets once instead of a loss of its own.
     """
-    taught = predict_both_ways(teacher.classifier, faces)
-    mixed = (1 - share) * faces.targets + share * taught
+    predicted = predict_both_ways(teacher.classifier, faces)
+    mixed = (1 - share) * faces.targets + share * predicted
     unlabelled = ~faces.targets.any(axis=1)
-    mixed[unlabelled] = taught[unlabelled]
+    mixed[unlabelled] = predicted[unlabelled]
     return replace(faces, targets=mixed.astype(np.float32))
 
 
 def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArray:
-    """Softmax of the logits averaged over each picture and its mirror image, temperature 1.
+    """Softmax of the logits averaged over each image and its mirror image, temperature 1.
 
     Returns:
         ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.

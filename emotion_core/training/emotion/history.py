@@ -25,17 +25,17 @@ class EmotionEpochReport:
         loss: Mean training loss, of this process's faces.
         learning_rate: At the last step.
         time_s: How long training and validation took.
-        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
+        metrics: Of the averaged weights on the held-out faces; ``None`` but in the first process.
     """
 
     epoch: int
     loss: float
     learning_rate: float
     time_s: float
-    figures: Metrics | None
+    metrics: Metrics | None
 
 
-def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:
+def to_row(report: EmotionEpochReport, metrics: Metrics) -> Row:
     """What is kept of an epoch."""
     row: Row = {
         "epoch": report.epoch,
@@ -43,8 +43,8 @@ def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:
         "learning_rate": report.learning_rate,
         "time_s": round(report.time_s, 1),
     }
-    row.update({name: getattr(figures, name) for name in _LABEL_METRICS + _VA_METRICS})
-    row.update({f"recall_{word}": value for word, value in figures.per_class_recall.items()})
+    row.update({name: getattr(metrics, name) for name in _LABEL_METRICS + _VA_METRICS})
+    row.update({f"recall_{word}": value for word, value in metrics.per_class_recall.items()})
     return row
 
 
@@ -77,7 +77,7 @@ def _score(row: Row) -> tuple[float, float]:
 def progress_line(report: EmotionEpochReport, epochs: int) -> str:
     """One epoch in one line, for the log."""
     parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
-    if report.figures:
+    if report.metrics:
         for name, word in (
             ("accuracy", "validation accuracy"),
             ("macro_f1", "macro-F1"),
@@ -85,7 +85,7 @@ def progress_line(report: EmotionEpochReport, epochs: int) -> str:
             ("valence_ccc", "valence CCC"),
             ("arousal_ccc", "arousal CCC"),
         ):
-            value = getattr(report.figures, name)
+            value = getattr(report.metrics, name)
             if value is not None:
                 parts.append(f"{word} {value:.4f}")
     return "  ".join([*parts, f"{report.time_s:.0f} s"])

@@ -50,13 +50,13 @@ def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
     return (1 - share) * targets + share * whole / targets.shape[1]
 
 
-def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batch:
+def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
     """Blend every face with another of the batch by mixup or CutMix; a coin decides between both.
 
     Args:
         batch: Without NaN.
         config: ``mixup`` and ``cutmix`` are the alphas; where both are 0 nothing happens.
-        chances: Where the partners and shares come from.
+        rng: Where the partners and shares come from.
 
     Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; S. Yun et al.,
     "CutMix", ICCV 2019.
@@ -64,13 +64,13 @@ def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batc
     alphas = [alpha for alpha in (config.mixup, config.cutmix) if alpha]
     if not alphas:
         return batch
-    cut = config.cutmix > 0 and (not config.mixup or chances.random() < 0.5)
+    cut = config.cutmix > 0 and (not config.mixup or rng.random() < 0.5)
     alpha = config.cutmix if cut else config.mixup
-    share = float(chances.beta(alpha, alpha))
-    partners = torch.from_numpy(chances.permutation(len(batch.faces))).to(batch.faces.device)
+    share = float(rng.beta(alpha, alpha))
+    partners = torch.from_numpy(rng.permutation(len(batch.faces))).to(batch.faces.device)
     others = Batch(*(part[partners] for part in batch))
     if cut:
-        faces, share = _cut_and_paste(batch.faces, others.faces, share, chances)
+        faces, share = _cut_and_paste(batch.faces, others.faces, share, rng)
     else:
         faces = share * batch.faces + (1 - share) * others.faces
     return Batch(
@@ -81,7 +81,7 @@ def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batc
 
 
 def _cut_and_paste(
-    faces: torch.Tensor, others: torch.Tensor, share: float, chances: np.random.Generator
+    faces: torch.Tensor, others: torch.Tensor, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, float]:
     """Paste one rectangle of the others, of ``1 - share`` of the area where it is not cut off.
 
@@ -90,7 +90,7 @@ def _cut_and_paste(
     """
     side = faces.shape[2]
     half = side * (1 - share) ** 0.5 / 2
-    centres = chances.random(2) * side
+    centres = rng.random(2) * side
     (y1, x1), (y2, x2) = (
         [round(min(max(centre + step, 0.0), side)) for centre in centres] for step in (-half, half)
     )

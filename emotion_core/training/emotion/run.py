@@ -67,7 +67,7 @@ class EmotionTrainJob:
     keep_every: int = 0
 
 
-def run_emotion_training(plan: EmotionTrainJob) -> int:
+def run_emotion_training(job: EmotionTrainJob) -> int:
     """Train, or go on with a run that was cut off.
 
     Returns:
@@ -76,30 +76,30 @@ def run_emotion_training(plan: EmotionTrainJob) -> int:
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
     """
-    saving = CheckpointPolicy(plan.run.weights, plan.keep_every, plan.resume)
-    with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
-        if place.is_first:
-            stack.enter_context(plan.run.unless_refused())
-            stack.enter_context(plan.run.keep_log())
-        faces, held_out = read_sources(plan.main, plan.also, plan.valid, plan.config)
-        teacher = _find_teacher(plan)
-        config = plan.config
+    saving = CheckpointPolicy(job.run.weights, job.keep_every, job.resume)
+    with join_processes(job.device) as context, contextlib.ExitStack() as stack:
+        if context.is_first:
+            stack.enter_context(job.run.unless_refused())
+            stack.enter_context(job.run.keep_log())
+        faces, held_out = read_sources(job.main, job.also, job.valid, job.config)
+        teacher = _find_teacher(job)
+        config = job.config
         if teacher:
             config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-        trainer = EmotionTrainer(config, saving, place)
+        trainer = EmotionTrainer(config, saving, context)
         if teacher and not trainer.is_done:
-            faces = _teach(faces, teacher, config, place)
-        if place.is_first:
-            plan.run.write_config(config)
-            _LOG.info("%s", _to_opening(trainer, faces, held_out, place))
+            faces = _teach(faces, teacher, config, context)
+        if context.is_first:
+            job.run.write_config(config)
+            _LOG.info("%s", _to_opening(trainer, faces, held_out, context))
         try:
-            _train(trainer, faces, held_out, plan.run, place)
+            _train(trainer, faces, held_out, job.run, context)
         except KeyboardInterrupt:
             _LOG.info(
                 "Stopped after epoch %d of %d; the same command%s goes on from there.",
                 trainer.epoch,
                 config.epochs,
-                " without --resume" if plan.resume else "",
+                " without --resume" if job.resume else "",
             )
             return INTERRUPTED
         _LOG.info("%s", _to_end(trainer))
@@ -111,19 +111,19 @@ def _train(
     faces: FaceSet,
     held_out: FaceSet,
     run: RunFolder,
-    place: DistributedContext,
+    context: DistributedContext,
 ) -> None:
-    steps, epochs = count_steps(faces, trainer.config, place), trainer.config.epochs
+    steps, epochs = count_steps(faces, trainer.config, context), trainer.config.epochs
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(
-            Progress(steps * epochs, steps * trainer.epoch, is_visible=place.is_first)
+            Progress(steps * epochs, steps * trainer.epoch, is_visible=context.is_first)
         )
-        writes = place.is_first and not trainer.is_done
+        writes = context.is_first and not trainer.is_done
         summary = run.open_summary(trainer.epoch) if writes else None
         if summary:
             write_samples(stack.enter_context(summary), faces, trainer.config)
         for report in trainer.iter_epochs(faces, held_out, bar.on_step):
-            bar.on_epoch(report.figures)
+            bar.on_epoch(report.metrics)
             _LOG.info("%s", progress_line(report, epochs))
             if writes:
                 run.write_history(trainer.history)
@@ -131,45 +131,45 @@ def _train(
                 write_epoch(summary, report)
 
 
-def _find_teacher(plan: EmotionTrainJob) -> EmotionTeacher | None:
+def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
     """The teacher that was asked for, or that the run had before.
 
     Raises:
         EmotionError: The run had one that cannot be found by its name, or was another file.
     """
-    name = plan.teacher or plan.config.teacher
+    name = job.teacher or job.config.teacher
     if not name:
         return None
-    if plan.teacher is None and Path(name).suffix in FILES:
+    if job.teacher is None and Path(name).suffix in FILES:
         raise EmotionError(
             f"The run learns from the teacher {name}; say where it is by --teacher FILE."
         )
-    return load_emotion_teacher(name, plan.device)
+    return load_emotion_teacher(name, job.device)
 
 
 def _teach(
-    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, place: DistributedContext
+    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
 ) -> FaceSet:
     """Ask the teacher once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
-    if place.is_first:
+    if context.is_first:
         _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
         targets = torch.from_numpy(
             blend_teacher_targets(faces, teacher, config.teacher_share).targets
         )
-    return replace(faces, targets=share_tensor(targets, place).numpy())
+    return replace(faces, targets=share_tensor(targets, context).numpy())
 
 
 def _to_opening(
-    trainer: EmotionTrainer, faces: FaceSet, held_out: FaceSet, place: DistributedContext
+    trainer: EmotionTrainer, faces: FaceSet, held_out: FaceSet, context: DistributedContext
 ) -> str:
     config = trainer.config
     parameters = sum(p.numel() for p in trainer.averaged.parameters())
     start = f" from {trainer.pretrained}" if trainer.pretrained else ""
-    processes = f", {place.world} processes" if place.world > 1 else ""
+    processes = f", {context.world} processes" if context.world > 1 else ""
     return (
         f"{config.architecture}{start}, {parameters:,} parameters, {config.size_px} px, on "
-        f"{place.device}{processes}: {len(faces)} faces of {faces.name}, validated on "
+        f"{context.device}{processes}: {len(faces)} faces of {faces.name}, validated on "
         f"{len(held_out)} of {held_out.name}."
     )
 

@@ -39,7 +39,7 @@ def write_samples(summary: Any, faces: FaceSet, config: TrainConfig) -> None:
 
 def write_epoch(summary: Any, report: EmotionEpochReport) -> None:
     """Add an epoch to all curves, and its confusion matrix."""
-    epoch, metrics = report.epoch, report.figures
+    epoch, metrics = report.epoch, report.metrics
     summary.add_scalar("loss/training", report.loss, epoch)
     summary.add_scalar("learning rate", report.learning_rate, epoch)
     if metrics:
@@ -65,7 +65,7 @@ def to_sample_grid(faces: FaceSet, config: TrainConfig) -> Image:
     """Augment some faces, drawn by the seed, and lay them out in 8 columns: RGB ``(H, W, 3)``."""
     chosen = np.random.default_rng(config.seed).permutation(len(faces))[: _GRID**2]
     channels = find_architecture(config.architecture).channels
-    images = torch.from_numpy(faces.pictures.load(chosen, config.size_px, channels))
+    images = torch.from_numpy(faces.images.load(chosen, config.size_px, channels))
     planes = images.permute(0, 3, 1, 2).float()
     changed = augment(planes, config, torch.Generator().manual_seed(config.seed))
     blank = torch.zeros(max(0, _GRID - len(changed)), *changed.shape[1:])

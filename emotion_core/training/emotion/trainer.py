@@ -70,7 +70,7 @@ class EmotionTrainer:
     Args:
         config: The hyper-parameters.
         saving: Where the checkpoints lie. A run found there is continued.
-        place: This process, where several train together.
+        context: This process, where several train together.
 
     Attributes:
         config: As given.
@@ -86,18 +86,21 @@ class EmotionTrainer:
     """
 
     def __init__(
-        self, config: TrainConfig, saving: CheckpointPolicy, place: DistributedContext | None = None
+        self,
+        config: TrainConfig,
+        saving: CheckpointPolicy,
+        context: DistributedContext | None = None,
     ) -> None:
         self.config = config
         self.saving = saving
         self.epoch = 0
         self.history: list[Row] = []
-        self._place = place or DistributedContext()
+        self._context = context or DistributedContext()
         found = saving.find(config, load_checkpoint)
         self._n_faces = found.get("n_faces") if found and saving.resume is None else None
         torch.manual_seed(config.seed)
-        network, self.pretrained = start_network(config, self._place, is_fresh=found is None)
-        network = network.to(self._place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network, self.pretrained = start_network(config, self._context, is_fresh=found is None)
+        network = network.to(self._context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = deepcopy(network).eval().requires_grad_(requires_grad=False)
         self._optimiser = make_optimiser(network, config)
         self._network = network
@@ -106,10 +109,10 @@ class EmotionTrainer:
         saving.folder.mkdir(parents=True, exist_ok=True)
         if saving.branch is not None:
             self._take_as_best(saving.branch)
-        self._wrapped = wrap(network, self._place)
+        self._wrapped = wrap(network, self._context)
         if found is None:
             self.averaged.load_state_dict(network.state_dict())  # the first process's
-        if self._place.device == "cuda":
+        if self._context.device == "cuda":
             torch.backends.cudnn.benchmark = True
 
     def iter_epochs(
@@ -149,33 +152,33 @@ class EmotionTrainer:
         self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
     ) -> EmotionEpochReport:
         """Validate and save in the first process; all of them keep its row of figures."""
-        figures = row = None
-        if self._place.is_first:
-            figures = validate(self.averaged, self.config, self._place.device, held_out)
+        metrics = row = None
+        if self._context.is_first:
+            metrics = validate(self.averaged, self.config, self._context.device, held_out)
         rate = self._optimiser.param_groups[0]["lr"]
-        report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
-        if figures:
-            row = to_row(report, figures)
+        report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, metrics)
+        if metrics:
+            row = to_row(report, metrics)
             self._save(faces, [*self.history, row])
-        self.history.append(share_object(row, self._place) or {})
+        self.history.append(share_object(row, self._context) or {})
         return report
 
     def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
-        chances = epoch_rngs(self.config.seed, self.epoch, self._place)
-        order = draw_order(faces, self.config, chances.order)
-        steps = split_order(order, self.config.batch_size, self._place.world)
+        rng = epoch_rngs(self.config.seed, self.epoch, self._context)
+        order = draw_order(faces, self.config, rng.order)
+        steps = split_order(order, self.config.batch_size, self._context.world)
         weights = self._weigh_classes(faces)
         self._wrapped.train()
-        total = torch.zeros((), device=self._place.device)
+        total = torch.zeros((), device=self._context.device)
         n_seen = 0
-        for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._place)):
+        for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._context)):
             progress = (self.epoch + i / len(steps)) / self.config.epochs
             rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
             set_rate(self._optimiser, rate)
-            inputs = augment(batch.faces, self.config, chances.augmentation)
+            inputs = augment(batch.faces, self.config, rng.augmentation)
             targets = smooth(batch.targets, self.config.label_smoothing)
             ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
-            loss = self._step(mix(ready, self.config, chances.mixing), weights)
+            loss = self._step(mix(ready, self.config, rng.mixing), weights)
             total += loss * len(inputs)
             n_seen += len(inputs)
             done = self.epoch * len(steps) + i
@@ -185,8 +188,8 @@ class EmotionTrainer:
             )
             if on_step:
                 on_step(done + 1, loss)
-        share_buffers(self._network, self._place)
-        share_buffers(self.averaged, self._place)
+        share_buffers(self._network, self._context)
+        share_buffers(self.averaged, self._context)
         if not torch.isfinite(total):
             raise EmotionError(
                 f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
@@ -198,7 +201,7 @@ class EmotionTrainer:
         if self.config.balance != "loss":
             return None
         weights = to_class_weights(faces.targets, self.config.effective_beta)
-        return torch.from_numpy(weights).to(self._place.device)
+        return torch.from_numpy(weights).to(self._context.device)
 
     def _step(self, batch: Batch, class_weights: torch.Tensor | None) -> torch.Tensor:
         architecture = find_architecture(self.config.architecture)
@@ -206,7 +209,7 @@ class EmotionTrainer:
         mean = torch.tensor(architecture.mean, device=batch.faces.device).view(shape)
         std = torch.tensor(architecture.std, device=batch.faces.device).view(shape)
         planes = ((batch.faces - mean) / std).contiguous(memory_format=torch.channels_last)
-        device = self._place.device
+        device = self._context.device
         with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
             outputs = self._wrapped(planes)
         loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
@@ -232,7 +235,7 @@ class EmotionTrainer:
         """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
-        if self.history and self._place.is_first:
+        if self.history and self._context.is_first:
             atomic_write(self.saving.best, checkpoint.read_bytes())
 
     def _restore(self, found: dict[str, Any]) -> None:

@@ -84,11 +84,11 @@ def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str)
     """
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     for setting in fields(settings):
-        name, value, wanted = setting.name, getattr(settings, setting.name), type(setting.default)
-        types = (int, float) if wanted is float else wanted
-        is_right = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
-        if not is_right or (wanted is tuple and not fits(value)):
-            raise EmotionError(f"{name} must be {words.get(wanted, tuples)}, not {value!r}.")
+        name, value, kind = setting.name, getattr(settings, setting.name), type(setting.default)
+        types = (int, float) if kind is float else kind
+        is_right = isinstance(value, types) and (kind is bool or not isinstance(value, bool))
+        if not is_right or (kind is tuple and not fits(value)):
+            raise EmotionError(f"{name} must be {words.get(kind, tuples)}, not {value!r}.")
         if limits := setting.metadata.get("limits"):
             low, high = limits
             if not low <= value <= high or value == math.inf:

@@ -78,39 +78,39 @@ def _take_gpu(local_rank: int) -> None:
     torch.cuda.set_device(local_rank)
 
 
-def wrap(network: nn.Module, place: DistributedContext) -> nn.Module:
+def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
     """Let several processes train one network: its first weights become those of the first process.
 
     On CUDA batch normalisation counts over all processes; on the CPU torch cannot do that, and
     each process normalises by its own faces.
     """
-    if place.world == 1:
+    if context.world == 1:
         return network
-    if place.device == "cuda":
+    if context.device == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(network, [torch.cuda.current_device()])
     return DistributedDataParallel(network)
 
 
-def share_buffers(network: nn.Module, place: DistributedContext) -> None:
+def share_buffers(network: nn.Module, context: DistributedContext) -> None:
     """Give all processes the first one's buffers, e.g. the means of batch normalisation."""
-    if place.world > 1:
+    if context.world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)
 
 
-def share_tensor(tensor: torch.Tensor, place: DistributedContext) -> torch.Tensor:
+def share_tensor(tensor: torch.Tensor, context: DistributedContext) -> torch.Tensor:
     """The first process's tensor, in every process; shapes must agree. On the CPU."""
-    if place.world == 1:
+    if context.world == 1:
         return tensor
-    moved = tensor.to(place.device)
+    moved = tensor.to(context.device)
     distributed.broadcast(moved, 0)
     return moved.cpu()
 
 
-def share_object(value: _T | None, place: DistributedContext) -> _T | None:
+def share_object(value: _T | None, context: DistributedContext) -> _T | None:
     """The first process's value, in every process."""
-    if place.world == 1:
+    if context.world == 1:
         return value
     values = [value]
     distributed.broadcast_object_list(values, 0)

@@ -26,13 +26,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def start_network(
-    config: TrainConfig, place: DistributedContext, *, is_fresh: bool
+    config: TrainConfig, context: DistributedContext, *, is_fresh: bool
 ) -> tuple[EmotionNet, str]:
     """Build the network of a run.
 
     Args:
         config: Says which, and whether ImageNet weights are wanted.
-        place: Only the first process loads ImageNet weights; the others get them from it.
+        context: Only the first process loads ImageNet weights; the others get them from it.
         is_fresh: Whether the run begins; one that is resumed brings its own weights.
 
     Returns:
@@ -41,7 +41,7 @@ def start_network(
     Raises:
         WeightsUnavailableError: ImageNet weights were asked for and cannot be had.
     """
-    wanted = config.pretrained != "none" and is_fresh and place.is_first
+    wanted = config.pretrained != "none" and is_fresh and context.is_first
     if wanted and find_architecture(config.architecture).torchvision:
         try:
             return _make(config, imagenet=True), imagenet_weights(config.architecture)

@@ -58,10 +58,10 @@ class Progress:
         """Move the bar to a share of the whole run, 0-1."""
         self.on_step(round(share * self._bar.total), loss)
 
-    def on_epoch(self, figures: Metrics | None) -> None:
+    def on_epoch(self, metrics: Metrics | None) -> None:
         """Show the new validation accuracy from now on."""
-        if figures and figures.accuracy is not None:
-            self.show(f"validation accuracy {figures.accuracy:.4f}")
+        if metrics and metrics.accuracy is not None:
+            self.show(f"validation accuracy {metrics.accuracy:.4f}")
 
     def show(self, result: str) -> None:
         """Show a validation's result from now on."""

@@ -4,7 +4,7 @@ Each time as many are drawn, with replacement, as there are, and the figure is t
 middle 95 % of the results are its interval. Photos of one person are alike: where it is known who
 is who, people are drawn, each with all photos, or the interval would be too narrow. It tells what
 other faces of the same kind would give, not what another training run, other labels or other kinds
-of pictures would; where all answers are right or all wrong it has no width, which is too little.
+of images would; where all answers are right or all wrong it has no width, which is too little.
 
 Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile
 method); whole people: A. Davison and D. Hinkley, "Bootstrap Methods and their Application", 1997,
@@ -106,9 +106,9 @@ def to_intervals(
     )
 
 
-def to_words(likely: Range) -> str:
+def to_words(interval: Range) -> str:
     """An interval for people."""
-    return f"95 %: {likely[0]:.3f} to {likely[1]:.3f}"
+    return f"95 %: {interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _draw(columns: _Sums) -> _Sums:

@@ -77,7 +77,7 @@ class MissedPhotos:
 
     Attributes:
         no_face: Names of those in which no face was found.
-        unreadable: Names of those that are no pictures, or cannot be opened, with the reason.
+        unreadable: Names of those that are no images, or cannot be opened, with the reason.
     """
 
     no_face: tuple[str, ...] = ()
@@ -92,12 +92,12 @@ class EmotionReport:
         card: Of the network.
         faces: The truth.
         readings: What the network said.
-        figures: How well that agrees.
+        metrics: How well that agrees.
         intervals: How far the figures may be off by chance.
         framing: How faces came to be the network's input, one sentence.
         size: Of the network.
         speed: Of the network; ``None`` where it was not measured.
-        ece_raw: ``figures.ece`` had the network not been calibrated.
+        ece_raw: ``metrics.ece`` had the network not been calibrated.
         photo_ms: Median milliseconds a photo, detection and reading; ``None`` without a pipeline.
         missed: Photos without a reading; ``None`` for a data set of faces.
     """
@@ -105,7 +105,7 @@ class EmotionReport:
     card: ModelCard
     faces: FaceSet
     readings: PredictionBuffer
-    figures: Metrics
+    metrics: Metrics
     intervals: Intervals
     framing: str
     size: NetworkSize
@@ -120,24 +120,24 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
 
     Args:
         model: The network.
-        faces: The truth; memory does not grow with the pictures.
+        faces: The truth; memory does not grow with the images.
 
     Raises:
-        DatasetError: A picture cannot be read.
+        DatasetError: An image cannot be read.
     """
     classifier = model.classifier
     size_px = classifier.preprocessing.size_px
     readings = predict_faces(classifier, faces)
     first = np.arange(min(BATCH, len(faces)))
-    everything = (readings.probabilities, readings.va, faces, readings.found)
-    crops = faces.pictures.load(first, size_px, 3)
+    evidence = (readings.probabilities, readings.va, faces, readings.found)
+    crops = faces.images.load(first, size_px, 3)
     return EmotionReport(
         card=classifier.card,
         faces=faces,
         readings=readings,
-        figures=to_metrics(*everything),
-        intervals=to_intervals(*everything),
-        framing=f"The pictures of the data set are taken as they are, resized to {size_px} pixels.",
+        metrics=to_metrics(*evidence),
+        intervals=to_intervals(*evidence),
+        framing=f"The images of the data set are taken as they are, resized to {size_px} pixels.",
         size=model.count(),
         speed=measure_emotion_speed(classifier, model.network, crops),
         ece_raw=uncalibrated_error(readings, faces, classifier.card.temperature),
@@ -148,7 +148,7 @@ def predict_faces(classifier: EmotionClassifier, faces: FaceSet) -> PredictionBu
     """Read all faces of a data set, with a progress bar.
 
     Raises:
-        DatasetError: A picture cannot be read.
+        DatasetError: An image cannot be read.
     """
     readings = PredictionBuffer.empty(len(faces))
     with tqdm(total=len(faces), unit="face", disable=None, leave=False) as bar:
@@ -168,7 +168,7 @@ def predict(
 
     Args:
         classifier: Its card says the size.
-        faces: The pictures.
+        faces: The images.
         mirrored: Whether to show each of them mirrored.
         on_faces: Told how many more have been read.
 
@@ -180,7 +180,7 @@ def predict(
 
     def load(start: int) -> Image:
         chosen = np.arange(start, min(start + _CHUNK, len(faces)))
-        crops = faces.pictures.load(chosen, size_px, 3)
+        crops = faces.images.load(chosen, size_px, 3)
         return np.ascontiguousarray(crops[:, :, ::-1]) if mirrored else crops
 
     probabilities = np.zeros((len(faces), len(classifier.card.labels)), np.float32)

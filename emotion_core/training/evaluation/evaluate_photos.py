@@ -112,14 +112,14 @@ def evaluate_photos(
             else:
                 no_face.append(name)
     card = model.classifier.card
-    everything = (readings.probabilities, readings.va, faces, readings.found)
+    evidence = (readings.probabilities, readings.va, faces, readings.found)
     people = [label.row.cells.get(_PERSON) or label.image for label in labels]
     return EmotionReport(
         card=card,
         faces=faces,
         readings=readings,
-        figures=to_metrics(*everything),
-        intervals=to_intervals(*everything, people),
+        metrics=to_metrics(*evidence),
+        intervals=to_intervals(*evidence, people),
         framing=framing,
         size=model.count(),
         ece_raw=uncalibrated_error(readings, faces, card.temperature),

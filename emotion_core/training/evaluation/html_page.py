@@ -1,4 +1,4 @@
-"""What was measured, as one page that holds all charts; single charts as pictures."""
+"""What was measured, as one page that holds all charts; single charts as images."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def evaluation_page(report: EmotionReport) -> str:
 
 def evaluation_charts(report: EmotionReport) -> ChartType:
     """All charts of a report, with the title and the lines of their page."""
-    figures = report.figures
+    metrics = report.metrics
     rows: list[ChartType] = []
-    if figures.n:
-        rows.append(alt.hconcat(confusion_chart(figures), recall_chart(figures), spacing=50))
-    second = [calibration_chart(report)] if figures.n_nine else []
-    rated = [column for column, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
+    if metrics.n:
+        rows.append(alt.hconcat(confusion_chart(metrics), recall_chart(metrics), spacing=50))
+    second = [calibration_chart(report)] if metrics.n_nine else []
+    rated = [column for column, n in enumerate((metrics.n_valence, metrics.n_arousal)) if n]
     second += [va_chart(report, column) for column in rated]
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
@@ -91,15 +91,15 @@ def _title(report: EmotionReport) -> str:
 
 
 def _summary(report: EmotionReport) -> str:
-    figures = report.figures
+    metrics = report.metrics
     values = [
-        f"{name} {value:.4f}{f' ({to_words(likely)})' if likely else ''}"
-        for name, value, likely in (
-            ("accuracy", figures.accuracy, report.intervals.accuracy),
-            ("macro-F1", figures.macro_f1, report.intervals.macro_f1),
+        f"{name} {value:.4f}{f' ({to_words(interval)})' if interval else ''}"
+        for name, value, interval in (
+            ("accuracy", metrics.accuracy, report.intervals.accuracy),
+            ("macro-F1", metrics.macro_f1, report.intervals.macro_f1),
         )
         if value is not None
     ]
     unit = "faces" if report.missed is None else "photos"
-    missed = f", {figures.missed:,} missed" if figures.missed else ""
-    return ", ".join([*values, f"{figures.n:,} {unit}{missed}"])
+    missed = f", {metrics.missed:,} missed" if metrics.missed else ""
+    return ", ".join([*values, f"{metrics.n:,} {unit}{missed}"])

@@ -29,7 +29,7 @@ class Metrics:
     """What a network gives on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
 
     A face that was not found (only photos can have such) counts as wrong in ``accuracy``,
-    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other figures leave it out.
+    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other metrics leave it out.
     A figure for which there is no truth is ``None``.
 
     Attributes:

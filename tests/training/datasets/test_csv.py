@@ -30,7 +30,7 @@ def test_reads_labels_and_ratings(tmp_path, column):
     assert faces.targets[2, LABELS.index(Emotion.UNCERTAIN)] == 1
     assert faces.classes == EIGHT_EMOTIONS
     np.testing.assert_array_equal(faces.va, np.array([[0.5, -1], [np.nan] * 2, [1, np.nan]]))
-    assert faces.pictures.load(np.arange(3), 6, 3).shape == (3, 6, 6, 3)
+    assert faces.images.load(np.arange(3), 6, 3).shape == (3, 6, 6, 3)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_reads_faces_and_votes(tmp_path, zipped):
     assert faces.classes == EIGHT_EMOTIONS
     assert faces.files[1] == "FER2013Valid/fer0000001.png"
     assert np.isnan(faces.va).all()
-    pictures = faces.pictures.load(np.arange(3), 48, 1)
+    pictures = faces.images.load(np.arange(3), 48, 1)
     assert pictures.shape == (3, 48, 48, 1)
     assert pictures[:, 0, 0, 0].tolist() == [0, 10, 20]
     np.testing.assert_allclose(faces.targets.sum(axis=1), 1)

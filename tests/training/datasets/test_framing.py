@@ -12,7 +12,7 @@ from emotion_core.recognition.alignment import crop_faces
 from emotion_core.training.datasets import read_faces
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, FaceSet
 from emotion_core.training.datasets.framing import crop_largest, find_largest, measure_template
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 from tests.factories import encode, make_faces, make_image
@@ -40,7 +40,7 @@ def face_at(points, box=(30, 30, 130, 130)):
 
 
 def make_set(n):
-    pictures = ArrayPictures(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
+    pictures = ArrayImages(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
     return FaceSet(
         "Greys",
         pictures,

@@ -50,7 +50,7 @@ def test_the_data_set_is_downloaded_without_a_token_and_read(kaggle, tmp_path, c
     for split in ("train", "valid", "test"):
         faces = read_faces("fer2013", tmp_path / "data", split)
         assert len(faces) == 1
-        assert (faces.pictures.load(np.array([0]), 48, 1) == 9).all()
+        assert (faces.images.load(np.array([0]), 48, 1) == 9).all()
     assert [path.rpartition("/")[2] for path, _, _ in kaggle.requests] == [
         "GetDataset",
         "DownloadDataset",

@@ -54,7 +54,7 @@ def test_reads_the_seven_emotions(tmp_path, write, inner):
     assert [LABELS[i] for i in faces.majority] == IN_ORDER
     assert set(faces.classes) == set(IN_ORDER)
     assert faces.name == "RAF-DB train"
-    assert faces.pictures.load(np.arange(7), 10, 3).shape == (7, 10, 10, 3)
+    assert faces.images.load(np.arange(7), 10, 3).shape == (7, 10, 10, 3)
 
 
 def test_the_test_split_is_that_of_its_names(tmp_path):

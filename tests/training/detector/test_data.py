@@ -37,12 +37,12 @@ def test_a_fifth_is_held_out():
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_archive, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(image_archive, "_MAX_BYTES", 2**20)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
         pack.writestr("a.png", bytes(2**20 + 1))
         pack.writestr("b.png", bytes(2**20))
-    first, second = ImageArchive(path).pictures
+    first, second = ImageArchive(path).images
     with pytest.raises(DatasetError, match=r"a\.png in .* cannot be read .*larger than 1 MB"):
         first.read()
     assert len(second.read_bytes()) == 2**20
@@ -59,7 +59,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
         for path in folder.rglob("*"):
             archive.write(path, path.relative_to(folder))
         archive.writestr("__MACOSX/._b.JPG", b"rubbish")
-    packed, loose = (ImageArchive(tmp_path / name).pictures for name in ("pack.zip", "folder"))
+    packed, loose = (ImageArchive(tmp_path / name).images for name in ("pack.zip", "folder"))
     assert [f.name for f in packed] == [f.name for f in loose] == ["b.JPG", "deep/é a.png"]
     for a, b in zip(packed, loose, strict=True):
         assert a.read_bytes() == b.read_bytes()
@@ -70,7 +70,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
 def test_pictures_that_will_shrink_are_decoded_smaller(tmp_path, scale, reduction):
     image = cv2.GaussianBlur(draw_picture(3, (160, 96)), (0, 0), 6)
     (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", image[..., ::-1])[1].tobytes())
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     small, times = file.read_scaled(scale)
     assert times == reduction
     assert small.shape == (96 // reduction, 160 // reduction, 3)
@@ -84,13 +84,13 @@ def test_what_opencv_cannot_decode_the_product_can(tmp_path):
     gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\x00\x00\x00!\xf9\x04\x00\x00\x00\x00\x00"
     gif += b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
     (tmp_path / "a.gif").write_bytes(gif)
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     assert file.read_scaled(1.0)[0].tolist() == decode_image(gif).pixels.tolist() == [[[255, 0, 0]]]
 
 
 def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "broken.jpg").write_text("no picture")
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     for read in (file.read, lambda: file.read_scaled(1.0), lambda: file.read_shrunk(64)):
         with pytest.raises(DatasetError, match=r"broken\.jpg in .* cannot be used: "):
             read()
@@ -103,7 +103,7 @@ def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
 def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "here.png").write_bytes(encode_png(draw_picture(1)))
-    assert [file.name for file in ImageArchive(tmp_path).pictures] == ["here.png"]
+    assert [file.name for file in ImageArchive(tmp_path).images] == ["here.png"]
 
 
 def test_boxes_lie_beside_their_table(tmp_path):

@@ -155,7 +155,7 @@ def test_progress_shows_loss_accuracy_and_the_whole_run(rated, tmp_path, monkeyp
     trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path))
     with Progress(12, 0, is_visible=True) as bar:
         for report in trainer.iter_epochs(make_faces(), rated, bar.on_step):
-            bar.on_epoch(report.figures)
+            bar.on_epoch(report.metrics)
             bar._next_s = 0.0
     shown = capsys.readouterr().err
     assert "12/12" in shown

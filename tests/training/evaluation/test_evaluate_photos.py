@@ -67,7 +67,7 @@ def measure(model, folder, look=None, labels=None):
 def test_photos_without_a_face_are_wrong_and_named(tmp_path, model):
     report = measure(model, write_photos(tmp_path, [1, 0, 2]))
     assert report.missed.no_face == ("1.png",)
-    figures = report.figures
+    figures = report.metrics
     assert (figures.n, figures.missed, figures.missed_per_class) == (3, 1, {"happiness": 1})
     hits = figures.confusion[LABELS.index(Emotion.HAPPINESS)][LABELS.index(Emotion.HAPPINESS)]
     assert figures.accuracy == figures.per_class_recall["happiness"] == hits / 3
@@ -91,7 +91,7 @@ def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
     for name in names:
         (tmp_path / name).write_text("no picture")
     report = measure(model, tmp_path)
-    assert report.figures.missed == 7
+    assert report.metrics.missed == 7
     assert report.missed.no_face == ()
     assert [file for file, _ in report.missed.unreadable] == names
     content = json.loads(emotion_report_json(report))
@@ -108,7 +108,7 @@ def test_a_folder_of_nothing_but_unreadable_photos_gives_zero(tmp_path, model):
     write_photos(tmp_path, [], ["text.png,happy"])
     (tmp_path / "text.png").write_text("no picture")
     report = measure(model, tmp_path)
-    assert (report.figures.n, report.figures.accuracy, report.figures.ece) == (1, 0, None)
+    assert (report.metrics.n, report.metrics.accuracy, report.metrics.ece) == (1, 0, None)
     assert report.photo_ms is None
     assert "1 missed" in emotion_report_table(report)
 
@@ -130,14 +130,14 @@ def test_the_largest_face_counts(tmp_path, model):
 
     write_photos(tmp_path, [1], ["0.png,happy,0.8,0.1"], "image,emotion,valence,arousal")
     report = measure(model, tmp_path, look)
-    assert report.figures.accuracy == 1
-    assert report.figures.valence_rmse == pytest.approx(0.1, rel=1e-5)
+    assert report.metrics.accuracy == 1
+    assert report.metrics.valence_rmse == pytest.approx(0.1, rel=1e-5)
 
 
 def test_ratings_of_photos_without_a_face_are_left_out(tmp_path, model):
     lines = ["0.png,happy,0.5,0.5", "1.png,happy,-1,-1", "2.png,sad,,"]
     write_photos(tmp_path, [1, 0, 1], lines, "image,emotion,valence,arousal")
-    figures = measure(model, tmp_path).figures
+    figures = measure(model, tmp_path).metrics
     assert (figures.n_valence, figures.n_arousal) == (1, 1)
 
 
@@ -172,7 +172,7 @@ def test_few_photos_are_in_memory_at_once(tmp_path, model, monkeypatch, pixels, 
         seen.append(len(images))
         return read_with_detector(make_fake_analyzer())(names, images)
 
-    assert measure(model, write_photos(tmp_path, [1] * 40), look).figures.n == 40
+    assert measure(model, write_photos(tmp_path, [1] * 40), look).metrics.n == 40
     assert seen == sizes
 
 
@@ -182,7 +182,7 @@ def test_marked_boxes_take_the_detectors_place(tmp_path, model):
     path.write_text(f"{BOXES}\n0.png,4,4,20,24\n1.png,8,0,40,30\n")
     boxes = read_box_table(path, ["0.png", "1.png"])
     report = measure(model, tmp_path, read_in_boxes(model.classifier, boxes))
-    assert report.figures.missed == 0
+    assert report.metrics.missed == 0
     (alone,) = model.classifier.classify([make_first_pixel(0)], [boxes["0.png"]])
     columns = [LABELS.index(label) for label in alone.labels]
     np.testing.assert_allclose(
