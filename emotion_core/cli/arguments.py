@@ -1,4 +1,4 @@
-"""What the commands that analyse something share: their arguments, and the core these choose."""
+"""What the commands share: options, checks, and loading the networks that were chosen."""
 
 from __future__ import annotations
 
@@ -28,26 +28,21 @@ if TYPE_CHECKING:
     _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
-"""What a command ends with: all done; some inputs failed, the others are done; nothing done."""
+"""Exit codes: all done; some inputs failed, the others are done; nothing done."""
 
-TABLES_HELP = "What each column of the tables means stands in docs/tables.md of the project."
+TABLES_HELP = "The columns of the tables are explained in docs/tables.md of the project."
 
 
 def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
-    """Add the arguments that say how images are analysed, here and now.
-
-    Args:
-        parser: Of the command.
-        noun: What the command's help calls one, e.g. ``"photo"``.
-    """
+    """Add the options of an analysis on this machine; the help calls its inputs ``noun``."""
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
     parser.add_argument(
         "--blur",
         action="store_true",
-        help="make every face that is found unrecognisable, also those that are not reported; "
-        "videos are searched image by image then",
+        help="make every detected face unrecognisable, including those not reported; "
+        "videos are then searched frame by frame",
     )
 
 
@@ -74,48 +69,48 @@ def add_detector(parser: _Arguments) -> None:
 
 
 def network(text: str) -> str:
-    """The name of a network; a path is made absolute, since other processes may read it."""
+    """The name of a network; paths become absolute, because other processes may read them."""
     return str(Path(text).absolute()) if is_path(text) else text
 
 
 def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Add ``--min-score`` and ``--min-face``, which say what faces count; see ``add_analysis``."""
+    """Add ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
         default=DEFAULT_MIN_SCORE,
         metavar="0-1",
-        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
+        help=f"minimum confidence of a face (default {DEFAULT_MIN_SCORE})",
     )
     parser.add_argument(
         "--min-face",
         type=_pixels,
         default=DEFAULT_MIN_FACE_PX,
         metavar="PX",
-        help=f"least side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
+        help=f"minimum side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
     )
 
 
 def add_video_settings(parser: _Arguments) -> None:
-    """Add ``--every``, ``--hz`` and ``--smooth``, which say how videos are analysed."""
+    """Add ``--every``, ``--hz`` and ``--smooth``."""
     often = parser.add_mutually_exclusive_group()
     often.add_argument(
-        "--every", type=count, default=1, metavar="N", help="analyse every N-th image of a video"
+        "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
     )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R images a second of video")
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R frames per second of video")
     parser.add_argument(
         "--smooth",
         type=_seconds,
         default=VideoSettings().smoothing_s,
         metavar="S",
-        help="time constant, in seconds, of the smoothing of what is drawn, charted and told of "
-        f"emotions and moments; 0 for none (default {VideoSettings().smoothing_s}); tables of "
-        "frames, and means, are never smoothed",
+        help="time constant, in seconds, for smoothing annotations, charts, dominant emotions and "
+        f"key moments; 0 for none (default {VideoSettings().smoothing_s}); frames.csv and means "
+        "are never smoothed",
     )
 
 
 def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> VideoSettings:
-    """What the arguments of ``add_faces`` and ``add_video_settings`` ask for."""
+    """Settings from the options of ``add_faces`` and ``add_video_settings``."""
     return VideoSettings(
         every=chosen.every,
         hz=chosen.hz,
@@ -127,7 +122,7 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
 
 
 def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
-    """Load the networks that the arguments of ``add_analysis`` ask for, and say which they are.
+    """Load the networks chosen by the options of ``add_analysis``, and print their names.
 
     Raises:
         EmotionError: See ``load_analyzer`` and ``find_model``.
@@ -162,7 +157,7 @@ def fetch_chosen(
 
 
 def print_notices(notices: Iterable[str]) -> None:
-    """Tell the person at the terminal which preferred networks are not available."""
+    """Print which preferred networks are not available."""
     for notice in notices:
         eprint(f"note: {notice}")
 
@@ -208,11 +203,7 @@ def to_settings(chosen: argparse.Namespace, names: Iterable[str]) -> dict[str, A
 
 
 def check_report_path(path: Path | None) -> None:
-    """Check before a long measurement that ``write_report`` can write its files.
-
-    Raises:
-        EmotionError: It cannot.
-    """
+    """Raise an ``EmotionError`` before a long measurement if its report cannot be written."""
     if path is None:
         return
     if path.suffix == ".html":
@@ -221,11 +212,7 @@ def check_report_path(path: Path | None) -> None:
 
 
 def check_parent(path: Path) -> None:
-    """Check that the folder of a file exists.
-
-    Raises:
-        EmotionError: It does not.
-    """
+    """Raise an ``EmotionError`` if the folder of a file does not exist."""
     if not path.parent.is_dir():
         raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
@@ -238,7 +225,7 @@ def write_report(path: Path, json: str, page: str) -> None:
 
 
 def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
-    """What reads a whole number from ``low`` to ``high``; others are not ``what``, it says."""
+    """Make a parser of integers from ``low`` to ``high``; ``what`` describes them in errors."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -249,13 +236,13 @@ def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
 
 
 def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
-    """What reads a number for which ``is_right``; others are not ``what``, it says."""
+    """Make a parser of numbers that pass ``is_right``; ``what`` describes them in errors."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            value = math.nan  # lies in no range
+            value = math.nan  # is in no range
         if not is_right(value):
             raise argparse.ArgumentTypeError(f"{text} is not {what}")
         return value
@@ -272,7 +259,7 @@ _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:
-    """Keep one line of the terminal up to date; say nothing where there is no terminal."""
+    """Update a progress line on stderr, if that is a terminal."""
     if sys.stderr.isatty():
         all_of_it = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
@@ -283,5 +270,5 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 
 
 def eprint(text: str) -> None:
-    """Tell the person at the terminal; what would steer it, in a file's name, stands escaped."""
+    """Print to stderr, with the control characters of file names escaped."""
     sys.stderr.write(text.translate(_ESCAPED) + "\n")

@@ -1,4 +1,4 @@
-"""``python -m emotion_core batch``: any number of photos and videos in, Parquet tables out."""
+"""``python -m emotion_core batch``: any number of photos and videos to Parquet tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SHOWN_FAILURES = 5
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``batch`` and what it runs."""
+    """Add the arguments of ``batch``; sets ``run``."""
     parser.description = (
         "Analyse any number of photos and videos by several processes on Ray Data. SOURCE is a "
         "folder, a file, or a text file (.txt, .list) with one path or URL a line; all may be "
@@ -109,13 +109,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run_batch(chosen: argparse.Namespace) -> int:
-    """Run a bulk analysis, or go on with one.
+    """Run or resume a bulk analysis.
 
     Returns:
         0 all inputs are analysed, 1 some failed, 2 there is none.
 
     Raises:
-        EmotionError: It cannot be begun as asked, or had to end early.
+        EmotionError: It cannot start as requested, or had to end early.
     """
     # Ray itself is imported only after its environment has been set up.
     if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
@@ -156,7 +156,7 @@ def _make_job(chosen: argparse.Namespace) -> Job:
 
 
 def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[int, int]:
-    """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
+    """Do the remaining work with a progress bar; returns the numbers of inputs done and failed."""
     from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
 
     config = WorkerConfig(
@@ -200,7 +200,7 @@ def _sum_up(job: Job, summary: WorkSummary, done: int, failed: int) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: everything that was started is ended."""
+    """Let SIGTERM end the run as Ctrl-C does, with everything that was started."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

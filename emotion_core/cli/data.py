@@ -1,4 +1,4 @@
-"""``python -m emotion_core data``: fetch, look at and crop data sets."""
+"""``python -m emotion_core data``: download, show and crop data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m emotion_core evaluate``: how good a network is, on data sets and on photos."""
+"""``python -m emotion_core evaluate``: quality of a network on data sets and photos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate`` and what it runs."""
+    """Add the arguments of ``evaluate``; sets ``run``."""
     parser.description = (
         "Measure an emotion network. Faces of a data set are given to it whole; with `photos`, "
         "files go the whole way of the product: detector, crop, network. Prints a table; --json "
@@ -98,7 +98,7 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
         0, or 1 if photos could not be read (they count as wrong).
 
     Raises:
-        EmotionError: Something that was asked for is not there or cannot be.
+        EmotionError: Something that was requested is missing or impossible.
     """
     from emotion_core.training.evaluation.profile import limited_cores
 
@@ -150,7 +150,7 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
 
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
-    """Read the split that was asked for, else the validation split, else the test split."""
+    """Read the requested split, else the validation split, else the test split."""
     if dataset.lower() not in READERS:
         known = ", ".join([*READERS, _PHOTOS])
         raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")

@@ -1,4 +1,4 @@
-"""``python -m emotion_core evaluate-detector``: how good face detectors are, side by side."""
+"""``python -m emotion_core evaluate-detector``: quality of face detectors, side by side."""
 
 from __future__ import annotations
 
@@ -64,13 +64,10 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def run_evaluate_detector(chosen: argparse.Namespace) -> int:
-    """Measure, print and write.
-
-    Returns:
-        0.
+    """Measure, print and write; returns 0.
 
     Raises:
-        EmotionError: Something that was asked for is not there or cannot be.
+        EmotionError: Something that was requested is missing or impossible.
     """
     from emotion_core.training.detector.html_page import detector_page
     from emotion_core.training.detector.report import detector_report_json, detector_report_table
@@ -109,7 +106,7 @@ def _measure(chosen: argparse.Namespace) -> DetectorComparison:
 
 
 def _all_here() -> list[str]:
-    """Detectors of the catalog whose files are on this machine."""
+    """Detectors of the registry whose files are on this machine."""
     from emotion_core.models.card import Task
     from emotion_core.models.download import is_available
     from emotion_core.models.registry import cards_for
@@ -120,7 +117,7 @@ def _all_here() -> list[str]:
 def _read(
     chosen: argparse.Namespace, sources: Sources
 ) -> tuple[dict[str, list[DetectionSample]], str]:
-    """The images to measure on, by what they are, and the teacher of the portraits."""
+    """The images to measure on, by kind, and the name of the portraits' teacher."""
     from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
     from emotion_core.training.detector.pseudo_labels import pseudo_label
 
@@ -139,7 +136,7 @@ def _read(
 
 
 def _read_wider_truths(sources: Sources) -> Mapping[str, WiderTruth]:
-    """WIDER's easy, medium and hard faces, where their ground truth is there."""
+    """WIDER's easy, medium and hard faces, if their ground truth exists."""
     from emotion_core.training.detector.wider import find_settings, read_settings
 
     folder = find_settings(sources.wider) if sources.wider else None

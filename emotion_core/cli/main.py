@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: Without the program's name; ``sys.argv`` if not given.
+        arguments: Without the program's name; by default ``sys.argv``.
 
     Returns:
         0 all done, 1 some inputs failed (the others are done), 2 wrong use or nothing to work with.
@@ -207,7 +207,7 @@ def _run_verify(chosen: argparse.Namespace) -> int:
 
 
 def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
-    """Do something with each model named; one that fails does not stop the others."""
+    """Run a function for each named model, even if it fails for another one."""
     code = OK
     for card in [_card_of(name) for name in names]:
         try:
@@ -219,7 +219,7 @@ def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
 
 
 def _card_of(name: str) -> ModelCard:
-    """A card of the catalog, or an emotion network on the Hub."""
+    """A card of the registry, or an emotion network on the Hub."""
     is_on_hub = "/" in name and not is_path(name)
     return find_model(name, Task.EMOTION) if is_on_hub else find_any(name)
 

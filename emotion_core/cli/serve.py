@@ -1,4 +1,4 @@
-"""``python -m emotion_core serve``: the server on this machine, until it is told to stop."""
+"""``python -m emotion_core serve``: a server on this machine, until it is stopped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``serve`` to a parser."""
+    """Add the arguments of ``serve``; sets ``run``."""
     parser.description = "Serve the core over HTTP (Ray Serve); see /docs of the server."
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     parser.add_argument("--port", type=_port, default=8000)
@@ -71,13 +71,13 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def run_serve(chosen: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; then answer what is in hand, and leave nothing behind.
+    """Serve until SIGINT or SIGTERM; then finish running requests and clean up.
 
     Returns:
-        0 after a clean end, 1 if requests were still in hand when the time for them was over.
+        0 after a clean end, 1 if requests were still running when the time for them was over.
 
     Raises:
-        EmotionError: The server cannot be started as asked.
+        EmotionError: The server cannot be started as requested.
     """
     if chosen.token_file:
         os.environ[TOKEN_FILE_VARIABLE] = os.path.abspath(chosen.token_file)  # noqa: PTH100

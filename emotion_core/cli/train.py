@@ -1,4 +1,4 @@
-"""The commands that train a network and release it; torch is imported when they run."""
+"""The commands that train and release an emotion network; torch is imported when they run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """A setting with a flag of its own; its name is the flag's, but for two."""
+    """A setting with its own option, named after the setting except for two."""
 
     name: str
     metavar: str
@@ -142,10 +142,10 @@ def _run_train(chosen: argparse.Namespace) -> int:
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
-    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+    """Settings of the command line on top of those of a file, checkpoint, run, or the defaults.
 
     Raises:
-        EmotionError: A setting is unknown or wrong, or a file is not there.
+        EmotionError: A setting is unknown or invalid, or a file is missing.
     """
     from emotion_core.training.engine.run_dir import RUNS, RunFolder
 

@@ -1,4 +1,4 @@
-"""The commands that train a face detector and release it; torch is imported when they run."""
+"""The commands that train and release a face detector; torch is imported when they run."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add what names data and the teacher."""
+    """Add the options for data and teacher."""
     for option, text in (
         ("--boxes", "folder or ZIP of images with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
          "to lx5, ly5); may be given again"),
@@ -135,7 +135,7 @@ def to_sources(chosen: argparse.Namespace) -> Sources:
 
 
 def to_teacher(chosen: argparse.Namespace) -> str | None:
-    """Name or file of the teacher; ``None`` if there shall be none."""
+    """Name or file of the teacher; ``None`` for none."""
     return None if chosen.teacher == _NO_TEACHER else str(chosen.teacher)
 
 
@@ -160,10 +160,10 @@ def _run_train(chosen: argparse.Namespace) -> int:
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFolder]:
-    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+    """Settings of the command line on top of those of a file, checkpoint, run, or the defaults.
 
     Raises:
-        EmotionError: A setting is unknown or wrong, or a file is not there.
+        EmotionError: A setting is unknown or invalid, or a file is missing.
     """
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.load import read_train_config

@@ -1,4 +1,4 @@
-"""``python -m emotion_core video``: videos in, a folder of results each out."""
+"""``python -m emotion_core video``: videos to one folder of results each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``video`` and what it runs."""
+    """Add the arguments of ``video``; sets ``run``."""
     parser.description = (
         "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
         "report.html, settings.json and, where there are faces, charts.html and charts.png. A run "
@@ -93,7 +93,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
 
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
-    """Analyse one video with a bar on the terminal."""
+    """Analyse one video with a progress bar."""
     from emotion_core.photos.tables import readable_name
     from emotion_core.reporting.video_folder import write_video
 

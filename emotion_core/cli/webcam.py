@@ -1,4 +1,4 @@
-"""``python -m emotion_core webcam``: a camera's frames, read by a server."""
+"""``python -m emotion_core webcam``: a camera's frames, analysed by a server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OK, FAILED = 0, 1
 
 
 def add_webcam(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``webcam`` to a parser."""
+    """Add the arguments of ``webcam``; sets ``run``."""
     parser.description = (
         "Show a camera's frames with what a server reads in them. A server that wants a token "
         "gets that of EMOSCOPE_SERVER_TOKEN."
@@ -45,10 +45,10 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     """Run until the source, the time or the user ends it.
 
     Returns:
-        0, or 1 if the server never answered a frame.
+        0, or 1 if the server never analysed a frame.
 
     Raises:
-        EmotionError: Source, server, window or file cannot be had.
+        EmotionError: Source, server, window or file is not available.
     """
     analyzer = load_remote_analyzer(
         chosen.server, os.environ.get("EMOSCOPE_SERVER_TOKEN", ""), timeout_s=10.0
@@ -88,6 +88,6 @@ def _show(
 
 
 def _draw(image: Image, stats: RunStats) -> Image:
-    """The newest answer on the newest frame; the answer's own is a little older."""
+    """The newest result on the newest frame, although it belongs to a slightly older one."""
     analysis = stats.reading.analysis
     return image if analysis is None else annotate(image, analysis)

@@ -1,8 +1,8 @@
-"""From a model card to a verified file on this machine: shipped, cached or downloaded.
+"""From a model card to a verified local file: shipped, cached or downloaded.
 
-Cache, resumed downloads, ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and tokens are
-huggingface_hub's business. It is imported where it is used: the import takes a second, and whoever
-has all files in ``weights/`` needs none of it.
+Cache, resumed downloads, ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and tokens are left to
+huggingface_hub. It is imported on use: the import takes a second, and is not needed if all files
+are in ``weights/``.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A file that is the one its card describes.
+    """A verified file.
 
     Attributes:
         path: Where it is.
-        detail: Where it was found, for people: ``"downloaded from huggingface.co/owner/name
-            (0.2 MB)"``.
+        detail: Where it was found, for people: ``"downloaded from huggingface.co/owner/name (0.2
+            MB)"``.
     """
 
     path: Path
@@ -52,18 +52,18 @@ class FetchedFile:
 def fetch(
     card: ModelCard, file: WeightFile | None = None, *, on_progress: Progress | None = None
 ) -> FetchedFile:
-    """Find a card's file on this machine or download it, and verify it either way.
+    """Find a card's file on this machine or download it, and verify it.
 
     Args:
         card: The model.
-        file: Which of its files; ``card.weights`` if not given.
-        on_progress: Told how a download proceeds; not called for a file that is already there.
+        file: Which of its files; by default ``card.weights``.
+        on_progress: Called during a download.
 
     Raises:
-        WeightsMismatchError: The file is not the one that the card describes. A downloaded one
-            has been removed again.
+        WeightsMismatchError: The file is not the one in the card; a downloaded one is removed
+            again.
         HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
-        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+        WeightsUnavailableError: It is not available for another reason.
     """
     file = file or card.weights
     if card.repo_id is None:
@@ -73,14 +73,14 @@ def fetch(
 
 
 def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
-    """Check a card's file without any network; nothing is removed.
+    """Check a card's file offline; nothing is removed.
 
     Args:
         card: The model.
-        file: Which of its files; ``card.weights`` if not given.
+        file: Which of its files; by default ``card.weights``.
 
     Raises:
-        WeightsMismatchError: The file is not the one that the card describes.
+        WeightsMismatchError: The file is not the one in the card.
         WeightsUnavailableError: It is not on this machine.
     """
     file = file or card.weights
@@ -97,7 +97,7 @@ def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
 
 
 def is_available(card: ModelCard) -> bool:
-    """Whether the card's file is on this machine; no network, no hashing."""
+    """Whether the card's file is on this machine; offline and without hashing."""
     if card.repo_id is None:
         return (_folder_of(card) / card.weights.filename).is_file()
     try:
@@ -112,15 +112,15 @@ def read_text(ref: HubFileRef, parse: Callable[[str], _T]) -> _T:
     """Read a text file of a repository from the cache or the Hub.
 
     Args:
-        ref: Where it is; ``revision`` a commit, else a later version is never asked for.
-        parse: Makes of the text what is wanted. What it refuses with ``WeightsMismatchError`` does
-            not stay in the cache.
+        ref: The file; ``revision`` should be a commit, as cached files are never updated.
+        parse: Converts the text. If it raises ``WeightsMismatchError``, the file is removed from
+            the cache.
 
     Raises:
-        WeightsMismatchError: ``parse`` refuses it.
+        WeightsMismatchError: From ``parse``.
         HubFileMissingError: The repository has no such file.
         HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
-        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+        WeightsUnavailableError: It is not available for another reason.
     """
 
     def read(path: Path) -> _T:
@@ -130,10 +130,10 @@ def read_text(ref: HubFileRef, parse: Callable[[str], _T]) -> _T:
 
 
 def find_cached(ref: HubFileRef) -> Path | None:
-    """Where a file of the Hub lies on this machine, or ``None``; no network, no hashing.
+    """The local path of a file of the Hub, or ``None``; offline and without hashing.
 
     Raises:
-        WeightsUnavailableError: The place has a name that can be nowhere.
+        WeightsUnavailableError: The name of the file or repository is invalid.
     """
     # Not hf_hub_download(local_files_only=True), which may still ask the Hub for its list of
     # user agents.
@@ -176,7 +176,7 @@ def _check_hash(path: Path, file: WeightFile) -> None:
 def _obtain(
     ref: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
 ) -> FetchedFile:
-    """Take a file from the cache or the Hub; what ``check`` refuses does not stay in the cache."""
+    """Take a file from the cache or the Hub; files that ``check`` refuses are removed."""
     with hub_errors(ref):
         path = find_cached(ref)
         if path is not None:
@@ -215,7 +215,7 @@ def _download(ref: HubFileRef, on_progress: Progress | None) -> Path:
 
 
 def _discard(path: Path) -> None:
-    """Remove a file of the Hub cache: the link and, unless it lies elsewhere, what it points to."""
+    """Remove a file of the Hub cache: the link and, if it is in the cache, its target."""
     from huggingface_hub import constants
 
     blob = path.resolve()
@@ -225,7 +225,7 @@ def _discard(path: Path) -> None:
 
 
 def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
-    """Make what huggingface_hub takes for a tqdm bar; draws nothing, tells ``on_progress``."""
+    """A stand-in for huggingface_hub's tqdm bar that only calls ``on_progress``."""
 
     class Bar:
         def __init__(self, *, total: int | None = None, initial: int = 0, **_: object) -> None:

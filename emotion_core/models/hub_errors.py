@@ -1,6 +1,6 @@
-"""What can go wrong with the Hub, each as one sentence for the person at the screen.
+"""Errors of the Hub, each as one sentence for the person at the screen.
 
-huggingface_hub is imported where it is used, see ``weights``.
+huggingface_hub is imported on use, see ``download``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class HubUnreachableError(WeightsUnavailableError):
-    """The Hub gives nothing for now; what is on this machine can still be used."""
+    """The Hub does not answer for now; local files can still be used."""
 
 
 class HubFileMissingError(WeightsUnavailableError):
-    """The Hub has the repository, but in it no such file."""
+    """The repository exists, but has no such file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class HubFileRef:
 
 @contextmanager
 def hub_errors(ref: HubFileRef) -> Iterator[None]:
-    """Turn whatever huggingface_hub raises into one sentence for the person at the screen.
+    """Turn errors of huggingface_hub into one sentence for the person at the screen.
 
     Raises:
         HubUnreachableError: The Hub does not answer for now, or must not be asked.
@@ -66,7 +66,7 @@ def hub_errors(ref: HubFileRef) -> Iterator[None]:
 
 
 def host_name() -> str:
-    """The Hub's name, as it may be shown."""
+    """The Hub's host, without credentials."""
     from huggingface_hub import constants
 
     url = urlsplit(constants.ENDPOINT)  # netloc would show a password in it
@@ -112,7 +112,7 @@ def _explain(error: Exception, ref: HubFileRef) -> WeightsUnavailableError:
 
 
 def _explain_answer(error: HfHubHTTPError, ref: HubFileRef) -> WeightsUnavailableError:
-    """Say what an answer of the Hub means; the order counts, for gated is a sort of 404."""
+    """Explain an error response; the order matters, since gated is a subclass of not found."""
     from huggingface_hub import errors
 
     host = host_name()

@@ -1,4 +1,4 @@
-"""Networks that a user names by a path: what ``export`` and ``export-detector`` write."""
+"""Networks that a user names by a path, as ``export`` and ``export-detector`` write them."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def is_path(name: str) -> bool:
 
 
 def read_file_card(path: Path, task: Task) -> ModelCard:
-    """Describe a network by what its file tells.
+    """Describe a network by its file.
 
     Args:
-        path: A ``.safetensors`` or ``.onnx`` that was exported, or a YuNet's ``.onnx``. On a GPU
-            the safetensors file of an emotion network runs that lies beside its graph under the
-            same name and tells the same.
-        task: What the network is for, emotions or detection.
+        path: An exported ``.safetensors`` or ``.onnx``, or a YuNet's ``.onnx``. On a GPU an emotion
+            network's safetensors file is used instead of the graph of the same name beside it, if
+            their metadata are equal.
+        task: Emotions or detection.
 
     Raises:
         WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: The file does not tell what is needed to use it.
+        WeightsMismatchError: The file lacks metadata that are needed to use it.
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path}.")
@@ -82,7 +82,7 @@ def read_released_card(path: Path) -> ModelCard:
 
     Raises:
         WeightsUnavailableError: A file is missing.
-        WeightsMismatchError: The files do not tell their labels and their input, or not the same.
+        WeightsMismatchError: The files lack their labels and input, or contradict each other.
     """
     graph, weights = path.with_suffix(".onnx"), path.with_suffix(".safetensors")
     for file in (graph, weights):
@@ -97,10 +97,10 @@ def read_released_card(path: Path) -> ModelCard:
 
 
 def validate_io(network: Network, card: ModelCard) -> None:
-    """Have a network read a grey face, and check that it gives what its card says.
+    """Run a network on a grey face, and check that its outputs fit its card.
 
     Raises:
-        WeightsMismatchError: It does not.
+        WeightsMismatchError: They do not.
     """
     preprocessing = card.preprocessing
     if preprocessing is None:
@@ -135,11 +135,7 @@ def describe_file(path: Path) -> WeightFile:
 
 @contextmanager
 def unreadable(path: Path, what: str) -> Iterator[None]:
-    """Turn what a foreign or damaged file makes readers raise into one sentence.
-
-    Raises:
-        WeightsMismatchError: In place of it.
-    """
+    """Turn errors from reading a foreign or damaged file into a ``WeightsMismatchError``."""
     try:
         yield
     except EmotionError:
@@ -162,7 +158,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
-    """The safetensors file of the same network as a graph, if it is there."""
+    """The safetensors file beside a graph of the same network, if it exists."""
     beside = path.with_suffix(".safetensors")
     if path.suffix != ".onnx" or not beside.is_file():
         return None
@@ -170,7 +166,7 @@ def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
 
 
 def _read_metadata(path: Path) -> Mapping[str, str]:
-    """What an export wrote beside the weights; empty if there is nothing."""
+    """The metadata of an exported file; may be empty."""
     if path.suffix == ".onnx":
         return {entry.key: entry.value for entry in _read_graph(path).metadata_props}
     from safetensors import SafetensorError, safe_open
@@ -183,7 +179,7 @@ def _read_metadata(path: Path) -> Mapping[str, str]:
 
 
 def _read_graph(path: Path) -> onnx.ModelProto:
-    """A graph, without weights that it keeps in other files."""
+    """A graph, without weights in external files."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -195,7 +191,7 @@ def _read_graph(path: Path) -> onnx.ModelProto:
 
 
 def _is_yunet(path: Path) -> bool:
-    """Whether a graph is a YuNet's, not one of this project's.
+    """Whether a graph is a YuNet's rather than one of this project's detectors.
 
     Raises:
         WeightsMismatchError: It is neither.

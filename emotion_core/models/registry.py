@@ -1,4 +1,4 @@
-"""Every fact about every weight file. What is not known of a file is not written here."""
+"""All facts about all released weight files; unknown facts are left out."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def cards_for(task: Task) -> list[ModelCard]:
 
 
 def candidates(task: Task) -> list[ModelCard]:
-    """What to use where nobody chose: the best first, then what is there without a network."""
+    """The default networks in order of preference."""
     return [CARDS[name] for name in _DEFAULTS[task]]
 
 
@@ -205,7 +205,7 @@ def find_card(name: str, task: Task) -> ModelCard:
     """Look up a card of one task.
 
     Raises:
-        UnknownModelError: No card of that task goes by that name.
+        UnknownModelError: There is none of that name.
     """
     card = CARDS.get(name)
     if card is None or card.task is not task:
@@ -218,7 +218,7 @@ def find_any(name: str) -> ModelCard:
     """Look up a card of any task.
 
     Raises:
-        UnknownModelError: No card goes by that name.
+        UnknownModelError: There is none of that name.
     """
     if name not in CARDS:
         raise UnknownModelError(f"There is no model {name!r}; there are: {', '.join(CARDS)}.")

@@ -55,8 +55,8 @@ class Network(Protocol):
 class OnnxNetwork:
     """An ONNX graph on the CPU.
 
-    A file that fixes its batch at one face is rewritten for any number; where that cannot be done
-    faithfully, its faces go through one after another.
+    A graph with a fixed batch of one face is rewritten for any number; if that cannot be done
+    faithfully, faces run one after another.
     """
 
     device: Device = "cpu"
@@ -128,13 +128,13 @@ def has_gpu_driver() -> bool:
 
 
 def pick_device(asked: str = "auto") -> Device:
-    """Turn a user's wish into a device that exists.
+    """Choose an existing device.
 
     Args:
         asked: ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        EmotionError: An unknown word, or CUDA asked for and not there.
+        EmotionError: The word is unknown, or there is no CUDA.
     """
     if asked not in DEVICES:
         raise EmotionError(f"There is no device {asked!r}; choose one of: {', '.join(DEVICES)}.")
@@ -150,7 +150,7 @@ def pick_device(asked: str = "auto") -> Device:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: by its affinity and, in a container, by its quota."""
+    """Cores that this process may use by its affinity and its container's quota."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:

@@ -1,10 +1,10 @@
 """The project's own face detector: a YuNet-class network, written from the paper.
 
-Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine
-Intelligence Research 20, 2023: units of a point-wise and a depth-wise convolution, a five-stage
-backbone, a feature pyramid that adds, anchor-free heads at strides 8, 16 and 32. It differs from
-the paper in one score per place (instead of a class and an objectness that are multiplied), in one
-unit for all outputs of a level, and in deeper stages whose units add to their input.
+Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
+Research 20, 2023: units of a point-wise and a depth-wise convolution, a five-stage backbone, a
+feature pyramid that adds, anchor-free heads at strides 8, 16 and 32. It differs from the paper in
+one score per cell (instead of the product of a class and an objectness), in one unit for all
+outputs of a level, and in deeper stages whose units add to their input.
 """
 
 from __future__ import annotations
@@ -49,17 +49,12 @@ class FaceNetworkConfig:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
-        """The widths from JSON, which has lists in place of tuples.
-
-        Raises:
-            TypeError: There is another field.
-            KeyError: There is no field ``deep``.
-        """
+        """From JSON, which has lists in place of tuples; raises ``TypeError`` or ``KeyError``."""
         return cls(**{**fields, "deep": tuple(fields["deep"])})
 
 
 class DepthwiseUnit(nn.Sequential):
-    """Point-wise then depth-wise convolution, then normalisation and ReLU unless it ends a head."""
+    """Point-wise, then depth-wise convolution; normalisation and ReLU unless it ends a head."""
 
     def __init__(self, inputs: int, outputs: int, *, last: bool = False) -> None:
         layers: list[nn.Module] = [
@@ -85,10 +80,7 @@ class ResidualUnit(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """RGB images to scored boxes and landmarks at every place of three grids.
-
-    Source: see the module.
-    """
+    """Maps RGB images to scored boxes and landmarks at every cell of three grids."""
 
     def __init__(self, config: FaceNetworkConfig | None = None) -> None:
         super().__init__()
@@ -114,13 +106,13 @@ class FaceNetwork(nn.Module):
         self._initialise()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Raw outputs at every place.
+        """Raw outputs at every cell.
 
         Args:
             images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
 
         Returns:
-            ``(B, P, 15)``: score logit, box, landmarks, in strides; P counts the places of stride 8
+            ``(B, P, 15)``: score logit, box, landmarks, in strides; P counts the cells of stride 8
             row by row, then of 16, then of 32.
         """
         features = []
@@ -144,7 +136,7 @@ class FaceNetwork(nn.Module):
 
 
 def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
-    """Pass what coarse maps show down to the finer ones: enlarge, add, convolve.
+    """Pass coarse maps down to the finer ones: enlarge, add, convolve.
 
     Args:
         features: ``(B, C, H, W)`` each, from fine to coarse, each half as wide as the one before.
@@ -164,7 +156,7 @@ def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
 
 
 def grid_centres(size_wh: tuple[int, int]) -> Tensor:
-    """Where the places of the three grids lie.
+    """Centres of the cells of the three grids.
 
     Args:
         size_wh: Width and height of the network's input, multiples of 32.
@@ -182,15 +174,7 @@ def grid_centres(size_wh: tuple[int, int]) -> Tensor:
 
 
 def decode_boxes(raw: Tensor, centres: Tensor) -> Tensor:
-    """Turn raw box outputs into pixels.
-
-    Args:
-        raw: ``(..., P, 15)`` from the network.
-        centres: ``(P, 3)`` from ``grid_centres``.
-
-    Returns:
-        ``(..., P, 4)`` x1, y1, x2, y2 in pixels of the input.
-    """
+    """Raw outputs ``(..., P, 15)`` to boxes ``(..., P, 4)``: x1, y1, x2, y2 in input pixels."""
     stride = centres[:, 2:]
     centre = centres[:, :2] + raw[..., 1:3] * stride
     half = torch.exp(raw[..., 3:5].clamp(max=_MAX_LOG_SIZE)) * stride / 2
@@ -198,27 +182,22 @@ def decode_boxes(raw: Tensor, centres: Tensor) -> Tensor:
 
 
 def decode_landmarks(raw: Tensor, centres: Tensor) -> Tensor:
-    """Turn raw landmark outputs into pixels.
+    """Raw outputs ``(..., P, 15)`` to landmarks ``(..., P, 10)`` in pixels of the input.
 
-    Args:
-        raw: ``(..., P, 15)`` from the network.
-        centres: ``(P, 3)`` from ``grid_centres``.
-
-    Returns:
-        ``(..., P, 10)`` x, y of eye, eye, nose tip, mouth corner, mouth corner, in pixels.
+    These are x, y of eye, eye, nose tip, mouth corner, mouth corner.
     """
     return centres[:, :2].repeat(1, 5) + raw[..., 5:] * centres[:, 2:]
 
 
 class DecodedFaceNetwork(nn.Module):
-    """The network as it is shipped: scores, boxes and landmarks in pixels of its input."""
+    """The network as it is released: scores, boxes and landmarks in pixels of its input."""
 
     def __init__(self, network: FaceNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find candidates; overlapping ones are left in.
+        """Find candidates, without suppressing overlapping ones.
 
         Args:
             images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
@@ -233,14 +212,14 @@ class DecodedFaceNetwork(nn.Module):
 
 
 def load_face_network(path: Path) -> DecodedFaceNetwork:
-    """Build the network as its weight file's metadata says, and fill it, ready to predict.
+    """Build the network by its weight file's metadata, ready to predict.
 
     Args:
         path: A safetensors file whose metadata holds ``config``.
 
     Raises:
         WeightsUnavailableError: The file is missing.
-        WeightsMismatchError: It is no such file, or its tensors are others.
+        WeightsMismatchError: It is no such file, or its tensors do not fit.
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path.name}.")

@@ -212,7 +212,7 @@ def test_a_template_is_printed(tmp_path, portrait, capsys):
     ]
     left, right = (float(line.split()[-2]) for line in lines[:2])
     assert 0.2 < left < right < 0.8
-    assert "Medians over 20 faces in 20 pictures." in shown.err
+    assert "Medians over 20 faces in 20 images." in shown.err
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_training_fills_the_run_folder(data, capsys):
     assert (first.split(",")[:2], second.split(",")[:2]) == (["1", "2"], ["2", "4"])
     written = capsys.readouterr()
     assert written.out == ""
-    assert "4 steps of 2 pictures of 64 px on cpu: " in written.err
+    assert "4 steps of 2 images of 64 px on cpu: " in written.err
     assert "epoch 2  step 4  100.0%  total " in written.err
     assert "2 epochs, 4 steps are done; the best was epoch 2 (AP 0." in written.err
     events = EventAccumulator(str(run / "summary"), {"images": 0}).Reload()
@@ -176,7 +176,7 @@ def test_validation_falls_back_on_portraits(yunet_path, shared, tmp_path, capsys
     words = ("--portraits", album, *TINY, "--epochs", 1, "--teacher", yunet_path)
     assert _run(*words) == 0
     log = capsys.readouterr().err
-    assert "Asking yunet_n_dynamic.onnx about 3 pictures" in log
+    assert "Asking yunet_n_dynamic.onnx about 3 images" in log
     assert "validated on 1." in log
     labels = list(Path("debug/detector-labels").iterdir())
     assert [path.name.partition("-album-")[0] for path in labels] == ["portraits"]

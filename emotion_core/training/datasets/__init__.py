@@ -40,12 +40,12 @@ def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
     Args:
         dataset: A name in ``READERS``, in any case.
         root: Folder of the data set, as published; for ``csv`` also the file.
-        split: ``"train"``, ``"valid"`` or ``"test"`` in any case and the usual spellings; ``"all"``
-            for ``folders`` and ``csv``.
+        split: ``"train"``, ``"valid"``, ``"test"`` or a synonym, in any case; ``"all"`` for
+            ``folders`` and ``csv``.
 
     Raises:
-        SplitMissingError: The data set is there and has no such split.
-        DatasetError: There is no such data set, or it is not laid out as published.
+        SplitMissingError: The data set exists but has no such split.
+        DatasetError: There is no such data set, or its layout is not the published one.
     """
     reader = READERS.get(dataset.lower())
     if reader is None:

@@ -41,10 +41,10 @@ _HOW = "AffectNet is given to researchers who ask for it on mohammadmahoor.com/a
 
 
 def read_affectnet(root: Path, split: str) -> FaceSet:
-    """Read one split of the part of AffectNet that people annotated.
+    """Read one split of the manually annotated part of AffectNet.
 
-    Of the first release, faces that are "none" of the emotions or "uncertain" become uncertain, and
-    images without a face are left out. The given box is cut from each image.
+    In the first release, faces labelled "none" or "uncertain" become uncertain, images without a
+    face are left out, and the given box is cut from each image.
 
     Args:
         root: Holds ``training.csv`` and ``validation.csv`` (or the folder
@@ -54,8 +54,8 @@ def read_affectnet(root: Path, split: str) -> FaceSet:
         split: ``"train"`` or ``"valid"``.
 
     Raises:
-        SplitMissingError: Another split was asked for.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: The split is another.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in _TABLES:
         raise SplitMissingError(
@@ -68,7 +68,7 @@ def read_affectnet(root: Path, split: str) -> FaceSet:
 
 
 def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
-    """Read the part of AffectNet that a network annotated; it is for training only.
+    """Read the automatically annotated part of AffectNet, which is for training only.
 
     Args:
         root: Holds ``automatically_annotated.csv`` (or the folder
@@ -77,8 +77,8 @@ def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
         split: ``"train"``.
 
     Raises:
-        SplitMissingError: Another split was asked for.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: The split is another.
+        DatasetError: Something is missing or laid out differently.
     """
     if split != "train":
         raise SplitMissingError(
@@ -129,7 +129,7 @@ def _find(candidates: list[Path], message: str) -> Path:
 
 
 def _iter_cells(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """The lines by their place; copies of the release differ in whether the first is a heading."""
+    """Yield lines with their location; only some copies of the release have a heading."""
     with open_table(path) as file:
         reader = csv.reader(file)
         for cells in reader:
@@ -161,7 +161,7 @@ def _to_rating(text: str | float, location: str) -> float:
 
 
 def _to_box(cells: list[str], location: str) -> tuple[float, float, float, float]:
-    """The box as x1, y1, x2, y2; NaN where no face was marked, as a side below 1 px tells."""
+    """The box as x1, y1, x2, y2; NaN if a side is below 1 px, which stands for no face."""
     try:
         x, y, width, height = map(float, cells)
     except ValueError as error:

@@ -39,7 +39,7 @@ class CropCount:
     """How many photos became crops.
 
     Attributes:
-        cut: Crops written, by sub-folder; the key is empty where there are no halves.
+        cut: Crops by sub-folder; the key is empty where there are no halves.
         no_face: Photos in which no face was found.
         unreadable: Photos that could not be decoded.
     """
@@ -50,14 +50,10 @@ class CropCount:
 
 
 def read_labelled_photos(root: Path, *, skip: Collection[Emotion] = ()) -> list[PhotoLabel]:
-    """Read from ``labels.csv`` which photos there are, but for those of the emotions in ``skip``.
-
-    Args:
-        root: The folder or its CSV file, with a column ``image``.
-        skip: Photos of these emotions are left out.
+    """Read the labels of a folder or its CSV file, except those of the emotions in ``skip``.
 
     Raises:
-        DatasetError: The file is missing, or a line is not as it must be.
+        DatasetError: The file is missing, a line is invalid, or no photo is left.
     """
     path = find_label_file(root)
     labels = [to_photo_label(image, row) for image, row in iter_table_images(path)]
@@ -75,25 +71,25 @@ def write_crops(
     preprocessing: Preprocessing,
     halves: str | None = None,
 ) -> Iterator[CropCount]:
-    """Cut the largest face out of each photo into ``out``, or its folders ``a`` and ``b``.
+    """Cut the largest face out of each photo into ``out``, or into its folders ``a`` and ``b``.
 
-    Crops keep their photo's path, as PNG, and ``labels.csv`` beside them the photo's line. Photos
-    without a crop are listed in ``out/missed.csv`` with the reason. Lines are written as they come,
-    so that what there is after an interruption is complete.
+    Crops are PNG files with the paths of their photos, and ``labels.csv`` has the photos' lines.
+    ``out/missed.csv`` lists photos without a crop, and the reason. Lines are written at once, so
+    that the tables are complete even after an interruption.
 
     Args:
         root: The folder of the photos, or its CSV file.
         photos: From ``read_labelled_photos``.
-        out: Must not exist, or be empty.
-        detector: The product's.
+        out: Must be empty or not exist.
+        detector: Finds the faces.
         preprocessing: Size and position of the faces in the crops.
         halves: Column by whose value photos go to half a or b, see ``to_half``.
 
     Returns:
-        Does the work: gives the same count after each photo.
+        An iterator that does the work and yields the same count after each photo.
 
     Raises:
-        DatasetError: ``out`` holds files, or cannot be written, or there is no such column.
+        DatasetError: ``out`` is not empty or cannot be written, or the column is missing.
     """
     path = find_label_file(root)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -133,7 +129,7 @@ def _write(
 
 
 def _name_crop(image: str, taken: set[str]) -> str:
-    """Name a crop after its photo, but not like another even where capitals don't count."""
+    """Name a crop after its photo; names are unique even if case is ignored."""
     path = PurePosixPath(image.replace("\\", "/")).with_suffix("")
     name = next(n for n in numbered(str(path), ".png") if n.lower() not in taken)
     taken.add(name.lower())

@@ -1,7 +1,7 @@
-"""Images that a data set holds twice: in the split that is measured and in the one learnt from.
+"""Images that are both in the measured split of a data set and in its training split.
 
-FER2013 was collected by web searches whose results overlap. Where a network has learnt an image
-by heart, what it says of it tells nothing about faces that it has never seen.
+FER2013 was collected by web searches whose results overlap. What a network says about an image that
+it has memorised tells nothing about unseen faces.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _AT_ONCE = 512
 
 
 def drop_duplicates(faces: FaceSet, learnt: FaceSet) -> FaceSet:
-    """The faces whose image is not among those learnt from.
+    """The faces whose image is not in the training split.
 
-    Images count as the same where every pixel is, in grey and brought to 48 pixels; such as were
-    cut, scaled or compressed anew are not recognised.
+    Images are equal if all their pixels are, in grey and at 48 pixels; images that were cropped,
+    scaled or compressed again are not recognised.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -39,7 +39,7 @@ def drop_duplicates(faces: FaceSet, learnt: FaceSet) -> FaceSet:
 
 
 def _iter_marks(images: ImageSource) -> Iterator[bytes]:
-    """What is the same for two images only if their pixels are, in order."""
+    """Yield a hash of the pixels of each image, in order."""
     for start in range(0, len(images), _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, len(images)))
         for image in images.load(chosen, _SIDE_PX, 1):

@@ -23,7 +23,7 @@ NOT_RATED = (math.nan, math.nan)
 
 
 class FaceSetBuilder:
-    """Grows by one face at a time.
+    """Collects faces one by one.
 
     Attributes:
         files: Name of each face's image inside the data set.
@@ -42,8 +42,8 @@ class FaceSetBuilder:
 
         Args:
             file: Name of its image inside the data set.
-            emotion: ``None`` where nobody named one.
-            va: Valence and arousal in [-1, 1]; NaN where nobody rated them.
+            emotion: ``None`` if it has no label.
+            va: Valence and arousal in [-1, 1]; NaN if unrated.
         """
         self.files.append(file)
         self._emotions.append(emotion)
@@ -56,13 +56,13 @@ class FaceSetBuilder:
         classes: LabelSet,
         boxes: FloatArray | None = None,
     ) -> FaceSet:
-        """The faces with their images.
+        """Build the ``FaceSet``.
 
         Args:
-            name: For a reader, e.g. ``"RAF-DB train"``.
+            name: For people, e.g. ``"RAF-DB train"``.
             images: One per face, or the folder of their files.
             boxes: Of faces in files, see ``FileImages``.
-            classes: The protocol's; faces of another emotion, such as uncertain, are left out of
+            classes: Of the protocol; faces of other emotions, such as uncertain, have no
                 ``majority``.
         """
         targets = np.zeros((len(self), len(LABELS)), np.float32)
@@ -79,18 +79,13 @@ class FaceSetBuilder:
 
 
 def list_names(folder: Path) -> list[str]:
-    """The names of what lies in a folder, sorted; quicker than ``Path.iterdir`` for many files."""
+    """Sorted names of a folder's entries; faster than ``Path.iterdir`` for many files."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries)
 
 
 def find_missing(folder: Path, files: Iterable[str]) -> list[str]:
-    """Tell which files are not there; folders are listed once each, no file is opened.
-
-    Args:
-        folder: Where the files should lie.
-        files: Paths inside it.
-    """
+    """Which of the files are missing in a folder; folders are listed once, no file is opened."""
     listed: dict[str, set[str]] = {}
     missing = []
     for file in files:

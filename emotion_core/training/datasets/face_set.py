@@ -1,4 +1,4 @@
-"""Labelled faces, as every reader gives them and training and evaluation take them."""
+"""Labelled faces, as all readers return them and training and evaluation use them."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ Indices = npt.NDArray[np.int64]
 
 
 class ImageSource(Protocol):
-    """Square images of faces, in memory or read when asked for. Safe to use from any thread."""
+    """Square images of faces, in memory or read on demand. Safe to use from any thread."""
 
     def __len__(self) -> int: ...
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """Read some of them.
+        """Load some of the images.
 
         Args:
-            indices: Which, in the order wanted.
-            size_px: Side to bring them to; areas are averaged where they shrink.
+            indices: Of the images, in the order of the result.
+            size_px: Side of the result; areas are averaged when images shrink.
             channels: 3 for RGB, 1 for grey (ITU-R BT.601 luma, as OpenCV converts).
 
         Returns:
             ``(n, size_px, size_px, channels)``, 0-255.
 
         Raises:
-            DatasetError: A file is missing or is no image; the message names it.
+            DatasetError: A file is missing or not an image; the message names it.
         """
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FaceSet:
-    """Faces with what people said of them.
+    """Faces with the labels that people gave them.
 
     Attributes:
-        name: What it is, for a reader, e.g. ``"FER+ Valid"``.
+        name: For people, e.g. ``"FER+ Valid"``.
         images: One per face.
         targets: ``(N, 9)`` share of the votes per emotion of ``LABELS``; rows sum to 1, or are all
             zero where nobody named an emotion. A single label is a share of 1.
-        majority: ``(N,)`` index into ``LABELS`` of the class that counts by the data set's own
-            protocol, ``NO_CLASS`` for faces which that protocol leaves out.
-        va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN where nobody did.
+        majority: ``(N,)`` index into ``LABELS`` of the class by the data set's own protocol;
+            ``NO_CLASS`` for faces that the protocol leaves out.
+        va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN if unrated.
         classes: The emotions between which the data set's protocol decides.
         files: Name of each face's image inside the data set, for messages and tables.
     """

@@ -41,13 +41,13 @@ def read_fer2013(root: Path, split: str) -> FaceSet:
     Args:
         root: Holds ``fer2013.csv`` or ``icml_face_data.csv``, whose public test is the split
             ``"valid"`` and whose private test is ``"test"``; or ``train/`` and ``test/`` with a
-            folder of images per emotion. In those, images whose names tell that they are of the
-            public or the private test are split likewise, unless there is a folder ``valid``.
+            folder of images per emotion. There, images named after the public or the private test
+            are split likewise, unless there is a folder ``valid``.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
     Raises:
         SplitMissingError: There is no such split.
-        DatasetError: Something is missing or not laid out so.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in _USAGES:
         raise SplitMissingError(f"FER2013 has no split {split!r}; it has train, valid and test.")
@@ -113,5 +113,5 @@ def _read_folders(root: Path, split: str) -> FaceSet:
 
 
 def _is_of(split: str, file: str) -> bool:
-    """Whether a file of the folder test belongs to a split, as far as its name tells."""
+    """Whether a file of the folder test belongs to a split, judged by its name."""
     return PurePath(file).name.startswith(_USAGES["valid"]) == (split == "valid")

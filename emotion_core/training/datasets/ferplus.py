@@ -37,19 +37,16 @@ _SIDE_PX = 48
 
 
 def read_ferplus(root: Path, split: str) -> FaceSet:
-    """Read one split of FER+ into memory.
+    """Read one split of FER+ into memory: all faces with a vote left after ``_drop_single_votes``.
 
     Args:
         root: Holds ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` as folders or zip files,
             each with ``label.csv`` and its images of 48x48 pixels.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
-    Returns:
-        All faces of which a vote is left once single votes and votes for "not a face" are dropped.
-
     Raises:
-        SplitMissingError: There are others of its splits, but not this one.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: There are other splits, but not this one.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in _FOLDERS:
         raise SplitMissingError(f"FER+ has no split {split!r}; it has train, valid and test.")
@@ -132,10 +129,7 @@ def _drop_single_votes(votes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
-    """Make a soft target of ten FER+ votes.
-
-    Args:
-        votes: ``(10,)`` counts in the order of ``label.csv``.
+    """Make a soft target of ten FER+ votes ``(10,)``, in the order of ``label.csv``.
 
     Returns:
         ``(9,)`` shares in the order of ``LABELS``, "unknown" counted as uncertain; ``None`` if no
@@ -152,13 +146,10 @@ def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
 
 
 def find_majority(votes: npt.NDArray[np.int64]) -> int:
-    """Apply the official majority rule to ten FER+ votes.
+    """Apply the official majority rule to ten FER+ votes ``(10,)``, in the order of ``label.csv``.
 
     Single votes are dropped; then the winner needs more than half of what is left, and must be one
     of the eight emotions.
-
-    Args:
-        votes: ``(10,)`` counts in the order of ``label.csv``.
 
     Returns:
         Index into ``LABELS``, or ``NO_CLASS`` where the rule drops the face.

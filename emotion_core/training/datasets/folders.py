@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def read_folders(root: Path, split: str) -> FaceSet:
-    """Read images that lie in folders named after emotions.
+    """Read images from folders named after emotions.
 
     Args:
         root: Holds ``<emotion>/`` folders of images, or ``train/``, ``valid/`` (also ``val/``,
             ``validation/``) and ``test/``, each with such folders.
-        split: Which one, or ``"all"``. A tree that is not split is all for training: it can be read
-            as ``"train"`` and as ``"all"``.
+        split: Which one, or ``"all"``. A tree without splits can be read as ``"train"`` and as
+            ``"all"``.
 
     Returns:
         Faces by emotion, then by name; ``classes`` are the emotions with a folder in any split.
@@ -52,7 +52,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
 
 
 def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
-    """The images in a folder's emotion folders and below, as paths inside it, in order of name.
+    """Yield the images in and below a folder's emotion folders, as paths inside it, sorted by name.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -66,7 +66,7 @@ def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
 
 
 def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
-    """The folders in a folder, and the emotion that each is named after.
+    """List the folders in a folder with the emotions that they are named after.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -80,7 +80,7 @@ def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
 
 
 def is_image_file(file: str) -> bool:
-    """Whether a file's name is a visible image's."""
+    """Whether a file name is that of a visible image."""
     return not _is_hidden(file) and Path(file).suffix[1:].lower() in SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""How faces lie in the images of a data set, and cutting faces to lie so."""
+"""Where faces lie in the images of a data set, and crops in which they lie likewise."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Template:
 
     Attributes:
         points: As fractions of the side.
-        n_found: Faces that they are the medians of.
-        n_looked_at: Images in which a face was looked for.
+        n_found: Faces whose medians they are.
+        n_looked_at: Images that were searched for faces.
     """
 
     points: FivePoints
@@ -52,12 +52,12 @@ class Template:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Crop:
-    """What became of one photo.
+    """The result for one photo.
 
     Attributes:
         image: Name of the photo, as it was given.
         pixels: ``(S, S, 3)`` RGB of its largest face; ``None`` if there is none.
-        reason: Why there is none, for people; empty if there is.
+        reason: Why there is none, for people; else empty.
         is_readable: Whether the photo could be decoded.
     """
 
@@ -72,13 +72,13 @@ def measure_template(
 ) -> Template:
     """Measure where eyes, nose tip and mouth corners lie in the images of a data set.
 
-    They are medians over random images, each brought to 80 px with a replicated border of 40 px,
+    Takes medians over random images, each scaled to 80 px with a replicated border of 40 px, and
     over the largest faces with a score of at least 0.8.
 
     Args:
         faces: The data set.
         detector: Must give landmarks.
-        limit: Images to look at, at most; always the same ones.
+        limit: Maximum number of images; always the same ones.
 
     Raises:
         DatasetError: Faces are found in too few images, or an image cannot be read.
@@ -113,13 +113,13 @@ def crop_largest(
 ) -> Iterator[Crop]:
     """Cut the largest face out of each photo, as the product does for a network.
 
-    Photos are read as they are needed, so that memory does not grow with their number.
+    Photos are read on demand, so that memory does not grow with their number.
 
     Args:
         folder: Holds the photos.
         images: Names of the photos inside it.
-        detector: The product's.
-        preprocessing: Size and place of the faces in the crops.
+        detector: Finds the faces.
+        preprocessing: Size and position of the faces in the crops.
 
     Yields:
         One ``Crop`` per photo, in order.

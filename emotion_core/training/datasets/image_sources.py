@@ -1,4 +1,4 @@
-"""Square images of faces: in memory, or read from files when asked for."""
+"""Square images of faces, in memory or read from files on demand."""
 
 from __future__ import annotations
 
@@ -59,15 +59,14 @@ class ArrayImages:
 
 
 class FileImages:
-    """Images in files, read whenever they are asked for, several at once.
+    """Images in files, read on demand by several threads.
 
-    Images are turned upright by their EXIF orientation. Of one that is not square the largest
-    square around its centre is taken.
+    Images are turned upright by their EXIF orientation, and cropped to the largest central square.
 
     Args:
         paths: One file per face.
-        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels: the part of each image that counts; it is cut
-            to the image. NaN for the whole image. ``None``: all images whole.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, the part of each image to use, clipped to the
+            image; NaN for all of it. ``None``: all images are used whole.
     """
 
     def __init__(self, paths: Iterable[Path | str], boxes: FloatArray | None = None) -> None:
@@ -145,13 +144,13 @@ class _ImageSubset:
 
 
 def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
-    """Put face sets one after another; a set that is given twice counts twice.
+    """Concatenate face sets; a set that is given twice counts twice.
 
     Args:
         sets: At least one.
 
     Returns:
-        Faces in the order of ``sets``; ``classes`` are those of any of them.
+        Faces in the order of ``sets``; ``classes`` is the union of theirs.
     """
     if not sets:
         raise ValueError("There is no face set to join.")
@@ -169,15 +168,7 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
 
 
 def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> FaceSet:
-    """Take some faces of a set.
-
-    Args:
-        faces: The set.
-        indices: Which, in the order wanted, or a mask of ``(N,)``.
-
-    Returns:
-        A set of the same name and classes; no image is copied.
-    """
+    """Take the faces at some indices, in that order, or of a mask ``(N,)``; no image is copied."""
     chosen = np.arange(len(faces))[indices]
     return replace(
         faces,
@@ -190,14 +181,10 @@ def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> Face
 
 
 def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[str, Image | str]]]:
-    """Decode photos as they are needed, in the batches of ``batch_images``.
-
-    Args:
-        folder: Holds the photos.
-        names: Of the photos, inside it.
+    """Decode photos of a folder on demand, in the batches of ``batch_images``.
 
     Yields:
-        Name and RGB ``(H, W, 3)`` of each; in place of the image a sentence why it cannot be used.
+        Name and RGB ``(H, W, 3)`` of each photo, or in place of the image why it cannot be used.
     """
 
     def decode(name: str) -> Image | str:
@@ -214,7 +201,7 @@ def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[st
 def batch_images(
     items: Iterable[tuple[_T, _Pixels]],
 ) -> Iterator[list[tuple[_T, _Pixels]]]:
-    """Group images, so that memory is bounded, into at most 16 and at most 25 million pixels.
+    """Group images into batches of at most 16 and at most 25 million pixels, which bounds memory.
 
     A single larger image makes a batch of its own.
     """

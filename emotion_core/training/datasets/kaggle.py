@@ -23,7 +23,7 @@ _HOW_TO_LOG_IN = (
 
 @dataclass(frozen=True, slots=True)
 class KaggleSource:
-    """A place on Kaggle that has the data.
+    """A page on Kaggle that offers the data.
 
     Attributes:
         handle: As Kaggle names it.
@@ -53,15 +53,15 @@ SOURCES: Mapping[str, KaggleSource] = MappingProxyType(
 
 
 def download_fer2013(folder: Path, source: KaggleSource) -> None:
-    """Download FER2013 into a folder that the reader ``fer2013`` takes; once there, do nothing.
+    """Download FER2013 into a folder for the reader ``fer2013``, unless it is already there.
 
     Args:
-        folder: Made if need be; must be empty, or hold an earlier download from there.
+        folder: Is created if needed; must be empty, or hold an earlier download from there.
         source: From ``SOURCES``.
 
     Raises:
         MissingExtraError: kagglehub is not installed.
-        RemoteError: Kaggle does not answer, wants a token, or refuses.
+        RemoteError: Kaggle does not answer, requires a token, or refuses.
         DatasetError: The folder cannot be filled.
     """
     try:
@@ -80,7 +80,7 @@ def download_fer2013(folder: Path, source: KaggleSource) -> None:
 
 
 def _check_token() -> None:
-    """Look whether a token that is there can be read; whether it is right, Kaggle tells."""
+    """Check that an existing token can be read; whether it is valid, Kaggle decides."""
     from kagglehub.config import get_kaggle_credentials
 
     try:

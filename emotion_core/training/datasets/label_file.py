@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 
 def read_label_file(root: Path, split: str) -> FaceSet:
-    """Read faces that a CSV file lists.
+    """Read the faces that a CSV file lists.
 
     Its first line names the columns: ``image``, a path relative to the file; ``label`` or
     ``emotion``, a word; ``valence`` and ``arousal`` in [-1, 1]; ``split``. All but ``image`` may be
-    missing, and cells may be empty, except those of ``split``. Further columns are not read.
+    missing, and cells may be empty, except those of ``split``. Other columns are ignored.
 
     Args:
         root: The file, or a folder that holds it as ``labels.csv``.
-        split: Which one, or ``"all"``. A file without the column ``split`` is all for training: it
-            can be read as ``"train"`` and as ``"all"``.
+        split: Which one, or ``"all"``. A file without the column ``split`` can be read as
+            ``"train"`` and as ``"all"``.
 
     Returns:
-        Faces in the order of the file; ``classes`` are the eight emotions, faces that are
-        uncertain, or without a label, are left out of ``majority``.
+        Faces in the order of the file; ``classes`` are the eight emotions. Faces that are uncertain
+        or have no label have no ``majority``.
 
     Raises:
         SplitMissingError: The file has no such split.
-        DatasetError: The file or an image is missing, or a line is not as said above.
+        DatasetError: The file or an image is missing, or a line is invalid.
     """
     path = find_label_file(root)
     name = path.resolve().parent.name if path.name == LABELS_FILE else path.stem

@@ -1,4 +1,4 @@
-"""Labelled photos: ``labels.csv``, which of its rows count, and faces marked by hand."""
+"""Labelled photos: ``labels.csv``, subsets of its rows, and faces marked by hand."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PhotoLabel:
-    """What people said of a photo.
+    """What people said about a photo.
 
     Attributes:
         image: Path inside the folder.
-        emotion: ``None`` where nobody named one.
-        valence: -1 to 1; NaN where nobody rated it.
-        arousal: The same.
-        row: The whole row of the file.
+        emotion: ``None`` if nobody named one.
+        valence: -1 to 1; NaN if unrated.
+        arousal: -1 to 1; NaN if unrated.
+        row: The complete row of the file.
     """
 
     image: str
@@ -53,15 +53,14 @@ class PhotoLabel:
 
 
 def read_photo_labels(root: Path) -> list[PhotoLabel]:
-    """Read which photos there are, and what people said of them.
+    """Read the photos of a folder and their labels; whether the files exist is not checked.
 
     Args:
-        root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or
-            label), valence and arousal. Some of the last three may be missing, and cells may be
-            empty. That the photos are there is not checked.
+        root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or label),
+            valence and arousal. Some of the last three may be missing, and cells may be empty.
 
     Raises:
-        DatasetError: The file is missing, or a line is not so; the message names it.
+        DatasetError: The file is missing, or a line is invalid; the message names it.
     """
     path = find_label_file(root)
     columns = read_columns(path)
@@ -89,10 +88,10 @@ def find_label_file(root: Path) -> Path:
 
 
 def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
-    """Read what a row says of an image.
+    """Convert a row to what it says about an image.
 
     Raises:
-        DatasetError: A word or a rating is not one.
+        DatasetError: A label or rating is invalid.
     """
     va = (to_rating(row, "valence"), to_rating(row, "arousal"))
     return PhotoLabel(image, to_label(row), *va, row)
@@ -122,15 +121,15 @@ def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
 def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
 
-    With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners, of pairs the one that lies
-    left in the image first) faces are aligned by them; without, the square around the box is cut.
+    With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners; of each pair the one that
+    is left in the image first) faces are aligned; otherwise the square around the box is cut out.
 
     Args:
-        path: One row a photo.
+        path: One row per photo.
         needed: Photos that must have a box.
 
     Raises:
-        DatasetError: The file is missing, a line is not so, or a photo has no box.
+        DatasetError: The file is missing, a line is invalid, or a photo has no box.
     """
     boxes: dict[str, Faces] = {}
     for row in iter_rows(path, ["image", *BOX]):
@@ -154,18 +153,16 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
 
 
 def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str = "") -> FaceSet:
-    """The same images as training and evaluation know faces.
-
-    Candidates are the eight emotions; images that show none of them are left out of the accuracy.
+    """Build a ``FaceSet`` of labelled images; ``classes`` are the eight emotions.
 
     Args:
-        folder: Where the images are.
-        labels: What people said of them.
-        name: For a reader.
+        folder: Holds the images.
+        labels: Of the images.
+        name: For people.
         hint: What to do about missing images, for the error.
 
     Raises:
-        DatasetError: No image is listed, or one that is listed is missing.
+        DatasetError: No image is listed, or a listed one is missing.
     """
     if not labels:
         raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")

@@ -43,13 +43,12 @@ def read_rafdb(root: Path, split: str) -> FaceSet:
 
     Args:
         root: The folder ``basic`` or its parent, with ``EmoLabel/list_patition_label.txt`` and
-            ``Image/aligned/``; or Kaggle's form of it, ``DATASET/train/1`` to
-            ``DATASET/test/7``.
+            ``Image/aligned/``; or Kaggle's form, ``DATASET/train/1`` to ``DATASET/test/7``.
         split: ``"train"`` or ``"test"``.
 
     Raises:
-        SplitMissingError: Another split was asked for.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: The split is another.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in ("train", "test"):
         raise SplitMissingError(

@@ -39,8 +39,7 @@ class TableRow:
 
     Attributes:
         location: For messages, e.g. ``"Line 7 of labels.csv"``.
-        cells: By the columns' names in small letters, without blanks around; empty where the line
-            is too short.
+        cells: By column name in lower case, stripped; empty where the line is too short.
     """
 
     location: str
@@ -60,7 +59,7 @@ class TableFile(Protocol):
 
 @contextmanager
 def open_table(path: TableFile) -> Iterator[TextIO]:
-    """Open a text file for ``csv``; what goes wrong while it is read is a ``DatasetError``.
+    """Open a text file for ``csv``; errors while it is read become a ``DatasetError``.
 
     Raises:
         DatasetError: The file cannot be read, or is no CSV file in UTF-8.
@@ -77,7 +76,7 @@ def open_table(path: TableFile) -> Iterator[TextIO]:
 
 
 def read_columns(path: Path) -> list[str]:
-    """The names of a table's columns, in small letters, without blanks around.
+    """The names of a table's columns, in lower case and stripped.
 
     Raises:
         DatasetError: The file cannot be read, is empty, or names a column twice.
@@ -87,15 +86,15 @@ def read_columns(path: Path) -> list[str]:
 
 
 def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
-    """Read a table line by line; empty lines are left out.
+    """Yield the rows of a table, except empty lines.
 
     Args:
-        path: A CSV file whose first line names the columns, in small or capital letters; commas,
-            semicolons or tabs stand between them.
-        needed: Columns that must be there, in small letters.
+        path: A CSV file whose first line names the columns, in any case; separated by commas,
+            semicolons or tabs.
+        needed: Required columns, in lower case.
 
     Raises:
-        DatasetError: The file cannot be read, or a column is missing or there twice.
+        DatasetError: The file cannot be read, or a column is missing or occurs twice.
     """
     with _open_rows(path) as (columns, lines):
         for name in needed:
@@ -126,23 +125,17 @@ def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int,
         yield columns, ((reader.line_num, line) for line in reader)
 
 
-def iter_table_images(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, TableRow]]:
-    """Read a table that lists images in its column image, each once.
+def iter_table_images(path: Path) -> Iterator[tuple[str, TableRow]]:
+    """Yield the rows of a table with the image that each names in its column image.
 
-    One that is listed twice would count twice, or be learnt from and measured on.
-
-    Args:
-        path: See ``iter_rows``.
-        needed: Further columns that must be there.
-
-    Returns:
-        For each line the path of its image inside the table's folder, and the line.
+    An image that is listed twice would count twice, or be both learnt from and measured on.
 
     Raises:
-        DatasetError: As of ``iter_rows``; or an image is not inside the folder, or listed twice.
+        DatasetError: See ``iter_rows``; or an image is outside of the table's folder or listed
+            twice.
     """
     locations: dict[str, str] = {}
-    for row in iter_rows(path, ["image", *needed]):
+    for row in iter_rows(path, ["image"]):
         image = to_inner_path(row.cells["image"], row.location)
         first = locations.setdefault(image, row.location)
         if first is not row.location:
@@ -168,7 +161,7 @@ def to_inner_path(text: str, location: str) -> str:
 
 
 def to_label(row: TableRow) -> Emotion | None:
-    """The emotion in a row's column label or emotion; ``None`` where there is none.
+    """The emotion in a row's column label or emotion; ``None`` if the cell is empty.
 
     Raises:
         DatasetError: The word is unknown.
@@ -184,7 +177,7 @@ def to_number(row: TableRow, column: str) -> float:
     """A finite number of a row.
 
     Raises:
-        DatasetError: The cell holds none.
+        DatasetError: The cell holds something else.
     """
     text = row.cells[column]
     try:
@@ -198,7 +191,7 @@ def to_number(row: TableRow, column: str) -> float:
 
 
 def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
-    """Box and landmarks of a row, four numbers and ten; no landmarks where one is missing.
+    """Box (four numbers) and landmarks (ten, or ``None`` if one is missing) of a row.
 
     Raises:
         DatasetError: A cell holds no number, or the box has no area.
@@ -211,7 +204,7 @@ def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
 
 
 def to_rating(row: TableRow, column: str) -> float:
-    """A rating in [-1, 1] of a row; NaN where the cell is empty or the column missing.
+    """A rating in [-1, 1] of a row; NaN if the cell is empty or the column missing.
 
     Raises:
         DatasetError: The cell holds something else.

@@ -1,4 +1,4 @@
-"""Composed images in batches, made ahead of the network by other processes."""
+"""Batches of composed images, prepared by other processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _START = "spawn"  # OpenCV hangs in a fork of a process that has used its thread
 
 
 class _Batches(Dataset[Any]):
-    """The batch of every step; nothing but its number and the seed decides what is in it."""
+    """The batch of each step, which depends only on the step's number and the seed."""
 
     def __init__(self, samples: Sequence[DetectionSample], config: DetectorTrainConfig) -> None:
         self._composer = MosaicSampler(samples, config.size_px)
@@ -66,14 +66,14 @@ def iter_detector_batches(
     device: Device,
     n_workers: int,
 ) -> Iterator[Batch]:
-    """Make the batches of a run.
+    """Yield the batches of a run.
 
     Args:
         samples: To learn from.
-        config: Says how many batches there are, and what they are made of.
+        config: Has the number of batches and their content.
         start: Steps done before.
         device: Where the batches go.
-        n_workers: Processes that make them; 0 makes them in this one, as they are asked for.
+        n_workers: Processes that make them; 0 makes them in this one, on demand.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -96,7 +96,7 @@ def iter_detector_batches(
 
 
 def _prepare_worker(_: int) -> None:
-    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    """Use one thread per process; Ctrl-C is left to the main process, which ends the workers."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = _say_unless_left
@@ -105,13 +105,13 @@ def _prepare_worker(_: int) -> None:
 def _say_unless_left(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Be silent where the first process went while a batch was handed over to it."""
+    """Stay silent if the main process ended while a batch was handed over to it."""
     if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
         sys.__excepthook__(kind, error, trace)
 
 
 def collate(mosaics: Sequence[Mosaic]) -> Batch:
-    """Stack images and fill their labels up to equal counts."""
+    """Stack images, and pad their labels to equal counts."""
     images = np.stack([s.image for s in mosaics])
     faces = max(1, *(len(s.boxes) for s in mosaics))
     ignored = max(1, *(len(s.ignored) for s in mosaics))

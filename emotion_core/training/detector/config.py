@@ -1,4 +1,4 @@
-"""Everything that decides what a training of the face detector does."""
+"""All hyper-parameters of a training of the face detector."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class DetectorTrainConfig(BaseConfig):
     Attributes:
         size_px: Side of the composed images, a multiple of 32.
         batch_size: Images in one step.
-        epochs: Of ``epoch_steps`` each; the learning rate falls to nothing at their end. 0 where
-            ``minutes`` says when to end.
+        epochs: Of ``epoch_steps`` each; the learning rate falls to zero at their end. 0 if
+            ``minutes`` ends the run.
         minutes: Of training and validation; the schedule follows the clock, so that such a run
-            cannot be repeated exactly. 0 where ``epochs`` says when to end.
+            cannot be repeated exactly. 0 if ``epochs`` ends the run.
         epoch_steps: Steps between checkpoints.
         validate_every: Epochs between validations.
-        learning_rate: Highest, after the warm-up.
+        learning_rate: Maximum, after the warm-up.
         warm_up_steps: Steps in which the rate rises.
         weight_decay: Of AdamW, on convolution kernels only.
-        clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
+        clip_norm: Maximum norm of a step's gradient; longer ones are shortened to it.
         ema_decay: Share that the averaged weights keep per step; those are evaluated and released.
         seed: Of the first weights and of the images.
         landmark_weight: Of the landmarks in the loss; scores and boxes have 2 each.
@@ -86,7 +86,7 @@ class DetectorTrainConfig(BaseConfig):
         return self.epochs * self.epoch_steps or None
 
     def changed(self, values: dict[str, Any]) -> Self:
-        """The same with other values; ``epochs`` set alone sets ``minutes`` to 0, and vice versa.
+        """A copy with other values; setting ``epochs`` alone sets ``minutes`` to 0, and vice versa.
 
         Raises:
             EmotionError: See ``BaseConfig.changed``.

@@ -1,4 +1,4 @@
-"""Measures a face detector on held-out images, through the product's own detector."""
+"""Measures face detectors on held-out images, as the product runs them."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ _WARM_UPS, _MAX_RUNS, _LIMIT_S = 2, 30, 6.0
 
 @dataclass(frozen=True, slots=True)
 class EvalSettings:
-    """How detectors are asked.
+    """How detectors are run.
 
     Attributes:
-        threshold: Of the product.
-        min_face_px: Smaller faces are not asked for.
-        exposure: By which the brightness of all images is multiplied; 1 leaves them as they are.
+        threshold: Minimum score, as in the product.
+        min_face_px: Smaller faces are left out.
+        exposure: Factor on the brightness of all images; 1 leaves them as they are.
     """
 
     threshold: float = DEFAULT_MIN_SCORE
@@ -69,7 +69,7 @@ class EvalSettings:
 
     @property
     def words(self) -> str:
-        """For people."""
+        """A description for people."""
         words = f"threshold {self.threshold:g}, faces from {self.min_face_px:g} px"
         return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
@@ -80,7 +80,7 @@ def measure_ap(detector: FaceDetector, samples: Sequence[DetectionSample]) -> fl
 
 
 def match_large(detector: FaceDetector, samples: Sequence[DetectionSample]) -> DetectionMatches:
-    """All detections in images marked by hand, of faces from 16 px."""
+    """Match all detections of faces from 16 px in images marked by hand."""
     found = _find_all(detector, samples, EvalSettings(threshold=MIN_AP_SCORE))
     return pool([match_detections(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
@@ -93,14 +93,14 @@ def measure_marked(
 ) -> MarkedMetrics:
     """Measure on images marked by hand.
 
-    A detector is asked twice: for everything, and as the product asks, since what it does may
+    A detector runs twice, for all scores and with the product's threshold, since its search may
     depend on what it finds.
 
     Args:
-        detector: The product's.
+        detector: The detector.
         samples: Marked by hand.
-        settings: How the product asks.
-        wider_truths: Of WIDER FACE, by image.
+        settings: How the product runs it.
+        wider_truths: Ground truth of WIDER FACE by image.
     """
     by_size: dict[str, list[DetectionMatches]] = {name: [] for name in SIZES}
     by_difficulty: dict[str, list[DetectionMatches]] = {name: [] for name in SETTINGS}
@@ -160,7 +160,7 @@ def measure_portraits(
 
 
 def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
-    """Mean distance of landmarks ``(5, 2)`` as a share of the true distance of the eyes."""
+    """Mean distance of landmarks ``(5, 2)``, as a share of the true distance of the eyes."""
     eyes = max(1.0, float(np.linalg.norm(truth[0] - truth[1])))
     return float(np.linalg.norm(marks - truth, axis=1).mean()) / eyes
 
@@ -174,14 +174,14 @@ def measure_scenes(
 
 
 def measure_detector_speed(
-    names: Sequence[str], sample: Image, *, limit_s: float = _LIMIT_S
+    names: Sequence[str], photo: Image, *, limit_s: float = _LIMIT_S
 ) -> dict[str, dict[str, float]]:
-    """Measure detectors in turn, pixels to faces, as the product asks.
+    """Measure the time of detectors in turn, from pixels to faces, on one core.
 
     Args:
-        names: As ``load_detector`` knows them.
-        sample: RGB; it is brought to each size.
-        limit_s: For a detector and a size, but at least three runs.
+        names: See ``load_detector``.
+        photo: RGB; it is resized to each size.
+        limit_s: Per detector and size, but at least three runs.
 
     Returns:
         Median milliseconds by detector and size, e.g. ``"640x480"``.
@@ -193,7 +193,7 @@ def measure_detector_speed(
         detectors = {name: load_detector(name, "cpu").detector for name in names}
         times: dict[str, dict[str, float]] = {name: {} for name in names}
         for size_wh in SIZES_WH:
-            image = np.asarray(cv2.resize(sample, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            image = np.asarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
             runs: dict[str, list[float]] = {name: [] for name in names}
             end_s = time.perf_counter() + limit_s * len(names)
             while len(runs[names[0]]) < _MAX_RUNS + _WARM_UPS and (
@@ -210,7 +210,7 @@ def measure_detector_speed(
 
 
 def expose(image: Image, factor: float) -> Image:
-    """Multiply all values of an image, 0-255, and clip them: darker, or with too much light."""
+    """Multiply all values of an image, 0-255, and clip them."""
     if factor == 1:
         return image
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
@@ -220,7 +220,7 @@ def expose(image: Image, factor: float) -> Image:
 def _find_all(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> Iterator[tuple[DetectionSample, Faces]]:
-    """Ask a detector about images, some at once."""
+    """Run a detector on all images, in batches."""
     for chosen, images in _iter_images(samples, settings.exposure):
         found = detector.detect(images, AnalyzeOptions(settings.threshold, settings.min_face_px))
         yield from zip(chosen, found, strict=True)
@@ -236,7 +236,7 @@ def _iter_images(
 
 
 def _to_truth(sample: DetectionSample) -> GroundTruth:
-    """A portrait's doubtful faces are neutral, as are those that WIDER FACE calls invalid."""
+    """Uncertain faces of a portrait are neutral, as are those that WIDER FACE calls invalid."""
     return GroundTruth(sample.boxes, np.ones(len(sample.boxes), bool), sample.ignored)
 
 

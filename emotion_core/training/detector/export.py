@@ -1,4 +1,4 @@
-"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+"""Releases a detector's checkpoint as safetensors, and as the ONNX made from it."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def release_detector(
     """Write the averaged weights of a checkpoint as both files, and compare them.
 
     Args:
-        checkpoint: What a ``DetectorTrainer`` saved.
+        checkpoint: Saved by a ``DetectorTrainer``.
         path: The safetensors file; the ONNX goes beside it.
         shift: Added to the logit of every score.
 
     Raises:
-        EmotionError: The checkpoint or the file's name does not fit, a package is missing, or a
-            file cannot be written.
+        EmotionError: The checkpoint or the file name is invalid, a package is missing, or a file
+            cannot be written.
     """
     check_release(path)
     network = load_average(checkpoint, shift=shift)
@@ -57,15 +57,15 @@ def release_detector(
 
 
 def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: float) -> float:
-    """The shift of all scores that brings a precision to the product's threshold.
+    """Find the shift of all scores that gives a precision at the product's threshold.
 
     Args:
-        checkpoint: What a ``DetectorTrainer`` saved.
-        samples: Held out, marked by hand. What is measured on them afterwards flatters.
+        checkpoint: Saved by a ``DetectorTrainer``.
+        samples: Held out, marked by hand; results measured on them afterwards are too good.
         precision: Of faces from 16 px, 0-1.
 
     Returns:
-        Rounded down to thousandths, so that the precision is at least as wanted.
+        Rounded down to thousandths, so that the precision is reached.
 
     Raises:
         EmotionError: There is no such image, or no threshold gives that precision.
@@ -80,11 +80,7 @@ def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: 
 
 
 def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
-    """Write a network as ONNX with boxes decoded, for any batch, height and width.
-
-    Args:
-        network: In evaluation mode.
-        path: Where to write.
+    """Write a network as ONNX with decoded boxes, for any batch, height and width.
 
     Raises:
         WeightsMismatchError: The network could not be translated.

@@ -41,7 +41,7 @@ _REDUCED = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where the bytes of a file lie inside a ZIP file.
+    """Position of a file's bytes inside a ZIP file.
 
     Attributes:
         offset: Of its local header.
@@ -56,13 +56,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file of a folder or a ZIP file. Holds nothing open, so that processes may share it.
+    """A file of a folder or a ZIP file. Holds nothing open, so that processes may share it.
 
     Attributes:
         source: The folder or the ZIP file.
         name: Path inside of it, with forward slashes.
         n_bytes: Size of the file.
-        member: Its place in the ZIP file; ``None`` in a folder.
+        member: Its position in the ZIP file; ``None`` in a folder.
     """
 
     source: Path
@@ -74,7 +74,7 @@ class ImageFile:
         return f"{self.name} in {self.source}"
 
     def read_bytes(self) -> bytes:
-        """The whole file.
+        """The content of the file.
 
         Raises:
             DatasetError: It cannot be read.
@@ -87,18 +87,14 @@ class ImageFile:
             raise DatasetError(f"{self} cannot be read ({error}).") from error
 
     def open(self, _mode: Literal["rb"] = "rb", /) -> BinaryIO:
-        """The whole file, as if it were opened.
-
-        Raises:
-            DatasetError: It cannot be read.
-        """
+        """The content of the file as a stream; raises ``DatasetError`` if it cannot be read."""
         return io.BytesIO(self.read_bytes())
 
     def read(self) -> Image:
-        """The image as the product reads it: RGB ``(H, W, 3)``, upright.
+        """The image as the product decodes it: RGB ``(H, W, 3)``, upright.
 
         Raises:
-            DatasetError: It is no image that can be read.
+            DatasetError: The file is not a readable image.
         """
         try:
             return decode_image(self.read_bytes()).pixels
@@ -106,26 +102,23 @@ class ImageFile:
             raise DatasetError(f"{self} cannot be used: {error}") from error
 
     def read_scaled(self, scale: float) -> tuple[Image, int]:
-        """Decode for use at a scale, quickly: a JPEG that will shrink is not decoded in full.
-
-        Args:
-            scale: Pixels in use per pixel of the file.
+        """Decode for use at a scale, in pixels per pixel of the file; JPEGs are decoded reduced.
 
         Returns:
             RGB, and pixels of the file per pixel of it: 1, 2, 4 or 8.
 
         Raises:
-            DatasetError: It is no image that can be read.
+            DatasetError: The file is not a readable image.
         """
         reduction = next((r for r in (8, 4, 2) if r * scale <= 1), 1)
         decoded = _decode(self.read_bytes(), reduction)
         return (self.read(), 1) if decoded is None else (decoded, reduction)
 
     def read_shrunk(self, longest_px: int) -> Image:
-        """Decode quickly, with the longer side brought down to at most so many pixels.
+        """Decode quickly, with the longer side reduced to at most ``longest_px``.
 
         Raises:
-            DatasetError: It is no image that can be read.
+            DatasetError: The file is not a readable image.
         """
         data = self.read_bytes()
         longest = _longest_px(data)
@@ -137,11 +130,8 @@ class ImageFile:
 class ImageArchive:
     """A folder or a ZIP file of images, listed once.
 
-    Args:
-        path: Of the folder or of the ZIP file.
-
     Raises:
-        DatasetError: It is neither.
+        DatasetError: The path is neither.
     """
 
     def __init__(self, path: Path) -> None:
@@ -150,7 +140,7 @@ class ImageArchive:
 
     @cached_property
     def images(self) -> list[ImageFile]:
-        """All files that end as images do, by name."""
+        """All files with the suffix of an image, by name."""
         return [f for name, f in sorted(self._files.items()) if name.lower().endswith(_ENDINGS)]
 
     def find(self, name: str) -> ImageFile | None:
@@ -158,7 +148,7 @@ class ImageArchive:
         return self._files.get(name)
 
     def find_table(self, name: str) -> ImageFile | None:
-        """The file of that name that lies least deep, whatever folder it lies in."""
+        """The file of that name that lies least deep in the tree."""
         found = [f for path, f in self._files.items() if PurePosixPath(path).name == name]
         return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
 
@@ -195,10 +185,10 @@ def _list_folder(path: Path) -> Iterator[ImageFile]:
 
 
 def _read_member(path: Path, member: Member) -> bytes:
-    """Read a file of a ZIP file without its directory, which would be read anew every time.
+    """Read a file of a ZIP file without its directory, which would be parsed again every time.
 
     Source: PKWARE, APPNOTE.TXT 6.3.10, section 4.3.7: name and extra field follow a local header of
-    30 bytes whose last four say their lengths.
+    30 bytes whose last four give their lengths.
     """
     with path.open("rb") as file:
         file.seek(member.offset)
@@ -215,7 +205,7 @@ def _read_member(path: Path, member: Member) -> bytes:
 
 
 def _decode(data: bytes, reduction: int) -> Image | None:
-    """Decode with OpenCV, which takes half of Pillow's time; ``None`` if it cannot."""
+    """Decode with OpenCV, in half of Pillow's time; ``None`` if it cannot."""
     flag = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,4 +1,4 @@
-"""Networks by what a user typed: released weights, checkpoints, detectors of the catalog."""
+"""Networks by name: released weights, checkpoints, detectors of the registry."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class LoadedDetector:
     """A detector, ready to be measured.
 
     Attributes:
-        detector: The product's own.
-        path: The file that it came from.
+        detector: As in the product.
+        path: Its file.
     """
 
     detector: FaceDetector
@@ -56,8 +56,8 @@ def load_detector(name: str, device: Device) -> LoadedDetector:
         device: Where torch runs it; ONNX graphs stay on the CPU.
 
     Raises:
-        UnknownModelError: No such name.
-        WeightsUnavailableError: The file is not to be had.
+        UnknownModelError: There is no such name.
+        WeightsUnavailableError: The file is not available.
         WeightsMismatchError: The file is not what it should be.
     """
     path = Path(name)
@@ -68,11 +68,11 @@ def load_detector(name: str, device: Device) -> LoadedDetector:
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
-    """The averaged network of a checkpoint, on the CPU, ready for use.
+    """Load the averaged network of a checkpoint onto the CPU, ready for use.
 
     Args:
         path: Checkpoint.
-        shift: Added to the logit of every score, so that the place of the threshold can be chosen.
+        shift: Added to the logit of every score, which moves the threshold.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -93,12 +93,12 @@ def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
 
 
 def read_train_config(path: Path) -> DetectorTrainConfig:
-    """The configuration that a checkpoint was trained with.
+    """Read the configuration of the training of a checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: It is no checkpoint of a face detector, or of an older form, which can
-            be exported but not resumed.
+        WeightsMismatchError: It is no checkpoint of a face detector, or of an older version, which
+            can be exported but not resumed.
     """
     text = load_checkpoint(path, KEYS, "a face detector")["config"]
     if not isinstance(text, str):
@@ -110,12 +110,12 @@ def read_train_config(path: Path) -> DetectorTrainConfig:
 
 
 def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
-    """Put a network in training behind the product's detector.
+    """Put a network in training into the product's detector.
 
     Args:
-        network: Is set to evaluation.
-        device: Where it is or is to go.
-        path: Of its file, for the description; it need not exist.
+        network: Is switched to evaluation.
+        device: Where it is to run.
+        path: Of its file, for the card; it need not exist.
     """
     looks = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
     card = ModelCard(

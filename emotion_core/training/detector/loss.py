@@ -1,4 +1,4 @@
-"""What the face detector is trained on: which places answer for which face, and how well."""
+"""The loss of the face detector: which cells are responsible for a face, and how well they fit."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _NEVER = 1e6
 
 
 class Targets(NamedTuple):
-    """Labels of a batch, filled up to the most faces of any image.
+    """Labels of a batch, padded to the maximum number of faces per image.
 
     Attributes:
         boxes: ``(B, G, 4)`` xyxy pixels.
         landmarks: ``(B, G, 10)`` pixels, NaN where not known.
-        is_face: ``(B, G)`` bool; false where filled up.
-        ignored: ``(B, M, 4)`` xyxy pixels; empty boxes where filled up.
+        is_face: ``(B, G)`` bool; false in the padding.
+        ignored: ``(B, M, 4)`` xyxy pixels; empty boxes in the padding.
     """
 
     boxes: Tensor
@@ -72,10 +72,10 @@ def efficient_overlap_loss(a: Tensor, b: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(raw: Tensor, boxes: Tensor, centres: Tensor, targets: Targets) -> Tensor:
-    """Choose the places that answer for each face.
+    """Choose the cells that are responsible for each face.
 
-    A place may answer if it lies within 1.5 strides of the face's centre on a grid meant for faces
-    of that size. Of these a face takes as many as its ten best overlaps add up to, cheapest first.
+    Candidates lie within 1.5 strides of the face's centre on a grid meant for faces of that size.
+    Of these a face takes as many as its ten best overlaps add up to, cheapest first.
 
     Args:
         raw: ``(B, P, 15)`` outputs.
@@ -110,10 +110,10 @@ def assign(raw: Tensor, boxes: Tensor, centres: Tensor, targets: Targets) -> Ten
 
 
 def detector_loss(raw: Tensor, centres: Tensor, targets: Targets, landmark_weight: float) -> Losses:
-    """How wrong the network is on a batch.
+    """The loss of a batch.
 
-    The score is to equal the overlap of the place's own box with its face (0 for background), so
-    that it ranks boxes by how well they fit.
+    The target of a score is the overlap of the cell's own box with its face (0 for background), so
+    that scores rank boxes by how well they fit.
 
     Args:
         raw: ``(B, P, 15)`` outputs, float32.
@@ -124,8 +124,8 @@ def detector_loss(raw: Tensor, centres: Tensor, targets: Targets, landmark_weigh
     Returns:
         Scalars.
 
-    Source: H. Zhang et al., "VarifocalNet: An IoU-aware Dense Object Detector", CVPR 2021: the
-    loss of the background fades with its score, that of the faces does not.
+    Source: H. Zhang et al., "VarifocalNet: An IoU-aware Dense Object Detector", CVPR 2021: the loss
+    of the background fades with its score, that of the faces does not.
     """
     boxes = decode_boxes(raw, centres)
     face = assign(raw, boxes, centres, targets)
@@ -151,7 +151,7 @@ def detector_loss(raw: Tensor, centres: Tensor, targets: Targets, landmark_weigh
 
 
 def _score_weight(face: Tensor, centres: Tensor, targets: Targets) -> Tensor:
-    """One, or zero for background inside a box that is to be ignored: ``(B, P)``."""
+    """One, or zero for background inside a box that is ignored: ``(B, P)``."""
     low, high = targets.ignored[:, None, :, :2], targets.ignored[:, None, :, 2:]
     point = centres[None, :, None, :2]
     inside = ((point >= low) & (point < high)).all(dim=-1).any(dim=-1)  # (B, P)

@@ -1,4 +1,4 @@
-"""Judges detections: right or wrong, and the figures that follow."""
+"""Matches detections with marked faces, and the metrics that follow."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class GroundTruth:
 
     Attributes:
         boxes: ``(G, 4)``.
-        is_target: ``(G,)`` whether a face is to be found; the others are neutral.
-        neutral: ``(M, 4)`` places that are neither right nor wrong to find.
+        is_target: ``(G,)`` whether a face should be found; the others are neutral.
+        neutral: ``(M, 4)`` boxes that are neither right nor wrong to find.
     """
 
     boxes: FloatArray
@@ -48,9 +48,9 @@ class DetectionMatches:
     """The detections that count, in one image or in many.
 
     Attributes:
-        scores: ``(D,)``, falling.
-        right: ``(D,)`` whether it fits a wanted face that no better detection fits.
-        n_faces: Wanted ones.
+        scores: ``(D,)``, descending.
+        right: ``(D,)`` whether it fits a target that no better detection fits.
+        n_faces: Number of targets.
     """
 
     scores: FloatArray
@@ -61,13 +61,13 @@ class DetectionMatches:
 def match_detections(
     found: Faces, truth: GroundTruth, sizes: SizeRange = EVERY_SIZE
 ) -> DetectionMatches:
-    """Judge the detections in one image.
+    """Match the detections in one image with its faces.
 
     Args:
         found: In any order.
-        truth: What is there.
-        sizes: Other faces are neutral, and so are detections that fit nothing and whose shorter
-            side is below 0.8 of the range or above 1.25 of it.
+        truth: The faces.
+        sizes: Other faces are neutral, and so are detections without a match whose shorter side is
+            below 0.8 of the range or above 1.25 of it.
     """
     low, high = sizes
     faces = short_sides(truth.boxes)
@@ -91,7 +91,7 @@ def match_detections(
 
 
 def pool(groups: Sequence[DetectionMatches]) -> DetectionMatches:
-    """Judgements of several images as one."""
+    """Join the matches of several images."""
     scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in groups)])
     right = np.concatenate([np.zeros(0, bool), *(j.right for j in groups)])
     order = np.argsort(-scores, kind="stable")
@@ -119,7 +119,7 @@ def precision_recall(
 
 
 def at_threshold(matches: DetectionMatches, threshold: float) -> tuple[float | None, float | None]:
-    """Precision and recall; ``None`` where nothing was found, or there was nothing to find."""
+    """Precision and recall; ``None`` where nothing was found, or there is no target."""
     sure = matches.scores >= threshold
     right = int(matches.right[sure].sum())
     precision = right / int(sure.sum()) if sure.any() else None
@@ -127,7 +127,7 @@ def at_threshold(matches: DetectionMatches, threshold: float) -> tuple[float | N
 
 
 def recall_at_false_alarms(matches: DetectionMatches, n_allowed: float) -> float | None:
-    """Recall at the lowest threshold that lets through at most so many false alarms."""
+    """Recall at the lowest threshold with at most ``n_allowed`` false alarms."""
     if not matches.n_faces:
         return None
     few = np.cumsum(~matches.right) <= n_allowed

@@ -1,4 +1,4 @@
-"""Training images for the face detector: composed from others at many scales."""
+"""Training images for the face detector, composed from others at many scales."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Mosaic:
         image: RGB ``(S, S, 3)``, 0-255.
         boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, inside the image.
         landmarks: ``(N, 10)`` x, y in pixels, NaN where not known; may lie outside.
-        ignored: ``(M, 4)`` places that are neither face nor background.
+        ignored: ``(M, 4)`` boxes that count neither as face nor as background.
     """
 
     image: Image
@@ -48,12 +48,10 @@ class Mosaic:
 
 
 class MosaicSampler:
-    """Makes training images without end, each from a generator of its own.
-
-    Images are read from their files as they are needed.
+    """Composes training images, each from its own random generator; files are read on demand.
 
     Args:
-        samples: To learn from; of a kind that is missing there are plain colours instead.
+        samples: To learn from; plain colours stand in for a kind that is missing.
         size_px: Side of the composed images.
     """
 
@@ -62,7 +60,7 @@ class MosaicSampler:
         self._size_px = size_px
 
     def compose(self, rng: np.random.Generator) -> Mosaic:
-        """Make one training image: a grid of parts, mirrored, covered and spoilt by chance.
+        """Compose one training image: a grid of parts, randomly mirrored, covered and degraded.
 
         Raises:
             DatasetError: An image cannot be read.
@@ -130,7 +128,7 @@ class MosaicSampler:
 def _paste(
     canvas: Image, samples: Sequence[DetectionSample], target: float, rng: np.random.Generator
 ) -> Mosaic:
-    """Paste images so that a face of each has the wanted size; later ones where there is room."""
+    """Paste images so that a face of each has the target size; later ones if there is room."""
     size_wh = (canvas.shape[1], canvas.shape[0])
     taken: list[FloatArray] = []
     parts = []
@@ -169,9 +167,9 @@ def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, 
 def _matrix_for(
     sample: DetectionSample, target: float, size_wh: tuple[int, int], rng: np.random.Generator
 ) -> Matrix:
-    """A map that brings one face to about the wanted size, somewhere in the part, turned a little.
+    """A map that brings one face to about the target size, at a random position, turned a little.
 
-    A face may be cut by the edge; an enlargement beyond three times is not asked for.
+    A face may be cut by the edge; images are not enlarged more than three times.
     """
     box = sample.boxes[rng.integers(len(sample.boxes))].astype(np.float64)
     side = max(4.0, math.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
@@ -195,7 +193,7 @@ def _window(
 
 
 def _add_distractors(canvas: Image, scene: Image, rng: np.random.Generator) -> None:
-    """Paste small pieces of a scene, so that the edge of a pasted piece is no sign of a face."""
+    """Paste small pieces of a scene, so that the edge of a piece does not indicate a face."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
         side = int(min(width, height, math.exp(rng.uniform(math.log(16), math.log(120)))))
@@ -220,11 +218,11 @@ def _touch(a: FloatArray, b: FloatArray) -> bool:
 def move_labels(
     sample: DetectionSample, matrix: Matrix, size_wh: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Bring the labels of an image to where ``paint`` draws it.
+    """Transform the labels of an image as ``paint`` transforms its pixels.
 
     Returns:
-        Boxes ``(N, 4)`` cut by the edge, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``: those of
-        the image, and faces that are too small or too much cut, all cut by the edge.
+        Boxes ``(N, 4)`` clipped to the canvas, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``:
+        those of the image, and faces that are too small or mostly cut off, all clipped.
     """
     moved = _move_boxes(sample.boxes, matrix)
     boxes = _clip(moved, size_wh)
@@ -239,7 +237,7 @@ def move_labels(
 
 
 def _move_boxes(boxes: FloatArray, matrix: Matrix) -> FloatArray:
-    """Move centres, scale sides: a face that is turned a little keeps its proportions."""
+    """Move centres and scale sides: a face that is turned a little keeps its proportions."""
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
     half = (boxes[:, 2:] - boxes[:, :2]) * scale / 2
@@ -251,7 +249,7 @@ def _clip(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
 
 
 def mirror(mosaic: Mosaic) -> Mosaic:
-    """Flip left and right; left and right landmarks change places."""
+    """Flip horizontally; left and right landmarks are swapped."""
     width = mosaic.image.shape[1]
     marks = mosaic.landmarks[:, FLIPPED].copy()
     marks[:, 0::2] = width - marks[:, 0::2]

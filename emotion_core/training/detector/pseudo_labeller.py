@@ -1,4 +1,4 @@
-"""A published YuNet as a teacher: it marks faces where nobody has."""
+"""A published YuNet as a teacher that marks faces in unlabelled images."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _VIEWS = ((0.15, 160), (0.15, 270), (0.3, 160), (0.3, 270))  # border, longer si
 
 
 class PseudoLabeller:
-    """A published YuNet. Thread-safe: OpenCV's object carries state, so every thread has its own.
+    """A published YuNet. Thread-safe: OpenCV's object has state, so each thread has its own.
 
     Args:
         path: Its ONNX file.
-        name: As users know it.
+        name: For users.
 
     Attributes:
         sha256: Of its file.
@@ -61,12 +61,12 @@ class PseudoLabeller:
 
         Args:
             image: RGB ``(H, W, 3)``, 0-255.
-            scale: The sample is enlarged by this first.
+            scale: The image is enlarged by this first.
             pad: Width of a border that repeats the edge, as a fraction of the longer side.
 
         Returns:
-            ``(N, 15)`` x1, y1, x2, y2 cut at the edge of the image, ten landmark coordinates,
-            score, best first.
+            ``(N, 15)`` x1, y1, x2, y2 clipped to the image, ten landmark coordinates, score; best
+            first.
         """
         border = round(pad * max(image.shape[:2]))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -96,14 +96,11 @@ class PseudoLabeller:
 
 
 def load_pseudo_labeller(name: str) -> PseudoLabeller:
-    """Load a teacher by what a user typed.
-
-    Args:
-        name: A YuNet of the catalog, or an ONNX file of one.
+    """Load a teacher by the name of a YuNet in the registry, or by its ONNX file.
 
     Raises:
-        UnknownModelError: No YuNet goes by that name.
-        WeightsUnavailableError: Its file is not to be had.
+        UnknownModelError: There is no YuNet of that name.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: The file is no YuNet.
     """
     path = Path(name)
@@ -126,14 +123,14 @@ def load_pseudo_labeller(name: str) -> PseudoLabeller:
 
 
 def mark(teacher: PseudoLabeller, image: Image, kind: SampleKind) -> FloatArray:
-    """What the teacher sees in an image: ``(N, 15)`` as it gives them, best first."""
+    """What the teacher finds in an image: ``(N, 15)``, as of its call."""
     if kind is SampleKind.PORTRAITS:
         return _mark_portrait(teacher, image)
     return teacher(image, scale=min(2.0, _MAX_PX / max(image.shape[:2])))
 
 
 def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
-    """Find the faces of a tight portrait: a border is added, wider where nothing sure was found.
+    """Find the faces of a tight portrait by adding a border, a wider one if no face was certain.
 
     The landmarks of the best face are means over several views, mirrored ones among them: those of
     one view lie 6 % of the eye distance off the mean of eighteen (250 portraits).
@@ -168,16 +165,16 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
 
 
 def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample | None:
-    """Add what the teacher saw to what is known of an image.
+    """Add the faces that the teacher found to the labels of an image.
 
     Args:
         sample: To learn from, or a portrait.
         found: ``(N, 15)`` from ``mark``.
 
     Returns:
-        A portrait with the faces that the teacher is sure of, ``None`` if there is none. Else all
-        faces marked by hand, with landmarks where the teacher sees the face, too, and faces that
-        were left out; what the teacher doubts is to be ignored.
+        A portrait with the faces that are certain, or ``None`` if there is none. Otherwise all
+        faces marked by hand, with landmarks where the teacher finds the same face, and faces that
+        were not marked. Uncertain ones are ignored.
     """
     if sample.kind is SampleKind.PORTRAITS:
         sure = found[:, 14] >= SURE
@@ -198,7 +195,7 @@ def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample |
 
 
 def _fill_landmarks(sample: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
-    """Take the teacher's landmarks of the faces that have none and that it sees, too."""
+    """Take the teacher's landmarks for the faces that lack them and that it finds, too."""
     marks = sample.landmarks.copy()
     for i, row in enumerate(shared):
         if np.isfinite(marks[i]).all() or not row.size:

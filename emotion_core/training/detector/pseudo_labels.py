@@ -1,4 +1,4 @@
-"""The teacher's labels: asked for once, written as they come, read again ever after."""
+"""The teacher's labels, computed once and stored as they come."""
 
 from __future__ import annotations
 
@@ -37,18 +37,17 @@ _Labels = dict[tuple[str, int], "FloatArray | None"]
 def pseudo_label(
     samples: Sequence[DetectionSample], teacher: PseudoLabeller, folder: Path
 ) -> list[DetectionSample]:
-    """Let a teacher mark portraits and complete what is to be learnt from.
+    """Let a teacher mark portraits, and complete the labels of training images.
 
-    Images that are held out keep the labels made by hand, and scenes have no face.
+    Held-out images keep the labels made by hand, and scenes have no face.
 
     Args:
         samples: Any.
-        teacher: Asked about images that it was not asked about before.
-        folder: Of its labels: JSON lines, a file for each source, kind and teacher.
+        teacher: Runs on images that it has not labelled before.
+        folder: Of its labels: JSON lines, a file per source, kind and teacher.
 
     Returns:
-        In the same order, without images that cannot be read and portraits in which the teacher
-        is sure of no face.
+        In the same order, without unreadable images and portraits in which no face is certain.
 
     Raises:
         DatasetError: The folder cannot be read or written.
@@ -92,7 +91,7 @@ def _path_of(sample: DetectionSample, teacher: PseudoLabeller, folder: Path) -> 
 
 
 def _complete(samples: Sequence[DetectionSample], teacher: PseudoLabeller, path: Path) -> _Labels:
-    """Read a file of labels and add what it lacks."""
+    """Read a file of labels, and add what is missing."""
     try:
         labels = _read(path)
         missing = [p for p in samples if _key(p) not in labels]
@@ -113,7 +112,7 @@ def _complete(samples: Sequence[DetectionSample], teacher: PseudoLabeller, path:
 def _iter_marked(
     samples: Sequence[DetectionSample], teacher: PseudoLabeller
 ) -> Iterator[tuple[DetectionSample, FloatArray | None]]:
-    """Ask about images on all cores, in order; ``None`` for those that cannot be read."""
+    """Run the teacher on all cores, in order; ``None`` for images that cannot be read."""
 
     def work(sample: DetectionSample) -> FloatArray | None:
         try:
@@ -141,7 +140,7 @@ def _iter_marked(
 
 @contextlib.contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """OpenCV's own threads only get in the way of several images at once."""
+    """Limit OpenCV to one thread, as several images are processed at once."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -159,7 +158,7 @@ def _to_line(sample: DetectionSample, found: FloatArray | None) -> str:
 
 
 def _read(path: Path) -> _Labels:
-    """All labels of a file; a last line that a kill has cut off is removed from it."""
+    """Read the labels of a file; an incomplete last line, left by an interruption, is removed."""
     labels: _Labels = {}
     if not path.is_file():
         return labels

@@ -29,11 +29,11 @@ BOXES_FILE = "boxes.csv"
 
 
 def read_box_samples(path: Path) -> list[DetectionSample]:
-    """Read images whose faces ``boxes.csv`` marks, one face a line.
+    """Read images whose faces are marked in ``boxes.csv``, one face per line.
 
-    Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright image,
-    all empty in the one line of an image without faces; if known, landmarks lx1, ly1 to lx5, ly5.
-    Images that the table does not name are left out.
+    Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright image, all
+    empty in the one line of an image without faces; optionally landmarks lx1, ly1 to lx5, ly5.
+    Images that the table does not list are left out.
 
     Args:
         path: Folder or ZIP file.
@@ -42,7 +42,7 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
         In the order of the table; a fifth is held out by a hash of the names.
 
     Raises:
-        DatasetError: There is no such table, or it names no image that is there.
+        DatasetError: There is no such table, or it lists no existing image.
     """
     folder = ImageArchive(path)
     table = folder.find_table(BOXES_FILE)
@@ -63,11 +63,11 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
 
 
 def read_portraits(path: Path) -> list[DetectionSample]:
-    """Read portraits, whose faces a teacher is to mark.
+    """Read portraits, whose faces a teacher will mark.
 
     Args:
-        path: Folder or ZIP file. Where it holds ``labels.csv`` with the columns image and person,
-            all images of a person are held out or none is.
+        path: Folder or ZIP file. With a ``labels.csv`` that has the columns image and person,
+            either all images of a person are held out or none.
 
     Raises:
         DatasetError: There is no image.
@@ -88,10 +88,7 @@ def read_portraits(path: Path) -> list[DetectionSample]:
 
 
 def read_scenes(path: Path) -> list[DetectionSample]:
-    """Read images without faces.
-
-    Args:
-        path: Folder or ZIP file.
+    """Read images without faces from a folder or ZIP file.
 
     Raises:
         DatasetError: There is no image.
@@ -130,12 +127,12 @@ def _to_sample(
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Folders and ZIP files by what they hold; see their readers.
+    """The data of a detector as a user names it.
 
     Attributes:
-        boxes: Images with ``boxes.csv``.
-        portraits: Images that a teacher is to mark.
-        scenes: Images without faces.
+        boxes: Folders and ZIP files of images with ``boxes.csv``.
+        portraits: The same, with images for a teacher to mark.
+        scenes: The same, with images without faces.
         wider: WIDER FACE's folder; ``None`` if it is not used.
     """
 
@@ -148,7 +145,7 @@ class Sources:
         """Read all of them.
 
         Returns:
-            Images by the names of the attributes; the lists of what is not named are empty.
+            Images by attribute; empty lists for sources that are not named.
 
         Raises:
             DatasetError: None is named, or one is not laid out as its reader expects.
@@ -165,12 +162,7 @@ class Sources:
 
 
 def choose_validation(held_out: list[DetectionSample], limit: int) -> list[DetectionSample]:
-    """Held-out images to validate on: marked by hand, or portraits if there are none.
-
-    Args:
-        held_out: Any.
-        limit: At most so many, evenly spread.
-    """
+    """At most ``limit`` held-out images, evenly spread: marked by hand, or else portraits."""
     kinds = (SampleKind.BOXES, SampleKind.PORTRAITS)
     found = next((m for kind in kinds if (m := [p for p in held_out if p.kind is kind])), [])
     n = min(limit, len(found))

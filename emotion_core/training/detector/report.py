@@ -1,4 +1,4 @@
-"""What was measured of detectors, side by side: a table to read, and JSON."""
+"""What is measured of face detectors, as a table to read and as JSON."""
 
 from __future__ import annotations
 
@@ -44,16 +44,15 @@ _NAME, _COLUMN = 34, 22
 
 @dataclass(frozen=True, slots=True)
 class MarkedMetrics:
-    """What was measured on images whose faces are marked by hand.
+    """Results on images whose faces are marked by hand.
 
     Attributes:
-        pictures: How many.
+        pictures: Number of images.
         faces: Marked ones, by the names of ``SIZES``.
         average_precision: At an overlap of 0.5, by the names of ``SIZES``; ``None`` without a face.
-        precision: At the product's threshold, of faces from 16 px. Faces that nobody marked count
-            as false.
+        precision: At the product's threshold, of faces from 16 px. Unmarked faces count as false.
         recall: The same.
-        recall_at_false_alarms: Of faces from 16 px, at 0.1 false alarms an image.
+        recall_at_false_alarms: Of faces from 16 px, at 0.1 false alarms per image.
         settings: Average precision of WIDER's easy, medium and hard faces, matched as the others
             are, not by the official script; empty without their ground truth.
         curve: ``[recall, precision, score]`` of faces from 16 px, by rising recall.
@@ -71,12 +70,12 @@ class MarkedMetrics:
 
 @dataclass(frozen=True, slots=True)
 class PortraitMetrics:
-    """What was measured on portraits, against the teacher's labels, at the product's threshold.
+    """Results on portraits, against the teacher's labels, at the product's threshold.
 
     Attributes:
-        pictures: How many.
-        recall: Share whose largest face is found.
-        precision: Share of what is found that the teacher sees, too, be it in doubt.
+        pictures: Number of images.
+        recall: Share of portraits whose largest face is found.
+        precision: Share of detections that the teacher also finds, even if uncertain.
         landmark_error_mean: Mean distance from the teacher's mean landmarks, as a share of the
             distance of the eyes; ``None`` without landmarks.
         landmark_error_median: The same.
@@ -91,12 +90,12 @@ class PortraitMetrics:
 
 @dataclass(frozen=True, slots=True)
 class SceneMetrics:
-    """What was measured on images without faces, at the product's threshold.
+    """Results on images without faces, at the product's threshold.
 
     Attributes:
-        pictures: How many.
-        with_false_face: Images in which one is found.
-        false_faces: Found in all.
+        pictures: Number of images.
+        with_false_face: Images in which a face is found.
+        false_faces: Total number found.
     """
 
     pictures: int
@@ -106,15 +105,15 @@ class SceneMetrics:
 
 @dataclass(frozen=True, slots=True)
 class DetectorReport:
-    """All figures of one detector; what was not measured is ``None`` or empty.
+    """All results of one detector; what was not measured is ``None`` or empty.
 
     Attributes:
-        name: Of the catalog or of the file.
+        name: In the registry, or of the file.
         sha256: Of its file.
         marked: By data: ``"boxes"``, ``"wider"``.
         portraits: On portraits.
         scenes: On images without faces.
-        milliseconds: An image on one core, by size.
+        milliseconds: Per image on one core, by size.
     """
 
     name: str
@@ -127,13 +126,13 @@ class DetectorReport:
 
 @dataclass(frozen=True, slots=True)
 class DetectorComparison:
-    """What was measured in one run.
+    """The results of one run.
 
     Attributes:
-        data: What on, for people.
-        teacher: Name of the teacher that marked the portraits; empty without any.
-        asked: How the detectors were asked.
-        detectors: One each; at least one.
+        data: Description for people.
+        teacher: Name of the teacher that marked the portraits, or empty.
+        asked: How the detectors were run.
+        detectors: At least one.
     """
 
     data: str
@@ -143,15 +142,12 @@ class DetectorComparison:
 
 
 def detector_report_json(report: DetectorComparison) -> str:
-    """All figures as a JSON object; numbers that do not exist are null, never NaN.
-
-    Keys are the attributes of the report's classes.
-    """
+    """All results as JSON, keyed by attribute; missing numbers are null, never NaN."""
     return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def detector_report_table(report: DetectorComparison) -> str:
-    """All figures as text, a column for each detector."""
+    """All results as text, with a column for each detector."""
     first = report.detectors[0]
     lines = [
         report.data,

@@ -1,4 +1,4 @@
-"""One training from data to weights: what ``python -m emotion_core train-detector`` does."""
+"""A training from data to weights: what ``python -m emotion_core train-detector`` does."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ _MAX_WORKERS = 16
 
 @dataclass(frozen=True, slots=True)
 class DetectorTrainJob:
-    """A training as a user asks for it.
+    """A training as a user requests it.
 
     Attributes:
         config: The hyper-parameters.
-        run: Where everything is written.
+        run: The folder of the run.
         sources: To learn from; a part is held out.
         labels: Folder of the teacher's labels.
         teacher: Name or file of a teacher, or ``None``.
         init: Released weights to start from, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
-        n_workers: Processes that compose samples; ``None``: as many as there are cores but one.
+        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        n_workers: Processes that compose images; ``None``: one less than there are cores.
     """
 
     config: DetectorTrainConfig
@@ -72,7 +72,7 @@ class DetectorTrainJob:
 
 
 def run_detector_training(job: DetectorTrainJob) -> int:
-    """Train, or go on with a run that was cut off.
+    """Train, or resume an interrupted run.
 
     Returns:
         Exit code: 0 done, 130 stopped by the user.
@@ -112,7 +112,7 @@ def run_detector_training(job: DetectorTrainJob) -> int:
 def _ask_teacher(
     job: DetectorTrainJob, samples: list[DetectionSample]
 ) -> tuple[list[DetectionSample], DetectorTrainConfig]:
-    """Complete the labels, and note the teacher in the configuration."""
+    """Complete the labels, and record the teacher in the configuration."""
     if job.teacher is None:
         if any(p.kind is SampleKind.PORTRAITS for p in samples):
             raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")

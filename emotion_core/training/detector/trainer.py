@@ -1,4 +1,4 @@
-"""The training loop of the face detector: AdamW, a cosine, averaged weights, resume."""
+"""The training loop of the face detector: AdamW, a cosine schedule, averaged weights, resume."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ OnStep = Callable[[float, torch.Tensor], None]
 
 
 class DetectorTrainer:
-    """One run: network, averaged network, optimiser and how far they are.
+    """One run: network, averaged network, optimiser and progress.
 
-    Every batch comes from the seed and the number of its step, so that a run that was cut off and
-    resumed ends with the weights of one that was not, unless the clock decides on its end.
+    Every batch depends only on the seed and the number of its step, so that an interrupted and
+    resumed run ends with the same weights, unless the clock ends it.
 
     Args:
         config: The hyper-parameters.
         saving: Where the checkpoints lie. A run found there is continued.
         device: Where to train.
-        start: Network to start from; random if not given. A run that is continued needs none.
+        start: Network to start from; random by default. A continued run needs none.
 
     Attributes:
-        epoch: How many are done.
-        step: How many are done.
+        epoch: Number of epochs done.
+        step: Number of steps done.
         elapsed_s: Seconds of training and validation, over all starts.
         average: The averaged network, the one to use.
         history: One row for each epoch done.
 
     Raises:
         WeightsMismatchError: The checkpoint or ``start`` is of another configuration.
-        WeightsUnavailableError: The checkpoint to start from is not there.
+        WeightsUnavailableError: The checkpoint to start from is missing.
     """
 
     def __init__(
@@ -125,15 +125,15 @@ class DetectorTrainer:
 
         Args:
             samples: To learn from; the same ones after every resume.
-            validate: Asked every few epochs and at the end; ``None``: there is nothing to measure.
-            on_step: Told of progress.
+            validate: Called every few epochs and at the end; ``None``: there is nothing to measure.
+            on_step: Called with the progress.
             n_workers: Processes that compose images.
 
         Yields:
             After each epoch, once its checkpoint is written.
 
         Raises:
-            DatasetError: These are not the images that the run began with, or one is unreadable.
+            DatasetError: The run began with other images, or one is unreadable.
             EmotionError: The loss is no longer a number.
         """
         if self._n_samples not in (None, len(samples)):
@@ -181,7 +181,7 @@ class DetectorTrainer:
         return report
 
     def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Take one step on ``(B, 3, S, S)`` uint8 samples; the loss and its parts, ``(4,)``."""
+        """Take one step on ``(B, 3, S, S)`` uint8 images; the loss and its parts, ``(4,)``."""
         set_rate(self._optimiser, self._rate())
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
@@ -217,7 +217,7 @@ class DetectorTrainer:
         self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
         if best_row(self.history) is not self.history[-1]:
             self.history = self.history[-1:]
         if best_row(self.history) is not None:

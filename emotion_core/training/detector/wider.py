@@ -1,6 +1,6 @@
 """WIDER FACE in its official layout.
 
-Source: S. Yang et al., "WIDER FACE: A Face Detection Benchmark", CVPR 2016; the layout is told by
+Source: S. Yang et al., "WIDER FACE: A Face Detection Benchmark", CVPR 2016; the layout is given by
 the readme of its ``wider_face_split.zip``, the settings by its ``eval_tools``.
 """
 
@@ -31,11 +31,11 @@ _COLUMNS = 10
 
 @dataclass(frozen=True, eq=False, slots=True)
 class WiderTruth:
-    """What the official evaluation knows of an image.
+    """Ground truth of the official evaluation for an image.
 
     Attributes:
         boxes: ``(N, 4)`` x1, y1, x2, y2 of all faces.
-        targets: ``(N,)`` for each setting, whether it asks for a face; others are neutral.
+        targets: ``(N,)`` for each setting, whether it includes a face; others are neutral.
     """
 
     boxes: FloatArray
@@ -43,18 +43,17 @@ class WiderTruth:
 
 
 def read_wider(root: Path) -> list[DetectionSample]:
-    """Read the training and validation images, as far as they are there.
+    """Read the training and validation images, as far as they exist.
 
-    Boxes that the list calls invalid, or that have no area, are to be ignored. The validation
-    images are held out; where they are missing, a fifth of the others is. Landmarks of the
-    training faces are taken from RetinaFace's ``retinaface_gt_v1.1/train/label.txt``, if it is
-    there.
+    Boxes that the list calls invalid, or that have no area, are ignored. The validation images are
+    held out; if they are missing, a fifth of the others is. Landmarks of the training faces come
+    from RetinaFace's ``retinaface_gt_v1.1/train/label.txt``, if it exists.
 
     Args:
         root: Holds ``WIDER_train``, ``WIDER_val`` and ``wider_face_split``.
 
     Raises:
-        DatasetError: Lists or images are missing, or a list is not laid out so.
+        DatasetError: Lists or images are missing, or a list is laid out differently.
     """
     parts = {name: (root / f"WIDER_{name}" / "images").is_dir() for name in ("train", "val")}
     if not any(parts.values()):
@@ -111,10 +110,10 @@ _Landmarks = dict[tuple[int, ...], list[float]]
 
 
 def _read_landmarks(path: Path) -> dict[str, _Landmarks]:
-    """RetinaFace's landmarks by image and box (x, y, w, h); nothing where there is no file.
+    """RetinaFace's landmarks by image and box (x, y, w, h); empty if there is no file.
 
-    Lines: ``# name``, then per face x y w h, five times x y and a flag, and a quality; -1 is for
-    what is not known. Source: J. Deng et al., "RetinaFace", CVPR 2020, and its annotations.
+    Lines: ``# name``, then per face x y w h, five times x y and a flag, and a quality; -1 stands
+    for unknown. Source: J. Deng et al., "RetinaFace", CVPR 2020, and its annotations.
     """
     found: dict[str, _Landmarks] = {}
     if not path.is_file():
@@ -151,7 +150,7 @@ def _match_landmarks(sample: DetectionSample, known: _Landmarks) -> FloatArray:
 
 
 def find_settings(root: Path) -> Path | None:
-    """The folder of the official evaluation's ground truth; ``None`` if it is not there."""
+    """The folder of the official evaluation's ground truth; ``None`` if it is missing."""
     for location in ("wider_face_split", "eval_tools/ground_truth"):
         if all((root / location / f"wider_{name}_val.mat").is_file() for name in SETTINGS):
             return root / location
@@ -165,7 +164,7 @@ def read_settings(folder: Path) -> dict[str, WiderTruth]:
         folder: Holds ``wider_easy_val.mat`` and the other two.
 
     Returns:
-        By sample, as the lists name it: ``event/file.jpg``.
+        By image, as the lists name it: ``event/file.jpg``.
 
     Raises:
         DatasetError: A file is not the official one.

@@ -1,4 +1,4 @@
-"""Everything that decides what a training run does; saved with every checkpoint."""
+"""All hyper-parameters of a training; saved with every checkpoint."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ class TrainConfig(BaseConfig):
     Attributes:
         architecture: A name in ``architectures.ARCHITECTURES``.
         size_px: Side of the square input.
-        has_va: Whether valence and arousal are outputs, too.
-        pretrained: Whether networks of torchvision start from ImageNet weights: ``"auto"`` if they
-            are to be had, ``"imagenet"`` or not at all, ``"none"``.
-        epochs: Passes over the training set; the learning rate's course depends on it.
+        has_va: Whether the network also has outputs for valence and arousal.
+        pretrained: Whether torchvision's networks start from ImageNet weights: ``"auto"`` if
+            available, ``"imagenet"`` or fail, ``"none"``.
+        epochs: Passes over the training set; the schedule of the learning rate depends on it.
         patience: Epochs without a better validation result after which training ends; 0 never.
         batch_size: Faces in one step, over all processes.
-        learning_rate: Peak of the one-cycle course.
+        learning_rate: Peak of the one-cycle schedule.
         warmup: Share of all steps in which the rate climbs.
         weight_decay: Of AdamW, on weight matrices and kernels only.
-        clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
-        ema_decay: Of the averaged weights, per step; those are the ones evaluated and released.
-        balance: What is done about rare classes: ``"sampler"`` shows them more often, ``"loss"``
-            weighs them more, see ``class_balance.py``.
+        clip_norm: Maximum norm of a step's gradient; longer ones are shortened to it.
+        ema_decay: Of the averaged weights, per step; those are evaluated and released.
+        balance: Handling of rare classes: ``"sampler"`` shows them more often, ``"loss"`` weighs
+            them more, see ``class_balance.py``.
         effective_beta: The beta of the class-balanced loss.
         label_smoothing: Share of every target that is spread evenly over all classes.
         mixup: Alpha of the Beta distribution of mixup; 0 is off.
         cutmix: Alpha of the Beta distribution of CutMix; 0 is off.
         teacher: Name of a teacher network, or empty.
         teacher_sha256: Of the teacher's file, or empty.
-        teacher_share: Weight of a teacher's probabilities in the targets, where there is a teacher.
+        teacher_share: Weight of a teacher's probabilities in the targets.
         va_weight: Of the concordance loss of valence and arousal beside the cross-entropy.
         seed: Of the first weights, the order of the faces and the augmentation.
         bf16: Whether layers compute in bfloat16 where that is safe.
-        shift: Largest shift, as a fraction of the side.
-        zoom: Largest factor of enlargement or reduction.
-        rotation_deg: Largest rotation.
-        blur_px: Largest deviation of the Gaussian blur of a image of 48 px, which meets two in
-            five faces; it grows with the side.
-        gamma: Largest exponent of the brightness curve, or its inverse.
-        noise: Largest deviation of the noise, on the 0-255 scale.
+        shift: Maximum shift, as a fraction of the side.
+        zoom: Maximum factor of enlargement or reduction.
+        rotation_deg: Maximum rotation.
+        blur_px: Maximum deviation of the Gaussian blur in an image of 48 px, which two in five
+            faces get; it grows with the side.
+        gamma: Maximum exponent of the brightness curve, or its inverse.
+        noise: Maximum deviation of the noise, on the 0-255 scale.
         erase: Share of the faces that lose a rectangle.
-        saturation: Largest change of the saturation of colour, as a fraction.
-        channel_gain: Largest factor on each colour channel, or its inverse.
+        saturation: Maximum change of the saturation of colour, as a fraction.
+        channel_gain: Maximum factor on each colour channel, or its inverse.
         grey_share: Share of the colour faces that are turned grey.
         template: Where the five landmarks lie in the training images, as fractions of the side
-            (``data template`` measures it); detected faces are brought there.
+            (measured by ``data template``); detected faces are brought there.
     """
 
     architecture: str = "small-face-net"
@@ -107,7 +107,7 @@ class TrainConfig(BaseConfig):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The network's input; a detected face comes to lie as faces do in training images."""
+        """The network's input; detected faces are aligned like the training images."""
         architecture = find_architecture(self.architecture)
         return Preprocessing(
             size_px=self.size_px,

@@ -1,4 +1,4 @@
-"""A released network as a teacher: its probabilities are mixed into the training targets."""
+"""A released network as a teacher, whose probabilities are mixed into the training targets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EmotionTeacher:
-    """A network that teaches.
+    """A teacher network.
 
     Attributes:
-        name: Of the catalog, or of the file, without its folder.
+        name: In the registry, or of the file, without its folder.
         sha256: Of its file.
         classifier: The network with its card.
     """
@@ -36,15 +36,11 @@ class EmotionTeacher:
 
 
 def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
-    """Load a released network.
-
-    Args:
-        name: Of the catalog, or a released .safetensors or .onnx file.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """Load a released network by its name in the registry or its .safetensors or .onnx file.
 
     Raises:
-        UnknownModelError: The catalog has no such network.
-        WeightsUnavailableError: Its file is not to be had.
+        UnknownModelError: There is no such network.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: The file is no released network.
     """
     loaded = load_model(name, device)
@@ -56,12 +52,12 @@ def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float)
     """Mix a teacher's probabilities into the targets.
 
     Args:
-        faces: Whose targets change; rows of zeros become the teacher's alone.
-        teacher: Reads the images as they are and mirrored.
+        faces: Rows of zeros in their targets become the teacher's probabilities alone.
+        teacher: Sees the images as they are and mirrored.
         share: Weight of the teacher's probabilities, 0-1.
 
     Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
-    1, and mixed into the targets once instead of a loss of its own.
+    1, and mixed into the targets once instead of a separate loss.
     """
     predicted = predict_both_ways(teacher.classifier, faces)
     mixed = (1 - share) * faces.targets + share * predicted

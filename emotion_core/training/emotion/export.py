@@ -1,4 +1,4 @@
-"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+"""Releases a checkpoint as safetensors, and as the ONNX made from it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Trained:
     Attributes:
         network: On the CPU, ready to predict.
         config: Of its training.
-        metadata: What its files tell, but for the temperature.
+        metadata: Of its files, except for the temperature.
     """
 
     network: EmotionNet
@@ -54,14 +54,14 @@ def release_emotion(
     """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
 
     Args:
-        checkpoint: What an ``EmotionTrainer`` saved.
+        checkpoint: Saved by an ``EmotionTrainer``.
         path: The safetensors file; the ONNX goes beside it.
-        faces: To fit the temperature on; not those that were learnt from.
+        faces: To fit the temperature on; not the training faces.
         logit_adjustment: See ``adjust_logits``.
 
     Raises:
-        EmotionError: The checkpoint, the file's name or the adjustment does not fit, or a file
-            cannot be written.
+        EmotionError: The checkpoint, the file name or the adjustment is invalid, or a file cannot
+            be written.
     """
     check_release(path)
     trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
@@ -76,7 +76,7 @@ def release_emotion(
 
 
 def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
-    """Build the averaged network of a checkpoint.
+    """Load the averaged network of a checkpoint, with adjusted logits.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -125,13 +125,7 @@ def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
 
 
 def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:
-    """Write a network, with all that is needed to use it as metadata.
-
-    Args:
-        trained: From ``load_trained``.
-        path: Where to write.
-        temperature: Fitted on validation faces; written down, not folded into the weights.
-    """
+    """Write a network with its metadata; the temperature is not folded into the weights."""
     save_network(trained.network, path, trained.metadata | {"temperature": str(temperature)})
 
 
@@ -161,7 +155,7 @@ def check_emotion_onnx(weights: Path, graph: Path) -> None:
 
 
 def _example(metadata: dict[str, str], n: int) -> torch.Tensor:
-    """Random input ``(n, C, S, S)`` of the size that the metadata name."""
+    """Random input ``(n, C, S, S)`` of the size in the metadata."""
     preprocessing = json.loads(metadata["preprocessing"])
     shape = (n, len(preprocessing["mean"]), *[preprocessing["size_px"]] * 2)
     return torch.randn(shape, generator=torch.Generator().manual_seed(n))

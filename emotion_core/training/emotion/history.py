@@ -1,4 +1,4 @@
-"""The course of a run: one row of figures per epoch, which is best, and when to stop."""
+"""The history of a run: one row of metrics per epoch, the best one, and early stopping."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _VA_METRICS = ("valence_ccc", "arousal_ccc", "valence_r", "arousal_r")
 
 @dataclass(frozen=True, slots=True)
 class EmotionEpochReport:
-    """What one epoch gave.
+    """Results of one epoch.
 
     Attributes:
         epoch: Counted from 1.
-        loss: Mean training loss, of this process's faces.
+        loss: Mean training loss of this process's faces.
         learning_rate: At the last step.
-        time_s: How long training and validation took.
-        metrics: Of the averaged weights on the held-out faces; ``None`` but in the first process.
+        time_s: Duration of training and validation.
+        metrics: Of the averaged weights on the held-out faces; ``None`` except in the first
+            process.
     """
 
     epoch: int
@@ -36,7 +37,7 @@ class EmotionEpochReport:
 
 
 def to_row(report: EmotionEpochReport, metrics: Metrics) -> Row:
-    """What is kept of an epoch."""
+    """The row of ``logs/metrics.csv``."""
     row: Row = {
         "epoch": report.epoch,
         "loss": report.loss,
@@ -49,16 +50,16 @@ def to_row(report: EmotionEpochReport, metrics: Metrics) -> Row:
 
 
 def best_epoch(history: Sequence[Row]) -> int:
-    """The epoch, counted from 1, with the best validation; the first of equals. 0 if none is done.
+    """The first epoch, counted from 1, with the best validation; 0 if none is done.
 
-    The accuracy decides, and the cross-entropy between equals; without any label the mean
-    concordance of valence and arousal does.
+    The accuracy decides, then the cross-entropy; without any label the mean concordance of valence
+    and arousal does.
     """
     return int(max(history, key=_score)["epoch"] or 0) if history else 0
 
 
 def is_exhausted(history: Sequence[Row], patience: int) -> bool:
-    """Whether ``patience`` epochs have gone by since the best one; never if it is 0."""
+    """Whether ``patience`` epochs have passed since the best one; never if it is 0."""
     if not patience or not history:
         return False
     return int(history[-1]["epoch"] or 0) - best_epoch(history) >= patience

@@ -1,4 +1,4 @@
-"""The network that is to be measured: released, published, or still in training."""
+"""Loads the emotion network to be measured: released, published, or still in training."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class LoadedModel:
     """A network, ready to be measured.
 
     Attributes:
-        classifier: The product's own, around it.
+        classifier: As in the product.
         network: What ``classifier`` runs.
         path: The file that it came from.
-        notices: One sentence per network that would have been preferred and is out of reach.
+        notices: One sentence per preferred network that is not available.
     """
 
     classifier: EmotionClassifier
@@ -57,18 +57,18 @@ class LoadedModel:
 
 
 def load_model(model: str | None, device: str = "auto") -> LoadedModel:
-    """Load a network by what a user typed.
+    """Load a network.
 
     Args:
-        model: A name of the catalog, a Hub repository as ``owner/name[@commit]``, or a path: to a
-            released ``.safetensors`` or ``.onnx``, whose metadata tells its labels and its input,
-            or to a ``.pt`` of a training run, whose averaged weights are taken without
-            calibration. ``None``: the first of the product's defaults that is to be had.
+        model: A name in the registry, a Hub repository as ``owner/name[@commit]``, or a path: to a
+            released ``.safetensors`` or ``.onnx`` with metadata, or to a ``.pt`` of a training run,
+            whose averaged weights are taken without calibration. ``None``: the first default that
+            is available.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        UnknownModelError: No such name.
-        WeightsUnavailableError: The file is not to be had.
+        UnknownModelError: There is no such name.
+        WeightsUnavailableError: The file is not available.
         WeightsMismatchError: The file is not what it should be.
         EmotionError: The device does not exist here, or a package is missing.
     """
@@ -86,12 +86,12 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
 
     Args:
         model: The emotion network.
-        detector: See ``find_model``; ``None``: the first default that is to be had.
+        detector: See ``find_model``; ``None``: the first default that is available.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
         UnknownModelError: There is no such detector.
-        WeightsUnavailableError: Its file is not to be had.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: Its file is not what it should be.
     """
     where = pick_device(device)
@@ -117,10 +117,7 @@ def _load_file(path: Path, device: Device) -> LoadedModel:
 
 
 def load_averaged(path: Path) -> tuple[EmotionNet, TrainConfig, dict[str, Any]]:
-    """Load the averaged network of a training run onto the CPU, ready to predict.
-
-    Returns:
-        The network, the configuration of its training, and the whole checkpoint.
+    """Load the averaged network of a run onto the CPU, with its configuration and checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -148,7 +145,7 @@ def _load_module(card: ModelCard, path: Path) -> Any:
 
 
 def make_card(config: TrainConfig, weights: WeightFile, source: str) -> ModelCard:
-    """Describe a network as a training left it, uncalibrated."""
+    """Describe a network in training, which is not calibrated."""
     return ModelCard(
         name=weights.filename,
         task=Task.EMOTION,
@@ -163,13 +160,7 @@ def make_card(config: TrainConfig, weights: WeightFile, source: str) -> ModelCar
 
 
 def make_classifier(network: Any, config: TrainConfig, device: Device) -> EmotionClassifier:
-    """Put a network into the classifier that the product uses; temperature 1.
-
-    Args:
-        network: An ``EmotionNet``; it is switched to evaluation.
-        config: Of its training.
-        device: Where it is to run.
-    """
+    """Put an ``EmotionNet`` into the product's classifier, in evaluation mode and uncalibrated."""
     card = make_card(config, WeightFile("checkpoint", "0" * 64), "a training run")
     return EmotionClassifier(TorchNetwork(network, device), card)
 

@@ -1,4 +1,4 @@
-"""Which faces make up each step, and reading them ahead of the network."""
+"""The faces of each step, read ahead of the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EpochRngs:
-    """Where everything random in one epoch comes from; the same for a run that was resumed.
+    """The random generators of one epoch; the same for a resumed run.
 
     Attributes:
         order: Of the order of the faces; alike in all processes.
@@ -38,7 +38,7 @@ class EpochRngs:
 
 
 def epoch_rngs(seed: int, epoch: int, context: DistributedContext) -> EpochRngs:
-    """Seed everything random in an epoch, torch's own generator (dropout) included."""
+    """Seed all random generators of an epoch, including torch's own (dropout)."""
     common = np.random.SeedSequence([seed, epoch])
     own = np.random.SeedSequence([seed, epoch, context.rank + 1])
     mixing, augmentation, dropout = own.spawn(3)
@@ -52,7 +52,7 @@ def _to_int(sequence: np.random.SeedSequence) -> int:
 
 
 def draw_order(faces: FaceSet, config: TrainConfig, rng: np.random.Generator) -> Indices:
-    """The faces of one epoch in the order in which they are shown."""
+    """The faces of one epoch, in the order in which they are shown."""
     if config.balance == "sampler":
         return draw_balanced(faces.targets, rng)
     return np.asarray(rng.permutation(len(faces)), np.int64)
@@ -61,11 +61,11 @@ def draw_order(faces: FaceSet, config: TrainConfig, rng: np.random.Generator) ->
 def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
     """Cut an order into steps.
 
-    The last step is cut to a multiple of the processes, and left out where a process would get a
+    The last step is cut to a multiple of the processes, and left out if a process would get a
     single face, which batch normalisation and concordance cannot use.
 
     Raises:
-        DatasetError: There are not two faces for each process.
+        DatasetError: There are fewer than two faces for each process.
     """
     if len(order) < 2 * world or batch_size < 2 * world:
         raise DatasetError(
@@ -78,19 +78,19 @@ def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
 
 
 def count_steps(faces: FaceSet, config: TrainConfig, context: DistributedContext) -> int:
-    """Steps of one epoch."""
+    """Number of steps in one epoch."""
     return len(split_order(np.arange(len(faces)), config.batch_size, context.world))
 
 
 def iter_emotion_batches(
     faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, context: DistributedContext
 ) -> Iterator[Batch]:
-    """Read the faces of each step, some steps ahead, onto the device.
+    """Read the faces of each step onto the device, some steps ahead.
 
     Args:
         faces: All of them.
         steps: Faces of each step over all processes; this one takes every ``world``-th.
-        config: Says size and colour.
+        config: Has size and colour.
         context: This process.
 
     Raises:

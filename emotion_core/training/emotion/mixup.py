@@ -1,4 +1,4 @@
-"""Targets as the loss takes them, and faces blended with other faces of the batch."""
+"""Smoothed targets, and faces blended with other faces of the batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Faces of one step with their truth.
+    """The labelled faces of one step.
 
     Attributes:
         faces: ``(N, C, S, S)`` float, 0-255.
-        targets: ``(N, 9)`` shares of the emotions of ``LABELS``; a row of zeros says nothing.
+        targets: ``(N, 9)`` shares of the emotions of ``LABELS``; rows of zeros do not count.
         va: ``(N, 2)`` valence and arousal in [-1, 1].
     """
 
@@ -30,10 +30,10 @@ class Batch(NamedTuple):
 
 
 def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Put the expectation of ``VALENCE_AROUSAL`` under the targets where ratings are NaN.
+    """Replace missing ratings by the expectation of ``VALENCE_AROUSAL`` under the targets.
 
     Args:
-        va: ``(N, 2)`` ratings, NaN where there is none.
+        va: ``(N, 2)`` ratings; NaN if missing.
         targets: ``(N, 9)`` shares.
     """
     coordinates = [VALENCE_AROUSAL[label] for label in LABELS]
@@ -51,12 +51,12 @@ def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
-    """Blend every face with another of the batch by mixup or CutMix; a coin decides between both.
+    """Blend every face with another of the batch by mixup or CutMix, at random if both are on.
 
     Args:
         batch: Without NaN.
-        config: ``mixup`` and ``cutmix`` are the alphas; where both are 0 nothing happens.
-        rng: Where the partners and shares come from.
+        config: ``mixup`` and ``cutmix`` are the alphas; 0 is off.
+        rng: Draws partners and shares.
 
     Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; S. Yun et al.,
     "CutMix", ICCV 2019.
@@ -83,7 +83,7 @@ def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
 def _cut_and_paste(
     faces: torch.Tensor, others: torch.Tensor, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, float]:
-    """Paste one rectangle of the others, of ``1 - share`` of the area where it is not cut off.
+    """Paste one rectangle of the others, of ``1 - share`` of the area if it is not cut off.
 
     Returns:
         The faces, and the share of their own pixels that is left.

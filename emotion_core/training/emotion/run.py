@@ -1,4 +1,4 @@
-"""One training from data sets to weights: what ``python -m emotion_core train`` does."""
+"""A training from data sets to weights: what ``python -m emotion_core train`` does."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ OK, INTERRUPTED = 0, 130
 
 @dataclass(frozen=True, slots=True)
 class EmotionTrainJob:
-    """A training as a user asks for it.
+    """A training as a user requests it.
 
     Attributes:
         config: The hyper-parameters.
-        run: Where everything is written.
+        run: The folder of the run.
         main: The first data set.
-        also: Others to learn from.
-        valid: To validate on, or ``None`` for the main one's own.
+        also: Further ones to learn from.
+        valid: For validation, or ``None`` for the main one's own.
         teacher: Name or file of a teacher, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
+        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
     """
 
     config: TrainConfig
@@ -68,7 +68,7 @@ class EmotionTrainJob:
 
 
 def run_emotion_training(job: EmotionTrainJob) -> int:
-    """Train, or go on with a run that was cut off.
+    """Train, or resume an interrupted run.
 
     Returns:
         Exit code: 0 done, 130 stopped by the user.
@@ -132,10 +132,10 @@ def _train(
 
 
 def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
-    """The teacher that was asked for, or that the run had before.
+    """The teacher that was requested, or that the run had before.
 
     Raises:
-        EmotionError: The run had one that cannot be found by its name, or was another file.
+        EmotionError: It cannot be found by its name, or is another file.
     """
     name = job.teacher or job.config.teacher
     if not name:
@@ -150,7 +150,7 @@ def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
 def _teach(
     faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
 ) -> FaceSet:
-    """Ask the teacher once, in the first process."""
+    """Run the teacher once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
     if context.is_first:
         _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))

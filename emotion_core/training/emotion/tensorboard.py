@@ -62,7 +62,7 @@ def draw_confusion(metrics: Metrics) -> Image:
 
 
 def to_sample_grid(faces: FaceSet, config: TrainConfig) -> Image:
-    """Augment some faces, drawn by the seed, and lay them out in 8 columns: RGB ``(H, W, 3)``."""
+    """Augment up to 64 faces, drawn by the seed, in 8 columns: RGB ``(H, W, 3)``."""
     chosen = np.random.default_rng(config.seed).permutation(len(faces))[: _GRID**2]
     channels = find_architecture(config.architecture).channels
     images = torch.from_numpy(faces.images.load(chosen, config.size_px, channels))

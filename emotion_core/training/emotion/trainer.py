@@ -62,27 +62,27 @@ OnStep = Callable[[int, torch.Tensor], None]
 
 
 class EmotionTrainer:
-    """One run: network, averaged network, optimiser and how far they are.
+    """One run: network, averaged network, optimiser and progress.
 
-    Everything random in an epoch comes from the seed and the epoch's number, so a run that was cut
-    off and resumed ends with the weights of one that was not.
+    Everything random in an epoch depends only on the seed and the epoch's number, so that an
+    interrupted and resumed run ends with the same weights.
 
     Args:
         config: The hyper-parameters.
         saving: Where the checkpoints lie. A run found there is continued.
-        context: This process, where several train together.
+        context: This process, if several train together.
 
     Attributes:
         config: As given.
-        epoch: How many are done.
+        epoch: Number of epochs done.
         averaged: The averaged network, the one to use.
         history: One row for each epoch done; see ``history.py``.
         pretrained: The weights that the network started from, or empty.
 
     Raises:
         WeightsMismatchError: The checkpoint is of another configuration.
-        WeightsUnavailableError: The checkpoint to start from is not there, or ImageNet weights were
-            asked for and cannot be had.
+        WeightsUnavailableError: The checkpoint to start from is missing, or required ImageNet
+            weights are not available.
     """
 
     def __init__(
@@ -122,14 +122,14 @@ class EmotionTrainer:
 
         Args:
             faces: To learn from; the same ones in every process and after every resume.
-            held_out: To validate on.
-            on_step: Told of progress.
+            held_out: For validation.
+            on_step: Called with the progress.
 
         Yields:
             After each epoch, once its checkpoint is written.
 
         Raises:
-            DatasetError: These are not the faces that the run began with, or too few.
+            DatasetError: The run began with other faces, or there are too few.
             EmotionError: The loss is no longer a number.
         """
         if self._n_faces not in (None, len(faces)):
@@ -151,7 +151,7 @@ class EmotionTrainer:
     def _finish_epoch(
         self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
     ) -> EmotionEpochReport:
-        """Validate and save in the first process; all of them keep its row of figures."""
+        """Validate and save in the first process; all processes keep its row of metrics."""
         metrics = row = None
         if self._context.is_first:
             metrics = validate(self.averaged, self.config, self._context.device, held_out)
@@ -232,7 +232,7 @@ class EmotionTrainer:
         self.saving.save(state, is_best=best_epoch(history) == self.epoch)
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
         if self.history and self._context.is_first:

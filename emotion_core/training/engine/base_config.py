@@ -1,4 +1,4 @@
-"""Hyper-parameters as text: JSON in checkpoints and files, KEY=VALUE on the command line."""
+"""Hyper-parameters as JSON in checkpoints and files, and as KEY=VALUE on the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ABOVE_ZERO = math.nextafter(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig:
-    """What the configurations of both trainings can do; every field of theirs has a default."""
+    """Base of both trainings' configurations, whose fields all have defaults."""
 
     def to_json(self) -> str:
         """The configuration as JSON text."""
@@ -28,10 +28,10 @@ class BaseConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
+        """Read what ``to_json`` wrote; missing fields take their defaults.
 
         Raises:
-            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
+            EmotionError: The text is no JSON object, or a field is unknown or has an invalid value.
         """
         try:
             values: Any = json.loads(text)
@@ -43,10 +43,10 @@ class BaseConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a file of such JSON.
+        """Read a JSON file.
 
         Raises:
-            EmotionError: The file cannot be read, or holds something else.
+            EmotionError: The file cannot be read or is invalid.
         """
         try:
             text = path.read_text(encoding="utf-8")
@@ -55,10 +55,10 @@ class BaseConfig:
         return cls.from_json(text)
 
     def changed(self, values: dict[str, Any]) -> Self:
-        """The same with other values, as JSON has them.
+        """A copy with other values, as JSON has them.
 
         Raises:
-            EmotionError: A name is unknown, or a value is not one that the field takes.
+            EmotionError: A name is unknown or a value is invalid.
         """
         known = [field.name for field in fields(self)]
         for name in values:
@@ -67,7 +67,7 @@ class BaseConfig:
         return replace(self, **{name: to_tuples(value) for name, value in values.items()})
 
     def to_differences(self, other: Self) -> str:
-        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
+        """How another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
         pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
         return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
 
@@ -79,8 +79,8 @@ def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str)
 
     Args:
         settings: The configuration.
-        fits: Whether a tuple is one that a field takes.
-        tuples: What those are, for people.
+        fits: Whether a tuple is valid.
+        tuples: Description of valid tuples, for people.
     """
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     for setting in fields(settings):
@@ -109,7 +109,7 @@ def positive(default: float) -> float:
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` words; a value is JSON, or else text.
+    """Parse ``KEY=VALUE`` words; a value is JSON, or else text.
 
     Raises:
         EmotionError: A word has no ``=``.

@@ -1,4 +1,4 @@
-"""What a run saves after every epoch: all that is needed to go on, or to release the network."""
+"""Checkpoints: all that is needed to resume a run or to release its network."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _TEXT_ERRORS = (LookupError, AttributeError, TypeError)  # of a text that looks 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPolicy:
-    """Where a run's weights go and come from.
+    """Where a run's checkpoints are written, and which one it starts from.
 
     Attributes:
         folder: Gets ``last.pt`` after every epoch, and ``best.pt``.
-        keep_every: Also keep ``epoch-NNNN.pt`` of every so many epochs; 0 keeps none.
+        keep_every: Also keep ``epoch-NNNN.pt`` of every n-th epoch; 0 keeps none.
         resume: Start from this checkpoint, not from ``last.pt`` in ``folder``. Its settings may
             differ as long as its network is the same.
     """
@@ -41,24 +41,24 @@ class CheckpointPolicy:
 
     @property
     def branch(self) -> Path | None:
-        """The checkpoint of another run to start from, if there is one; its best is not here."""
+        """The checkpoint of another run to start from, if any."""
         is_own = self.resume and self.resume.resolve().parent == self.folder.resolve()
         return None if is_own else self.resume
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last epoch done."""
+        """The checkpoint of the last epoch."""
         return self.folder / "last.pt"
 
     @property
     def best(self) -> Path:
-        """The checkpoint that validation likes best."""
+        """The checkpoint with the best validation."""
         return self.folder / "best.pt"
 
     def find(
         self, config: BaseConfig, load: Callable[[Path], dict[str, Any]]
     ) -> dict[str, Any] | None:
-        """The checkpoint that a run starts from: another one's, or its own last; ``None`` if new.
+        """Load the checkpoint to start from: ``resume``, or the run's last one; ``None`` if new.
 
         Args:
             config: Of the run; its own last checkpoint must have the same.
@@ -66,7 +66,7 @@ class CheckpointPolicy:
 
         Raises:
             WeightsMismatchError: It is of another configuration.
-            WeightsUnavailableError: The checkpoint to start from is not there.
+            WeightsUnavailableError: The checkpoint to start from is missing.
         """
         if self.resume is not None:
             return load(self.resume)
@@ -82,7 +82,7 @@ class CheckpointPolicy:
         return found
 
     def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
-        """Writes the checkpoint of an epoch; an interruption leaves the old ones intact.
+        """Write the checkpoint of an epoch; an interruption leaves the old ones intact.
 
         ``last.pt`` comes last: after an interruption before it, the epoch is repeated.
         """
@@ -103,16 +103,16 @@ def load_checkpoint(
 
     Args:
         path: Checkpoint.
-        keys: What it must hold.
-        what: It is of, for the message.
+        keys: Required keys.
+        what: Kind of network, for the message.
 
     Returns:
-        Of an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
+        For an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
         ``optimiser``; from newer runs also ``history``, ``n_faces``, ``data``, ``class_shares`` and
         ``pretrained``.
 
     Raises:
-        WeightsUnavailableError: The file is not there.
+        WeightsUnavailableError: The file is missing.
         WeightsMismatchError: It is no such file.
     """
     if not path.is_file():

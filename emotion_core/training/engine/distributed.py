@@ -1,4 +1,4 @@
-"""One process or several: which device, which part of each batch, and who writes."""
+"""One process or several: which device, which part of each batch, and which one writes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TIMEOUT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """Where this process stands among those that train together.
+    """This process among those that train together.
 
     Attributes:
         rank: From 0; the first one validates and writes.
-        world: How many there are.
+        world: Number of processes.
         device: Where the network of this process is.
     """
 
@@ -42,17 +42,17 @@ class DistributedContext:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process validates, writes and speaks."""
+        """Whether this process validates, writes and logs."""
         return self.rank == 0
 
 
 @contextlib.contextmanager
 def join_processes(device: str) -> Iterator[DistributedContext]:
-    """Find the other processes that ``torchrun`` started, if it did.
+    """Join the other processes that ``torchrun`` started, if any.
 
     Args:
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; on CUDA each process takes the GPU of its
-            local rank.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; on CUDA each process takes the GPU of its local
+            rank.
 
     Raises:
         EmotionError: There is no such device, or there are fewer GPUs than processes.
@@ -79,10 +79,10 @@ def _take_gpu(local_rank: int) -> None:
 
 
 def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
-    """Let several processes train one network: its first weights become those of the first process.
+    """Let several processes train one network, starting from the weights of the first process.
 
-    On CUDA batch normalisation counts over all processes; on the CPU torch cannot do that, and
-    each process normalises by its own faces.
+    On CUDA batch normalisation spans all processes; on the CPU torch cannot do that, and each
+    process normalises by its own faces.
     """
     if context.world == 1:
         return network
@@ -93,14 +93,14 @@ def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
 
 
 def share_buffers(network: nn.Module, context: DistributedContext) -> None:
-    """Give all processes the first one's buffers, e.g. the means of batch normalisation."""
+    """Copy the first process's buffers, e.g. the means of batch normalisation, to all."""
     if context.world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)
 
 
 def share_tensor(tensor: torch.Tensor, context: DistributedContext) -> torch.Tensor:
-    """The first process's tensor, in every process; shapes must agree. On the CPU."""
+    """The first process's tensor, on the CPU, in every process; shapes must agree."""
     if context.world == 1:
         return tensor
     moved = tensor.to(context.device)

@@ -1,4 +1,4 @@
-"""How far a run is: a bar over all its steps in a terminal, one line per epoch everywhere."""
+"""Progress of a run: a bar over all its steps in a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _REFRESH_S = 0.5
 
 
 class Progress:
-    """A progress bar with time left, loss and the last validation accuracy.
+    """A progress bar with time left, loss and the last validation result.
 
     Args:
         n_steps: Of the whole run.
-        n_done: Of those, how many were done before.
-        is_visible: Whether to show anything; only where stderr is a terminal.
-        unit: What is counted: steps, or seconds of a run that the clock ends.
+        n_done: Steps done before.
+        is_visible: Whether to show it, if stderr is a terminal.
+        unit: Steps, or seconds of a run that the clock ends.
     """
 
     def __init__(self, n_steps: int, n_done: int, *, is_visible: bool, unit: str = "step") -> None:

@@ -26,7 +26,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class ReleasedFile:
-    """A file that was written, as the catalog needs it; ``str`` gives one line of it."""
+    """A written file with what its model card needs; ``str`` gives one line."""
 
     path: Path
     size_bytes: int
@@ -35,7 +35,7 @@ class ReleasedFile:
 
     @classmethod
     def of(cls, path: Path, temperature: float | None = None) -> Self:
-        """Describe a file that is there."""
+        """Describe an existing file."""
         return cls(path, path.stat().st_size, describe_file(path).sha256, temperature)
 
     def __str__(self) -> str:
@@ -44,10 +44,10 @@ class ReleasedFile:
 
 
 def check_release(path: Path) -> None:
-    """Find out before anything long that nothing could be written.
+    """Check before anything long that the files can be written.
 
     Raises:
-        EmotionError: The file's name does not fit, or onnxscript is not installed.
+        EmotionError: The file name is invalid, or onnxscript is not installed.
     """
     if path.suffix != ".safetensors":
         raise EmotionError(f"Name the file OUT.safetensors, not {path.name}.")
@@ -60,11 +60,7 @@ def check_release(path: Path) -> None:
 
 
 def save_network(network: torch.nn.Module, path: Path, metadata: dict[str, str]) -> None:
-    """Write the weights of a network as safetensors.
-
-    Raises:
-        EmotionError: The file cannot be written.
-    """
+    """Write weights as safetensors; raises ``EmotionError`` if that fails."""
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(path, save(state, metadata))
 
@@ -72,14 +68,14 @@ def save_network(network: torch.nn.Module, path: Path, metadata: dict[str, str])
 def to_onnx(
     network: torch.nn.Module, images: torch.Tensor, inputs: str, outputs: list[str], sizes: Any
 ) -> onnx.ModelProto:
-    """Translate a network to an ONNX graph.
+    """Translate a network in evaluation mode to an ONNX graph.
 
     Args:
-        network: In evaluation mode.
+        network: The network.
         images: An example of its input.
         inputs: Name of the input.
         outputs: Names of the outputs.
-        sizes: ``torch.export.Dim`` of the dimensions of ``images`` that are free.
+        sizes: ``torch.export.Dim`` of the free dimensions of ``images``.
 
     Raises:
         WeightsMismatchError: The network could not be translated.

@@ -1,4 +1,4 @@
-"""The folder of a run: log, figures, weights, TensorBoard, configuration."""
+"""The folder of a run: log, metrics, weights, TensorBoard, configuration."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _LOGGER = logging.getLogger("emotion_core.training")
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where the files of a run lie.
+    """The files of a run.
 
     Attributes:
-        path: Of the folder; it is made when something is written.
+        path: Of the folder; it is created when something is written.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class RunFolder:
         """Open a ``SummaryWriter`` for TensorBoard; ``None`` if the package is not installed.
 
         Args:
-            n_done: Epochs done before; what an earlier start wrote of later ones is not shown.
+            n_done: Epochs done before; later ones from an earlier start are hidden.
         """
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -83,12 +83,9 @@ class RunFolder:
 
     @contextlib.contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """Take the folder away, if it was made meanwhile, where an error ends before training.
+        """Remove the folder, if it is new, when an ``EmotionError`` ends the block before training.
 
-        Nothing of it may be open any more at the end of the with-block.
-
-        Raises:
-            EmotionError: What ended the run.
+        No file in it may still be open at the end of the block.
         """
         is_new = not self.path.exists()
         try:
@@ -100,7 +97,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def keep_log(self) -> Iterator[None]:
-        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr.
+        """Write what training logs to ``logs/train.log`` with the time, and without it to stderr.
 
         Raises:
             EmotionError: The folder cannot be written.
@@ -126,7 +123,7 @@ class RunFolder:
 
 
 class _Terminal(logging.Handler):
-    """Lines on stderr that leave a progress bar below them whole."""
+    """Log lines on stderr that do not break a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)

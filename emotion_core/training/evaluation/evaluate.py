@@ -1,4 +1,4 @@
-"""A network on a labelled data set, through the product's own classifier."""
+"""Measures a network on a labelled data set, through the product's own classifier."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _CHUNK = 512
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PredictionBuffer:
-    """What a network says of N faces.
+    """Predictions of a network for N faces.
 
     Attributes:
-        probabilities: ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.
+        probabilities: ``(N, 9)`` in the order of ``LABELS``; 0 for classes that the network lacks.
         va: ``(N, 2)`` valence and arousal, -1 to 1.
-        found: ``(N,)`` false where there is no reading; such rows are zeros.
+        found: ``(N,)`` false without a prediction; such rows are zeros.
     """
 
     probabilities: FloatArray
@@ -53,7 +53,7 @@ class PredictionBuffer:
 
     @classmethod
     def empty(cls, n: int) -> PredictionBuffer:
-        """Room for N faces, none of them read."""
+        """Room for N faces."""
         return cls(
             np.zeros((n, len(LABELS)), np.float32),
             np.zeros((n, 2), np.float32),
@@ -63,7 +63,7 @@ class PredictionBuffer:
     def fill(
         self, rows: slice | list[int], labels: LabelSet, probabilities: FloatArray, va: FloatArray
     ) -> None:
-        """Write down what was read of some faces; columns of ``probabilities`` are ``labels``."""
+        """Store predictions for some faces; columns of ``probabilities`` are ``labels``."""
         wide = np.zeros((len(probabilities), len(LABELS)), np.float32)
         wide[:, [LABELS.index(label) for label in labels]] = probabilities
         self.probabilities[rows] = wide
@@ -73,11 +73,11 @@ class PredictionBuffer:
 
 @dataclass(frozen=True, slots=True)
 class MissedPhotos:
-    """Photos that count as wrong because nothing could be read from them.
+    """Photos that count as wrong because there is no prediction for them.
 
     Attributes:
         no_face: Names of those in which no face was found.
-        unreadable: Names of those that are no images, or cannot be opened, with the reason.
+        unreadable: Names of those that cannot be read or decoded, with the reason.
     """
 
     no_face: tuple[str, ...] = ()
@@ -86,20 +86,20 @@ class MissedPhotos:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EmotionReport:
-    """Everything that was measured of one network on one labelled set.
+    """All results of one network on one labelled set.
 
     Attributes:
         card: Of the network.
-        faces: The truth.
-        readings: What the network said.
-        metrics: How well that agrees.
-        intervals: How far the figures may be off by chance.
-        framing: How faces came to be the network's input, one sentence.
+        faces: The ground truth.
+        readings: The predictions.
+        metrics: How well they agree.
+        intervals: Uncertainty of the metrics by chance.
+        framing: How faces became the network's input, one sentence.
         size: Of the network.
-        speed: Of the network; ``None`` where it was not measured.
-        ece_raw: ``metrics.ece`` had the network not been calibrated.
-        photo_ms: Median milliseconds a photo, detection and reading; ``None`` without a pipeline.
-        missed: Photos without a reading; ``None`` for a data set of faces.
+        speed: Of the network; ``None`` if it was not measured.
+        ece_raw: ``metrics.ece`` without calibration.
+        photo_ms: Median milliseconds per photo, detection and reading; ``None`` without a pipeline.
+        missed: Photos without a prediction; ``None`` for a data set of faces.
     """
 
     card: ModelCard
@@ -116,11 +116,7 @@ class EmotionReport:
 
 
 def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
-    """Measure a network on the faces of a data set, which are given whole, resized.
-
-    Args:
-        model: The network.
-        faces: The truth; memory does not grow with the images.
+    """Measure a network on the faces of a data set, which are used whole and resized.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -145,7 +141,7 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
 
 
 def predict_faces(classifier: EmotionClassifier, faces: FaceSet) -> PredictionBuffer:
-    """Read all faces of a data set, with a progress bar.
+    """Predict all faces of a data set, with a progress bar.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -164,13 +160,13 @@ def predict(
     mirrored: bool = False,
     on_faces: Callable[[int], object] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Read all faces of a set, whole, as the product reads its crops.
+    """Predict all faces of a set, used whole, as the product does for its crops.
 
     Args:
-        classifier: Its card says the size.
+        classifier: Its card has the size.
         faces: The images.
-        mirrored: Whether to show each of them mirrored.
-        on_faces: Told how many more have been read.
+        mirrored: Whether to mirror each of them.
+        on_faces: Called with the number of faces just predicted.
 
     Returns:
         ``(N, C)`` probabilities in the order of the card's labels, and ``(N, 2)`` valence and
@@ -198,7 +194,7 @@ def predict(
 def uncalibrated_error(
     readings: PredictionBuffer, faces: FaceSet, temperature: float
 ) -> float | None:
-    """Expected calibration error of the same readings with temperature 1.
+    """Expected calibration error of the same predictions with temperature 1.
 
     The softmax of logits is, but for a factor per face, the power ``temperature`` of the softmax of
     logits divided by the temperature.

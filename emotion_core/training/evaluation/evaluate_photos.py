@@ -1,6 +1,6 @@
-"""The whole product on labelled photos: reading files, finding faces, cutting them out, reading.
+"""Measures the whole product on labelled photos: reading files, finding, cropping, predicting.
 
-What a network gives on faces that lie as in its training set is not what users get: photos are
+A network's results on faces that lie as in its training set are not what users get: photos are
 turned, faces are missed, other people's faces are larger. The largest face of a photo counts; a
 photo without a face, or that cannot be read, counts as wrong.
 """
@@ -54,12 +54,7 @@ def read_with_detector(analyzer: Analyzer) -> PhotoReader:
 
 
 def read_in_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> PhotoReader:
-    """Read faces that were marked by hand; no detector has a say in where they are.
-
-    Args:
-        classifier: Reads them.
-        boxes: The face of each photo by the photo's name.
-    """
+    """Read faces that were marked by hand, one per photo, without a detector."""
 
     def read_photos(
         names: Sequence[str], images: Sequence[Image]
@@ -77,13 +72,13 @@ def evaluate_photos(
     labels: Sequence[PhotoLabel],
     framing: str,
 ) -> EmotionReport:
-    """Measure the whole way from a file to a reading.
+    """Measure the way from a file to a prediction.
 
     Args:
         model: What ``read_photos`` uses.
         read_photos: Finds and reads faces.
         folder: Where the photos are.
-        labels: The truth; memory does not grow with their number but by a few bytes each.
+        labels: The ground truth; memory grows with it by only a few bytes each.
         framing: How ``read_photos`` finds faces, one sentence.
 
     Raises:

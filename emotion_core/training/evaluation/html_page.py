@@ -1,4 +1,4 @@
-"""What was measured, as one page that holds all charts; single charts as images."""
+"""Results of an evaluation as one page of charts; single charts as image files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLOT_SUFFIXES = (".svg", ".png")
 
 
 def evaluation_page(report: EmotionReport) -> str:
-    """An HTML page of all charts that opens without a network."""
+    """An HTML page of all charts that works offline."""
     return to_html(evaluation_charts(report), title=_title(report))
 
 
@@ -50,13 +50,13 @@ def evaluation_charts(report: EmotionReport) -> ChartType:
 
 
 def head_lines(report: EmotionReport) -> list[str]:
-    """What stands between the title and the charts."""
+    """The lines between the title and the charts."""
     words = [report.intervals.words] if report.intervals.words else []
     return [_summary(report), *words, report.framing]
 
 
 def with_head(charts: ChartType, title: str, subtitle: list[str]) -> ChartType:
-    """Charts as they stand on a page, below a title and lines."""
+    """Charts below a title and lines, as on a page."""
     head = alt.TitleParams(
         title,
         subtitle=subtitle,

@@ -1,4 +1,4 @@
-"""What was measured, as charts."""
+"""Results of an evaluation as charts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
 
 
 def confusion_chart(metrics: Metrics) -> ChartType:
-    """How the faces of each class were read: shares of each row, with the counts."""
+    """Predictions by true class: shares of each row, with the counts."""
     table = _confusion_table(metrics)
     truths = [label for label in metrics.labels if label in set(table["truth"])]
     readings = [word for word in (*metrics.labels, _MISSED) if word in set(table["predicted"])]
@@ -71,7 +71,7 @@ def confusion_chart(metrics: Metrics) -> ChartType:
 
 
 def _confusion_table(metrics: Metrics) -> pd.DataFrame:
-    """One row per cell; truths without a face and predictions that never occur are left out."""
+    """One row per cell, without classes that have no face and predictions that never occur."""
     counts = pd.DataFrame(metrics.confusion, metrics.labels, metrics.labels)
     counts[_MISSED] = [metrics.missed_per_class.get(label, 0) for label in metrics.labels]
     counts = counts.loc[list(metrics.per_class_recall)]

@@ -1,4 +1,4 @@
-"""What was measured, as a table to read and as JSON."""
+"""Results of an evaluation as a table to read and as JSON."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NAMED = 5
 
 
 def emotion_report_json(report: EmotionReport) -> str:
-    """All figures as a JSON object; numbers that do not exist are null, never NaN.
+    """All results as a JSON object; missing numbers are null, never NaN.
 
-    The keys of ``metrics.Metrics`` stand at the top; besides them ``dataset``, ``candidates``
-    (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
-    ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
-    also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
-    has ``[low, high]`` of some metrics, and of what they come (``bootstrap.Intervals``).
+    At the top are the fields of ``metrics.Metrics``, and ``dataset``, ``candidates`` (classes
+    between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``, ``temperature``,
+    ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos also ``photo_ms``,
+    ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95`` has ``[low, high]``
+    of some metrics, and their origin (``bootstrap.Intervals``).
     """
     card = report.card
     content: dict[str, Any] = {
@@ -57,7 +57,7 @@ def emotion_report_json(report: EmotionReport) -> str:
 
 
 def emotion_report_table(report: EmotionReport) -> str:
-    """All figures as text, each with the number of faces or photos that it is over."""
+    """All results as text, each with its number of faces or photos."""
     unit = "faces" if report.missed is None else "photos"
     lines = [f"{report.faces.name}, {len(report.faces)} {unit}, {report.card.name}", report.framing]
     if report.missed is not None:
@@ -107,7 +107,7 @@ def _recall_lines(metrics: Metrics, unit: str) -> Iterator[str]:
 
 
 def _confusion_lines(metrics: Metrics) -> Iterator[str]:
-    """Counts; classes that occur neither in the truth nor in the predictions are left out."""
+    """Counts, without classes that occur neither in the ground truth nor in the predictions."""
     used = [
         i
         for i, label in enumerate(metrics.labels)

@@ -237,5 +237,5 @@ def test_a_broken_annotation_is_named(tmp_path, content):
 
 def test_the_later_release_without_pictures_is_an_error(tmp_path):
     write_npy(tmp_path, [])
-    with pytest.raises(DatasetError, match="images holds no picture"):
+    with pytest.raises(DatasetError, match="images holds no image"):
         read_faces("affectnet", tmp_path, "train")

@@ -154,7 +154,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_empty_folders_are_an_error(tmp_path):
     (tmp_path / "train" / "sad").mkdir(parents=True)
-    with pytest.raises(DatasetError, match="train holds no picture in folders named after"):
+    with pytest.raises(DatasetError, match="train holds no image in folders named after"):
         read_faces("fer2013", tmp_path, "train")
 
 

@@ -79,7 +79,7 @@ def test_a_folder_that_is_no_emotion_is_named(tmp_path, folder):
 def test_a_tree_without_pictures_is_an_error(tmp_path, made):
     if made:
         (tmp_path / "sad").mkdir()
-    with pytest.raises(DatasetError, match="holds no picture; it needs a folder of pictures for"):
+    with pytest.raises(DatasetError, match="holds no image; it needs a folder of images for"):
         read_faces("folders", tmp_path, "all")
 
 

@@ -88,13 +88,13 @@ def test_too_few_faces_are_an_error(n):
     def find(image):
         return face_at(POINTS) if image[0, 0, 0] < 19 else Faces.empty()
 
-    with pytest.raises(DatasetError, match=rf"in {min(n, 19)} of {n} pictures of Greys, which is"):
+    with pytest.raises(DatasetError, match=rf"in {min(n, 19)} of {n} images of Greys, which is"):
         measure_template(make_set(n), FakeDetector(find))
 
 
 def test_a_detector_without_landmarks_finds_too_few():
     detector = FakeDetector(lambda _: make_faces([(0, 0, 9, 9)]))
-    with pytest.raises(DatasetError, match="in 0 of 30 pictures"):
+    with pytest.raises(DatasetError, match="in 0 of 30 images"):
         measure_template(make_set(30), detector)
 
 

@@ -93,7 +93,7 @@ def test_a_wrong_line_is_named(tmp_path, line):
 
 def test_a_list_without_the_split_is_an_error(tmp_path):
     write_official(tmp_path, ["train_00001.jpg 1"])
-    with pytest.raises(DatasetError, match="names no picture of the split test"):
+    with pytest.raises(DatasetError, match="names no image of the split test"):
         read_faces("rafdb", tmp_path, "test")
 
 

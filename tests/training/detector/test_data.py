@@ -133,8 +133,8 @@ def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
     [
         (None, r"holds no boxes\.csv"),
         ("image,left\na.png,1\n", "has no column 'x1'; its columns are: image, left"),
-        ("image,x1,y1,x2,y2\n", "names no picture"),
-        ("image,x1,y1,x2,y2\nz.png,1,1,2,2\n", "names the picture z.png, which is not there"),
+        ("image,x1,y1,x2,y2\n", "names no image"),
+        ("image,x1,y1,x2,y2\nz.png,1,1,2,2\n", "names the image z.png, which is not there"),
         ("image,x1,y1,x2,y2\na.png,1,1,x,2\n", "Line 2 of .* x2 must be a number, not 'x'"),
         ("image,x1,y1,x2,y2\na.png,5,1,2,2\n", "Line 2 of .* must be less than"),
         ("image,x1,y1,x2,y2\n../a.png,1,1,2,2\n", "inside the folder"),
@@ -156,7 +156,7 @@ def test_portraits_are_held_out_by_person(tmp_path):
     alone = read_portraits(write_zip(tmp_path / "q.zip", files))
     assert [p.held_out for p in alone] == [is_held_out(f"{i}.png") for i in range(9)]
     assert {p.kind for p in read_scenes(tmp_path / "q.zip")} == {SampleKind.SCENES}
-    with pytest.raises(DatasetError, match="holds no picture"):
+    with pytest.raises(DatasetError, match="holds no image"):
         read_scenes(write_zip(tmp_path / "r.zip", {"a.txt": "text"}))
 
 

@@ -131,10 +131,10 @@ def test_the_command_prints_size_and_hash_of_both_files(released):
 def test_a_precision_sets_the_threshold(checkpoint, tmp_path, monkeypatch, capsys):
     scores = np.array([0.9, 0.8, 0.5, 0.3], np.float32)
     judged = DetectionMatches(scores, np.array([True, True, True, False]), 5)
-    monkeypatch.setattr(export_module, "judge_large", lambda *_: judged)
+    monkeypatch.setattr(export_module, "match_large", lambda *_: judged)
     shift = find_shift(checkpoint, [None], 1.0)
     assert math.log(0.5 / 0.5) + shift == pytest.approx(math.log(0.6 / 0.4), abs=1e-3)
-    with pytest.raises(EmotionError, match="--precision needs pictures marked by hand"):
+    with pytest.raises(EmotionError, match="--precision needs images marked by hand"):
         find_shift(checkpoint, [], 0.95)
     judged = DetectionMatches(scores, np.array([False] * 4), 5)
     with pytest.raises(EmotionError, match=r"No threshold gives a precision of 0\.95"):

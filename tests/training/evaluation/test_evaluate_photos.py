@@ -273,7 +273,7 @@ def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
             id="no labels",
         ),
         pytest.param(b"image,emotion\nx,glee\n", "Line 2 of labels.csv: 'glee' is not", id="word"),
-        pytest.param(b"image,emotion\n../x,happy\n", "does not lead to a picture", id="outside"),
+        pytest.param(b"image,emotion\n../x,happy\n", "does not lead to an image", id="outside"),
         pytest.param(b"image,valence\nx,2\n", "valence must lie between -1 and 1", id="range"),
         pytest.param(b"image,valence\nx,high\n", "valence must be a number, not 'high'", id="text"),
         pytest.param(b"image\n\xff\xfe\n", "is not a CSV file in UTF-8", id="encoding"),
