@@ -164,7 +164,9 @@ def print_notices(notices: Iterable[str]) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
     """Add the options that both trainings share; ``example`` is a setting for the help text."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings, in the format of config.json"
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -174,7 +176,11 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
     )
     parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
     parser.add_argument(
-        "--keep-every", type=count_or_none, default=0, metavar="N", help="keep epoch-NNNN.pt"
+        "--keep-every",
+        type=count_or_none,
+        default=0,
+        metavar="N",
+        help="also keep the checkpoint of every N-th epoch (default 0: none)",
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_threads(parser)
@@ -183,7 +189,7 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add ``--threads``."""
     parser.add_argument(
-        "--threads", type=count, metavar="N", help="CPU threads of torch (default: its own choice)"
+        "--threads", type=count, metavar="N", help="CPU threads of torch (default: torch's choice)"
     )
 
 
@@ -207,7 +213,7 @@ def check_report_path(path: Path | None) -> None:
     if path is None:
         return
     if path.suffix == ".html":
-        raise EmotionError("--json needs another ending than .html, where the plots go.")
+        raise EmotionError("--json needs another ending than .html, which is for the charts.")
     check_parent(path)
 
 

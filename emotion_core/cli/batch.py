@@ -47,11 +47,10 @@ _SHOWN_FAILURES = 5
 def add_batch(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``batch``; sets ``run``."""
     parser.description = (
-        "Analyse any number of photos and videos by several processes on Ray Data. SOURCE is a "
-        "folder, a file, or a text file (.txt, .list) with one path or URL a line; all may be "
+        "Analyse any number of photos and videos with several processes on Ray Data. SOURCE is a "
+        "folder, a file, or a text file (.txt, .list) with one path or URL per line; all may be "
         "URLs for which fsspec has a driver. DIR gets Parquet tables: faces, photos, frames, "
-        "people, videos, failed. A run that was stopped goes on when the same command is given "
-        f"again. {TABLES_HELP}"
+        f"people, videos, failed. The same command resumes a run that was stopped. {TABLES_HELP}"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="paths and URLs")
     parser.add_argument(
@@ -60,7 +59,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retry-failed",
         action="store_true",
-        help="try inputs again that failed in an earlier run",
+        help="retry inputs that failed in an earlier run",
     )
     _add_workforce(parser)
     _add_settings(parser)
@@ -68,33 +67,35 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_workforce(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("who does the work")
+    group = parser.add_argument_group("processes")
     group.add_argument(
         "--actors",
         type=count,
         default=0,
         metavar="N",
-        help="processes that each load the networks (default: one per GPU, else per two cores)",
+        help="processes, each with its own networks (default: one per GPU, else per two cores)",
     )
-    group.add_argument("--cpus-per-actor", type=count, default=0, metavar="N", help="cores of each")
+    group.add_argument(
+        "--cpus-per-actor", type=count, default=0, metavar="N", help="cores per process"
+    )
     group.add_argument(
         "--gpus-per-actor",
         type=float_in_range(lambda value: 0 <= value <= 64, "a number from 0 to 64"),
         default=-1.0,
         metavar="F",
-        help="GPUs of each, e.g. 0.5 for two actors on one",
+        help="GPUs per process, e.g. 0.5 for two processes on one GPU",
     )
     group.add_argument(
         "--address",
         metavar="A",
-        help="Ray cluster that runs, e.g. auto; DIR must be reached from all its machines, and "
-        "emoscope be installed on them (default: Ray is started here for this run)",
+        help="running Ray cluster, e.g. auto; all its machines must have access to DIR and have "
+        "emoscope installed (default: Ray is started here for this run)",
     )
     group.add_argument("--device", choices=DEVICES, default="auto")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("settings; those of a run that goes on must be the same")
+    group = parser.add_argument_group("settings; a resumed run needs the same ones")
     add_networks(group)
     add_faces(group, noun="image")
     add_video_settings(group)
@@ -103,8 +104,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=DEFAULT_CHUNK,
         metavar="N",
-        help=f"photos in a Parquet file; a run that is killed redoes so many per actor "
-        f"(default {DEFAULT_CHUNK})",
+        help="photos per Parquet file; after an interruption, at most as many are repeated per "
+        f"process (default {DEFAULT_CHUNK})",
     )
 
 
@@ -169,7 +170,7 @@ def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[i
         ray_session("ray.data", cpus=cpus, address=chosen.address) as ray,
         tqdm(total=summary.inputs, initial=summary.finished, unit="input", disable=None) as bar,
     ):
-        for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, and is told
+        for name in ("ray", "ray.data"):  # their errors also come as exceptions
             logging.getLogger(name).setLevel(logging.CRITICAL)
         for step in iter_steps(ray, job, fit_workforce(ray, config), summary.parts):
             done += step.inputs
@@ -185,14 +186,14 @@ def _sum_up(job: Job, summary: WorkSummary, done: int, failed: int) -> int:
         for url, error in islice(job.folder.failures(), _SHOWN_FAILURES):
             eprint(f"failed: {readable_name(url)}: {error}")
     if failed > _SHOWN_FAILURES:
-        eprint("All that failed are in the table failed.")
+        eprint("The table failed lists all of them.")
     lost = summary.inputs - summary.finished - done
     analyzed = summary.finished + done - failed
     done_so_far = f"{analyzed} of {summary.inputs} inputs analysed, {failed} failed"
     eprint(f'{done_so_far}; results in "{job.folder.url}".')
     if lost > 0:
         eprint(
-            f"{lost} were not finished: the processes at work on them ended. "
+            f"{lost} were not finished because their processes ended. "
             "The same command tries them again."
         )
     return SOME_FAILED if failed or lost > 0 else OK

@@ -38,7 +38,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     _add_download(commands.add_parser("download", help="fetch a data set from Kaggle"))
     show = commands.add_parser("show", help="count the faces of a data set by emotion")
     _add_dataset(show)
-    show.add_argument("--split", help="train, valid, test or all (default: those that there are)")
+    show.add_argument("--split", help="train, valid, test or all (default: each that exists)")
     show.set_defaults(run=_run_show)
     template = commands.add_parser(
         "template", help="measure where eyes, nose and mouth lie in a data set's images"
@@ -53,7 +53,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def _add_download(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=["fer2013"])
     parser.add_argument(
-        "--to", type=Path, metavar="DIR", help="where it goes (default data/fer2013)"
+        "--to", type=Path, metavar="DIR", help="target folder (default data/fer2013)"
     )
     parser.add_argument(
         "--source",
@@ -67,9 +67,9 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
 
 def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Cut the largest face out of each photo that FOLDER/labels.csv lists, as faces lie in "
-        "training images. OUT/labels.csv labels the crops and is read as data set csv; photos "
-        "without a face are in OUT/missed.csv."
+        "Cut the largest face out of each photo in FOLDER/labels.csv, aligned like training "
+        "images. OUT/labels.csv labels the crops, so that OUT can be read as data set csv; "
+        "OUT/missed.csv lists photos without a face."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds labels.csv")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
@@ -83,7 +83,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--halves",
         metavar="COLUMN",
-        help="split into OUT/a and OUT/b so that no value of the column, e.g. person, is in both",
+        help="split into OUT/a and OUT/b; no value of this column, e.g. person, is in both",
     )
     parser.add_argument(
         "--skip", nargs="+", default=[], metavar="EMOTION", help="leave out these emotions"
@@ -107,7 +107,7 @@ def _run_download(chosen: argparse.Namespace) -> int:
 
     folder: Path = chosen.to or Path("data", chosen.dataset)
     download_fer2013(folder, SOURCES[chosen.source])
-    eprint(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
+    eprint(f"python -m emotion_core data show {chosen.dataset} {folder} shows its content.")
     sys.stdout.write(f"{folder}\n")
     return OK
 

@@ -35,9 +35,9 @@ _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``evaluate``; sets ``run``."""
     parser.description = (
-        "Measure an emotion network. Faces of a data set are given to it whole; with `photos`, "
-        "files go the whole way of the product: detector, crop, network. Prints a table; --json "
-        "writes all figures, and a page of plots beside them."
+        "Measure an emotion network. Faces of a data set are used uncropped; `photos` takes the "
+        "product's complete pipeline: detector, crop, network. Prints a table; --json also "
+        "writes all metrics, and a page of charts beside them."
     )
     parser.add_argument(
         "dataset",
@@ -48,13 +48,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument(
         "--split",
-        help="train, valid, test, or, where it is not split, all (default: valid, else test)",
+        help="train, valid, test, or all if there are no splits (default: valid, else test)",
     )
     parser.add_argument(
         "--unseen",
         action="store_true",
-        help="leave out faces whose very image is in the training split, too; FER2013 and FER+ "
-        "have many such",
+        help="leave out faces whose image is also in the training split, as are many of FER2013 "
+        "and FER+",
     )
     parser.add_argument(
         "--model",
@@ -66,7 +66,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU cores to use (default: all)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="metrics; charts go to FILE's .html"
+    )
     parser.add_argument(
         "--calibration-plot", type=Path, metavar="FILE", help="reliability diagram, .svg or .png"
     )
@@ -76,17 +78,19 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--boxes",
         type=Path,
         metavar="FILE",
-        help="CSV of faces marked by hand, instead of a detector: image, x1, y1, x2, y2 and, if "
-        "there are, five landmarks lx1, ly1 to lx5, ly5",
+        help="CSV of faces marked by hand, instead of a detector: image, x1, y1, x2, y2 and, "
+        "optionally, five landmarks lx1, ly1 to lx5, ly5",
     )
     photos.add_argument(
-        "--only", type=Path, metavar="FILE", help="CSV: only photos that its column image names"
+        "--only", type=Path, metavar="FILE", help="CSV: use only the photos in its column image"
     )
     photos.add_argument(
-        "--half", choices=["a", "b"], help="only one of two halves, as `data crop --halves` splits"
+        "--half", choices=["a", "b"], help="use one of the two halves of `data crop --halves`"
     )
     photos.add_argument(
-        "--halves", metavar="COLUMN", help="column of labels.csv that makes the halves, e.g. person"
+        "--halves",
+        metavar="COLUMN",
+        help="column of labels.csv that determines the halves, e.g. person",
     )
     parser.set_defaults(run=run_evaluate_emotion)
 
@@ -122,7 +126,7 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
     if (chosen.half is None) != (chosen.halves is None):
         raise EmotionError("--half and --halves need each other: --half b --halves person.")
     if chosen.boxes is not None and chosen.detector is not None:
-        raise EmotionError("--boxes takes the place of --detector; leave one of them out.")
+        raise EmotionError("--boxes replaces --detector; leave one of them out.")
     _check_outputs(chosen)
 
 

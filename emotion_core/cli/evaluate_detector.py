@@ -28,7 +28,7 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``evaluate-detector``; sets ``run``."""
     parser.description = (
         "Measure face detectors as the product runs them, on the images that training holds out. "
-        "Prints a table; --json writes all figures, and a page of plots beside them."
+        "Prints a table; --json also writes all metrics, and a page of charts beside them."
     )
     add_sources(parser)
     parser.add_argument(
@@ -39,12 +39,14 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         help="a name from `models list`, a .safetensors, .onnx (also a YuNet's) or .pt; may be "
         "given again (default: all that are here)",
     )
-    parser.add_argument("--all", action="store_true", help="measure all images, not those held out")
+    parser.add_argument(
+        "--all", action="store_true", help="measure all images, not only those held out"
+    )
     parser.add_argument(
         "--min-face",
         type=float,
         metavar="PX",
-        help="ask for no smaller faces (default: as the product does)",
+        help="leave out smaller faces (default: as in the product)",
     )
     parser.add_argument(
         "--exposure",
@@ -52,14 +54,14 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         type=float_in_range(lambda value: 0 < value <= 255, "above 0 and at most 255"),
         default=1.0,
         metavar="F",
-        help="make all images F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
-        "(1); the teacher marks them as they are",
+        help="multiply the brightness of all images, clipped: 0.1 is dark, 3 overexposed "
+        "(default 1); the teacher sees them unchanged",
     )
-    parser.add_argument(
-        "--no-speed", action="store_true", help="do not measure the time an image takes"
-    )
+    parser.add_argument("--no-speed", action="store_true", help="do not measure the time per image")
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="metrics; charts go to FILE's .html"
+    )
     parser.set_defaults(run=run_evaluate_detector)
 
 
@@ -125,7 +127,7 @@ def _read(
         name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
     }
     if not any(groups.values()):
-        raise DatasetError("No image of these is held out; --all measures all of them.")
+        raise DatasetError("None of these images is held out; --all measures all of them.")
     name = to_teacher(chosen)
     if groups["portraits"] and name is None:
         raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")

@@ -41,10 +41,13 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=8000)
     copies = parser.add_mutually_exclusive_group()
     copies.add_argument(
-        "--replicas", type=_count, default=1, metavar="N", help="copies of the core (default 1)"
+        "--replicas", type=_count, default=1, metavar="N", help="number of replicas (default 1)"
     )
     copies.add_argument(
-        "--autoscale", type=_range, metavar="MIN:MAX", help="let their number follow the load"
+        "--autoscale",
+        type=_range,
+        metavar="MIN:MAX",
+        help="let the number of replicas follow the load",
     )
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -53,19 +56,19 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=8,
         metavar="N",
-        help="images analysed together at most (default 8)",
+        help="maximum number of images analysed together (default 8)",
     )
     parser.add_argument(
         "--queue",
         type=_count,
         default=64,
         metavar="N",
-        help="requests that may wait; more are answered 503 (default 64)",
+        help="maximum number of waiting requests; more get a 503 (default 64)",
     )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help="holds the bearer token that clients must send; or set EMOSCOPE_SERVER_TOKEN",
+        help="file with the bearer token that clients must send; or set EMOSCOPE_SERVER_TOKEN",
     )
     parser.set_defaults(run=run_serve)
 
@@ -81,12 +84,12 @@ def run_serve(chosen: argparse.Namespace) -> int:
     """
     if chosen.token_file:
         os.environ[TOKEN_FILE_VARIABLE] = os.path.abspath(chosen.token_file)  # noqa: PTH100
-    read_token(os.environ)  # a file that cannot be read is known before anything is started
+    read_token(os.environ)  # report an unreadable file before anything is started
     check_port(chosen.host, chosen.port)
     drain_key = prepare_server()
     minimum, maximum = chosen.autoscale or (chosen.replicas, chosen.replicas)
     cpus = max(maximum, usable_cores())
-    # What goes wrong in a replica is seen where the server runs.
+    # Errors in a replica are shown where the server runs.
     with ray_session("ray.serve", cpus=cpus, log_to_driver=True) as ray:
         from emotion_core.serving.deployment import ServerSettings
 
@@ -114,10 +117,10 @@ def _serve(
     start_application(settings, chosen.host, chosen.port)
     address = url_of(chosen.host, chosen.port)
     if chosen.host not in _LOOPBACK and not read_token(os.environ):
-        eprint("note: without --token-file everybody who reaches this address may use it.")
+        eprint("note: without --token-file anyone who can reach this address may use it.")
     eprint(f"Ready: {address} (described at {address}/docs). Stop it with Ctrl-C.")
     stop.wait()
-    eprint("Stopping; requests in hand are answered first.")
+    eprint("Stopping; running requests are finished first.")
     return OK if drain(address, drain_key) else SOME_FAILED
 
 

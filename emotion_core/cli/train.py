@@ -35,24 +35,26 @@ class _Flag:
 
 _FLAGS = (
     _Flag("architecture", "B", f"network: {', '.join(ARCHITECTURES)}", flag="backbone"),
-    _Flag("size_px", "PX", "side of the input; torchvision's want 112 to 224", flag="size"),
+    _Flag(
+        "size_px", "PX", "side of the input; torchvision's networks need 112 to 224", flag="size"
+    ),
     _Flag("epochs", "N", "passes over the training faces"),
-    _Flag("patience", "N", "stop after so many epochs without a better validation; 0 never"),
+    _Flag("patience", "N", "stop after N epochs without a better validation; 0 never"),
     _Flag("batch_size", "N", "faces in one step, over all GPUs"),
-    _Flag("learning_rate", "R", "peak of the one-cycle course"),
-    _Flag("balance", "HOW", "what is done about rare classes", choices=get_args(Balance)),
+    _Flag("learning_rate", "R", "peak of the one-cycle schedule"),
+    _Flag("balance", "HOW", "handling of rare classes", choices=get_args(Balance)),
     _Flag("mixup", "A", "alpha of mixup; 0 is off"),
     _Flag("cutmix", "A", "alpha of CutMix; 0 is off"),
     _Flag("label_smoothing", "E", "share of each target spread over all classes"),
     _Flag("pretrained", "P", "ImageNet weights of torchvision", choices=get_args(Pretrained)),
-    _Flag("seed", "N", "of everything random"),
+    _Flag("seed", "N", "of all random numbers"),
 )
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``train``; sets ``run``."""
     parser.description = (
-        "Train an emotion network, or go on with a run that was cut off. Several GPUs: "
+        "Train an emotion network, or resume an interrupted run. Several GPUs: "
         "torchrun --nproc-per-node N -m emotion_core train ..."
     )
     parser.add_argument("dataset", metavar="DATASET", help="reader: ferplus, rafdb, csv, ...")
@@ -63,15 +65,15 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("DATASET", "ROOT"),
-        help="learn from this, too; given three times it counts three times",
+        help="also learn from this; given three times it counts three times",
     )
     parser.add_argument(
         "--valid",
         nargs=3,
         metavar=("DATASET", "ROOT", "SPLIT"),
-        help="validate on this; else on valid, else test, else a tenth of the training faces",
+        help="validate on this (default: valid, else test, else a tenth of the training faces)",
     )
-    # Before it hands over, torchrun's parser stops at "--run", which two of its own begin with.
+    # Two options of torchrun begin with "--run", which its parser therefore rejects.
     parser.add_argument(
         "--run",
         "--run-name",
@@ -90,7 +92,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
             help=f"{flag.help} (default {default})",
         )
     parser.add_argument(
-        "--teacher", metavar="T", help="learn from this network, too: a name or a released file"
+        "--teacher", metavar="T", help="also learn from this network: a name or a released file"
     )
     add_run_options(parser, "erase=0.2")
     parser.set_defaults(run=_run_train)
@@ -98,7 +100,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``export``; sets ``run``."""
-    parser.description = "Release a checkpoint as safetensors and ONNX, calibrated."
+    parser.description = "Calibrate a checkpoint and release it as safetensors and ONNX."
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")
     parser.add_argument(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emotion_core.training.engine.run_dir import RunFolder
 
 LABELS = Path("debug", "detector-labels")
-"""Where the teacher's labels are kept, for all runs and for evaluation."""
+"""Folder of the teacher's labels, for all runs and for evaluation."""
 
 _NO_TEACHER = "none"
 _DEFAULT_RUN = "detector"
@@ -29,19 +29,25 @@ _SHORT_WARM_UP = 50
 
 _FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--epochs", "epochs", int, "N", "of 250 steps each (default 74)"),
-    ("--minutes", "minutes", float, "M", "train for this time instead; such a run is not exact"),
+    (
+        "--minutes",
+        "minutes",
+        float,
+        "M",
+        "train for this time instead; such a run is not reproducible",
+    ),
     ("--size", "size_px", int, "PX", "side of the composed images (default 320)"),
     ("--batch-size", "batch_size", int, "N", "images in one step (default 16)"),
-    ("--learning-rate", "learning_rate", float, "R", "highest, after the warm-up (default 0.003)"),
-    ("--seed", "seed", int, "N", "of everything random (default 0)"),
+    ("--learning-rate", "learning_rate", float, "R", "maximum, after the warm-up (default 0.003)"),
+    ("--seed", "seed", int, "N", "of all random numbers (default 0)"),
 )
 
 
 def add_train_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``train-detector``; sets ``run``."""
     parser.description = (
-        "Train a face detector, or go on with a run that was cut off. A fifth of the images, and "
-        "WIDER's validation images, are held out."
+        "Train a face detector, or resume an interrupted run. A fifth of the images, and WIDER's "
+        "validation images, are held out."
     )
     add_sources(parser)
     parser.add_argument(
@@ -81,8 +87,8 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
         "--precision",
         type=float_in_range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
         metavar="P",
-        help="shift so that held-out images of --boxes and --wider give this precision at the "
-        "product's threshold; figures measured on them then flatter",
+        help="choose the shift so that held-out images of --boxes and --wider give this precision "
+        "at the product's threshold; metrics on these images are too good afterwards",
     )
     parser.add_argument(
         "--boxes",
@@ -90,7 +96,7 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="folder or ZIP with boxes.csv; may be given again",
+        help="folder or ZIP with boxes.csv; may be repeated",
     )
     parser.add_argument("--wider", type=Path, metavar="PATH", help="WIDER FACE")
     parser.set_defaults(run=_run_export)
@@ -100,9 +106,9 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add the options for data and teacher."""
     for option, text in (
         ("--boxes", "folder or ZIP of images with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
-         "to lx5, ly5); may be given again"),
-        ("--portraits", "folder or ZIP of portraits, which a teacher marks; may be given again"),
-        ("--scenes", "folder or ZIP of images without faces; may be given again"),
+         "to lx5, ly5); may be repeated"),
+        ("--portraits", "folder or ZIP of portraits for the teacher to mark; may be repeated"),
+        ("--scenes", "folder or ZIP of images without faces; may be repeated"),
     ):  # fmt: skip
         parser.add_argument(
             option, type=Path, action="append", default=[], metavar="PATH", help=text
@@ -115,14 +121,14 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         default="yunet",
         metavar="T",
         help="yunet (default), a YuNet's ONNX file, or none: marks portraits, adds landmarks and "
-        "faces that were left out",
+        "unmarked faces",
     )
     parser.add_argument(
         "--labels",
         type=Path,
         default=LABELS,
         metavar="DIR",
-        help=f"where the teacher's labels are kept (default {LABELS})",
+        help=f"folder of the teacher's labels (default {LABELS})",
     )
 
 

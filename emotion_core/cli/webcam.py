@@ -25,18 +25,20 @@ OK, FAILED = 0, 1
 def add_webcam(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``webcam``; sets ``run``."""
     parser.description = (
-        "Show a camera's frames with what a server reads in them. A server that wants a token "
-        "gets that of EMOSCOPE_SERVER_TOKEN."
+        "Show a camera's frames with a server's results. If the server requires a token, it is "
+        "taken from EMOSCOPE_SERVER_TOKEN."
     )
     parser.add_argument("--server", required=True, metavar="URL", help="http://host:8000")
     parser.add_argument(
         "--source", default="0", metavar="INDEX|FILE", help="camera number or video (default 0)"
     )
     parser.add_argument(
-        "--no-window", action="store_true", help="print a line a second instead of a window"
+        "--no-window",
+        action="store_true",
+        help="print a line per second instead of showing a window",
     )
     seconds = float_in_range(lambda value: 0 < value < 1e6, "a number of seconds above 0")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after this time")
     parser.add_argument("--out", type=Path, metavar="FILE.mp4", help="record what is shown")
     parser.set_defaults(run=run_webcam)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Device
 
 MAX_SIDE_PX = 2048
-"""Of a network's input. A card from the Hub that says more would take any memory there is."""
+"""Maximum side of a network's input; larger ones, from a card on the Hub, could exhaust memory."""
 
 FivePoints = tuple[
     tuple[float, float],
@@ -206,7 +206,7 @@ _TYPES: Mapping[str, type] = MappingProxyType(
         "metrics": dict,
     }
 )
-"""Of those fields of a card in JSON that are taken as they stand."""
+"""Types of the fields of a card in JSON that are not converted."""
 
 
 def _check_types(fields: dict[str, Any]) -> None:

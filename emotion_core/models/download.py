@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).resolve().parents[1]
 _INSTALLED = _HERE / "shipped"
 WEIGHTS_DIR = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent / "weights"
-"""The files that ship with the project: beside the packages, or in the one that was installed."""
+"""The files that ship with the project: beside the packages, or in the installed one."""
 
 Progress = Callable[[str, int, int], None]
-"""Told of a download, from any thread: file name, bytes done, bytes in all (0 if unknown)."""
+"""Called during a download, from any thread: file name, bytes done, total (0 if unknown)."""
 
 TIMEOUT_S = 5
-"""How long the Hub may take to answer a question."""
+"""Maximum time for the Hub to answer a request."""
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -169,7 +169,7 @@ def _check_hash(path: Path, file: WeightFile) -> None:
         raise WeightsMismatchError(
             f"{file.filename} is not the file that its card describes (SHA-256 {found[:12]}… "
             f"instead of {file.sha256[:12]}…), so it is not used; get it again, and if that does "
-            "not help, tell whoever publishes it."
+            "not help, tell its publisher."
         )
 
 
@@ -183,7 +183,7 @@ def _obtain(
             try:
                 check(path)
             except WeightsMismatchError as error:
-                _LOG.warning("Removed a cached file, downloading it anew: %s", error)
+                _LOG.warning("Removed a cached file, downloading it again: %s", error)
                 _discard(path)
             else:
                 return FetchedFile(path, f"in the cache from {_source(ref, path)}")

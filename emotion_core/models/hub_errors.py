@@ -107,7 +107,7 @@ def _explain(error: Exception, ref: HubFileRef) -> WeightsUnavailableError:
                 "it writable or set HF_HOME to a folder that is."
             )
     return WeightsUnavailableError(
-        f"{ref} could not be transferred whole; check its name and HF_TOKEN, and try again."
+        f"{ref} could not be transferred completely; check its name and HF_TOKEN, and try again."
     )
 
 

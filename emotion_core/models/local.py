@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from emotion_core.models.runtime import Network
 
 FILES = (".safetensors", ".onnx")
-"""Endings by which a path is told from the name of a network."""
+"""Suffixes that distinguish a path from the name of a network."""
 
 
 def is_path(name: str) -> bool:
@@ -62,7 +62,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
         return make(architecture="opencv-yunet" if is_yunet else "onnx")
     metadata = _read_metadata(path)
-    with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
+    with unreadable(path, "lacks its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
         return make(
             architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
@@ -91,9 +91,9 @@ def read_released_card(path: Path) -> ModelCard:
     card = read_file_card(graph, Task.EMOTION)
     if card.torch_weights is None:
         raise WeightsMismatchError(
-            f"{graph.name} and {weights.name} do not tell the same; `export` makes both anew."
+            f"{graph.name} and {weights.name} have different metadata; run `export` again."
         )
-    return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
+    return replace(card, name=path.stem, source="trained with Emoscope by its publisher")
 
 
 def validate_io(network: Network, card: ModelCard) -> None:
@@ -114,11 +114,11 @@ def validate_io(network: Network, card: ModelCard) -> None:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise WeightsMismatchError(
-            f"{card.name} does not take what it tells ({reason})."
+            f"{card.name} does not take its declared input ({reason})."
         ) from error
     if shapes[: len(expected)] != expected:
         raise WeightsMismatchError(
-            f"{card.name} does not give what it tells: {shapes} instead of {expected}."
+            f"{card.name} does not give its declared output: {shapes} instead of {expected}."
         )
 
 

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 DEVICES = ("auto", *get_args(Device))
-"""What a user may ask for."""
+"""Choices of a user."""
 
 _DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 _AMD_DRIVER = Path("/dev/kfd")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of processor time in a period of so many. Source: the Linux kernel's documentation
-of control groups, version 2."""
+"""Microseconds of processor time, and of the period in which they may be used.
+
+Source: the Linux kernel's documentation of control groups, version 2.
+"""
 
 
 class Network(Protocol):
@@ -145,7 +147,7 @@ def pick_device(asked: str = "auto") -> Device:
     if torch.cuda.is_available():
         return "cuda"
     if asked == "cuda":
-        raise EmotionError("CUDA was asked for, but torch sees no GPU here; use auto or cpu.")
+        raise EmotionError("CUDA was requested, but torch sees no GPU here; use auto or cpu.")
     return "cpu"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _STEPS = frozenset({"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"})
-"""What ``preprocess`` does with an image, in the words of a ``preprocessor_config.json``."""
+"""Supported steps of a ``preprocessor_config.json``."""
 
 _OTHER_STEPS = frozenset({"include_top", "rescale_offset"})
 """EfficientNet's further steps, whose names don't begin with ``do_``."""
@@ -41,7 +41,7 @@ def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
     except KeyError:
         raise UnknownModelError(f"{repo_id} does not number its labels from 0 on.") from None
     except ValueError as error:
-        raise UnknownModelError(f"{repo_id} tells no emotions apart: {error}") from None
+        raise UnknownModelError(f"{repo_id} does not classify emotions: {error}") from None
 
 
 def read_preprocessing(config: Mapping[str, Any], repo_id: str) -> Preprocessing:

@@ -59,7 +59,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         "convnext-tiny": _imagenet("convnext_tiny"),
     }
 )
-"""What ``emotion_net.make_network`` builds, by name; the tiny one is for trials and tests."""
+"""Networks that ``emotion_net.make_network`` builds; the tiny one is for trials and tests."""
 
 
 def find_architecture(name: str) -> Architecture:

@@ -94,7 +94,7 @@ class Attention(nn.Module):
 _OWN: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
     {"small-face-net": ((40, 80, 192), (1, 2, 2)), "tiny-face-net": ((16, 32), (1, 1))}
 )
-"""Channels and residual blocks of each stage of our own networks."""
+"""Channels and number of residual blocks of each stage of our own networks."""
 
 
 def make_features(architecture: str, *, imagenet: bool = False) -> Features:
@@ -182,7 +182,7 @@ def _load_imagenet(name: str) -> dict[str, Any]:
     from torchvision import models
 
     weights = models.get_model_weights(name).DEFAULT
-    # torch.hub says what it downloads on stdout, which is kept for results.
+    # torch.hub prints its downloads to stdout, which is for results.
     with contextlib.redirect_stdout(sys.stderr), _socket_timeout(_TIMEOUT_S):
         try:
             state: dict[str, Any] = weights.get_state_dict(
@@ -190,7 +190,7 @@ def _load_imagenet(name: str) -> dict[str, Any]:
             )
         except (OSError, RuntimeError) as error:
             raise WeightsUnavailableError(
-                f"The ImageNet weights {weights} cannot be had from {weights.url} ({error}); "
+                f"The ImageNet weights {weights} are not available from {weights.url} ({error}); "
                 "put that file into torch's cache, or train with --pretrained none."
             ) from error
     return state

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STRIDES = (8, 16, 32)
-"""Pixels between neighbouring places, one level each."""
+"""Pixels between neighbouring cells of each level."""
 
 CHANNELS_PER_CELL = 15
 """Score logit, box (centre offset, log size), five landmarks (offsets)."""
 
 _MAX_LOG_SIZE = 5.0
-"""A box side is at most exp(5) = 148 strides: keeps the exponential finite early in training."""
+"""Limits box sides to exp(5) = 148 strides: keeps the exponential finite early in training."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""What is told of each place, by the names of the graph, with the number of channels."""
+"""Outputs of each cell by their names in the graph, with their number of channels."""
 
 _LAYERS = {"Conv": nn.Conv2d, "Relu": nn.ReLU, "MaxPool": nn.MaxPool2d}
 _AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the form of an output

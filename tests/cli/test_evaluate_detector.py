@@ -211,7 +211,7 @@ def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsy
     [
         ((), DatasetError, "Name data"),
         (("--portraits", "s.zip", "--teacher", "none"), EmotionError, "Portraits need a teacher"),
-        (("--scenes", "one.zip"), DatasetError, "No image of these is held out; --all"),
+        (("--scenes", "one.zip"), DatasetError, "None of these images is held out; --all"),
         (("--scenes", "s.zip", "--json", "a.html"), EmotionError, "another ending than .html"),
         (("--scenes", "s.zip", "--json", "no/a.json"), EmotionError, "There is no folder no"),
     ],

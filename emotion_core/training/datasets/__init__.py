@@ -31,7 +31,7 @@ READERS: Mapping[str, Callable[[Path, str], FaceSet]] = MappingProxyType(
         "csv": read_label_file,
     }
 )
-"""By the name that users type: folder or file and split to the faces; see ``read_faces``."""
+"""Readers by the name that users type; see ``read_faces``."""
 
 
 def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
@@ -50,7 +50,6 @@ def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
     reader = READERS.get(dataset.lower())
     if reader is None:
         raise DatasetError(f"There is no data set {dataset!r}; there are: {', '.join(READERS)}.")
-    wanted = to_split(split)
     if not root.exists():
         raise DatasetError(f"There is no folder {root}; give the folder that holds {dataset}.")
-    return reader(root, wanted)
+    return reader(root, to_split(split))

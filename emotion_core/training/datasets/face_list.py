@@ -91,8 +91,8 @@ def find_missing(folder: Path, files: Iterable[str]) -> list[str]:
     for file in files:
         parent, name = os.path.split(file)
         if parent not in listed:
-            location = folder / parent
-            listed[parent] = set(list_names(location)) if location.is_dir() else set()
+            path = folder / parent
+            listed[parent] = set(list_names(path)) if path.is_dir() else set()
         if name not in listed[parent]:
             missing.append(file)
     return missing

@@ -13,7 +13,7 @@ from emotion_core.labels import ALL_EMOTIONS, Emotion, LabelSet
 from emotion_core.types import FloatArray, Image
 
 LABELS: LabelSet = ALL_EMOTIONS
-"""Order of the columns of ``FaceSet.targets``, and of the outputs of every network trained here."""
+"""Order of the columns of ``FaceSet.targets``, and of the outputs of networks trained here."""
 
 EIGHT_EMOTIONS: LabelSet = tuple(label for label in LABELS if label is not Emotion.UNCERTAIN)
 

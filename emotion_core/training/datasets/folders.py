@@ -96,8 +96,8 @@ def _choose(root: Path, split: str) -> Sequence[Path]:
         return [root]
     if split != ALL and split not in splits:
         raise SplitMissingError(f"{root} has no split {split!r}; it has: {', '.join(splits)}.")
-    wanted = splits if split == ALL else [split]
-    return [root / name for one in wanted for name in splits[one]]
+    chosen = splits if split == ALL else [split]
+    return [root / name for one in chosen for name in splits[one]]
 
 
 def _split_folders(root: Path) -> dict[str, list[str]]:

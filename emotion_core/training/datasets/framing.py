@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray, Image
 
 MAX_IMAGES = 2000
-"""Images that a template is measured on at most."""
+"""Maximum number of images on which a template is measured."""
 
 _SIDE_PX, _BORDER_PX, _MIN_SCORE = 80, 40, 0.8
 """``FaceDetector`` doubles small images, so that its network sees faces of 160 px. Of larger ones

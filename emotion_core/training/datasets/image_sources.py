@@ -82,8 +82,8 @@ class FileImages:
         """See ``ImageSource``."""
         faces = np.empty((len(indices), size_px, size_px, 3), np.uint8)
 
-        def read(location: int) -> None:
-            faces[location] = _resize(self._read(int(indices[location])), size_px)
+        def read(row: int) -> None:
+            faces[row] = _resize(self._read(int(indices[row])), size_px)
 
         # A pool for each call: no threads lie idle, and a forked process has none that hang.
         with ThreadPoolExecutor(usable_cores()) as pool:
@@ -122,9 +122,9 @@ class _JoinedImages:
         owners = np.searchsorted(self._ends, indices, side="right")
         for owner in np.unique(owners):
             part = self._parts[owner]
-            locations = np.flatnonzero(owners == owner)
-            within = indices[locations] - (self._ends[owner] - len(part))
-            faces[locations] = part.load(within, size_px, channels)
+            rows = np.flatnonzero(owners == owner)
+            within = indices[rows] - (self._ends[owner] - len(part))
+            faces[rows] = part.load(within, size_px, channels)
         return faces
 
 

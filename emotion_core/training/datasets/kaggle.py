@@ -70,7 +70,7 @@ def download_fer2013(folder: Path, source: KaggleSource) -> None:
         raise MissingExtraError(
             "Downloads from Kaggle need the package kagglehub: pip install 'kagglehub>=1.0'."
         ) from error
-    logging.getLogger("kagglehub").setLevel(logging.WARNING)  # else it tells of steps on stdout
+    logging.getLogger("kagglehub").setLevel(logging.WARNING)  # else it prints its steps to stdout
     download = (
         kagglehub.competition_download if source.is_competition else (kagglehub.dataset_download)
     )
@@ -117,8 +117,8 @@ def _kaggle_errors(folder: Path, source: KaggleSource) -> Iterator[None]:
         ) from error
     except FileExistsError as error:
         raise DatasetError(
-            f"{folder} is not empty and holds no whole download from {source.page}; empty it, or "
-            "choose another folder with --to."
+            f"{folder} is not empty and holds no complete download from {source.page}; empty it, "
+            "or choose another folder with --to."
         ) from error
     except OSError as error:
         raise DatasetError(f"{folder} cannot be written ({error.strerror or error}).") from error

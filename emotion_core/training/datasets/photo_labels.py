@@ -136,7 +136,7 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
         box, points = to_face(row)
         if row.cells["image"] in boxes:
             raise DatasetError(
-                f"{row.location}: {row.cells['image']} has a box already; one counts."
+                f"{row.location}: {row.cells['image']} already has a box; give one per photo."
             )
         boxes[row.cells["image"]] = Faces(
             np.array([box], np.float32),

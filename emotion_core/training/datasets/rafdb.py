@@ -30,7 +30,7 @@ _EMOTIONS = MappingProxyType(
         "7": Emotion.NEUTRAL,
     }
 )
-"""Source: the data set's own readme, and S. Li et al., "Reliable Crowdsourcing and Deep
+"""Source: the data set's readme, and S. Li et al., "Reliable Crowdsourcing and Deep
 Locality-Preserving Learning for Expression Recognition in the Wild", CVPR 2017."""
 
 _CLASSES = tuple(label for label in LABELS if label in _EMOTIONS.values())
@@ -99,10 +99,10 @@ def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
 def _read_folders(folder: Path, split: str) -> FaceSet:
     faces = FaceSetBuilder()
     for number, emotion in _EMOTIONS.items():
-        location = folder / split / number
-        if not location.is_dir():
+        class_folder = folder / split / number
+        if not class_folder.is_dir():
             raise DatasetError(f"{folder / split} has no folder {number} ({emotion}).")
-        for file in list_names(location):
+        for file in list_names(class_folder):
             if is_image_file(file):
                 faces.add(f"{split}/{number}/{file}", emotion)
     if not faces:

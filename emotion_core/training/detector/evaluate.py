@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray, Image
 
 MIN_AP_SCORE = 0.02
-"""Average precision looks at all scores from here on; what is below has no precision to add."""
+"""Minimum score for average precision; below it there is no precision to gain."""
 
 _CURVE_POINTS = 200
 
@@ -140,8 +140,8 @@ def measure_portraits(
     errors: list[float] = []
     for sample, found in _find_all(detector, samples, settings):
         total += len(found)
-        seen = iou_matrix(found.boxes, np.vstack([sample.boxes, sample.ignored]))
-        wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
+        overlaps = iou_matrix(found.boxes, np.vstack([sample.boxes, sample.ignored]))
+        wrong += int((overlaps.max(axis=1, initial=0) < MATCH).sum())
         main = largest(sample.boxes)
         shared = iou_matrix(sample.boxes[main : main + 1], found.boxes)[0]
         if shared.max(initial=0) < MATCH:
@@ -254,12 +254,12 @@ def _to_curve(matches: DetectionMatches) -> list[list[float]]:
     """Points of the precision-recall curve at right detections, evenly spread over the recall."""
     right, hits = np.cumsum(matches.right), np.flatnonzero(matches.right)
     n = min(len(hits), _CURVE_POINTS)
-    places = hits[np.linspace(0, len(hits) - 1, n).astype(int)]
+    points = hits[np.linspace(0, len(hits) - 1, n).astype(int)]
     return [
         [
             round(float(right[i] / max(matches.n_faces, 1)), 4),
             round(float(right[i] / (i + 1)), 4),
             round(float(matches.scores[i]), 4),
         ]
-        for i in places
+        for i in points
     ]

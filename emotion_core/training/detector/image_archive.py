@@ -30,7 +30,7 @@ _ENDINGS = tuple(f".{suffix}" for suffix in SUFFIXES)
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 1
 _MAX_BYTES = 256 * 1024 * 1024
-"""Of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
+"""Maximum size of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
 
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -168,8 +168,8 @@ def _list_files(path: Path) -> Iterator[ImageFile]:
         known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not known or info.flag_bits & _ENCRYPTED:
             raise DatasetError(
-                f"{info.filename} in {path} is encrypted or packed in a rare way; unpack the file "
-                "and give the folder."
+                f"{info.filename} in {path} is encrypted or uses a rare compression; unpack the "
+                "file and give the folder."
             )
         is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
         member = Member(info.header_offset, info.compress_size, is_deflated)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Device
 
 KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
-"""What every checkpoint of a detector holds, the first ones included."""
+"""Keys of all checkpoints of detectors, including the oldest ones."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from emotion_core.networks.face_net import STRIDES, decode_boxes, decode_landmarks
 
 _LEVEL_RANGES = {8: (0.0, 44.0), 16: (26.0, 104.0), 32: (64.0, math.inf)}
-"""Face sizes (square root of the area, pixels) that each stride may answer for."""
+"""Range of face sizes (square root of the area, pixels) for each stride."""
 
 _RADIUS_STRIDES = 1.5
 _BACKGROUND = 1.0
@@ -133,15 +133,15 @@ def detector_loss(raw: Tensor, centres: Tensor, targets: Targets, landmark_weigh
     index = face[image, cell]
     count = max(1, len(index))
     truth = targets.boxes[image, index]
-    mine = boxes[image, cell]
+    predicted = boxes[image, cell]
     target = torch.zeros_like(raw[..., 0])
-    target[image, cell] = pair_overlap(mine.detach(), truth).clamp(min=0.05)
+    target[image, cell] = pair_overlap(predicted.detach(), truth).clamp(min=0.05)
     weight = _score_weight(face, centres, targets)
     logits = raw[..., 0]
     focus = torch.where(face >= 0, 1.0, _BACKGROUND * logits.detach().sigmoid().square())
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     score = (entropy * focus * weight).sum() / count
-    box = efficient_overlap_loss(mine, truth).sum() / count
+    box = efficient_overlap_loss(predicted, truth).sum() / count
     known = targets.landmarks[image, index]
     marks = decode_landmarks(raw, centres)[image, cell]
     size = (truth[:, 2:] - truth[:, :2]).prod(dim=1, keepdim=True).clamp(min=1).sqrt()

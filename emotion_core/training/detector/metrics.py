@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray
 
 MATCH = 0.5
-"""Intersection over union from which on a detection is the marked face."""
+"""Minimum intersection over union of a detection and its face."""
 
 _SLACK = 0.8
 _NEUTRAL_OVERLAP = 0.3
 
 SizeRange = tuple[float, float]
-"""Shorter sides in pixels: from the first, below the second."""
+"""Range of shorter sides in pixels, excluding the second."""
 
 EVERY_SIZE: SizeRange = (0, float("inf"))
 

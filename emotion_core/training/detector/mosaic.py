@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 SMALLEST_PX, LARGEST_PX = 9.0, 360.0
-"""Range of the face sizes (square root of the area) that are composed, in pixels of the input."""
+"""Range of face sizes (square root of the area) in composed images, in pixels."""
 
 FLIPPED = np.array([2, 3, 0, 1, 4, 5, 8, 9, 6, 7])
-"""Where each landmark coordinate comes from when an image is mirrored."""
+"""Source of each landmark coordinate when an image is mirrored."""
 
 _LARGE_PX = 90.0
 _MIN_VISIBLE = 0.35
@@ -98,7 +98,7 @@ class MosaicSampler:
         largest = min(LARGEST_PX, 1.25 * min(size_wh))
         smallest = SMALLEST_PX if kind is SampleKind.BOXES else 1.5 * SMALLEST_PX
         if rng.random() < 0.5:
-            smallest = _LARGE_PX  # selfies: otherwise the many small faces would drown them
+            smallest = _LARGE_PX  # selfies, which would be rare among many small faces
         target = math.exp(rng.uniform(math.log(smallest), math.log(max(largest, smallest))))
         n = 1
         if kind is SampleKind.PORTRAITS and target < min(size_wh) / 5:

@@ -22,8 +22,8 @@ from emotion_core.training.detector.samples import DetectionSample, SampleKind, 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
-SURE, DOUBTFUL = 0.7, 0.3
-"""Scores from which on the teacher's face is one, and may be one."""
+CERTAIN, POSSIBLE = 0.7, 0.3
+"""Minimum scores of certain and of possible faces."""
 
 _OVERLAP, _MAX_FACES = 0.3, 2000
 _MIN_PX = 14
@@ -89,7 +89,7 @@ class PseudoLabeller:
     def _net(self) -> cv2.FaceDetectorYN:
         if not hasattr(self._local, "net"):
             self._local.net = cv2.FaceDetectorYN.create(
-                str(self._path), "", (320, 320), DOUBTFUL, _OVERLAP, _MAX_FACES
+                str(self._path), "", (320, 320), POSSIBLE, _OVERLAP, _MAX_FACES
             )
         net: cv2.FaceDetectorYN = self._local.net
         return net
@@ -139,7 +139,7 @@ def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
     found = np.zeros((0, 15), np.float32)
     for pad in _PADS:
         found = teacher(small, pad=pad)
-        if (found[:, 14] >= SURE).any():
+        if (found[:, 14] >= CERTAIN).any():
             found[0, 4:14] = _mean_landmarks(small, teacher, found[0])
             break
     found[:, :14] *= max(image.shape[:2]) / max(small.shape[:2])
@@ -154,8 +154,8 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     for pad, longest_px in _VIEWS:
         scale = longest_px / max(image.shape[:2])
         for sample in (image, mirrored):
-            for seen in teacher(sample, scale=scale, pad=pad)[:1]:
-                points = seen[4:14].reshape(5, 2)
+            for face_in_view in teacher(sample, scale=scale, pad=pad)[:1]:
+                points = face_in_view[4:14].reshape(5, 2)
                 if sample is mirrored:
                     points = (points * (-1, 1) + (width, 0))[[1, 0, 2, 4, 3]]
                 eyes = np.linalg.norm(views[0][0] - views[0][1])
@@ -177,20 +177,20 @@ def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample |
         were not marked. Uncertain ones are ignored.
     """
     if sample.kind is SampleKind.PORTRAITS:
-        sure = found[:, 14] >= SURE
-        if not sure.any():
+        certain = found[:, 14] >= CERTAIN
+        if not certain.any():
             return None
-        boxes, marks, ignored = found[sure, :4], found[sure, 4:14], found[~sure, :4]
+        boxes, marks, ignored = found[certain, :4], found[certain, 4:14], found[~certain, :4]
         return replace(sample, boxes=boxes, landmarks=marks, ignored=ignored)
     shared = iou_matrix(sample.boxes, found[:, :4])  # (N, M)
     known = np.vstack([sample.boxes, sample.ignored])
     alone = iou_matrix(known, found[:, :4]).max(axis=0, initial=0) < 0.3
-    sure = alone & (found[:, 14] >= SURE + 0.1) & (short_sides(found[:, :4]) >= _MIN_PX)
+    certain = alone & (found[:, 14] >= CERTAIN + 0.1) & (short_sides(found[:, :4]) >= _MIN_PX)
     return replace(
         sample,
-        boxes=np.vstack([sample.boxes, found[sure, :4]]),
-        landmarks=np.vstack([_fill_landmarks(sample, found, shared), found[sure, 4:14]]),
-        ignored=np.vstack([sample.ignored, found[alone & ~sure, :4]]),
+        boxes=np.vstack([sample.boxes, found[certain, :4]]),
+        landmarks=np.vstack([_fill_landmarks(sample, found, shared), found[certain, 4:14]]),
+        ignored=np.vstack([sample.ignored, found[alone & ~certain, :4]]),
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _RECIPE = 1
-"""Counts the ways in which ``mark`` has worked; labels of another way are not used."""
+"""Version of ``mark``; labels of other versions are not used."""
 
 _Labels = dict[tuple[str, int], "FloatArray | None"]
 

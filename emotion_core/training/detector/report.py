@@ -173,11 +173,11 @@ def detector_report_table(report: DetectorComparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _marked_lines(data: str, figures: Sequence[MarkedMetrics]) -> Iterator[str]:
-    first = figures[0]
+def _marked_lines(data: str, metrics: Sequence[MarkedMetrics]) -> Iterator[str]:
+    first = metrics[0]
     yield f"{data}: {first.pictures} images, {first.faces['all']} faces"
     for name in SIZES:
-        values = [_number(f.average_precision[name]) for f in figures]
+        values = [_number(f.average_precision[name]) for f in metrics]
         yield _line(f"  AP {WORDS[name]} ({first.faces[name]})", values)
     rows: list[tuple[str, Callable[[MarkedMetrics], float | None]]] = [
         ("precision, >= 16 px", lambda f: f.precision),
@@ -185,13 +185,13 @@ def _marked_lines(data: str, figures: Sequence[MarkedMetrics]) -> Iterator[str]:
         (f"recall at {FALSE_ALARMS:g} false an image", lambda f: f.recall_at_false_alarms),
     ]
     for word, get in rows:
-        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+        yield _line(f"  {word}", [_number(get(f)) for f in metrics])
     for name in first.settings:
-        yield _line(f"  AP {name}", [_number(f.settings[name]) for f in figures])
+        yield _line(f"  AP {name}", [_number(f.settings[name]) for f in metrics])
 
 
-def _portrait_lines(figures: Sequence[PortraitMetrics], teacher: str) -> Iterator[str]:
-    yield f"portraits: {figures[0].pictures}, against {teacher}"
+def _portrait_lines(metrics: Sequence[PortraitMetrics], teacher: str) -> Iterator[str]:
+    yield f"portraits: {metrics[0].pictures}, against {teacher}"
     rows: list[tuple[str, Callable[[PortraitMetrics], float | None]]] = [
         ("recall", lambda f: f.recall),
         ("precision", lambda f: f.precision),
@@ -199,7 +199,7 @@ def _portrait_lines(figures: Sequence[PortraitMetrics], teacher: str) -> Iterato
         ("landmark error / eyes, median", lambda f: f.landmark_error_median),
     ]
     for word, get in rows:
-        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+        yield _line(f"  {word}", [_number(get(f)) for f in metrics])
 
 
 def _line(name: str, values: Sequence[str]) -> str:

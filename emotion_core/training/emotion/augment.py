@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from emotion_core.training.emotion.config import TrainConfig
 
 _BLUR_SIDE_PX = 48
-"""Side of the images for which ``TrainConfig.blur_px`` is meant."""
+"""Side of the images to which ``TrainConfig.blur_px`` refers."""
 
 _LUMA = (0.299, 0.587, 0.114)
 

@@ -103,7 +103,7 @@ def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
             )
         if "class_shares" not in saved:
             raise EmotionError(
-                f"{checkpoint} does not tell the training share of each class; leave out "
+                f"{checkpoint} lacks the training share of each class; leave out "
                 "--logit-adjustment, or train with this version."
             )
         adjust_logits(network, saved["class_shares"], logit_adjustment)

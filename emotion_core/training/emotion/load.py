@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Device
 
 FILES = (*local.FILES, ".pt")
-"""Endings by which a path is told from the name of a model."""
+"""Suffixes that distinguish a path from the name of a model."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -46,8 +46,8 @@ def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
 
     Source: C. Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """
-    whole = targets.sum(1, keepdim=True)
-    return (1 - share) * targets + share * whole / targets.shape[1]
+    totals = targets.sum(1, keepdim=True)
+    return (1 - share) * targets + share * totals / targets.shape[1]
 
 
 def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:

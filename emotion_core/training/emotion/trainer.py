@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 OnStep = Callable[[int, torch.Tensor], None]
-"""Told after each step how many are done since the run began, and the loss of the last one."""
+"""Called after each step with the number of steps done in the run and the last loss."""
 
 
 class EmotionTrainer:
@@ -170,7 +170,7 @@ class EmotionTrainer:
         weights = self._weigh_classes(faces)
         self._wrapped.train()
         total = torch.zeros((), device=self._context.device)
-        n_seen = 0
+        n_faces = 0
         for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._context)):
             progress = (self.epoch + i / len(steps)) / self.config.epochs
             rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
@@ -180,7 +180,7 @@ class EmotionTrainer:
             ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
             loss = self._step(mix(ready, self.config, rng.mixing), weights)
             total += loss * len(inputs)
-            n_seen += len(inputs)
+            n_faces += len(inputs)
             done = self.epoch * len(steps) + i
             # Faster at first, when the network's weights move far.
             move_average(
@@ -195,7 +195,7 @@ class EmotionTrainer:
                 f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
                 "--learning-rate or clip_norm."
             )
-        return float(total) / n_seen
+        return float(total) / n_faces
 
     def _weigh_classes(self, faces: FaceSet) -> torch.Tensor | None:
         if self.config.balance != "loss":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _TIMEOUT = timedelta(hours=1)
-"""The others wait this long at most while the first one reads data, validates or writes."""
+"""Maximum time that others wait while the first process reads data, validates or writes."""
 
 
 @dataclass(frozen=True, slots=True)

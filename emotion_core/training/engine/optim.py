@@ -41,8 +41,8 @@ def start_network(
     Raises:
         WeightsUnavailableError: Required ImageNet weights are not available.
     """
-    wanted = config.pretrained != "none" and is_fresh and context.is_first
-    if wanted and find_architecture(config.architecture).torchvision:
+    loads_imagenet = config.pretrained != "none" and is_fresh and context.is_first
+    if loads_imagenet and find_architecture(config.architecture).torchvision:
         try:
             return _make(config, imagenet=True), imagenet_weights(config.architecture)
         except WeightsUnavailableError as error:
@@ -118,9 +118,9 @@ def move_average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
         network: In training.
         keep: Share of the averaged weights that stays, 0-1; integers are copied.
     """
-    mine, current = averaged.state_dict(), network.state_dict()
-    names = [name for name, value in mine.items() if value.is_floating_point()]
+    averages, current = averaged.state_dict(), network.state_dict()
+    names = [name for name, value in averages.items() if value.is_floating_point()]
     move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
-    move([mine[name] for name in names], [current[name] for name in names], None)
-    for name in mine.keys() - set(names):
-        mine[name].copy_(current[name])
+    move([averages[name] for name in names], [current[name] for name in names], None)
+    for name in averages.keys() - set(names):
+        averages[name].copy_(current[name])

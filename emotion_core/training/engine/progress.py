@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluation.metrics import Metrics
 
 _REFRESH_S = 0.5
-"""Reading the loss off a GPU makes it wait, so that is not done after every step."""
+"""Reading the loss makes a GPU wait, so it is not done after every step."""
 
 
 class Progress:
@@ -55,7 +55,7 @@ class Progress:
             self._bar.set_postfix_str(f"loss {float(loss):.3f}{self._result}", refresh=False)
 
     def on_share(self, share: float, loss: torch.Tensor) -> None:
-        """Move the bar to a share of the whole run, 0-1."""
+        """Move the bar to a share of the run, 0-1."""
         self.on_step(round(share * self._bar.total), loss)
 
     def on_epoch(self, metrics: Metrics | None) -> None:

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 _AHEAD = 4
-"""Items that are read before they are asked for."""
+"""Number of items that are read ahead."""
 
 
 def iter_ahead(work: Callable[[_T], _R], items: Iterable[_T], ahead: int = _AHEAD) -> Iterator[_R]:

@@ -25,7 +25,7 @@ Row = dict[str, float | None]
 """Metrics of one epoch by name; ``None`` where there is no ground truth."""
 
 RUNS = Path("debug")
-"""Where runs lie that are given by a name."""
+"""Parent folder of runs that are given by name."""
 
 _LOG = logging.getLogger(__name__)
 _LOGGER = logging.getLogger("emotion_core.training")

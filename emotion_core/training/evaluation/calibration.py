@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 BINS = 15
-"""Equal bins of confidence in which calibration is measured."""
+"""Number of equal bins of confidence."""
 
 
 @dataclass(frozen=True, slots=True)

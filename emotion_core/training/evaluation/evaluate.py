@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _CHUNK = 512
-"""Images that are in memory at once, times the batches read ahead."""
+"""Images per chunk; a few chunks are in memory at once."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

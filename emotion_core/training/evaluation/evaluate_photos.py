@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from emotion_core.training.emotion.load import LoadedModel
 
 PhotoReader = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
-"""Names and pixels of some photos to the faces of each, and what is read from them."""
+"""Names and pixels of some photos to the faces of each, with predictions."""
 
 _PERSON = "person"  # column of labels.csv, if there is one
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 
 TINY = 1e-12
-"""Variance of equal numbers, but for rounding."""
+"""Upper bound of the variance of equal numbers, which rounding makes positive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def to_metrics(
     kept = faces.has_majority
     truth = faces.majority[kept]
     predicted = to_predicted(probabilities, faces, found)[kept]
-    seen = predicted != NO_CLASS
-    confusion = to_confusion(truth[seen], predicted[seen], len(LABELS))
+    has_prediction = predicted != NO_CLASS
+    confusion = to_confusion(truth[has_prediction], predicted[has_prediction], len(LABELS))
     totals = np.bincount(truth, minlength=len(LABELS))
     missed = totals - confusion.sum(axis=1)
     nine, nine_truth = nine_class_truth(faces)

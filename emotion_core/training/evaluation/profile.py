@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Image
 
 BATCH = 32
-"""Faces in the batch whose speed is measured."""
+"""Faces per batch when measuring speed."""
 
 _WARM_UPS, _SINGLES, _BATCHES, _LIMIT_S = 3, 100, 20, 5.0
 

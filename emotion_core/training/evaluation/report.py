@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WIDTH = 26
 
 _NAMED = 5
-"""Photos that the table names; the JSON has all of them."""
+"""Maximum number of photos named in the table; the JSON has all."""
 
 
 def emotion_report_json(report: EmotionReport) -> str:

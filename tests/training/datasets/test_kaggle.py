@@ -118,7 +118,7 @@ def test_no_network_is_told(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("kaggle")
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="is not empty and holds no whole download"):
+    with pytest.raises(DatasetError, match="is not empty and holds no complete download"):
         download_fer2013(tmp_path, SOURCES["dataset"])
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

@@ -149,7 +149,7 @@ def test_logit_adjustment_is_refused_where_it_does_not_fit(tiny_checkpoint, tmp_
         load_trained(tmp_path / "balanced.pt", logit_adjustment=1.0)
     del saved["class_shares"]
     torch.save(saved, tmp_path / "old.pt")
-    with pytest.raises(EmotionError, match="does not tell the training share of each class"):
+    with pytest.raises(EmotionError, match="lacks the training share of each class"):
         load_trained(tmp_path / "old.pt", logit_adjustment=1.0)
     assert load_trained(tmp_path / "old.pt").metadata["epoch"] == "6"
 

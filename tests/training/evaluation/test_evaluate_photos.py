@@ -226,7 +226,7 @@ def test_marked_landmarks_are_read(tmp_path):
         pytest.param(f"{BOXES}\na.jpg,3,2,1,4\n", "x1, y1 must be less than x2, y2", id="turned"),
         pytest.param(
             f"{BOXES}\na.jpg,1,2,3,4\na.jpg,1,2,3,4\n",
-            "Line 3 of boxes.csv: a.jpg has a box already",
+            "Line 3 of boxes.csv: a.jpg already has a box",
             id="twice",
         ),
     ],
