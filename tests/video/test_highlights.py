@@ -5,7 +5,7 @@ import pytest
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.video import highlights as module
-from emotion_core.video.highlights import LEAST_FACE_PX, MIN_AP_SCORE, MOST_PEOPLE, HighlightTracker
+from emotion_core.video.highlights import LEAST_FACE_PX, LEAST_SCORE, MOST_PEOPLE, HighlightTracker
 from emotion_core.video.types import HighlightKind, VideoFrame
 from tests.factories import make_analysis
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen
@@ -58,8 +58,8 @@ def test_the_picture_is_cut_from_what_is_shown():
 @pytest.mark.parametrize(
     ("options", "n"),
     [
-        ({"scores": MIN_AP_SCORE}, 3),
-        ({"scores": MIN_AP_SCORE - 0.01}, 0),
+        ({"scores": LEAST_SCORE}, 3),
+        ({"scores": LEAST_SCORE - 0.01}, 0),
         ({"boxes": [(10, 10, 10 + LEAST_FACE_PX, 80)]}, 3),
         ({"boxes": [(10, 10, 9 + LEAST_FACE_PX, 80)]}, 0),
     ],
