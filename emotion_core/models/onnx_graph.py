@@ -63,7 +63,7 @@ def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
     if not shape[0].dim_value:
         return DynamicBatchGraph(data, any_batch=True)
     for value in [*inputs, *model.graph.output]:
-        for first in value.type.tensor_type.shape.dim[:1]:  # an output may tell no shape
+        for first in value.type.tensor_type.shape.dim[:1]:  # an output may have no shape
             first.dim_param = "batch"
     del model.graph.value_info[:]
     _free_reshapes(model, constants)

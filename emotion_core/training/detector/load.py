@@ -39,12 +39,12 @@ class LoadedDetector:
 
     @property
     def card(self) -> ModelCard:
-        """Its description."""
+        """The detector's card."""
         return self.detector.card
 
     @property
     def sha256(self) -> str:
-        """Of its file."""
+        """The hash of its file."""
         return describe_file(self.path).sha256
 
 

@@ -121,7 +121,7 @@ def _ask_teacher(
     config = replace(job.config, teacher=teacher.name, teacher_sha256=teacher.sha256)
     has_boxes = any(p.kind is SampleKind.BOXES and p.held_out for p in samples)
     unused = [p for p in samples if p.kind is SampleKind.PORTRAITS and p.held_out and has_boxes]
-    skipped = {id(p) for p in unused}  # neither learnt from nor validated on
+    skipped = {id(p) for p in unused}  # used neither for training nor for validation
     return pseudo_label([p for p in samples if id(p) not in skipped], teacher, job.labels), config
 
 

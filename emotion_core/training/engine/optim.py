@@ -75,7 +75,7 @@ def make_optimiser(
 
 
 def uses_bf16(config: TrainConfig | DetectorTrainConfig, device: Device) -> bool:
-    """Whether to use bfloat16; half precision on older GPUs would need loss scaling."""
+    """Whether to use bfloat16, not float32; float16 on older GPUs would need loss scaling."""
     return config.bf16 and (device == "cpu" or torch.cuda.is_bf16_supported())
 
 

@@ -87,7 +87,7 @@ def count_onnx(path: Path, shape: tuple[int, ...]) -> NetworkSize:
 
 
 def _multiply_adds(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
-    """Of one node; ``None`` if its shapes are not known."""
+    """Multiply-adds of one node; ``None`` if its shapes are unknown."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return 0
     first, second, result = (
