@@ -12,7 +12,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from emotion_core.detection.multiscale_torch import fold_normalisation
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import make_network
-from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, place_centres
+from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, grid_centres
 from emotion_core.networks.yunet import YUNETS, YuNet
 from emotion_core.training.detector.loss import Targets, detector_loss
 from emotion_core.training.emotion.augment import augment
@@ -94,7 +94,7 @@ def three_places(self, *, as_tuple):
 
 
 def test_detector_training_stays_on_the_gpu(request, monkeypatch):
-    network, places = FaceNetwork(), place_centres((64, 64))
+    network, places = FaceNetwork(), grid_centres((64, 64))
     gpu = request.getfixturevalue("gpu")
     places = torch.empty(places.shape, device=gpu)
     raw = move(network, gpu)(torch.empty((2, 3, 64, 64), device=gpu))

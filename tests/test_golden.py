@@ -16,7 +16,7 @@ from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.emotion_net import load_network
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.recognition.classifier import EmotionClassifier
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.types import Faces, VaSource
 
 LOCAL = [card for card in CARDS.values() if card.is_local]
@@ -87,7 +87,7 @@ def test_emotion_network_as_training_feeds_it(portrait):
     """The same crop, read and normalised as the training loop does it: grey in whole numbers."""
     card = CARDS["emoscope-fer-s"]
     architecture = find_architecture("small-face-net")
-    pictures = ArrayPictures(make_crop(portrait, card))
+    pictures = ArrayImages(make_crop(portrait, card))
     grey = pictures.load(np.array([0]), 48, architecture.channels)  # (1, 48, 48, 1)
     planes = torch.from_numpy(grey).permute(0, 3, 1, 2).float()
     planes = (planes - architecture.mean[0]) / architecture.std[0]

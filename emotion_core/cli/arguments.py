@@ -1,4 +1,4 @@
-"""What the commands that analyse something share: their arguments, and the core these choose."""
+"""What the commands share: options, checks, and loading the networks that were chosen."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from emotion_core.models.card import Task
+from emotion_core.errors import EmotionError
 from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
+from emotion_core.training.engine.atomic_write import write_errors
+from emotion_core.training.engine.base_config import parse_settings
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from emotion_core.local_analyzer import LocalAnalyzer
+    from emotion_core.local_analyzer import LocalAnalyzer, ResolvedModel
+    from emotion_core.models.card import Task
+    from emotion_core.models.download import Progress
+    from emotion_core.types import Device
 
     _Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
-"""What a command ends with: all done; some inputs failed, the others are done; nothing done."""
+"""Exit codes: all done; some inputs failed, the others are done; nothing done."""
 
-TABLES_HELP = "What each column of the tables means stands in docs/tables.md of the project."
+TABLES_HELP = "The columns of the tables are explained in docs/tables.md of the project."
 
 
-def add_analysis(parser: argparse.ArgumentParser, *, picture: str) -> None:
-    """Add the arguments that say how pictures are analysed, here and now.
-
-    Args:
-        parser: Of the command.
-        picture: What the command's help calls one, e.g. ``"photo"``.
-    """
+def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
+    """Add the options of an analysis on this machine; the help calls its inputs ``noun``."""
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    add_faces(parser, picture=picture)
+    add_faces(parser, noun=noun)
     parser.add_argument(
         "--blur",
         action="store_true",
-        help="make every face that is found unrecognisable, also those that are not reported; "
-        "videos are searched picture by picture then",
+        help="make every detected face unrecognisable, including those not reported; "
+        "videos are then searched frame by frame",
     )
 
 
@@ -69,48 +69,48 @@ def add_detector(parser: _Arguments) -> None:
 
 
 def network(text: str) -> str:
-    """The name of a network; a path is made absolute, since other processes may read it."""
+    """The name of a network; paths become absolute, because other processes may read them."""
     return str(Path(text).absolute()) if is_path(text) else text
 
 
-def add_faces(parser: _Arguments, *, picture: str) -> None:
-    """Add ``--min-score`` and ``--min-face``, which say what faces count; see ``add_analysis``."""
+def add_faces(parser: _Arguments, *, noun: str) -> None:
+    """Add ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
         default=DEFAULT_MIN_SCORE,
         metavar="0-1",
-        help=f"least confidence of a face (default {DEFAULT_MIN_SCORE})",
+        help=f"minimum confidence of a face (default {DEFAULT_MIN_SCORE})",
     )
     parser.add_argument(
         "--min-face",
         type=_pixels,
         default=DEFAULT_MIN_FACE_PX,
         metavar="PX",
-        help=f"least side of a face, in pixels of the {picture} (default {DEFAULT_MIN_FACE_PX})",
+        help=f"minimum side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
     )
 
 
 def add_video_settings(parser: _Arguments) -> None:
-    """Add ``--every``, ``--hz`` and ``--smooth``, which say how videos are analysed."""
+    """Add ``--every``, ``--hz`` and ``--smooth``."""
     often = parser.add_mutually_exclusive_group()
     often.add_argument(
-        "--every", type=count, default=1, metavar="N", help="analyse every N-th picture of a video"
+        "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
     )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R pictures a second of video")
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R frames per second of video")
     parser.add_argument(
         "--smooth",
         type=_seconds,
         default=VideoSettings().smoothing_s,
         metavar="S",
-        help="time constant, in seconds, of the smoothing of what is drawn, charted and told of "
-        f"emotions and moments; 0 for none (default {VideoSettings().smoothing_s}); tables of "
-        "frames, and means, are never smoothed",
+        help="time constant, in seconds, for smoothing annotations, charts, dominant emotions and "
+        f"key moments; 0 for none (default {VideoSettings().smoothing_s}); frames.csv and means "
+        "are never smoothed",
     )
 
 
 def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> VideoSettings:
-    """What the arguments of ``add_faces`` and ``add_video_settings`` ask for."""
+    """Settings from the options of ``add_faces`` and ``add_video_settings``."""
     return VideoSettings(
         every=chosen.every,
         hz=chosen.hz,
@@ -122,7 +122,7 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
 
 
 def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
-    """Load the networks that the arguments of ``add_analysis`` ask for, and say which they are.
+    """Load the networks chosen by the options of ``add_analysis``, and print their names.
 
     Raises:
         EmotionError: See ``load_analyzer`` and ``find_model``.
@@ -130,20 +130,108 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
     from emotion_core.local_analyzer import load_analyzer
 
     analyzer = load_analyzer(
-        resolve_models(chosen.model, Task.EMOTION),
-        resolve_models(chosen.detector, Task.DETECTION),
+        chosen.model,
+        chosen.detector,
         device=chosen.device,
         on_progress=show_download,
     )
     info = analyzer.info
     eprint(f"{info.emotion.name} on {info.device}, faces by {info.detector.name}.")
-    for notice in info.notices:
-        eprint(f"note: {notice}")
+    print_notices(info.notices)
     return analyzer
 
 
+def fetch_chosen(
+    name: str | None, task: Task, device: Device, on_progress: Progress | None = None
+) -> ResolvedModel:
+    """Fetch the network that was named, or else the first default that is available.
+
+    Raises:
+        EmotionError: See ``find_model`` and ``fetch_first``.
+    """
+    from emotion_core.local_analyzer import fetch_first
+
+    found = fetch_first(resolve_models(name, task), device, on_progress)
+    print_notices(found.notices)
+    return found
+
+
+def print_notices(notices: Iterable[str]) -> None:
+    """Print which preferred networks are not available."""
+    for notice in notices:
+        eprint(f"note: {notice}")
+
+
+def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the options that both trainings share; ``example`` is a setting for the help text."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings, in the format of config.json"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"any other setting of config.json, e.g. {example}",
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
+    parser.add_argument(
+        "--keep-every",
+        type=count_or_none,
+        default=0,
+        metavar="N",
+        help="also keep the checkpoint of every N-th epoch (default 0: none)",
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads", type=count, metavar="N", help="CPU threads of torch (default: torch's choice)"
+    )
+
+
+def set_threads(n: int | None) -> None:
+    """Set the number of torch's CPU threads; ``None`` leaves it as it is."""
+    if n is not None:
+        import torch
+
+        torch.set_num_threads(n)
+
+
+def to_settings(chosen: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Settings by name that were given by options of their own or by ``--set``."""
+    given = {name: getattr(chosen, name) for name in names}
+    settings = {name: value for name, value in given.items() if value is not None}
+    return settings | parse_settings(chosen.set)
+
+
+def check_report_path(path: Path | None) -> None:
+    """Raise an ``EmotionError`` before a long measurement if its report cannot be written."""
+    if path is None:
+        return
+    if path.suffix == ".html":
+        raise EmotionError("--json needs another ending than .html, which is for the charts.")
+    check_parent(path)
+
+
+def check_parent(path: Path) -> None:
+    """Raise an ``EmotionError`` if the folder of a file does not exist."""
+    if not path.parent.is_dir():
+        raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+
+
+def write_report(path: Path, json: str, page: str) -> None:
+    """Write metrics as JSON, and their charts to the ``.html`` file beside it."""
+    with write_errors(path):
+        path.write_text(json, encoding="utf-8")
+        path.with_suffix(".html").write_text(page, encoding="utf-8")
+
+
 def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
-    """What reads a whole number from ``low`` to ``high``; others are not ``what``, it says."""
+    """Make a parser of integers from ``low`` to ``high``; ``what`` describes them in errors."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -154,13 +242,13 @@ def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
 
 
 def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
-    """What reads a number for which ``is_right``; others are not ``what``, it says."""
+    """Make a parser of numbers that pass ``is_right``; ``what`` describes them in errors."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            value = math.nan  # lies in no range
+            value = math.nan  # is in no range
         if not is_right(value):
             raise argparse.ArgumentTypeError(f"{text} is not {what}")
         return value
@@ -169,6 +257,7 @@ def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[st
 
 
 count = int_in_range(1, math.inf, "a number from 1")
+count_or_none = int_in_range(0, math.inf, "a number from 0")
 _pixels = int_in_range(1, math.inf, "a number of pixels from 1")
 _fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
 _rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
@@ -176,7 +265,7 @@ _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:
-    """Keep one line of the terminal up to date; say nothing where there is no terminal."""
+    """Update a progress line on stderr, if that is a terminal."""
     if sys.stderr.isatty():
         all_of_it = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
@@ -187,5 +276,5 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 
 
 def eprint(text: str) -> None:
-    """Tell the person at the terminal; what would steer it, in a file's name, stands escaped."""
+    """Print to stderr, with the control characters of file names escaped."""
     sys.stderr.write(text.translate(_ESCAPED) + "\n")

@@ -1,4 +1,4 @@
-"""``python -m emotion_core data``: fetch, look at and crop data sets."""
+"""``python -m emotion_core data``: download, show and crop data sets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import OK, SOME_FAILED, add_detector, eprint, int_in_range
+from tqdm import tqdm
+
+from emotion_core.cli.arguments import (
+    OK,
+    SOME_FAILED,
+    add_detector,
+    eprint,
+    fetch_chosen,
+    int_in_range,
+)
 from emotion_core.errors import DatasetError
-from emotion_core.models.runtime import DEVICES
+from emotion_core.labels import to_emotion
+from emotion_core.models.card import Preprocessing, Task
+from emotion_core.models.registry import FERPLUS_TEMPLATE
+from emotion_core.models.runtime import DEVICES, pick_device
 
 if TYPE_CHECKING:
     from emotion_core.detection.detector import FaceDetector
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
 
 _CROP_PX = 112
-_DATASET_HELP = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
+_DATASETS = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +38,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     _add_download(commands.add_parser("download", help="fetch a data set from Kaggle"))
     show = commands.add_parser("show", help="count the faces of a data set by emotion")
     _add_dataset(show)
-    show.add_argument("--split", help="train, valid, test or all (default: those that there are)")
+    show.add_argument("--split", help="train, valid, test or all (default: each that exists)")
     show.set_defaults(run=_run_show)
     template = commands.add_parser(
-        "template", help="measure where eyes, nose and mouth lie in a data set's pictures"
+        "template", help="measure where eyes, nose and mouth lie in a data set's images"
     )
     _add_dataset(template)
     template.add_argument("--split", default="train", help="default train")
@@ -41,13 +53,13 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def _add_download(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=["fer2013"])
     parser.add_argument(
-        "--to", type=Path, metavar="DIR", help="where it goes (default data/fer2013)"
+        "--to", type=Path, metavar="DIR", help="target folder (default data/fer2013)"
     )
     parser.add_argument(
         "--source",
         choices=["dataset", "competition"],
         default="dataset",
-        help="folders of pictures (default), or the competition's CSV files, whose rules must be "
+        help="folders of images (default), or the competition's CSV files, whose rules must be "
         "accepted on Kaggle first",
     )
     parser.set_defaults(run=_run_download)
@@ -55,9 +67,9 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
 
 def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Cut the largest face out of each photo that FOLDER/labels.csv lists, as faces lie in "
-        "training pictures. OUT/labels.csv labels the crops and is read as data set csv; photos "
-        "without a face are in OUT/missed.csv."
+        "Cut the largest face out of each photo in FOLDER/labels.csv, aligned like training "
+        "images. OUT/labels.csv labels the crops, so that OUT can be read as data set csv; "
+        "OUT/missed.csv lists photos without a face."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds labels.csv")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
@@ -71,7 +83,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--halves",
         metavar="COLUMN",
-        help="split into OUT/a and OUT/b so that no value of the column, e.g. person, is in both",
+        help="split into OUT/a and OUT/b; no value of this column, e.g. person, is in both",
     )
     parser.add_argument(
         "--skip", nargs="+", default=[], metavar="EMOTION", help="leave out these emotions"
@@ -81,7 +93,7 @@ def _add_crop(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help=_DATASET_HELP)
+    parser.add_argument("dataset", metavar="DATASET", help=_DATASETS)
     parser.add_argument("root", type=Path, metavar="ROOT", help="its folder, as published")
 
 
@@ -95,41 +107,29 @@ def _run_download(chosen: argparse.Namespace) -> int:
 
     folder: Path = chosen.to or Path("data", chosen.dataset)
     download_fer2013(folder, SOURCES[chosen.source])
-    eprint(f"python -m emotion_core data show {chosen.dataset} {folder} tells what is in it.")
+    eprint(f"python -m emotion_core data show {chosen.dataset} {folder} shows its content.")
     sys.stdout.write(f"{folder}\n")
     return OK
 
 
 def _run_show(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.splits import SplitMissingError
-
-    if chosen.split:
-        _show(read_faces(chosen.dataset, chosen.root, chosen.split))
-        return OK
-    shown, failures = _read_splits(chosen.dataset, chosen.root)
-    for faces in shown:
-        _show(faces)
-    for failure in dict.fromkeys(map(str, failures)):  # an unsplit set says the same twice
-        eprint(f"note: {failure}")
-    is_whole = all(isinstance(failure, SplitMissingError) for failure in failures)
-    return OK if is_whole else SOME_FAILED
-
-
-def _read_splits(dataset: str, root: Path) -> tuple[list[FaceSet], list[DatasetError]]:
-    """The splits of a data set that can be read, and why others cannot."""
-    from emotion_core.training.datasets import read_faces
-    from emotion_core.training.datasets.splits import SPLITS
+    from emotion_core.training.datasets.splits import SPLITS, SplitMissingError
 
     shown, failures = [], []
-    for split in SPLITS:
+    for split in [chosen.split] if chosen.split else SPLITS:
         try:
-            shown.append(read_faces(dataset, root, split))
+            shown.append(read_faces(chosen.dataset, chosen.root, split))
         except DatasetError as error:
             failures.append(error)
     if not shown:
         raise failures[0]
-    return shown, failures
+    for faces in shown:
+        _show(faces)
+    for failure in dict.fromkeys(map(str, failures)):  # an unsplit data set fails twice alike
+        eprint(f"note: {failure}")
+    is_complete = all(isinstance(failure, SplitMissingError) for failure in failures)
+    return OK if is_complete else SOME_FAILED
 
 
 def _show(faces: FaceSet) -> None:
@@ -154,7 +154,7 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
     faces = read_faces(chosen.dataset, chosen.root, chosen.split)
     template = measure_template(faces, _load_detector(chosen))
-    eprint(f"Medians over {template.n_found} faces in {template.n_looked_at} pictures.")
+    eprint(f"Medians over {template.n_found} faces in {template.n_looked_at} images.")
     names = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
     for name, (x, y) in zip(names, template.points, strict=True):
         sys.stdout.write(f"{name:18} {x:.3f} {y:.3f}\n")
@@ -162,22 +162,18 @@ def _run_template(chosen: argparse.Namespace) -> int:
 
 
 def _run_crop(chosen: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from emotion_core.models.card import Preprocessing
     from emotion_core.training.datasets.crop_faces import (
         CropCount,
         read_labelled_photos,
         write_crops,
     )
-    from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 
     skip = {_to_emotion(word) for word in chosen.skip}
-    photos = read_labelled_photos(chosen.folder, halves=chosen.halves, skip=skip)
+    photos = read_labelled_photos(chosen.folder, skip=skip)
     detector = _load_detector(chosen)
     framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
     count = CropCount()
-    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing)
+    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing, chosen.halves)
     with tqdm(crops, total=len(photos), unit="photo", disable=None) as bar:
         for count in bar:  # noqa: B007 - the last one counts
             pass
@@ -188,8 +184,6 @@ def _run_crop(chosen: argparse.Namespace) -> int:
 
 
 def _to_emotion(word: str) -> Emotion:
-    from emotion_core.labels import to_emotion
-
     try:
         return to_emotion(word)
     except ValueError as error:
@@ -197,15 +191,9 @@ def _to_emotion(word: str) -> Emotion:
 
 
 def _load_detector(chosen: argparse.Namespace) -> FaceDetector:
-    from emotion_core.local_analyzer import fetch_first, make_detector
-    from emotion_core.models.card import Task
-    from emotion_core.models.hub import resolve_models
-    from emotion_core.models.runtime import pick_device
+    from emotion_core.local_analyzer import make_detector
 
     device = pick_device(chosen.device)
-    cards = resolve_models(chosen.detector, Task.DETECTION)
-    found = fetch_first(cards, device)
-    for notice in found.notices:
-        eprint(f"note: {notice}")
+    found = fetch_chosen(chosen.detector, Task.DETECTION, device)
     eprint(f"Faces by {found.card.name}.")
     return make_detector(found.card, found.file.path, device)

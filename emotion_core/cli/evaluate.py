@@ -1,4 +1,4 @@
-"""``python -m emotion_core evaluate``: how good a network is, on data sets and on photos."""
+"""``python -m emotion_core evaluate``: quality of a network on data sets and photos."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.cli.arguments import add_detector, count, eprint
+from emotion_core.cli.arguments import (
+    add_detector,
+    check_parent,
+    check_report_path,
+    count,
+    eprint,
+    print_notices,
+    write_report,
+)
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES, usable_cores
-from emotion_core.training.engine.atomic_write import write_errors
+from emotion_core.training.datasets import READERS, read_faces
+from emotion_core.training.datasets.splits import SplitMissingError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.load import LoadedModel
     from emotion_core.training.evaluation.evaluate import EmotionReport
@@ -26,11 +33,11 @@ _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate`` and what it runs."""
+    """Add the arguments of ``evaluate``; sets ``run``."""
     parser.description = (
-        "Measure an emotion network. Faces of a data set are given to it whole; with `photos`, "
-        "files go the whole way of the product: detector, crop, network. Prints a table; --json "
-        "writes all figures, and a page of plots beside them."
+        "Measure an emotion network. Faces of a data set are used uncropped; `photos` takes the "
+        "product's complete pipeline: detector, crop, network. Prints a table; --json also "
+        "writes all metrics, and a page of charts beside them."
     )
     parser.add_argument(
         "dataset",
@@ -41,13 +48,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument(
         "--split",
-        help="train, valid, test, or, where it is not split, all (default: valid, else test)",
+        help="train, valid, test, or all if there are no splits (default: valid, else test)",
     )
     parser.add_argument(
         "--unseen",
         action="store_true",
-        help="leave out faces whose very picture is in the training split, too; FER2013 and FER+ "
-        "have many such",
+        help="leave out faces whose image is also in the training split, as are many of FER2013 "
+        "and FER+",
     )
     parser.add_argument(
         "--model",
@@ -59,7 +66,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU cores to use (default: all)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="metrics; charts go to FILE's .html"
+    )
     parser.add_argument(
         "--calibration-plot", type=Path, metavar="FILE", help="reliability diagram, .svg or .png"
     )
@@ -69,17 +78,19 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--boxes",
         type=Path,
         metavar="FILE",
-        help="CSV of faces marked by hand, instead of a detector: image, x1, y1, x2, y2 and, if "
-        "there are, five landmarks lx1, ly1 to lx5, ly5",
+        help="CSV of faces marked by hand, instead of a detector: image, x1, y1, x2, y2 and, "
+        "optionally, five landmarks lx1, ly1 to lx5, ly5",
     )
     photos.add_argument(
-        "--only", type=Path, metavar="FILE", help="CSV: only photos that its column image names"
+        "--only", type=Path, metavar="FILE", help="CSV: use only the photos in its column image"
     )
     photos.add_argument(
-        "--half", choices=["a", "b"], help="only one of two halves, as `data crop --halves` splits"
+        "--half", choices=["a", "b"], help="use one of the two halves of `data crop --halves`"
     )
     photos.add_argument(
-        "--halves", metavar="COLUMN", help="column of labels.csv that makes the halves, e.g. person"
+        "--halves",
+        metavar="COLUMN",
+        help="column of labels.csv that determines the halves, e.g. person",
     )
     parser.set_defaults(run=run_evaluate_emotion)
 
@@ -91,12 +102,13 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
         0, or 1 if photos could not be read (they count as wrong).
 
     Raises:
-        EmotionError: Something that was asked for is not there or cannot be.
+        EmotionError: Something that was requested is missing or impossible.
     """
+    from emotion_core.training.evaluation.profile import limited_cores
+
     is_photos = chosen.dataset.lower() == _PHOTOS
     _check_options(chosen, is_photos=is_photos)
-    _check_threads(chosen.threads)
-    with _limited(chosen.threads):
+    with limited_cores(chosen.threads) if chosen.threads else nullcontext():
         report = _measure_photos(chosen) if is_photos else _measure_faces(chosen)
     _write(chosen, report)
     return 1 if report.missed is not None and report.missed.unreadable else 0
@@ -114,20 +126,22 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
     if (chosen.half is None) != (chosen.halves is None):
         raise EmotionError("--half and --halves need each other: --half b --halves person.")
     if chosen.boxes is not None and chosen.detector is not None:
-        raise EmotionError("--boxes takes the place of --detector; leave one of them out.")
+        raise EmotionError("--boxes replaces --detector; leave one of them out.")
     _check_outputs(chosen)
 
 
 def _check_outputs(chosen: argparse.Namespace) -> None:
-    """Find out before a long measurement that its results could not be written."""
-    if chosen.json is not None and chosen.json.suffix == ".html":
-        raise EmotionError("--json needs another ending than .html, where the plots go.")
+    """Find out before a long measurement that it, or writing its results, would fail."""
+    check_report_path(chosen.json)
     plot = chosen.calibration_plot
-    if plot is not None and plot.suffix not in (".svg", ".png"):
-        raise EmotionError(f"{plot} must end in .svg or .png.")
-    for path in (chosen.json, plot):
-        if path is not None and not path.parent.is_dir():
-            raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
+    if plot is not None:
+        if plot.suffix not in (".svg", ".png"):
+            raise EmotionError(f"{plot} must end in .svg or .png.")
+        check_parent(plot)
+    if chosen.threads and not hasattr(os, "sched_setaffinity"):
+        raise EmotionError("--threads works on Linux only; leave it out.")
+    if chosen.threads and chosen.threads > usable_cores():
+        raise EmotionError(f"--threads can be at most {usable_cores()} here.")
 
 
 def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
@@ -140,10 +154,7 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
 
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
-    """Read the split that was asked for, else the validation split, else the test split."""
-    from emotion_core.training.datasets import READERS, read_faces
-    from emotion_core.training.datasets.splits import SplitMissingError
-
+    """Read the requested split, else the validation split, else the test split."""
     if dataset.lower() not in READERS:
         known = ", ".join([*READERS, _PHOTOS])
         raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")
@@ -161,7 +172,6 @@ def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
 
 
 def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
-    from emotion_core.training.datasets import read_faces
     from emotion_core.training.datasets.deduplicate import drop_duplicates
 
     kept = drop_duplicates(faces, read_faces(dataset, root, "train"))
@@ -200,8 +210,7 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     else:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
-        for notice in analyzer.info.notices:
-            eprint(f"note: {notice}")
+        print_notices(analyzer.info.notices)
         look = read_with_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
@@ -214,8 +223,7 @@ def _load(chosen: argparse.Namespace) -> LoadedModel:
 
     model = load_model(chosen.model, chosen.device)
     eprint(f"{model.classifier.card.name} on {model.network.device}.")
-    for notice in model.notices:
-        eprint(f"note: {notice}")
+    print_notices(model.notices)
     return model
 
 
@@ -226,23 +234,6 @@ def _write(chosen: argparse.Namespace, report: EmotionReport) -> None:
 
     sys.stdout.write(emotion_report_table(report))
     if chosen.json is not None:
-        with write_errors(chosen.json):
-            chosen.json.write_text(emotion_report_json(report), encoding="utf-8")
-            chosen.json.with_suffix(".html").write_text(evaluation_page(report), encoding="utf-8")
+        write_report(chosen.json, emotion_report_json(report), evaluation_page(report))
     if chosen.calibration_plot is not None:
         save_plot(calibration_chart(report), chosen.calibration_plot)
-
-
-def _check_threads(n: int | None) -> None:
-    if n is not None and not hasattr(os, "sched_setaffinity"):
-        raise EmotionError("--threads works on Linux only; leave it out.")
-    if n is not None and n > usable_cores():
-        raise EmotionError(f"--threads can be at most {usable_cores()} here.")
-
-
-def _limited(n: int | None) -> AbstractContextManager[None]:
-    if n is None:
-        return nullcontext()
-    from emotion_core.training.engine.threads import limited_cores
-
-    return limited_cores(n)

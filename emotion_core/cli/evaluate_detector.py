@@ -1,4 +1,4 @@
-"""``python -m emotion_core evaluate-detector``: how good face detectors are, side by side."""
+"""``python -m emotion_core evaluate-detector``: quality of face detectors, side by side."""
 
 from __future__ import annotations
 
@@ -8,29 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_core.cli.arguments import check_report_path, float_in_range, write_report
 from emotion_core.cli.train_detector import add_sources, to_sources, to_teacher
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.engine.atomic_write import write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from emotion_core.training.detector.evaluate import EvalSettings
     from emotion_core.training.detector.load import LoadedDetector
+    from emotion_core.training.detector.readers import Sources
     from emotion_core.training.detector.report import DetectorComparison, DetectorReport
     from emotion_core.training.detector.samples import DetectionSample
-    from emotion_core.training.detector.sources import Sources
     from emotion_core.training.detector.wider import WiderTruth
-
-_MOST_EXPOSURE = 255.0  # at which all but black is white
 
 
 def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``evaluate-detector``; sets ``run``."""
     parser.description = (
-        "Measure face detectors as the product runs them, on the pictures that training holds out. "
-        "Prints a table; --json writes all figures, and a page of plots beside them."
+        "Measure face detectors as the product runs them, on the images that training holds out. "
+        "Prints a table; --json also writes all metrics, and a page of charts beside them."
     )
     add_sources(parser)
     parser.add_argument(
@@ -42,73 +40,63 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
         "given again (default: all that are here)",
     )
     parser.add_argument(
-        "--all", action="store_true", help="measure all pictures, not those held out"
+        "--all", action="store_true", help="measure all images, not only those held out"
     )
     parser.add_argument(
         "--min-face",
         type=float,
         metavar="PX",
-        help="ask for no smaller faces (default: as the product does)",
+        help="leave out smaller faces (default: as in the product)",
     )
     parser.add_argument(
         "--exposure",
-        type=float,
+        # At 255 all but black is white.
+        type=float_in_range(lambda value: 0 < value <= 255, "above 0 and at most 255"),
         default=1.0,
         metavar="F",
-        help="make all pictures F times as bright, clipped: 0.1 as in the dark, 3 as in a flare "
-        "(1); the teacher marks them as they are",
+        help="multiply the brightness of all images, clipped: 0.1 is dark, 3 overexposed "
+        "(default 1); the teacher sees them unchanged",
     )
-    parser.add_argument(
-        "--no-speed", action="store_true", help="do not measure the time a picture takes"
-    )
+    parser.add_argument("--no-speed", action="store_true", help="do not measure the time per image")
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="figures; plots in FILE's .html")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="metrics; charts go to FILE's .html"
+    )
     parser.set_defaults(run=run_evaluate_detector)
 
 
 def run_evaluate_detector(chosen: argparse.Namespace) -> int:
-    """Measure, print and write.
-
-    Returns:
-        0.
+    """Measure, print and write; returns 0.
 
     Raises:
-        EmotionError: Something that was asked for is not there or cannot be.
+        EmotionError: Something that was requested is missing or impossible.
     """
-    _check_output(chosen.json)
+    from emotion_core.training.detector.html_page import detector_page
+    from emotion_core.training.detector.report import detector_report_json, detector_report_table
+
+    check_report_path(chosen.json)
     report = _measure(chosen)
-    _write(chosen.json, report)
+    sys.stdout.write(detector_report_table(report))
+    if chosen.json is not None:
+        write_report(chosen.json, detector_report_json(report), detector_page(report))
     return 0
-
-
-def _check_output(path: Path | None) -> None:
-    """Find out before a long measurement that its results could not be written."""
-    if path is None:
-        return
-    if path.suffix == ".html":
-        raise EmotionError("--json needs another ending than .html, where the plots go.")
-    if not path.parent.is_dir():
-        raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
 
 def _measure(chosen: argparse.Namespace) -> DetectorComparison:
     from emotion_core.models.runtime import pick_device
-    from emotion_core.training.detector.evaluate import EvalSettings
+    from emotion_core.training.detector.evaluate import EvalSettings, measure_detector_speed
     from emotion_core.training.detector.load import load_detector
     from emotion_core.training.detector.report import DetectorComparison
-    from emotion_core.training.detector.speed import measure_detector_speed
 
     sources = to_sources(chosen)
-    asked = EvalSettings(exposure=chosen.exposure)
+    settings = EvalSettings(exposure=chosen.exposure)
     if chosen.min_face is not None:
-        asked = replace(asked, min_face_px=chosen.min_face)
-    if not 0 < chosen.exposure <= _MOST_EXPOSURE:
-        raise EmotionError(f"--exposure must be above 0 and at most {_MOST_EXPOSURE:g}.")
+        settings = replace(settings, min_face_px=chosen.min_face)
     names = chosen.detector or _all_here()
     loaded = [load_detector(name, pick_device(chosen.device)) for name in names]
     groups, teacher = _read(chosen, sources)
-    settings = _read_settings(sources)
-    reports = [_measure_one(one, groups, asked, settings) for one in loaded]
+    wider_truths = _read_wider_truths(sources)
+    reports = [_measure_one(one, groups, settings, wider_truths) for one in loaded]
     if not chosen.no_speed:
         example = next(group[0] for group in groups.values() if group).file.read()
         times = measure_detector_speed(names, example)
@@ -116,11 +104,11 @@ def _measure(chosen: argparse.Namespace) -> DetectorComparison:
             report.milliseconds.update(times[name])
     counts = ", ".join(f"{len(group)} of {name}" for name, group in groups.items() if group)
     part = "all" if chosen.all else "held out"
-    return DetectorComparison(f"{counts} ({part})", teacher, asked, reports)
+    return DetectorComparison(f"{counts} ({part})", teacher, settings, reports)
 
 
 def _all_here() -> list[str]:
-    """Detectors of the catalog whose files are on this machine."""
+    """Detectors of the registry whose files are on this machine."""
     from emotion_core.models.card import Task
     from emotion_core.models.download import is_available
     from emotion_core.models.registry import cards_for
@@ -131,7 +119,7 @@ def _all_here() -> list[str]:
 def _read(
     chosen: argparse.Namespace, sources: Sources
 ) -> tuple[dict[str, list[DetectionSample]], str]:
-    """The pictures to measure on, by what they are, and the teacher of the portraits."""
+    """The images to measure on, by kind, and the name of the portraits' teacher."""
     from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
     from emotion_core.training.detector.pseudo_labels import pseudo_label
 
@@ -139,7 +127,7 @@ def _read(
         name: [p for p in part if chosen.all or p.held_out] for name, part in sources.read().items()
     }
     if not any(groups.values()):
-        raise DatasetError("No picture of these is held out; --all measures all of them.")
+        raise DatasetError("None of these images is held out; --all measures all of them.")
     name = to_teacher(chosen)
     if groups["portraits"] and name is None:
         raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
@@ -149,8 +137,8 @@ def _read(
     return groups, teacher.name if teacher else ""
 
 
-def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
-    """WIDER's easy, medium and hard faces, where their ground truth is there."""
+def _read_wider_truths(sources: Sources) -> Mapping[str, WiderTruth]:
+    """WIDER's easy, medium and hard faces, if their ground truth exists."""
     from emotion_core.training.detector.wider import find_settings, read_settings
 
     folder = find_settings(sources.wider) if sources.wider else None
@@ -160,8 +148,8 @@ def _read_settings(sources: Sources) -> Mapping[str, WiderTruth]:
 def _measure_one(
     loaded: LoadedDetector,
     groups: Mapping[str, Sequence[DetectionSample]],
-    asked: EvalSettings,
-    settings: Mapping[str, WiderTruth],
+    settings: EvalSettings,
+    wider_truths: Mapping[str, WiderTruth],
 ) -> DetectorReport:
     from emotion_core.training.detector.evaluate import (
         measure_marked,
@@ -173,7 +161,9 @@ def _measure_one(
     detector = loaded.detector
     sys.stderr.write(f"Measuring {loaded.card.name}.\n")
     marked = {
-        name: measure_marked(detector, groups[name], asked, settings if name == "wider" else None)
+        name: measure_marked(
+            detector, groups[name], settings, wider_truths if name == "wider" else None
+        )
         for name in ("boxes", "wider")
         if groups[name]
     }
@@ -182,18 +172,6 @@ def _measure_one(
         name=loaded.card.name,
         sha256=loaded.sha256,
         marked=marked,
-        portraits=measure_portraits(detector, portraits, asked) if portraits else None,
-        scenes=measure_scenes(detector, scenes, asked) if scenes else None,
+        portraits=measure_portraits(detector, portraits, settings) if portraits else None,
+        scenes=measure_scenes(detector, scenes, settings) if scenes else None,
     )
-
-
-def _write(path: Path | None, report: DetectorComparison) -> None:
-    from emotion_core.training.detector.html_page import detector_page
-    from emotion_core.training.detector.report import detector_report_json, detector_report_table
-
-    sys.stdout.write(detector_report_table(report))
-    if path is None:
-        return
-    with write_errors(path):
-        path.write_text(detector_report_json(report), encoding="utf-8")
-        path.with_suffix(".html").write_text(detector_page(report), encoding="utf-8")

@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard
 
 _PHOTOS = (
-    "photos and folders; in the tables a photo found in a folder goes by its path below it, e.g. "
-    "anna/1.jpg"
+    "photos and folders; tables name photos in a folder by their path inside it, e.g. anna/1.jpg"
 )
 
 
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: Without the program's name; ``sys.argv`` if not given.
+        arguments: Without the program's name; by default ``sys.argv``.
 
     Returns:
         0 all done, 1 some inputs failed (the others are done), 2 wrong use or nothing to work with.
@@ -71,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         eprint("Stopped.")
         return 130
-    except BrokenPipeError:  # whoever read the output, e.g. head, has seen enough
+    except BrokenPipeError:  # the reader of the output, e.g. head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes
         return 1
     return code
@@ -83,19 +82,23 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Read emotions, valence and arousal from faces.",
     )
     commands = parser.add_subparsers(title="commands", required=True)
-    _add_photos(commands.add_parser("photos", help="analyse photos into CSV, pictures and a chart"))
-    add_video(commands.add_parser("video", help="analyse videos into annotated MP4, CSV, a report"))
-    add_batch(commands.add_parser("batch", help="analyse any number of files into Parquet (Ray)"))
-    add_serve(commands.add_parser("serve", help="answer requests over HTTP"))
-    add_webcam(commands.add_parser("webcam", help="read a camera through a server"))
+    _add_photos(
+        commands.add_parser("photos", help="analyse photos: CSV, annotated photos, a chart")
+    )
+    add_video(commands.add_parser("video", help="analyse videos: annotated MP4, CSV, a report"))
+    add_batch(
+        commands.add_parser("batch", help="analyse any number of files: Parquet tables (Ray)")
+    )
+    add_serve(commands.add_parser("serve", help="serve the analysis over HTTP"))
+    add_webcam(commands.add_parser("webcam", help="analyse a camera's frames on a server"))
     models = commands.add_parser("models", help="list, fetch, verify and publish networks")
     _add_models(models.add_subparsers(title="commands", required=True))
     add_train(commands.add_parser("train", help="train an emotion network"))
-    add_export(commands.add_parser("export", help="release a trained network, calibrated"))
+    add_export(commands.add_parser("export", help="calibrate and release a trained network"))
     add_evaluate(
         commands.add_parser("evaluate", help="measure a network on labelled faces or photos")
     )
-    add_data(commands.add_parser("data", help="fetch, look at and crop data sets"))
+    add_data(commands.add_parser("data", help="download, show and crop data sets"))
     add_train_detector(commands.add_parser("train-detector", help="train a face detector"))
     add_export_detector(commands.add_parser("export-detector", help="release a face detector"))
     add_evaluate_detector(
@@ -106,8 +109,8 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _add_photos(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Analyse photos. DIR gets faces.csv (one row a face), photos.csv (one row an input, also "
-        "for those that failed), annotated/, valence_arousal.html and settings.json. "
+        "Analyse photos. DIR gets faces.csv (one row per face), photos.csv (one row per input, "
+        "even if it failed), annotated/, valence_arousal.html and settings.json. "
         f"{TABLES_HELP}"
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_PHOTOS)
@@ -116,31 +119,29 @@ def _add_photos(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="where results go; those of an earlier run over the same photos are replaced, and a "
-        "folder with annotated pictures of other photos is refused",
+        help="folder for results; those of an earlier run over the same photos are replaced, and a "
+        "folder with results of other photos is refused",
     )
-    add_analysis(parser, picture="photo")
+    add_analysis(parser, noun="photo")
     parser.set_defaults(run=_run_photos)
 
 
 def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    listing = commands.add_parser("list", help="the networks there are, and which are here")
+    listing = commands.add_parser("list", help="list all networks, and which are on this machine")
     listing.set_defaults(run=_run_list)
     for name, run, text in (
         ("fetch", _run_fetch, "download and verify"),
-        ("verify", _run_verify, "check files that are here against their hashes"),
+        ("verify", _run_verify, "check local files against their hashes"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument(
-            "names", nargs="*", metavar="NAME", help="all of them if none is named"
-        )
+        command.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
         command.set_defaults(run=run)
     publish = commands.add_parser("publish", help="push a network to the Hub")
     publish.add_argument(
         "name",
         metavar="NAME",
-        help="of a network that ships with the project, or the .safetensors that `export` wrote, "
-        "with the .onnx and, if there is one, the description NAME.md beside it",
+        help="a network that ships with the project, or a .safetensors that `export` wrote, with "
+        "its .onnx and, optionally, a description NAME.md beside it",
     )
     publish.add_argument("repo_id", metavar="OWNER/NAME")
     publish.add_argument("--private", action="store_true")
@@ -177,9 +178,9 @@ def _run_list(_: argparse.Namespace) -> int:
     for card in CARDS.values():
         size = card.weights.size_bytes
         megabytes = f"{size / 1e6:.1f} MB" if size else "size unknown"
-        place = "ships with the project" if card.is_local else card.repo_id
+        origin = "ships with the project" if card.is_local else card.repo_id
         here = "here" if is_available(card) else "not downloaded"
-        line = f"{card.name:22} {card.task:10} {here:15} {megabytes:>8}  {place} ({card.licence})"
+        line = f"{card.name:22} {card.task:10} {here:15} {megabytes:>8}  {origin} ({card.licence})"
         sys.stdout.write(line + "\n")
     return OK
 
@@ -207,7 +208,7 @@ def _run_verify(chosen: argparse.Namespace) -> int:
 
 
 def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
-    """Do something with each model named; one that fails does not stop the others."""
+    """Run a function for each named model, even if it fails for another one."""
     code = OK
     for card in [_card_of(name) for name in names]:
         try:
@@ -219,7 +220,7 @@ def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
 
 
 def _card_of(name: str) -> ModelCard:
-    """A card of the catalog, or an emotion network on the Hub."""
+    """A card of the registry, or an emotion network on the Hub."""
     is_on_hub = "/" in name and not is_path(name)
     return find_model(name, Task.EMOTION) if is_on_hub else find_any(name)
 

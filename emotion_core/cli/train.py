@@ -1,4 +1,4 @@
-"""The commands that train a network and release it; torch is imported when they run."""
+"""The commands that train and release an emotion network; torch is imported when they run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
-from emotion_core.models.runtime import DEVICES
+from emotion_core.cli.arguments import add_run_options, add_threads, set_threads, to_settings
 from emotion_core.networks.architectures import ARCHITECTURES
 from emotion_core.training.emotion.config import Balance, Pretrained, TrainConfig
-from emotion_core.training.engine.base_config import parse_settings
 
 if TYPE_CHECKING:
     from emotion_core.training.engine.run_dir import RunFolder
@@ -21,7 +20,7 @@ _DEFAULT = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """A setting with a flag of its own; its name is the flag's, but for two."""
+    """A setting with its own option, named after the setting except for two."""
 
     name: str
     metavar: str
@@ -36,24 +35,26 @@ class _Flag:
 
 _FLAGS = (
     _Flag("architecture", "B", f"network: {', '.join(ARCHITECTURES)}", flag="backbone"),
-    _Flag("size_px", "PX", "side of the input; torchvision's want 112 to 224", flag="size"),
+    _Flag(
+        "size_px", "PX", "side of the input; torchvision's networks need 112 to 224", flag="size"
+    ),
     _Flag("epochs", "N", "passes over the training faces"),
-    _Flag("patience", "N", "stop after so many epochs without a better validation; 0 never"),
+    _Flag("patience", "N", "stop after N epochs without a better validation; 0 never"),
     _Flag("batch_size", "N", "faces in one step, over all GPUs"),
-    _Flag("learning_rate", "R", "peak of the one-cycle course"),
-    _Flag("balance", "HOW", "what is done about rare classes", choices=get_args(Balance)),
+    _Flag("learning_rate", "R", "peak of the one-cycle schedule"),
+    _Flag("balance", "HOW", "handling of rare classes", choices=get_args(Balance)),
     _Flag("mixup", "A", "alpha of mixup; 0 is off"),
     _Flag("cutmix", "A", "alpha of CutMix; 0 is off"),
     _Flag("label_smoothing", "E", "share of each target spread over all classes"),
     _Flag("pretrained", "P", "ImageNet weights of torchvision", choices=get_args(Pretrained)),
-    _Flag("seed", "N", "of everything random"),
+    _Flag("seed", "N", "of all random numbers"),
 )
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``train``; sets ``run``."""
     parser.description = (
-        "Train an emotion network, or go on with a run that was cut off. Several GPUs: "
+        "Train an emotion network, or resume an interrupted run. Several GPUs: "
         "torchrun --nproc-per-node N -m emotion_core train ..."
     )
     parser.add_argument("dataset", metavar="DATASET", help="reader: ferplus, rafdb, csv, ...")
@@ -64,15 +65,15 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("DATASET", "ROOT"),
-        help="learn from this, too; given three times it counts three times",
+        help="also learn from this; given three times it counts three times",
     )
     parser.add_argument(
         "--valid",
         nargs=3,
         metavar=("DATASET", "ROOT", "SPLIT"),
-        help="validate on this; else on valid, else test, else a tenth of the training faces",
+        help="validate on this (default: valid, else test, else a tenth of the training faces)",
     )
-    # Before it hands over, torchrun's parser stops at "--run", which two of its own begin with.
+    # Two options of torchrun begin with "--run", which its parser therefore rejects.
     parser.add_argument(
         "--run",
         "--run-name",
@@ -90,31 +91,16 @@ def add_train(parser: argparse.ArgumentParser) -> None:
             metavar=None if flag.choices else flag.metavar,
             help=f"{flag.help} (default {default})",
         )
-    _add_how(parser)
+    parser.add_argument(
+        "--teacher", metavar="T", help="also learn from this network: a name or a released file"
+    )
+    add_run_options(parser, "erase=0.2")
     parser.set_defaults(run=_run_train)
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--teacher", metavar="T", help="learn from this network, too: a name or a released file"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other setting of config.json, e.g. erase=0.2",
-    )
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
-    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``export``; sets ``run``."""
-    parser.description = "Release a checkpoint as safetensors and ONNX, calibrated."
+    parser.description = "Calibrate a checkpoint and release it as safetensors and ONNX."
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")
     parser.add_argument(
@@ -132,42 +118,40 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         metavar="TAU",
         help="make rare classes likelier: subtract TAU times the log of their training share",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    add_threads(parser)
     parser.set_defaults(run=_run_export)
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets.loading import DatasetSource
     from emotion_core.training.emotion.run import EmotionTrainJob, run_emotion_training
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     config, run = _to_config(chosen)
-    plan = EmotionTrainJob(
+    job = EmotionTrainJob(
         config=config,
         run=run,
         main=DatasetSource(chosen.dataset, chosen.root),
         also=tuple(DatasetSource(dataset, Path(root)) for dataset, root in chosen.also),
-        valid=DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2])
-        if chosen.valid
-        else None,
+        valid=chosen.valid
+        and DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2]),
         teacher=chosen.teacher,
         device=chosen.device,
         resume=chosen.resume,
         keep_every=chosen.keep_every,
     )
-    return run_emotion_training(plan)
+    return run_emotion_training(job)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
-    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+    """Settings of the command line on top of those of a file, checkpoint, run, or the defaults.
 
     Raises:
-        EmotionError: A setting is unknown or wrong, or a file is not there.
+        EmotionError: A setting is unknown or invalid, or a file is missing.
     """
     from emotion_core.training.engine.run_dir import RUNS, RunFolder
 
-    settings = _to_settings(chosen)
+    settings = to_settings(chosen, (flag.name for flag in _FLAGS))
     base = _DEFAULT
     if chosen.config:
         base = TrainConfig.from_file(chosen.config)
@@ -181,12 +165,6 @@ def _to_config(chosen: argparse.Namespace) -> tuple[TrainConfig, RunFolder]:
     return config, run
 
 
-def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = {flag.name: getattr(chosen, flag.name) for flag in _FLAGS}
-    settings = {name: value for name, value in given.items() if value is not None}
-    return settings | parse_settings(chosen.set)
-
-
 def _read_config(checkpoint: Path) -> TrainConfig:
     from emotion_core.training.engine.checkpoint import load_checkpoint
 
@@ -196,7 +174,6 @@ def _read_config(checkpoint: Path) -> TrainConfig:
 def _run_export(chosen: argparse.Namespace) -> int:
     from emotion_core.training.datasets import read_faces
     from emotion_core.training.emotion.export import release_emotion
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
     dataset, root = chosen.calibrate

@@ -1,23 +1,27 @@
-"""The commands that train a face detector and release it; torch is imported when they run."""
+"""The commands that train and release a face detector; torch is imported when they run."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emotion_core.errors import EmotionError
-from emotion_core.models.runtime import DEVICES
-from emotion_core.training.engine.base_config import parse_settings
+from emotion_core.cli.arguments import (
+    add_run_options,
+    count_or_none,
+    float_in_range,
+    set_threads,
+    to_settings,
+)
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.detector.readers import Sources
     from emotion_core.training.engine.run_dir import RunFolder
 
 LABELS = Path("debug", "detector-labels")
-"""Where the teacher's labels are kept, for all runs and for evaluation."""
+"""Folder of the teacher's labels, for all runs and for evaluation."""
 
 _NO_TEACHER = "none"
 _DEFAULT_RUN = "detector"
@@ -25,19 +29,25 @@ _SHORT_WARM_UP = 50
 
 _FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
     ("--epochs", "epochs", int, "N", "of 250 steps each (default 74)"),
-    ("--minutes", "minutes", float, "M", "train for this time instead; such a run is not exact"),
-    ("--size", "size_px", int, "PX", "side of the composed pictures (default 320)"),
-    ("--batch-size", "batch_size", int, "N", "pictures in one step (default 16)"),
-    ("--learning-rate", "learning_rate", float, "R", "highest, after the warm-up (default 0.003)"),
-    ("--seed", "seed", int, "N", "of everything random (default 0)"),
+    (
+        "--minutes",
+        "minutes",
+        float,
+        "M",
+        "train for this time instead; such a run is not reproducible",
+    ),
+    ("--size", "size_px", int, "PX", "side of the composed images (default 320)"),
+    ("--batch-size", "batch_size", int, "N", "images in one step (default 16)"),
+    ("--learning-rate", "learning_rate", float, "R", "maximum, after the warm-up (default 0.003)"),
+    ("--seed", "seed", int, "N", "of all random numbers (default 0)"),
 )
 
 
 def add_train_detector(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``train-detector``; sets ``run``."""
     parser.description = (
-        "Train a face detector, or go on with a run that was cut off. A fifth of the pictures, and "
-        "WIDER's validation pictures, are held out."
+        "Train a face detector, or resume an interrupted run. A fifth of the images, and WIDER's "
+        "validation images, are held out."
     )
     add_sources(parser)
     parser.add_argument(
@@ -51,32 +61,17 @@ def add_train_detector(parser: argparse.ArgumentParser) -> None:
     for option, name, kind, metavar, text in _FLAGS:
         group = length if name in ("epochs", "minutes") else parser
         group.add_argument(option, dest=name, type=kind, metavar=metavar, help=text)
-    _add_how(parser)
-    parser.set_defaults(run=_run_train)
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=Path, metavar="WEIGHTS.safetensors", help="start from released weights"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, as config.json")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any other setting of config.json, e.g. ema_decay=0.999",
-    )
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="start from this checkpoint")
-    parser.add_argument("--keep-every", type=int, default=0, metavar="N", help="keep epoch-NNNN.pt")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch on the CPU")
+    add_run_options(parser, "ema_decay=0.999")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=count_or_none,
         metavar="N",
-        help="processes that compose pictures (default: cores-1)",
+        help="processes that compose images (default: cores-1)",
     )
+    parser.set_defaults(run=_run_train)
 
 
 def add_export_detector(parser: argparse.ArgumentParser) -> None:
@@ -90,10 +85,10 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--precision",
-        type=float,
+        type=float_in_range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
         metavar="P",
-        help="shift so that held-out pictures of --boxes and --wider give this precision at the "
-        "product's threshold; figures measured on them then flatter",
+        help="choose the shift so that held-out images of --boxes and --wider give this precision "
+        "at the product's threshold; metrics on these images are too good afterwards",
     )
     parser.add_argument(
         "--boxes",
@@ -101,19 +96,19 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="folder or ZIP with boxes.csv; may be given again",
+        help="folder or ZIP with boxes.csv; may be repeated",
     )
     parser.add_argument("--wider", type=Path, metavar="PATH", help="WIDER FACE")
     parser.set_defaults(run=_run_export)
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add what names data and the teacher."""
+    """Add the options for data and teacher."""
     for option, text in (
-        ("--boxes", "folder or ZIP of pictures with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
-         "to lx5, ly5); may be given again"),
-        ("--portraits", "folder or ZIP of portraits, which a teacher marks; may be given again"),
-        ("--scenes", "folder or ZIP of pictures without faces; may be given again"),
+        ("--boxes", "folder or ZIP of images with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
+         "to lx5, ly5); may be repeated"),
+        ("--portraits", "folder or ZIP of portraits for the teacher to mark; may be repeated"),
+        ("--scenes", "folder or ZIP of images without faces; may be repeated"),
     ):  # fmt: skip
         parser.add_argument(
             option, type=Path, action="append", default=[], metavar="PATH", help=text
@@ -126,39 +121,36 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         default="yunet",
         metavar="T",
         help="yunet (default), a YuNet's ONNX file, or none: marks portraits, adds landmarks and "
-        "faces that were left out",
+        "unmarked faces",
     )
     parser.add_argument(
         "--labels",
         type=Path,
         default=LABELS,
         metavar="DIR",
-        help=f"where the teacher's labels are kept (default {LABELS})",
+        help=f"folder of the teacher's labels (default {LABELS})",
     )
 
 
 def to_sources(chosen: argparse.Namespace) -> Sources:
     """The data that were named."""
-    from emotion_core.training.detector.sources import Sources
+    from emotion_core.training.detector.readers import Sources
 
     named = {name: tuple(getattr(chosen, name, ())) for name in ("boxes", "portraits", "scenes")}
     return Sources(wider=chosen.wider, **named)
 
 
 def to_teacher(chosen: argparse.Namespace) -> str | None:
-    """Name or file of the teacher; ``None`` if there shall be none."""
+    """Name or file of the teacher; ``None`` for none."""
     return None if chosen.teacher == _NO_TEACHER else str(chosen.teacher)
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
     from emotion_core.training.detector.run import DetectorTrainJob, run_detector_training
-    from emotion_core.training.engine.threads import set_threads
 
     set_threads(chosen.threads)
-    if chosen.workers is not None and chosen.workers < 0:
-        raise EmotionError("--workers must be at least 0.")
     config, run = _to_config(chosen)
-    plan = DetectorTrainJob(
+    job = DetectorTrainJob(
         config=config,
         run=run,
         sources=to_sources(chosen),
@@ -170,14 +162,14 @@ def _run_train(chosen: argparse.Namespace) -> int:
         keep_every=chosen.keep_every,
         n_workers=chosen.workers,
     )
-    return run_detector_training(plan)
+    return run_detector_training(job)
 
 
 def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFolder]:
-    """Settings from the command line over those of a file, a checkpoint, the run, or the defaults.
+    """Settings of the command line on top of those of a file, checkpoint, run, or the defaults.
 
     Raises:
-        EmotionError: A setting is unknown or wrong, or a file is not there.
+        EmotionError: A setting is unknown or invalid, or a file is missing.
     """
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.load import read_train_config
@@ -193,13 +185,7 @@ def _to_config(chosen: argparse.Namespace) -> tuple[DetectorTrainConfig, RunFold
         config = DetectorTrainConfig()
         if chosen.init:
             config = config.changed({"warm_up_steps": _SHORT_WARM_UP})
-    return config.changed(_to_settings(chosen)), run
-
-
-def _to_settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    given = {name: getattr(chosen, name) for _, name, *_ in _FLAGS}
-    settings = {name: value for name, value in given.items() if value is not None}
-    return settings | parse_settings(chosen.set)
+    return config.changed(to_settings(chosen, (name for _, name, *_ in _FLAGS))), run
 
 
 def _run_export(chosen: argparse.Namespace) -> int:
@@ -209,12 +195,10 @@ def _run_export(chosen: argparse.Namespace) -> int:
     check_release(chosen.out)
     shift = chosen.shift
     if chosen.precision is not None:
-        if not 0 < chosen.precision <= 1:
-            raise EmotionError("--precision must be above 0 and at most 1.")
-        pictures = to_sources(chosen).read()
-        held_out = [p for part in pictures.values() for p in part if p.held_out]
+        groups = to_sources(chosen).read()
+        held_out = [p for part in groups.values() for p in part if p.held_out]
         shift = find_shift(chosen.checkpoint, held_out, chosen.precision)
-        sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out pictures\n")
+        sys.stdout.write(f"shift {shift:g}, from {len(held_out)} held-out images\n")
     for file in release_detector(chosen.checkpoint, chosen.out, shift=shift):
         sys.stdout.write(f"{file}\n")
     return 0

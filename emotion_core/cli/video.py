@@ -1,4 +1,4 @@
-"""``python -m emotion_core video``: videos in, a folder of results each out."""
+"""``python -m emotion_core video``: videos to one folder of results each."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``video`` and what it runs."""
+    """Add the arguments of ``video``; sets ``run``."""
     parser.description = (
         "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
-        "report.html, settings.json and, where there are faces, charts.html and charts.png. A run "
-        "that was stopped goes on when the same command is given again: videos that are finished "
-        f"are skipped. {TABLES_HELP}"
+        "report.html, settings.json and, if there are faces, charts.html and charts.png. The same "
+        "command resumes a run that was stopped: finished videos are skipped. "
+        f"{TABLES_HELP}"
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
     add_video_settings(parser)
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
     parser.add_argument(
         "--reidentify",
         action="store_true",
-        help="recognise people after longer gaps (downloads a network once)",
+        help="recognise people after long gaps (downloads a network once)",
     )
-    parser.add_argument("--again", action="store_true", help="redo videos that are finished")
-    add_analysis(parser, picture="video")
+    parser.add_argument("--again", action="store_true", help="analyse finished videos again")
+    add_analysis(parser, noun="video")
     parser.set_defaults(run=_run)
 
 
@@ -93,11 +93,11 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
 
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
-    """Analyse one video with a bar on the terminal."""
+    """Analyse one video with a progress bar."""
     from emotion_core.photos.tables import readable_name
     from emotion_core.reporting.video_folder import write_video
 
-    with tqdm(desc=readable_name(path.name), unit="picture", disable=None, leave=False) as bar:
+    with tqdm(desc=readable_name(path.name), unit="frame", disable=None, leave=False) as bar:
 
         def show(progress: VideoProgress) -> None:
             bar.total = progress.n_frames
@@ -110,5 +110,5 @@ def _sum_up(result: VideoResult) -> str:
     n_people = len(result.people)
     people = {0: "no face", 1: "1 person"}.get(n_people, f"{n_people} people")
     speed = result.n_frames / max(result.elapsed_s, 1e-3)
-    pictures = f"{result.n_analyzed} of {result.n_frames} pictures analysed"
-    return f"{people}; {pictures} in {result.elapsed_s:.1f} s ({speed:.0f} a second)"
+    frames = f"{result.n_analyzed} of {result.n_frames} frames analysed"
+    return f"{people}; {frames} in {result.elapsed_s:.1f} s ({speed:.0f} a second)"

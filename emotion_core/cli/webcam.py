@@ -1,4 +1,4 @@
-"""``python -m emotion_core webcam``: a camera's pictures, read by a server."""
+"""``python -m emotion_core webcam``: a camera's frames, analysed by a server."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ OK, FAILED = 0, 1
 
 
 def add_webcam(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``webcam`` to a parser."""
+    """Add the arguments of ``webcam``; sets ``run``."""
     parser.description = (
-        "Show a camera's pictures with what a server reads in them. A server that wants a token "
-        "gets that of EMOSCOPE_SERVER_TOKEN."
+        "Show a camera's frames with a server's results. If the server requires a token, it is "
+        "taken from EMOSCOPE_SERVER_TOKEN."
     )
     parser.add_argument("--server", required=True, metavar="URL", help="http://host:8000")
     parser.add_argument(
         "--source", default="0", metavar="INDEX|FILE", help="camera number or video (default 0)"
     )
     parser.add_argument(
-        "--no-window", action="store_true", help="print a line a second instead of a window"
+        "--no-window",
+        action="store_true",
+        help="print a line per second instead of showing a window",
     )
     seconds = float_in_range(lambda value: 0 < value < 1e6, "a number of seconds above 0")
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after this time")
     parser.add_argument("--out", type=Path, metavar="FILE.mp4", help="record what is shown")
     parser.set_defaults(run=run_webcam)
 
@@ -45,49 +47,49 @@ def run_webcam(chosen: argparse.Namespace) -> int:
     """Run until the source, the time or the user ends it.
 
     Returns:
-        0, or 1 if the server never answered a picture.
+        0, or 1 if the server never analysed a frame.
 
     Raises:
-        EmotionError: Source, server, window or file cannot be had.
+        EmotionError: Source, server, window or file is not available.
     """
     analyzer = load_remote_analyzer(
         chosen.server, os.environ.get("EMOSCOPE_SERVER_TOKEN", ""), timeout_s=10.0
     )
     with ExitStack() as stack:
         stack.callback(analyzer.close)
-        outlets: list[FrameSink] = [] if chosen.no_window else [Window()]
+        sinks: list[FrameSink] = [] if chosen.no_window else [Window()]
         if chosen.out:
-            outlets.append(VideoFileSink(chosen.out))
-        for outlet in outlets:
-            stack.callback(outlet.close)
+            sinks.append(VideoFileSink(chosen.out))
+        for sink in sinks:
+            stack.callback(sink.close)
         camera = stack.enter_context(Camera(chosen.source))
-        asker = stack.enter_context(AnalysisWorker(camera, analyzer))
-        tally = _show(camera, asker, outlets, chosen)
-    answered = asker.reading.answered
+        worker = stack.enter_context(AnalysisWorker(camera, analyzer))
+        stats = _show(camera, worker, sinks, chosen)
+    answered = worker.reading.answered
     sys.stdout.write(
-        f"{tally.captured} pictures captured, {tally.shown} shown, {answered} analysed.\n"
+        f"{stats.captured} frames captured, {stats.shown} shown, {answered} analysed.\n"
     )
-    if not answered and asker.reading.error:
-        sys.stderr.write(f"error: {asker.reading.error}\n")
+    if not answered and worker.reading.error:
+        sys.stderr.write(f"error: {worker.reading.error}\n")
     return OK if answered else FAILED
 
 
 def _show(
-    camera: Camera, asker: AnalysisWorker, outlets: list[FrameSink], chosen: argparse.Namespace
+    camera: Camera, worker: AnalysisWorker, sinks: list[FrameSink], chosen: argparse.Namespace
 ) -> RunStats:
     lines = StatusLine() if chosen.no_window else None
     last = RunStats()
-    for image, tally in iter_shown(camera, asker, chosen.seconds):
-        last = tally
+    for image, stats in iter_shown(camera, worker, chosen.seconds):
+        last = stats
         if lines:
-            lines.tell(tally)
-        drawn = _draw(image, tally) if outlets else image
-        if not all([outlet.show(drawn) for outlet in outlets]):  # noqa: C419 - each must be shown
+            lines.tell(stats)
+        drawn = _draw(image, stats) if sinks else image
+        if not all([sink.show(drawn) for sink in sinks]):  # noqa: C419 - each must be shown
             break
     return last
 
 
-def _draw(image: Image, tally: RunStats) -> Image:
-    """The newest answer on the newest picture; the answer's own is a little older."""
-    analysis = tally.reading.analysis
+def _draw(image: Image, stats: RunStats) -> Image:
+    """The newest result on the newest frame, although it belongs to a slightly older one."""
+    analysis = stats.reading.analysis
     return image if analysis is None else annotate(image, analysis)

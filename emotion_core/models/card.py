@@ -1,4 +1,4 @@
-"""A network's card: every fact that is needed to fetch it, feed it and cite it."""
+"""Model cards: all facts needed to fetch, use and cite a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Device
 
 MAX_SIDE_PX = 2048
-"""Of a network's input. A card from the Hub that says more would take any memory there is."""
+"""Maximum side of a network's input; larger ones, from a card on the Hub, could exhaust memory."""
 
 FivePoints = tuple[
     tuple[float, float],
@@ -31,7 +31,7 @@ FivePoints = tuple[
 
 
 class Task(StrEnum):
-    """What a network is for."""
+    """The purpose of a network."""
 
     DETECTION = "detection"
     EMOTION = "emotion"
@@ -40,16 +40,16 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a face becomes a network's input; ``recognition/alignment.py`` alone reads this.
+    """How a face becomes a network's input; only ``recognition/alignment.py`` reads this.
 
     Attributes:
         size_px: Side of the square input.
         mean: Subtracted, per channel, on the 0-255 scale; one entry means grey, three RGB.
         std: Divided by afterwards, on the 0-255 scale.
         margin: Added on each side of the square around the box, as a fraction of its side. Used
-            where there is no ``template``, or the detector gave no landmarks.
+            without ``template``, or if the detector gave no landmarks.
         template: Where the five landmarks lie in the input, as fractions of its side; a similarity
-            transform brings the face there. ``None``: a square around the box is cut out instead.
+            transform aligns the face. ``None``: a square around the box is cut out instead.
     """
 
     size_px: int
@@ -59,8 +59,8 @@ class Preprocessing:
     template: FivePoints | None = None
 
     def __post_init__(self) -> None:
-        is_whole = isinstance(self.size_px, int)
-        if not (is_whole and 1 <= self.size_px <= MAX_SIDE_PX and 0 <= self.margin < math.inf):
+        is_int = isinstance(self.size_px, int)
+        if not (is_int and 1 <= self.size_px <= MAX_SIDE_PX and 0 <= self.margin < math.inf):
             raise ValueError(
                 f"size_px must be a positive whole number up to {MAX_SIDE_PX} and margin not "
                 "negative."
@@ -77,12 +77,12 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A file and what proves that it is the one meant.
+    """A file and the proof that it is the right one.
 
     Attributes:
         filename: Inside the Hub repository or ``weights/``.
         sha256: Lower-case hex.
-        size_bytes: Where known.
+        size_bytes: If known.
     """
 
     filename: str
@@ -100,23 +100,23 @@ class ModelCard:
 
     Attributes:
         name: What users type and files cite.
-        task: What it is for.
+        task: Its purpose.
         architecture: ``"onnx"`` for a graph that carries its own structure, ``"opencv-yunet"`` for
             one that OpenCV runs, else a name that ``networks/emotion_net.py`` builds.
         weights: The file that runs on the CPU.
         licence: As its publisher states it.
         source: Where the facts come from, for a reader who wants to check them.
-        repo_id: Hub repository, or ``None`` for files that are here.
-        revision: Pinned commit of the repository; ``None`` where only the hash is known.
+        repo_id: Hub repository, or ``None`` for local files.
+        revision: Pinned commit of the repository; ``None`` if only the hash is known.
         torch_weights: The same network as safetensors, for torch on a GPU; ``None`` if none.
         labels: Order of the outputs of an emotion network; else empty.
         has_va: Whether the network has its own valence/arousal outputs.
         preprocessing: Input of a network that takes faces; ``None`` for a detector.
-        temperature: Logits are divided by this before the softmax (calibration); 1 leaves them be.
-        metrics: Figures with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
+        temperature: Logits are divided by this before the softmax (calibration); 1 is neutral.
+        metrics: Results with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
         note: One sentence for the person who chooses.
-        folder: Where the files of a network of a user's own lie; empty for the project's
-            ``weights/``. Known on this machine only: neither published nor sent.
+        folder: Of the files of a user's own network; empty for the project's ``weights/``. Neither
+            published nor sent.
     """
 
     name: str
@@ -151,16 +151,16 @@ class ModelCard:
 
     @property
     def va_source(self) -> VaSource:
-        """Where valence and arousal come from in what it reads."""
+        """The origin of valence and arousal in its predictions."""
         return VaSource.HEAD if self.has_va else VaSource.EXPECTATION
 
     @property
     def version(self) -> str:
-        """Name, and the beginning of the SHA-256 of the weights: files of one name may differ."""
+        """Name and beginning of the weights' SHA-256, since files of one name may differ."""
         return f"{self.name} {self.weights.sha256[:16]}"
 
     def to_fields(self) -> dict[str, Any]:
-        """What others may know of it, for JSON."""
+        """The public fields, for JSON."""
         fields = asdict(self)
         del fields["folder"]
         return fields
@@ -190,7 +190,7 @@ class ModelCard:
             fields["weights"] = WeightFile(**fields["weights"])
             for key, make in (("torch_weights", WeightFile), ("preprocessing", Preprocessing)):
                 if fields.get(key):
-                    fields[key] = make(**_tuples(fields[key]))
+                    fields[key] = make(**{k: to_tuples(v) for k, v in fields[key].items()})
             return replace(cls(**fields), repo_id=repo_id, revision=revision)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsMismatchError(
@@ -206,13 +206,13 @@ _TYPES: Mapping[str, type] = MappingProxyType(
         "metrics": dict,
     }
 )
-"""Of those fields of a card in JSON that are taken as they stand."""
+"""Types of the fields of a card in JSON that are not converted."""
 
 
 def _check_types(fields: dict[str, Any]) -> None:
-    for name, wanted in _TYPES.items():
-        if name in fields and not isinstance(fields[name], wanted):
-            raise TypeError(f"{name} is no {wanted.__name__}")
+    for name, kind in _TYPES.items():
+        if name in fields and not isinstance(fields[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
     for file in (fields["weights"], fields.get("torch_weights") or {}):
         if not isinstance(file.get("filename", ""), str):
             raise TypeError("filename is no str")
@@ -220,26 +220,21 @@ def _check_types(fields: dict[str, Any]) -> None:
         raise ValueError("metrics must be finite")
 
 
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """Turn JSON's lists, two deep at most, back into tuples."""
-    return {
-        key: tuple(tuple(v) if isinstance(v, list) else v for v in value)
-        if isinstance(value, list)
-        else value
-        for key, value in fields.items()
-    }
+def to_tuples(value: Any) -> Any:
+    """Turn JSON's lists, at any depth, back into the tuples that they were."""
+    return tuple(map(to_tuples, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyzerInfo:
-    """What is at work, for the person who reads the results.
+    """The networks of an analyzer, for the reader of the results.
 
     Attributes:
         emotion: Card of the emotion network.
         detector: Card of the face detector.
         device: Where the emotion network runs.
-        origins: One sentence per weight file: where it came from.
-        notices: One sentence per wish that could not be met, e.g. a network out of reach.
+        origins: One sentence per weight file about its origin.
+        notices: One sentence per unmet wish, e.g. a network that is not available.
     """
 
     emotion: ModelCard

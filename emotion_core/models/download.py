@@ -1,8 +1,8 @@
-"""From a model card to a verified file on this machine: shipped, cached or downloaded.
+"""From a model card to a verified local file: shipped, cached or downloaded.
 
-Cache, resumed downloads, ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and tokens are
-huggingface_hub's business. It is imported where it is used: the import takes a second, and whoever
-has all files in ``weights/`` needs none of it.
+Cache, resumed downloads, ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and tokens are left to
+huggingface_hub. It is imported on use: the import takes a second, and is not needed if all files
+are in ``weights/``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).resolve().parents[1]
 _INSTALLED = _HERE / "shipped"
 WEIGHTS_DIR = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent / "weights"
-"""The files that ship with the project: beside the packages, or in the one that was installed."""
+"""The files that ship with the project: beside the packages, or in the installed one."""
 
 Progress = Callable[[str, int, int], None]
-"""Told of a download, from any thread: file name, bytes done, bytes in all (0 if unknown)."""
+"""Called during a download, from any thread: file name, bytes done, total (0 if unknown)."""
 
 TIMEOUT_S = 5
-"""How long the Hub may take to answer a question."""
+"""Maximum time for the Hub to answer a request."""
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -37,12 +37,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A file that is the one its card describes.
+    """A verified file.
 
     Attributes:
         path: Where it is.
-        detail: Where it was found, for people: ``"downloaded from huggingface.co/owner/name
-            (0.2 MB)"``.
+        detail: Where it was found, for people: ``"downloaded from huggingface.co/owner/name (0.2
+            MB)"``.
     """
 
     path: Path
@@ -52,52 +52,52 @@ class FetchedFile:
 def fetch(
     card: ModelCard, file: WeightFile | None = None, *, on_progress: Progress | None = None
 ) -> FetchedFile:
-    """Find a card's file on this machine or download it, and verify it either way.
+    """Find a card's file on this machine or download it, and verify it.
 
     Args:
         card: The model.
-        file: Which of its files; ``card.weights`` if not given.
-        on_progress: Told how a download proceeds; not called for a file that is already there.
+        file: Which of its files; by default ``card.weights``.
+        on_progress: Called during a download.
 
     Raises:
-        WeightsMismatchError: The file is not the one that the card describes. A downloaded one
-            has been removed again.
+        WeightsMismatchError: The file is not the one in the card; a downloaded one is removed
+            again.
         HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
-        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+        WeightsUnavailableError: It is not available for another reason.
     """
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubFileRef(card.repo_id, file.filename, card.revision)
-    return _obtain(place, lambda path: _check_hash(path, file), on_progress)
+    ref = HubFileRef(card.repo_id, file.filename, card.revision)
+    return _obtain(ref, lambda path: _check_hash(path, file), on_progress)
 
 
 def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
-    """Check a card's file without any network; nothing is removed.
+    """Check a card's file offline; nothing is removed.
 
     Args:
         card: The model.
-        file: Which of its files; ``card.weights`` if not given.
+        file: Which of its files; by default ``card.weights``.
 
     Raises:
-        WeightsMismatchError: The file is not the one that the card describes.
+        WeightsMismatchError: The file is not the one in the card.
         WeightsUnavailableError: It is not on this machine.
     """
     file = file or card.weights
     if card.repo_id is None:
         return _from_folder(card, file)
-    place = HubFileRef(card.repo_id, file.filename, card.revision)
-    path = find_cached(place)
+    ref = HubFileRef(card.repo_id, file.filename, card.revision)
+    path = find_cached(ref)
     if path is None:
         raise WeightsUnavailableError(
-            f"{place} has not been downloaded yet; `python -m emotion_core models fetch` does it."
+            f"{ref} has not been downloaded yet; `python -m emotion_core models fetch` does it."
         )
     _check_hash(path, file)
-    return FetchedFile(path, f"in the cache from {_source(place, path)}")
+    return FetchedFile(path, f"in the cache from {_source(ref, path)}")
 
 
 def is_available(card: ModelCard) -> bool:
-    """Whether the card's file is on this machine; no network, no hashing."""
+    """Whether the card's file is on this machine; offline and without hashing."""
     if card.repo_id is None:
         return (_folder_of(card) / card.weights.filename).is_file()
     try:
@@ -108,39 +108,39 @@ def is_available(card: ModelCard) -> bool:
         return False
 
 
-def read_text(place: HubFileRef, parse: Callable[[str], _T]) -> _T:
+def read_text(ref: HubFileRef, parse: Callable[[str], _T]) -> _T:
     """Read a text file of a repository from the cache or the Hub.
 
     Args:
-        place: Where it is; ``revision`` a commit, else a later version is never asked for.
-        parse: Makes of the text what is wanted. What it refuses with ``WeightsMismatchError`` does
-            not stay in the cache.
+        ref: The file; ``revision`` should be a commit, as cached files are never updated.
+        parse: Converts the text. If it raises ``WeightsMismatchError``, the file is removed from
+            the cache.
 
     Raises:
-        WeightsMismatchError: ``parse`` refuses it.
+        WeightsMismatchError: From ``parse``.
         HubFileMissingError: The repository has no such file.
         HubUnreachableError: It is not here, and the Hub does not answer or must not be asked.
-        WeightsUnavailableError: It is not here, and cannot be had for another reason.
+        WeightsUnavailableError: It is not available for another reason.
     """
 
     def read(path: Path) -> _T:
         return parse(path.read_text("utf-8", errors="replace"))
 
-    return read(_obtain(place, read, None).path)
+    return read(_obtain(ref, read, None).path)
 
 
-def find_cached(place: HubFileRef) -> Path | None:
-    """Where a file of the Hub lies on this machine, or ``None``; no network, no hashing.
+def find_cached(ref: HubFileRef) -> Path | None:
+    """The local path of a file of the Hub, or ``None``; offline and without hashing.
 
     Raises:
-        WeightsUnavailableError: The place has a name that can be nowhere.
+        WeightsUnavailableError: The name of the file or repository is invalid.
     """
     # Not hf_hub_download(local_files_only=True), which may still ask the Hub for its list of
     # user agents.
     from huggingface_hub import try_to_load_from_cache
 
-    with hub_errors(place):
-        found = try_to_load_from_cache(place.repo_id, place.filename, revision=place.revision)
+    with hub_errors(ref):
+        found = try_to_load_from_cache(ref.repo_id, ref.filename, revision=ref.revision)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -169,53 +169,53 @@ def _check_hash(path: Path, file: WeightFile) -> None:
         raise WeightsMismatchError(
             f"{file.filename} is not the file that its card describes (SHA-256 {found[:12]}… "
             f"instead of {file.sha256[:12]}…), so it is not used; get it again, and if that does "
-            "not help, tell whoever publishes it."
+            "not help, tell its publisher."
         )
 
 
 def _obtain(
-    place: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
+    ref: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
 ) -> FetchedFile:
-    """Take a file from the cache or the Hub; what ``check`` refuses does not stay in the cache."""
-    with hub_errors(place):
-        path = find_cached(place)
+    """Take a file from the cache or the Hub; files that ``check`` refuses are removed."""
+    with hub_errors(ref):
+        path = find_cached(ref)
         if path is not None:
             try:
                 check(path)
             except WeightsMismatchError as error:
-                _LOG.warning("Removed a cached file, downloading it anew: %s", error)
+                _LOG.warning("Removed a cached file, downloading it again: %s", error)
                 _discard(path)
             else:
-                return FetchedFile(path, f"in the cache from {_source(place, path)}")
-        path = _download(place, on_progress)
+                return FetchedFile(path, f"in the cache from {_source(ref, path)}")
+        path = _download(ref, on_progress)
         try:
             check(path)
         except WeightsMismatchError:
             _discard(path)
             raise
-        return FetchedFile(path, f"downloaded from {_source(place, path)}")
+        return FetchedFile(path, f"downloaded from {_source(ref, path)}")
 
 
-def _download(place: HubFileRef, on_progress: Progress | None) -> Path:
+def _download(ref: HubFileRef, on_progress: Progress | None) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     # Asked first because hf_hub_download retries for half a minute before it says that there is
     # no network (and for six minutes behind a silent firewall); this request fails at once.
-    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision)
+    url = hf_hub_url(ref.repo_id, ref.filename, revision=ref.revision)
     get_hf_file_metadata(url, timeout=TIMEOUT_S)
     return Path(
         hf_hub_download(
-            place.repo_id,
-            place.filename,
-            revision=place.revision,
+            ref.repo_id,
+            ref.filename,
+            revision=ref.revision,
             etag_timeout=TIMEOUT_S,
-            tqdm_class=_make_bar_class(place.filename, on_progress),
+            tqdm_class=_make_bar_class(ref.filename, on_progress),
         )
     )
 
 
 def _discard(path: Path) -> None:
-    """Remove a file of the Hub cache: the link and, unless it lies elsewhere, what it points to."""
+    """Remove a file of the Hub cache: the link and, if it is in the cache, its target."""
     from huggingface_hub import constants
 
     blob = path.resolve()
@@ -225,7 +225,7 @@ def _discard(path: Path) -> None:
 
 
 def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
-    """Make what huggingface_hub takes for a tqdm bar; draws nothing, tells ``on_progress``."""
+    """A stand-in for huggingface_hub's tqdm bar that only calls ``on_progress``."""
 
     class Bar:
         def __init__(self, *, total: int | None = None, initial: int = 0, **_: object) -> None:
@@ -251,8 +251,8 @@ def _make_bar_class(filename: str, on_progress: Progress | None) -> type[Any]:
     return Bar
 
 
-def _source(place: HubFileRef, path: Path) -> str:
-    return f"{host_name()}/{place.repo_id} ({_megabytes(path)})"
+def _source(ref: HubFileRef, path: Path) -> str:
+    return f"{host_name()}/{ref.repo_id} ({_megabytes(path)})"
 
 
 def _megabytes(path: Path) -> str:

@@ -1,9 +1,8 @@
-"""Networks that a user names by a path or a Hub repository instead of by a card of the catalog.
+"""Networks that a user names by a path or a Hub repository instead of in the registry.
 
 Two kinds of repositories are told apart by their ``config.json``: checkpoints that this project
 published, and image-classification models of the transformers library whose labels are emotions. Of
-the latter nothing is used but tensors (safetensors) and settings (JSON); code in a repository never
-runs.
+the latter only tensors (safetensors) and settings (JSON) are used; code in a repository never runs.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _NOT_FOLLOWED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What the Hub says of a repository at one commit; ``weights`` ``None`` if it has none."""
+    """The Hub's description of a repository at one commit; ``weights`` is ``None`` without any."""
 
     commit: str
     weights: WeightFile | None
@@ -53,11 +52,11 @@ class _Listing:
 
 
 def resolve_models(name: str | None, task: Task) -> list[ModelCard]:
-    """The networks to try in turn: the one asked for by name and no other, or else the defaults.
+    """The networks to try in turn: only the named one, or else the defaults.
 
     Args:
-        name: See ``find_model``; empty or ``None`` for no wish.
-        task: What the network is for.
+        name: See ``find_model``; may be empty or ``None``.
+        task: The purpose of the network.
 
     Raises:
         EmotionError: See ``find_model``.
@@ -69,18 +68,17 @@ def find_model(name: str, task: Task) -> ModelCard:
     """Turn what a user typed into a card.
 
     Args:
-        name: A name of the catalog, the path of a file (see ``read_file_card``), or a Hub
+        name: A name in the registry, the path of a file (see ``read_file_card``), or a Hub
             repository as ``owner/name``, ``owner/name@branch`` or ``owner/name@commit``. A branch,
-            ``main`` if none is named, is taken at its present commit. With a commit no network is
-            needed where all files have been downloaded.
-        task: What the network is for; a detector on the Hub can only be one that this project
-            published.
+            by default ``main``, is resolved to its present commit. A commit needs no connection if
+            all files have been downloaded.
+        task: The purpose of the network; a detector on the Hub must be published by this project.
 
     Raises:
-        UnknownModelError: No such name, or the repository holds something else.
-        MissingExtraError: It needs the transformers library, which is not installed.
-        WeightsUnavailableError: The file or the repository is not to be had, or it is one of this
-            project named without a commit.
+        UnknownModelError: There is no such name, or the repository holds something else.
+        MissingExtraError: The transformers library is needed and not installed.
+        WeightsUnavailableError: The file or the repository is not available, or a network of this
+            project is named without a commit.
         WeightsMismatchError: Its description cannot be read.
     """
     name = name.strip()
@@ -111,7 +109,7 @@ def find_model(name: str, task: Task) -> ModelCard:
 
 
 def load_transformers_module(card: ModelCard) -> Any:
-    """Build a transformers network from files that were downloaded; they are verified again.
+    """Build a transformers network from downloaded files, which are verified again.
 
     Args:
         card: From ``find_model``.
@@ -122,7 +120,7 @@ def load_transformers_module(card: ModelCard) -> Any:
     Raises:
         MissingExtraError: The transformers library is not installed.
         WeightsUnavailableError: The weights have not been fetched yet.
-        WeightsMismatchError: The files don't make up the network that they describe.
+        WeightsMismatchError: The files do not form the network that they describe.
     """
     _require_transformers()
     import torch
@@ -145,7 +143,7 @@ def load_transformers_module(card: ModelCard) -> Any:
 
 
 def _require_transformers() -> None:
-    """Say what to install; asked before a download and not after it."""
+    """Report a missing library before a download rather than after it."""
     if find_spec("transformers") is None:
         raise MissingExtraError(
             "Models of other Hub authors need the package transformers: "
@@ -156,9 +154,9 @@ def _require_transformers() -> None:
 def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
     """Build from settings and tensors alone.
 
-    Not ``AutoModel.from_pretrained(folder)``, which looks for adapters, remote code, other
-    formats and further files; and not ``load_state_dict``, for the library renames the tensors of
-    older checkpoints. Tensors without a place in the network are ignored, as the library does.
+    Not ``AutoModel.from_pretrained(folder)``, which looks for adapters, remote code, other formats
+    and further files; and not ``load_state_dict``, since the library renames the tensors of older
+    checkpoints. Like in the library, unknown tensors are ignored.
     """
     import torch
 
@@ -186,7 +184,7 @@ def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
 
 @contextmanager
 def _build_errors(card: ModelCard) -> Iterator[None]:
-    """Turn what transformers and torch raise over files that don't fit into one sentence."""
+    """Turn errors of transformers and torch about unsuitable files into one sentence."""
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
@@ -230,9 +228,9 @@ def _ask_hub(repo_id: str, revision: str | None) -> _Listing:
 
 
 def _look_in_cache(repo_id: str, commit: str) -> _Listing | None:
-    """Describe weights that have been downloaded: huggingface_hub names them by their SHA-256.
+    """Describe downloaded weights, whose names in huggingface_hub's cache are their SHA-256.
 
-    ``None`` if they are not here, or the cache has no links, so that the name is not to be had.
+    ``None`` if they are not here, or the cache has no links and thus no such names.
     """
     path = find_cached(HubFileRef(repo_id, _WEIGHTS, commit))
     if path is None or _SHA256.fullmatch(path.resolve().name) is None:
@@ -246,14 +244,14 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
         try:
             content = json.loads(text)
         except ValueError as error:
-            raise WeightsMismatchError(f"{place} cannot be read: {error}.") from error
+            raise WeightsMismatchError(f"{ref} cannot be read: {error}.") from error
         if not isinstance(content, dict):
-            raise WeightsMismatchError(f"{place} cannot be read: it is no JSON object.")
+            raise WeightsMismatchError(f"{ref} cannot be read: it is no JSON object.")
         return content
 
-    place = HubFileRef(repo_id, filename, commit)
+    ref = HubFileRef(repo_id, filename, commit)
     try:
-        return read_text(place, parse)
+        return read_text(ref, parse)
     except HubFileMissingError as error:
         raise UnknownModelError(
             f"{repo_id} has no {filename}, without which its labels or its input are unknown; "
@@ -262,7 +260,7 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
 
 
 def _to_transformers_card(config: dict[str, Any], repo_id: str, commit: str) -> ModelCard:
-    """Describe a transformers repository; its labels and input come from its own files."""
+    """Describe a transformers repository by its own files."""
     labels = read_config_labels(config, repo_id)
     _require_transformers()
     listing = _look_in_cache(repo_id, commit) or _ask_hub(repo_id, commit)

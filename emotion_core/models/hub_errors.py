@@ -1,6 +1,6 @@
-"""What can go wrong with the Hub, each as one sentence for the person at the screen.
+"""Errors of the Hub, each as one sentence for the person at the screen.
 
-huggingface_hub is imported where it is used, see ``weights``.
+huggingface_hub is imported on use, see ``download``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class HubUnreachableError(WeightsUnavailableError):
-    """The Hub gives nothing for now; what is on this machine can still be used."""
+    """The Hub does not answer for now; local files can still be used."""
 
 
 class HubFileMissingError(WeightsUnavailableError):
-    """The Hub has the repository, but in it no such file."""
+    """The repository exists, but has no such file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class HubFileRef:
 
 
 @contextmanager
-def hub_errors(place: HubFileRef) -> Iterator[None]:
-    """Turn whatever huggingface_hub raises into one sentence for the person at the screen.
+def hub_errors(ref: HubFileRef) -> Iterator[None]:
+    """Turn errors of huggingface_hub into one sentence for the person at the screen.
 
     Raises:
         HubUnreachableError: The Hub does not answer for now, or must not be asked.
@@ -62,18 +62,18 @@ def hub_errors(place: HubFileRef) -> Iterator[None]:
     except EmotionError:
         raise
     except (httpx2.HTTPError, OSError, ValueError, RuntimeError) as error:
-        raise _explain(error, place) from error
+        raise _explain(error, ref) from error
 
 
 def host_name() -> str:
-    """The Hub's name, as it may be shown."""
+    """The Hub's host, without credentials."""
     from huggingface_hub import constants
 
     url = urlsplit(constants.ENDPOINT)  # netloc would show a password in it
     return f"{url.hostname}:{url.port}" if url.port else str(url.hostname)
 
 
-def _explain(error: Exception, place: HubFileRef) -> WeightsUnavailableError:
+def _explain(error: Exception, ref: HubFileRef) -> WeightsUnavailableError:
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -82,11 +82,11 @@ def _explain(error: Exception, place: HubFileRef) -> WeightsUnavailableError:
     match error:
         case errors.OfflineModeIsEnabled():
             return HubUnreachableError(
-                f"{place} is not on this machine, and HF_HUB_OFFLINE forbids downloading it; "
+                f"{ref} is not on this machine, and HF_HUB_OFFLINE forbids downloading it; "
                 "unset HF_HUB_OFFLINE or choose a model that is here."
             )
         case errors.HfHubHTTPError():
-            return _explain_answer(error, place)
+            return _explain_answer(error, ref)
         case errors.FileMetadataError() | json.JSONDecodeError():
             return HubUnreachableError(
                 f"{host_name()} does not answer like a Hub; check HF_ENDPOINT, the proxy and "
@@ -98,7 +98,7 @@ def _explain(error: Exception, place: HubFileRef) -> WeightsUnavailableError:
             )
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return WeightsUnavailableError(
-                f"The disk is full, {place} does not fit into {constants.HF_HUB_CACHE}; free some "
+                f"The disk is full, {ref} does not fit into {constants.HF_HUB_CACHE}; free some "
                 "space or set HF_HOME to a folder on another disk."
             )
         case OSError(errno=int()):
@@ -107,39 +107,39 @@ def _explain(error: Exception, place: HubFileRef) -> WeightsUnavailableError:
                 "it writable or set HF_HOME to a folder that is."
             )
     return WeightsUnavailableError(
-        f"{place} could not be transferred whole; check its name and HF_TOKEN, and try again."
+        f"{ref} could not be transferred completely; check its name and HF_TOKEN, and try again."
     )
 
 
-def _explain_answer(error: HfHubHTTPError, place: HubFileRef) -> WeightsUnavailableError:
-    """Say what an answer of the Hub means; the order counts, for gated is a sort of 404."""
+def _explain_answer(error: HfHubHTTPError, ref: HubFileRef) -> WeightsUnavailableError:
+    """Explain an error response; the order matters, since gated is a subclass of not found."""
     from huggingface_hub import errors
 
     host = host_name()
     match error:
         case errors.RepositoryNotFoundError() if not isinstance(error, errors.GatedRepoError):
             return WeightsUnavailableError(
-                f"{host} has no repository {place.repo_id}, or shows it to its members only; check "
+                f"{host} has no repository {ref.repo_id}, or shows it to its members only; check "
                 "the name, or set HF_TOKEN to a token that may use it."
             )
         case errors.RevisionNotFoundError():
             return WeightsUnavailableError(
-                f"{place.repo_id} on {host} has no commit {place.revision}; check the reference, "
+                f"{ref.repo_id} on {host} has no commit {ref.revision}; check the reference, "
                 "its history may have been rewritten."
             )
         case errors.RemoteEntryNotFoundError():
             return HubFileMissingError(
-                f"{place.repo_id} on {host} has no file {place.filename} at "
-                f"{place.revision or 'its main branch'}; check the reference."
+                f"{ref.repo_id} on {host} has no file {ref.filename} at "
+                f"{ref.revision or 'its main branch'}; check the reference."
             )
-    return _explain_status(error.response.status_code, place)
+    return _explain_status(error.response.status_code, ref)
 
 
-def _explain_status(status: int, place: HubFileRef) -> WeightsUnavailableError:
+def _explain_status(status: int, ref: HubFileRef) -> WeightsUnavailableError:
     host = host_name()
     if status in (401, 403):
         return WeightsUnavailableError(
-            f"{host} refuses access to {place.repo_id}; accept the conditions on its page "
+            f"{host} refuses access to {ref.repo_id}; accept the conditions on its page "
             "there, if it has any, and set HF_TOKEN to a token that may use it."
         )
     if status == 429:
@@ -152,5 +152,5 @@ def _explain_status(status: int, place: HubFileRef) -> WeightsUnavailableError:
             f"{host} is out of order at the moment (HTTP {status}); try again later."
         )
     return WeightsUnavailableError(
-        f"{host} refuses {place} (HTTP {status}); check the name and HF_TOKEN."
+        f"{host} refuses {ref} (HTTP {status}); check the name and HF_TOKEN."
     )

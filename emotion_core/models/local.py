@@ -1,4 +1,4 @@
-"""Networks that a user names by a path: what ``export`` and ``export-detector`` write."""
+"""Networks that a user names by a path, as ``export`` and ``export-detector`` write them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import to_label_set
-from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile, to_tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import onnx
 
-    from emotion_core.models.card import FivePoints
     from emotion_core.models.runtime import Network
 
 FILES = (".safetensors", ".onnx")
-"""Endings by which a path is told from the name of a network."""
+"""Suffixes that distinguish a path from the name of a network."""
 
 
 def is_path(name: str) -> bool:
@@ -34,17 +33,17 @@ def is_path(name: str) -> bool:
 
 
 def read_file_card(path: Path, task: Task) -> ModelCard:
-    """Describe a network by what its file tells.
+    """Describe a network by its file.
 
     Args:
-        path: A ``.safetensors`` or ``.onnx`` that was exported, or a YuNet's ``.onnx``. On a GPU
-            the safetensors file of an emotion network runs that lies beside its graph under the
-            same name and tells the same.
-        task: What the network is for, emotions or detection.
+        path: An exported ``.safetensors`` or ``.onnx``, or a YuNet's ``.onnx``. On a GPU an emotion
+            network's safetensors file is used instead of the graph of the same name beside it, if
+            their metadata are equal.
+        task: Emotions or detection.
 
     Raises:
         WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: The file does not tell what is needed to use it.
+        WeightsMismatchError: The file lacks metadata that are needed to use it.
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path}.")
@@ -63,21 +62,14 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
         return make(architecture="opencv-yunet" if is_yunet else "onnx")
     metadata = _read_metadata(path)
-    with unreadable(path, "does not tell its labels and its input, as `export` writes them"):
+    with unreadable(path, "lacks its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
-        template = preprocessing.get("template")
         return make(
             architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
             torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
             has_va=metadata.get("has_va") == "True",
-            preprocessing=Preprocessing(
-                size_px=preprocessing["size_px"],
-                mean=tuple(preprocessing["mean"]),
-                std=tuple(preprocessing["std"]),
-                margin=preprocessing.get("margin", 0.0),
-                template=_to_five_points(template) if template else None,
-            ),
+            preprocessing=Preprocessing(**{k: to_tuples(v) for k, v in preprocessing.items()}),
             temperature=float(metadata["temperature"]),
         )
 
@@ -90,7 +82,7 @@ def read_released_card(path: Path) -> ModelCard:
 
     Raises:
         WeightsUnavailableError: A file is missing.
-        WeightsMismatchError: The files do not tell their labels and their input, or not the same.
+        WeightsMismatchError: The files lack their labels and input, or contradict each other.
     """
     graph, weights = path.with_suffix(".onnx"), path.with_suffix(".safetensors")
     for file in (graph, weights):
@@ -99,32 +91,34 @@ def read_released_card(path: Path) -> ModelCard:
     card = read_file_card(graph, Task.EMOTION)
     if card.torch_weights is None:
         raise WeightsMismatchError(
-            f"{graph.name} and {weights.name} do not tell the same; `export` makes both anew."
+            f"{graph.name} and {weights.name} have different metadata; run `export` again."
         )
-    return replace(card, name=path.stem, source="trained with Emoscope by whoever publishes it")
+    return replace(card, name=path.stem, source="trained with Emoscope by its publisher")
 
 
 def validate_io(network: Network, card: ModelCard) -> None:
-    """Have a network read a grey face, and check that it gives what its card says.
+    """Run a network on a grey face, and check that its outputs fit its card.
 
     Raises:
-        WeightsMismatchError: It does not.
+        WeightsMismatchError: They do not.
     """
-    how = card.preprocessing
-    if how is None:
+    preprocessing = card.preprocessing
+    if preprocessing is None:
         raise ValueError(f"{card.name} has no preprocessing.")
-    face = np.zeros((1, len(how.mean), how.size_px, how.size_px), np.float32)
-    wanted = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
+    face = np.zeros(
+        (1, len(preprocessing.mean), preprocessing.size_px, preprocessing.size_px), np.float32
+    )
+    expected = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
     try:
         shapes = [output.shape for output in network.run(face)]
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise WeightsMismatchError(
-            f"{card.name} does not take what it tells ({reason})."
+            f"{card.name} does not take its declared input ({reason})."
         ) from error
-    if shapes[: len(wanted)] != wanted:
+    if shapes[: len(expected)] != expected:
         raise WeightsMismatchError(
-            f"{card.name} does not give what it tells: {shapes} instead of {wanted}."
+            f"{card.name} does not give its declared output: {shapes} instead of {expected}."
         )
 
 
@@ -141,11 +135,7 @@ def describe_file(path: Path) -> WeightFile:
 
 @contextmanager
 def unreadable(path: Path, what: str) -> Iterator[None]:
-    """Turn what a foreign or damaged file makes readers raise into one sentence.
-
-    Raises:
-        WeightsMismatchError: In place of it.
-    """
+    """Turn errors from reading a foreign or damaged file into a ``WeightsMismatchError``."""
     try:
         yield
     except EmotionError:
@@ -168,7 +158,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
-    """The safetensors file of the same network as a graph, if it is there."""
+    """The safetensors file beside a graph of the same network, if it exists."""
     beside = path.with_suffix(".safetensors")
     if path.suffix != ".onnx" or not beside.is_file():
         return None
@@ -176,7 +166,7 @@ def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
 
 
 def _read_metadata(path: Path) -> Mapping[str, str]:
-    """What an export wrote beside the weights; empty if there is nothing."""
+    """The metadata of an exported file; may be empty."""
     if path.suffix == ".onnx":
         return {entry.key: entry.value for entry in _read_graph(path).metadata_props}
     from safetensors import SafetensorError, safe_open
@@ -189,7 +179,7 @@ def _read_metadata(path: Path) -> Mapping[str, str]:
 
 
 def _read_graph(path: Path) -> onnx.ModelProto:
-    """A graph, without weights that it keeps in other files."""
+    """A graph, without weights in external files."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -201,7 +191,7 @@ def _read_graph(path: Path) -> onnx.ModelProto:
 
 
 def _is_yunet(path: Path) -> bool:
-    """Whether a graph is a YuNet's, not one of this project's.
+    """Whether a graph is a YuNet's rather than one of this project's detectors.
 
     Raises:
         WeightsMismatchError: It is neither.
@@ -215,8 +205,3 @@ def _is_yunet(path: Path) -> bool:
         f"{path.name} is no face detector: its graph gives {', '.join(sorted(names)) or 'nothing'}."
         " Give a YuNet's, or one that `export-detector` wrote."
     )
-
-
-def _to_five_points(points: Sequence[Sequence[float]]) -> FivePoints:
-    a, b, c, d, e = ((float(x), float(y)) for x, y in points)
-    return a, b, c, d, e

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def load_onnxruntime() -> Any:
-    """Import ONNX Runtime; the only place that does.
+    """Import ONNX Runtime without telemetry; the only place that imports it.
 
-    From 1.29 on it reports each network (its file name, its hashes) and the machine to Microsoft,
+    Since 1.29 it reports each network (its file name, its hashes) and the machine to Microsoft,
     also on Linux, and keeps an identifier of the machine in the user's cache and a file in the
-    folder of temporary files. It is told not to before it is imported, which is the last moment
-    that counts; whoever has set the variable keeps what it says.
+    folder of temporary files. The variable must be set before the import; an existing value is
+    respected.
 
     Source: https://github.com/microsoft/onnxruntime/pull/27379.
     """
@@ -39,11 +39,11 @@ class DynamicBatchGraph:
 
 
 def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
-    """Let a graph take any batch size, if its results stay what they were.
+    """Let a graph take any batch size, if its results stay the same.
 
-    The batch dimension of inputs and outputs is freed, and so is a leading 1 in the target shape
-    of a ``Reshape`` of activations. The changed graph is kept only if two random inputs give in
-    one pass, within 1e-4 of the largest value, what they give one by one.
+    The batch dimension of inputs and outputs is freed, and so is a leading 1 in the target shape of
+    a ``Reshape`` of activations. The changed graph is used only if two random inputs give the same
+    results, within 1e-4 of the largest value, in one pass as one by one.
 
     Raises:
         WeightsMismatchError: The bytes are no ONNX graph.
@@ -63,7 +63,7 @@ def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
     if not shape[0].dim_value:
         return DynamicBatchGraph(data, any_batch=True)
     for value in [*inputs, *model.graph.output]:
-        for first in value.type.tensor_type.shape.dim[:1]:  # an output may tell no shape
+        for first in value.type.tensor_type.shape.dim[:1]:  # an output may have no shape
             first.dim_param = "batch"
     del model.graph.value_info[:]
     _free_reshapes(model, constants)
@@ -75,11 +75,15 @@ def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
 
 
 def run_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises where a graph cannot be loaded or run; they have no common base."""
+    """Errors of ONNX Runtime for graphs that cannot be loaded or run; they have no common base."""
     state = load_onnxruntime().capi.onnxruntime_pybind11_state
     return (
-        *(state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf),
-        *(state.NotImplemented, state.RuntimeException),
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
     )
 
 

@@ -1,6 +1,6 @@
-"""The project's own networks on the Hub: pushed with their card, and the card read back.
+"""Publishing networks on the Hub with their cards, and reading the cards back.
 
-huggingface_hub is imported where it is used, see ``weights``.
+huggingface_hub is imported on use, see ``download``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def parse_repo_reference(reference: str) -> tuple[str, str]:
     """Split ``owner/name@commit``.
 
     Raises:
-        WeightsUnavailableError: It has another form. A branch or tag is refused, because what it
-            names may change.
+        WeightsUnavailableError: It has another form. Branches and tags are refused, since they may
+            move.
     """
     match = _REFERENCE.fullmatch(reference.strip())
     if match is None:
@@ -50,30 +50,30 @@ def load_published_card(reference: str) -> ModelCard:
     Raises:
         WeightsMismatchError: The repository holds no readable card.
         HubUnreachableError: The card is not here, and the Hub does not answer.
-        WeightsUnavailableError: No commit is named, or the card cannot be had.
+        WeightsUnavailableError: No commit is named, or the card is not available.
     """
     repo_id, revision = parse_repo_reference(reference)
-    place = HubFileRef(repo_id, CARD_FILENAME, revision)
+    ref = HubFileRef(repo_id, CARD_FILENAME, revision)
     return read_text(
-        place, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
+        ref, lambda text: ModelCard.from_json(text, repo_id=repo_id, revision=revision)
     )
 
 
 def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool = False) -> str:
-    """Push a network's files, its card and its description to the Hub as one commit.
+    """Push a network's files, card and description to the Hub as one commit.
 
     Args:
         card: The network; its files must be in ``weights_dir`` and have the hashes it states.
-        weights_dir: Folder of the files, of ``<card.name>.md`` with the description, and of the
-            plots ``<card.name>-*.svg`` that it shows.
-        repo_id: ``owner/name``; made if there is no such repository.
-        private: Whether a repository made here is private.
+        weights_dir: Folder of the files, of ``<card.name>.md`` with the description, and of its
+            plots ``<card.name>-*.svg``.
+        repo_id: ``owner/name``; is created if needed.
+        private: Whether a repository created here is private.
 
     Returns:
-        ``owner/name@commit``, which the settings take.
+        ``owner/name@commit``, for the settings.
 
     Raises:
-        WeightsMismatchError: A file is not the one that the card describes; nothing was pushed.
+        WeightsMismatchError: A file is not the one in the card; nothing was pushed.
         UnknownModelError: The network is not the project's own.
         HubUnreachableError: The Hub does not answer, or must not be asked.
         WeightsUnavailableError: A file is missing, ``repo_id`` is malformed, or the Hub refuses.
@@ -120,7 +120,7 @@ def _with_size(card: ModelCard, file: WeightFile) -> WeightFile:
 
 
 def _to_readme(card: ModelCard, description: Path) -> str:
-    """Write the Hub's front matter and below it the card's own description."""
+    """The Hub's front matter, followed by the card's own description."""
     from huggingface_hub import ModelCardData
 
     licence = card.licence.lower()

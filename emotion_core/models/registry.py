@@ -1,4 +1,4 @@
-"""Every fact about every weight file. What is not known of a file is not written here."""
+"""All facts about all released weight files; unknown facts are left out."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ Source: deepinsight/insightface, and in opencv/opencv_zoo
 models/facial_expression_recognition/facial_fer_model.py (there in pixels of 112 x 112).
 """
 
+FERPLUS_TEMPLATE: FivePoints = (
+    (0.328, 0.396),
+    (0.683, 0.395),
+    (0.508, 0.591),
+    (0.348, 0.738),
+    (0.651, 0.741),
+)
+"""Where eyes, nose tip and mouth corners lie in FER2013's images, as fractions of their side.
+
+Source: medians over the 4,364 of 5,000 random FER+ training images in which YuNet finds a face
+with a score above 0.8; images enlarged to 160 px with a replicated border of 80 px.
+"""
 
 _CARDS = (
     ModelCard(
@@ -46,16 +58,7 @@ _CARDS = (
         labels=ALL_EMOTIONS,
         has_va=True,
         preprocessing=Preprocessing(
-            size_px=48,
-            mean=(127.5,),
-            std=(64.0,),
-            template=(
-                (0.328, 0.396),
-                (0.683, 0.395),
-                (0.508, 0.591),
-                (0.348, 0.738),
-                (0.651, 0.741),
-            ),
+            size_px=48, mean=(127.5,), std=(64.0,), template=FERPLUS_TEMPLATE
         ),
         metrics={
             "FER+ validation accuracy, 8 classes": 0.8759,
@@ -194,7 +197,7 @@ def cards_for(task: Task) -> list[ModelCard]:
 
 
 def candidates(task: Task) -> list[ModelCard]:
-    """What to use where nobody chose: the best first, then what is there without a network."""
+    """The default networks in order of preference."""
     return [CARDS[name] for name in _DEFAULTS[task]]
 
 
@@ -202,7 +205,7 @@ def find_card(name: str, task: Task) -> ModelCard:
     """Look up a card of one task.
 
     Raises:
-        UnknownModelError: No card of that task goes by that name.
+        UnknownModelError: There is none of that name.
     """
     card = CARDS.get(name)
     if card is None or card.task is not task:
@@ -215,7 +218,7 @@ def find_any(name: str) -> ModelCard:
     """Look up a card of any task.
 
     Raises:
-        UnknownModelError: No card goes by that name.
+        UnknownModelError: There is none of that name.
     """
     if name not in CARDS:
         raise UnknownModelError(f"There is no model {name!r}; there are: {', '.join(CARDS)}.")

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 DEVICES = ("auto", *get_args(Device))
-"""What a user may ask for."""
+"""Choices of a user."""
 
 _DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 _AMD_DRIVER = Path("/dev/kfd")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of processor time in a period of so many. Source: the Linux kernel's documentation
-of control groups, version 2."""
+"""Microseconds of processor time, and of the period in which they may be used.
+
+Source: the Linux kernel's documentation of control groups, version 2.
+"""
 
 
 class Network(Protocol):
@@ -55,8 +57,8 @@ class Network(Protocol):
 class OnnxNetwork:
     """An ONNX graph on the CPU.
 
-    A file that fixes its batch at one face is rewritten for any number; where that cannot be done
-    faithfully, its faces go through one after another.
+    A graph with a fixed batch of one face is rewritten for any number; if that cannot be done
+    faithfully, faces run one after another.
     """
 
     device: Device = "cpu"
@@ -128,13 +130,13 @@ def has_gpu_driver() -> bool:
 
 
 def pick_device(asked: str = "auto") -> Device:
-    """Turn a user's wish into a device that exists.
+    """Choose an existing device.
 
     Args:
         asked: ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        EmotionError: An unknown word, or CUDA asked for and not there.
+        EmotionError: The word is unknown, or there is no CUDA.
     """
     if asked not in DEVICES:
         raise EmotionError(f"There is no device {asked!r}; choose one of: {', '.join(DEVICES)}.")
@@ -145,12 +147,12 @@ def pick_device(asked: str = "auto") -> Device:
     if torch.cuda.is_available():
         return "cuda"
     if asked == "cuda":
-        raise EmotionError("CUDA was asked for, but torch sees no GPU here; use auto or cpu.")
+        raise EmotionError("CUDA was requested, but torch sees no GPU here; use auto or cpu.")
     return "cpu"
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: by its affinity and, in a container, by its quota."""
+    """Cores that this process may use by its affinity and its container's quota."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:

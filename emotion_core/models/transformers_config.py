@@ -1,4 +1,4 @@
-"""What the JSON files of a transformers repository say of its labels and its input."""
+"""Labels and input of a network, from the JSON files of a transformers repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _STEPS = frozenset({"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"})
-"""What ``preprocess`` does with a picture, in the words of a ``preprocessor_config.json``."""
+"""Supported steps of a ``preprocessor_config.json``."""
 
 _OTHER_STEPS = frozenset({"include_top", "rescale_offset"})
 """EfficientNet's further steps, whose names don't begin with ``do_``."""
@@ -25,10 +25,10 @@ def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
 
     Args:
         config: Content of its ``config.json``.
-        repo_id: Named in errors.
+        repo_id: For errors.
 
     Raises:
-        UnknownModelError: It classifies no images, or tells something else apart than emotions.
+        UnknownModelError: It classifies no images, or something else than emotions.
     """
     architectures, names = config.get("architectures"), config.get("id2label")
     first = architectures[0] if isinstance(architectures, list) and architectures else ""
@@ -41,26 +41,26 @@ def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
     except KeyError:
         raise UnknownModelError(f"{repo_id} does not number its labels from 0 on.") from None
     except ValueError as error:
-        raise UnknownModelError(f"{repo_id} tells no emotions apart: {error}") from None
+        raise UnknownModelError(f"{repo_id} does not classify emotions: {error}") from None
 
 
 def read_preprocessing(config: Mapping[str, Any], repo_id: str) -> Preprocessing:
     """Read size and normalisation from a network's ``preprocessor_config.json``.
 
     The library scales pixels by ``rescale_factor``, then subtracts ``image_mean`` and divides by
-    ``image_std``; here both are on the 0-255 scale. What it does to pixels otherwise is refused.
-    It resizes the whole picture; here a square somewhat larger than the face is cut out before.
+    ``image_std``; here both are on the 0-255 scale. Other steps are refused. The library resizes
+    the whole image; here a square somewhat larger than the face is cut out first.
 
     Args:
         config: Content of the file.
-        repo_id: Named in errors.
+        repo_id: For errors.
 
     Raises:
-        UnknownModelError: The input is made in a way that is not supported here.
-        WeightsMismatchError: The file does not say what is needed.
+        UnknownModelError: The input needs unsupported steps.
+        WeightsMismatchError: The file lacks something.
     """
-    wanted = {key for key, value in config.items() if value is True}
-    foreign = {key for key in wanted - _STEPS if key.startswith("do_") or key in _OTHER_STEPS}
+    enabled = {key for key, value in config.items() if value is True}
+    foreign = {key for key in enabled - _STEPS if key.startswith("do_") or key in _OTHER_STEPS}
     if foreign:
         raise UnknownModelError(
             f"{repo_id} needs its input made in a way that is not supported here "

@@ -1,4 +1,4 @@
-"""What is known of each network architecture without building it; no torch."""
+"""Facts about network architectures that need no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The input of a network, and where its layers come from.
+    """The input of a network, and the origin of its layers.
 
     Attributes:
         mean: Subtracted from the input, per channel, on the 0-255 scale; one entry means grey.
@@ -59,14 +59,14 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         "convnext-tiny": _imagenet("convnext_tiny"),
     }
 )
-"""What ``emotion_net.make_network`` builds, by name; the tiny one is for trials and tests."""
+"""Networks that ``emotion_net.make_network`` builds; the tiny one is for trials and tests."""
 
 
 def find_architecture(name: str) -> Architecture:
     """Look up an architecture.
 
     Raises:
-        UnknownModelError: None goes by that name.
+        UnknownModelError: There is none of that name.
     """
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -1,4 +1,4 @@
-"""The layers of each architecture: faces in, maps of features out."""
+"""The layers of each architecture, from faces to feature maps."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TIMEOUT_S = 20
 
 
 class Standardise(nn.Module):
-    """Bring every picture to mean 0 and deviation about 1: exposure and contrast don't count."""
+    """Normalise every image to mean 0 and deviation about 1, whatever its exposure and contrast."""
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Standardise ``(N, C, S, S)`` one by one; a picture of one colour becomes zeros."""
+        """Standardise ``(N, C, S, S)`` one by one; images of one colour become zeros."""
         centred = planes - planes.mean((2, 3), keepdim=True)
         deviation = centred.square().mean((2, 3), keepdim=True).sqrt()
         return centred / (deviation + 0.05)
@@ -65,13 +65,13 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Convolutional block attention: weigh the channels, then the places.
+    """Convolutional block attention: weighs the channels, then the positions.
 
     Args:
         width: Channels of the maps.
 
-    Source: S. Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018, equations 2
-    and 3; the reduction to a sixteenth and the 7x7 kernel by its section 4.1.
+    Source: S. Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018, equations 2 and
+    3; the reduction to a sixteenth and the 7x7 kernel by its section 4.1.
     """
 
     def __init__(self, width: int) -> None:
@@ -94,7 +94,7 @@ class Attention(nn.Module):
 _OWN: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
     {"small-face-net": ((40, 80, 192), (1, 2, 2)), "tiny-face-net": ((16, 32), (1, 1))}
 )
-"""Channels and residual blocks of each stage of our own networks."""
+"""Channels and number of residual blocks of each stage of our own networks."""
 
 
 def make_features(architecture: str, *, imagenet: bool = False) -> Features:
@@ -105,8 +105,8 @@ def make_features(architecture: str, *, imagenet: bool = False) -> Features:
         imagenet: Whether to download and load torchvision's weights; not for our own networks.
 
     Raises:
-        UnknownModelError: No architecture goes by that name.
-        WeightsUnavailableError: The ImageNet weights are not to be had.
+        UnknownModelError: There is no such architecture.
+        WeightsUnavailableError: The ImageNet weights are not available.
     """
     name = find_architecture(architecture).torchvision
     if name is None:
@@ -156,7 +156,7 @@ def _cut_resnet(network: Any) -> Features:
 def _cut(network: Any) -> Features:
     """A torchvision network that has its layers in ``features``, without its classifier.
 
-    ConvNeXt normalises what it pooled; that stays, and gives maps of one pixel.
+    ConvNeXt's normalisation after pooling is kept, and gives maps of one pixel.
     """
     first, *others = network.classifier
     if isinstance(first, nn.LayerNorm):
@@ -174,15 +174,15 @@ def _add_attention(network: Any) -> None:
 
 
 def _load_imagenet(name: str) -> dict[str, Any]:
-    """Torchvision's weights, from its cache or from the network; the hash in the name is checked.
+    """Torchvision's weights, cached or downloaded; the hash in the name is checked.
 
     Raises:
-        WeightsUnavailableError: They cannot be had, or are not what the hash says.
+        WeightsUnavailableError: They are not available, or do not match the hash.
     """
     from torchvision import models
 
     weights = models.get_model_weights(name).DEFAULT
-    # torch.hub says what it downloads on stdout, which is kept for results.
+    # torch.hub prints its downloads to stdout, which is for results.
     with contextlib.redirect_stdout(sys.stderr), _socket_timeout(_TIMEOUT_S):
         try:
             state: dict[str, Any] = weights.get_state_dict(
@@ -190,7 +190,7 @@ def _load_imagenet(name: str) -> dict[str, Any]:
             )
         except (OSError, RuntimeError) as error:
             raise WeightsUnavailableError(
-                f"The ImageNet weights {weights} cannot be had from {weights.url} ({error}); "
+                f"The ImageNet weights {weights} are not available from {weights.url} ({error}); "
                 "put that file into torch's cache, or train with --pretrained none."
             ) from error
     return state
@@ -198,7 +198,7 @@ def _load_imagenet(name: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Let no connection opened inside hang for ever; torch.hub offers no timeout of its own."""
+    """Limit connections opened in the block; torch.hub has no timeout of its own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""Emotion networks of our own: built by the name of their architecture, filled from safetensors."""
+"""Our own emotion networks, built by name and filled from safetensors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class EmotionNet(nn.Module):
-    """A backbone with a linear head for the emotions and, if wanted, one for valence and arousal.
+    """A backbone with a linear head for the emotions and, optionally, one for valence and arousal.
 
     Args:
         features: Maps ``(N, 1 or 3, S, S)`` to ``(N, width, H, W)``.
-        width: Channels that ``features`` gives.
+        width: Channels of ``features``.
         n_labels: Logits, one per emotion.
-        has_va: Whether valence and arousal are outputs, too.
+        has_va: Whether to add outputs for valence and arousal.
     """
 
     def __init__(self, features: nn.Module, width: int, n_labels: int, *, has_va: bool) -> None:
@@ -32,11 +32,11 @@ class EmotionNet(nn.Module):
         self.va_head = nn.Linear(width, 2) if has_va else None
 
     def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Map faces from ``alignment.to_input`` to their readings.
+        """Map faces from ``alignment.to_input`` to predictions.
 
         Returns:
-            ``(N, n_labels)`` logits and, with ``has_va``, ``(N, 2)`` valence and arousal in
-            [-1, 1].
+            ``(N, n_labels)`` logits and, with ``has_va``, ``(N, 2)`` valence and arousal in [-1,
+            1].
         """
         pooled = self.features(faces).mean((2, 3))  # (N, C)
         logits: torch.Tensor = self.head(pooled)
@@ -53,27 +53,27 @@ def make_network(
     Args:
         architecture: A name in ``ARCHITECTURES``.
         n_labels: Logits, one per emotion.
-        has_va: Whether valence and arousal are outputs, too.
+        has_va: Whether to add outputs for valence and arousal.
         imagenet: Whether the layers below the heads start from torchvision's ImageNet weights,
-            which are downloaded if need be.
+            which are downloaded if needed.
 
     Raises:
-        UnknownModelError: No architecture goes by that name.
-        WeightsUnavailableError: The ImageNet weights are not to be had.
+        UnknownModelError: There is no such architecture.
+        WeightsUnavailableError: The ImageNet weights are not available.
     """
     features, width = make_features(architecture, imagenet=imagenet)
     return EmotionNet(features, width, n_labels, has_va=has_va)
 
 
 def load_network(path: Path) -> EmotionNet:
-    """Build a network as its weight file's metadata says, and fill it, ready to predict on the CPU.
+    """Build a network by its weight file's metadata, ready to predict on the CPU.
 
     Args:
         path: A safetensors file whose metadata names ``architecture`` and ``labels``.
 
     Raises:
-        WeightsUnavailableError: The file is not there.
-        WeightsMismatchError: It is no such file, or its tensors are not those of its architecture.
+        WeightsUnavailableError: The file is missing.
+        WeightsMismatchError: It is no such file, or its tensors do not fit its architecture.
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no weight file {path.name}.")

@@ -1,36 +1,36 @@
 """The project's own face detector: a YuNet-class network, written from the paper.
 
-Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine
-Intelligence Research 20, 2023: units of a point-wise and a depth-wise convolution, a five-stage
-backbone, a feature pyramid that adds, anchor-free heads at strides 8, 16 and 32. It differs from
-the paper in one score per place (instead of a class and an objectness that are multiplied), in one
-unit for all outputs of a level, and in deeper stages whose units add to their input.
+Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
+Research 20, 2023: units of a point-wise and a depth-wise convolution, a five-stage backbone, a
+feature pyramid that adds, anchor-free heads at strides 8, 16 and 32. It differs from the paper in
+one score per cell (instead of the product of a class and an objectness), in one unit for all
+outputs of a level, and in deeper stages whose units add to their input.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_core.errors import WeightsMismatchError
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 STRIDES = (8, 16, 32)
-"""Pixels between neighbouring places, one level each."""
+"""Pixels between neighbouring cells of each level."""
 
-CHANNELS_PER_PLACE = 15
+CHANNELS_PER_CELL = 15
 """Score logit, box (centre offset, log size), five landmarks (offsets)."""
 
 _MAX_LOG_SIZE = 5.0
-"""A box side is at most exp(5) = 148 strides: keeps the exponential finite early in training."""
+"""Limits box sides to exp(5) = 148 strides: keeps the exponential finite early in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,14 @@ class FaceNetworkConfig:
     body: int = 64
     deep: tuple[int, int, int] = (4, 4, 4)
 
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """From JSON, which has lists in place of tuples; raises ``TypeError`` or ``KeyError``."""
+        return cls(**{**fields, "deep": tuple(fields["deep"])})
+
 
 class DepthwiseUnit(nn.Sequential):
-    """Point-wise then depth-wise convolution, then normalisation and ReLU unless it ends a head."""
+    """Point-wise, then depth-wise convolution; normalisation and ReLU unless it ends a head."""
 
     def __init__(self, inputs: int, outputs: int, *, last: bool = False) -> None:
         layers: list[nn.Module] = [
@@ -75,10 +80,7 @@ class ResidualUnit(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """RGB pictures to scored boxes and landmarks at every place of three grids.
-
-    Source: see the module.
-    """
+    """Maps RGB images to scored boxes and landmarks at every cell of three grids."""
 
     def __init__(self, config: FaceNetworkConfig | None = None) -> None:
         super().__init__()
@@ -99,18 +101,18 @@ class FaceNetwork(nn.Module):
         )
         self.laterals = nn.ModuleList(DepthwiseUnit(body, body) for _ in STRIDES)
         self.heads = nn.ModuleList(
-            DepthwiseUnit(body, CHANNELS_PER_PLACE, last=True) for _ in STRIDES
+            DepthwiseUnit(body, CHANNELS_PER_CELL, last=True) for _ in STRIDES
         )
         self._initialise()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Raw outputs at every place.
+        """Raw outputs at every cell.
 
         Args:
             images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
 
         Returns:
-            ``(B, P, 15)``: score logit, box, landmarks, in strides; P counts the places of stride 8
+            ``(B, P, 15)``: score logit, box, landmarks, in strides; P counts the cells of stride 8
             row by row, then of 16, then of 32.
         """
         features = []
@@ -134,7 +136,7 @@ class FaceNetwork(nn.Module):
 
 
 def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
-    """Pass what coarse maps show down to the finer ones: enlarge, add, convolve.
+    """Pass coarse maps down to the finer ones: enlarge, add, convolve.
 
     Args:
         features: ``(B, C, H, W)`` each, from fine to coarse, each half as wide as the one before.
@@ -153,8 +155,8 @@ def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
     return merged
 
 
-def place_centres(size_wh: tuple[int, int]) -> Tensor:
-    """Where the places of the three grids lie.
+def grid_centres(size_wh: tuple[int, int]) -> Tensor:
+    """Centres of the cells of the three grids.
 
     Args:
         size_wh: Width and height of the network's input, multiples of 32.
@@ -171,44 +173,31 @@ def place_centres(size_wh: tuple[int, int]) -> Tensor:
     return torch.cat(grids)
 
 
-def decode_boxes(raw: Tensor, places: Tensor) -> Tensor:
-    """Turn raw box outputs into pixels.
-
-    Args:
-        raw: ``(..., P, 15)`` from the network.
-        places: ``(P, 3)`` from ``place_centres``.
-
-    Returns:
-        ``(..., P, 4)`` x1, y1, x2, y2 in pixels of the input.
-    """
-    stride = places[:, 2:]
-    centre = places[:, :2] + raw[..., 1:3] * stride
+def decode_boxes(raw: Tensor, centres: Tensor) -> Tensor:
+    """Raw outputs ``(..., P, 15)`` to boxes ``(..., P, 4)``: x1, y1, x2, y2 in input pixels."""
+    stride = centres[:, 2:]
+    centre = centres[:, :2] + raw[..., 1:3] * stride
     half = torch.exp(raw[..., 3:5].clamp(max=_MAX_LOG_SIZE)) * stride / 2
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def decode_landmarks(raw: Tensor, places: Tensor) -> Tensor:
-    """Turn raw landmark outputs into pixels.
+def decode_landmarks(raw: Tensor, centres: Tensor) -> Tensor:
+    """Raw outputs ``(..., P, 15)`` to landmarks ``(..., P, 10)`` in pixels of the input.
 
-    Args:
-        raw: ``(..., P, 15)`` from the network.
-        places: ``(P, 3)`` from ``place_centres``.
-
-    Returns:
-        ``(..., P, 10)`` x, y of eye, eye, nose tip, mouth corner, mouth corner, in pixels.
+    These are x, y of eye, eye, nose tip, mouth corner, mouth corner.
     """
-    return places[:, :2].repeat(1, 5) + raw[..., 5:] * places[:, 2:]
+    return centres[:, :2].repeat(1, 5) + raw[..., 5:] * centres[:, 2:]
 
 
 class DecodedFaceNetwork(nn.Module):
-    """The network as it is shipped: scores, boxes and landmarks in pixels of its input."""
+    """The network as it is released: scores, boxes and landmarks in pixels of its input."""
 
     def __init__(self, network: FaceNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find candidates; overlapping ones are left in.
+        """Find candidates, without suppressing overlapping ones.
 
         Args:
             images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
@@ -218,25 +207,27 @@ class DecodedFaceNetwork(nn.Module):
             pixels of the input.
         """
         raw = self.network(images).float()
-        places = place_centres((images.shape[3], images.shape[2])).to(raw.device)
-        return raw[..., 0].sigmoid(), decode_boxes(raw, places), decode_landmarks(raw, places)
+        centres = grid_centres((images.shape[3], images.shape[2])).to(raw.device)
+        return raw[..., 0].sigmoid(), decode_boxes(raw, centres), decode_landmarks(raw, centres)
 
 
 def load_face_network(path: Path) -> DecodedFaceNetwork:
-    """Build the network as its weight file's metadata says, and fill it, ready to predict.
+    """Build the network by its weight file's metadata, ready to predict.
 
     Args:
         path: A safetensors file whose metadata holds ``config``.
 
     Raises:
-        WeightsMismatchError: It is no such file, or its tensors are others.
+        WeightsUnavailableError: The file is missing.
+        WeightsMismatchError: It is no such file, or its tensors do not fit.
     """
+    if not path.is_file():
+        raise WeightsUnavailableError(f"There is no weight file {path.name}.")
     try:
         with safe_open(path, framework="pt") as file:
             fields = json.loads((file.metadata() or {})["config"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config = FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
-        network = FaceNetwork(config)
+        network = FaceNetwork(FaceNetworkConfig.from_fields(fields))
         network.load_state_dict(state)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsMismatchError(f"{path.name} is no face network: {error}") from error

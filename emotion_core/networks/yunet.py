@@ -1,19 +1,20 @@
-"""The published YuNet in torch, filled from its ONNX file, so that it runs in a batch on a GPU.
+"""The published YuNet in torch, filled from its ONNX file, so that it runs in batches on a GPU.
 
-``cv2.FaceDetectorYN`` takes one picture at a time, on the CPU, and carries state; this is the same
-network without all that. Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face
+``cv2.FaceDetectorYN`` takes one image at a time, on the CPU, and has state; this is the same
+network without these limits. Source: W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face
 Detector", Machine Intelligence Research 20, 2023, and the graphs that its authors publish
 (ShiqiYu/libfacedetection.train); the decoding is that of OpenCV's
 ``modules/objdetect/src/face_detect.cpp``.
 
-Exporters name the tensors of one network differently from file to file. The twelve outputs have
-fixed names (OpenCV asks for them), so the layers are matched by walking from each output back to
-the input.
+Exporters name the tensors of one network differently from file to file. Only the twelve outputs
+have fixed names (OpenCV asks for them), so the layers are matched by walking from each output back
+to the input.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -25,8 +26,8 @@ from emotion_core.networks.face_net import (
     DepthwiseUnit,
     decode_boxes,
     decode_landmarks,
+    grid_centres,
     merge_down,
-    place_centres,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""What is told of each place, by the names of the graph, with the number of channels."""
+"""Outputs of each cell by their names in the graph, with their number of channels."""
 
 _LAYERS = {"Conv": nn.Conv2d, "Relu": nn.ReLU, "MaxPool": nn.MaxPool2d}
 _AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the form of an output
@@ -44,10 +45,10 @@ _AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the fo
 
 @dataclass(frozen=True, slots=True)
 class YuNetConfig:
-    """Which of the two published networks.
+    """One of the two published networks.
 
     Attributes:
-        name: As the paper calls it.
+        name: In the paper.
         middle: Channels between the two stages at stride 4.
         shared: Whether the four outputs of a level share a unit.
     """
@@ -62,25 +63,27 @@ YUNETS = (YuNetConfig("YuNet-n", 64, shared=True), YuNetConfig("YuNet-s", 32, sh
 
 
 class YuNet(nn.Module):
-    """RGB pictures to scores, boxes and landmarks, normalisation folded into the convolutions."""
+    """Maps RGB images to scores, boxes and landmarks; normalisation is folded into convolutions."""
 
     def __init__(self, config: YuNetConfig) -> None:
         super().__init__()
-        first = nn.Conv2d(3, 16, 3, stride=2, padding=1)
         self.stages = nn.ModuleList(
             [
                 nn.Sequential(
-                    *(first, nn.ReLU(inplace=True), *_unit(16, 16), nn.MaxPool2d(2)),
-                    *(*_unit(16, 16), *_unit(16, config.middle)),
-                    *(*_unit(config.middle, config.middle), *_unit(config.middle, 64)),
-                    *(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)),
+                    nn.Conv2d(3, 16, 3, stride=2, padding=1),
+                    nn.ReLU(inplace=True),
+                    *_units(16, 16),
+                    nn.MaxPool2d(2),
+                    *_units(16, 16, config.middle, config.middle, 64),
+                    nn.MaxPool2d(2),
+                    *_units(64, 64, 64),
                 ),
-                *(nn.Sequential(nn.MaxPool2d(2), *_unit(64, 64), *_unit(64, 64)) for _ in "45"),
+                *(nn.Sequential(nn.MaxPool2d(2), *_units(64, 64, 64)) for _ in STRIDES[1:]),
             ]
         )
-        self.laterals = nn.ModuleList(nn.Sequential(*_unit(64, 64)) for _ in STRIDES)
+        self.laterals = nn.ModuleList(nn.Sequential(*_units(64, 64)) for _ in STRIDES)
         self.shared = nn.ModuleList(
-            nn.Sequential(*(_unit(64, 64) if config.shared else ())) for _ in STRIDES
+            nn.Sequential(*(_units(64, 64) if config.shared else ())) for _ in STRIDES
         )
         self.heads = nn.ModuleDict(
             {
@@ -90,15 +93,7 @@ class YuNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find candidates; overlapping ones are left in.
-
-        Args:
-            images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
-
-        Returns:
-            Scores ``(B, P)`` 0-1, boxes ``(B, P, 4)`` xyxy, landmarks ``(B, P, 10)`` x, y, both in
-            pixels of the input.
-        """
+        """See ``DecodedFaceNetwork.forward``."""
         features = []
         for stage in self.stages:
             images = stage(images)
@@ -110,7 +105,7 @@ class YuNet(nn.Module):
         return self._decode(raw, size_wh)
 
     def layers_to(self, head: str, level: int) -> list[nn.Module]:
-        """The layers from the picture to one output, in order, without the way down the pyramid."""
+        """The layers from the image to one output, in order, without the way down the pyramid."""
         parts = (*self.stages[: level + 1], self.laterals[level], self.shared[level])
         ways = nn.Sequential(*parts, self.heads[head][level])  # type: ignore[index]
         return [module for module in ways.modules() if isinstance(module, tuple(_LAYERS.values()))]
@@ -121,8 +116,8 @@ class YuNet(nn.Module):
         return torch.cat(heads, dim=1).flatten(2)  # (B, 16, h * w)
 
     def _decode(self, raw: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """See ``forward``; offsets count from the upper left corner of a place, not its centre."""
-        corners = place_centres(size_wh).to(raw.device)
+        """Decode offsets, which count from the upper left corner of a cell, not from its centre."""
+        corners = grid_centres(size_wh).to(raw.device)
         corners[:, :2] -= corners[:, 2:] / 2
         scores = torch.sqrt(raw[..., 0].sigmoid() * raw[..., 1].sigmoid())
         raw = raw[..., 1:]  # objectness, box, landmarks: the order of the project's own network
@@ -130,13 +125,14 @@ class YuNet(nn.Module):
 
 
 def load_yunet(path: Path) -> YuNet:
-    """Build the YuNet that an ONNX file holds, ready to predict.
+    """Build the YuNet of an ONNX file, ready to predict.
 
     Args:
-        path: As its authors, OpenCV's model zoo or the Hub publish it, with a fixed or a free size.
+        path: As published by its authors, OpenCV's model zoo or the Hub, with a fixed or a free
+            size.
 
     Raises:
-        WeightsMismatchError: It is no ONNX file, or holds neither YuNet-n nor YuNet-s, exactly.
+        WeightsMismatchError: It is no ONNX file, or is neither exactly YuNet-n nor YuNet-s.
     """
     graph = _read_graph(path)
     differences = []
@@ -155,21 +151,23 @@ class _Node(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """What of an ONNX graph matters here.
+    """The relevant parts of an ONNX graph.
 
     Attributes:
-        makers: Node by the name of what it makes.
-        weights: Initialisers of floating point by name, but for those that say how to resize.
+        makers: Node by the name of its output.
+        weights: Floating-point initialisers by name, except for those that give the size of a
+            resize.
     """
 
     makers: dict[str, _Node]
     weights: dict[str, FloatArray]
 
 
-def _unit(inputs: int, outputs: int) -> Iterator[nn.Module]:
-    """The paper's unit, its normalisation folded into the second convolution."""
-    yield DepthwiseUnit(inputs, outputs, last=True)
-    yield nn.ReLU(inplace=True)
+def _units(*widths: int) -> Iterator[nn.Module]:
+    """The paper's units from width to width, normalisation folded into the second convolution."""
+    for inputs, outputs in pairwise(widths):
+        yield DepthwiseUnit(inputs, outputs, last=True)
+        yield nn.ReLU(inplace=True)
 
 
 def _read_graph(path: Path) -> _Graph:
@@ -194,7 +192,7 @@ def _read_graph(path: Path) -> _Graph:
 
 
 def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
-    """The nodes from the picture to an output, in order, without the way down the pyramid."""
+    """The nodes from the image to an output, in order, without the pyramid's downward path."""
     nodes = []
     name = output
     for _ in makers:  # a way is no longer than that, whatever a broken file says
@@ -210,7 +208,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
 
 
 def _fill(network: YuNet, graph: _Graph) -> str | None:
-    """Copy the weights of a graph; say what does not fit, or nothing."""
+    """Copy the weights of a graph; returns what does not fit, or ``None``."""
     matched: dict[nn.Module, _Node] = {}
     for level, stride in enumerate(STRIDES):
         for head in HEADS:
@@ -231,7 +229,7 @@ def _fill(network: YuNet, graph: _Graph) -> str | None:
 
 
 def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | None:
-    """Copy weight and bias of one convolution; say what does not fit, or nothing."""
+    """Copy weight and bias of one convolution; returns what does not fit, or ``None``."""
     names = dict(zip(("weight", "bias"), inputs[1:], strict=False))
     for kind, parameter in layer.named_parameters():
         value = graph.weights.get(names.get(kind, ""))
@@ -240,6 +238,6 @@ def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | Non
         if value.shape != parameter.shape:
             return f"{names[kind]} {value.shape} instead of {tuple(parameter.shape)}"
         tensor = torch.from_numpy(value.copy())
-        # The published network takes blue, green, red; a picture here is red, green, blue.
+        # The published network takes blue, green, red; an image here is red, green, blue.
         parameter.data.copy_(tensor.flip(1) if value.shape[1:2] == (3,) else tensor)
     return None

@@ -67,7 +67,7 @@ class EmotionClassifier:
             raise WeightsMismatchError(
                 f"{self.card.name} gives values that are no numbers; choose another network."
             )
-        probabilities = _softmax(outputs[0] / np.float32(self.card.temperature))
+        probabilities = softmax(outputs[0] / np.float32(self.card.temperature))
         if self.card.has_va:
             va = np.clip(outputs[1], -1, 1)
         else:
@@ -111,7 +111,8 @@ def _joined(parts: list[FloatArray], width: int) -> FloatArray:
     return np.concatenate(rows) if rows else np.empty((0, width), np.float32)
 
 
-def _softmax(logits: FloatArray) -> FloatArray:
+def softmax(logits: FloatArray) -> FloatArray:
+    """Softmax of each row of ``(N, C)``."""
     if not len(logits):
         return logits
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -117,7 +117,7 @@ def test_the_first_failures_are_named(tmp_path, capsys, shipped_analyzer):
     said = capsys.readouterr().err
     assert said.count("failed: ") == 5
     assert f"failed: {paths[0]}: The file cannot be read (No such file or directory).\n" in said
-    assert "All that failed are in the table failed." in said
+    assert "The table failed lists all of them." in said
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_crops_keep_names_and_labels_and_are_read_as_csv(labelled, tmp_path, cap
     assert missed[1]["reason"].startswith("The file is not a picture")
     faces = read_faces("csv", out, "all")
     assert len(faces) == 5
-    first, mirrored = faces.pictures.load(np.array([0, 1]), 64, 3).astype(int)
+    first, mirrored = faces.images.load(np.array([0, 1]), 64, 3).astype(int)
     near, far = np.abs(first - mirrored[:, ::-1]).mean(), np.abs(first - mirrored).mean()
     assert near < 0.4 * far
     error = capsys.readouterr().err
@@ -212,7 +212,7 @@ def test_a_template_is_printed(tmp_path, portrait, capsys):
     ]
     left, right = (float(line.split()[-2]) for line in lines[:2])
     assert 0.2 < left < right < 0.8
-    assert "Medians over 20 faces in 20 pictures." in shown.err
+    assert "Medians over 20 faces in 20 images." in shown.err
 
 
 @pytest.mark.parametrize(

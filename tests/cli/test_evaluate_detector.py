@@ -14,16 +14,17 @@ from emotion_core.cli import evaluate_detector
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.detector.evaluate import (
+    SIZES_WH,
     EvalSettings,
     expose,
     landmark_error,
     measure_ap,
+    measure_detector_speed,
     measure_marked,
     measure_portraits,
     measure_scenes,
 )
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from emotion_core.training.detector.speed import SIZES_WH, measure_detector_speed
 from emotion_core.training.detector.wider import WiderTruth
 from emotion_core.types import Faces
 from tests.factories import make_classifier_onnx
@@ -153,7 +154,7 @@ def test_the_command_gives_a_table_json_and_a_page(tmp_path, capsys):
     assert _run(*data, "--all", "--detector", "emoscope-face-s", "--no-speed", "--json", out) == 0
     table = capsys.readouterr().out
     assert "20 of boxes, 12 of scenes (all)" in table
-    assert "boxes: 20 pictures, 20 faces" in table
+    assert "boxes: 20 images, 20 faces" in table
     assert "AP 32-96 px (20)" in table
     assert "scenes without faces: 12" in table
     assert "milliseconds" not in table
@@ -200,7 +201,7 @@ def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsy
                      "portraits": [], "scenes": []}, ""),
     )  # fmt: skip
     truths = {"boxes-0.png": truth}
-    monkeypatch.setattr(evaluate_detector, "_read_settings", lambda _: truths)
+    monkeypatch.setattr(evaluate_detector, "_read_wider_truths", lambda _: truths)
     assert _run("--wider", tmp_path, "--detector", "emoscope-face-s", "--no-speed") == 0
     assert "AP hard" in capsys.readouterr().out
 
@@ -210,7 +211,7 @@ def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsy
     [
         ((), DatasetError, "Name data"),
         (("--portraits", "s.zip", "--teacher", "none"), EmotionError, "Portraits need a teacher"),
-        (("--scenes", "one.zip"), DatasetError, "No picture of these is held out; --all"),
+        (("--scenes", "one.zip"), DatasetError, "None of these images is held out; --all"),
         (("--scenes", "s.zip", "--json", "a.html"), EmotionError, "another ending than .html"),
         (("--scenes", "s.zip", "--json", "no/a.json"), EmotionError, "There is no folder no"),
     ],

@@ -19,7 +19,7 @@ from emotion_core.imaging import codec
 from emotion_core.imaging.codec import decode_image
 from emotion_core.models import download, registry
 from emotion_core.models.card import WeightFile
-from emotion_core.models.registry import CARDS, candidates
+from emotion_core.models.registry import CARDS
 from emotion_core.reporting import photo_folder
 from emotion_core.reporting.photo_folder import find_photos, write_results
 from tests.cli.conftest import note_loads
@@ -150,12 +150,8 @@ def test_options_reach_the_core(asked, photos, tmp_path):
     options += ["--min-face", "40"]
     assert main([*arguments, *options]) == 0
     default, chosen = asked
-    assert default[:3] == (
-        candidates(registry.Task.EMOTION),
-        candidates(registry.Task.DETECTION),
-        "cpu",
-    )
-    assert chosen[:2] == ([CARDS["emotion-ferplus-8"]], [CARDS["yunet"]])
+    assert default[:3] == (None, None, "cpu")
+    assert chosen[:2] == ("emotion-ferplus-8", "yunet")
     assert set(default[3].calls) == {0.6, 0.25}
     assert set(default[3].least_sides) == {12, 40}
 

@@ -129,8 +129,6 @@ def test_settings_come_from_a_file_and_flags_win(data):
         (["--config", "gone.json"], r"gone\.json cannot be read"),
         (["--resume", "gone.pt"], r"There is no checkpoint gone\.pt"),
         (["--size", "7"], "size_px must be between 16 and 1024, not 7"),
-        (["--keep-every", "-1"], "--keep-every must be at least 0, not -1"),
-        (["--threads", "0"], "--threads must be at least 1"),
         (["--run", "/dev/null/run"], r"^/dev/null/run cannot be written \(Not a directory\)\.$"),
         (["--teacher", "gone.onnx"], r"no weight file gone\.onnx"),
     ],
@@ -138,6 +136,19 @@ def test_settings_come_from_a_file_and_flags_win(data):
 def test_wrong_use_is_one_sentence(words, message, data):
     with pytest.raises(EmotionError, match=message):
         _run("train", "folders", data, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--keep-every", "-1"], "--keep-every: -1 is not a number from 0"),
+        (["--threads", "0"], "--threads: 0 is not a number from 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(words, message, data, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        _run("train", "folders", data, *words)
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [("nope", "."), ("csv", "empty"), ("folders", "empty")], ids=str)
@@ -259,5 +270,5 @@ def test_real_faces_are_learnt(shared):
     few = take_faces(held_out, np.arange(32))
     config = TrainConfig(epochs=2, batch_size=16, bf16=False)
     reports = list(EmotionTrainer(config, CheckpointPolicy(Path("real"))).iter_epochs(few, few))
-    assert reports[1].figures.n == few.has_majority.sum()
+    assert reports[1].metrics.n == few.has_majority.sum()
     assert reports[1].loss < reports[0].loss

@@ -8,7 +8,6 @@ import pytest
 from emotion_core.cli.arguments import show_download
 from emotion_core.cli.main import main
 from emotion_core.errors import WeightsUnavailableError
-from emotion_core.models.registry import CARDS
 from emotion_core.recognition import embedding
 from emotion_core.video import pipeline
 from tests.cli.conftest import note_loads
@@ -62,7 +61,7 @@ def test_videos_are_analysed_into_folders(video, videos, tmp_path, capsys):
     assert said.out == ""
     assert "tiny on cpu, faces by tiny-faces." in said.err
     assert "note: Going on without far." in said.err
-    summary = r"clip\.mp4: \d+ people; 8 of 8 pictures analysed in [\d.]+ s \(\d+ a second\); "
+    summary = r"clip\.mp4: \d+ people; 8 of 8 frames analysed in [\d.]+ s \(\d+ a second\); "
     assert re.search(summary + rf"results in {re.escape(str(out / 'clip'))}\.\n", said.err)
     assert said.err.endswith("2 of 2 videos analysed, 0 skipped, 0 failed.\n")
 
@@ -132,7 +131,7 @@ def test_options_reach_the_core(video, asked, videos, tmp_path):
     assert video(clip, "--hz", "12.5", "--model", "emotion-ferplus-8", "--detector", "yunet") == 0
     frames = pd.read_csv(tmp_path / "out" / "clip" / "frames.csv", encoding="utf-8-sig")
     assert sorted(set(frames["frame"])) == [0, 2, 4, 6]
-    assert asked[1][:2] == ([CARDS["emotion-ferplus-8"]], [CARDS["yunet"]])
+    assert asked[1][:2] == ("emotion-ferplus-8", "yunet")
     detector = asked[0][3]
     assert set(detector.calls) == {0.25, 0.6}
     assert set(detector.least_sides) == {40, 12}

@@ -218,7 +218,7 @@ def without(files: Files, *names: str) -> Files:
     [
         (
             {"id2label": {"0": "cat", "1": "dog"}},
-            "tells no emotions apart: 'cat' is not an emotion",
+            "does not classify emotions: 'cat' is not an emotion",
         ),
         ({"id2label": {"0": "sad", "1": "Sadness"}}, "Labels name an emotion twice: sadness"),
         ({"id2label": {"0": "sad", "2": "happy"}}, "does not number its labels from 0 on"),
@@ -348,7 +348,7 @@ def test_published_graph_that_does_not_fit_its_card(hub: HubServer) -> None:
     commit = hub.add("team/tiny", {"config.json": card.to_json().encode(), FILENAME: graph})
     found = find_model(f"team/tiny@{commit}", Task.EMOTION)
     with pytest.raises(
-        WeightsMismatchError, match=r"^tiny does not give what it tells: \[\(1, 3\)"
+        WeightsMismatchError, match=r"^tiny does not give its declared output: \[\(1, 3\)"
     ):
         load_runtime(found, download.fetch(found).path, "cpu")
 

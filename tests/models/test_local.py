@@ -84,12 +84,15 @@ def change_metadata(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"labels": "neutral,happiness,anger"}, "does not give what it tells"),
+        ({"labels": "neutral,happiness,anger"}, "does not give its declared output"),
         ({"has_va": "False"}, None),
         ({"temperature": "nan"}, "temperature must be positive"),
-        ({"preprocessing": {"size_px": 50}}, "does not take what it tells"),
+        ({"preprocessing": {"size_px": 50}}, "does not take its declared input"),
         ({"preprocessing": {"size_px": 48.5}}, "must be a positive whole number"),
-        ({"preprocessing": {"mean": [1, 2, 3], "std": [1, 1, 1]}}, "does not take what it tells"),
+        (
+            {"preprocessing": {"mean": [1, 2, 3], "std": [1, 1, 1]}},
+            "does not take its declared input",
+        ),
     ],
     ids=["labels", "less is fine", "temperature", "size", "half pixels", "colours"],
 )
@@ -185,7 +188,7 @@ def test_a_missing_file_is_named(tmp_path, task):
 def test_a_file_for_something_else_is_refused(mine):
     with pytest.raises(WeightsMismatchError, match="is no face detector: its graph gives"):
         find_model(str(mine / "my-emotion.onnx"), Task.DETECTION)
-    with pytest.raises(WeightsMismatchError, match="does not tell its labels and its input"):
+    with pytest.raises(WeightsMismatchError, match="lacks its labels and its input"):
         find_model(str(mine / "my-detection.onnx"), Task.EMOTION)
 
 
@@ -205,5 +208,5 @@ def test_a_file_of_another_kind_is_not_looked_for_on_the_hub(tmp_path, monkeypat
 def test_two_files_that_tell_different_things_are_not_published(mine):
     assert read_released_card(mine / "my-emotion.onnx").torch_weights is not None
     change_metadata(mine / "my-emotion.onnx", temperature="0.9")
-    with pytest.raises(WeightsMismatchError, match="do not tell the same"):
+    with pytest.raises(WeightsMismatchError, match="have different metadata"):
         read_released_card(mine / "my-emotion.safetensors")

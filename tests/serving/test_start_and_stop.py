@@ -111,7 +111,7 @@ def test_a_server_without_a_token_that_others_reach_is_warned_of(
 ):
     monkeypatch.setenv("EMOSCOPE_SERVER_TOKEN", token)
     said = started("--host", host).said
-    assert ("everybody who reaches this address may use it" in said) == is_warned
+    assert ("anyone who can reach this address may use it" in said) == is_warned
 
 
 def test_the_environment_has_a_key_for_the_drain_page_and_is_closed_to_others(monkeypatch):

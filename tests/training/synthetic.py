@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, FaceSet
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.emotion.config import TrainConfig
 
 SIDE = 16
@@ -36,7 +36,7 @@ def make_faces(n=64, *, side=SIDE, channels=1, seed=0, name="patterns"):
     classes = np.repeat([0, 1], [n // 2, n - n // 2]).astype(np.int64)
     return FaceSet(
         name=name,
-        pictures=ArrayPictures(make_pixels(n, side=side, channels=channels, seed=seed)),
+        images=ArrayImages(make_pixels(n, side=side, channels=channels, seed=seed)),
         targets=np.eye(len(LABELS), dtype=np.float32)[classes],
         majority=classes,
         va=np.full((n, 2), np.nan, np.float32),

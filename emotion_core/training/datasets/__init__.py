@@ -31,7 +31,7 @@ READERS: Mapping[str, Callable[[Path, str], FaceSet]] = MappingProxyType(
         "csv": read_label_file,
     }
 )
-"""By the name that users type: folder or file and split to the faces; see ``read_faces``."""
+"""Readers by the name that users type; see ``read_faces``."""
 
 
 def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
@@ -40,17 +40,16 @@ def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
     Args:
         dataset: A name in ``READERS``, in any case.
         root: Folder of the data set, as published; for ``csv`` also the file.
-        split: ``"train"``, ``"valid"`` or ``"test"`` in any case and the usual spellings; ``"all"``
-            for ``folders`` and ``csv``.
+        split: ``"train"``, ``"valid"``, ``"test"`` or a synonym, in any case; ``"all"`` for
+            ``folders`` and ``csv``.
 
     Raises:
-        SplitMissingError: The data set is there and has no such split.
-        DatasetError: There is no such data set, or it is not laid out as published.
+        SplitMissingError: The data set exists but has no such split.
+        DatasetError: There is no such data set, or its layout is not the published one.
     """
     reader = READERS.get(dataset.lower())
     if reader is None:
         raise DatasetError(f"There is no data set {dataset!r}; there are: {', '.join(READERS)}.")
-    wanted = to_split(split)
     if not root.exists():
         raise DatasetError(f"There is no folder {root}; give the folder that holds {dataset}.")
-    return reader(root, wanted)
+    return reader(root, to_split(split))

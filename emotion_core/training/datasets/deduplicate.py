@@ -1,7 +1,7 @@
-"""Pictures that a data set holds twice: in the split that is measured and in the one learnt from.
+"""Images that are both in the measured split of a data set and in its training split.
 
-FER2013 was collected by web searches whose results overlap. Where a network has learnt a picture
-by heart, what it says of it tells nothing about faces that it has never seen.
+FER2013 was collected by web searches whose results overlap. What a network says about an image that
+it has memorised tells nothing about unseen faces.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _AT_ONCE = 512
 
 
 def drop_duplicates(faces: FaceSet, learnt: FaceSet) -> FaceSet:
-    """The faces whose picture is not among those learnt from.
+    """The faces whose image is not in the training split.
 
-    Pictures count as the same where every pixel is, in grey and brought to 48 pixels; such as were
-    cut, scaled or compressed anew are not recognised.
+    Images are equal if all their pixels are, in grey and at 48 pixels; images that were cropped,
+    scaled or compressed again are not recognised.
 
     Raises:
-        DatasetError: A picture cannot be read.
+        DatasetError: An image cannot be read.
     """
-    known = set(_iter_marks(learnt.pictures))
-    is_new = [mark not in known for mark in _iter_marks(faces.pictures)]
+    known = set(_iter_marks(learnt.images))
+    is_new = [mark not in known for mark in _iter_marks(faces.images)]
     kept = take_faces(faces, np.flatnonzero(is_new))
     return replace(kept, name=f"{faces.name} without what {learnt.name} holds")
 
 
-def _iter_marks(pictures: ImageSource) -> Iterator[bytes]:
-    """What is the same for two pictures only if their pixels are, in order."""
-    for start in range(0, len(pictures), _AT_ONCE):
-        chosen = np.arange(start, min(start + _AT_ONCE, len(pictures)))
-        for picture in pictures.load(chosen, _SIDE_PX, 1):
-            yield hashlib.sha256(picture.tobytes()).digest()
+def _iter_marks(images: ImageSource) -> Iterator[bytes]:
+    """Yield a hash of the pixels of each image, in order."""
+    for start in range(0, len(images), _AT_ONCE):
+        chosen = np.arange(start, min(start + _AT_ONCE, len(images)))
+        for image in images.load(chosen, _SIDE_PX, 1):
+            yield hashlib.sha256(image.tobytes()).digest()

@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
+from emotion_core.training.datasets.image_sources import FileImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emotion_core.labels import Emotion, LabelSet
     from emotion_core.training.datasets.face_set import ImageSource
+    from emotion_core.types import FloatArray
 
 NOT_RATED = (math.nan, math.nan)
 
 
 class FaceSetBuilder:
-    """Grows by one face at a time.
+    """Collects faces one by one.
 
     Attributes:
-        files: Name of each face's picture inside the data set.
+        files: Name of each face's image inside the data set.
     """
 
     def __init__(self) -> None:
@@ -39,21 +41,28 @@ class FaceSetBuilder:
         """Add a face.
 
         Args:
-            file: Name of its picture inside the data set.
-            emotion: ``None`` where nobody named one.
-            va: Valence and arousal in [-1, 1]; NaN where nobody rated them.
+            file: Name of its image inside the data set.
+            emotion: ``None`` if it has no label.
+            va: Valence and arousal in [-1, 1]; NaN if unrated.
         """
         self.files.append(file)
         self._emotions.append(emotion)
         self._va.append(va)
 
-    def to_face_set(self, name: str, pictures: ImageSource, classes: LabelSet) -> FaceSet:
-        """The faces with their pictures.
+    def to_face_set(
+        self,
+        name: str,
+        images: ImageSource | Path,
+        classes: LabelSet,
+        boxes: FloatArray | None = None,
+    ) -> FaceSet:
+        """Build the ``FaceSet``.
 
         Args:
-            name: For a reader, e.g. ``"RAF-DB train"``.
-            pictures: One per face.
-            classes: The protocol's; faces of another emotion, such as uncertain, are left out of
+            name: For people, e.g. ``"RAF-DB train"``.
+            images: One per face, or the folder of their files.
+            boxes: Of faces in files, see ``FileImages``.
+            classes: Of the protocol; faces of other emotions, such as uncertain, have no
                 ``majority``.
         """
         targets = np.zeros((len(self), len(LABELS)), np.float32)
@@ -64,29 +73,26 @@ class FaceSetBuilder:
             if emotion in classes:
                 majority[i] = LABELS.index(emotion)
         va = np.array(self._va, np.float32).reshape(-1, 2)
-        return FaceSet(name, pictures, targets, majority, va, classes, self.files)
+        if isinstance(images, Path):
+            images = FileImages((images / file for file in self.files), boxes)
+        return FaceSet(name, images, targets, majority, va, classes, self.files)
 
 
 def list_names(folder: Path) -> list[str]:
-    """The names of what lies in a folder, sorted; quicker than ``Path.iterdir`` for many files."""
+    """Sorted names of a folder's entries; faster than ``Path.iterdir`` for many files."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries)
 
 
 def find_missing(folder: Path, files: Iterable[str]) -> list[str]:
-    """Tell which files are not there; folders are listed once each, no file is opened.
-
-    Args:
-        folder: Where the files should lie.
-        files: Paths inside it.
-    """
+    """Which of the files are missing in a folder; folders are listed once, no file is opened."""
     listed: dict[str, set[str]] = {}
     missing = []
     for file in files:
         parent, name = os.path.split(file)
         if parent not in listed:
-            place = folder / parent
-            listed[parent] = set(list_names(place)) if place.is_dir() else set()
+            path = folder / parent
+            listed[parent] = set(list_names(path)) if path.is_dir() else set()
         if name not in listed[parent]:
             missing.append(file)
     return missing

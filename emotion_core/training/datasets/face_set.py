@@ -1,4 +1,4 @@
-"""Labelled faces, as every reader gives them and training and evaluation take them."""
+"""Labelled faces, as all readers return them and training and evaluation use them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotion_core.labels import ALL_EMOTIONS, Emotion, LabelSet
 from emotion_core.types import FloatArray, Image
 
 LABELS: LabelSet = ALL_EMOTIONS
-"""Order of the columns of ``FaceSet.targets``, and of the outputs of every network trained here."""
+"""Order of the columns of ``FaceSet.targets``, and of the outputs of networks trained here."""
 
 EIGHT_EMOTIONS: LabelSet = tuple(label for label in LABELS if label is not Emotion.UNCERTAIN)
 
@@ -24,44 +24,44 @@ Indices = npt.NDArray[np.int64]
 
 
 class ImageSource(Protocol):
-    """Square pictures of faces, in memory or read when asked for. Safe to use from any thread."""
+    """Square images of faces, in memory or read on demand. Safe to use from any thread."""
 
     def __len__(self) -> int: ...
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """Read some of them.
+        """Load some of the images.
 
         Args:
-            indices: Which, in the order wanted.
-            size_px: Side to bring them to; areas are averaged where they shrink.
+            indices: Of the images, in the order of the result.
+            size_px: Side of the result; areas are averaged when images shrink.
             channels: 3 for RGB, 1 for grey (ITU-R BT.601 luma, as OpenCV converts).
 
         Returns:
             ``(n, size_px, size_px, channels)``, 0-255.
 
         Raises:
-            DatasetError: A file is missing or is no picture; the message names it.
+            DatasetError: A file is missing or not an image; the message names it.
         """
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FaceSet:
-    """Faces with what people said of them.
+    """Faces with the labels that people gave them.
 
     Attributes:
-        name: What it is, for a reader, e.g. ``"FER+ Valid"``.
-        pictures: One per face.
+        name: For people, e.g. ``"FER+ Valid"``.
+        images: One per face.
         targets: ``(N, 9)`` share of the votes per emotion of ``LABELS``; rows sum to 1, or are all
             zero where nobody named an emotion. A single label is a share of 1.
-        majority: ``(N,)`` index into ``LABELS`` of the class that counts by the data set's own
-            protocol, ``NO_CLASS`` for faces which that protocol leaves out.
-        va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN where nobody did.
+        majority: ``(N,)`` index into ``LABELS`` of the class by the data set's own protocol;
+            ``NO_CLASS`` for faces that the protocol leaves out.
+        va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN if unrated.
         classes: The emotions between which the data set's protocol decides.
-        files: Name of each face's picture inside the data set, for messages and tables.
+        files: Name of each face's image inside the data set, for messages and tables.
     """
 
     name: str
-    pictures: ImageSource
+    images: ImageSource
     targets: FloatArray
     majority: Indices
     va: FloatArray
@@ -69,14 +69,14 @@ class FaceSet:
     files: Sequence[str]
 
     def __post_init__(self) -> None:
-        n = len(self.pictures)
+        n = len(self.images)
         if self.targets.shape != (n, len(LABELS)) or self.va.shape != (n, 2):
             raise ValueError(f"{self.name}: targets must be (N, 9) and va (N, 2) with N = {n}.")
         if self.majority.shape != (n,) or len(self.files) != n:
             raise ValueError(f"{self.name}: majority and files need {n} entries.")
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     @property
     def has_majority(self) -> npt.NDArray[np.bool_]:

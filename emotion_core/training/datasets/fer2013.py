@@ -1,4 +1,4 @@
-"""FER2013 as Kaggle gives it: one CSV file of pixels, or folders of pictures."""
+"""FER2013 as Kaggle gives it: one CSV file of pixels, or folders of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.folders import iter_folder_images
-from emotion_core.training.datasets.image_sources import ArrayPictures, FilePictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import iter_rows
 
@@ -41,13 +41,13 @@ def read_fer2013(root: Path, split: str) -> FaceSet:
     Args:
         root: Holds ``fer2013.csv`` or ``icml_face_data.csv``, whose public test is the split
             ``"valid"`` and whose private test is ``"test"``; or ``train/`` and ``test/`` with a
-            folder of pictures per emotion. In those, pictures whose names tell that they are of the
-            public or the private test are split likewise, unless there is a folder ``valid``.
+            folder of images per emotion. There, images named after the public or the private test
+            are split likewise, unless there is a folder ``valid``.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
     Raises:
         SplitMissingError: There is no such split.
-        DatasetError: Something is missing or not laid out so.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in _USAGES:
         raise SplitMissingError(f"FER2013 has no split {split!r}; it has train, valid and test.")
@@ -68,17 +68,18 @@ def _read_table(path: Path, split: str) -> FaceSet:
         usage = row.cells["usage"]
         if usage not in _USAGES.values():
             raise DatasetError(
-                f"{row.place}: Usage must be one of {', '.join(_USAGES.values())}, not {usage!r}."
+                f"{row.location}: Usage must be one of {', '.join(_USAGES.values())}, "
+                f"not {usage!r}."
             )
         if usage == _USAGES[split]:
             code = row.cells["emotion"]
             if code not in [str(i) for i in range(len(_CODES))]:
-                raise DatasetError(f"{row.place}: emotion must be 0 to 6, not {code!r}.")
-            faces.add(row.place, _CODES[int(code)])
+                raise DatasetError(f"{row.location}: emotion must be 0 to 6, not {code!r}.")
+            faces.add(row.location, _CODES[int(code)])
             pixels.append(_to_face(row))
     if not faces:
         raise DatasetError(f"{path} has no line whose Usage is {_USAGES[split]}.")
-    return faces.to_face_set(f"FER2013 {split}", ArrayPictures(np.stack(pixels)), _CLASSES)
+    return faces.to_face_set(f"FER2013 {split}", ArrayImages(np.stack(pixels)), _CLASSES)
 
 
 def _to_face(row: TableRow) -> npt.NDArray[np.uint8]:
@@ -87,7 +88,7 @@ def _to_face(row: TableRow) -> npt.NDArray[np.uint8]:
     except ValueError:
         values = b""
     if len(values) != _SIDE_PX**2:
-        raise DatasetError(f"{row.place}: pixels must be 2304 numbers from 0 to 255.")
+        raise DatasetError(f"{row.location}: pixels must be 2304 numbers from 0 to 255.")
     return np.frombuffer(values, np.uint8).reshape(_SIDE_PX, _SIDE_PX)
 
 
@@ -107,11 +108,10 @@ def _read_folders(root: Path, split: str) -> FaceSet:
             f"{root} has no folder valid, and no file in test is named {_USAGES[split]}_*."
         )
     if not faces:
-        raise DatasetError(f"{folder} holds no picture in folders named after emotions.")
-    pictures = FilePictures(root / file for file in faces.files)
-    return faces.to_face_set(f"FER2013 {split}", pictures, _CLASSES)
+        raise DatasetError(f"{folder} holds no image in folders named after emotions.")
+    return faces.to_face_set(f"FER2013 {split}", root, _CLASSES)
 
 
 def _is_of(split: str, file: str) -> bool:
-    """Whether a file of the folder test belongs to a split, as far as its name tells."""
+    """Whether a file of the folder test belongs to a split, judged by its name."""
     return PurePath(file).name.startswith(_USAGES["valid"]) == (split == "valid")

@@ -1,4 +1,4 @@
-"""FER+: the pictures of FER2013 with ten people's votes each."""
+"""FER+: the images of FER2013 with ten people's votes each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
-from emotion_core.labels import to_emotion
+from emotion_core.labels import to_label_set
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.datasets.splits import SplitMissingError
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from emotion_core.types import FloatArray
 
-_COLUMNS = (
-    *("neutral", "happiness", "surprise", "sadness", "anger"),
-    *("disgust", "fear", "contempt", "unknown"),
+_COLUMNS = to_label_set(
+    ["neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt", "unknown"]
 )
 """Votes in FER+'s ``label.csv`` after file name and box; the last column, not a face, follows."""
 
@@ -38,19 +37,16 @@ _SIDE_PX = 48
 
 
 def read_ferplus(root: Path, split: str) -> FaceSet:
-    """Read one split of FER+ into memory.
+    """Read one split of FER+ into memory: all faces with a vote left after ``_drop_single_votes``.
 
     Args:
         root: Holds ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` as folders or zip files,
-            each with ``label.csv`` and its pictures of 48x48 pixels.
+            each with ``label.csv`` and its images of 48x48 pixels.
         split: ``"train"``, ``"valid"`` or ``"test"``.
 
-    Returns:
-        All faces of which a vote is left once single votes and votes for "not a face" are dropped.
-
     Raises:
-        SplitMissingError: There are others of its splits, but not this one.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: There are other splits, but not this one.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in _FOLDERS:
         raise SplitMissingError(f"FER+ has no split {split!r}; it has train, valid and test.")
@@ -86,7 +82,7 @@ def _read_split(name: str, read: Callable[[str], bytes]) -> FaceSet:
         raise DatasetError(f"{name}/label.csv names no face with votes.")
     return FaceSet(
         name=f"FER+ {name.removeprefix('FER2013')}",
-        pictures=ArrayPictures(np.stack(faces)),
+        images=ArrayImages(np.stack(faces)),
         targets=np.stack(targets),
         majority=np.array(majority, np.int64),
         va=np.full((len(faces), 2), np.nan, np.float32),
@@ -105,7 +101,7 @@ def _read_table(name: str, read: Callable[[str], bytes]) -> str:
 def _decode(file: str, data: bytes) -> npt.NDArray[np.uint8]:
     face = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     if face is None or face.shape != (_SIDE_PX, _SIDE_PX):
-        raise DatasetError(f"{file} is not a picture of 48x48 pixels.")
+        raise DatasetError(f"{file} is not an image of 48x48 pixels.")
     return np.asarray(face, np.uint8)
 
 
@@ -133,10 +129,7 @@ def _drop_single_votes(votes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
-    """Make a soft target of ten FER+ votes.
-
-    Args:
-        votes: ``(10,)`` counts in the order of ``label.csv``.
+    """Make a soft target of ten FER+ votes ``(10,)``, in the order of ``label.csv``.
 
     Returns:
         ``(9,)`` shares in the order of ``LABELS``, "unknown" counted as uncertain; ``None`` if no
@@ -148,19 +141,15 @@ def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
     if not kept.sum():
         return None
     target = np.zeros(len(LABELS), np.float32)
-    for word, count in zip(_COLUMNS, kept, strict=True):
-        target[LABELS.index(to_emotion(word))] = count
+    target[[LABELS.index(emotion) for emotion in _COLUMNS]] = kept
     return np.asarray(target / target.sum(), np.float32)
 
 
 def find_majority(votes: npt.NDArray[np.int64]) -> int:
-    """Apply the official majority rule to ten FER+ votes.
+    """Apply the official majority rule to ten FER+ votes ``(10,)``, in the order of ``label.csv``.
 
     Single votes are dropped; then the winner needs more than half of what is left, and must be one
     of the eight emotions.
-
-    Args:
-        votes: ``(10,)`` counts in the order of ``label.csv``.
 
     Returns:
         Index into ``LABELS``, or ``NO_CLASS`` where the rule drops the face.
@@ -171,4 +160,4 @@ def find_majority(votes: npt.NDArray[np.int64]) -> int:
     winner = int(kept.argmax())
     if 2 * kept[winner] <= kept.sum() or winner >= len(_COLUMNS) - 1:
         return NO_CLASS
-    return LABELS.index(to_emotion(_COLUMNS[winner]))
+    return LABELS.index(_COLUMNS[winner])

@@ -1,4 +1,4 @@
-"""A folder of pictures for each emotion."""
+"""A folder of images for each emotion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from emotion_core.imaging.codec import SUFFIXES
 from emotion_core.labels import Emotion, to_emotion
 from emotion_core.training.datasets.face_list import FaceSetBuilder
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.datasets.image_sources import FilePictures
 from emotion_core.training.datasets.splits import ALL, SplitMissingError, is_split, to_split
 
 if TYPE_CHECKING:
@@ -21,20 +20,20 @@ if TYPE_CHECKING:
 
 
 def read_folders(root: Path, split: str) -> FaceSet:
-    """Read pictures that lie in folders named after emotions.
+    """Read images from folders named after emotions.
 
     Args:
-        root: Holds ``<emotion>/`` folders of pictures, or ``train/``, ``valid/`` (also ``val/``,
+        root: Holds ``<emotion>/`` folders of images, or ``train/``, ``valid/`` (also ``val/``,
             ``validation/``) and ``test/``, each with such folders.
-        split: Which one, or ``"all"``. A tree that is not split is all for training: it can be read
-            as ``"train"`` and as ``"all"``.
+        split: Which one, or ``"all"``. A tree without splits can be read as ``"train"`` and as
+            ``"all"``.
 
     Returns:
         Faces by emotion, then by name; ``classes`` are the emotions with a folder in any split.
 
     Raises:
         SplitMissingError: The tree has no such split.
-        DatasetError: There is no picture, or a folder is not named after an emotion.
+        DatasetError: There is no image, or a folder is not named after an emotion.
     """
     chosen = _choose(root, split)
     faces = FaceSetBuilder()
@@ -43,18 +42,17 @@ def read_folders(root: Path, split: str) -> FaceSet:
             faces.add(os.path.relpath(folder / file, root), emotion)
     if not faces:
         raise DatasetError(
-            f"{root} holds no picture; it needs a folder of pictures for each emotion, such as "
+            f"{root} holds no image; it needs a folder of images for each emotion, such as "
             f"{Path('happiness') / '1.jpg'}, or train, valid and test with such folders in them."
         )
     trees = [root / name for names in _split_folders(root).values() for name in names] or [root]
     found = {emotion for tree in trees for _, emotion in list_classes(tree)}
     classes = tuple(e for e in LABELS if e in found and e is not Emotion.UNCERTAIN)
-    pictures = FilePictures(root / file for file in faces.files)
-    return faces.to_face_set(f"{root.resolve().name} {split}", pictures, classes)
+    return faces.to_face_set(f"{root.resolve().name} {split}", root, classes)
 
 
 def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
-    """The pictures in a folder's emotion folders and below, as paths inside it, in order of name.
+    """Yield the images in and below a folder's emotion folders, as paths inside it, sorted by name.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -63,12 +61,12 @@ def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
         for parent, inner, files in os.walk(folder / name):
             inner[:] = sorted(i for i in inner if not _is_hidden(i))
             for file in sorted(files):
-                if is_picture(file):
+                if is_image_file(file):
                     yield os.path.relpath(Path(parent) / file, folder), emotion
 
 
 def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
-    """The folders in a folder, and the emotion that each is named after.
+    """List the folders in a folder with the emotions that they are named after.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -81,8 +79,8 @@ def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
         ) from error
 
 
-def is_picture(file: str) -> bool:
-    """Whether a file's name is a visible picture's."""
+def is_image_file(file: str) -> bool:
+    """Whether a file name is that of a visible image."""
     return not _is_hidden(file) and Path(file).suffix[1:].lower() in SUFFIXES
 
 
@@ -98,8 +96,8 @@ def _choose(root: Path, split: str) -> Sequence[Path]:
         return [root]
     if split != ALL and split not in splits:
         raise SplitMissingError(f"{root} has no split {split!r}; it has: {', '.join(splits)}.")
-    wanted = splits if split == ALL else [split]
-    return [root / name for one in wanted for name in splits[one]]
+    chosen = splits if split == ALL else [split]
+    return [root / name for one in chosen for name in splits[one]]
 
 
 def _split_folders(root: Path) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""How faces lie in the pictures of a data set, and cutting faces to lie so."""
+"""Where faces lie in the images of a data set, and crops in which they lie likewise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.detection.boxes import largest
-from emotion_core.errors import DatasetError, ImageDecodeError
-from emotion_core.imaging.codec import decode_image
+from emotion_core.errors import DatasetError
 from emotion_core.recognition.alignment import crop_faces
+from emotion_core.training.datasets.image_sources import iter_photos_of
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from emotion_core.detection.detector import FaceDetector
@@ -24,26 +24,25 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import Faces, FloatArray, Image
 
-MAX_PICTURES = 2000
-"""Pictures that a template is measured on at most."""
+MAX_IMAGES = 2000
+"""Maximum number of images on which a template is measured."""
 
 _SIDE_PX, _BORDER_PX, _MIN_SCORE = 80, 40, 0.8
-"""``FaceDetector`` doubles small pictures, so that its network sees faces of 160 px. Of larger ones
-YuNet's landmarks lie further apart: by 0.02 to 0.04 of the side in FER+ pictures at 320 px."""
+"""``FaceDetector`` doubles small images, so that its network sees faces of 160 px. Of larger ones
+YuNet's landmarks lie further apart: by 0.02 to 0.04 of the side in FER+ images at 320 px."""
 
 _MIN_FACES = 20  # the median of fewer is no measurement
 _BATCH = 16
-_BATCH_PIXELS = 25_000_000  # photos held at once, save for a single larger one
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Where the five landmarks lie in the pictures of a data set.
+    """Where the five landmarks lie in the images of a data set.
 
     Attributes:
         points: As fractions of the side.
-        n_found: Faces that they are the medians of.
-        n_looked_at: Pictures in which a face was looked for.
+        n_found: Faces whose medians they are.
+        n_looked_at: Images that were searched for faces.
     """
 
     points: FivePoints
@@ -53,12 +52,12 @@ class Template:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Crop:
-    """What became of one photo.
+    """The result for one photo.
 
     Attributes:
         image: Name of the photo, as it was given.
         pixels: ``(S, S, 3)`` RGB of its largest face; ``None`` if there is none.
-        reason: Why there is none, for people; empty if there is.
+        reason: Why there is none, for people; else empty.
         is_readable: Whether the photo could be decoded.
     """
 
@@ -69,36 +68,36 @@ class Crop:
 
 
 def measure_template(
-    faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_PICTURES
+    faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_IMAGES
 ) -> Template:
-    """Measure where eyes, nose tip and mouth corners lie in the pictures of a data set.
+    """Measure where eyes, nose tip and mouth corners lie in the images of a data set.
 
-    They are medians over random pictures, each brought to 80 px with a replicated border of 40 px,
+    Takes medians over random images, each scaled to 80 px with a replicated border of 40 px, and
     over the largest faces with a score of at least 0.8.
 
     Args:
         faces: The data set.
         detector: Must give landmarks.
-        limit: Pictures to look at, at most; always the same ones.
+        limit: Maximum number of images; always the same ones.
 
     Raises:
-        DatasetError: Faces are found in too few pictures, or a picture cannot be read.
+        DatasetError: Faces are found in too few images, or an image cannot be read.
     """
     n = min(limit, len(faces))
     chosen = np.random.default_rng(0).choice(len(faces), n, replace=False).astype(np.int64)
     found: list[FloatArray] = []
-    with tqdm(total=n, unit="picture", disable=None, leave=False) as bar:
+    with tqdm(total=n, unit="image", disable=None, leave=False) as bar:
         for start in range(0, n, _BATCH):
             part = chosen[start : start + _BATCH]
-            pictures = [_with_border(p) for p in faces.pictures.load(part, _SIDE_PX, 3)]
-            for detected in detector.detect(pictures, AnalyzeOptions(_MIN_SCORE)):
+            images = [_with_border(p) for p in faces.images.load(part, _SIDE_PX, 3)]
+            for detected in detector.detect(images, AnalyzeOptions(_MIN_SCORE)):
                 best = find_largest(detected)
                 if best is not None and best.landmarks is not None:
                     found.append((best.landmarks[0] - _BORDER_PX) / _SIDE_PX)
             bar.update(len(part))
     if len(found) < _MIN_FACES:
         raise DatasetError(
-            f"The detector finds a face in {len(found)} of {n} pictures of {faces.name}, which is "
+            f"The detector finds a face in {len(found)} of {n} images of {faces.name}, which is "
             f"too few to measure how faces lie in them (at least {_MIN_FACES}); are they faces?"
         )
     medians = np.median(np.stack(found), axis=0)  # (5, 2)
@@ -114,33 +113,29 @@ def crop_largest(
 ) -> Iterator[Crop]:
     """Cut the largest face out of each photo, as the product does for a network.
 
-    Photos are read as they are needed, so that memory does not grow with their number.
+    Photos are read on demand, so that memory does not grow with their number.
 
     Args:
         folder: Holds the photos.
         images: Names of the photos inside it.
-        detector: The product's.
-        preprocessing: Size and place of the faces in the crops.
+        detector: Finds the faces.
+        preprocessing: Size and position of the faces in the crops.
 
     Yields:
         One ``Crop`` per photo, in order.
     """
-    batch: list[tuple[str, Image]] = []
-    for image in images:
-        try:
-            pixels = decode_image((folder / image).read_bytes()).pixels
-        except (ImageDecodeError, OSError) as error:
-            yield from _cut(batch, detector, preprocessing)
-            batch = []
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            yield Crop(image, None, reason, is_readable=False)
-            continue
-        held = sum(photo.size for _, photo in batch) // 3
-        if len(batch) == _BATCH or (batch and held + pixels.size // 3 > _BATCH_PIXELS):
-            yield from _cut(batch, detector, preprocessing)
-            batch = []
-        batch.append((image, pixels))
-    yield from _cut(batch, detector, preprocessing)
+    for batch in iter_photos_of(folder, images):
+        photos = [photo for _, photo in batch if not isinstance(photo, str)]
+        found = iter(detector.detect(photos) if photos else ())
+        for image, photo in batch:
+            if isinstance(photo, str):
+                yield Crop(image, None, photo, is_readable=False)
+                continue
+            face = find_largest(next(found))
+            if face is None:
+                yield Crop(image, None, "no face found")
+            else:
+                yield Crop(image, crop_faces(photo, face, preprocessing)[0])
 
 
 def find_largest(faces: Faces) -> Faces | None:
@@ -150,18 +145,6 @@ def find_largest(faces: Faces) -> Faces | None:
     return faces[np.array([largest(faces.boxes)], np.int64)]
 
 
-def _cut(
-    batch: Sequence[tuple[str, Image]], detector: FaceDetector, preprocessing: Preprocessing
-) -> Iterator[Crop]:
-    found = detector.detect([photo for _, photo in batch]) if batch else []
-    for (image, photo), faces in zip(batch, found, strict=True):
-        face = find_largest(faces)
-        if face is None:
-            yield Crop(image, None, "no face found")
-        else:
-            yield Crop(image, crop_faces(photo, face, preprocessing)[0])
-
-
-def _with_border(picture: Image) -> Image:
+def _with_border(image: Image) -> Image:
     border = (_BORDER_PX,) * 4
-    return np.asarray(cv2.copyMakeBorder(picture, *border, cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.copyMakeBorder(image, *border, cv2.BORDER_REPLICATE), np.uint8)

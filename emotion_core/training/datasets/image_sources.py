@@ -1,11 +1,12 @@
-"""Square pictures of faces: in memory, or read from files when asked for."""
+"""Square images of faces, in memory or read from files on demand."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -16,16 +17,21 @@ from emotion_core.models.runtime import usable_cores
 from emotion_core.training.datasets.face_set import LABELS, FaceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from emotion_core.training.datasets.face_set import Channels, ImageSource, Indices
     from emotion_core.types import FloatArray, Image
 
+_T = TypeVar("_T")
+_Pixels = TypeVar("_Pixels", "Image", "Image | str")
 
-class ArrayPictures:
-    """Pictures in memory.
+_BATCH, _BATCH_PIXELS = 16, 25_000_000
+
+
+class ArrayImages:
+    """Images in memory.
 
     Args:
         faces: ``(N, S, S)`` grey or ``(N, S, S, 3)`` RGB, 0-255.
@@ -52,16 +58,15 @@ class ArrayPictures:
         return _to_channels(chosen, channels)
 
 
-class FilePictures:
-    """Pictures in files, read whenever they are asked for, several at once.
+class FileImages:
+    """Images in files, read on demand by several threads.
 
-    Pictures are turned upright by their EXIF orientation. Of one that is not square the largest
-    square around its centre is taken.
+    Images are turned upright by their EXIF orientation, and cropped to the largest central square.
 
     Args:
         paths: One file per face.
-        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels: the part of each picture that counts; it is cut
-            to the picture. NaN for the whole picture. ``None``: all pictures whole.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, the part of each image to use, clipped to the
+            image; NaN for all of it. ``None``: all images are used whole.
     """
 
     def __init__(self, paths: Iterable[Path | str], boxes: FloatArray | None = None) -> None:
@@ -77,8 +82,8 @@ class FilePictures:
         """See ``ImageSource``."""
         faces = np.empty((len(indices), size_px, size_px, 3), np.uint8)
 
-        def read(place: int) -> None:
-            faces[place] = _resize(self._read(int(indices[place])), size_px)
+        def read(row: int) -> None:
+            faces[row] = _resize(self._read(int(indices[row])), size_px)
 
         # A pool for each call: no threads lie idle, and a forked process has none that hang.
         with ThreadPoolExecutor(usable_cores()) as pool:
@@ -89,20 +94,20 @@ class FilePictures:
     def _read(self, index: int) -> Image:
         path = Path(self._paths[index])
         try:
-            picture = decode_image(path.read_bytes()).pixels
+            image = decode_image(path.read_bytes()).pixels
         except ImageDecodeError as error:
             raise DatasetError(f"{path} cannot be used: {error}") from error
         except OSError as error:
             raise DatasetError(f"{path} cannot be read ({error.strerror or error}).") from error
         if self._boxes is not None and np.isfinite(self._boxes[index]).all():
-            picture = _cut(picture, self._boxes[index])
-            if not picture.size:
-                raise DatasetError(f"The box of the face in {path} lies outside of the picture.")
-        return _centre_square(picture)
+            image = _cut(image, self._boxes[index])
+            if not image.size:
+                raise DatasetError(f"The box of the face in {path} lies outside of the image.")
+        return _centre_square(image)
 
 
-class _JoinedPictures:
-    """Pictures of several sets, one after another."""
+class _JoinedImages:
+    """Images of several sets, one after another."""
 
     def __init__(self, parts: Sequence[ImageSource]) -> None:
         self._parts = tuple(parts)
@@ -117,17 +122,17 @@ class _JoinedPictures:
         owners = np.searchsorted(self._ends, indices, side="right")
         for owner in np.unique(owners):
             part = self._parts[owner]
-            places = np.flatnonzero(owners == owner)
-            within = indices[places] - (self._ends[owner] - len(part))
-            faces[places] = part.load(within, size_px, channels)
+            rows = np.flatnonzero(owners == owner)
+            within = indices[rows] - (self._ends[owner] - len(part))
+            faces[rows] = part.load(within, size_px, channels)
         return faces
 
 
-class _TakenPictures:
-    """Some of the pictures of a set, in an order of their own."""
+class _ImageSubset:
+    """Some of the images of a set, in an order of their own."""
 
-    def __init__(self, pictures: ImageSource, indices: Indices) -> None:
-        self._pictures = pictures
+    def __init__(self, images: ImageSource, indices: Indices) -> None:
+        self._images = images
         self._indices = indices
 
     def __len__(self) -> int:
@@ -135,17 +140,17 @@ class _TakenPictures:
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
         """See ``ImageSource``."""
-        return self._pictures.load(self._indices[indices], size_px, channels)
+        return self._images.load(self._indices[indices], size_px, channels)
 
 
 def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
-    """Put face sets one after another; a set that is given twice counts twice.
+    """Concatenate face sets; a set that is given twice counts twice.
 
     Args:
         sets: At least one.
 
     Returns:
-        Faces in the order of ``sets``; ``classes`` are those of any of them.
+        Faces in the order of ``sets``; ``classes`` is the union of theirs.
     """
     if not sets:
         raise ValueError("There is no face set to join.")
@@ -153,7 +158,7 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
     classes = {label for faces in sets for label in faces.classes}
     return FaceSet(
         name=" + ".join(names),
-        pictures=_JoinedPictures([faces.pictures for faces in sets]),
+        images=_JoinedImages([faces.images for faces in sets]),
         targets=np.concatenate([faces.targets for faces in sets]),
         majority=np.concatenate([faces.majority for faces in sets]),
         va=np.concatenate([faces.va for faces in sets]),
@@ -163,33 +168,62 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
 
 
 def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> FaceSet:
-    """Take some faces of a set.
-
-    Args:
-        faces: The set.
-        indices: Which, in the order wanted, or a mask of ``(N,)``.
-
-    Returns:
-        A set of the same name and classes; no picture is copied.
-    """
+    """Take the faces at some indices, in that order, or of a mask ``(N,)``; no image is copied."""
     chosen = np.arange(len(faces))[indices]
-    return FaceSet(
-        name=faces.name,
-        pictures=_TakenPictures(faces.pictures, chosen),
+    return replace(
+        faces,
+        images=_ImageSubset(faces.images, chosen),
         targets=faces.targets[chosen],
         majority=faces.majority[chosen],
         va=faces.va[chosen],
-        classes=faces.classes,
         files=[faces.files[i] for i in chosen],
     )
 
 
-def _resize(picture: Image, size_px: int) -> Image:
+def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[str, Image | str]]]:
+    """Decode photos of a folder on demand, in the batches of ``batch_images``.
+
+    Yields:
+        Name and RGB ``(H, W, 3)`` of each photo, or in place of the image why it cannot be used.
+    """
+
+    def decode(name: str) -> Image | str:
+        try:
+            return decode_image((folder / name).read_bytes()).pixels
+        except ImageDecodeError as error:
+            return str(error)
+        except OSError as error:
+            return f"The file cannot be read ({error.strerror or error})."
+
+    return batch_images((name, decode(name)) for name in names)
+
+
+def batch_images(
+    items: Iterable[tuple[_T, _Pixels]],
+) -> Iterator[list[tuple[_T, _Pixels]]]:
+    """Group images into batches of at most 16 and at most 25 million pixels, which bounds memory.
+
+    A single larger image makes a batch of its own.
+    """
+    batch: list[tuple[_T, _Pixels]] = []
+    held = 0
+    for item, image in items:
+        size = 0 if isinstance(image, str) else image.size // 3
+        if batch and (len(batch) == _BATCH or held + size > _BATCH_PIXELS):
+            yield batch
+            batch, held = [], 0
+        batch.append((item, image))
+        held += size
+    if batch:
+        yield batch
+
+
+def _resize(image: Image, size_px: int) -> Image:
     """Bring a square to a size; areas are averaged where it shrinks, splines go between pixels."""
-    if picture.shape[0] == size_px:
-        return picture
-    method = cv2.INTER_AREA if size_px < picture.shape[0] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=method), np.uint8)
+    if image.shape[0] == size_px:
+        return image
+    method = cv2.INTER_AREA if size_px < image.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=method), np.uint8)
 
 
 def _to_channels(faces: npt.NDArray[np.uint8], channels: Channels) -> Image:
@@ -203,14 +237,14 @@ def _to_channels(faces: npt.NDArray[np.uint8], channels: Channels) -> Image:
     return np.asarray(tall, np.uint8).reshape(n, size_px, size_px, 1)
 
 
-def _cut(picture: Image, box: FloatArray) -> Image:
-    height, width = picture.shape[:2]
+def _cut(image: Image, box: FloatArray) -> Image:
+    height, width = image.shape[:2]
     x1, y1, x2, y2 = np.clip(np.rint(box), 0, [width, height, width, height]).astype(int)
-    return picture[y1:y2, x1:x2]
+    return image[y1:y2, x1:x2]
 
 
-def _centre_square(picture: Image) -> Image:
-    height, width = picture.shape[:2]
+def _centre_square(image: Image) -> Image:
+    height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return picture[top : top + side, left : left + side]
+    return image[top : top + side, left : left + side]

@@ -23,7 +23,7 @@ _HOW_TO_LOG_IN = (
 
 @dataclass(frozen=True, slots=True)
 class KaggleSource:
-    """A place on Kaggle that has the data.
+    """A page on Kaggle that offers the data.
 
     Attributes:
         handle: As Kaggle names it.
@@ -49,19 +49,19 @@ SOURCES: Mapping[str, KaggleSource] = MappingProxyType(
         ),
     }
 )
-"""``dataset``: folders of pictures, uploaded by a user. ``competition``: the original CSV files."""
+"""``dataset``: folders of images, uploaded by a user. ``competition``: the original CSV files."""
 
 
 def download_fer2013(folder: Path, source: KaggleSource) -> None:
-    """Download FER2013 into a folder that the reader ``fer2013`` takes; once there, do nothing.
+    """Download FER2013 into a folder for the reader ``fer2013``, unless it is already there.
 
     Args:
-        folder: Made if need be; must be empty, or hold an earlier download from there.
+        folder: Is created if needed; must be empty, or hold an earlier download from there.
         source: From ``SOURCES``.
 
     Raises:
         MissingExtraError: kagglehub is not installed.
-        RemoteError: Kaggle does not answer, wants a token, or refuses.
+        RemoteError: Kaggle does not answer, requires a token, or refuses.
         DatasetError: The folder cannot be filled.
     """
     try:
@@ -70,7 +70,7 @@ def download_fer2013(folder: Path, source: KaggleSource) -> None:
         raise MissingExtraError(
             "Downloads from Kaggle need the package kagglehub: pip install 'kagglehub>=1.0'."
         ) from error
-    logging.getLogger("kagglehub").setLevel(logging.WARNING)  # else it tells of steps on stdout
+    logging.getLogger("kagglehub").setLevel(logging.WARNING)  # else it prints its steps to stdout
     download = (
         kagglehub.competition_download if source.is_competition else (kagglehub.dataset_download)
     )
@@ -80,7 +80,7 @@ def download_fer2013(folder: Path, source: KaggleSource) -> None:
 
 
 def _check_token() -> None:
-    """Look whether a token that is there can be read; whether it is right, Kaggle tells."""
+    """Check that an existing token can be read; whether it is valid, Kaggle decides."""
     from kagglehub.config import get_kaggle_credentials
 
     try:
@@ -117,8 +117,8 @@ def _kaggle_errors(folder: Path, source: KaggleSource) -> Iterator[None]:
         ) from error
     except FileExistsError as error:
         raise DatasetError(
-            f"{folder} is not empty and holds no whole download from {source.page}; empty it, or "
-            "choose another folder with --to."
+            f"{folder} is not empty and holds no complete download from {source.page}; empty it, "
+            "or choose another folder with --to."
         ) from error
     except OSError as error:
         raise DatasetError(f"{folder} cannot be written ({error.strerror or error}).") from error

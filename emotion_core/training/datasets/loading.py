@@ -1,4 +1,4 @@
-"""The faces of a run: several data sets to learn from, and some held out to validate on."""
+"""The faces of a run: data sets to learn from, and held-out faces for validation."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def read_sources(
     valid: DatasetSource | None,
     config: TrainConfig,
 ) -> tuple[FaceSet, FaceSet]:
-    """Read what a run learns from and what it is validated on.
+    """Read the faces that a run learns from and those that it is validated on.
 
     Args:
         main: The first data set.
-        also: Others to learn from; one that is named three times counts three times.
-        valid: To validate on. If not given: the main one's "valid" split, else its "test" split,
-            else a tenth of it, drawn by the seed.
-        config: Says the seed, and whether ratings of valence and arousal are of use.
+        also: Further ones to learn from; one that is given three times counts three times.
+        valid: For validation; by default the "valid" split of ``main``, else its "test" split, else
+            a tenth of it, drawn by the seed.
+        config: Has the seed, and whether ratings of valence and arousal are used.
 
     Returns:
-        Training faces, without those that nobody labelled or rated, and held-out faces.
+        Training faces, without those that have neither label nor rating, and held-out faces.
 
     Raises:
-        DatasetError: A data set is not laid out as its reader expects, or holds nothing of use.
+        DatasetError: A data set is not laid out as its reader expects, or has no usable face.
     """
     first = main.read()
     if valid is None:
@@ -75,7 +75,7 @@ def read_sources(
 
 
 def _hold_out(main: DatasetSource, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
-    """Find faces to validate on, and say so where they are not the "valid" split."""
+    """Find faces for validation, and log it if they are not the "valid" split."""
     for split in ("valid", "test"):
         try:
             found = DatasetSource(main.dataset, main.root, split).read()

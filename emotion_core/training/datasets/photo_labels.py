@@ -1,8 +1,9 @@
-"""Labelled photos: ``labels.csv``, which of its rows count, and faces marked by hand."""
+"""Labelled photos: ``labels.csv``, subsets of its rows, and faces marked by hand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,6 @@ import numpy as np
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
-from emotion_core.training.datasets.image_sources import FilePictures
-from emotion_core.training.datasets.label_file import find_label_file
 from emotion_core.training.datasets.tables import (
     BOX,
     LABELS_FILE,
@@ -29,7 +28,6 @@ from emotion_core.types import Faces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from emotion_core.labels import Emotion
     from emotion_core.training.datasets.face_set import FaceSet
@@ -37,14 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PhotoLabel:
-    """What people said of a photo.
+    """What people said about a photo.
 
     Attributes:
         image: Path inside the folder.
-        emotion: ``None`` where nobody named one.
-        valence: -1 to 1; NaN where nobody rated it.
-        arousal: The same.
-        row: The whole row of the file.
+        emotion: ``None`` if nobody named one.
+        valence: -1 to 1; NaN if unrated.
+        arousal: -1 to 1; NaN if unrated.
+        row: The complete row of the file.
     """
 
     image: str
@@ -55,15 +53,14 @@ class PhotoLabel:
 
 
 def read_photo_labels(root: Path) -> list[PhotoLabel]:
-    """Read which photos there are, and what people said of them.
+    """Read the photos of a folder and their labels; whether the files exist is not checked.
 
     Args:
-        root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or
-            label), valence and arousal. Some of the last three may be missing, and cells may be
-            empty. That the photos are there is not checked.
+        root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or label),
+            valence and arousal. Some of the last three may be missing, and cells may be empty.
 
     Raises:
-        DatasetError: The file is missing, or a line is not so; the message names it.
+        DatasetError: The file is missing, or a line is invalid; the message names it.
     """
     path = find_label_file(root)
     columns = read_columns(path)
@@ -72,24 +69,36 @@ def read_photo_labels(root: Path) -> list[PhotoLabel]:
             f"{path} does not say what the photos show: it has no column 'emotion', 'valence' or "
             f"'arousal'; its columns are: {', '.join(columns)}."
         )
-    labels = []
-    for image, row in iter_table_images(path):
-        valence, arousal = (to_rating(row, column) for column in ("valence", "arousal"))
-        labels.append(PhotoLabel(image, to_label(row), valence, arousal, row))
-    return labels
+    return [to_photo_label(image, row) for image, row in iter_table_images(path)]
+
+
+def find_label_file(root: Path) -> Path:
+    """Find ``labels.csv`` in a folder; the path of a file is returned as it is.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    path = root / LABELS_FILE if root.is_dir() else root
+    if not path.is_file():
+        raise DatasetError(
+            f"There is no file {path}; it must list the images in a column 'image' and what they "
+            "show in the columns 'emotion', 'valence' and 'arousal'."
+        )
+    return path
+
+
+def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
+    """Convert a row to what it says about an image.
+
+    Raises:
+        DatasetError: A label or rating is invalid.
+    """
+    va = (to_rating(row, "valence"), to_rating(row, "arousal"))
+    return PhotoLabel(image, to_label(row), *va, row)
 
 
 def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[PhotoLabel]:
-    """Keep one of two halves that share no value of a column, e.g. no person.
-
-    ``data crop --halves`` splits the same way.
-
-    Raises:
-        DatasetError: There is no such column, or a photo's cell is empty.
-    """
-    if labels and column.lower() not in labels[0].row.cells:
-        columns = ", ".join(labels[0].row.cells)
-        raise DatasetError(f"{LABELS_FILE} has no column {column!r}; it has: {columns}.")
+    """Keep one of two halves that share no value of a column, e.g. no person; see ``to_half``."""
     return [label for label in labels if to_half(label.row, column) == half]
 
 
@@ -112,21 +121,23 @@ def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
 def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
 
-    With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners, of pairs the one that lies
-    left in the picture first) faces are aligned by them; without, the square around the box is cut.
+    With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners; of each pair the one that
+    is left in the image first) faces are aligned; otherwise the square around the box is cut out.
 
     Args:
-        path: One row a photo.
+        path: One row per photo.
         needed: Photos that must have a box.
 
     Raises:
-        DatasetError: The file is missing, a line is not so, or a photo has no box.
+        DatasetError: The file is missing, a line is invalid, or a photo has no box.
     """
     boxes: dict[str, Faces] = {}
     for row in iter_rows(path, ["image", *BOX]):
         box, points = to_face(row)
         if row.cells["image"] in boxes:
-            raise DatasetError(f"{row.place}: {row.cells['image']} has a box already; one counts.")
+            raise DatasetError(
+                f"{row.location}: {row.cells['image']} already has a box; give one per photo."
+            )
         boxes[row.cells["image"]] = Faces(
             np.array([box], np.float32),
             np.ones(1, np.float32),
@@ -141,25 +152,28 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
     return boxes
 
 
-def to_face_set(folder: Path, labels: Sequence[PhotoLabel]) -> FaceSet:
-    """The same photos as training and evaluation know faces.
+def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str = "") -> FaceSet:
+    """Build a ``FaceSet`` of labelled images; ``classes`` are the eight emotions.
 
-    Candidates are the eight emotions; photos that show none of them are left out of the accuracy.
+    Args:
+        folder: Holds the images.
+        labels: Of the images.
+        name: For people.
+        hint: What to do about missing images, for the error.
 
     Raises:
-        DatasetError: No photo is listed, or one that is listed is not there.
+        DatasetError: No image is listed, or a listed one is missing.
     """
     if not labels:
         raise DatasetError(f"{folder / LABELS_FILE} names no photo to measure.")
     missing = find_missing(folder, [label.image for label in labels])
     if missing:
-        place = next(label.row.place for label in labels if label.image == missing[0])
+        location = next(label.row.location for label in labels if label.image == missing[0])
         raise DatasetError(
-            f"{place}: there is no photo {missing[0]} in {folder} ({len(missing)} of {len(labels)} "
-            "are missing); --only measures the photos that another CSV file lists."
+            f"{location}: there is no image {missing[0]} in {folder} "
+            f"({len(missing)} of {len(labels)} are missing){hint}."
         )
     faces = FaceSetBuilder()
     for label in labels:
         faces.add(label.image, label.emotion, (label.valence, label.arousal))
-    pictures = FilePictures(folder / label.image for label in labels)
-    return faces.to_face_set(f"photos of {folder.resolve().name}", pictures, EIGHT_EMOTIONS)
+    return faces.to_face_set(name, folder, EIGHT_EMOTIONS)

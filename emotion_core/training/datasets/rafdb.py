@@ -10,8 +10,7 @@ from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing, list_names
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.datasets.folders import is_picture
-from emotion_core.training.datasets.image_sources import FilePictures
+from emotion_core.training.datasets.folders import is_image_file
 from emotion_core.training.datasets.splits import SplitMissingError
 from emotion_core.training.datasets.tables import open_table
 
@@ -31,7 +30,7 @@ _EMOTIONS = MappingProxyType(
         "7": Emotion.NEUTRAL,
     }
 )
-"""Source: the data set's own readme, and S. Li et al., "Reliable Crowdsourcing and Deep
+"""Source: the data set's readme, and S. Li et al., "Reliable Crowdsourcing and Deep
 Locality-Preserving Learning for Expression Recognition in the Wild", CVPR 2017."""
 
 _CLASSES = tuple(label for label in LABELS if label in _EMOTIONS.values())
@@ -44,13 +43,12 @@ def read_rafdb(root: Path, split: str) -> FaceSet:
 
     Args:
         root: The folder ``basic`` or its parent, with ``EmoLabel/list_patition_label.txt`` and
-            ``Image/aligned/``; or Kaggle's form of it, ``DATASET/train/1`` to
-            ``DATASET/test/7``.
+            ``Image/aligned/``; or Kaggle's form, ``DATASET/train/1`` to ``DATASET/test/7``.
         split: ``"train"`` or ``"test"``.
 
     Raises:
-        SplitMissingError: Another split was asked for.
-        DatasetError: Something is missing or not laid out so.
+        SplitMissingError: The split is another.
+        DatasetError: Something is missing or laid out differently.
     """
     if split not in ("train", "test"):
         raise SplitMissingError(
@@ -75,15 +73,14 @@ def _read_official(folder: Path, split: str) -> FaceSet:
         if name.startswith(f"{split}_"):
             faces.add(f"{name.removesuffix('.jpg')}_aligned.jpg", emotion)
     if not faces:
-        raise DatasetError(f"{folder / _LIST} names no picture of the split {split}.")
+        raise DatasetError(f"{folder / _LIST} names no image of the split {split}.")
     missing = find_missing(folder / _ALIGNED, faces.files)
     if missing:
         raise DatasetError(
             f"{folder / _ALIGNED} lacks {missing[0]} ({len(missing)} of {len(faces)} are missing); "
             "unpack Image/aligned.zip there."
         )
-    pictures = FilePictures(folder / _ALIGNED / file for file in faces.files)
-    return faces.to_face_set(f"RAF-DB {split}", pictures, _CLASSES)
+    return faces.to_face_set(f"RAF-DB {split}", folder / _ALIGNED, _CLASSES)
 
 
 def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
@@ -102,13 +99,12 @@ def _iter_labels(path: Path) -> Iterator[tuple[str, Emotion]]:
 def _read_folders(folder: Path, split: str) -> FaceSet:
     faces = FaceSetBuilder()
     for number, emotion in _EMOTIONS.items():
-        place = folder / split / number
-        if not place.is_dir():
+        class_folder = folder / split / number
+        if not class_folder.is_dir():
             raise DatasetError(f"{folder / split} has no folder {number} ({emotion}).")
-        for file in list_names(place):
-            if is_picture(file):
+        for file in list_names(class_folder):
+            if is_image_file(file):
                 faces.add(f"{split}/{number}/{file}", emotion)
     if not faces:
-        raise DatasetError(f"{folder / split} holds no picture.")
-    pictures = FilePictures(folder / file for file in faces.files)
-    return faces.to_face_set(f"RAF-DB {split}", pictures, _CLASSES)
+        raise DatasetError(f"{folder / split} holds no image.")
+    return faces.to_face_set(f"RAF-DB {split}", folder, _CLASSES)

@@ -9,7 +9,7 @@ from emotion_core.errors import DatasetError
 SPLITS = ("train", "valid", "test")
 
 ALL = "all"
-"""Everything, for data sets that are not split."""
+"""All faces, for data sets without splits."""
 
 _SYNONYMS = MappingProxyType(
     {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}

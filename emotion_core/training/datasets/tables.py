@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import math
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import to_emotion
@@ -36,24 +38,34 @@ class TableRow:
     """One line of a table.
 
     Attributes:
-        place: For messages, e.g. ``"Line 7 of labels.csv"``.
-        cells: By the columns' names in small letters, without blanks around; empty where the line
-            is too short.
+        location: For messages, e.g. ``"Line 7 of labels.csv"``.
+        cells: By column name in lower case, stripped; empty where the line is too short.
     """
 
-    place: str
+    location: str
     cells: Mapping[str, str]
 
 
+class TableFile(Protocol):
+    """A file of a folder (``Path``) or of a ZIP file; ``str`` gives its path."""
+
+    @property
+    def name(self) -> str:
+        """Its name for messages."""
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Open it for reading."""
+
+
 @contextmanager
-def open_table(path: Path) -> Iterator[TextIO]:
-    """Open a text file for ``csv``; what goes wrong while it is read is a ``DatasetError``.
+def open_table(path: TableFile) -> Iterator[TextIO]:
+    """Open a text file for ``csv``; errors while it is read become a ``DatasetError``.
 
     Raises:
         DatasetError: The file cannot be read, or is no CSV file in UTF-8.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", newline="") as file:
             yield file
     except DatasetError:
         raise
@@ -64,7 +76,7 @@ def open_table(path: Path) -> Iterator[TextIO]:
 
 
 def read_columns(path: Path) -> list[str]:
-    """The names of a table's columns, in small letters, without blanks around.
+    """The names of a table's columns, in lower case and stripped.
 
     Raises:
         DatasetError: The file cannot be read, is empty, or names a column twice.
@@ -73,16 +85,16 @@ def read_columns(path: Path) -> list[str]:
         return columns
 
 
-def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[TableRow]:
-    """Read a table line by line; empty lines are left out.
+def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
+    """Yield the rows of a table, except empty lines.
 
     Args:
-        path: A CSV file whose first line names the columns, in small or capital letters; commas,
-            semicolons or tabs stand between them.
-        needed: Columns that must be there, in small letters.
+        path: A CSV file whose first line names the columns, in any case; separated by commas,
+            semicolons or tabs.
+        needed: Required columns, in lower case.
 
     Raises:
-        DatasetError: The file cannot be read, or a column is missing or there twice.
+        DatasetError: The file cannot be read, or a column is missing or occurs twice.
     """
     with _open_rows(path) as (columns, lines):
         for name in needed:
@@ -93,17 +105,17 @@ def iter_rows(path: Path, needed: Sequence[str]) -> Iterator[TableRow]:
         for number, line in lines:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
-                place = f"Line {number} of {path.name}"
-                yield TableRow(place, dict(zip(columns, cells, strict=False)))
+                location = f"Line {number} of {path.name}"
+                yield TableRow(location, dict(zip(columns, cells, strict=False)))
 
 
 @contextmanager
-def _open_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
+def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
     """The names of the columns, and the lines below them with their numbers."""
     with open_table(path) as file:
         first = file.readline()
-        file.seek(0)
-        reader = csv.reader(file, delimiter=max(_SEPARATORS, key=first.count))
+        separator = max(_SEPARATORS, key=first.count)
+        reader = csv.reader(itertools.chain([first], file), delimiter=separator)
         columns = [name.strip().lower() for name in next(reader, [])]
         if not columns:
             raise DatasetError(f"{path} is empty; its first line must name the columns.")
@@ -113,31 +125,27 @@ def _open_rows(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[int, list
         yield columns, ((reader.line_num, line) for line in reader)
 
 
-def iter_table_images(path: Path, needed: Sequence[str] = ()) -> Iterator[tuple[str, TableRow]]:
-    """Read a table that lists pictures in its column image, each once.
+def iter_table_images(path: Path) -> Iterator[tuple[str, TableRow]]:
+    """Yield the rows of a table with the image that each names in its column image.
 
-    One that is listed twice would count twice, or be learnt from and measured on.
-
-    Args:
-        path: See ``iter_rows``.
-        needed: Further columns that must be there.
-
-    Returns:
-        For each line the path of its picture inside the table's folder, and the line.
+    An image that is listed twice would count twice, or be both learnt from and measured on.
 
     Raises:
-        DatasetError: As of ``iter_rows``; or a picture is not inside the folder, or listed twice.
+        DatasetError: See ``iter_rows``; or an image is outside of the table's folder or listed
+            twice.
     """
-    places: dict[str, str] = {}
-    for row in iter_rows(path, ["image", *needed]):
-        image = to_inner_path(row.cells["image"], row.place)
-        first = places.setdefault(image, row.place)
-        if first is not row.place:
-            raise DatasetError(f"{row.place}: {image} is listed already ({first}); list it once.")
+    locations: dict[str, str] = {}
+    for row in iter_rows(path, ["image"]):
+        image = to_inner_path(row.cells["image"], row.location)
+        first = locations.setdefault(image, row.location)
+        if first is not row.location:
+            raise DatasetError(
+                f"{row.location}: {image} is listed already ({first}); list it once."
+            )
         yield image, row
 
 
-def to_inner_path(text: str, place: str) -> str:
+def to_inner_path(text: str, location: str) -> str:
     """Check that a path leads to a file inside the folder that it is relative to.
 
     Raises:
@@ -146,14 +154,14 @@ def to_inner_path(text: str, place: str) -> str:
     path = PureWindowsPath(text)  # knows drives and both sorts of slashes
     if not text or path.drive or path.root or ".." in path.parts:
         raise DatasetError(
-            f"{place}: {text!r} does not lead to a picture inside the folder of the table; "
+            f"{location}: {text!r} does not lead to an image inside the folder of the table; "
             "write paths relative to it."
         )
     return text
 
 
 def to_label(row: TableRow) -> Emotion | None:
-    """The emotion in a row's column label or emotion; ``None`` where there is none.
+    """The emotion in a row's column label or emotion; ``None`` if the cell is empty.
 
     Raises:
         DatasetError: The word is unknown.
@@ -162,14 +170,14 @@ def to_label(row: TableRow) -> Emotion | None:
     try:
         return to_emotion(word) if word else None
     except ValueError as error:
-        raise DatasetError(f"{row.place}: {error}") from error
+        raise DatasetError(f"{row.location}: {error}") from error
 
 
 def to_number(row: TableRow, column: str) -> float:
     """A finite number of a row.
 
     Raises:
-        DatasetError: The cell holds none.
+        DatasetError: The cell holds something else.
     """
     text = row.cells[column]
     try:
@@ -178,25 +186,25 @@ def to_number(row: TableRow, column: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         hint = " (decimals need a point)" if "," in text else ""
-        raise DatasetError(f"{row.place}: {column} must be a number, not {text!r}{hint}.")
+        raise DatasetError(f"{row.location}: {column} must be a number, not {text!r}{hint}.")
     return value
 
 
 def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
-    """Box and landmarks of a row, four numbers and ten; no landmarks where one is missing.
+    """Box (four numbers) and landmarks (ten, or ``None`` if one is missing) of a row.
 
     Raises:
         DatasetError: A cell holds no number, or the box has no area.
     """
     x1, y1, x2, y2 = box = [to_number(row, side) for side in BOX]
     if not (x1 < x2 and y1 < y2):
-        raise DatasetError(f"{row.place}: x1, y1 must be less than x2, y2.")
+        raise DatasetError(f"{row.location}: x1, y1 must be less than x2, y2.")
     known = all(row.cells.get(point) for point in _POINTS)
     return box, [to_number(row, point) for point in _POINTS] if known else None
 
 
 def to_rating(row: TableRow, column: str) -> float:
-    """A rating in [-1, 1] of a row; NaN where the cell is empty or the column missing.
+    """A rating in [-1, 1] of a row; NaN if the cell is empty or the column missing.
 
     Raises:
         DatasetError: The cell holds something else.
@@ -206,7 +214,7 @@ def to_rating(row: TableRow, column: str) -> float:
     value = to_number(row, column)
     if abs(value) > 1:
         raise DatasetError(
-            f"{row.place}: {column} must lie between -1 and 1, not be {row.cells[column]!r}."
+            f"{row.location}: {column} must lie between -1 and 1, not be {row.cells[column]!r}."
         )
     return value
 
@@ -217,9 +225,12 @@ def to_half(row: TableRow, column: str) -> Half:
     Half a has the values whose CRC-32 (of UTF-8) is even.
 
     Raises:
-        DatasetError: The cell is empty.
+        DatasetError: There is no such column, or its cell is empty.
     """
     column = column.lower()
+    if column not in row.cells:
+        known = ", ".join(row.cells)
+        raise DatasetError(f"{LABELS_FILE} has no column {column!r}; its columns are: {known}.")
     if not row.cells[column]:
-        raise DatasetError(f"{row.place}: {column!r} is empty, so that it belongs to no half.")
+        raise DatasetError(f"{row.location}: {column!r} is empty, so that it belongs to no half.")
     return HALVES[zlib.crc32(row.cells[column].encode()) % 2]

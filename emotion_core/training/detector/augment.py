@@ -1,4 +1,4 @@
-"""What happens to the pixels of training pictures: drawn through a map, covered, spoilt."""
+"""Changes to the pixels of training images: affine maps, covered faces, light and degradation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 Matrix = npt.NDArray[np.float64]
-"""A 2x3 affine map from pixels of one picture to pixels of another, counted from pixel edges."""
+"""A 2x3 affine map from pixels of one image to pixels of another, counted from pixel edges."""
 
 
 def _ellipse_fade(side: int) -> FloatArray:
@@ -26,13 +26,13 @@ _FADE = _ellipse_fade(64)
 
 
 def paint(canvas: Image, image: Image, matrix: Matrix, *, blended: bool = False) -> Image:
-    """Draw an image through an affine map onto a copy of a canvas; averages when it shrinks.
+    """Draw an image through an affine map onto a copy of a canvas; averages areas when it shrinks.
 
     Args:
         canvas: RGB ``(H, W, 3)``, 0-255.
         image: RGB, any size.
         matrix: Pixels of ``image`` to pixels of ``canvas``, counted from pixel edges.
-        blended: Let the image fade out towards an ellipse instead of ending at an edge.
+        blended: Fade the image out towards an ellipse instead of ending it at an edge.
     """
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     image = np.ascontiguousarray(image)
@@ -78,7 +78,7 @@ def cover_part(image: Image, boxes: FloatArray, rng: np.random.Generator) -> Ima
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:
-    """Change light and colour; by chance make it grey, blurred, noisy or badly compressed."""
+    """Change light and colour; at random make it grey, blurred, noisy or badly compressed."""
     image = _relight(image, rng)
     if rng.random() < 0.15:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -97,7 +97,7 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _relight(image: Image, rng: np.random.Generator) -> Image:
-    """Brightness, contrast, gamma, exposure and a cast of colour: one table per channel."""
+    """Change brightness, contrast, gamma, exposure and colour cast by one table per channel."""
     if rng.random() < 0.15:
         return image
     levels = np.arange(256, dtype=np.float32) / 255
@@ -112,14 +112,14 @@ def _relight(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _expose(curve: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """As if it had been taken in the dark or with far too much light; at times through a flare."""
+    """Simulate underexposure or overexposure, sometimes with a flare."""
     gain = math.exp(rng.uniform(math.log(0.08), math.log(3.2)))
     veil = rng.uniform(0, 0.5) if gain > 0.7 and rng.random() < 0.5 else 0.0
     return np.asarray(np.clip(curve, 0, 1) * gain + veil, np.float32)
 
 
 def draw_badge(canvas: Image, rng: np.random.Generator) -> None:
-    """Draw a round thing that is no face: a disc with a rim, spokes, dots or letters."""
+    """Draw a round object that is no face: a disc with a rim, spokes, dots or letters."""
     height, width = canvas.shape[:2]
     radius = int(math.exp(rng.uniform(math.log(6), math.log(max(7, min(height, width) / 2)))))
     centre = np.array([rng.integers(0, width), rng.integers(0, height)])

@@ -1,4 +1,4 @@
-"""Composed pictures in batches, made ahead of the network by other processes."""
+"""Batches of composed images, prepared by other processes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from emotion_core.training.detector.config import DetectorTrainConfig
-    from emotion_core.training.detector.mosaic import Sample
+    from emotion_core.training.detector.mosaic import Mosaic
     from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.types import Device
 
 Batch = tuple[torch.Tensor, Targets]
-"""Pictures ``(B, 3, S, S)`` uint8 RGB, and their labels."""
+"""Images ``(B, 3, S, S)`` uint8 RGB, and their labels."""
 
 _AHEAD = 4
 _FOREVER = 2**31
@@ -34,10 +34,10 @@ _START = "spawn"  # OpenCV hangs in a fork of a process that has used its thread
 
 
 class _Batches(Dataset[Any]):
-    """The batch of every step; nothing but its number and the seed decides what is in it."""
+    """The batch of each step, which depends only on the step's number and the seed."""
 
-    def __init__(self, pictures: Sequence[DetectionSample], config: DetectorTrainConfig) -> None:
-        self._composer = MosaicSampler(pictures, config.size_px)
+    def __init__(self, samples: Sequence[DetectionSample], config: DetectorTrainConfig) -> None:
+        self._composer = MosaicSampler(samples, config.size_px)
         self._seed, self._size = config.seed, config.batch_size
 
     def __getitem__(self, step: int) -> Batch | EmotionError:
@@ -46,40 +46,40 @@ class _Batches(Dataset[Any]):
         except EmotionError as error:
             return error  # raised over there it would reach the user with a traceback in its text
 
-    def compose(self, step: int) -> list[Sample]:
-        chances = (np.random.default_rng([self._seed, step, i]) for i in range(self._size))
-        return [self._composer.compose(rng) for rng in chances]
+    def compose(self, step: int) -> list[Mosaic]:
+        rngs = (np.random.default_rng([self._seed, step, i]) for i in range(self._size))
+        return [self._composer.compose(rng) for rng in rngs]
 
 
 def compose_step(
-    pictures: Sequence[DetectionSample], config: DetectorTrainConfig, step: int
-) -> list[Sample]:
-    """The pictures of one step, counted from 0."""
-    return _Batches(pictures, config).compose(step)
+    samples: Sequence[DetectionSample], config: DetectorTrainConfig, step: int
+) -> list[Mosaic]:
+    """The images of one step, counted from 0."""
+    return _Batches(samples, config).compose(step)
 
 
 def iter_detector_batches(
-    pictures: Sequence[DetectionSample],
+    samples: Sequence[DetectionSample],
     config: DetectorTrainConfig,
     start: int,
     *,
     device: Device,
     n_workers: int,
 ) -> Iterator[Batch]:
-    """Make the batches of a run.
+    """Yield the batches of a run.
 
     Args:
-        pictures: To learn from.
-        config: Says how many batches there are, and what they are made of.
+        samples: To learn from.
+        config: Has the number of batches and their content.
         start: Steps done before.
         device: Where the batches go.
-        n_workers: Processes that make them; 0 makes them in this one, as they are asked for.
+        n_workers: Processes that make them; 0 makes them in this one, on demand.
 
     Raises:
-        DatasetError: A picture cannot be read.
+        DatasetError: An image cannot be read.
     """
     loader = DataLoader(
-        _Batches(pictures, config),
+        _Batches(samples, config),
         batch_size=None,
         sampler=range(start, config.n_steps or _FOREVER),
         num_workers=n_workers,
@@ -96,7 +96,7 @@ def iter_detector_batches(
 
 
 def _prepare_worker(_: int) -> None:
-    """One thread for each process; Ctrl-C is for the first one, which ends the others."""
+    """Use one thread per process; Ctrl-C is left to the main process, which ends the workers."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = _say_unless_left
@@ -105,27 +105,27 @@ def _prepare_worker(_: int) -> None:
 def _say_unless_left(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Be silent where the first process went while a batch was handed over to it."""
+    """Stay silent if the main process ended while a batch was handed over to it."""
     if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
         sys.__excepthook__(kind, error, trace)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack pictures and fill their labels up to equal counts."""
-    images = np.stack([s.image for s in samples])
-    faces = max(1, *(len(s.boxes) for s in samples))
-    ignored = max(1, *(len(s.ignored) for s in samples))
-    b = len(samples)
+def collate(mosaics: Sequence[Mosaic]) -> Batch:
+    """Stack images, and pad their labels to equal counts."""
+    images = np.stack([s.image for s in mosaics])
+    faces = max(1, *(len(s.boxes) for s in mosaics))
+    ignored = max(1, *(len(s.ignored) for s in mosaics))
+    b = len(mosaics)
     targets = Targets(
         torch.zeros(b, faces, 4),
         torch.full((b, faces, 10), math.nan),
         torch.zeros(b, faces, dtype=torch.bool),
         torch.zeros(b, ignored, 4),
     )
-    for i, sample in enumerate(samples):
-        n = len(sample.boxes)
-        targets.boxes[i, :n] = torch.from_numpy(sample.boxes)
-        targets.landmarks[i, :n] = torch.from_numpy(sample.landmarks)
+    for i, mosaic in enumerate(mosaics):
+        n = len(mosaic.boxes)
+        targets.boxes[i, :n] = torch.from_numpy(mosaic.boxes)
+        targets.landmarks[i, :n] = torch.from_numpy(mosaic.landmarks)
         targets.is_face[i, :n] = True
-        targets.ignored[i, : len(sample.ignored)] = torch.from_numpy(sample.ignored)
+        targets.ignored[i, : len(mosaic.ignored)] = torch.from_numpy(mosaic.ignored)
     return torch.from_numpy(images).permute(0, 3, 1, 2), targets

@@ -1,4 +1,4 @@
-"""Everything that decides what a training of the face detector does."""
+"""All hyper-parameters of a training of the face detector."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ from typing import Any, Self
 
 from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import FaceNetworkConfig
-from emotion_core.training.engine.base_config import (
-    BaseConfig,
-    check_positive,
-    check_range,
-    check_types,
-)
-
-_AT_LEAST_ONE = ("batch_size", "epoch_steps", "validate_every", "stem", "body")
-_POSITIVE = ("learning_rate", "clip_norm")
-_NOT_NEGATIVE = (
-    *("epochs", "minutes", "weight_decay", "warm_up_steps", "landmark_weight", "seed"),
-)
+from emotion_core.training.engine.base_config import BaseConfig, check_fields, limited, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +15,20 @@ class DetectorTrainConfig(BaseConfig):
     """The hyper-parameters of one run; saved as JSON beside its checkpoints.
 
     Attributes:
-        size_px: Side of the composed pictures, a multiple of 32.
-        batch_size: Pictures in one step.
-        epochs: Of ``epoch_steps`` each; the learning rate falls to nothing at their end. 0 where
-            ``minutes`` says when to end.
+        size_px: Side of the composed images, a multiple of 32.
+        batch_size: Images in one step.
+        epochs: Of ``epoch_steps`` each; the learning rate falls to zero at their end. 0 if
+            ``minutes`` ends the run.
         minutes: Of training and validation; the schedule follows the clock, so that such a run
-            cannot be repeated exactly. 0 where ``epochs`` says when to end.
+            cannot be repeated exactly. 0 if ``epochs`` ends the run.
         epoch_steps: Steps between checkpoints.
         validate_every: Epochs between validations.
-        learning_rate: Highest, after the warm-up.
+        learning_rate: Maximum, after the warm-up.
         warm_up_steps: Steps in which the rate rises.
         weight_decay: Of AdamW, on convolution kernels only.
-        clip_norm: Largest norm of a step's gradient; a longer one is shortened to it.
+        clip_norm: Maximum norm of a step's gradient; longer ones are shortened to it.
         ema_decay: Share that the averaged weights keep per step; those are evaluated and released.
-        seed: Of the first weights and of the pictures.
+        seed: Of the first weights and of the images.
         landmark_weight: Of the landmarks in the loss; scores and boxes have 2 each.
         bf16: Whether layers compute in bfloat16 where that is safe.
         stem: Channels of the network at stride 2.
@@ -52,21 +41,21 @@ class DetectorTrainConfig(BaseConfig):
     """
 
     size_px: int = 320
-    batch_size: int = 16
-    epochs: int = 74
-    minutes: float = 0.0
-    epoch_steps: int = 250
-    validate_every: int = 5
-    learning_rate: float = 3e-3
-    warm_up_steps: int = 200
-    weight_decay: float = 0.02
-    clip_norm: float = 10.0
+    batch_size: int = limited(16, 1)
+    epochs: int = limited(74, 0)
+    minutes: float = limited(0.0, 0)
+    epoch_steps: int = limited(250, 1)
+    validate_every: int = limited(5, 1)
+    learning_rate: float = positive(3e-3)
+    warm_up_steps: int = limited(200, 0)
+    weight_decay: float = limited(0.02, 0)
+    clip_norm: float = positive(10.0)
     ema_decay: float = 0.998
-    seed: int = 0
-    landmark_weight: float = 20.0
+    seed: int = limited(0, 0)
+    landmark_weight: float = limited(20.0, 0)
     bf16: bool = True
-    stem: int = 16
-    body: int = 64
+    stem: int = limited(16, 1)
+    body: int = limited(64, 1)
     deep: tuple[int, int, int] = (4, 4, 4)
     init: str = ""
     init_sha256: str = ""
@@ -74,10 +63,7 @@ class DetectorTrainConfig(BaseConfig):
     teacher_sha256: str = ""
 
     def __post_init__(self) -> None:
-        check_types(self, _is_three_counts, "three whole numbers from 1")
-        check_range(self, _AT_LEAST_ONE, 1)
-        check_range(self, _NOT_NEGATIVE, 0)
-        check_positive(self, _POSITIVE)
+        check_fields(self, _is_three_counts, "three whole numbers from 1")
         if self.size_px < 64 or self.size_px % 32:
             raise EmotionError(f"size_px must be a multiple of 32 from 64, not {self.size_px}.")
         if not 0 <= self.ema_decay < 1:
@@ -100,7 +86,7 @@ class DetectorTrainConfig(BaseConfig):
         return self.epochs * self.epoch_steps or None
 
     def changed(self, values: dict[str, Any]) -> Self:
-        """The same with other values; ``epochs`` set alone sets ``minutes`` to 0, and vice versa.
+        """A copy with other values; setting ``epochs`` alone sets ``minutes`` to 0, and vice versa.
 
         Raises:
             EmotionError: See ``BaseConfig.changed``.

@@ -1,4 +1,4 @@
-"""What each epoch of a detector's training gave, and which was best."""
+"""Results of each epoch of a detector's training, and the best one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorEpochReport:
-    """What some steps gave.
+    """Results of one epoch.
 
     Attributes:
         epoch: Counted from 1.
-        step: Steps done in all.
+        step: Total number of steps done.
         losses: Means: ``total`` and its parts ``score``, ``box``, ``landmarks``.
         learning_rate: At the last step.
-        time_s: How long training and validation took.
-        ap: Average precision of the averaged weights; ``None`` where it was not measured.
+        time_s: Duration of training and validation.
+        ap: Average precision of the averaged weights; ``None`` if it was not measured.
     """
 
     epoch: int
@@ -32,7 +32,7 @@ class DetectorEpochReport:
     ap: float | None
 
     def to_row(self) -> Row:
-        """What is kept of it."""
+        """The row of ``logs/metrics.csv``."""
         return {
             "epoch": self.epoch,
             "step": self.step,

@@ -1,22 +1,19 @@
-"""Measures a face detector on held-out pictures, through the product's own detector."""
+"""Measures face detectors on held-out images, as the product runs them."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from emotion_core.detection.boxes import iou_matrix, largest
-from emotion_core.training.detector.figures import (
-    FALSE_ALARMS,
-    LARGE,
-    SIZES,
-    MarkedFigures,
-    PortraitFigures,
-    SceneFigures,
-)
+from emotion_core.training.datasets.image_sources import batch_images
+from emotion_core.training.detector.load import load_detector
 from emotion_core.training.detector.metrics import (
     MATCH,
     DetectionMatches,
@@ -27,8 +24,17 @@ from emotion_core.training.detector.metrics import (
     pool,
     recall_at_false_alarms,
 )
+from emotion_core.training.detector.report import (
+    FALSE_ALARMS,
+    LARGE,
+    SIZES,
+    MarkedMetrics,
+    PortraitMetrics,
+    SceneMetrics,
+)
 from emotion_core.training.detector.samples import DetectionSample, SampleKind
 from emotion_core.training.detector.wider import SETTINGS
+from emotion_core.training.evaluation.profile import limited_cores
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -38,22 +44,23 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.wider import WiderTruth
     from emotion_core.types import Faces, FloatArray, Image
 
-LEAST_SCORE = 0.02
-"""Average precision looks at all scores from here on; what is below has no precision to add."""
+MIN_AP_SCORE = 0.02
+"""Minimum score for average precision; below it there is no precision to gain."""
 
-_BATCH = 16
-_BATCH_PIXELS = 25_000_000  # held at once, save for a single larger picture
 _CURVE_POINTS = 200
+
+SIZES_WH = ((320, 240), (640, 480), (1280, 960), (4000, 3000))
+_WARM_UPS, _MAX_RUNS, _LIMIT_S = 2, 30, 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSettings:
-    """How detectors are asked.
+    """How detectors are run.
 
     Attributes:
-        threshold: Of the product.
-        min_face_px: Smaller faces are not asked for.
-        exposure: By which the brightness of all pictures is multiplied; 1 leaves them as they are.
+        threshold: Minimum score, as in the product.
+        min_face_px: Smaller faces are left out.
+        exposure: Factor on the brightness of all images; 1 leaves them as they are.
     """
 
     threshold: float = DEFAULT_MIN_SCORE
@@ -62,98 +69,90 @@ class EvalSettings:
 
     @property
     def words(self) -> str:
-        """For people."""
+        """A description for people."""
         words = f"threshold {self.threshold:g}, faces from {self.min_face_px:g} px"
         return words if self.exposure == 1 else f"{words}, {self.exposure:g} times as bright"
 
 
-def measure_ap(detector: FaceDetector, pictures: Sequence[DetectionSample]) -> float:
+def measure_ap(detector: FaceDetector, samples: Sequence[DetectionSample]) -> float:
     """Average precision of faces from 16 px; 0 without any."""
-    return average_precision(judge_large(detector, pictures)) or 0.0
+    return average_precision(match_large(detector, samples)) or 0.0
 
 
-def judge_large(detector: FaceDetector, pictures: Sequence[DetectionSample]) -> DetectionMatches:
-    """All detections in pictures marked by hand, of faces from 16 px."""
-    found = _find_all(detector, pictures, EvalSettings(threshold=LEAST_SCORE))
+def match_large(detector: FaceDetector, samples: Sequence[DetectionSample]) -> DetectionMatches:
+    """Match all detections of faces from 16 px in images marked by hand."""
+    found = _find_all(detector, samples, EvalSettings(threshold=MIN_AP_SCORE))
     return pool([match_detections(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
 
 def measure_marked(
     detector: FaceDetector,
-    pictures: Sequence[DetectionSample],
-    asked: EvalSettings,
-    settings: Mapping[str, WiderTruth] | None = None,
-) -> MarkedFigures:
-    """Measure on pictures marked by hand.
+    samples: Sequence[DetectionSample],
+    settings: EvalSettings,
+    wider_truths: Mapping[str, WiderTruth] | None = None,
+) -> MarkedMetrics:
+    """Measure on images marked by hand.
 
-    A detector is asked twice: for everything, and as the product asks, since what it does may
+    A detector runs twice, for all scores and with the product's threshold, since its search may
     depend on what it finds.
 
     Args:
-        detector: The product's.
-        pictures: Marked by hand.
-        asked: How the product asks.
-        settings: Of WIDER FACE, by picture.
+        detector: The detector.
+        samples: Marked by hand.
+        settings: How the product runs it.
+        wider_truths: Ground truth of WIDER FACE by image.
     """
-    tally = _Tally()
-    for chosen, images in _iter_images(pictures, asked.exposure):
-        every = detector.detect(images, AnalyzeOptions(LEAST_SCORE, asked.min_face_px))
-        likely = detector.detect(images, AnalyzeOptions(asked.threshold, asked.min_face_px))
-        for picture, found, best in zip(chosen, every, likely, strict=True):
-            tally.add(picture, found, best)
-            for name, judged in _judge_settings(found, picture, settings or {}):
-                tally.by_setting[name].append(judged)
-    pooled = {name: pool(judged) for name, judged in tally.by_size.items()}
-    precision, recall = at_threshold(pool(tally.sure), asked.threshold)
-    alarms = FALSE_ALARMS * len(pictures)
-    return MarkedFigures(
-        pictures=len(pictures),
-        faces={name: judged.n_faces for name, judged in pooled.items()},
-        average_precision={name: average_precision(judged) for name, judged in pooled.items()},
+    by_size: dict[str, list[DetectionMatches]] = {name: [] for name in SIZES}
+    by_difficulty: dict[str, list[DetectionMatches]] = {name: [] for name in SETTINGS}
+    as_product: list[DetectionMatches] = []
+    for chosen, images in _iter_images(samples, settings.exposure):
+        every = detector.detect(images, AnalyzeOptions(MIN_AP_SCORE, settings.min_face_px))
+        confident = detector.detect(
+            images, AnalyzeOptions(settings.threshold, settings.min_face_px)
+        )
+        for sample, found, best in zip(chosen, every, confident, strict=True):
+            truth = _to_truth(sample)
+            for name, sizes in SIZES.items():
+                by_size[name].append(match_detections(found, truth, sizes))
+            as_product.append(match_detections(best, truth, SIZES[LARGE]))
+            for name, matches in _match_settings(found, sample, wider_truths or {}):
+                by_difficulty[name].append(matches)
+    pooled = {name: pool(matches) for name, matches in by_size.items()}
+    precision, recall = at_threshold(pool(as_product), settings.threshold)
+    alarms = FALSE_ALARMS * len(samples)
+    return MarkedMetrics(
+        pictures=len(samples),
+        faces={name: matches.n_faces for name, matches in pooled.items()},
+        average_precision={name: average_precision(matches) for name, matches in pooled.items()},
         precision=precision,
         recall=recall,
         recall_at_false_alarms=recall_at_false_alarms(pooled[LARGE], alarms),
-        settings={name: average_precision(pool(j)) for name, j in tally.by_setting.items() if j},
+        settings={name: average_precision(pool(j)) for name, j in by_difficulty.items() if j},
         curve=_to_curve(pooled[LARGE]),
     )
 
 
-class _Tally:
-    """Judgements of pictures so far: of everything found by size, and of what the product finds."""
-
-    def __init__(self) -> None:
-        self.by_size: dict[str, list[DetectionMatches]] = {name: [] for name in SIZES}
-        self.by_setting: dict[str, list[DetectionMatches]] = {name: [] for name in SETTINGS}
-        self.sure: list[DetectionMatches] = []
-
-    def add(self, picture: DetectionSample, found: Faces, best: Faces) -> None:
-        truth = _to_truth(picture)
-        for name, sizes in SIZES.items():
-            self.by_size[name].append(match_detections(found, truth, sizes))
-        self.sure.append(match_detections(best, truth, SIZES[LARGE]))
-
-
 def measure_portraits(
-    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
-) -> PortraitFigures:
+    detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
+) -> PortraitMetrics:
     """Measure on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
-    for picture, found in _find_all(detector, pictures, asked):
+    for sample, found in _find_all(detector, samples, settings):
         total += len(found)
-        seen = iou_matrix(found.boxes, np.vstack([picture.boxes, picture.ignored]))
-        wrong += int((seen.max(axis=1, initial=0) < MATCH).sum())
-        main = largest(picture.boxes)
-        shared = iou_matrix(picture.boxes[main : main + 1], found.boxes)[0]
+        overlaps = iou_matrix(found.boxes, np.vstack([sample.boxes, sample.ignored]))
+        wrong += int((overlaps.max(axis=1, initial=0) < MATCH).sum())
+        main = largest(sample.boxes)
+        shared = iou_matrix(sample.boxes[main : main + 1], found.boxes)[0]
         if shared.max(initial=0) < MATCH:
             continue
         n_found += 1
         if found.landmarks is not None:
             marks = found.landmarks[int(shared.argmax())]
-            errors.append(landmark_error(marks, picture.landmarks[main].reshape(5, 2)))
-    return PortraitFigures(
-        pictures=len(pictures),
-        recall=n_found / len(pictures) if pictures else None,
+            errors.append(landmark_error(marks, sample.landmarks[main].reshape(5, 2)))
+    return PortraitMetrics(
+        pictures=len(samples),
+        recall=n_found / len(samples) if samples else None,
         precision=1 - wrong / total if total else None,
         landmark_error_mean=float(np.mean(errors)) if errors else None,
         landmark_error_median=float(np.median(errors)) if errors else None,
@@ -161,21 +160,57 @@ def measure_portraits(
 
 
 def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
-    """Mean distance of landmarks ``(5, 2)`` as a share of the true distance of the eyes."""
+    """Mean distance of landmarks ``(5, 2)``, as a share of the true distance of the eyes."""
     eyes = max(1.0, float(np.linalg.norm(truth[0] - truth[1])))
     return float(np.linalg.norm(marks - truth, axis=1).mean()) / eyes
 
 
 def measure_scenes(
-    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
-) -> SceneFigures:
-    """Measure on pictures without faces."""
-    false = [len(found) for _, found in _find_all(detector, pictures, asked)]
-    return SceneFigures(len(pictures), int(np.count_nonzero(false)), sum(false))
+    detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
+) -> SceneMetrics:
+    """Measure on images without faces."""
+    false = [len(found) for _, found in _find_all(detector, samples, settings)]
+    return SceneMetrics(len(samples), int(np.count_nonzero(false)), sum(false))
+
+
+def measure_detector_speed(
+    names: Sequence[str], photo: Image, *, limit_s: float = _LIMIT_S
+) -> dict[str, dict[str, float]]:
+    """Measure the time of detectors in turn, from pixels to faces, on one core.
+
+    Args:
+        names: See ``load_detector``.
+        photo: RGB; it is resized to each size.
+        limit_s: Per detector and size, but at least three runs.
+
+    Returns:
+        Median milliseconds by detector and size, e.g. ``"640x480"``.
+
+    Raises:
+        EmotionError: A detector cannot be loaded.
+    """
+    with limited_cores(1):
+        detectors = {name: load_detector(name, "cpu").detector for name in names}
+        times: dict[str, dict[str, float]] = {name: {} for name in names}
+        for size_wh in SIZES_WH:
+            image = np.asarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            runs: dict[str, list[float]] = {name: [] for name in names}
+            end_s = time.perf_counter() + limit_s * len(names)
+            while len(runs[names[0]]) < _MAX_RUNS + _WARM_UPS and (
+                time.perf_counter() < end_s or len(runs[names[0]]) <= _WARM_UPS
+            ):
+                for name, detector in detectors.items():
+                    start_s = time.perf_counter()
+                    detector.detect([image])
+                    runs[name].append((time.perf_counter() - start_s) * 1e3)
+            for name, values in runs.items():
+                median_ms = statistics.median(values[_WARM_UPS:])
+                times[name][f"{size_wh[0]}x{size_wh[1]}"] = round(median_ms, 2)
+    return times
 
 
 def expose(image: Image, factor: float) -> Image:
-    """Multiply all values of a picture, 0-255, and clip them: darker, or with too much light."""
+    """Multiply all values of an image, 0-255, and clip them."""
     if factor == 1:
         return image
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
@@ -183,59 +218,48 @@ def expose(image: Image, factor: float) -> Image:
 
 
 def _find_all(
-    detector: FaceDetector, pictures: Sequence[DetectionSample], asked: EvalSettings
+    detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> Iterator[tuple[DetectionSample, Faces]]:
-    """Ask a detector about pictures, some at once."""
-    for chosen, images in _iter_images(pictures, asked.exposure):
-        found = detector.detect(images, AnalyzeOptions(asked.threshold, asked.min_face_px))
+    """Run a detector on all images, in batches."""
+    for chosen, images in _iter_images(samples, settings.exposure):
+        found = detector.detect(images, AnalyzeOptions(settings.threshold, settings.min_face_px))
         yield from zip(chosen, found, strict=True)
 
 
 def _iter_images(
-    pictures: Sequence[DetectionSample], exposure: float
+    samples: Sequence[DetectionSample], exposure: float
 ) -> Iterator[tuple[list[DetectionSample], list[Image]]]:
-    """Read pictures in batches that memory can hold."""
-    chosen: list[DetectionSample] = []
-    images: list[Image] = []
-    bar: Any = tqdm(pictures, unit="picture", disable=None, leave=False)
-    with bar:
-        for picture in bar:
-            image = expose(picture.file.read(), exposure)
-            held = sum(i.size for i in images) // 3
-            if len(images) == _BATCH or (images and held + image.size // 3 > _BATCH_PIXELS):
-                yield chosen, images
-                chosen, images = [], []
-            chosen.append(picture)
-            images.append(image)
-        if images:
-            yield chosen, images
+    """Read images in batches that memory can hold."""
+    bar: Any = tqdm(samples, unit="image", disable=None, leave=False)
+    for batch in batch_images((sample, expose(sample.file.read(), exposure)) for sample in bar):
+        yield [sample for sample, _ in batch], [image for _, image in batch]
 
 
-def _to_truth(picture: DetectionSample) -> GroundTruth:
-    """A portrait's doubtful faces are neutral, as are those that WIDER FACE calls invalid."""
-    return GroundTruth(picture.boxes, np.ones(len(picture.boxes), bool), picture.ignored)
+def _to_truth(sample: DetectionSample) -> GroundTruth:
+    """Uncertain faces of a portrait are neutral, as are those that WIDER FACE calls invalid."""
+    return GroundTruth(sample.boxes, np.ones(len(sample.boxes), bool), sample.ignored)
 
 
-def _judge_settings(
-    found: Faces, picture: DetectionSample, settings: Mapping[str, WiderTruth]
+def _match_settings(
+    found: Faces, sample: DetectionSample, wider_truths: Mapping[str, WiderTruth]
 ) -> Iterator[tuple[str, DetectionMatches]]:
-    truth = settings.get(picture.file.name)
-    if truth is not None and picture.kind is SampleKind.BOXES:
+    truth = wider_truths.get(sample.file.name)
+    if truth is not None and sample.kind is SampleKind.BOXES:
         none = np.zeros((0, 4), np.float32)
-        for name, wanted in truth.wanted.items():
-            yield name, match_detections(found, GroundTruth(truth.boxes, wanted, none))
+        for name, is_target in truth.targets.items():
+            yield name, match_detections(found, GroundTruth(truth.boxes, is_target, none))
 
 
-def _to_curve(judged: DetectionMatches) -> list[list[float]]:
+def _to_curve(matches: DetectionMatches) -> list[list[float]]:
     """Points of the precision-recall curve at right detections, evenly spread over the recall."""
-    right, hits = np.cumsum(judged.right), np.flatnonzero(judged.right)
+    right, hits = np.cumsum(matches.right), np.flatnonzero(matches.right)
     n = min(len(hits), _CURVE_POINTS)
-    places = hits[np.linspace(0, len(hits) - 1, n).astype(int)]
+    points = hits[np.linspace(0, len(hits) - 1, n).astype(int)]
     return [
         [
-            round(float(right[i] / max(judged.n_faces, 1)), 4),
+            round(float(right[i] / max(matches.n_faces, 1)), 4),
             round(float(right[i] / (i + 1)), 4),
-            round(float(judged.scores[i]), 4),
+            round(float(matches.scores[i]), 4),
         ]
-        for i in places
+        for i in points
     ]

@@ -1,4 +1,4 @@
-"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+"""Releases a detector's checkpoint as safetensors, and as the ONNX made from it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from safetensors.torch import save
 
-from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.models.onnx_graph import load_onnxruntime
+from emotion_core.errors import EmotionError
 from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
-from emotion_core.training.detector.evaluate import judge_large
+from emotion_core.training.detector.evaluate import match_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
 from emotion_core.training.engine.atomic_write import save_file
-from emotion_core.training.engine.release import ReleasedFile, check_release
+from emotion_core.training.engine.release import (
+    ReleasedFile,
+    check_release,
+    compare_onnx,
+    save_network,
+    to_onnx,
+)
 from emotion_core.types import DEFAULT_MIN_SCORE
 
 if TYPE_CHECKING:
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     from emotion_core.networks.face_net import FaceNetwork
     from emotion_core.training.detector.samples import DetectionSample
 
-_OPSET = 18
-_TOLERANCE = 1e-4
-
 
 def release_detector(
     checkpoint: Path, path: Path, *, shift: float = 0.0
@@ -38,97 +38,68 @@ def release_detector(
     """Write the averaged weights of a checkpoint as both files, and compare them.
 
     Args:
-        checkpoint: What a ``DetectorTrainer`` saved.
+        checkpoint: Saved by a ``DetectorTrainer``.
         path: The safetensors file; the ONNX goes beside it.
         shift: Added to the logit of every score.
 
     Raises:
-        EmotionError: The checkpoint or the file's name does not fit, a package is missing, or a
-            file cannot be written.
+        EmotionError: The checkpoint or the file name is invalid, a package is missing, or a file
+            cannot be written.
     """
     check_release(path)
     network = load_average(checkpoint, shift=shift)
     graph = path.with_suffix(".onnx")
     metadata = {"config": json.dumps(asdict(network.config)), "shift": str(shift)}
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(path, save(state, metadata))
+    save_network(network, path, metadata)
     export_detector_onnx(network, graph)
     check_detector_onnx(path, graph)
     return ReleasedFile.of(path), ReleasedFile.of(graph)
 
 
-def find_shift(checkpoint: Path, pictures: Sequence[DetectionSample], precision: float) -> float:
-    """The shift of all scores that brings a precision to the product's threshold.
+def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: float) -> float:
+    """Find the shift of all scores that gives a precision at the product's threshold.
 
     Args:
-        checkpoint: What a ``DetectorTrainer`` saved.
-        pictures: Held out, marked by hand. What is measured on them afterwards flatters.
+        checkpoint: Saved by a ``DetectorTrainer``.
+        samples: Held out, marked by hand; results measured on them afterwards are too good.
         precision: Of faces from 16 px, 0-1.
 
     Returns:
-        Rounded down to thousandths, so that the precision is at least as wanted.
+        Rounded down to thousandths, so that the precision is reached.
 
     Raises:
-        EmotionError: There is no such picture, or no threshold gives that precision.
+        EmotionError: There is no such image, or no threshold gives that precision.
     """
-    if not pictures:
-        raise EmotionError("--precision needs pictures marked by hand: --boxes or --wider.")
-    judged = judge_large(wrap_network(load_average(checkpoint), "cpu", checkpoint), pictures)
-    score = threshold_for(judged, precision)
+    if not samples:
+        raise EmotionError("--precision needs images marked by hand: --boxes or --wider.")
+    matches = match_large(wrap_network(load_average(checkpoint), "cpu", checkpoint), samples)
+    score = threshold_for(matches, precision)
     if score is None:
         raise EmotionError(f"No threshold gives a precision of {precision:g}; ask for less.")
     return math.floor(1000 * (_logit(DEFAULT_MIN_SCORE) - _logit(score))) / 1000
 
 
 def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
-    """Write a network as ONNX with boxes decoded, for any batch, height and width.
-
-    Args:
-        network: In evaluation mode.
-        path: Where to write.
+    """Write a network as ONNX with decoded boxes, for any batch, height and width.
 
     Raises:
         WeightsMismatchError: The network could not be translated.
     """
+    batch = torch.export.Dim("batch", min=1)
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
-    program = torch.onnx.export(
-        DecodedFaceNetwork(network).eval(),
-        (torch.zeros(2, 3, 256, 320),),
-        input_names=["images"],
-        output_names=["scores", "boxes", "landmarks"],
-        dynamic_shapes={
-            "images": {0: torch.export.Dim("batch", min=1), 2: 32 * rows, 3: 32 * columns}
-        },
-        opset_version=_OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    if program is None:
-        raise WeightsMismatchError(f"{path.stem} could not be translated to ONNX.")
-    graph = program.model_proto
-    for node in graph.graph.node:
-        del node.metadata_props[:]  # stack traces of the exporter, with paths of this machine
-    del graph.graph.value_info[:]
-    save_file(path, graph.SerializeToString())
+    decoded, images = DecodedFaceNetwork(network).eval(), torch.zeros(2, 3, 256, 320)
+    sizes = {0: batch, 2: 32 * rows, 3: 32 * columns}
+    model = to_onnx(decoded, images, "images", ["scores", "boxes", "landmarks"], sizes)
+    del model.graph.value_info[:]
+    save_file(path, model.SerializeToString())
 
 
 def check_detector_onnx(weights: Path, graph: Path) -> None:
-    """Compare both files on random pictures, one and three.
-
-    Raises:
-        WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.
-    """
-    onnxruntime = load_onnxruntime()
-    network = load_face_network(weights)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        images = torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255
-        with torch.inference_mode():
-            expected = network(images)
-        for ours, its in zip(expected, session.run(None, {"images": images.numpy()}), strict=True):
-            gap = float(np.abs(ours.numpy() - its).max())
-            if gap > _TOLERANCE * max(1.0, float(ours.abs().max())):
-                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+    """Compare both files on random images, one and three; see ``compare_onnx``."""
+    inputs = (
+        torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255 for n in (1, 3)
+    )
+    compare_onnx(weights, graph, load_face_network(weights), inputs)
 
 
 def _logit(share: float) -> float:

@@ -1,4 +1,4 @@
-"""What was measured of detectors, as one page of charts."""
+"""Results of detectors as one page of charts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import altair as alt
 import pandas as pd
 
 from emotion_core.reporting.photo_charts import to_html
-from emotion_core.training.detector.figures import LARGE, SIZES
-from emotion_core.training.detector.report import WORDS
+from emotion_core.training.detector.report import LARGE, SIZES, WORDS
 from emotion_core.training.evaluation.html_page import with_head
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _TITLE = "Face detectors"
 
 
 def detector_page(report: DetectorComparison) -> str:
-    """An HTML page of all charts that opens without a network."""
+    """An HTML page of all charts that works offline."""
     rows = [
         alt.hconcat(
             precision_recall_chart(report.detectors, data),
@@ -48,7 +47,7 @@ def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartT
         ],
         columns=["detector", "recall", "precision", "score"],
     )
-    figures = detectors[0].marked[data]
+    metrics = detectors[0].marked[data]
     chart: ChartType = (
         alt.Chart(table)
         .mark_line(strokeWidth=2)
@@ -69,8 +68,8 @@ def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartT
             height=_SIDE_PX,
             title=alt.TitleParams(
                 f"Precision and recall, {data}",
-                subtitle=f"{figures.faces[LARGE]:,} faces {WORDS[LARGE]}, "
-                f"{figures.pictures:,} pictures",
+                subtitle=f"{metrics.faces[LARGE]:,} faces {WORDS[LARGE]}, "
+                f"{metrics.pictures:,} pictures",
             ),
         )
     )
@@ -90,34 +89,22 @@ def size_chart(detectors: list[DetectorReport], data: str) -> ChartType:
         ],
         columns=["detector", "faces", "ap"],
     )
-    chart: ChartType = (
-        alt.Chart(table)
-        .mark_bar(cornerRadiusEnd=3)
-        .encode(
-            x=_share(alt.X("ap:Q", title="Average precision at an overlap of 0.5")),
-            y=alt.Y("faces:N", title=None, sort=list(names.values())),
-            yOffset=alt.YOffset("detector:N", sort=[d.name for d in detectors]),
-            color=_colour(detectors),
-            tooltip=[
-                alt.Tooltip("detector:N", title="Detector"),
-                alt.Tooltip("faces:N", title="Faces"),
-                alt.Tooltip("ap:Q", title="Average precision", format=".3f"),
-            ],
-        )
-        .properties(
-            width=_SIDE_PX,
-            height=_SIDE_PX,
-            title=alt.TitleParams(
-                f"Average precision by size, {data}",
-                subtitle="Shorter side of the marked face, and number of faces",
-            ),
-        )
+    title = alt.TitleParams(
+        f"Average precision by size, {data}",
+        subtitle="Shorter side of the marked face, and number of faces",
     )
-    return chart
+    tooltip = [
+        alt.Tooltip("faces:N", title="Faces"),
+        alt.Tooltip("ap:Q", title="Average precision", format=".3f"),
+    ]
+    x = _share(alt.X("ap:Q", title="Average precision at an overlap of 0.5"))
+    y = alt.Y("faces:N", title=None, sort=list(names.values()))
+    bars = _bars(detectors, table, tooltip).encode(x, y)
+    return bars.properties(width=_SIDE_PX, height=_SIDE_PX, title=title)
 
 
 def speed_chart(detectors: list[DetectorReport]) -> ChartType:
-    """Milliseconds by the size of the picture."""
+    """Milliseconds by the size of the image."""
     table = pd.DataFrame(
         [
             {"detector": d.name, "size": size, "ms": value}
@@ -125,27 +112,26 @@ def speed_chart(detectors: list[DetectorReport]) -> ChartType:
             for size, value in d.milliseconds.items()
         ]
     )
-    chart: ChartType = (
-        alt.Chart(table)
-        .mark_bar(cornerRadiusEnd=3)
-        .encode(
-            x=alt.X("ms:Q", title="Milliseconds a picture"),
-            y=alt.Y("size:N", title=None, sort=list(detectors[0].milliseconds)),
-            yOffset=alt.YOffset("detector:N", sort=[d.name for d in detectors]),
-            color=_colour(detectors),
-            tooltip=[
-                alt.Tooltip("detector:N", title="Detector"),
-                alt.Tooltip("size:N", title="Size"),
-                alt.Tooltip("ms:Q", title="Milliseconds", format=".1f"),
-            ],
-        )
-        .properties(
-            width=_SIDE_PX,
-            height=200,
-            title=alt.TitleParams("Time", subtitle="Pixels to faces, one core"),
-        )
+    title = alt.TitleParams("Time", subtitle="Pixels to faces, one core")
+    tooltip = [
+        alt.Tooltip("size:N", title="Size"),
+        alt.Tooltip("ms:Q", title="Milliseconds", format=".1f"),
+    ]
+    x = alt.X("ms:Q", title="Milliseconds a picture")
+    y = alt.Y("size:N", title=None, sort=list(detectors[0].milliseconds))
+    bars = _bars(detectors, table, tooltip).encode(x, y)
+    return bars.properties(width=_SIDE_PX, height=200, title=title)
+
+
+def _bars(
+    detectors: list[DetectorReport], table: pd.DataFrame, tooltip: list[alt.Tooltip]
+) -> ChartType:
+    chart: ChartType = alt.Chart(table).mark_bar(cornerRadiusEnd=3)
+    return chart.encode(
+        yOffset=alt.YOffset("detector:N", sort=[d.name for d in detectors]),
+        color=_colour(detectors),
+        tooltip=[alt.Tooltip("detector:N", title="Detector"), *tooltip],
     )
-    return chart
 
 
 def _share(encoding: alt.X | alt.Y) -> alt.X | alt.Y:

@@ -1,8 +1,7 @@
-"""Pictures in a folder or a ZIP file, read one at a time by any thread or process."""
+"""Images in a folder or a ZIP file, read one at a time by any thread or process."""
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import struct
@@ -11,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -20,18 +19,18 @@ import PIL.Image
 from emotion_core.errors import DatasetError, ImageDecodeError
 from emotion_core.imaging.codec import SUFFIXES, decode_image
 from emotion_core.imaging.resize import shrink
-from emotion_core.training.datasets.tables import TableRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
     from emotion_core.types import Image
 
 _ENDINGS = tuple(f".{suffix}" for suffix in SUFFIXES)
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 1
-_MOST_BYTES = 256 * 1024 * 1024
-"""Of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
+_MAX_BYTES = 256 * 1024 * 1024
+"""Maximum size of an unpacked file; a ZIP file of a megabyte may hold one of gigabytes."""
 
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -42,7 +41,7 @@ _REDUCED = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where the bytes of a file lie inside a ZIP file.
+    """Position of a file's bytes inside a ZIP file.
 
     Attributes:
         offset: Of its local header.
@@ -57,13 +56,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file of a folder or a ZIP file. Holds nothing open, so that processes may share it.
+    """A file of a folder or a ZIP file. Holds nothing open, so that processes may share it.
 
     Attributes:
         source: The folder or the ZIP file.
         name: Path inside of it, with forward slashes.
         n_bytes: Size of the file.
-        member: Its place in the ZIP file; ``None`` in a folder.
+        member: Its position in the ZIP file; ``None`` in a folder.
     """
 
     source: Path
@@ -75,7 +74,7 @@ class ImageFile:
         return f"{self.name} in {self.source}"
 
     def read_bytes(self) -> bytes:
-        """The whole file.
+        """The content of the file.
 
         Raises:
             DatasetError: It cannot be read.
@@ -87,11 +86,15 @@ class ImageFile:
         except (OSError, zlib.error, struct.error) as error:
             raise DatasetError(f"{self} cannot be read ({error}).") from error
 
+    def open(self, _mode: Literal["rb"] = "rb", /) -> BinaryIO:
+        """The content of the file as a stream; raises ``DatasetError`` if it cannot be read."""
+        return io.BytesIO(self.read_bytes())
+
     def read(self) -> Image:
-        """The picture as the product reads it: RGB ``(H, W, 3)``, upright.
+        """The image as the product decodes it: RGB ``(H, W, 3)``, upright.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: The file is not a readable image.
         """
         try:
             return decode_image(self.read_bytes()).pixels
@@ -99,26 +102,23 @@ class ImageFile:
             raise DatasetError(f"{self} cannot be used: {error}") from error
 
     def read_scaled(self, scale: float) -> tuple[Image, int]:
-        """Decode for use at a scale, quickly: a JPEG that will shrink is not decoded in full.
-
-        Args:
-            scale: Pixels in use per pixel of the file.
+        """Decode for use at a scale, in pixels per pixel of the file; JPEGs are decoded reduced.
 
         Returns:
             RGB, and pixels of the file per pixel of it: 1, 2, 4 or 8.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: The file is not a readable image.
         """
         reduction = next((r for r in (8, 4, 2) if r * scale <= 1), 1)
         decoded = _decode(self.read_bytes(), reduction)
         return (self.read(), 1) if decoded is None else (decoded, reduction)
 
     def read_shrunk(self, longest_px: int) -> Image:
-        """Decode quickly, with the longer side brought down to at most so many pixels.
+        """Decode quickly, with the longer side reduced to at most ``longest_px``.
 
         Raises:
-            DatasetError: It is no picture that can be read.
+            DatasetError: The file is not a readable image.
         """
         data = self.read_bytes()
         longest = _longest_px(data)
@@ -128,13 +128,10 @@ class ImageFile:
 
 
 class ImageArchive:
-    """A folder or a ZIP file of pictures, listed once.
-
-    Args:
-        path: Of the folder or of the ZIP file.
+    """A folder or a ZIP file of images, listed once.
 
     Raises:
-        DatasetError: It is neither.
+        DatasetError: The path is neither.
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,8 +139,8 @@ class ImageArchive:
         self._files = {file.name: file for file in _list_files(path)}
 
     @cached_property
-    def pictures(self) -> list[ImageFile]:
-        """All files that end as pictures do, by name."""
+    def images(self) -> list[ImageFile]:
+        """All files with the suffix of an image, by name."""
         return [f for name, f in sorted(self._files.items()) if name.lower().endswith(_ENDINGS)]
 
     def find(self, name: str) -> ImageFile | None:
@@ -151,34 +148,9 @@ class ImageArchive:
         return self._files.get(name)
 
     def find_table(self, name: str) -> ImageFile | None:
-        """The file of that name that lies least deep, whatever folder it lies in."""
+        """The file of that name that lies least deep in the tree."""
         found = [f for path, f in self._files.items() if PurePosixPath(path).name == name]
         return min(found, key=lambda file: (file.name.count("/"), file.name), default=None)
-
-
-def iter_table(file: ImageFile, needed: Sequence[str]) -> Iterator[TableRow]:
-    """Read a CSV file line by line; empty lines are left out.
-
-    Args:
-        file: In UTF-8; its first line names the columns.
-        needed: Columns that must be there.
-
-    Raises:
-        DatasetError: The file cannot be read, or a column is missing.
-    """
-    try:
-        reader = csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""))
-        columns = [name.strip() for name in next(reader, [])]
-        missing = [name for name in needed if name not in columns]
-        if missing:
-            raise DatasetError(f"{file} needs the columns {', '.join(needed)}; no {missing[0]!r}.")
-        for line in reader:
-            cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
-            if any(cells):
-                place = f"Line {reader.line_num} of {file}"
-                yield TableRow(place, dict(zip(columns, cells, strict=False)))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{file} is not a CSV file in UTF-8 ({error}).") from error
 
 
 def _list_files(path: Path) -> Iterator[ImageFile]:
@@ -196,8 +168,8 @@ def _list_files(path: Path) -> Iterator[ImageFile]:
         known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not known or info.flag_bits & _ENCRYPTED:
             raise DatasetError(
-                f"{info.filename} in {path} is encrypted or packed in a rare way; unpack the file "
-                "and give the folder."
+                f"{info.filename} in {path} is encrypted or uses a rare compression; unpack the "
+                "file and give the folder."
             )
         is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
         member = Member(info.header_offset, info.compress_size, is_deflated)
@@ -213,10 +185,10 @@ def _list_folder(path: Path) -> Iterator[ImageFile]:
 
 
 def _read_member(path: Path, member: Member) -> bytes:
-    """Read a file of a ZIP file without its directory, which would be read anew every time.
+    """Read a file of a ZIP file without its directory, which would be parsed again every time.
 
     Source: PKWARE, APPNOTE.TXT 6.3.10, section 4.3.7: name and extra field follow a local header of
-    30 bytes whose last four say their lengths.
+    30 bytes whose last four give their lengths.
     """
     with path.open("rb") as file:
         file.seek(member.offset)
@@ -226,14 +198,14 @@ def _read_member(path: Path, member: Member) -> bytes:
     if not member.is_deflated:
         return data
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacked = unpacker.decompress(data, _MOST_BYTES)
+    unpacked = unpacker.decompress(data, _MAX_BYTES)
     if not unpacker.eof:
-        raise zlib.error(f"it is cut off, or larger than {_MOST_BYTES // 2**20} MB")
+        raise zlib.error(f"it is cut off, or larger than {_MAX_BYTES // 2**20} MB")
     return unpacked
 
 
 def _decode(data: bytes, reduction: int) -> Image | None:
-    """Decode with OpenCV, which takes half of Pillow's time; ``None`` if it cannot."""
+    """Decode with OpenCV, in half of Pillow's time; ``None`` if it cannot."""
     flag = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
@@ -242,7 +214,7 @@ def _decode(data: bytes, reduction: int) -> Image | None:
 def _longest_px(data: bytes) -> int:
     """Length of the longer side as the header says; 0 if Pillow cannot tell."""
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return max(picture.size)
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return max(image.size)
     except (OSError, ValueError, SyntaxError):
         return 0

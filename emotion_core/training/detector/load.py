@@ -1,25 +1,20 @@
-"""Networks by what a user typed: released weights, checkpoints, detectors of the catalog."""
+"""Networks by name: released weights, checkpoints, detectors of the registry."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel
 from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
-from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import WeightsMismatchError
 from emotion_core.local_analyzer import fetch_first, make_detector
 from emotion_core.models.card import ModelCard, Task, WeightFile
 from emotion_core.models.hub import find_model
 from emotion_core.models.local import describe_file
-from emotion_core.networks.face_net import (
-    DecodedFaceNetwork,
-    FaceNetwork,
-    FaceNetworkConfig,
-    load_face_network,
-)
+from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, FaceNetworkConfig
 from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.engine.checkpoint import load_checkpoint
 
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Device
 
 KEYS = ("config", "network", "average", "optimiser", "step", "network_config")
-"""What every checkpoint of a detector holds, the first ones included."""
+"""Keys of all checkpoints of detectors, including the oldest ones."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -35,8 +30,8 @@ class LoadedDetector:
     """A detector, ready to be measured.
 
     Attributes:
-        detector: The product's own.
-        path: The file that it came from.
+        detector: As in the product.
+        path: Its file.
     """
 
     detector: FaceDetector
@@ -44,12 +39,12 @@ class LoadedDetector:
 
     @property
     def card(self) -> ModelCard:
-        """Its description."""
+        """The detector's card."""
         return self.detector.card
 
     @property
     def sha256(self) -> str:
-        """Of its file."""
+        """The hash of its file."""
         return describe_file(self.path).sha256
 
 
@@ -61,8 +56,8 @@ def load_detector(name: str, device: Device) -> LoadedDetector:
         device: Where torch runs it; ONNX graphs stay on the CPU.
 
     Raises:
-        UnknownModelError: No such name.
-        WeightsUnavailableError: The file is not to be had.
+        UnknownModelError: There is no such name.
+        WeightsUnavailableError: The file is not available.
         WeightsMismatchError: The file is not what it should be.
     """
     path = Path(name)
@@ -73,34 +68,37 @@ def load_detector(name: str, device: Device) -> LoadedDetector:
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
-    """The averaged network of a checkpoint, on the CPU, ready for use.
+    """Load the averaged network of a checkpoint onto the CPU, ready for use.
 
     Args:
         path: Checkpoint.
-        shift: Added to the logit of every score, so that the place of the threshold can be chosen.
+        shift: Added to the logit of every score, which moves the threshold.
 
     Raises:
         WeightsUnavailableError: There is no such file.
         WeightsMismatchError: It is no checkpoint of a face detector.
     """
     state = load_checkpoint(path, KEYS, "a face detector")
-    network = FaceNetwork(_to_network_config(state["network_config"]))
     try:
+        network = FaceNetwork(FaceNetworkConfig.from_fields(state["network_config"]))
         network.load_state_dict(state["average"])
-    except RuntimeError as error:
-        raise WeightsMismatchError(f"{path} does not hold the network that it tells of.") from error
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsMismatchError(
+            f"{path} does not hold the network that it describes ({reason})."
+        ) from error
     for head in network.heads:
         head.get_parameter("1.bias").data[0] += shift
     return network.eval()
 
 
 def read_train_config(path: Path) -> DetectorTrainConfig:
-    """The configuration that a checkpoint was trained with.
+    """Read the configuration of the training of a checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: It is no checkpoint of a face detector, or of an older form, which can
-            be exported but not resumed.
+        WeightsMismatchError: It is no checkpoint of a face detector, or of an older version, which
+            can be exported but not resumed.
     """
     text = load_checkpoint(path, KEYS, "a face detector")["config"]
     if not isinstance(text, str):
@@ -111,25 +109,13 @@ def read_train_config(path: Path) -> DetectorTrainConfig:
     return DetectorTrainConfig.from_json(text)
 
 
-def load_start(path: Path) -> FaceNetwork:
-    """Released weights to start a training from.
-
-    Raises:
-        WeightsUnavailableError: There is no such file.
-        WeightsMismatchError: It is no released face network.
-    """
-    if not path.is_file():
-        raise WeightsUnavailableError(f"There is no weight file {path} to start from.")
-    return load_face_network(path).network
-
-
 def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
-    """Put a network in training behind the product's detector.
+    """Put a network in training into the product's detector.
 
     Args:
-        network: Is set to evaluation.
-        device: Where it is or is to go.
-        path: Of its file, for the description; it need not exist.
+        network: Is switched to evaluation.
+        device: Where it is to run.
+        path: Of its file, for the card; it need not exist.
     """
     looks = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
     card = ModelCard(
@@ -141,10 +127,3 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         source=f"the file {path.name}",
     )
     return FaceDetector(MultiScaleFaceModel(looks), card)
-
-
-def _to_network_config(fields: dict[str, Any]) -> FaceNetworkConfig:
-    try:
-        return FaceNetworkConfig(**{**fields, "deep": tuple(fields["deep"])})
-    except (TypeError, KeyError) as error:
-        raise WeightsMismatchError(f"The checkpoint does not tell its network: {error}.") from error

@@ -1,4 +1,4 @@
-"""Judges detections: right or wrong, and the figures that follow."""
+"""Matches detections with marked faces, and the metrics that follow."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray
 
 MATCH = 0.5
-"""Intersection over union from which on a detection is the marked face."""
+"""Minimum intersection over union of a detection and its face."""
 
 _SLACK = 0.8
 _NEUTRAL_OVERLAP = 0.3
 
 SizeRange = tuple[float, float]
-"""Shorter sides in pixels: from the first, below the second."""
+"""Range of shorter sides in pixels, excluding the second."""
 
 EVERY_SIZE: SizeRange = (0, float("inf"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GroundTruth:
-    """The faces of one picture.
+    """The faces of one image.
 
     Attributes:
         boxes: ``(G, 4)``.
-        wanted: ``(G,)`` whether a face is to be found; the others are neutral.
-        neutral: ``(M, 4)`` places that are neither right nor wrong to find.
+        is_target: ``(G,)`` whether a face should be found; the others are neutral.
+        neutral: ``(M, 4)`` boxes that are neither right nor wrong to find.
     """
 
     boxes: FloatArray
-    wanted: npt.NDArray[np.bool_]
+    is_target: npt.NDArray[np.bool_]
     neutral: FloatArray
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DetectionMatches:
-    """The detections that count, in one picture or in many.
+    """The detections that count, in one image or in many.
 
     Attributes:
-        scores: ``(D,)``, falling.
-        right: ``(D,)`` whether it fits a wanted face that no better detection fits.
-        n_faces: Wanted ones.
+        scores: ``(D,)``, descending.
+        right: ``(D,)`` whether it fits a target that no better detection fits.
+        n_faces: Number of targets.
     """
 
     scores: FloatArray
@@ -61,17 +61,17 @@ class DetectionMatches:
 def match_detections(
     found: Faces, truth: GroundTruth, sizes: SizeRange = EVERY_SIZE
 ) -> DetectionMatches:
-    """Judge the detections in one picture.
+    """Match the detections in one image with its faces.
 
     Args:
         found: In any order.
-        truth: What is there.
-        sizes: Other faces are neutral, and so are detections that fit nothing and whose shorter
-            side is below 0.8 of the range or above 1.25 of it.
+        truth: The faces.
+        sizes: Other faces are neutral, and so are detections without a match whose shorter side is
+            below 0.8 of the range or above 1.25 of it.
     """
     low, high = sizes
     faces = short_sides(truth.boxes)
-    wanted = truth.wanted & (faces >= low) & (faces < high)
+    is_target = truth.is_target & (faces >= low) & (faces < high)
     order = np.argsort(-found.scores, kind="stable")
     boxes = found.boxes[order]
     own = short_sides(boxes)
@@ -84,57 +84,57 @@ def match_detections(
         if row.max(initial=0) >= MATCH:
             j = int(row.argmax())
             free[j] = False
-            right[i] = counts[i] = wanted[j]
+            right[i] = counts[i] = is_target[j]
         else:
             counts[i] = not outside[i]
-    return DetectionMatches(found.scores[order][counts], right[counts], int(wanted.sum()))
+    return DetectionMatches(found.scores[order][counts], right[counts], int(is_target.sum()))
 
 
-def pool(judgements: Sequence[DetectionMatches]) -> DetectionMatches:
-    """Judgements of several pictures as one."""
-    scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in judgements)])
-    right = np.concatenate([np.zeros(0, bool), *(j.right for j in judgements)])
+def pool(groups: Sequence[DetectionMatches]) -> DetectionMatches:
+    """Join the matches of several images."""
+    scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in groups)])
+    right = np.concatenate([np.zeros(0, bool), *(j.right for j in groups)])
     order = np.argsort(-scores, kind="stable")
-    return DetectionMatches(scores[order], right[order], sum(j.n_faces for j in judgements))
+    return DetectionMatches(scores[order], right[order], sum(j.n_faces for j in groups))
 
 
-def average_precision(judged: DetectionMatches) -> float | None:
+def average_precision(matches: DetectionMatches) -> float | None:
     """Area under the precision-recall curve, precision made monotone; ``None`` without a face.
 
     Source: M. Everingham et al., "The PASCAL Visual Object Classes Challenge", as of 2010.
     """
-    if not judged.n_faces:
+    if not matches.n_faces:
         return None
-    precision, _ = precision_recall(judged)
+    precision, _ = precision_recall(matches)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(best[judged.right].sum() / judged.n_faces)
+    return float(best[matches.right].sum() / matches.n_faces)
 
 
 def precision_recall(
-    judged: DetectionMatches,
+    matches: DetectionMatches,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """``(D,)`` precision and recall if the score of each detection were the threshold."""
-    right = np.cumsum(judged.right)
-    return right / np.arange(1, len(right) + 1), right / max(judged.n_faces, 1)
+    right = np.cumsum(matches.right)
+    return right / np.arange(1, len(right) + 1), right / max(matches.n_faces, 1)
 
 
-def at_threshold(judged: DetectionMatches, threshold: float) -> tuple[float | None, float | None]:
-    """Precision and recall; ``None`` where nothing was found, or there was nothing to find."""
-    sure = judged.scores >= threshold
-    right = int(judged.right[sure].sum())
+def at_threshold(matches: DetectionMatches, threshold: float) -> tuple[float | None, float | None]:
+    """Precision and recall; ``None`` where nothing was found, or there is no target."""
+    sure = matches.scores >= threshold
+    right = int(matches.right[sure].sum())
     precision = right / int(sure.sum()) if sure.any() else None
-    return precision, right / judged.n_faces if judged.n_faces else None
+    return precision, right / matches.n_faces if matches.n_faces else None
 
 
-def recall_at_false_alarms(judged: DetectionMatches, n_allowed: float) -> float | None:
-    """Recall at the lowest threshold that lets through at most so many false alarms."""
-    if not judged.n_faces:
+def recall_at_false_alarms(matches: DetectionMatches, n_allowed: float) -> float | None:
+    """Recall at the lowest threshold with at most ``n_allowed`` false alarms."""
+    if not matches.n_faces:
         return None
-    few = np.cumsum(~judged.right) <= n_allowed
-    return float(judged.right[few].sum() / judged.n_faces)
+    few = np.cumsum(~matches.right) <= n_allowed
+    return float(matches.right[few].sum() / matches.n_faces)
 
 
-def threshold_for(judged: DetectionMatches, precision: float) -> float | None:
+def threshold_for(matches: DetectionMatches, precision: float) -> float | None:
     """The lowest score from which on the precision is reached; ``None`` if it never is."""
-    reached = np.flatnonzero(precision_recall(judged)[0] >= precision)
-    return float(judged.scores[reached[-1]]) if len(reached) else None
+    reached = np.flatnonzero(precision_recall(matches)[0] >= precision)
+    return float(matches.scores[reached[-1]]) if len(reached) else None

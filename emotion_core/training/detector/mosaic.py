@@ -1,4 +1,4 @@
-"""Training pictures for the face detector: composed from others at many scales."""
+"""Training images for the face detector, composed from others at many scales."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 SMALLEST_PX, LARGEST_PX = 9.0, 360.0
-"""Range of the face sizes (square root of the area) that are composed, in pixels of the input."""
+"""Range of face sizes (square root of the area) in composed images, in pixels."""
 
 FLIPPED = np.array([2, 3, 0, 1, 4, 5, 8, 9, 6, 7])
-"""Where each landmark coordinate comes from when a picture is mirrored."""
+"""Source of each landmark coordinate when an image is mirrored."""
 
 _LARGE_PX = 90.0
-_LEAST_VISIBLE = 0.35
+_MIN_VISIBLE = 0.35
 _GRIDS = (1, 1, 1, 1, 2, 2, 3)
 _KIND_ODDS = {SampleKind.BOXES: 0.52, SampleKind.PORTRAITS: 0.36, SampleKind.SCENES: 0.12}
-_MOST_ENLARGED = 3.0
+_MAX_ENLARGEMENT = 3.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Sample:
-    """One composed picture.
+class Mosaic:
+    """One composed image.
 
     Attributes:
         image: RGB ``(S, S, 3)``, 0-255.
-        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, inside the picture.
+        boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels, inside the image.
         landmarks: ``(N, 10)`` x, y in pixels, NaN where not known; may lie outside.
-        ignored: ``(M, 4)`` places that are neither face nor background.
+        ignored: ``(M, 4)`` boxes that count neither as face nor as background.
     """
 
     image: Image
@@ -48,32 +48,30 @@ class Sample:
 
 
 class MosaicSampler:
-    """Makes training pictures without end, each from a generator of its own.
-
-    Pictures are read from their files as they are needed.
+    """Composes training images, each from its own random generator; files are read on demand.
 
     Args:
-        pictures: To learn from; of a kind that is missing there are plain colours instead.
-        size_px: Side of the composed pictures.
+        samples: To learn from; plain colours stand in for a kind that is missing.
+        size_px: Side of the composed images.
     """
 
-    def __init__(self, pictures: Sequence[DetectionSample], size_px: int) -> None:
-        self._by_kind = {kind: [p for p in pictures if p.kind is kind] for kind in SampleKind}
+    def __init__(self, samples: Sequence[DetectionSample], size_px: int) -> None:
+        self._by_kind = {kind: [p for p in samples if p.kind is kind] for kind in SampleKind}
         self._size_px = size_px
 
-    def compose(self, rng: np.random.Generator) -> Sample:
-        """Make one training picture: a grid of parts, mirrored, covered and spoilt by chance.
+    def compose(self, rng: np.random.Generator) -> Mosaic:
+        """Compose one training image: a grid of parts, randomly mirrored, covered and degraded.
 
         Raises:
-            DatasetError: A picture cannot be read.
+            DatasetError: An image cannot be read.
         """
-        sample = self._assemble(rng)
+        mosaic = self._assemble(rng)
         if rng.random() < 0.5:
-            sample = mirror(sample)
-        image = cover_part(sample.image, sample.boxes, rng)
-        return Sample(degrade(image, rng), sample.boxes, sample.landmarks, sample.ignored)
+            mosaic = mirror(mosaic)
+        image = cover_part(mosaic.image, mosaic.boxes, rng)
+        return Mosaic(degrade(image, rng), mosaic.boxes, mosaic.landmarks, mosaic.ignored)
 
-    def _assemble(self, rng: np.random.Generator) -> Sample:
+    def _assemble(self, rng: np.random.Generator) -> Mosaic:
         size = self._size_px
         canvas = np.empty((size, size, 3), np.uint8)
         boxes, marks, ignored = [], [], []
@@ -84,40 +82,40 @@ class MosaicSampler:
             boxes.append(part.boxes + np.tile(corner, 2))
             marks.append(part.landmarks + np.tile(corner, 5))
             ignored.append(part.ignored + np.tile(corner, 2))
-        return Sample(canvas, np.vstack(boxes), np.vstack(marks), np.vstack(ignored))
+        return Mosaic(canvas, np.vstack(boxes), np.vstack(marks), np.vstack(ignored))
 
     def _pick(self, kind: SampleKind, rng: np.random.Generator) -> DetectionSample | None:
-        pictures = self._by_kind[kind]
-        return pictures[rng.integers(len(pictures))] if pictures else None
+        samples = self._by_kind[kind]
+        return samples[rng.integers(len(samples))] if samples else None
 
-    def _fill(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Sample:
+    def _fill(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Mosaic:
         """Fill one part of the grid with a scene, or with a face at a random scale."""
         kind = list(_KIND_ODDS)[rng.choice(len(_KIND_ODDS), p=list(_KIND_ODDS.values()))]
         background = self._background(size_wh, rng)
-        picture = self._pick(kind, rng)
-        if picture is None or not len(picture.boxes):
+        sample = self._pick(kind, rng)
+        if sample is None or not len(sample.boxes):
             return _bare(background)
         largest = min(LARGEST_PX, 1.25 * min(size_wh))
         smallest = SMALLEST_PX if kind is SampleKind.BOXES else 1.5 * SMALLEST_PX
         if rng.random() < 0.5:
-            smallest = _LARGE_PX  # selfies: otherwise the many small faces would drown them
+            smallest = _LARGE_PX  # selfies, which would be rare among many small faces
         target = math.exp(rng.uniform(math.log(smallest), math.log(max(largest, smallest))))
         n = 1
         if kind is SampleKind.PORTRAITS and target < min(size_wh) / 5:
             n = int(rng.integers(2, 7))
-        others = [self._pick(kind, rng) or picture for _ in range(n - 1)]
-        return _paste(background, [picture, *others], target, rng)
+        others = [self._pick(kind, rng) or sample for _ in range(n - 1)]
+        return _paste(background, [sample, *others], target, rng)
 
     def _background(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Image:
         """A scene without faces at a random scale, or a plain colour."""
         colour = rng.integers(0, 256, 3, dtype=np.uint8)
         plain = np.broadcast_to(colour, (size_wh[1], size_wh[0], 3)).copy()
-        picture = self._pick(SampleKind.SCENES, rng)
-        if picture is None or rng.random() < 0.1:
+        sample = self._pick(SampleKind.SCENES, rng)
+        if sample is None or rng.random() < 0.1:
             return plain
-        scene = picture.file.read_shrunk(2 * self._size_px)
-        least = max(size_wh[0] / scene.shape[1], size_wh[1] / scene.shape[0])
-        scale = math.exp(rng.uniform(math.log(least), math.log(max(1.2, 1.5 * least))))
+        scene = sample.file.read_shrunk(2 * self._size_px)
+        minimum = max(size_wh[0] / scene.shape[1], size_wh[1] / scene.shape[0])
+        scale = math.exp(rng.uniform(math.log(minimum), math.log(max(1.2, 1.5 * minimum))))
         canvas = paint(plain, scene, _window(scene, size_wh, scale, rng))
         if rng.random() < 0.35:
             _add_distractors(canvas, scene, rng)
@@ -128,30 +126,30 @@ class MosaicSampler:
 
 
 def _paste(
-    canvas: Image, pictures: Sequence[DetectionSample], target: float, rng: np.random.Generator
-) -> Sample:
-    """Paste pictures so that a face of each has the wanted size; later ones where there is room."""
+    canvas: Image, samples: Sequence[DetectionSample], target: float, rng: np.random.Generator
+) -> Mosaic:
+    """Paste images so that a face of each has the target size; later ones if there is room."""
     size_wh = (canvas.shape[1], canvas.shape[0])
     taken: list[FloatArray] = []
     parts = []
-    for picture in pictures:
-        matrix = _matrix_for(picture, target, size_wh, rng)
-        image, reduction = picture.file.read_scaled(math.hypot(matrix[0, 0], matrix[1, 0]))
+    for sample in samples:
+        matrix = _matrix_for(sample, target, size_wh, rng)
+        image, reduction = sample.file.read_scaled(math.hypot(matrix[0, 0], matrix[1, 0]))
         drawn = matrix * (reduction, reduction, 1)
-        extent = _extent(image, drawn)
-        if not any(_touch(extent, other) for other in taken):
-            taken.append(extent)
-            blended = picture.kind is SampleKind.PORTRAITS and rng.random() < 0.5
+        bounds = _bounds_of(image, drawn)
+        if not any(_touch(bounds, other) for other in taken):
+            taken.append(bounds)
+            blended = sample.kind is SampleKind.PORTRAITS and rng.random() < 0.5
             canvas = paint(canvas, image, drawn, blended=blended)
-            parts.append(move_labels(picture, matrix, size_wh))
+            parts.append(move_labels(sample, matrix, size_wh))
         target = min(target * math.exp(rng.uniform(-0.3, 0.3)), LARGEST_PX)
     boxes, marks, ignored = (np.vstack(group) for group in zip(*parts, strict=True))
-    return Sample(canvas, boxes, marks, ignored)
+    return Mosaic(canvas, boxes, marks, ignored)
 
 
-def _bare(image: Image) -> Sample:
+def _bare(image: Image) -> Mosaic:
     none = np.zeros((0, 4), np.float32)
-    return Sample(image, none, np.zeros((0, 10), np.float32), none)
+    return Mosaic(image, none, np.zeros((0, 10), np.float32), none)
 
 
 def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
@@ -167,15 +165,15 @@ def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, 
 
 
 def _matrix_for(
-    picture: DetectionSample, target: float, size_wh: tuple[int, int], rng: np.random.Generator
+    sample: DetectionSample, target: float, size_wh: tuple[int, int], rng: np.random.Generator
 ) -> Matrix:
-    """A map that brings one face to about the wanted size, somewhere in the part, turned a little.
+    """A map that brings one face to about the target size, at a random position, turned a little.
 
-    A face may be cut by the edge; an enlargement beyond three times is not asked for.
+    A face may be cut by the edge; images are not enlarged more than three times.
     """
-    box = picture.boxes[rng.integers(len(picture.boxes))].astype(np.float64)
+    box = sample.boxes[rng.integers(len(sample.boxes))].astype(np.float64)
     side = max(4.0, math.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
-    scale = min(_MOST_ENLARGED, target / side)
+    scale = min(_MAX_ENLARGEMENT, target / side)
     turn = math.radians(float(np.clip(rng.normal(0, 9), -35, 35))) if rng.random() < 0.6 else 0.0
     cos, sin = scale * math.cos(turn), scale * math.sin(turn)
     linear = np.array([[cos, -sin], [sin, cos]])
@@ -195,19 +193,19 @@ def _window(
 
 
 def _add_distractors(canvas: Image, scene: Image, rng: np.random.Generator) -> None:
-    """Paste small pieces of a scene, so that the edge of a pasted piece is no sign of a face."""
+    """Paste small pieces of a scene, so that the edge of a piece does not indicate a face."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
         side = int(min(width, height, math.exp(rng.uniform(math.log(16), math.log(120)))))
         x, y = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
-        least = side / min(scene.shape[:2])
-        scale = least * math.exp(rng.uniform(0, math.log(3)))
+        minimum = side / min(scene.shape[:2])
+        scale = minimum * math.exp(rng.uniform(0, math.log(3)))
         matrix = _window(scene, (side, side), scale, rng)
         piece = canvas[y : y + side, x : x + side]
         piece[:] = paint(piece, scene, matrix)
 
 
-def _extent(image: Image, matrix: Matrix) -> FloatArray:
+def _bounds_of(image: Image, matrix: Matrix) -> FloatArray:
     height, width = image.shape[:2]
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
     return np.asarray(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), np.float32)
@@ -218,28 +216,28 @@ def _touch(a: FloatArray, b: FloatArray) -> bool:
 
 
 def move_labels(
-    picture: DetectionSample, matrix: Matrix, size_wh: tuple[int, int]
+    sample: DetectionSample, matrix: Matrix, size_wh: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Bring the labels of a picture to where ``paint`` draws it.
+    """Transform the labels of an image as ``paint`` transforms its pixels.
 
     Returns:
-        Boxes ``(N, 4)`` cut by the edge, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``: those of
-        the picture, and faces that are too small or too much cut, all cut by the edge.
+        Boxes ``(N, 4)`` clipped to the canvas, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``:
+        those of the image, and faces that are too small or mostly cut off, all clipped.
     """
-    whole = _move_boxes(picture.boxes, matrix)
-    boxes = _clip(whole, size_wh)
-    marks = picture.landmarks.reshape(-1, 5, 2) @ matrix[:, :2].T + matrix[:, 2]
+    moved = _move_boxes(sample.boxes, matrix)
+    boxes = _clip(moved, size_wh)
+    marks = sample.landmarks.reshape(-1, 5, 2) @ matrix[:, :2].T + matrix[:, 2]
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    visible = area / np.maximum((whole[:, 2:] - whole[:, :2]).prod(axis=1), 1e-6)
-    sides = (whole[:, 2:] - whole[:, :2]).min(axis=1, initial=1e9)
-    kept = (visible >= _LEAST_VISIBLE) & (sides >= SMALLEST_PX * 0.8)
-    doubt = np.vstack([_clip(_move_boxes(picture.ignored, matrix), size_wh), boxes[~kept]])
-    doubt = doubt[(doubt[:, 2:] > doubt[:, :2]).all(axis=1)]
-    return boxes[kept], marks.reshape(-1, 10)[kept].astype(np.float32), doubt
+    visible = area / np.maximum((moved[:, 2:] - moved[:, :2]).prod(axis=1), 1e-6)
+    sides = (moved[:, 2:] - moved[:, :2]).min(axis=1, initial=1e9)
+    kept = (visible >= _MIN_VISIBLE) & (sides >= SMALLEST_PX * 0.8)
+    ignored = np.vstack([_clip(_move_boxes(sample.ignored, matrix), size_wh), boxes[~kept]])
+    ignored = ignored[(ignored[:, 2:] > ignored[:, :2]).all(axis=1)]
+    return boxes[kept], marks.reshape(-1, 10)[kept].astype(np.float32), ignored
 
 
 def _move_boxes(boxes: FloatArray, matrix: Matrix) -> FloatArray:
-    """Move centres, scale sides: a face that is turned a little keeps its proportions."""
+    """Move centres and scale sides: a face that is turned a little keeps its proportions."""
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
     half = (boxes[:, 2:] - boxes[:, :2]) * scale / 2
@@ -250,13 +248,13 @@ def _clip(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
     return np.clip(boxes, 0, np.array([*size_wh, *size_wh], np.float32))
 
 
-def mirror(sample: Sample) -> Sample:
-    """Flip left and right; left and right landmarks change places."""
-    width = sample.image.shape[1]
-    marks = sample.landmarks[:, FLIPPED].copy()
+def mirror(mosaic: Mosaic) -> Mosaic:
+    """Flip horizontally; left and right landmarks are swapped."""
+    width = mosaic.image.shape[1]
+    marks = mosaic.landmarks[:, FLIPPED].copy()
     marks[:, 0::2] = width - marks[:, 0::2]
     flipped = [
         np.stack([width - b[:, 2], b[:, 1], width - b[:, 0], b[:, 3]], axis=1)
-        for b in (sample.boxes, sample.ignored)
+        for b in (mosaic.boxes, mosaic.ignored)
     ]
-    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), flipped[0], marks, flipped[1])
+    return Mosaic(np.ascontiguousarray(mosaic.image[:, ::-1]), flipped[0], marks, flipped[1])

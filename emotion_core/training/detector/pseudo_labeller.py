@@ -1,4 +1,4 @@
-"""A published YuNet as a teacher: it marks faces where nobody has."""
+"""A published YuNet as a teacher that marks faces in unlabelled images."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from emotion_core.training.detector.samples import DetectionSample, SampleKind, 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
-SURE, DOUBTFUL = 0.7, 0.3
-"""Scores from which on the teacher's face is one, and may be one."""
+CERTAIN, POSSIBLE = 0.7, 0.3
+"""Minimum scores of certain and of possible faces."""
 
-_OVERLAP, _MOST_FACES = 0.3, 2000
-_SMALLEST_PX = 14
-_LARGEST_PX = 2048  # of a picture for the teacher, which takes time and memory by its area
+_OVERLAP, _MAX_FACES = 0.3, 2000
+_MIN_PX = 14
+_MAX_PX = 2048  # of an image for the teacher, which takes time and memory by its area
 _PORTRAIT_PX = 640
 _PADS = (0.15, 0.4)
 _VIEWS = ((0.15, 160), (0.15, 270), (0.3, 160), (0.3, 270))  # border, longer side in pixels
 
 
 class PseudoLabeller:
-    """A published YuNet. Thread-safe: OpenCV's object carries state, so every thread has its own.
+    """A published YuNet. Thread-safe: OpenCV's object has state, so each thread has its own.
 
     Args:
         path: Its ONNX file.
-        name: As users know it.
+        name: For users.
 
     Attributes:
         sha256: Of its file.
@@ -61,12 +61,12 @@ class PseudoLabeller:
 
         Args:
             image: RGB ``(H, W, 3)``, 0-255.
-            scale: The picture is enlarged by this first.
+            scale: The image is enlarged by this first.
             pad: Width of a border that repeats the edge, as a fraction of the longer side.
 
         Returns:
-            ``(N, 15)`` x1, y1, x2, y2 cut at the edge of the image, ten landmark coordinates,
-            score, best first.
+            ``(N, 15)`` x1, y1, x2, y2 clipped to the image, ten landmark coordinates, score; best
+            first.
         """
         border = round(pad * max(image.shape[:2]))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -89,21 +89,18 @@ class PseudoLabeller:
     def _net(self) -> cv2.FaceDetectorYN:
         if not hasattr(self._local, "net"):
             self._local.net = cv2.FaceDetectorYN.create(
-                str(self._path), "", (320, 320), DOUBTFUL, _OVERLAP, _MOST_FACES
+                str(self._path), "", (320, 320), POSSIBLE, _OVERLAP, _MAX_FACES
             )
         net: cv2.FaceDetectorYN = self._local.net
         return net
 
 
 def load_pseudo_labeller(name: str) -> PseudoLabeller:
-    """Load a teacher by what a user typed.
-
-    Args:
-        name: A YuNet of the catalog, or an ONNX file of one.
+    """Load a teacher by the name of a YuNet in the registry, or by its ONNX file.
 
     Raises:
-        UnknownModelError: No YuNet goes by that name.
-        WeightsUnavailableError: Its file is not to be had.
+        UnknownModelError: There is no YuNet of that name.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: The file is no YuNet.
     """
     path = Path(name)
@@ -126,14 +123,14 @@ def load_pseudo_labeller(name: str) -> PseudoLabeller:
 
 
 def mark(teacher: PseudoLabeller, image: Image, kind: SampleKind) -> FloatArray:
-    """What the teacher sees in a picture: ``(N, 15)`` as it gives them, best first."""
+    """What the teacher finds in an image: ``(N, 15)``, as of its call."""
     if kind is SampleKind.PORTRAITS:
         return _mark_portrait(teacher, image)
-    return teacher(image, scale=min(2.0, _LARGEST_PX / max(image.shape[:2])))
+    return teacher(image, scale=min(2.0, _MAX_PX / max(image.shape[:2])))
 
 
 def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
-    """Find the faces of a tight portrait: a border is added, wider where nothing sure was found.
+    """Find the faces of a tight portrait by adding a border, a wider one if no face was certain.
 
     The landmarks of the best face are means over several views, mirrored ones among them: those of
     one view lie 6 % of the eye distance off the mean of eighteen (250 portraits).
@@ -142,7 +139,7 @@ def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
     found = np.zeros((0, 15), np.float32)
     for pad in _PADS:
         found = teacher(small, pad=pad)
-        if (found[:, 14] >= SURE).any():
+        if (found[:, 14] >= CERTAIN).any():
             found[0, 4:14] = _mean_landmarks(small, teacher, found[0])
             break
     found[:, :14] *= max(image.shape[:2]) / max(small.shape[:2])
@@ -156,10 +153,10 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     views = [face[4:14].reshape(5, 2)]
     for pad, longest_px in _VIEWS:
         scale = longest_px / max(image.shape[:2])
-        for picture in (image, mirrored):
-            for seen in teacher(picture, scale=scale, pad=pad)[:1]:
-                points = seen[4:14].reshape(5, 2)
-                if picture is mirrored:
+        for sample in (image, mirrored):
+            for face_in_view in teacher(sample, scale=scale, pad=pad)[:1]:
+                points = face_in_view[4:14].reshape(5, 2)
+                if sample is mirrored:
                     points = (points * (-1, 1) + (width, 0))[[1, 0, 2, 4, 3]]
                 eyes = np.linalg.norm(views[0][0] - views[0][1])
                 if np.linalg.norm(points - views[0], axis=1).mean() < 0.4 * eyes:
@@ -167,39 +164,39 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     return np.asarray(np.mean(views, axis=0), np.float32).reshape(10)
 
 
-def join_labels(picture: DetectionSample, found: FloatArray) -> DetectionSample | None:
-    """Add what the teacher saw to what is known of a picture.
+def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample | None:
+    """Add the faces that the teacher found to the labels of an image.
 
     Args:
-        picture: To learn from, or a portrait.
+        sample: To learn from, or a portrait.
         found: ``(N, 15)`` from ``mark``.
 
     Returns:
-        A portrait with the faces that the teacher is sure of, ``None`` if there is none. Else all
-        faces marked by hand, with landmarks where the teacher sees the face, too, and faces that
-        were left out; what the teacher doubts is to be ignored.
+        A portrait with the faces that are certain, or ``None`` if there is none. Otherwise all
+        faces marked by hand, with landmarks where the teacher finds the same face, and faces that
+        were not marked. Uncertain ones are ignored.
     """
-    if picture.kind is SampleKind.PORTRAITS:
-        sure = found[:, 14] >= SURE
-        if not sure.any():
+    if sample.kind is SampleKind.PORTRAITS:
+        certain = found[:, 14] >= CERTAIN
+        if not certain.any():
             return None
-        boxes, marks, ignored = found[sure, :4], found[sure, 4:14], found[~sure, :4]
-        return replace(picture, boxes=boxes, landmarks=marks, ignored=ignored)
-    shared = iou_matrix(picture.boxes, found[:, :4])  # (N, M)
-    known = np.vstack([picture.boxes, picture.ignored])
+        boxes, marks, ignored = found[certain, :4], found[certain, 4:14], found[~certain, :4]
+        return replace(sample, boxes=boxes, landmarks=marks, ignored=ignored)
+    shared = iou_matrix(sample.boxes, found[:, :4])  # (N, M)
+    known = np.vstack([sample.boxes, sample.ignored])
     alone = iou_matrix(known, found[:, :4]).max(axis=0, initial=0) < 0.3
-    sure = alone & (found[:, 14] >= SURE + 0.1) & (short_sides(found[:, :4]) >= _SMALLEST_PX)
+    certain = alone & (found[:, 14] >= CERTAIN + 0.1) & (short_sides(found[:, :4]) >= _MIN_PX)
     return replace(
-        picture,
-        boxes=np.vstack([picture.boxes, found[sure, :4]]),
-        landmarks=np.vstack([_fill_landmarks(picture, found, shared), found[sure, 4:14]]),
-        ignored=np.vstack([picture.ignored, found[alone & ~sure, :4]]),
+        sample,
+        boxes=np.vstack([sample.boxes, found[certain, :4]]),
+        landmarks=np.vstack([_fill_landmarks(sample, found, shared), found[certain, 4:14]]),
+        ignored=np.vstack([sample.ignored, found[alone & ~certain, :4]]),
     )
 
 
-def _fill_landmarks(picture: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
-    """Take the teacher's landmarks of the faces that have none and that it sees, too."""
-    marks = picture.landmarks.copy()
+def _fill_landmarks(sample: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
+    """Take the teacher's landmarks for the faces that lack them and that it finds, too."""
+    marks = sample.landmarks.copy()
     for i, row in enumerate(shared):
         if np.isfinite(marks[i]).all() or not row.size:
             continue

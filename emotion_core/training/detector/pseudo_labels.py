@@ -1,4 +1,4 @@
-"""The teacher's labels: asked for once, written as they come, read again ever after."""
+"""The teacher's labels, computed once and stored as they come."""
 
 from __future__ import annotations
 
@@ -29,80 +29,79 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _RECIPE = 1
-"""Counts the ways in which ``mark`` has worked; labels of another way are not used."""
+"""Version of ``mark``; labels of other versions are not used."""
 
 _Labels = dict[tuple[str, int], "FloatArray | None"]
 
 
 def pseudo_label(
-    pictures: Sequence[DetectionSample], teacher: PseudoLabeller, folder: Path
+    samples: Sequence[DetectionSample], teacher: PseudoLabeller, folder: Path
 ) -> list[DetectionSample]:
-    """Let a teacher mark portraits and complete what is to be learnt from.
+    """Let a teacher mark portraits, and complete the labels of training images.
 
-    Pictures that are held out keep the labels made by hand, and scenes have no face.
+    Held-out images keep the labels made by hand, and scenes have no face.
 
     Args:
-        pictures: Any.
-        teacher: Asked about pictures that it was not asked about before.
-        folder: Of its labels: JSON lines, a file for each source, kind and teacher.
+        samples: Any.
+        teacher: Runs on images that it has not labelled before.
+        folder: Of its labels: JSON lines, a file per source, kind and teacher.
 
     Returns:
-        In the same order, without pictures that cannot be read and portraits in which the teacher
-        is sure of no face.
+        In the same order, without unreadable images and portraits in which no face is certain.
 
     Raises:
         DatasetError: The folder cannot be read or written.
     """
     labels: dict[Path, _Labels] = {}
     by_path: dict[Path, list[DetectionSample]] = {}
-    for picture in filter(_needs_teacher, pictures):
-        by_path.setdefault(_path_of(picture, teacher, folder), []).append(picture)
-    for path, mine in by_path.items():
-        labels[path] = _complete(mine, teacher, path)
-    taught, unreadable, unsure = [], 0, 0
-    for picture in pictures:
-        joined: DetectionSample | None = picture
-        if _needs_teacher(picture):
-            found = labels[_path_of(picture, teacher, folder)][_key(picture)]
-            joined = None if found is None else join_labels(picture, found)
+    for sample in filter(_needs_teacher, samples):
+        by_path.setdefault(_path_of(sample, teacher, folder), []).append(sample)
+    for path, group in by_path.items():
+        labels[path] = _complete(group, teacher, path)
+    labelled, unreadable, unsure = [], 0, 0
+    for sample in samples:
+        joined: DetectionSample | None = sample
+        if _needs_teacher(sample):
+            found = labels[_path_of(sample, teacher, folder)][_key(sample)]
+            joined = None if found is None else join_labels(sample, found)
             unreadable += found is None
             unsure += found is not None and joined is None
         if joined is not None:
-            taught.append(joined)
+            labelled.append(joined)
     if unreadable or unsure:
-        text = "Left out: %d pictures that cannot be read, %d portraits without a sure face."
+        text = "Left out: %d images that cannot be read, %d portraits without a sure face."
         _LOG.warning(text, unreadable, unsure)
-    return taught
+    return labelled
 
 
-def _needs_teacher(picture: DetectionSample) -> bool:
-    by_hand = picture.kind is SampleKind.BOXES and not picture.held_out
-    return picture.kind is SampleKind.PORTRAITS or by_hand
+def _needs_teacher(sample: DetectionSample) -> bool:
+    by_hand = sample.kind is SampleKind.BOXES and not sample.held_out
+    return sample.kind is SampleKind.PORTRAITS or by_hand
 
 
-def _key(picture: DetectionSample) -> tuple[str, int]:
-    return picture.file.name, picture.file.n_bytes
+def _key(sample: DetectionSample) -> tuple[str, int]:
+    return sample.file.name, sample.file.n_bytes
 
 
-def _path_of(picture: DetectionSample, teacher: PseudoLabeller, folder: Path) -> Path:
-    source = picture.file.source
-    text = f"{source.name} {picture.kind} {teacher.sha256} {_RECIPE}"
+def _path_of(sample: DetectionSample, teacher: PseudoLabeller, folder: Path) -> Path:
+    source = sample.file.source
+    text = f"{source.name} {sample.kind} {teacher.sha256} {_RECIPE}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return folder / f"{picture.kind}-{source.stem}-{digest}.jsonl"
+    return folder / f"{sample.kind}-{source.stem}-{digest}.jsonl"
 
 
-def _complete(pictures: Sequence[DetectionSample], teacher: PseudoLabeller, path: Path) -> _Labels:
-    """Read a file of labels and add what it lacks."""
+def _complete(samples: Sequence[DetectionSample], teacher: PseudoLabeller, path: Path) -> _Labels:
+    """Read a file of labels, and add what is missing."""
     try:
         labels = _read(path)
-        missing = [p for p in pictures if _key(p) not in labels]
+        missing = [p for p in samples if _key(p) not in labels]
         if missing:
-            _LOG.info("Asking %s about %d pictures; kept in %s.", teacher.name, len(missing), path)
+            _LOG.info("Asking %s about %d images; kept in %s.", teacher.name, len(missing), path)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
-                for picture, found in _iter_marked(missing, teacher):
-                    labels[_key(picture)] = found
-                    file.write(_to_line(picture, found))
+                for sample, found in _iter_marked(missing, teacher):
+                    labels[_key(sample)] = found
+                    file.write(_to_line(sample, found))
                     file.flush()
     except OSError as error:
         text = f"Labels cannot be kept in {path} ({error.strerror or error}); choose --labels."
@@ -111,13 +110,13 @@ def _complete(pictures: Sequence[DetectionSample], teacher: PseudoLabeller, path
 
 
 def _iter_marked(
-    pictures: Sequence[DetectionSample], teacher: PseudoLabeller
+    samples: Sequence[DetectionSample], teacher: PseudoLabeller
 ) -> Iterator[tuple[DetectionSample, FloatArray | None]]:
-    """Ask about pictures on all cores, in order; ``None`` for those that cannot be read."""
+    """Run the teacher on all cores, in order; ``None`` for images that cannot be read."""
 
-    def work(picture: DetectionSample) -> FloatArray | None:
+    def work(sample: DetectionSample) -> FloatArray | None:
         try:
-            return mark(teacher, picture.file.read(), picture.kind)
+            return mark(teacher, sample.file.read(), sample.kind)
         except DatasetError as error:
             _LOG.warning("%s", error)
             return None
@@ -127,9 +126,9 @@ def _iter_marked(
         with (
             _one_opencv_thread(),
             tqdm(
-                zip(pictures, pool.map(work, pictures), strict=True),
-                total=len(pictures),
-                unit="picture",
+                zip(samples, pool.map(work, samples), strict=True),
+                total=len(samples),
+                unit="image",
                 disable=None,
                 leave=False,
             ) as bar,
@@ -141,7 +140,7 @@ def _iter_marked(
 
 @contextlib.contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """OpenCV's own threads only get in the way of several pictures at once."""
+    """Limit OpenCV to one thread, as several images are processed at once."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -150,25 +149,25 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _to_line(picture: DetectionSample, found: FloatArray | None) -> str:
+def _to_line(sample: DetectionSample, found: FloatArray | None) -> str:
     faces = None
     if found is not None:
         faces = [[round(float(v), 2) for v in f[:14]] + [round(float(f[14]), 4)] for f in found]
-    name, n_bytes = _key(picture)
+    name, n_bytes = _key(sample)
     return json.dumps({"image": name, "bytes": n_bytes, "faces": faces}) + "\n"
 
 
 def _read(path: Path) -> _Labels:
-    """All labels of a file; a last line that a kill has cut off is removed from it."""
+    """Read the labels of a file; an incomplete last line, left by an interruption, is removed."""
     labels: _Labels = {}
     if not path.is_file():
         return labels
     text = path.read_bytes()
-    whole = text.rfind(b"\n") + 1
-    if whole < len(text):
+    end = text.rfind(b"\n") + 1
+    if end < len(text):
         with path.open("r+b") as file:
-            file.truncate(whole)
-    for i, line in enumerate(text[:whole].splitlines(), 1):
+            file.truncate(end)
+    for i, line in enumerate(text[:end].splitlines(), 1):
         try:
             fields = json.loads(line)
             faces = fields["faces"]

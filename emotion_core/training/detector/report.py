@@ -1,22 +1,31 @@
-"""What was measured of detectors, side by side: a table to read, and JSON."""
+"""What is measured of face detectors, as a table to read and as JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from emotion_core.training.detector.figures import FALSE_ALARMS, SIZES
+from emotion_core.training.detector.metrics import EVERY_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from emotion_core.training.detector.evaluate import EvalSettings
-    from emotion_core.training.detector.figures import (
-        MarkedFigures,
-        PortraitFigures,
-        SceneFigures,
-    )
+    from emotion_core.training.detector.metrics import SizeRange
+
+SIZES: Mapping[str, SizeRange] = MappingProxyType(
+    {
+        "all": EVERY_SIZE,
+        "from_16_px": (16, float("inf")),
+        "under_16_px": (0, 16),
+        "16_to_32_px": (16, 32),
+        "32_to_96_px": (32, 96),
+        "from_96_px": (96, float("inf")),
+    }
+)
+"""By the shorter side of the marked face, in pixels of the image."""
 
 WORDS = {
     "all": "all faces",
@@ -28,39 +37,102 @@ WORDS = {
 }
 """The names of ``SIZES`` for people."""
 
+LARGE = "from_16_px"
+FALSE_ALARMS = 0.1
 _NAME, _COLUMN = 34, 22
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorReport:
-    """All figures of one detector; what was not measured is ``None`` or empty.
+class MarkedMetrics:
+    """Results on images whose faces are marked by hand.
 
     Attributes:
-        name: Of the catalog or of the file.
+        pictures: Number of images.
+        faces: Marked ones, by the names of ``SIZES``.
+        average_precision: At an overlap of 0.5, by the names of ``SIZES``; ``None`` without a face.
+        precision: At the product's threshold, of faces from 16 px. Unmarked faces count as false.
+        recall: The same.
+        recall_at_false_alarms: Of faces from 16 px, at 0.1 false alarms per image.
+        settings: Average precision of WIDER's easy, medium and hard faces, matched as the others
+            are, not by the official script; empty without their ground truth.
+        curve: ``[recall, precision, score]`` of faces from 16 px, by rising recall.
+    """
+
+    pictures: int
+    faces: dict[str, int]
+    average_precision: dict[str, float | None]
+    precision: float | None
+    recall: float | None
+    recall_at_false_alarms: float | None
+    settings: dict[str, float | None] = field(default_factory=dict)
+    curve: list[list[float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitMetrics:
+    """Results on portraits, against the teacher's labels, at the product's threshold.
+
+    Attributes:
+        pictures: Number of images.
+        recall: Share of portraits whose largest face is found.
+        precision: Share of detections that the teacher also finds, even if uncertain.
+        landmark_error_mean: Mean distance from the teacher's mean landmarks, as a share of the
+            distance of the eyes; ``None`` without landmarks.
+        landmark_error_median: The same.
+    """
+
+    pictures: int
+    recall: float | None
+    precision: float | None
+    landmark_error_mean: float | None
+    landmark_error_median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SceneMetrics:
+    """Results on images without faces, at the product's threshold.
+
+    Attributes:
+        pictures: Number of images.
+        with_false_face: Images in which a face is found.
+        false_faces: Total number found.
+    """
+
+    pictures: int
+    with_false_face: int
+    false_faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorReport:
+    """All results of one detector; what was not measured is ``None`` or empty.
+
+    Attributes:
+        name: In the registry, or of the file.
         sha256: Of its file.
         marked: By data: ``"boxes"``, ``"wider"``.
         portraits: On portraits.
-        scenes: On pictures without faces.
-        milliseconds: A picture on one core, by size.
+        scenes: On images without faces.
+        milliseconds: Per image on one core, by size.
     """
 
     name: str
     sha256: str
-    marked: dict[str, MarkedFigures] = field(default_factory=dict)
-    portraits: PortraitFigures | None = None
-    scenes: SceneFigures | None = None
+    marked: dict[str, MarkedMetrics] = field(default_factory=dict)
+    portraits: PortraitMetrics | None = None
+    scenes: SceneMetrics | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorComparison:
-    """What was measured in one run.
+    """The results of one run.
 
     Attributes:
-        data: What on, for people.
-        teacher: Name of the teacher that marked the portraits; empty without any.
-        asked: How the detectors were asked.
-        detectors: One each; at least one.
+        data: Description for people.
+        teacher: Name of the teacher that marked the portraits, or empty.
+        asked: How the detectors were run.
+        detectors: At least one.
     """
 
     data: str
@@ -70,15 +142,12 @@ class DetectorComparison:
 
 
 def detector_report_json(report: DetectorComparison) -> str:
-    """All figures as a JSON object; numbers that do not exist are null, never NaN.
-
-    Keys are the attributes of the report's classes.
-    """
+    """All results as JSON, keyed by attribute; missing numbers are null, never NaN."""
     return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def detector_report_table(report: DetectorComparison) -> str:
-    """All figures as text, a column for each detector."""
+    """All results as text, with a column for each detector."""
     first = report.detectors[0]
     lines = [
         report.data,
@@ -97,40 +166,40 @@ def detector_report_table(report: DetectorComparison) -> str:
         lines.append(_line("  with a false face", [str(s.with_false_face) for s in scenes]))
         lines.append(_line("  false faces", [str(s.false_faces) for s in scenes]))
     if first.milliseconds:
-        lines += ["", "milliseconds a picture, one core"]
+        lines += ["", "milliseconds an image, one core"]
         for size in first.milliseconds:
             times = [f"{d.milliseconds[size]:.1f}" for d in report.detectors]
             lines.append(_line(f"  {size}", times))
     return "\n".join(lines) + "\n"
 
 
-def _marked_lines(data: str, figures: Sequence[MarkedFigures]) -> Iterator[str]:
-    first = figures[0]
-    yield f"{data}: {first.pictures} pictures, {first.faces['all']} faces"
+def _marked_lines(data: str, metrics: Sequence[MarkedMetrics]) -> Iterator[str]:
+    first = metrics[0]
+    yield f"{data}: {first.pictures} images, {first.faces['all']} faces"
     for name in SIZES:
-        values = [_number(f.average_precision[name]) for f in figures]
+        values = [_number(f.average_precision[name]) for f in metrics]
         yield _line(f"  AP {WORDS[name]} ({first.faces[name]})", values)
-    rows: list[tuple[str, Callable[[MarkedFigures], float | None]]] = [
+    rows: list[tuple[str, Callable[[MarkedMetrics], float | None]]] = [
         ("precision, >= 16 px", lambda f: f.precision),
         ("recall, >= 16 px", lambda f: f.recall),
-        (f"recall at {FALSE_ALARMS:g} false a picture", lambda f: f.recall_at_false_alarms),
+        (f"recall at {FALSE_ALARMS:g} false an image", lambda f: f.recall_at_false_alarms),
     ]
     for word, get in rows:
-        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+        yield _line(f"  {word}", [_number(get(f)) for f in metrics])
     for name in first.settings:
-        yield _line(f"  AP {name}", [_number(f.settings[name]) for f in figures])
+        yield _line(f"  AP {name}", [_number(f.settings[name]) for f in metrics])
 
 
-def _portrait_lines(figures: Sequence[PortraitFigures], teacher: str) -> Iterator[str]:
-    yield f"portraits: {figures[0].pictures}, against {teacher}"
-    rows: list[tuple[str, Callable[[PortraitFigures], float | None]]] = [
+def _portrait_lines(metrics: Sequence[PortraitMetrics], teacher: str) -> Iterator[str]:
+    yield f"portraits: {metrics[0].pictures}, against {teacher}"
+    rows: list[tuple[str, Callable[[PortraitMetrics], float | None]]] = [
         ("recall", lambda f: f.recall),
         ("precision", lambda f: f.precision),
         ("landmark error / eyes, mean", lambda f: f.landmark_error_mean),
         ("landmark error / eyes, median", lambda f: f.landmark_error_median),
     ]
     for word, get in rows:
-        yield _line(f"  {word}", [_number(get(f)) for f in figures])
+        yield _line(f"  {word}", [_number(get(f)) for f in metrics])
 
 
 def _line(name: str, values: Sequence[str]) -> str:

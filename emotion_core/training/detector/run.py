@@ -1,24 +1,25 @@
-"""One training from data to weights: what ``python -m emotion_core train-detector`` does."""
+"""A training from data to weights: what ``python -m emotion_core train-detector`` does."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import DatasetError, EmotionError
 from emotion_core.models.local import describe_file
 from emotion_core.models.runtime import pick_device, usable_cores
+from emotion_core.networks.face_net import load_face_network
 from emotion_core.training.detector.batches import compose_step
 from emotion_core.training.detector.epoch_report import best_row, epoch_line
 from emotion_core.training.detector.evaluate import measure_ap
-from emotion_core.training.detector.load import load_start, wrap_network
+from emotion_core.training.detector.load import wrap_network
 from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
 from emotion_core.training.detector.pseudo_labels import pseudo_label
+from emotion_core.training.detector.readers import Sources, choose_validation
 from emotion_core.training.detector.samples import SampleKind
-from emotion_core.training.detector.sources import Sources, choose_validation
-from emotion_core.training.detector.tensorboard import DetectorSummary
+from emotion_core.training.detector.tensorboard import write_epoch, write_found, write_samples
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress
@@ -36,26 +37,26 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 OK, INTERRUPTED = 0, 130
-_MOST_VALIDATED = 300
+_MAX_VALIDATED = 300
 _SHOWN = 8
-_MOST_WORKERS = 16
+_MAX_WORKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorTrainJob:
-    """A training as a user asks for it.
+    """A training as a user requests it.
 
     Attributes:
         config: The hyper-parameters.
-        run: Where everything is written.
+        run: The folder of the run.
         sources: To learn from; a part is held out.
         labels: Folder of the teacher's labels.
         teacher: Name or file of a teacher, or ``None``.
         init: Released weights to start from, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
-        n_workers: Processes that compose pictures; ``None``: as many as there are cores but one.
+        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        n_workers: Processes that compose images; ``None``: one less than there are cores.
     """
 
     config: DetectorTrainConfig
@@ -70,8 +71,8 @@ class DetectorTrainJob:
     n_workers: int | None = None
 
 
-def run_detector_training(plan: DetectorTrainJob) -> int:
-    """Train, or go on with a run that was cut off.
+def run_detector_training(job: DetectorTrainJob) -> int:
+    """Train, or resume an interrupted run.
 
     Returns:
         Exit code: 0 done, 130 stopped by the user.
@@ -79,29 +80,29 @@ def run_detector_training(plan: DetectorTrainJob) -> int:
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
     """
-    saving = CheckpointPolicy(plan.run.weights, plan.keep_every, plan.resume)
-    with plan.run.unless_refused(), plan.run.keep_log():
-        device = pick_device(plan.device)
-        pictures = [p for part in plan.sources.read().values() for p in part]
+    saving = CheckpointPolicy(job.run.weights, job.keep_every, job.resume)
+    with job.run.unless_refused(), job.run.keep_log():
+        device = pick_device(job.device)
+        samples = [p for part in job.sources.read().values() for p in part]
         try:
-            pictures, config = _ask_teacher(plan, pictures)
+            samples, config = _ask_teacher(job, samples)
         except KeyboardInterrupt:
-            _LOG.info("Stopped; the labels so far are kept in %s.", plan.labels)
+            _LOG.info("Stopped; the labels so far are kept in %s.", job.labels)
             return INTERRUPTED
         start = None
-        if plan.init is not None:
-            start = load_start(plan.init)
-            sha256 = describe_file(plan.init).sha256
-            config = replace(config, init=plan.init.name, init_sha256=sha256)
+        if job.init is not None:
+            start = load_face_network(job.init).network
+            sha256 = describe_file(job.init).sha256
+            config = replace(config, init=job.init.name, init_sha256=sha256)
         trainer = DetectorTrainer(config, saving, device, start)
-        plan.run.write_config(config)
+        job.run.write_config(config)
         try:
-            _train(trainer, pictures, plan, device)
+            _train(trainer, samples, job, device)
         except KeyboardInterrupt:
             _LOG.info(
                 "Stopped after epoch %d; the same command%s goes on from there.",
                 trainer.epoch,
-                " without --resume" if plan.resume else "",
+                " without --resume" if job.resume else "",
             )
             return INTERRUPTED
         _LOG.info("%s", _to_end(trainer))
@@ -109,50 +110,49 @@ def run_detector_training(plan: DetectorTrainJob) -> int:
 
 
 def _ask_teacher(
-    plan: DetectorTrainJob, pictures: list[DetectionSample]
+    job: DetectorTrainJob, samples: list[DetectionSample]
 ) -> tuple[list[DetectionSample], DetectorTrainConfig]:
-    """Complete the labels, and note the teacher in the configuration."""
-    if plan.teacher is None:
-        if any(p.kind is SampleKind.PORTRAITS for p in pictures):
+    """Complete the labels, and record the teacher in the configuration."""
+    if job.teacher is None:
+        if any(p.kind is SampleKind.PORTRAITS for p in samples):
             raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
-        return pictures, plan.config
-    teacher = load_pseudo_labeller(plan.teacher)
-    config = replace(plan.config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-    has_boxes = any(p.kind is SampleKind.BOXES and p.held_out for p in pictures)
-    unused = [p for p in pictures if p.kind is SampleKind.PORTRAITS and p.held_out and has_boxes]
-    skipped = {id(p) for p in unused}  # neither learnt from nor validated on
-    return pseudo_label([p for p in pictures if id(p) not in skipped], teacher, plan.labels), config
+        return samples, job.config
+    teacher = load_pseudo_labeller(job.teacher)
+    config = replace(job.config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+    has_boxes = any(p.kind is SampleKind.BOXES and p.held_out for p in samples)
+    unused = [p for p in samples if p.kind is SampleKind.PORTRAITS and p.held_out and has_boxes]
+    skipped = {id(p) for p in unused}  # used neither for training nor for validation
+    return pseudo_label([p for p in samples if id(p) not in skipped], teacher, job.labels), config
 
 
 def _train(
     trainer: DetectorTrainer,
-    pictures: list[DetectionSample],
-    plan: DetectorTrainJob,
+    samples: list[DetectionSample],
+    job: DetectorTrainJob,
     device: Device,
 ) -> None:
     config = trainer.config
-    mine = [p for p in pictures if not p.held_out]
-    if not any(len(p.boxes) for p in mine):
+    training = [p for p in samples if not p.held_out]
+    if not any(len(p.boxes) for p in training):
         raise DatasetError("There is no face to learn from; give --boxes, --wider or --portraits.")
-    held_out = choose_validation([p for p in pictures if p.held_out], _MOST_VALIDATED)
-    _LOG.info("%s", _to_opening(trainer, mine, held_out, device))
-    n_workers = plan.n_workers
+    held_out = choose_validation([p for p in samples if p.held_out], _MAX_VALIDATED)
+    _LOG.info("%s", _to_opening(trainer, training, held_out, device))
+    n_workers = job.n_workers
     if n_workers is None:
-        n_workers = min(_MOST_WORKERS, max(1, usable_cores() - 1))
+        n_workers = min(_MAX_WORKERS, max(1, usable_cores() - 1))
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(_make_bar(trainer))
-        summary = None
-        if not trainer.is_done:
-            summary = stack.enter_context(DetectorSummary(plan.run.summary, trainer.epoch))
-            summary.write_samples(compose_step(mine, config, 0))
+        summary = None if trainer.is_done else job.run.open_summary(trainer.epoch)
+        if summary:
+            write_samples(stack.enter_context(summary), compose_step(training, config, 0))
         validate = _make_validation(held_out, device, trainer, summary) if held_out else None
-        for report in trainer.iter_epochs(mine, validate, bar.on_share, n_workers=n_workers):
+        for report in trainer.iter_epochs(training, validate, bar.on_share, n_workers=n_workers):
             if report.ap is not None:
                 bar.show(f"AP {report.ap:.4f}")
             _LOG.info("%s", epoch_line(report, trainer.progress))
-            plan.run.write_history(trainer.history)
+            job.run.write_history(trainer.history)
             if summary:
-                summary.write_epoch(report)
+                write_epoch(summary, report)
 
 
 def _make_bar(trainer: DetectorTrainer) -> Progress:
@@ -168,7 +168,7 @@ def _make_validation(
     held_out: list[DetectionSample],
     device: Device,
     trainer: DetectorTrainer,
-    summary: DetectorSummary | None,
+    summary: Any | None,
 ) -> Validate:
     shown = held_out[:: max(1, len(held_out) // _SHOWN)][:_SHOWN]
 
@@ -177,7 +177,7 @@ def _make_validation(
         if summary:
             images = [p.file.read() for p in shown]
             faces = detector.detect(images)
-            summary.write_found(images, faces, trainer.epoch)
+            write_found(summary, images, faces, trainer.epoch)
         return measure_ap(detector, held_out)
 
     return validate
@@ -185,19 +185,19 @@ def _make_validation(
 
 def _to_opening(
     trainer: DetectorTrainer,
-    mine: list[DetectionSample],
+    training: list[DetectionSample],
     held_out: list[DetectionSample],
     device: Device,
 ) -> str:
     config = trainer.config
-    n = {kind: sum(p.kind is kind for p in mine) for kind in SampleKind}
+    n = {kind: sum(p.kind is kind for p in training) for kind in SampleKind}
     length = f"{config.n_steps} steps" if config.n_steps else f"{config.minutes:g} minutes"
     parameters = sum(p.numel() for p in trainer.average.parameters())
     start = f" from {config.init}" if config.init else ""
     return (
-        f"{parameters:,} parameters{start}, {length} of {config.batch_size} pictures of "
+        f"{parameters:,} parameters{start}, {length} of {config.batch_size} images of "
         f"{config.size_px} px on {device}: "
-        f"{n[SampleKind.BOXES]} marked pictures, {n[SampleKind.PORTRAITS]} portraits, "
+        f"{n[SampleKind.BOXES]} marked images, {n[SampleKind.PORTRAITS]} portraits, "
         f"{n[SampleKind.SCENES]} scenes; validated on {len(held_out)}."
     )
 

@@ -1,4 +1,4 @@
-"""What is known of a picture that a face detector learns from or is measured on."""
+"""What is known about an image from which a face detector learns or on which it is measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SampleKind(StrEnum):
-    """Where a picture comes from."""
+    """Where an image comes from."""
 
     BOXES = "boxes"
     """Faces were marked by hand."""
@@ -33,12 +33,12 @@ def _none(columns: int) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DetectionSample:
-    """One picture and what is known of its faces.
+    """An image and what is known about its faces.
 
     Attributes:
-        file: Where it lies.
+        file: The image's file.
         kind: Where it comes from.
-        held_out: Never learnt from, kept to measure on.
+        held_out: Kept for measuring, never learnt from.
         boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels.
         landmarks: ``(N, 10)`` x, y in pixels; NaN where they are not known.
         ignored: ``(M, 4)`` boxes that may or may not be faces: neither rewarded nor punished.

@@ -1,4 +1,4 @@
-"""The training loop of the face detector: AdamW, a cosine, averaged weights, resume."""
+"""The training loop of the face detector: AdamW, a cosine schedule, averaged weights, resume."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.networks.face_net import FaceNetwork, place_centres
+from emotion_core.files.tempfiles import atomic_write
+from emotion_core.networks.face_net import FaceNetwork, grid_centres
 from emotion_core.training.detector.batches import iter_detector_batches
 from emotion_core.training.detector.epoch_report import DetectorEpochReport, best_row
 from emotion_core.training.detector.load import KEYS, read_train_config
 from emotion_core.training.detector.loss import Losses, Targets, detector_loss
-from emotion_core.training.engine.checkpoint import copy_checkpoint, load_checkpoint
+from emotion_core.training.engine.checkpoint import load_checkpoint
 from emotion_core.training.engine.optim import (
     apply_gradients,
     make_optimiser,
@@ -35,40 +36,40 @@ if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
     from emotion_core.training.detector.samples import DetectionSample
     from emotion_core.training.engine.checkpoint import CheckpointPolicy
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
     from emotion_core.types import Device
 
 _LOG = logging.getLogger(__name__)
 
 Validate = Callable[[FaceNetwork], float]
-"""Average precision of a network on held-out pictures."""
+"""Average precision of a network on held-out images."""
 
 OnStep = Callable[[float, torch.Tensor], None]
 """Told after each step how far the run is, 0-1, and the loss of the last step."""
 
 
 class DetectorTrainer:
-    """One run: network, averaged network, optimiser and how far they are.
+    """One run: network, averaged network, optimiser and progress.
 
-    Every batch comes from the seed and the number of its step, so that a run that was cut off and
-    resumed ends with the weights of one that was not, unless the clock decides on its end.
+    Every batch depends only on the seed and the number of its step, so that an interrupted and
+    resumed run ends with the same weights, unless the clock ends it.
 
     Args:
         config: The hyper-parameters.
         saving: Where the checkpoints lie. A run found there is continued.
         device: Where to train.
-        start: Network to start from; random if not given. A run that is continued needs none.
+        start: Network to start from; random by default. A continued run needs none.
 
     Attributes:
-        epoch: How many are done.
-        step: How many are done.
+        epoch: Number of epochs done.
+        step: Number of steps done.
         elapsed_s: Seconds of training and validation, over all starts.
         average: The averaged network, the one to use.
         history: One row for each epoch done.
 
     Raises:
         WeightsMismatchError: The checkpoint or ``start`` is of another configuration.
-        WeightsUnavailableError: The checkpoint to start from is not there.
+        WeightsUnavailableError: The checkpoint to start from is missing.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class DetectorTrainer:
         self.history: list[Row] = []
         self._device: Device = device
         found = saving.find(config, _load)
-        self._n_pictures = found["n_pictures"] if found and saving.resume is None else None
+        self._n_samples = found["n_pictures"] if found and saving.resume is None else None
         torch.manual_seed(config.seed)
         network = FaceNetwork(config.network)
         if start is not None and found is None:
@@ -91,7 +92,7 @@ class DetectorTrainer:
         self.network: FaceNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(requires_grad=False)
         self._optimiser = make_optimiser(self.network, config)
-        self._places = place_centres((config.size_px, config.size_px)).to(device)
+        self._centres = grid_centres((config.size_px, config.size_px)).to(device)
         if found is not None:
             self._restore(found)
         saving.folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ class DetectorTrainer:
 
     def iter_epochs(
         self,
-        pictures: Sequence[DetectionSample],
+        samples: Sequence[DetectionSample],
         validate: Validate | None,
         on_step: OnStep | None = None,
         *,
@@ -123,28 +124,28 @@ class DetectorTrainer:
         """Train to the end.
 
         Args:
-            pictures: To learn from; the same ones after every resume.
-            validate: Asked every few epochs and at the end; ``None``: there is nothing to measure.
-            on_step: Told of progress.
-            n_workers: Processes that compose pictures.
+            samples: To learn from; the same ones after every resume.
+            validate: Called every few epochs and at the end; ``None``: there is nothing to measure.
+            on_step: Called with the progress.
+            n_workers: Processes that compose images.
 
         Yields:
             After each epoch, once its checkpoint is written.
 
         Raises:
-            DatasetError: These are not the pictures that the run began with, or one is unreadable.
+            DatasetError: The run began with other images, or one is unreadable.
             EmotionError: The loss is no longer a number.
         """
-        if self._n_pictures not in (None, len(pictures)):
+        if self._n_samples not in (None, len(samples)):
             raise DatasetError(
-                f"The run began with {self._n_pictures} pictures, and now there are "
-                f"{len(pictures)}; give the same data, or choose another --run."
+                f"The run began with {self._n_samples} images, and now there are "
+                f"{len(samples)}; give the same data, or choose another --run."
             )
-        self._n_pictures = len(pictures)
+        self._n_samples = len(samples)
         if self.is_done:
             return
         batches = iter_detector_batches(
-            pictures, self.config, self.step, device=self._device, n_workers=n_workers
+            samples, self.config, self.step, device=self._device, n_workers=n_workers
         )
         while not self.is_done:
             yield self._do_epoch(batches, validate, on_step)
@@ -180,14 +181,14 @@ class DetectorTrainer:
         return report
 
     def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Take one step on ``(B, 3, S, S)`` uint8 pictures; the loss and its parts, ``(4,)``."""
+        """Take one step on ``(B, 3, S, S)`` uint8 images; the loss and its parts, ``(4,)``."""
         set_rate(self._optimiser, self._rate())
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
         is_bf16 = uses_bf16(self.config, self._device)
         with torch.autocast(self._device, torch.bfloat16, enabled=is_bf16):
             raw = self.network(pixels)
-        losses = detector_loss(raw.float(), self._places, targets, self.config.landmark_weight)
+        losses = detector_loss(raw.float(), self._centres, targets, self.config.landmark_weight)
         apply_gradients(losses.total, self.network, self._optimiser, self.config.clip_norm)
         self.step += 1
         # Faster at first, when the network's weights move far.
@@ -211,16 +212,16 @@ class DetectorTrainer:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "history": self.history,
-            "n_pictures": self._n_pictures,
+            "n_pictures": self._n_samples,
         }
         self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
         if best_row(self.history) is not self.history[-1]:
             self.history = self.history[-1:]
         if best_row(self.history) is not None:
-            copy_checkpoint(checkpoint, self.saving.best)
+            atomic_write(self.saving.best, checkpoint.read_bytes())
 
     def _restore(self, found: dict[str, Any]) -> None:
         _fill(self.network, found["network"], "The checkpoint's network is")

@@ -1,6 +1,6 @@
 """WIDER FACE in its official layout.
 
-Source: S. Yang et al., "WIDER FACE: A Face Detection Benchmark", CVPR 2016; the layout is told by
+Source: S. Yang et al., "WIDER FACE: A Face Detection Benchmark", CVPR 2016; the layout is given by
 the readme of its ``wider_face_split.zip``, the settings by its ``eval_tools``.
 """
 
@@ -31,30 +31,29 @@ _COLUMNS = 10
 
 @dataclass(frozen=True, eq=False, slots=True)
 class WiderTruth:
-    """What the official evaluation knows of a picture.
+    """Ground truth of the official evaluation for an image.
 
     Attributes:
         boxes: ``(N, 4)`` x1, y1, x2, y2 of all faces.
-        wanted: ``(N,)`` for each setting, whether it asks for a face; others are neutral.
+        targets: ``(N,)`` for each setting, whether it includes a face; others are neutral.
     """
 
     boxes: FloatArray
-    wanted: Mapping[str, npt.NDArray[np.bool_]]
+    targets: Mapping[str, npt.NDArray[np.bool_]]
 
 
 def read_wider(root: Path) -> list[DetectionSample]:
-    """Read the training and validation pictures, as far as they are there.
+    """Read the training and validation images, as far as they exist.
 
-    Boxes that the list calls invalid, or that have no area, are to be ignored. The validation
-    pictures are held out; where they are missing, a fifth of the others is. Landmarks of the
-    training faces are taken from RetinaFace's ``retinaface_gt_v1.1/train/label.txt``, if it is
-    there.
+    Boxes that the list calls invalid, or that have no area, are ignored. The validation images are
+    held out; if they are missing, a fifth of the others is. Landmarks of the training faces come
+    from RetinaFace's ``retinaface_gt_v1.1/train/label.txt``, if it exists.
 
     Args:
         root: Holds ``WIDER_train``, ``WIDER_val`` and ``wider_face_split``.
 
     Raises:
-        DatasetError: Lists or pictures are missing, or a list is not laid out so.
+        DatasetError: Lists or images are missing, or a list is laid out differently.
     """
     parts = {name: (root / f"WIDER_{name}" / "images").is_dir() for name in ("train", "val")}
     if not any(parts.values()):
@@ -62,14 +61,14 @@ def read_wider(root: Path) -> list[DetectionSample]:
             f"{root} holds neither WIDER_train/images nor WIDER_val/images; unpack WIDER FACE's "
             "ZIP files there."
         )
-    pictures = list(_read_part(root, "val")) if parts["val"] else []
+    samples = list(_read_part(root, "val")) if parts["val"] else []
     if parts["train"]:
         landmarks = _read_landmarks(root / _LANDMARKS)
-        for picture in _read_part(root, "train"):
-            held_out = not parts["val"] and is_held_out(picture.file.name)
-            marks = _match_landmarks(picture, landmarks.get(picture.file.name, {}))
-            pictures.append(replace(picture, held_out=held_out, landmarks=marks))
-    return pictures
+        for sample in _read_part(root, "train"):
+            held_out = not parts["val"] and is_held_out(sample.file.name)
+            marks = _match_landmarks(sample, landmarks.get(sample.file.name, {}))
+            samples.append(replace(sample, held_out=held_out, landmarks=marks))
+    return samples
 
 
 def _read_part(root: Path, part: str) -> Iterator[DetectionSample]:
@@ -93,17 +92,17 @@ def _read_part(root: Path, part: str) -> Iterator[DetectionSample]:
         )
 
 
-def _read_faces(lines: Iterator[str], place: str) -> FloatArray:
-    """The faces of one picture, ``(N, 10)`` as listed; a count of 0 has one line of zeros."""
+def _read_faces(lines: Iterator[str], location: str) -> FloatArray:
+    """The faces of one image, ``(N, 10)`` as listed; a count of 0 has one line of zeros."""
     try:
         count = int(next(lines))
         rows = [[float(word) for word in next(lines).split()] for _ in range(max(1, count))]
         faces = np.asarray(rows, np.float32)[:count]
     except (ValueError, StopIteration) as error:
-        text = f"{place}: a count and a line of numbers per face must follow."
+        text = f"{location}: a count and a line of numbers per face must follow."
         raise DatasetError(text) from error
     if faces.ndim != 2 or faces.shape[1] != _COLUMNS:
-        raise DatasetError(f"{place}: a face must have {_COLUMNS} numbers.")
+        raise DatasetError(f"{location}: a face must have {_COLUMNS} numbers.")
     return faces
 
 
@@ -111,10 +110,10 @@ _Landmarks = dict[tuple[int, ...], list[float]]
 
 
 def _read_landmarks(path: Path) -> dict[str, _Landmarks]:
-    """RetinaFace's landmarks by picture and box (x, y, w, h); nothing where there is no file.
+    """RetinaFace's landmarks by image and box (x, y, w, h); empty if there is no file.
 
-    Lines: ``# name``, then per face x y w h, five times x y and a flag, and a quality; -1 is for
-    what is not known. Source: J. Deng et al., "RetinaFace", CVPR 2020, and its annotations.
+    Lines: ``# name``, then per face x y w h, five times x y and a flag, and a quality; -1 stands
+    for unknown. Source: J. Deng et al., "RetinaFace", CVPR 2020, and its annotations.
     """
     found: dict[str, _Landmarks] = {}
     if not path.is_file():
@@ -143,18 +142,18 @@ def _read_lines(path: Path) -> list[str]:
         raise DatasetError(f"{path} is not text in UTF-8 ({error}).") from error
 
 
-def _match_landmarks(picture: DetectionSample, known: _Landmarks) -> FloatArray:
-    marks = picture.landmarks.copy()
-    for i, (x1, y1, x2, y2) in enumerate(picture.boxes.astype(int).tolist()):
+def _match_landmarks(sample: DetectionSample, known: _Landmarks) -> FloatArray:
+    marks = sample.landmarks.copy()
+    for i, (x1, y1, x2, y2) in enumerate(sample.boxes.astype(int).tolist()):
         marks[i] = known.get((x1, y1, x2 - x1, y2 - y1), np.nan)
     return marks
 
 
 def find_settings(root: Path) -> Path | None:
-    """The folder of the official evaluation's ground truth; ``None`` if it is not there."""
-    for place in ("wider_face_split", "eval_tools/ground_truth"):
-        if all((root / place / f"wider_{name}_val.mat").is_file() for name in SETTINGS):
-            return root / place
+    """The folder of the official evaluation's ground truth; ``None`` if it is missing."""
+    for location in ("wider_face_split", "eval_tools/ground_truth"):
+        if all((root / location / f"wider_{name}_val.mat").is_file() for name in SETTINGS):
+            return root / location
     return None
 
 
@@ -165,7 +164,7 @@ def read_settings(folder: Path) -> dict[str, WiderTruth]:
         folder: Holds ``wider_easy_val.mat`` and the other two.
 
     Returns:
-        By picture, as the lists name it: ``event/file.jpg``.
+        By image, as the lists name it: ``event/file.jpg``.
 
     Raises:
         DatasetError: A file is not the official one.
@@ -176,9 +175,9 @@ def read_settings(folder: Path) -> dict[str, WiderTruth]:
     for setting in SETTINGS:
         path = folder / f"wider_{setting}_val.mat"
         try:
-            for name, boxes, wanted in _iter_setting(loadmat(str(path))):
-                before = truths[name].wanted if name in truths else {}
-                truths[name] = WiderTruth(boxes, {**before, setting: wanted})
+            for name, boxes, targets in _iter_setting(loadmat(str(path))):
+                before = truths[name].targets if name in truths else {}
+                truths[name] = WiderTruth(boxes, {**before, setting: targets})
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise DatasetError(f"{path} is not WIDER FACE's ground truth ({error}).") from error
     return truths
@@ -187,7 +186,7 @@ def read_settings(folder: Path) -> dict[str, WiderTruth]:
 def _iter_setting(
     table: Mapping[str, Any],
 ) -> Iterator[tuple[str, FloatArray, npt.NDArray[np.bool_]]]:
-    """Picture, boxes and which of them count; the cells are nested arrays of objects."""
+    """Image, boxes and which of them count; the cells are nested arrays of objects."""
     events = zip(
         table["event_list"], table["file_list"], table["face_bbx_list"], table["gt_list"],
         strict=True,
@@ -196,6 +195,6 @@ def _iter_setting(
         for (file,), (faces,), (indices,) in zip(files, boxes, counted, strict=True):
             corners = np.asarray(faces, np.float32).reshape(-1, 4)
             corners = np.hstack([corners[:, :2], corners[:, :2] + corners[:, 2:]])
-            wanted = np.zeros(len(corners), bool)
-            wanted[np.asarray(indices, np.int64).ravel() - 1] = True  # they count from 1
-            yield f"{event[0]}/{file[0]}.jpg", corners, wanted
+            targets = np.zeros(len(corners), bool)
+            targets[np.asarray(indices, np.int64).ravel() - 1] = True  # they count from 1
+            yield f"{event[0]}/{file[0]}.jpg", corners, targets

@@ -1,4 +1,4 @@
-"""Random changes to a batch of faces, so that a detector's crops look like the training set's."""
+"""Random changes to a batch of faces, which make them look like a detector's crops."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from emotion_core.training.emotion.config import TrainConfig
 
 _BLUR_SIDE_PX = 48
-"""Side of the pictures for which ``TrainConfig.blur_px`` is meant."""
+"""Side of the images to which ``TrainConfig.blur_px`` refers."""
 
 _LUMA = (0.299, 0.587, 0.114)
 
 
 def augment(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    """Change every face a little: place, size, rotation, sharpness, colour, light, noise, a hole.
+    """Change position, size, rotation, sharpness, colour, light and noise of faces; erase a part.
 
     Args:
         faces: ``(N, 1 or 3, S, S)`` float, 0-255, grey or RGB.
-        config: Says how far.
-        generator: Where the chances come from; on the device of ``faces``.
+        config: Has the limits.
+        generator: Source of the random numbers; on the device of ``faces``.
 
     Returns:
         As ``faces``.
@@ -69,7 +69,7 @@ def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) 
 
 
 def _blur(faces: torch.Tensor, blur_px: float, generator: torch.Generator) -> torch.Tensor:
-    """Blur two in five faces with a Gaussian of random width, which grows with the picture."""
+    """Blur two in five faces with a Gaussian of random width, which is relative to the side."""
     n, channels, side, _ = faces.shape
     scale = side / _BLUR_SIDE_PX
     radius = max(1, min(math.ceil(3 * scale), side - 1))
@@ -102,7 +102,7 @@ def _colour(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator
 
 
 def _relight(faces: torch.Tensor, gamma: float, generator: torch.Generator) -> torch.Tensor:
-    """Bend the brightness curve, and lay a slope of light over the face."""
+    """Bend the brightness curve, and add a gradient of light."""
     n, _, height, width = faces.shape
     exponent = torch.exp(_uniform(n, -1, 1, generator) * math.log(gamma))
     bent = 255 * (faces.clamp(0, 255) / 255) ** exponent

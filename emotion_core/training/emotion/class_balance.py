@@ -21,7 +21,7 @@ def to_class_shares(targets: FloatArray) -> Weights:
 
 
 def to_face_weights(targets: FloatArray) -> Weights:
-    """How likely each face is to be drawn so that all classes come equally often.
+    """Probability of drawing each face so that all classes occur equally often.
 
     Args:
         targets: ``(N, C)`` soft targets; a row of zeros gets the mean weight.
@@ -38,7 +38,7 @@ def to_face_weights(targets: FloatArray) -> Weights:
 
 
 def draw_balanced(targets: FloatArray, generator: np.random.Generator) -> Indices:
-    """Draw as many faces as there are, with replacement, all classes equally often: ``(N,)``."""
+    """Draw N faces with replacement, all classes equally often: ``(N,)``."""
     n = len(targets)
     return np.asarray(generator.choice(n, size=n, p=to_face_weights(targets)), np.int64)
 
@@ -51,8 +51,8 @@ def to_class_weights(targets: FloatArray, beta: float) -> FloatArray:
         beta: 0 weighs all alike, near 1 by inverse frequency.
 
     Returns:
-        ``(C,)``, 0 for a class that does not occur. Scaled so that a face weighs 1 on average
-        (in the paper the weights sum to C): the loss keeps its size beside that of valence and
+        ``(C,)``, 0 for a class without a face. Scaled so that a face weighs 1 on average (in the
+        paper the weights sum to C), which keeps the loss comparable with that of valence and
         arousal.
 
     Source: Y. Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,

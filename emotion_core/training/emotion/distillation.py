@@ -1,4 +1,4 @@
-"""A released network as a teacher: its probabilities are mixed into the training targets."""
+"""A released network as a teacher, whose probabilities are mixed into the training targets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.models.local import describe_file
+from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_model
-from emotion_core.training.evaluation.predict import predict
+from emotion_core.training.evaluation.evaluate import predict
 
 if TYPE_CHECKING:
     from emotion_core.recognition.classifier import EmotionClassifier
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EmotionTeacher:
-    """A network that teaches.
+    """A teacher network.
 
     Attributes:
-        name: Of the catalog, or of the file, without its folder.
+        name: In the registry, or of the file, without its folder.
         sha256: Of its file.
         classifier: The network with its card.
     """
@@ -35,15 +36,11 @@ class EmotionTeacher:
 
 
 def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
-    """Load a released network.
-
-    Args:
-        name: Of the catalog, or a released .safetensors or .onnx file.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """Load a released network by its name in the registry or its .safetensors or .onnx file.
 
     Raises:
-        UnknownModelError: The catalog has no such network.
-        WeightsUnavailableError: Its file is not to be had.
+        UnknownModelError: There is no such network.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: The file is no released network.
     """
     loaded = load_model(name, device)
@@ -55,22 +52,22 @@ def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float)
     """Mix a teacher's probabilities into the targets.
 
     Args:
-        faces: Whose targets change; rows of zeros become the teacher's alone.
-        teacher: Reads the pictures as they are and mirrored.
+        faces: Rows of zeros in their targets become the teacher's probabilities alone.
+        teacher: Sees the images as they are and mirrored.
         share: Weight of the teacher's probabilities, 0-1.
 
     Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
-    1, and mixed into the targets once instead of a loss of its own.
+    1, and mixed into the targets once instead of a separate loss.
     """
-    taught = predict_both_ways(teacher.classifier, faces)
-    mixed = (1 - share) * faces.targets + share * taught
+    predicted = predict_both_ways(teacher.classifier, faces)
+    mixed = (1 - share) * faces.targets + share * predicted
     unlabelled = ~faces.targets.any(axis=1)
-    mixed[unlabelled] = taught[unlabelled]
+    mixed[unlabelled] = predicted[unlabelled]
     return replace(faces, targets=mixed.astype(np.float32))
 
 
 def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArray:
-    """Softmax of the logits averaged over each picture and its mirror image, temperature 1.
+    """Softmax of the logits averaged over each image and its mirror image, temperature 1.
 
     Returns:
         ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.
@@ -78,12 +75,10 @@ def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArr
     # Log-probabilities times the card's temperature are the logits but for a constant per row.
     logits = [
         np.log(np.maximum(predict(classifier, faces, mirrored=mirrored)[0], 1e-30))
-        * classifier.card.temperature
+        * np.float32(classifier.card.temperature)
         for mirrored in (False, True)
     ]
-    mean = (logits[0] + logits[1]) / 2
-    powers = np.exp(mean - mean.max(axis=1, keepdims=True))
     columns = [LABELS.index(label) for label in classifier.card.labels]
     probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
-    probabilities[:, columns] = powers / powers.sum(axis=1, keepdims=True)
+    probabilities[:, columns] = softmax(np.float32(0.5) * (logits[0] + logits[1]))
     return probabilities

@@ -1,4 +1,4 @@
-"""A checkpoint to the two files that are released: safetensors, and the ONNX made from it."""
+"""Releases a checkpoint as safetensors, and as the ONNX made from it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
 
-from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.models.onnx_graph import load_onnxruntime
-from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
+from emotion_core.errors import EmotionError
+from emotion_core.networks.emotion_net import load_network
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.validation import make_classifier
+from emotion_core.training.emotion.load import load_averaged, make_classifier
 from emotion_core.training.engine.atomic_write import save_file
-from emotion_core.training.engine.checkpoint import load_checkpoint
-from emotion_core.training.engine.release import ReleasedFile, check_release
+from emotion_core.training.engine.release import (
+    ReleasedFile,
+    check_release,
+    compare_onnx,
+    save_network,
+    to_onnx,
+)
+from emotion_core.training.evaluation.evaluate import predict
 from emotion_core.training.evaluation.metrics import fit_temperature
-from emotion_core.training.evaluation.predict import predict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from emotion_core.networks.emotion_net import EmotionNet
     from emotion_core.training.datasets.face_set import FaceSet
-
-_OPSET = 18
-_TOLERANCE = 1e-4
+    from emotion_core.training.emotion.config import TrainConfig
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,7 +40,7 @@ class Trained:
     Attributes:
         network: On the CPU, ready to predict.
         config: Of its training.
-        metadata: What its files tell, but for the temperature.
+        metadata: Of its files, except for the temperature.
     """
 
     network: EmotionNet
@@ -53,14 +54,14 @@ def release_emotion(
     """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
 
     Args:
-        checkpoint: What an ``EmotionTrainer`` saved.
+        checkpoint: Saved by an ``EmotionTrainer``.
         path: The safetensors file; the ONNX goes beside it.
-        faces: To fit the temperature on; not those that were learnt from.
+        faces: To fit the temperature on; not the training faces.
         logit_adjustment: See ``adjust_logits``.
 
     Raises:
-        EmotionError: The checkpoint, the file's name or the adjustment does not fit, or a file
-            cannot be written.
+        EmotionError: The checkpoint, the file name or the adjustment is invalid, or a file cannot
+            be written.
     """
     check_release(path)
     trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
@@ -75,17 +76,14 @@ def release_emotion(
 
 
 def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
-    """Build the averaged network of a checkpoint.
+    """Load the averaged network of a checkpoint, with adjusted logits.
 
     Raises:
         WeightsUnavailableError: There is no such file.
         WeightsMismatchError: It is no checkpoint of an emotion network.
         EmotionError: The logits cannot be adjusted.
     """
-    saved = load_checkpoint(checkpoint)
-    config = TrainConfig.from_json(saved["config"])
-    network = make_network(config.architecture, len(LABELS), has_va=config.has_va).eval()
-    network.load_state_dict(saved["averaged"])
+    network, config, saved = load_averaged(checkpoint)
     metadata = {
         "architecture": config.architecture,
         "labels": ",".join(LABELS),
@@ -105,7 +103,7 @@ def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
             )
         if "class_shares" not in saved:
             raise EmotionError(
-                f"{checkpoint} does not tell the training share of each class; leave out "
+                f"{checkpoint} lacks the training share of each class; leave out "
                 "--logit-adjustment, or train with this version."
             )
         adjust_logits(network, saved["class_shares"], logit_adjustment)
@@ -127,15 +125,8 @@ def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
 
 
 def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:
-    """Write a network, with all that is needed to use it as metadata.
-
-    Args:
-        trained: From ``load_trained``.
-        path: Where to write.
-        temperature: Fitted on validation faces; written down, not folded into the weights.
-    """
-    state = {key: value.contiguous() for key, value in trained.network.state_dict().items()}
-    save_file(path, save(state, trained.metadata | {"temperature": str(temperature)}))
+    """Write a network with its metadata; the temperature is not folded into the weights."""
+    save_network(trained.network, path, trained.metadata | {"temperature": str(temperature)})
 
 
 def export_emotion_onnx(weights: Path, path: Path) -> None:
@@ -149,49 +140,22 @@ def export_emotion_onnx(weights: Path, path: Path) -> None:
     """
     import onnx
 
-    network = load_network(weights)
-    metadata = _read_metadata(weights)
-    program = torch.onnx.export(
-        network,
-        (_example(metadata, 2),),
-        input_names=["faces"],
-        output_names=["logits", "va"] if network.va_head is not None else ["logits"],
-        dynamic_shapes=({0: torch.export.Dim("n")},),
-        opset_version=_OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    if program is None:
-        raise WeightsMismatchError(f"{weights.name} could not be translated to ONNX.")
-    model = program.model_proto
-    for noted in (*model.graph.node, *model.graph.value_info, model.graph):
-        noted.ClearField("metadata_props")  # source lines and paths of the exporting machine
+    network, metadata = load_network(weights), _read_metadata(weights)
+    outputs = ["logits", "va"] if network.va_head is not None else ["logits"]
+    sizes = {0: torch.export.Dim("n")}
+    model = to_onnx(network, _example(metadata, 2), "faces", outputs, sizes)
     onnx.helper.set_model_props(model, metadata)
     save_file(path, model.SerializeToString())
 
 
 def check_emotion_onnx(weights: Path, graph: Path) -> None:
-    """Compare both files on random input, for one face and for three.
-
-    Raises:
-        WeightsMismatchError: An output differs by more than 1e-4.
-    """
-    onnxruntime = load_onnxruntime()
-    network = load_network(weights)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        faces = _example(_read_metadata(weights), n)
-        with torch.inference_mode():
-            expected = network(faces)
-        found = session.run(None, {"faces": faces.numpy()})
-        for ours, its in zip(expected, found, strict=True):
-            gap = float(np.abs(ours.numpy() - its).max())
-            if gap > _TOLERANCE:
-                raise WeightsMismatchError(f"{graph.name} is off by {gap:.1e} from {weights.name}.")
+    """Compare both files on random input, for one face and for three; see ``compare_onnx``."""
+    inputs = (_example(_read_metadata(weights), n) for n in (1, 3))
+    compare_onnx(weights, graph, load_network(weights), inputs)
 
 
 def _example(metadata: dict[str, str], n: int) -> torch.Tensor:
-    """Random input ``(n, C, S, S)`` of the size that the metadata name."""
+    """Random input ``(n, C, S, S)`` of the size in the metadata."""
     preprocessing = json.loads(metadata["preprocessing"])
     shape = (n, len(preprocessing["mean"]), *[preprocessing["size_px"]] * 2)
     return torch.randn(shape, generator=torch.Generator().manual_seed(n))

@@ -1,66 +1,65 @@
-"""The course of a run: one row of figures per epoch, which is best, and when to stop."""
+"""The history of a run: one row of metrics per epoch, the best one, and early stopping."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emotion_core.training.engine.history import Row
+from emotion_core.training.engine.run_dir import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.training.evaluation.metrics import Metrics
 
-_FIGURES = (
-    *("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy"),
-    *("valence_ccc", "arousal_ccc", "valence_r", "arousal_r"),
-)
+_LABEL_METRICS = ("accuracy", "macro_f1", "accuracy_nine", "ece", "cross_entropy")
+_VA_METRICS = ("valence_ccc", "arousal_ccc", "valence_r", "arousal_r")
 
 
 @dataclass(frozen=True, slots=True)
 class EmotionEpochReport:
-    """What one epoch gave.
+    """Results of one epoch.
 
     Attributes:
         epoch: Counted from 1.
-        loss: Mean training loss, of this process's faces.
+        loss: Mean training loss of this process's faces.
         learning_rate: At the last step.
-        time_s: How long training and validation took.
-        figures: Of the averaged weights on the held-out faces; ``None`` but in the first process.
+        time_s: Duration of training and validation.
+        metrics: Of the averaged weights on the held-out faces; ``None`` except in the first
+            process.
     """
 
     epoch: int
     loss: float
     learning_rate: float
     time_s: float
-    figures: Metrics | None
+    metrics: Metrics | None
 
 
-def to_row(report: EmotionEpochReport, figures: Metrics) -> Row:
-    """What is kept of an epoch."""
+def to_row(report: EmotionEpochReport, metrics: Metrics) -> Row:
+    """The row of ``logs/metrics.csv``."""
     row: Row = {
         "epoch": report.epoch,
         "loss": report.loss,
         "learning_rate": report.learning_rate,
         "time_s": round(report.time_s, 1),
     }
-    row.update({name: getattr(figures, name) for name in _FIGURES})
-    row.update({f"recall_{word}": value for word, value in figures.per_class_recall.items()})
+    row.update({name: getattr(metrics, name) for name in _LABEL_METRICS + _VA_METRICS})
+    row.update({f"recall_{word}": value for word, value in metrics.per_class_recall.items()})
     return row
 
 
 def best_epoch(history: Sequence[Row]) -> int:
-    """The epoch, counted from 1, with the best validation; the first of equals. 0 if none is done.
+    """The first epoch, counted from 1, with the best validation; 0 if none is done.
 
-    The accuracy decides, and the cross-entropy between equals; without any label the mean
-    concordance of valence and arousal does.
+    The accuracy decides, then the cross-entropy; without any label the mean concordance of valence
+    and arousal does.
     """
     return int(max(history, key=_score)["epoch"] or 0) if history else 0
 
 
 def is_exhausted(history: Sequence[Row], patience: int) -> bool:
-    """Whether ``patience`` epochs have gone by since the best one; never if it is 0."""
+    """Whether ``patience`` epochs have passed since the best one; never if it is 0."""
     if not patience or not history:
         return False
     return int(history[-1]["epoch"] or 0) - best_epoch(history) >= patience
@@ -79,7 +78,7 @@ def _score(row: Row) -> tuple[float, float]:
 def progress_line(report: EmotionEpochReport, epochs: int) -> str:
     """One epoch in one line, for the log."""
     parts = [f"epoch {report.epoch}/{epochs}", f"loss {report.loss:.4f}"]
-    if report.figures:
+    if report.metrics:
         for name, word in (
             ("accuracy", "validation accuracy"),
             ("macro_f1", "macro-F1"),
@@ -87,7 +86,7 @@ def progress_line(report: EmotionEpochReport, epochs: int) -> str:
             ("valence_ccc", "valence CCC"),
             ("arousal_ccc", "arousal CCC"),
         ):
-            value = getattr(report.figures, name)
+            value = getattr(report.metrics, name)
             if value is not None:
                 parts.append(f"{word} {value:.4f}")
     return "  ".join([*parts, f"{report.time_s:.0f} s"])

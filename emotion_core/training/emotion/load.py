@@ -1,4 +1,4 @@
-"""The network that is to be measured: released, published, or still in training."""
+"""Loads the emotion network to be measured: released, published, or still in training."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.errors import UnknownModelError
 from emotion_core.local_analyzer import LocalAnalyzer, fetch_first, load_runtime, make_detector
 from emotion_core.models import local
-from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
+from emotion_core.models.card import AnalyzerInfo, ModelCard, Task, WeightFile
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, resolve_models
 from emotion_core.models.local import describe_file, read_file_card, unreadable
 from emotion_core.models.runtime import TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.evaluation.evaluate import predict
+from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.profile import NetworkSize, count_module, count_onnx
 
 if TYPE_CHECKING:
     from emotion_core.models.runtime import Network
+    from emotion_core.networks.emotion_net import EmotionNet
+    from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.evaluation.metrics import Metrics
     from emotion_core.types import Device
 
 FILES = (*local.FILES, ".pt")
-"""Endings by which a path is told from the name of a model."""
+"""Suffixes that distinguish a path from the name of a model."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,10 +36,10 @@ class LoadedModel:
     """A network, ready to be measured.
 
     Attributes:
-        classifier: The product's own, around it.
+        classifier: As in the product.
         network: What ``classifier`` runs.
         path: The file that it came from.
-        notices: One sentence per network that would have been preferred and is out of reach.
+        notices: One sentence per preferred network that is not available.
     """
 
     classifier: EmotionClassifier
@@ -51,18 +57,18 @@ class LoadedModel:
 
 
 def load_model(model: str | None, device: str = "auto") -> LoadedModel:
-    """Load a network by what a user typed.
+    """Load a network.
 
     Args:
-        model: A name of the catalog, a Hub repository as ``owner/name[@commit]``, or a path: to a
-            released ``.safetensors`` or ``.onnx``, whose metadata tells its labels and its input,
-            or to a ``.pt`` of a training run, whose averaged weights are taken without
-            calibration. ``None``: the first of the product's defaults that is to be had.
+        model: A name in the registry, a Hub repository as ``owner/name[@commit]``, or a path: to a
+            released ``.safetensors`` or ``.onnx`` with metadata, or to a ``.pt`` of a training run,
+            whose averaged weights are taken without calibration. ``None``: the first default that
+            is available.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        UnknownModelError: No such name.
-        WeightsUnavailableError: The file is not to be had.
+        UnknownModelError: There is no such name.
+        WeightsUnavailableError: The file is not available.
         WeightsMismatchError: The file is not what it should be.
         EmotionError: The device does not exist here, or a package is missing.
     """
@@ -80,12 +86,12 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
 
     Args:
         model: The emotion network.
-        detector: See ``find_model``; ``None``: the first default that is to be had.
+        detector: See ``find_model``; ``None``: the first default that is available.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
         UnknownModelError: There is no such detector.
-        WeightsUnavailableError: Its file is not to be had.
+        WeightsUnavailableError: Its file is not available.
         WeightsMismatchError: Its file is not what it should be.
     """
     where = pick_device(device)
@@ -99,7 +105,8 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
 
 def _load_file(path: Path, device: Device) -> LoadedModel:
     if path.suffix == ".pt" and path.is_file():
-        card, module = _read_checkpoint(path)
+        module, config, saved = load_averaged(path)
+        card = make_card(config, describe_file(path), f"{path}, epoch {saved['epoch']}")
         network: Network = TorchNetwork(module, device)
     elif path.is_file() and path.suffix not in FILES:
         raise UnknownModelError(f"{path.name} is no network; give one of: {', '.join(FILES)}.")
@@ -109,10 +116,14 @@ def _load_file(path: Path, device: Device) -> LoadedModel:
     return LoadedModel(EmotionClassifier(network, card), network, path)
 
 
-def _read_checkpoint(path: Path) -> tuple[ModelCard, Any]:
-    """The averaged network of a training run, on the CPU, and its description."""
+def load_averaged(path: Path) -> tuple[EmotionNet, TrainConfig, dict[str, Any]]:
+    """Load the averaged network of a run onto the CPU, with its configuration and checkpoint.
+
+    Raises:
+        WeightsUnavailableError: There is no such file.
+        WeightsMismatchError: It is no checkpoint of an emotion network.
+    """
     from emotion_core.networks.emotion_net import make_network as build
-    from emotion_core.training.emotion.config import TrainConfig
     from emotion_core.training.engine.checkpoint import load_checkpoint
 
     with unreadable(path, "is no checkpoint of a training run"):
@@ -120,25 +131,41 @@ def _read_checkpoint(path: Path) -> tuple[ModelCard, Any]:
         config = TrainConfig.from_json(saved["config"])
         network = build(config.architecture, len(LABELS), has_va=config.has_va)
         network.load_state_dict(saved["averaged"])
-    card = ModelCard(
-        name=path.name,
-        task=Task.EMOTION,
-        architecture=config.architecture,
-        weights=describe_file(path),
-        licence="not stated",
-        source=f"{path}, epoch {saved['epoch']}",
-        labels=LABELS,
-        has_va=config.has_va,
-        preprocessing=config.preprocessing,
-    )
-    return card, network.eval()
+    return network.eval(), config, saved
 
 
 def _load_module(card: ModelCard, path: Path) -> Any:
     if card.architecture == TRANSFORMERS:
         return load_transformers_module(card)
     if path.suffix == ".pt":
-        return _read_checkpoint(path)[1]
+        return load_averaged(path)[0]
     from emotion_core.networks.emotion_net import load_network
 
     return load_network(path)
+
+
+def make_card(config: TrainConfig, weights: WeightFile, source: str) -> ModelCard:
+    """Describe a network in training, which is not calibrated."""
+    return ModelCard(
+        name=weights.filename,
+        task=Task.EMOTION,
+        architecture=config.architecture,
+        weights=weights,
+        licence="not stated",
+        source=source,
+        labels=LABELS,
+        has_va=config.has_va,
+        preprocessing=config.preprocessing,
+    )
+
+
+def make_classifier(network: Any, config: TrainConfig, device: Device) -> EmotionClassifier:
+    """Put an ``EmotionNet`` into the product's classifier, in evaluation mode and uncalibrated."""
+    card = make_card(config, WeightFile("checkpoint", "0" * 64), "a training run")
+    return EmotionClassifier(TorchNetwork(network, device), card)
+
+
+def validate(network: Any, config: TrainConfig, device: Device, faces: FaceSet) -> Metrics:
+    """Measure a network on held-out faces."""
+    probabilities, va = predict(make_classifier(network, config, device), faces)
+    return to_metrics(probabilities, va, faces)

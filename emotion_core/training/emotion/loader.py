@@ -1,4 +1,4 @@
-"""Which faces make up each step, and reading them ahead of the network."""
+"""The faces of each step, read ahead of the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EpochRngs:
-    """Where everything random in one epoch comes from; the same for a run that was resumed.
+    """The random generators of one epoch; the same for a resumed run.
 
     Attributes:
         order: Of the order of the faces; alike in all processes.
@@ -37,13 +37,13 @@ class EpochRngs:
     augmentation: torch.Generator
 
 
-def epoch_rngs(seed: int, epoch: int, place: DistributedContext) -> EpochRngs:
-    """Seed everything random in an epoch, torch's own generator (dropout) included."""
+def epoch_rngs(seed: int, epoch: int, context: DistributedContext) -> EpochRngs:
+    """Seed all random generators of an epoch, including torch's own (dropout)."""
     common = np.random.SeedSequence([seed, epoch])
-    own = np.random.SeedSequence([seed, epoch, place.rank + 1])
+    own = np.random.SeedSequence([seed, epoch, context.rank + 1])
     mixing, augmentation, dropout = own.spawn(3)
     torch.manual_seed(_to_int(dropout))
-    generator = torch.Generator(place.device).manual_seed(_to_int(augmentation))
+    generator = torch.Generator(context.device).manual_seed(_to_int(augmentation))
     return EpochRngs(np.random.default_rng(common), np.random.default_rng(mixing), generator)
 
 
@@ -51,21 +51,21 @@ def _to_int(sequence: np.random.SeedSequence) -> int:
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def draw_order(faces: FaceSet, config: TrainConfig, chances: np.random.Generator) -> Indices:
-    """The faces of one epoch in the order in which they are shown."""
+def draw_order(faces: FaceSet, config: TrainConfig, rng: np.random.Generator) -> Indices:
+    """The faces of one epoch, in the order in which they are shown."""
     if config.balance == "sampler":
-        return draw_balanced(faces.targets, chances)
-    return np.asarray(chances.permutation(len(faces)), np.int64)
+        return draw_balanced(faces.targets, rng)
+    return np.asarray(rng.permutation(len(faces)), np.int64)
 
 
 def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
     """Cut an order into steps.
 
-    The last step is cut to a multiple of the processes, and left out where a process would get a
+    The last step is cut to a multiple of the processes, and left out if a process would get a
     single face, which batch normalisation and concordance cannot use.
 
     Raises:
-        DatasetError: There are not two faces for each process.
+        DatasetError: There are fewer than two faces for each process.
     """
     if len(order) < 2 * world or batch_size < 2 * world:
         raise DatasetError(
@@ -77,38 +77,38 @@ def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
     return [batch for batch in batches if len(batch) >= 2 * world]
 
 
-def count_steps(faces: FaceSet, config: TrainConfig, place: DistributedContext) -> int:
-    """Steps of one epoch."""
-    return len(split_order(np.arange(len(faces)), config.batch_size, place.world))
+def count_steps(faces: FaceSet, config: TrainConfig, context: DistributedContext) -> int:
+    """Number of steps in one epoch."""
+    return len(split_order(np.arange(len(faces)), config.batch_size, context.world))
 
 
 def iter_emotion_batches(
-    faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, place: DistributedContext
+    faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, context: DistributedContext
 ) -> Iterator[Batch]:
-    """Read the faces of each step, some steps ahead, onto the device.
+    """Read the faces of each step onto the device, some steps ahead.
 
     Args:
         faces: All of them.
         steps: Faces of each step over all processes; this one takes every ``world``-th.
-        config: Says size and colour.
-        place: This process.
+        config: Has size and colour.
+        context: This process.
 
     Raises:
-        DatasetError: A picture cannot be read.
+        DatasetError: An image cannot be read.
     """
     channels = find_architecture(config.architecture).channels
-    is_cuda = place.device == "cuda"
+    is_cuda = context.device == "cuda"
 
     def load(step: Indices) -> tuple[torch.Tensor, ...]:
-        chosen = step[place.rank :: place.world]
-        pictures = torch.from_numpy(faces.pictures.load(chosen, config.size_px, channels))
+        chosen = step[context.rank :: context.world]
+        images = torch.from_numpy(faces.images.load(chosen, config.size_px, channels))
         parts = (
-            pictures.permute(0, 3, 1, 2),
+            images.permute(0, 3, 1, 2),
             torch.from_numpy(faces.targets[chosen]),
             torch.from_numpy(faces.va[chosen]),
         )
         return tuple(part.pin_memory() for part in parts) if is_cuda else parts
 
     for parts in iter_ahead(load, steps):
-        pictures, targets, va = (part.to(place.device, non_blocking=True) for part in parts)
-        yield Batch(pictures.float(), targets, va)
+        images, targets, va = (part.to(context.device, non_blocking=True) for part in parts)
+        yield Batch(images.float(), targets, va)

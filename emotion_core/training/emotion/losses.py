@@ -1,4 +1,4 @@
-"""What training makes small: cross-entropy, and the lack of concordance of valence and arousal."""
+"""The loss: cross-entropy, and the lack of concordance of valence and arousal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def to_loss(
     va_weight: float,
     class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy against the shares of the emotions, plus concordance of valence and arousal.
+    """Cross-entropy with the shares of the emotions, plus the concordance loss.
 
     Args:
         outputs: Of the network: ``(N, C)`` logits and, if it has the head, ``(N, 2)``.
-        targets: ``(N, C)`` shares; a row of zeros says nothing.
+        targets: ``(N, C)`` shares; rows of zeros do not count.
         va: ``(N, 2)``, without NaN.
         va_weight: Of the concordance loss.
-        class_weights: ``(C,)`` of the cross-entropy; all 1 if not given.
+        class_weights: ``(C,)`` of the cross-entropy; 1 by default.
     """
     loss = functional.cross_entropy(outputs[0].float(), targets, weight=class_weights)
     if len(outputs) == 1:
@@ -31,8 +31,8 @@ def to_loss(
 def concordance(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Concordance correlation of each column of two ``(N, K)``; 1 is perfect.
 
-    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility",
-    Biometrics 45, 1989.
+    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", Biometrics
+    45, 1989.
     """
     gap = predicted.mean(0) - truth.mean(0)
     covariance = ((predicted - predicted.mean(0)) * (truth - truth.mean(0))).mean(0)

@@ -1,4 +1,4 @@
-"""Targets as the loss takes them, and faces blended with other faces of the batch."""
+"""Smoothed targets, and faces blended with other faces of the batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Faces of one step with their truth.
+    """The labelled faces of one step.
 
     Attributes:
         faces: ``(N, C, S, S)`` float, 0-255.
-        targets: ``(N, 9)`` shares of the emotions of ``LABELS``; a row of zeros says nothing.
+        targets: ``(N, 9)`` shares of the emotions of ``LABELS``; rows of zeros do not count.
         va: ``(N, 2)`` valence and arousal in [-1, 1].
     """
 
@@ -30,10 +30,10 @@ class Batch(NamedTuple):
 
 
 def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Put the expectation of ``VALENCE_AROUSAL`` under the targets where ratings are NaN.
+    """Replace missing ratings by the expectation of ``VALENCE_AROUSAL`` under the targets.
 
     Args:
-        va: ``(N, 2)`` ratings, NaN where there is none.
+        va: ``(N, 2)`` ratings; NaN if missing.
         targets: ``(N, 9)`` shares.
     """
     coordinates = [VALENCE_AROUSAL[label] for label in LABELS]
@@ -46,17 +46,17 @@ def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
 
     Source: C. Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """
-    whole = targets.sum(1, keepdim=True)
-    return (1 - share) * targets + share * whole / targets.shape[1]
+    totals = targets.sum(1, keepdim=True)
+    return (1 - share) * targets + share * totals / targets.shape[1]
 
 
-def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batch:
-    """Blend every face with another of the batch by mixup or CutMix; a coin decides between both.
+def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
+    """Blend every face with another of the batch by mixup or CutMix, at random if both are on.
 
     Args:
         batch: Without NaN.
-        config: ``mixup`` and ``cutmix`` are the alphas; where both are 0 nothing happens.
-        chances: Where the partners and shares come from.
+        config: ``mixup`` and ``cutmix`` are the alphas; 0 is off.
+        rng: Draws partners and shares.
 
     Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; S. Yun et al.,
     "CutMix", ICCV 2019.
@@ -64,13 +64,13 @@ def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batc
     alphas = [alpha for alpha in (config.mixup, config.cutmix) if alpha]
     if not alphas:
         return batch
-    cut = config.cutmix > 0 and (not config.mixup or chances.random() < 0.5)
+    cut = config.cutmix > 0 and (not config.mixup or rng.random() < 0.5)
     alpha = config.cutmix if cut else config.mixup
-    share = float(chances.beta(alpha, alpha))
-    partners = torch.from_numpy(chances.permutation(len(batch.faces))).to(batch.faces.device)
+    share = float(rng.beta(alpha, alpha))
+    partners = torch.from_numpy(rng.permutation(len(batch.faces))).to(batch.faces.device)
     others = Batch(*(part[partners] for part in batch))
     if cut:
-        faces, share = _cut_and_paste(batch.faces, others.faces, share, chances)
+        faces, share = _cut_and_paste(batch.faces, others.faces, share, rng)
     else:
         faces = share * batch.faces + (1 - share) * others.faces
     return Batch(
@@ -81,16 +81,16 @@ def mix(batch: Batch, config: TrainConfig, chances: np.random.Generator) -> Batc
 
 
 def _cut_and_paste(
-    faces: torch.Tensor, others: torch.Tensor, share: float, chances: np.random.Generator
+    faces: torch.Tensor, others: torch.Tensor, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, float]:
-    """Paste one rectangle of the others, of ``1 - share`` of the area where it is not cut off.
+    """Paste one rectangle of the others, of ``1 - share`` of the area if it is not cut off.
 
     Returns:
         The faces, and the share of their own pixels that is left.
     """
     side = faces.shape[2]
     half = side * (1 - share) ** 0.5 / 2
-    centres = chances.random(2) * side
+    centres = rng.random(2) * side
     (y1, x1), (y2, x2) = (
         [round(min(max(centre + step, 0.0), side)) for centre in centres] for step in (-half, half)
     )

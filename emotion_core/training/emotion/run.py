@@ -1,4 +1,4 @@
-"""One training from data sets to weights: what ``python -m emotion_core train`` does."""
+"""A training from data sets to weights: what ``python -m emotion_core train`` does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emotion_core.training.emotion.distillation import (
 from emotion_core.training.emotion.history import best_epoch, progress_line
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
-from emotion_core.training.emotion.tensorboard import Summary
+from emotion_core.training.emotion.tensorboard import write_epoch, write_samples
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.distributed import (
@@ -42,18 +42,18 @@ OK, INTERRUPTED = 0, 130
 
 @dataclass(frozen=True, slots=True)
 class EmotionTrainJob:
-    """A training as a user asks for it.
+    """A training as a user requests it.
 
     Attributes:
         config: The hyper-parameters.
-        run: Where everything is written.
+        run: The folder of the run.
         main: The first data set.
-        also: Others to learn from.
-        valid: To validate on, or ``None`` for the main one's own.
+        also: Further ones to learn from.
+        valid: For validation, or ``None`` for the main one's own.
         teacher: Name or file of a teacher, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every so many epochs; 0 keeps none.
+        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
     """
 
     config: TrainConfig
@@ -67,8 +67,8 @@ class EmotionTrainJob:
     keep_every: int = 0
 
 
-def run_emotion_training(plan: EmotionTrainJob) -> int:
-    """Train, or go on with a run that was cut off.
+def run_emotion_training(job: EmotionTrainJob) -> int:
+    """Train, or resume an interrupted run.
 
     Returns:
         Exit code: 0 done, 130 stopped by the user.
@@ -76,30 +76,30 @@ def run_emotion_training(plan: EmotionTrainJob) -> int:
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
     """
-    saving = CheckpointPolicy(plan.run.weights, plan.keep_every, plan.resume)
-    with join_processes(plan.device) as place, contextlib.ExitStack() as stack:
-        if place.is_first:
-            stack.enter_context(plan.run.unless_refused())
-            stack.enter_context(plan.run.keep_log())
-        faces, held_out = read_sources(plan.main, plan.also, plan.valid, plan.config)
-        teacher = _find_teacher(plan)
-        config = plan.config
+    saving = CheckpointPolicy(job.run.weights, job.keep_every, job.resume)
+    with join_processes(job.device) as context, contextlib.ExitStack() as stack:
+        if context.is_first:
+            stack.enter_context(job.run.unless_refused())
+            stack.enter_context(job.run.keep_log())
+        faces, held_out = read_sources(job.main, job.also, job.valid, job.config)
+        teacher = _find_teacher(job)
+        config = job.config
         if teacher:
             config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
-        trainer = EmotionTrainer(config, saving, place)
+        trainer = EmotionTrainer(config, saving, context)
         if teacher and not trainer.is_done:
-            faces = _teach(faces, teacher, config, place)
-        if place.is_first:
-            plan.run.write_config(config)
-            _LOG.info("%s", _to_opening(trainer, faces, held_out, place))
+            faces = _teach(faces, teacher, config, context)
+        if context.is_first:
+            job.run.write_config(config)
+            _LOG.info("%s", _to_opening(trainer, faces, held_out, context))
         try:
-            _train(trainer, faces, held_out, plan.run, place)
+            _train(trainer, faces, held_out, job.run, context)
         except KeyboardInterrupt:
             _LOG.info(
                 "Stopped after epoch %d of %d; the same command%s goes on from there.",
                 trainer.epoch,
                 config.epochs,
-                " without --resume" if plan.resume else "",
+                " without --resume" if job.resume else "",
             )
             return INTERRUPTED
         _LOG.info("%s", _to_end(trainer))
@@ -111,64 +111,65 @@ def _train(
     faces: FaceSet,
     held_out: FaceSet,
     run: RunFolder,
-    place: DistributedContext,
+    context: DistributedContext,
 ) -> None:
-    steps, epochs = count_steps(faces, trainer.config, place), trainer.config.epochs
+    steps, epochs = count_steps(faces, trainer.config, context), trainer.config.epochs
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(
-            Progress(steps * epochs, steps * trainer.epoch, is_visible=place.is_first)
+            Progress(steps * epochs, steps * trainer.epoch, is_visible=context.is_first)
         )
-        summary = None
-        if place.is_first and not trainer.is_done:
-            summary = stack.enter_context(Summary(run.summary, trainer.epoch))
-            summary.write_samples(faces, trainer.config)
+        writes = context.is_first and not trainer.is_done
+        summary = run.open_summary(trainer.epoch) if writes else None
+        if summary:
+            write_samples(stack.enter_context(summary), faces, trainer.config)
         for report in trainer.iter_epochs(faces, held_out, bar.on_step):
-            bar.on_epoch(report.figures)
+            bar.on_epoch(report.metrics)
             _LOG.info("%s", progress_line(report, epochs))
-            if summary:
+            if writes:
                 run.write_history(trainer.history)
-                summary.write_epoch(report)
+            if summary:
+                write_epoch(summary, report)
 
 
-def _find_teacher(plan: EmotionTrainJob) -> EmotionTeacher | None:
-    """The teacher that was asked for, or that the run had before.
+def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
+    """The teacher that was requested, or that the run had before.
 
     Raises:
-        EmotionError: The run had one that cannot be found by its name, or was another file.
+        EmotionError: It cannot be found by its name, or is another file.
     """
-    name = plan.teacher or plan.config.teacher
+    name = job.teacher or job.config.teacher
     if not name:
         return None
-    if plan.teacher is None and Path(name).suffix in FILES:
+    if job.teacher is None and Path(name).suffix in FILES:
         raise EmotionError(
             f"The run learns from the teacher {name}; say where it is by --teacher FILE."
         )
-    return load_emotion_teacher(name, plan.device)
+    return load_emotion_teacher(name, job.device)
 
 
 def _teach(
-    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, place: DistributedContext
+    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
 ) -> FaceSet:
-    """Ask the teacher once, in the first process."""
+    """Run the teacher once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
-    if place.is_first:
+    if context.is_first:
         _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
         targets = torch.from_numpy(
             blend_teacher_targets(faces, teacher, config.teacher_share).targets
         )
-    return replace(faces, targets=share_tensor(targets, place).numpy())
+    return replace(faces, targets=share_tensor(targets, context).numpy())
 
 
 def _to_opening(
-    trainer: EmotionTrainer, faces: FaceSet, held_out: FaceSet, place: DistributedContext
+    trainer: EmotionTrainer, faces: FaceSet, held_out: FaceSet, context: DistributedContext
 ) -> str:
     config = trainer.config
     parameters = sum(p.numel() for p in trainer.averaged.parameters())
     start = f" from {trainer.pretrained}" if trainer.pretrained else ""
-    processes = f", {place.world} processes" if place.world > 1 else ""
+    processes = f", {context.world} processes" if context.world > 1 else ""
     return (
         f"{config.architecture}{start}, {parameters:,} parameters, {config.size_px} px, on "
-        f"{place.device}{processes}: {len(faces)} faces of {faces.name}, validated on "
+        f"{context.device}{processes}: {len(faces)} faces of {faces.name}, validated on "
         f"{len(held_out)} of {held_out.name}."
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.files.tempfiles import atomic_write
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.augment import augment
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
@@ -21,6 +22,7 @@ from emotion_core.training.emotion.history import (
     is_exhausted,
     to_row,
 )
+from emotion_core.training.emotion.load import validate
 from emotion_core.training.emotion.loader import (
     draw_order,
     epoch_rngs,
@@ -29,12 +31,7 @@ from emotion_core.training.emotion.loader import (
 )
 from emotion_core.training.emotion.losses import to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
-from emotion_core.training.emotion.validation import validate
-from emotion_core.training.engine.checkpoint import (
-    CheckpointPolicy,
-    copy_checkpoint,
-    load_checkpoint,
-)
+from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import (
     DistributedContext,
     share_buffers,
@@ -56,51 +53,54 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.engine.history import Row
+    from emotion_core.training.engine.run_dir import Row
 
 _LOG = logging.getLogger(__name__)
 
 OnStep = Callable[[int, torch.Tensor], None]
-"""Told after each step how many are done since the run began, and the loss of the last one."""
+"""Called after each step with the number of steps done in the run and the last loss."""
 
 
 class EmotionTrainer:
-    """One run: network, averaged network, optimiser and how far they are.
+    """One run: network, averaged network, optimiser and progress.
 
-    Everything random in an epoch comes from the seed and the epoch's number, so a run that was cut
-    off and resumed ends with the weights of one that was not.
+    Everything random in an epoch depends only on the seed and the epoch's number, so that an
+    interrupted and resumed run ends with the same weights.
 
     Args:
         config: The hyper-parameters.
         saving: Where the checkpoints lie. A run found there is continued.
-        place: This process, where several train together.
+        context: This process, if several train together.
 
     Attributes:
         config: As given.
-        epoch: How many are done.
+        epoch: Number of epochs done.
         averaged: The averaged network, the one to use.
         history: One row for each epoch done; see ``history.py``.
         pretrained: The weights that the network started from, or empty.
 
     Raises:
         WeightsMismatchError: The checkpoint is of another configuration.
-        WeightsUnavailableError: The checkpoint to start from is not there, or ImageNet weights were
-            asked for and cannot be had.
+        WeightsUnavailableError: The checkpoint to start from is missing, or required ImageNet
+            weights are not available.
     """
 
     def __init__(
-        self, config: TrainConfig, saving: CheckpointPolicy, place: DistributedContext | None = None
+        self,
+        config: TrainConfig,
+        saving: CheckpointPolicy,
+        context: DistributedContext | None = None,
     ) -> None:
         self.config = config
         self.saving = saving
         self.epoch = 0
         self.history: list[Row] = []
-        self._place = place or DistributedContext()
+        self._context = context or DistributedContext()
         found = saving.find(config, load_checkpoint)
         self._n_faces = found.get("n_faces") if found and saving.resume is None else None
         torch.manual_seed(config.seed)
-        network, self.pretrained = start_network(config, self._place, is_fresh=found is None)
-        network = network.to(self._place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network, self.pretrained = start_network(config, self._context, is_fresh=found is None)
+        network = network.to(self._context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = deepcopy(network).eval().requires_grad_(requires_grad=False)
         self._optimiser = make_optimiser(network, config)
         self._network = network
@@ -109,10 +109,10 @@ class EmotionTrainer:
         saving.folder.mkdir(parents=True, exist_ok=True)
         if saving.branch is not None:
             self._take_as_best(saving.branch)
-        self._wrapped = wrap(network, self._place)
+        self._wrapped = wrap(network, self._context)
         if found is None:
             self.averaged.load_state_dict(network.state_dict())  # the first process's
-        if self._place.device == "cuda":
+        if self._context.device == "cuda":
             torch.backends.cudnn.benchmark = True
 
     def iter_epochs(
@@ -122,14 +122,14 @@ class EmotionTrainer:
 
         Args:
             faces: To learn from; the same ones in every process and after every resume.
-            held_out: To validate on.
-            on_step: Told of progress.
+            held_out: For validation.
+            on_step: Called with the progress.
 
         Yields:
             After each epoch, once its checkpoint is written.
 
         Raises:
-            DatasetError: These are not the faces that the run began with, or too few.
+            DatasetError: The run began with other faces, or there are too few.
             EmotionError: The loss is no longer a number.
         """
         if self._n_faces not in (None, len(faces)):
@@ -151,36 +151,36 @@ class EmotionTrainer:
     def _finish_epoch(
         self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
     ) -> EmotionEpochReport:
-        """Validate and save in the first process; all of them keep its row of figures."""
-        figures = row = None
-        if self._place.is_first:
-            figures = validate(self.averaged, self.config, self._place.device, held_out)
+        """Validate and save in the first process; all processes keep its row of metrics."""
+        metrics = row = None
+        if self._context.is_first:
+            metrics = validate(self.averaged, self.config, self._context.device, held_out)
         rate = self._optimiser.param_groups[0]["lr"]
-        report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, figures)
-        if figures:
-            row = to_row(report, figures)
+        report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, metrics)
+        if metrics:
+            row = to_row(report, metrics)
             self._save(faces, [*self.history, row])
-        self.history.append(share_object(row, self._place) or {})
+        self.history.append(share_object(row, self._context) or {})
         return report
 
     def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
-        chances = epoch_rngs(self.config.seed, self.epoch, self._place)
-        order = draw_order(faces, self.config, chances.order)
-        steps = split_order(order, self.config.batch_size, self._place.world)
+        rng = epoch_rngs(self.config.seed, self.epoch, self._context)
+        order = draw_order(faces, self.config, rng.order)
+        steps = split_order(order, self.config.batch_size, self._context.world)
         weights = self._weigh_classes(faces)
         self._wrapped.train()
-        total = torch.zeros((), device=self._place.device)
-        n_seen = 0
-        for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._place)):
+        total = torch.zeros((), device=self._context.device)
+        n_faces = 0
+        for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._context)):
             progress = (self.epoch + i / len(steps)) / self.config.epochs
             rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
             set_rate(self._optimiser, rate)
-            inputs = augment(batch.faces, self.config, chances.augmentation)
+            inputs = augment(batch.faces, self.config, rng.augmentation)
             targets = smooth(batch.targets, self.config.label_smoothing)
             ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
-            loss = self._step(mix(ready, self.config, chances.mixing), weights)
+            loss = self._step(mix(ready, self.config, rng.mixing), weights)
             total += loss * len(inputs)
-            n_seen += len(inputs)
+            n_faces += len(inputs)
             done = self.epoch * len(steps) + i
             # Faster at first, when the network's weights move far.
             move_average(
@@ -188,20 +188,20 @@ class EmotionTrainer:
             )
             if on_step:
                 on_step(done + 1, loss)
-        share_buffers(self._network, self._place)
-        share_buffers(self.averaged, self._place)
+        share_buffers(self._network, self._context)
+        share_buffers(self.averaged, self._context)
         if not torch.isfinite(total):
             raise EmotionError(
                 f"The loss of epoch {self.epoch + 1} is not a number; train with a smaller "
                 "--learning-rate or clip_norm."
             )
-        return float(total) / n_seen
+        return float(total) / n_faces
 
     def _weigh_classes(self, faces: FaceSet) -> torch.Tensor | None:
         if self.config.balance != "loss":
             return None
         weights = to_class_weights(faces.targets, self.config.effective_beta)
-        return torch.from_numpy(weights).to(self._place.device)
+        return torch.from_numpy(weights).to(self._context.device)
 
     def _step(self, batch: Batch, class_weights: torch.Tensor | None) -> torch.Tensor:
         architecture = find_architecture(self.config.architecture)
@@ -209,7 +209,7 @@ class EmotionTrainer:
         mean = torch.tensor(architecture.mean, device=batch.faces.device).view(shape)
         std = torch.tensor(architecture.std, device=batch.faces.device).view(shape)
         planes = ((batch.faces - mean) / std).contiguous(memory_format=torch.channels_last)
-        device = self._place.device
+        device = self._context.device
         with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
             outputs = self._wrapped(planes)
         loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
@@ -232,11 +232,11 @@ class EmotionTrainer:
         self.saving.save(state, is_best=best_epoch(history) == self.epoch)
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Judge which epoch is best from the checkpoint on, as a better one before is not here."""
+        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
-        if self.history and self._place.is_first:
-            copy_checkpoint(checkpoint, self.saving.best)
+        if self.history and self._context.is_first:
+            atomic_write(self.saving.best, checkpoint.read_bytes())
 
     def _restore(self, found: dict[str, Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Files that training leaves behind: whole or not at all, and one sentence where not at all."""
+"""Atomic writes of files that training leaves behind, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.files import tempfiles
+from emotion_core.files.tempfiles import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,27 +14,19 @@ if TYPE_CHECKING:
 
 
 def save_file(path: Path, data: bytes) -> None:
-    """Write a file; a kill in mid-writing leaves the old one whole.
-
-    Args:
-        path: Of the file; its folder is made if it does not exist.
-        data: All of it.
+    """Writes a file and, if needed, its folder; an interruption leaves the old file intact.
 
     Raises:
-        EmotionError: It cannot be written.
+        EmotionError: The file cannot be written.
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tempfiles.atomic_write(path, data)
+        atomic_write(path, data)
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Say what cannot be written, and why.
-
-    Raises:
-        EmotionError: An ``OSError`` came from the block.
-    """
+    """Turns an ``OSError`` of the block into an ``EmotionError`` that names the path."""
     try:
         yield
     except OSError as error:

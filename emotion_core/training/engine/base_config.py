@@ -1,22 +1,26 @@
-"""Hyper-parameters as text: JSON in checkpoints and files, KEY=VALUE on the command line."""
+"""Hyper-parameters as JSON in checkpoints and files, and as KEY=VALUE on the command line."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import EmotionError
+from emotion_core.models.card import to_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+_T = TypeVar("_T")
+_ABOVE_ZERO = math.nextafter(0, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig:
-    """What the configurations of both trainings can do; every field of theirs has a default."""
+    """Base of both trainings' configurations, whose fields all have defaults."""
 
     def to_json(self) -> str:
         """The configuration as JSON text."""
@@ -24,10 +28,10 @@ class BaseConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what ``to_json`` wrote; fields that it lacks take their defaults.
+        """Read what ``to_json`` wrote; missing fields take their defaults.
 
         Raises:
-            EmotionError: The text is no JSON object, or a field is unknown or has a wrong value.
+            EmotionError: The text is no JSON object, or a field is unknown or has an invalid value.
         """
         try:
             values: Any = json.loads(text)
@@ -39,10 +43,10 @@ class BaseConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a file of such JSON.
+        """Read a JSON file.
 
         Raises:
-            EmotionError: The file cannot be read, or holds something else.
+            EmotionError: The file cannot be read or is invalid.
         """
         try:
             text = path.read_text(encoding="utf-8")
@@ -51,62 +55,61 @@ class BaseConfig:
         return cls.from_json(text)
 
     def changed(self, values: dict[str, Any]) -> Self:
-        """The same with other values, as JSON has them.
+        """A copy with other values, as JSON has them.
 
         Raises:
-            EmotionError: A name is unknown, or a value is not one that the field takes.
+            EmotionError: A name is unknown or a value is invalid.
         """
         known = [field.name for field in fields(self)]
         for name in values:
             if name not in known:
                 raise EmotionError(f"There is no setting {name!r}; there are: {', '.join(known)}.")
-        return replace(self, **{name: _tupled(value) for name, value in values.items()})
+        return replace(self, **{name: to_tuples(value) for name, value in values.items()})
 
     def to_differences(self, other: Self) -> str:
-        """Where another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
+        """How another configuration differs, for people: ``"epochs 28, not 3"``; or empty."""
         pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
         return ", ".join(f"{name} {its}, not {ours}" for name, its, ours in pairs if its != ours)
 
 
-def check_types(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
-    """Refuse values that are not of their default's type; a whole number also counts as a float.
+def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
+    """Refuse values of another type than the default's, or outside of the limits of their field.
+
+    A whole number also counts as a float.
 
     Args:
-        settings: Any.
-        fits: Whether a tuple is one that a field takes.
-        tuples: What those are, for people.
+        settings: The configuration.
+        fits: Whether a tuple is valid.
+        tuples: Description of valid tuples, for people.
     """
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    for field in fields(settings):
-        value, wanted = getattr(settings, field.name), type(field.default)
-        types = (int, float) if wanted is float else wanted
-        is_right = isinstance(value, types) and (wanted is bool or not isinstance(value, bool))
-        if not is_right or (wanted is tuple and not fits(value)):
-            wish = words.get(wanted, tuples)
-            raise EmotionError(f"{field.name} must be {wish}, not {value!r}.")
+    for setting in fields(settings):
+        name, value, kind = setting.name, getattr(settings, setting.name), type(setting.default)
+        types = (int, float) if kind is float else kind
+        is_right = isinstance(value, types) and (kind is bool or not isinstance(value, bool))
+        if not is_right or (kind is tuple and not fits(value)):
+            raise EmotionError(f"{name} must be {words.get(kind, tuples)}, not {value!r}.")
+        if limits := setting.metadata.get("limits"):
+            low, high = limits
+            if not low <= value <= high or value == math.inf:
+                span = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+                span = "positive" if low == _ABOVE_ZERO else span
+                raise EmotionError(f"{name} must be {span}, not {value}.")
 
 
-def check_range(
-    settings: BaseConfig, names: Iterable[str], low: float, high: float = math.inf
-) -> None:
-    """Refuse values that are infinite or not between two numbers, which are included."""
-    for name in names:
-        value = getattr(settings, name)
-        if not low <= value <= high or value == math.inf:
-            wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-            raise EmotionError(f"{name} must be {wanted}, not {value}.")
+def limited(default: _T, low: float, high: float = math.inf) -> _T:
+    """Declare a field whose value is finite and lies between ``low`` and ``high``, inclusively."""
+    value: _T = field(default=default, metadata={"limits": (low, high)})
+    return value
 
 
-def check_positive(settings: BaseConfig, names: Iterable[str]) -> None:
-    """Refuse values that are infinite or not above 0."""
-    for name in names:
-        value = getattr(settings, name)
-        if not 0 < value < math.inf:
-            raise EmotionError(f"{name} must be positive, not {value}.")
+def positive(default: float) -> float:
+    """Declare a field whose value is finite and above 0."""
+    return limited(default, _ABOVE_ZERO)
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` words; a value is JSON, or else text.
+    """Parse ``KEY=VALUE`` words; a value is JSON, or else text.
 
     Raises:
         EmotionError: A word has no ``=``.
@@ -121,8 +124,3 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             settings[name] = value
     return settings
-
-
-def _tupled(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
-    return tuple(_tupled(part) for part in value) if isinstance(value, list) else value

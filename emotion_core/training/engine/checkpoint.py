@@ -1,15 +1,15 @@
-"""What a run saves after every epoch: all that is needed to go on, or to release the network."""
+"""Checkpoints: all that is needed to resume a run or to release its network."""
 
 from __future__ import annotations
 
 import pickle
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
+from emotion_core.files.tempfiles import AnonymousTempFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,55 +19,46 @@ if TYPE_CHECKING:
 
 _KEYS = ("config", "epoch", "network", "averaged", "optimiser")
 
-_DAMAGE = (
-    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError),
-    *(LookupError, AttributeError, TypeError),  # of a text that looks like a pickle
-)
-"""What torch raises on files that it did not write."""
+# What torch raises on files that it did not write.
+_READ_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError)
+_TEXT_ERRORS = (LookupError, AttributeError, TypeError)  # of a text that looks like a pickle
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPolicy:
-    """Where a run's weights go and come from.
+    """Where a run's checkpoints are written, and which one it starts from.
 
     Attributes:
         folder: Gets ``last.pt`` after every epoch, and ``best.pt``.
-        keep_every: Also keep ``epoch-NNNN.pt`` of every so many epochs; 0 keeps none.
+        keep_every: Also keep ``epoch-NNNN.pt`` of every n-th epoch; 0 keeps none.
         resume: Start from this checkpoint, not from ``last.pt`` in ``folder``. Its settings may
             differ as long as its network is the same.
-
-    Raises:
-        EmotionError: ``keep_every`` is negative.
     """
 
     folder: Path
     keep_every: int = 0
     resume: Path | None = None
 
-    def __post_init__(self) -> None:
-        if self.keep_every < 0:
-            raise EmotionError(f"--keep-every must be at least 0, not {self.keep_every}.")
-
     @property
     def branch(self) -> Path | None:
-        """The checkpoint of another run to start from, if there is one; its best is not here."""
+        """The checkpoint of another run to start from, if any."""
         is_own = self.resume and self.resume.resolve().parent == self.folder.resolve()
         return None if is_own else self.resume
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last epoch done."""
+        """The checkpoint of the last epoch."""
         return self.folder / "last.pt"
 
     @property
     def best(self) -> Path:
-        """The checkpoint that validation likes best."""
+        """The checkpoint with the best validation."""
         return self.folder / "best.pt"
 
     def find(
         self, config: BaseConfig, load: Callable[[Path], dict[str, Any]]
     ) -> dict[str, Any] | None:
-        """The checkpoint that a run starts from: another one's, or its own last; ``None`` if new.
+        """Load the checkpoint to start from: ``resume``, or the run's last one; ``None`` if new.
 
         Args:
             config: Of the run; its own last checkpoint must have the same.
@@ -75,7 +66,7 @@ class CheckpointPolicy:
 
         Raises:
             WeightsMismatchError: It is of another configuration.
-            WeightsUnavailableError: The checkpoint to start from is not there.
+            WeightsUnavailableError: The checkpoint to start from is missing.
         """
         if self.resume is not None:
             return load(self.resume)
@@ -91,24 +82,18 @@ class CheckpointPolicy:
         return found
 
     def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
-        """Write the checkpoint of an epoch; a kill in mid-writing leaves the old ones whole.
+        """Write the checkpoint of an epoch; an interruption leaves the old ones intact.
 
-        ``last.pt`` comes after the others: a kill in between has the epoch done anew.
+        ``last.pt`` comes last: after an interruption before it, the epoch is repeated.
         """
-        epoch, fresh = checkpoint["epoch"], self.last.with_suffix(".new")
-        torch.save(checkpoint, fresh)
-        if is_best:
-            copy_checkpoint(fresh, self.best)
-        if self.keep_every and epoch % self.keep_every == 0:
-            copy_checkpoint(fresh, self.folder / f"epoch-{epoch:04d}.pt")
-        fresh.replace(self.last)
-
-
-def copy_checkpoint(source: Path, path: Path) -> None:
-    """Copy a file; a kill in mid-writing leaves the old one whole."""
-    part = path.with_name(path.name + ".part")
-    shutil.copyfile(source, part)
-    part.replace(path)
+        epoch = checkpoint["epoch"]
+        with AnonymousTempFile(self.folder) as file:
+            torch.save(checkpoint, file.path)
+            if is_best:
+                file.publish(self.best)
+            if self.keep_every and epoch % self.keep_every == 0:
+                file.publish(self.folder / f"epoch-{epoch:04d}.pt")
+            file.publish(self.last)
 
 
 def load_checkpoint(
@@ -118,23 +103,23 @@ def load_checkpoint(
 
     Args:
         path: Checkpoint.
-        keys: What it must hold.
-        what: It is of, for the message.
+        keys: Required keys.
+        what: Kind of network, for the message.
 
     Returns:
-        Of an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
+        For an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
         ``optimiser``; from newer runs also ``history``, ``n_faces``, ``data``, ``class_shares`` and
         ``pretrained``.
 
     Raises:
-        WeightsUnavailableError: The file is not there.
+        WeightsUnavailableError: The file is missing.
         WeightsMismatchError: It is no such file.
     """
     if not path.is_file():
         raise WeightsUnavailableError(f"There is no checkpoint {path}.")
     try:
         checkpoint: Any = torch.load(path, weights_only=True, map_location="cpu")
-    except _DAMAGE as error:
+    except (*_READ_ERRORS, *_TEXT_ERRORS) as error:
         raise WeightsMismatchError(f"{path} is no readable checkpoint.") from error
     if not isinstance(checkpoint, dict) or any(key not in checkpoint for key in keys):
         raise WeightsMismatchError(f"{path} is no checkpoint of {what}.")

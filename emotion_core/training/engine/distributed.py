@@ -1,4 +1,4 @@
-"""One process or several: which device, which part of each batch, and who writes."""
+"""One process or several: which device, which part of each batch, and which one writes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _TIMEOUT = timedelta(hours=1)
-"""The others wait this long at most while the first one reads data, validates or writes."""
+"""Maximum time that others wait while the first process reads data, validates or writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """Where this process stands among those that train together.
+    """This process among those that train together.
 
     Attributes:
         rank: From 0; the first one validates and writes.
-        world: How many there are.
+        world: Number of processes.
         device: Where the network of this process is.
     """
 
@@ -42,17 +42,17 @@ class DistributedContext:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process validates, writes and speaks."""
+        """Whether this process validates, writes and logs."""
         return self.rank == 0
 
 
 @contextlib.contextmanager
 def join_processes(device: str) -> Iterator[DistributedContext]:
-    """Find the other processes that ``torchrun`` started, if it did.
+    """Join the other processes that ``torchrun`` started, if any.
 
     Args:
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; on CUDA each process takes the GPU of its
-            local rank.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; on CUDA each process takes the GPU of its local
+            rank.
 
     Raises:
         EmotionError: There is no such device, or there are fewer GPUs than processes.
@@ -78,39 +78,39 @@ def _take_gpu(local_rank: int) -> None:
     torch.cuda.set_device(local_rank)
 
 
-def wrap(network: nn.Module, place: DistributedContext) -> nn.Module:
-    """Let several processes train one network: its first weights become those of the first process.
+def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
+    """Let several processes train one network, starting from the weights of the first process.
 
-    On CUDA batch normalisation counts over all processes; on the CPU torch cannot do that, and
-    each process normalises by its own faces.
+    On CUDA batch normalisation spans all processes; on the CPU torch cannot do that, and each
+    process normalises by its own faces.
     """
-    if place.world == 1:
+    if context.world == 1:
         return network
-    if place.device == "cuda":
+    if context.device == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(network, [torch.cuda.current_device()])
     return DistributedDataParallel(network)
 
 
-def share_buffers(network: nn.Module, place: DistributedContext) -> None:
-    """Give all processes the first one's buffers, e.g. the means of batch normalisation."""
-    if place.world > 1:
+def share_buffers(network: nn.Module, context: DistributedContext) -> None:
+    """Copy the first process's buffers, e.g. the means of batch normalisation, to all."""
+    if context.world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)
 
 
-def share_tensor(tensor: torch.Tensor, place: DistributedContext) -> torch.Tensor:
-    """The first process's tensor, in every process; shapes must agree. On the CPU."""
-    if place.world == 1:
+def share_tensor(tensor: torch.Tensor, context: DistributedContext) -> torch.Tensor:
+    """The first process's tensor, on the CPU, in every process; shapes must agree."""
+    if context.world == 1:
         return tensor
-    moved = tensor.to(place.device)
+    moved = tensor.to(context.device)
     distributed.broadcast(moved, 0)
     return moved.cpu()
 
 
-def share_object(value: _T | None, place: DistributedContext) -> _T | None:
+def share_object(value: _T | None, context: DistributedContext) -> _T | None:
     """The first process's value, in every process."""
-    if place.world == 1:
+    if context.world == 1:
         return value
     values = [value]
     distributed.broadcast_object_list(values, 0)

@@ -1,4 +1,4 @@
-"""What a run starts with: the network, its optimiser, and the course of the learning rate."""
+"""The start of a run: network, optimiser, and schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _LOG = logging.getLogger(__name__)
 
 
 def start_network(
-    config: TrainConfig, place: DistributedContext, *, is_fresh: bool
+    config: TrainConfig, context: DistributedContext, *, is_fresh: bool
 ) -> tuple[EmotionNet, str]:
     """Build the network of a run.
 
     Args:
-        config: Says which, and whether ImageNet weights are wanted.
-        place: Only the first process loads ImageNet weights; the others get them from it.
-        is_fresh: Whether the run begins; one that is resumed brings its own weights.
+        config: Has the architecture, and whether to use ImageNet weights.
+        context: Only the first process loads ImageNet weights; the others get them from it.
+        is_fresh: Whether the run begins; a resumed one brings its own weights.
 
     Returns:
         The network, and the name of the weights that it starts from, empty for random ones.
 
     Raises:
-        WeightsUnavailableError: ImageNet weights were asked for and cannot be had.
+        WeightsUnavailableError: Required ImageNet weights are not available.
     """
-    wanted = config.pretrained != "none" and is_fresh and place.is_first
-    if wanted and find_architecture(config.architecture).torchvision:
+    loads_imagenet = config.pretrained != "none" and is_fresh and context.is_first
+    if loads_imagenet and find_architecture(config.architecture).torchvision:
         try:
             return _make(config, imagenet=True), imagenet_weights(config.architecture)
         except WeightsUnavailableError as error:
@@ -62,7 +62,7 @@ def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:
 def make_optimiser(
     network: nn.Module, config: TrainConfig | DetectorTrainConfig
 ) -> torch.optim.Optimizer:
-    """AdamW that lets only weight matrices and kernels decay, not biases and norms."""
+    """AdamW with weight decay only for weight matrices and kernels, not for biases and norms."""
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     return torch.optim.AdamW(
@@ -75,12 +75,12 @@ def make_optimiser(
 
 
 def uses_bf16(config: TrainConfig | DetectorTrainConfig, device: Device) -> bool:
-    """A GPU without bfloat16 computes in float32: half precision would need loss scaling."""
+    """Whether to use bfloat16, not float32; float16 on older GPUs would need loss scaling."""
     return config.bf16 and (device == "cpu" or torch.cuda.is_bf16_supported())
 
 
 def one_cycle(progress: float, warmup: float) -> float:
-    """Learning rate as a share of its peak: half a cosine up, half a cosine down to nothing.
+    """Learning rate as a share of its peak: half a cosine up, half a cosine down to zero.
 
     Args:
         progress: Share of the steps done, 0-1.
@@ -96,7 +96,7 @@ def one_cycle(progress: float, warmup: float) -> float:
 def apply_gradients(
     loss: torch.Tensor, network: nn.Module, optimiser: torch.optim.Optimizer, clip_norm: float
 ) -> None:
-    """Takes one step of the optimiser, with gradients cut to a norm of ``clip_norm``."""
+    """Take one step of the optimiser, with gradients clipped to a norm of ``clip_norm``."""
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
@@ -104,23 +104,23 @@ def apply_gradients(
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the learning rate of all parameters."""
+    """Set the learning rate of all parameters."""
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
 @torch.no_grad()
 def move_average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """Moves averaged weights towards a network's (exponential moving average).
+    """Move averaged weights towards a network's (exponential moving average), in place.
 
     Args:
-        averaged: Changed in place.
-        network: Of the same architecture.
-        keep: How much of the averaged weights stays, 0-1; whole numbers are copied.
+        averaged: Of the same architecture as ``network``.
+        network: In training.
+        keep: Share of the averaged weights that stays, 0-1; integers are copied.
     """
-    mine, current = averaged.state_dict(), network.state_dict()
-    names = [name for name, value in mine.items() if value.is_floating_point()]
+    averages, current = averaged.state_dict(), network.state_dict()
+    names = [name for name, value in averages.items() if value.is_floating_point()]
     move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
-    move([mine[name] for name in names], [current[name] for name in names], None)
-    for name in mine.keys() - set(names):
-        mine[name].copy_(current[name])
+    move([averages[name] for name in names], [current[name] for name in names], None)
+    for name in averages.keys() - set(names):
+        averages[name].copy_(current[name])

@@ -1,4 +1,4 @@
-"""How far a run is: a bar over all its steps in a terminal, one line per epoch everywhere."""
+"""Progress of a run: a bar over all its steps in a terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluation.metrics import Metrics
 
 _REFRESH_S = 0.5
-"""Reading the loss off a GPU makes it wait, so that is not done after every step."""
+"""Reading the loss makes a GPU wait, so it is not done after every step."""
 
 
 class Progress:
-    """A progress bar with time left, loss and the last validation accuracy.
+    """A progress bar with time left, loss and the last validation result.
 
     Args:
         n_steps: Of the whole run.
-        n_done: Of those, how many were done before.
-        is_visible: Whether to show anything; only where stderr is a terminal.
-        unit: What is counted: steps, or seconds of a run that the clock ends.
+        n_done: Steps done before.
+        is_visible: Whether to show it, if stderr is a terminal.
+        unit: Steps, or seconds of a run that the clock ends.
     """
 
     def __init__(self, n_steps: int, n_done: int, *, is_visible: bool, unit: str = "step") -> None:
@@ -55,13 +55,13 @@ class Progress:
             self._bar.set_postfix_str(f"loss {float(loss):.3f}{self._result}", refresh=False)
 
     def on_share(self, share: float, loss: torch.Tensor) -> None:
-        """Move the bar to a share of the whole run, 0-1."""
+        """Move the bar to a share of the run, 0-1."""
         self.on_step(round(share * self._bar.total), loss)
 
-    def on_epoch(self, figures: Metrics | None) -> None:
+    def on_epoch(self, metrics: Metrics | None) -> None:
         """Show the new validation accuracy from now on."""
-        if figures and figures.accuracy is not None:
-            self.show(f"validation accuracy {figures.accuracy:.4f}")
+        if metrics and metrics.accuracy is not None:
+            self.show(f"validation accuracy {metrics.accuracy:.4f}")
 
     def show(self, result: str) -> None:
         """Show a validation's result from now on."""

@@ -1,4 +1,4 @@
-"""Reading ahead of whoever computes."""
+"""Reading ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 _AHEAD = 4
-"""Items that are read before they are asked for."""
+"""Number of items that are read ahead."""
 
 
 def iter_ahead(work: Callable[[_T], _R], items: Iterable[_T], ahead: int = _AHEAD) -> Iterator[_R]:
     """Map on one background thread that stays a few items ahead of the consumer.
 
-    An error reaches the consumer where the item would have; the thread ends when the consumer stops
-    or closes the iterator.
+    An error reaches the consumer in place of its item; the thread ends when the consumer stops or
+    closes the iterator.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
     waiting: deque[Future[_R]] = deque()

@@ -1,4 +1,4 @@
-"""The folder of a run: log, figures, weights, TensorBoard, configuration."""
+"""The folder of a run: log, metrics, weights, TensorBoard, configuration."""
 
 from __future__ import annotations
 
@@ -8,32 +8,35 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from emotion_core.errors import EmotionError
 from emotion_core.training.engine.atomic_write import save_file, write_errors
-from emotion_core.training.engine.history import history_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotion_core.training.engine.base_config import BaseConfig
-    from emotion_core.training.engine.history import Row
+
+Row = dict[str, float | None]
+"""Metrics of one epoch by name; ``None`` where there is no ground truth."""
 
 RUNS = Path("debug")
-"""Where runs lie that are given by a name."""
+"""Parent folder of runs that are given by name."""
 
+_LOG = logging.getLogger(__name__)
 _LOGGER = logging.getLogger("emotion_core.training")
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where the files of a run lie.
+    """The files of a run.
 
     Attributes:
-        path: Of the folder; it is made when something is written.
+        path: Of the folder; it is created when something is written.
     """
 
     path: Path
@@ -58,17 +61,31 @@ class RunFolder:
         save_file(self.path / "config.json", f"{config.to_json()}\n".encode())
 
     def write_history(self, history: Sequence[Row]) -> None:
-        """Write ``logs/metrics.csv``, one row per epoch."""
-        save_file(self.logs / "metrics.csv", history_csv(history).encode())
+        """Write ``logs/metrics.csv``, one row per epoch; cells of missing metrics are empty."""
+        table = pd.DataFrame(history).to_csv(index=False, lineterminator="\n")
+        save_file(self.logs / "metrics.csv", table.encode())
+
+    def open_summary(self, n_done: int) -> Any | None:
+        """Open a ``SummaryWriter`` for TensorBoard; ``None`` if the package is not installed.
+
+        Args:
+            n_done: Epochs done before; later ones from an earlier start are hidden.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _LOG.warning(
+                "TensorBoard is not installed, so no summary is written; "
+                "pip install tensorboard adds it."
+            )
+            return None
+        return SummaryWriter(str(self.summary), purge_step=n_done + 1)
 
     @contextlib.contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """Take the folder away, if it was made meanwhile, where an error ends before training.
+        """Remove the folder, if it is new, when an ``EmotionError`` ends the block before training.
 
-        Nothing of it may be open any more at the end of the with-block.
-
-        Raises:
-            EmotionError: What ended the run.
+        No file in it may still be open at the end of the block.
         """
         is_new = not self.path.exists()
         try:
@@ -80,7 +97,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def keep_log(self) -> Iterator[None]:
-        """Write what training logs to ``logs/train.log`` with the time, and plainly to stderr.
+        """Write what training logs to ``logs/train.log`` with the time, and without it to stderr.
 
         Raises:
             EmotionError: The folder cannot be written.
@@ -106,7 +123,7 @@ class RunFolder:
 
 
 class _Terminal(logging.Handler):
-    """Lines on stderr that leave a progress bar below them whole."""
+    """Log lines on stderr that do not break a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stderr)

@@ -1,10 +1,10 @@
-"""How far figures may be off by chance: 95 % intervals from drawing the measured faces anew.
+"""Uncertainty of metrics by chance: 95 % intervals from resampling the measured faces.
 
-Each time as many are drawn, with replacement, as there are, and the figure is taken of those; the
-middle 95 % of the results are its interval. Photos of one person are alike: where it is known who
-is who, people are drawn, each with all photos, or the interval would be too narrow. It tells what
-other faces of the same kind would give, not what another training run, other labels or other kinds
-of pictures would; where all answers are right or all wrong it has no width, which is too little.
+Each time as many are drawn, with replacement, as there are, and the metric is computed for those;
+the middle 95 % of the results are its interval. Photos of one person are alike: if people are
+known, people are drawn, each with all photos, or the interval would be too narrow. The interval
+covers other faces of the same kind, not another training run, other labels or other kinds of
+images; if all answers are right or all wrong it has no width, which is too little.
 
 Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile
 method); whole people: A. Davison and D. Hinkley, "Bootstrap Methods and their Application", 1997,
@@ -40,13 +40,13 @@ _Sums = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """95 % intervals, low and high, of the figures of the same names in ``metrics.Metrics``.
+    """95 % intervals, low and high, of the fields of the same names in ``metrics.Metrics``.
 
-    An interval is ``None`` where its figure is, or where fewer than two were drawn from.
+    An interval is ``None`` if its metric is, or if there are fewer than two to draw from.
 
     Attributes:
         drawn: What was drawn.
-        n: How many of them there are.
+        n: Their number.
         accuracy: Of the data set's classes.
         macro_f1: Classes that do not occur in a draw are left out of its mean.
         valence_ccc: Concordance correlation.
@@ -62,7 +62,7 @@ class Intervals:
 
     @property
     def words(self) -> str:
-        """Where the intervals come from, one sentence; empty if there are none."""
+        """One sentence about the origin of the intervals; empty if there are none."""
         if not (self.accuracy or self.valence_ccc or self.arousal_ccc):
             return ""
         return f"95 % intervals: from drawing the {self.n:,} {self.drawn} anew {DRAWS:,} times."
@@ -75,14 +75,14 @@ def to_intervals(
     found: Mask,
     people: Sequence[str] | None = None,
 ) -> Intervals:
-    """Draw the faces anew, the same way each time.
+    """Resample the faces, with a fixed seed.
 
     Args:
-        probabilities: ``(N, 9)``, as for ``metrics.measure``, and so the next three.
+        probabilities: ``(N, 9)``, and the next three, as for ``to_metrics``.
         va: ``(N, 2)``.
-        faces: The truth.
+        faces: The ground truth.
         found: ``(N,)``.
-        people: Who is in each of N photos; ``None`` for faces of which that is not known.
+        people: The person in each of N photos; ``None`` if unknown.
     """
     units = np.arange(len(faces))
     if people is not None:
@@ -106,9 +106,9 @@ def to_intervals(
     )
 
 
-def to_words(likely: Range) -> str:
+def to_words(interval: Range) -> str:
     """An interval for people."""
-    return f"95 %: {likely[0]:.3f} to {likely[1]:.3f}"
+    return f"95 %: {interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _draw(columns: _Sums) -> _Sums:

@@ -1,4 +1,4 @@
-"""Calibration: whether a network that is sure is right as often as it says."""
+"""Calibration: whether predictions are right as often as their confidence says."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 BINS = 15
-"""Equal bins of confidence in which calibration is measured."""
+"""Number of equal bins of confidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Faces of about the same confidence.
+    """Faces of similar confidence.
 
     Attributes:
-        low: Confidence from which the bin reaches, 0-1.
-        high: To where.
-        n: Faces in it.
+        low: Lower bound of the confidence, 0-1.
+        high: Upper bound.
+        n: Number of faces.
         confidence: Their mean confidence; ``None`` without a face.
         accuracy: Share of them that is right; ``None`` without a face.
     """
@@ -40,7 +40,7 @@ def to_calibration(probabilities: FloatArray, truth: Indices) -> tuple[Calibrati
 
     Args:
         probabilities: ``(N, C)``, rows sum to 1.
-        truth: ``(N,)`` class of each.
+        truth: ``(N,)`` true classes.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == truth

@@ -1,6 +1,6 @@
-"""The whole product on labelled photos: reading files, finding faces, cutting them out, reading.
+"""Measures the whole product on labelled photos: reading files, finding, cropping, predicting.
 
-What a network gives on faces that lie as in its training set is not what users get: photos are
+A network's results on faces that lie as in its training set are not what users get: photos are
 turned, faces are missed, other people's faces are larger. The largest face of a photo counts; a
 photo without a face, or that cannot be read, counts as wrong.
 """
@@ -15,9 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_core.detection.boxes import largest
-from emotion_core.errors import ImageDecodeError
-from emotion_core.imaging.codec import decode_image
-from emotion_core.photos.pipeline import BATCH_PIXELS
+from emotion_core.training.datasets.image_sources import iter_photos_of
 from emotion_core.training.datasets.photo_labels import to_face_set
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import (
@@ -30,7 +28,7 @@ from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.types import Faces, Image, Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from emotion_core.analyzer import Analyzer
@@ -39,104 +37,87 @@ if TYPE_CHECKING:
     from emotion_core.training.emotion.load import LoadedModel
 
 PhotoReader = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
-"""Names and pixels of some photos to the faces of each, and what is read from them."""
+"""Names and pixels of some photos to the faces of each, with predictions."""
 
-_BATCH = 16
 _PERSON = "person"  # column of labels.csv, if there is one
 
 
 def read_with_detector(analyzer: Analyzer) -> PhotoReader:
     """Find and read faces as the product does."""
 
-    def look(_names: Sequence[str], images: Sequence[Image]) -> list[tuple[Faces, Predictions]]:
+    def read_photos(
+        _names: Sequence[str], images: Sequence[Image]
+    ) -> list[tuple[Faces, Predictions]]:
         return [(found.faces, found.predictions) for found in analyzer.analyze(images)]
 
-    return look
+    return read_photos
 
 
 def read_in_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> PhotoReader:
-    """Read faces that were marked by hand; no detector has a say in where they are.
+    """Read faces that were marked by hand, one per photo, without a detector."""
 
-    Args:
-        classifier: Reads them.
-        boxes: The face of each photo by the photo's name.
-    """
-
-    def look(names: Sequence[str], images: Sequence[Image]) -> list[tuple[Faces, Predictions]]:
+    def read_photos(
+        names: Sequence[str], images: Sequence[Image]
+    ) -> list[tuple[Faces, Predictions]]:
         faces = [boxes[name] for name in names]
         return list(zip(faces, classifier.classify(images, faces), strict=True))
 
-    return look
+    return read_photos
 
 
 def evaluate_photos(
-    model: LoadedModel, look: PhotoReader, folder: Path, labels: Sequence[PhotoLabel], framing: str
+    model: LoadedModel,
+    read_photos: PhotoReader,
+    folder: Path,
+    labels: Sequence[PhotoLabel],
+    framing: str,
 ) -> EmotionReport:
-    """Measure the whole way from a file to a reading.
+    """Measure the way from a file to a prediction.
 
     Args:
-        model: What ``look`` reads with.
-        look: Finds and reads faces.
+        model: What ``read_photos`` uses.
+        read_photos: Finds and reads faces.
         folder: Where the photos are.
-        labels: The truth; memory does not grow with their number but by a few bytes each.
-        framing: How ``look`` finds faces, one sentence.
+        labels: The ground truth; memory grows with it by only a few bytes each.
+        framing: How ``read_photos`` finds faces, one sentence.
 
     Raises:
         DatasetError: There is no photo, or one is missing.
     """
-    faces = to_face_set(folder, labels)
+    hint = "; --only measures the photos that another CSV file lists"
+    faces = to_face_set(folder, labels, f"photos of {folder.resolve().name}", hint)
     readings = PredictionBuffer.empty(len(labels))
     no_face: list[str] = []
     unreadable: list[tuple[str, str]] = []
     times_s: list[float] = []
-    for batch in _iter_batches(folder, labels, unreadable):
+    rows = {label.image: i for i, label in enumerate(labels)}
+    for batch in iter_photos_of(folder, tqdm(rows, unit="photo", disable=None, leave=False)):
+        unreadable += [(name, why) for name, why in batch if isinstance(why, str)]
+        images = {name: image for name, image in batch if not isinstance(image, str)}
+        if not images:
+            continue
         start_s = time.perf_counter()
-        looks = look([labels[i].image for i in batch], list(batch.values()))
-        times_s.append((time.perf_counter() - start_s) / len(batch))
-        for i, (found, read) in zip(batch, looks, strict=True):
+        results = read_photos(list(images), list(images.values()))
+        times_s.append((time.perf_counter() - start_s) / len(images))
+        for name, (found, read) in zip(images, results, strict=True):
             if len(found):
                 counts = read[np.array([largest(found.boxes)])]
                 va = np.stack([counts.valence, counts.arousal], axis=1)
-                readings.fill([i], counts.labels, counts.probabilities, va)
+                readings.fill([rows[name]], counts.labels, counts.probabilities, va)
             else:
-                no_face.append(labels[i].image)
+                no_face.append(name)
     card = model.classifier.card
-    everything = (readings.probabilities, readings.va, faces, readings.found)
+    evidence = (readings.probabilities, readings.va, faces, readings.found)
     people = [label.row.cells.get(_PERSON) or label.image for label in labels]
     return EmotionReport(
         card=card,
         faces=faces,
         readings=readings,
-        figures=to_metrics(*everything),
-        intervals=to_intervals(*everything, people),
+        metrics=to_metrics(*evidence),
+        intervals=to_intervals(*evidence, people),
         framing=framing,
         size=model.count(),
         ece_raw=uncalibrated_error(readings, faces, card.temperature),
         photo_ms=float(np.median(times_s)) * 1e3 if times_s else None,
         missed=MissedPhotos(tuple(no_face), tuple(unreadable)),
     )
-
-
-def _iter_batches(
-    folder: Path, labels: Sequence[PhotoLabel], unreadable: list[tuple[str, str]]
-) -> Iterator[dict[int, Image]]:
-    """Decode photos; yield some at a time by their place in ``labels``.
-
-    A batch is full at 16 photos or at as many pixels as the product analyses together. What cannot
-    be read is added to ``unreadable``.
-    """
-    batch: dict[int, Image] = {}
-    for i, label in enumerate(tqdm(labels, unit="photo", disable=None, leave=False)):
-        try:
-            batch[i] = decode_image((folder / label.image).read_bytes()).pixels
-        except ImageDecodeError as error:
-            unreadable.append((label.image, str(error)))
-        except OSError as error:
-            reason = f"The file cannot be read ({error.strerror or error})."
-            unreadable.append((label.image, reason))
-        pixels = sum(image.shape[0] * image.shape[1] for image in batch.values())
-        if len(batch) == _BATCH or pixels >= BATCH_PIXELS:
-            yield batch
-            batch = {}
-    if batch:
-        yield batch

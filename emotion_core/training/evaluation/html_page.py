@@ -1,4 +1,4 @@
-"""What was measured, as one page that holds all charts; single charts as pictures."""
+"""Results of an evaluation as one page of charts; single charts as image files."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
     from emotion_core.training.evaluation.evaluate import EmotionReport
-    from emotion_core.training.evaluation.metrics import Metrics
 
 PLOT_SUFFIXES = (".svg", ".png")
 """Files that ``save_plot`` writes."""
 
 
 def evaluation_page(report: EmotionReport) -> str:
-    """An HTML page of all charts that opens without a network."""
+    """An HTML page of all charts that works offline."""
     return to_html(evaluation_charts(report), title=_title(report))
 
 
 def evaluation_charts(report: EmotionReport) -> ChartType:
     """All charts of a report, with the title and the lines of their page."""
-    figures = report.figures
+    metrics = report.metrics
     rows: list[ChartType] = []
-    if figures.n:
-        rows.append(alt.hconcat(confusion_chart(figures), recall_chart(figures), spacing=50))
-    second = [calibration_chart(report)] if figures.n_nine else []
-    second += [va_chart(report, column) for column in _rated(figures)]
+    if metrics.n:
+        rows.append(alt.hconcat(confusion_chart(metrics), recall_chart(metrics), spacing=50))
+    second = [calibration_chart(report)] if metrics.n_nine else []
+    rated = [column for column, n in enumerate((metrics.n_valence, metrics.n_arousal)) if n]
+    second += [va_chart(report, column) for column in rated]
     if second:
         rows.append(alt.hconcat(*second, spacing=50))
     charts = alt.vconcat(*rows, spacing=40).resolve_scale(color="independent")
@@ -50,13 +50,13 @@ def evaluation_charts(report: EmotionReport) -> ChartType:
 
 
 def head_lines(report: EmotionReport) -> list[str]:
-    """What stands between the title and the charts."""
+    """The lines between the title and the charts."""
     words = [report.intervals.words] if report.intervals.words else []
     return [_summary(report), *words, report.framing]
 
 
 def with_head(charts: ChartType, title: str, subtitle: list[str]) -> ChartType:
-    """Charts as they stand on a page, below a title and lines."""
+    """Charts below a title and lines, as on a page."""
     head = alt.TitleParams(
         title,
         subtitle=subtitle,
@@ -90,20 +90,16 @@ def _title(report: EmotionReport) -> str:
     return f"{report.card.name} on {report.faces.name}"
 
 
-def _rated(figures: Metrics) -> list[int]:
-    return [i for i, n in enumerate((figures.n_valence, figures.n_arousal)) if n]
-
-
 def _summary(report: EmotionReport) -> str:
-    figures = report.figures
+    metrics = report.metrics
     values = [
-        f"{name} {value:.4f}{f' ({to_words(likely)})' if likely else ''}"
-        for name, value, likely in (
-            ("accuracy", figures.accuracy, report.intervals.accuracy),
-            ("macro-F1", figures.macro_f1, report.intervals.macro_f1),
+        f"{name} {value:.4f}{f' ({to_words(interval)})' if interval else ''}"
+        for name, value, interval in (
+            ("accuracy", metrics.accuracy, report.intervals.accuracy),
+            ("macro-F1", metrics.macro_f1, report.intervals.macro_f1),
         )
         if value is not None
     ]
     unit = "faces" if report.missed is None else "photos"
-    missed = f", {figures.missed:,} missed" if figures.missed else ""
-    return ", ".join([*values, f"{figures.n:,} {unit}{missed}"])
+    missed = f", {metrics.missed:,} missed" if metrics.missed else ""
+    return ", ".join([*values, f"{metrics.n:,} {unit}{missed}"])

@@ -1,14 +1,15 @@
-"""Figures of a network, from its readings and the truth; plain numpy."""
+"""Metrics of a network from its predictions and the ground truth, in plain numpy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion_core.errors import DatasetError
+from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 
@@ -20,33 +21,33 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 
 TINY = 1e-12
-"""Variance of equal numbers, but for rounding."""
+"""Upper bound of the variance of equal numbers, which rounding makes positive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a network gives on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
+    """Results of a network on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
 
-    A face that was not found (only photos can have such) counts as wrong in ``accuracy``,
-    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other figures leave it out.
-    A figure for which there is no truth is ``None``.
+    A face that was not found (only possible in photos) counts as wrong in ``accuracy``,
+    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other metrics leave it out. A
+    metric without ground truth is ``None``.
 
     Attributes:
         labels: Order of the rows and columns of ``confusion``.
         n: Faces that the data set's protocol keeps.
         accuracy: Share of them whose best class is the protocol's; candidates are the classes of
             the data set.
-        macro_f1: Mean F1 over the classes that occur in the truth.
-        per_class_recall: By emotion; a class without a face is left out.
+        macro_f1: Mean F1 over the classes that occur in the ground truth.
+        per_class_recall: By emotion; classes without a face are left out.
         confusion: Rows are the truth, columns the prediction. Faces that were not found are in no
             column: a row and its class in ``missed_per_class`` add up to the faces of the class.
         missed: Faces among ``n`` that were not found.
-        missed_per_class: The same by emotion; a class without one is left out.
-        n_nine: Faces of which one of nine classes, uncertain among them, has more than half.
+        missed_per_class: The same by emotion; classes without one are left out.
+        n_nine: Faces of which one of nine classes, including uncertain, has more than half.
         accuracy_nine: Share of those whose best of nine classes is that one.
         ece: Expected calibration error over those, nine classes, 15 bins.
         calibration: The bins of ``ece``, by rising confidence.
-        cross_entropy: Mean against the shares of the votes, over the faces that have any.
+        cross_entropy: Mean with the shares of the votes, over the faces that have any.
         n_valence: Faces with a rating of valence.
         valence_ccc: Concordance correlation with the ratings.
         valence_r: Pearson correlation with the ratings.
@@ -80,42 +81,33 @@ class Metrics:
     arousal_rmse: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RegressionMetrics:
-    """How near predicted numbers come to rated ones; see ``Metrics``."""
-
-    n: int
-    ccc: float | None
-    r: float | None
-    rmse: float | None
-
-
 def to_metrics(
     probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
 ) -> Metrics:
-    """Compare a network's readings with what people said of the same faces.
+    """Compare a network's predictions with people's labels of the same faces.
 
     Args:
-        probabilities: ``(N, 9)`` in the order of ``LABELS``, rows sum to 1; columns of classes that
-            the network lacks are 0.
+        probabilities: ``(N, 9)`` in the order of ``LABELS``, rows sum to 1; 0 for classes that the
+            network lacks.
         va: ``(N, 2)`` valence and arousal in [-1, 1].
-        faces: The truth.
-        found: ``(N,)`` false where there is no reading, whose rows are ignored then; all if
-            ``None``.
+        faces: The ground truth.
+        found: ``(N,)`` false without a prediction, whose rows are ignored; all if ``None``.
     """
     found = np.ones(len(faces), bool) if found is None else found
     kept = faces.has_majority
     truth = faces.majority[kept]
     predicted = to_predicted(probabilities, faces, found)[kept]
-    seen = predicted != NO_CLASS
-    confusion = to_confusion(truth[seen], predicted[seen], len(LABELS))
+    has_prediction = predicted != NO_CLASS
+    confusion = to_confusion(truth[has_prediction], predicted[has_prediction], len(LABELS))
     totals = np.bincount(truth, minlength=len(LABELS))
     missed = totals - confusion.sum(axis=1)
     nine, nine_truth = nine_class_truth(faces)
     right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
     bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
     rated = ~np.isnan(faces.va) & found[:, None]
-    valence, arousal = (to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i]) for i in (0, 1))
+    agreement: dict[str, Any] = {}
+    for i, name in enumerate(("valence", "arousal")):
+        agreement |= to_agreement(va[rated[:, i], i], faces.va[rated[:, i], i], name)
     return Metrics(
         labels=tuple(label.value for label in LABELS),
         n=len(truth),
@@ -130,14 +122,7 @@ def to_metrics(
         ece=expected_calibration_error(bins),
         calibration=bins,
         cross_entropy=_cross_entropy(probabilities[found], faces.targets[found]),
-        n_valence=valence.n,
-        valence_ccc=valence.ccc,
-        valence_r=valence.r,
-        valence_rmse=valence.rmse,
-        n_arousal=arousal.n,
-        arousal_ccc=arousal.ccc,
-        arousal_r=arousal.r,
-        arousal_rmse=arousal.rmse,
+        **agreement,
     )
 
 
@@ -145,8 +130,8 @@ def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
     """Find the temperature that makes the nine-class majority likeliest.
 
     Args:
-        logits: ``(N, 9)`` of the validation faces.
-        faces: Those faces.
+        logits: ``(N, 9)`` of the faces.
+        faces: For validation.
 
     Raises:
         DatasetError: There is no face on whose class more than half agree.
@@ -159,7 +144,7 @@ def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
     candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 401))
     rows = np.arange(len(truth))
     losses = [
-        -np.log(to_probabilities(logits[nine], float(t))[rows, truth] + 1e-12).mean()
+        -np.log(softmax(logits[nine] / np.float32(t))[rows, truth] + 1e-12).mean()
         for t in candidates
     ]
     return round(float(candidates[int(np.argmin(losses))]), 4)
@@ -171,15 +156,8 @@ def nine_class_truth(faces: FaceSet) -> tuple[Mask, Indices]:
     return clear, np.asarray(faces.targets[clear].argmax(axis=1), np.int64)
 
 
-def to_probabilities(logits: FloatArray, temperature: float) -> FloatArray:
-    """Softmax of logits ``(N, C)`` divided by the temperature."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-
-
 def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
-    """Likeliest of the data set's classes; ``NO_CLASS`` for faces that were not found."""
+    """The likeliest of the data set's classes; ``NO_CLASS`` for faces that were not found."""
     candidates = np.array([LABELS.index(label) for label in faces.classes], np.int64)
     best = candidates[probabilities[:, candidates].argmax(axis=1)]
     return np.where(found, best, NO_CLASS)
@@ -204,34 +182,32 @@ def to_recalls(confusion: Indices, totals: Indices) -> dict[str, float]:
 
 
 def to_macro_f1(confusion: Indices, totals: Indices) -> float | None:
-    """Mean F1 over the emotions that occur in the truth; arguments as of ``to_recalls``."""
+    """Mean F1 over the emotions that occur in the ground truth; see ``to_recalls``."""
     f1 = 2 * confusion.diagonal() / np.maximum(totals + confusion.sum(axis=0), 1)
     return _mean(f1[totals > 0])
 
 
-def to_agreement(predicted: FloatArray, rated: FloatArray) -> RegressionMetrics:
-    """Compare two ``(N,)`` series of numbers without gaps.
+def to_agreement(
+    predicted: FloatArray, rated: FloatArray, name: str
+) -> dict[str, int | float | None]:
+    """Compare two ``(N,)`` series of numbers without gaps; the keys are fields of ``Metrics``.
 
     Correlations need two numbers, Pearson's also that both series vary; the concordance is
-    undefined only where both series are one and the same constant.
+    undefined only if both series are the same constant.
 
-    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility",
-    Biometrics 45, 1989, with variances divided by N.
+    Source: L. Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", Biometrics
+    45, 1989, with variances divided by N.
     """
-    n = len(rated)
+    n, ccc, r = len(rated), None, None
     x, y = predicted.astype(np.float64), rated.astype(np.float64)
     rmse = float(np.sqrt(np.square(x - y).mean())) if n else None
-    if n < 2:
-        return RegressionMetrics(n, None, None, rmse)
-    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
-    spread = float(np.sqrt(x.var() * y.var()))
-    distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    return RegressionMetrics(
-        n,
-        2 * covariance / distance if distance > TINY else None,
-        covariance / spread if spread > TINY else None,
-        rmse,
-    )
+    if n >= 2:
+        covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+        spread = float(np.sqrt(x.var() * y.var()))
+        distance = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        ccc = 2 * covariance / distance if distance > TINY else None
+        r = covariance / spread if spread > TINY else None
+    return {f"n_{name}": n, f"{name}_ccc": ccc, f"{name}_r": r, f"{name}_rmse": rmse}
 
 
 def _cross_entropy(probabilities: FloatArray, targets: FloatArray) -> float | None:

@@ -1,4 +1,4 @@
-"""What was measured, as charts."""
+"""Results of an evaluation as charts."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _UNIT = alt.Scale(domain=[0, 1], nice=False, padding=0)
 
 
-def confusion_chart(figures: Metrics) -> ChartType:
-    """How the faces of each class were read: shares of each row, with the counts."""
-    table = _confusion_table(figures)
-    truths = [label for label in figures.labels if label in set(table["truth"])]
-    readings = [word for word in (*figures.labels, _MISSED) if word in set(table["predicted"])]
+def confusion_chart(metrics: Metrics) -> ChartType:
+    """Predictions by true class: shares of each row, with the counts."""
+    table = _confusion_table(metrics)
+    truths = [label for label in metrics.labels if label in set(table["truth"])]
+    readings = [word for word in (*metrics.labels, _MISSED) if word in set(table["predicted"])]
     base = alt.Chart(table).encode(
         x=alt.X(
             "predicted:N",
@@ -70,11 +70,11 @@ def confusion_chart(figures: Metrics) -> ChartType:
     )
 
 
-def _confusion_table(figures: Metrics) -> pd.DataFrame:
-    """One row per cell; truths without a face and predictions that never occur are left out."""
-    counts = pd.DataFrame(figures.confusion, figures.labels, figures.labels)
-    counts[_MISSED] = [figures.missed_per_class.get(label, 0) for label in figures.labels]
-    counts = counts.loc[list(figures.per_class_recall)]
+def _confusion_table(metrics: Metrics) -> pd.DataFrame:
+    """One row per cell, without classes that have no face and predictions that never occur."""
+    counts = pd.DataFrame(metrics.confusion, metrics.labels, metrics.labels)
+    counts[_MISSED] = [metrics.missed_per_class.get(label, 0) for label in metrics.labels]
+    counts = counts.loc[list(metrics.per_class_recall)]
     candidates = [c for c in counts.columns if counts[c].any() or c in counts.index]
     shares = counts.div(counts.sum(axis=1), axis=0)
     return pd.DataFrame(
@@ -86,20 +86,20 @@ def _confusion_table(figures: Metrics) -> pd.DataFrame:
     )
 
 
-def recall_chart(figures: Metrics) -> ChartType:
+def recall_chart(metrics: Metrics) -> ChartType:
     """Share of the faces of each class that was recognised."""
     totals = {
-        label: sum(row) + figures.missed_per_class.get(label, 0)
-        for label, row in zip(figures.labels, figures.confusion, strict=True)
+        label: sum(row) + metrics.missed_per_class.get(label, 0)
+        for label, row in zip(metrics.labels, metrics.confusion, strict=True)
     }
     rows = [
         {"emotion": label, "recall": recall, "faces": totals[label]}
-        for label, recall in figures.per_class_recall.items()
+        for label, recall in metrics.per_class_recall.items()
     ]
     table = pd.DataFrame(rows)
     table["text"] = [f"{row['recall']:.0%} of {row['faces']:,}" for row in rows]
     base = alt.Chart(table).encode(
-        y=alt.Y("emotion:N", title=None, sort=list(figures.per_class_recall)),
+        y=alt.Y("emotion:N", title=None, sort=list(metrics.per_class_recall)),
         x=alt.X(
             "recall:Q",
             title="Recall",
@@ -119,7 +119,7 @@ def recall_chart(figures: Metrics) -> ChartType:
         text="text:N", x=alt.X("recall:Q")
     )
     return alt.layer(bars, words).properties(
-        title=alt.TitleParams("Recall by class", subtitle=f"{figures.n:,} faces"),
+        title=alt.TitleParams("Recall by class", subtitle=f"{metrics.n:,} faces"),
         width=_SIDE_PX,
         height=alt.Step(_CELL_PX * 0.8),
     )
@@ -127,14 +127,14 @@ def recall_chart(figures: Metrics) -> ChartType:
 
 def calibration_chart(report: EmotionReport) -> ChartType:
     """Accuracy against confidence in equal bins, above a histogram of the confidence."""
-    figures = report.figures
+    metrics = report.metrics
     table = pd.DataFrame(
         {
-            "low": [b.low for b in figures.calibration],
-            "high": [b.high for b in figures.calibration],
-            "faces": [b.n for b in figures.calibration],
-            "confidence": [b.confidence for b in figures.calibration],
-            "accuracy": [b.accuracy for b in figures.calibration],
+            "low": [b.low for b in metrics.calibration],
+            "high": [b.high for b in metrics.calibration],
+            "faces": [b.n for b in metrics.calibration],
+            "confidence": [b.confidence for b in metrics.calibration],
+            "accuracy": [b.accuracy for b in metrics.calibration],
         }
     ).astype(float)
     total = table["faces"].sum()
@@ -160,7 +160,7 @@ def calibration_chart(report: EmotionReport) -> ChartType:
     ends = kept.mark_point(color=_GAP, filled=True, size=36).encode(
         x="confidence:Q", y="confidence:Q", tooltip=tooltip
     )
-    ece = "none" if figures.ece is None else f"{figures.ece:.4f}"
+    ece = "none" if metrics.ece is None else f"{metrics.ece:.4f}"
     upper = alt.layer(bins, _diagonal([0, 1]), gaps, ends).properties(
         width=_SIDE_PX,
         height=_SIDE_PX,
@@ -188,7 +188,7 @@ def calibration_chart(report: EmotionReport) -> ChartType:
 
 def va_chart(report: EmotionReport, column: int) -> ChartType:
     """Rated against predicted valence (column 0) or arousal (1), a point per face."""
-    word, figures = ("valence", "arousal")[column], report.figures
+    word, metrics = ("valence", "arousal")[column], report.metrics
     rated = np.flatnonzero(~np.isnan(report.faces.va[:, column]) & report.readings.found)
     shown = rated[np.linspace(0, len(rated) - 1, min(len(rated), _MOST_POINTS)).astype(int)]
     names = [*(label.value for label in LABELS), _NO_CLASS]
@@ -210,11 +210,11 @@ def va_chart(report: EmotionReport, column: int) -> ChartType:
             tooltip=["file:N", "emotion:N", "truth:Q", alt.Tooltip("predicted:Q", format="+.2f")],
         )
     )
-    likely = getattr(report.intervals, f"{word}_ccc")
+    interval = getattr(report.intervals, f"{word}_ccc")
     values = [
-        f"{name} {value:.3f}" + (f" ({to_words(likely)})" if name == "CCC" and likely else "")
+        f"{name} {value:.3f}" + (f" ({to_words(interval)})" if name == "CCC" and interval else "")
         for name, key in (("CCC", "ccc"), ("r", "r"), ("RMSE", "rmse"))
-        if (value := getattr(figures, f"{word}_{key}")) is not None
+        if (value := getattr(metrics, f"{word}_{key}")) is not None
     ]
     drawn = f", {len(shown):,} drawn" if len(shown) < len(rated) else ""
     how = (

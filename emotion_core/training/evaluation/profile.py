@@ -1,9 +1,11 @@
-"""How large a network is, and how long it takes for a face."""
+"""Size and speed of a network."""
 
 from __future__ import annotations
 
+import os
 import platform
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emotion_core.models.runtime import Network
     from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.types import Image
 
 BATCH = 32
-"""Faces in the batch whose speed is measured."""
+"""Faces per batch when measuring speed."""
 
 _WARM_UPS, _SINGLES, _BATCHES, _LIMIT_S = 3, 100, 20, 5.0
 
@@ -27,11 +31,10 @@ class NetworkSize:
     """What a network takes.
 
     Attributes:
-        parameters: Learnt numbers; of an ONNX graph all floating-point numbers that it stores. It
-            has fewer than the torch module that it was made from where batch normalisation was
-            folded into the convolutions.
-        multiply_adds: Of convolutions and matrix products for one face; ``None`` for a graph whose
-            shapes cannot be told.
+        parameters: Of an ONNX graph, all floating-point numbers that it stores: fewer than of its
+            torch module if batch normalisation was folded into the convolutions.
+        multiply_adds: Of convolutions and matrix products for one face; ``None`` if shapes of the
+            graph are unknown.
         file_bytes: Size of the file.
     """
 
@@ -42,13 +45,13 @@ class NetworkSize:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Medians over runs on real crops, crop to probabilities.
+    """Medians over runs on real crops, from crop to probabilities.
 
     Attributes:
-        processor: What computed.
-        threads: How many CPU threads it had.
-        one_ms: Milliseconds for a face alone.
-        batch_ms: Milliseconds a face in batches of ``BATCH``.
+        processor: Where it ran.
+        threads: Number of CPU threads.
+        one_ms: Milliseconds for a single face.
+        batch_ms: Milliseconds per face in batches of ``BATCH``.
     """
 
     processor: str
@@ -58,12 +61,7 @@ class Speed:
 
 
 def count_onnx(path: Path, shape: tuple[int, ...]) -> NetworkSize:
-    """Measure an ONNX graph.
-
-    Args:
-        path: A file that ``runtime.OnnxNetwork`` runs.
-        shape: ``(1, C, S, S)`` of its input.
-    """
+    """Measure an ONNX graph with an input of ``shape``, ``(1, C, S, S)``."""
     import onnx
     from onnx import TensorProto
 
@@ -89,7 +87,7 @@ def count_onnx(path: Path, shape: tuple[int, ...]) -> NetworkSize:
 
 
 def _multiply_adds(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
-    """Of one node; ``None`` if its shapes are not known."""
+    """Multiply-adds of one node; ``None`` if its shapes are unknown."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return 0
     first, second, result = (
@@ -106,13 +104,7 @@ def _multiply_adds(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
 
 
 def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize:
-    """Measure a torch module.
-
-    Args:
-        module: In evaluation mode, on the CPU.
-        shape: ``(1, C, S, S)`` of its input.
-        file: From which it came.
-    """
+    """Measure a torch module in evaluation mode on the CPU, with an input of ``(1, C, S, S)``."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -126,13 +118,12 @@ def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize
 def measure_emotion_speed(
     classifier: EmotionClassifier, network: Network, crops: Image
 ) -> Speed | None:
-    """Time a network face by face and in batches.
+    """Time a network face by face and in batches; ``None`` without a face.
 
     Args:
         classifier: Runs ``network``.
-        network: Tells the device.
-        crops: ``(N, S, S, 3)`` RGB faces; with fewer than ``BATCH`` they repeat. ``None`` is
-            returned if there is none.
+        network: Has the device.
+        crops: ``(N, S, S, 3)`` RGB faces; fewer than ``BATCH`` are repeated.
     """
     if not len(crops):
         return None
@@ -145,7 +136,7 @@ def measure_emotion_speed(
 
 
 def _median_s(classifier: EmotionClassifier, inputs: list[Image], runs: int) -> float:
-    """Median seconds of so many runs, fewer if they take longer than ``_LIMIT_S`` together."""
+    """Median seconds of ``runs``, of fewer if they take longer than ``_LIMIT_S`` in total."""
     times: list[float] = []
     start_s = time.perf_counter()
     for run in range(_WARM_UPS + runs):
@@ -171,8 +162,32 @@ def _processor(network: Network) -> tuple[str, int]:
 
 
 def _cpu_name() -> str:
-    """The processor as Linux names it, elsewhere as Python does."""
+    """Name of the processor according to Linux, elsewhere to Python."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+@contextmanager
+def limited_cores(n: int) -> Iterator[None]:
+    """Limit this process to ``n`` CPU cores, whichever library computes.
+
+    Where the system cannot limit cores, only the threads of torch and OpenCV are limited.
+    """
+    import cv2
+    import torch
+
+    threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if cores:
+        os.sched_setaffinity(0, sorted(cores)[:n])
+    torch.set_num_threads(n)
+    cv2.setNumThreads(n)
+    try:
+        yield
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(opencv)

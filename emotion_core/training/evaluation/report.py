@@ -1,4 +1,4 @@
-"""What was measured, as a table to read and as JSON."""
+"""Results of an evaluation as a table to read and as JSON."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 _WIDTH = 26
 
 _NAMED = 5
-"""Photos that the table names; the JSON has all of them."""
+"""Maximum number of photos named in the table; the JSON has all."""
 
 
 def emotion_report_json(report: EmotionReport) -> str:
-    """All figures as a JSON object; numbers that do not exist are null, never NaN.
+    """All results as a JSON object; missing numbers are null, never NaN.
 
-    The keys of ``metrics.Metrics`` stand at the top; besides them ``dataset``, ``candidates``
-    (classes between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``,
-    ``temperature``, ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos
-    also ``photo_ms``, ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95``
-    has ``[low, high]`` of some figures, and of what they come (``bootstrap.Intervals``).
+    At the top are the fields of ``metrics.Metrics``, and ``dataset``, ``candidates`` (classes
+    between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``, ``temperature``,
+    ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos also ``photo_ms``,
+    ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95`` has ``[low, high]``
+    of some metrics, and their origin (``bootstrap.Intervals``).
     """
     card = report.card
     content: dict[str, Any] = {
         "dataset": report.faces.name,
         "model": card.name,
-        **asdict(report.figures),
+        **asdict(report.metrics),
         "intervals_95": asdict(report.intervals),
         "ece_raw": report.ece_raw,
         "candidates": list(report.faces.classes),
@@ -57,13 +57,13 @@ def emotion_report_json(report: EmotionReport) -> str:
 
 
 def emotion_report_table(report: EmotionReport) -> str:
-    """All figures as text, each with the number of faces or photos that it is over."""
+    """All results as text, each with its number of faces or photos."""
     unit = "faces" if report.missed is None else "photos"
     lines = [f"{report.faces.name}, {len(report.faces)} {unit}, {report.card.name}", report.framing]
     if report.missed is not None:
         lines += _missed_lines(report.missed, len(report.faces))
-    lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.figures, unit)]
-    lines += ["", *_confusion_lines(report.figures), "", *_va_lines(report, unit), ""]
+    lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.metrics, unit)]
+    lines += ["", *_confusion_lines(report.metrics), "", *_va_lines(report, unit), ""]
     lines += [report.intervals.words, ""] if report.intervals.words else []
     return "\n".join([*lines, *_cost_lines(report)]) + "\n"
 
@@ -80,82 +80,70 @@ def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:
 
 
 def _class_lines(report: EmotionReport, unit: str) -> Iterator[str]:
-    figures, n_classes = report.figures, len(report.faces.classes)
-    found = sum(b.n for b in figures.calibration)
-    likely = report.intervals
-    n = f"{figures.n} {unit}"
-    yield _line(f"accuracy, {n_classes} classes", figures.accuracy, n, likely.accuracy)
-    n_true = len(figures.per_class_recall)
-    yield _line(f"macro-F1, {n_true} classes", figures.macro_f1, n, likely.macro_f1)
-    yield _line("accuracy, 9 classes", figures.accuracy_nine, f"{figures.n_nine} {unit}")
+    metrics, n_classes = report.metrics, len(report.faces.classes)
+    found = sum(b.n for b in metrics.calibration)
+    interval = report.intervals
+    n = f"{metrics.n} {unit}"
+    yield _line(f"accuracy, {n_classes} classes", metrics.accuracy, n, interval.accuracy)
+    n_true = len(metrics.per_class_recall)
+    yield _line(f"macro-F1, {n_true} classes", metrics.macro_f1, n, interval.macro_f1)
+    yield _line("accuracy, 9 classes", metrics.accuracy_nine, f"{metrics.n_nine} {unit}")
     yield _line(
         "calibration error (ECE)",
-        figures.ece,
+        metrics.ece,
         f"{found} {unit}, 9 classes, temperature {report.card.temperature:g}",
     )
     yield _line("  with temperature 1", report.ece_raw, f"{found} {unit}")
-    yield _line("cross-entropy", figures.cross_entropy, "against the labels")
+    yield _line("cross-entropy", metrics.cross_entropy, "against the labels")
 
 
-def _recall_lines(figures: Metrics, unit: str) -> Iterator[str]:
+def _recall_lines(metrics: Metrics, unit: str) -> Iterator[str]:
     yield "recall by class"
-    for label, recall in figures.per_class_recall.items():
-        row = figures.confusion[figures.labels.index(label)]
-        missed = figures.missed_per_class.get(label, 0)
+    for label, recall in metrics.per_class_recall.items():
+        row = metrics.confusion[metrics.labels.index(label)]
+        missed = metrics.missed_per_class.get(label, 0)
         note = f", {missed} missed" if missed else ""
         yield _line(f"  {label}", recall, f"{sum(row) + missed} {unit}{note}")
 
 
-def _confusion_lines(figures: Metrics) -> Iterator[str]:
-    """Counts; classes that occur neither in the truth nor in the predictions are left out."""
+def _confusion_lines(metrics: Metrics) -> Iterator[str]:
+    """Counts, without classes that occur neither in the ground truth nor in the predictions."""
     used = [
         i
-        for i, label in enumerate(figures.labels)
-        if label in figures.per_class_recall or any(row[i] for row in figures.confusion)
+        for i, label in enumerate(metrics.labels)
+        if label in metrics.per_class_recall or any(row[i] for row in metrics.confusion)
     ]
-    has_missed = bool(figures.missed_per_class)
-    head = [*(figures.labels[i][:9] for i in used), *(["missed"] if has_missed else [])]
+    has_missed = bool(metrics.missed_per_class)
+    head = [*(metrics.labels[i][:9] for i in used), *(["missed"] if has_missed else [])]
     yield "confusion (rows: truth, columns: prediction)"
     yield " " * 12 + "".join(f"{word:>10}" for word in head)
     for i in used:
-        label = figures.labels[i]
-        cells = [figures.confusion[i][j] for j in used]
+        label = metrics.labels[i]
+        cells = [metrics.confusion[i][j] for j in used]
         if has_missed:
-            cells.append(figures.missed_per_class.get(label, 0))
+            cells.append(metrics.missed_per_class.get(label, 0))
         yield f"  {label:10}" + "".join(f"{cell:>10}" for cell in cells)
 
 
 def _va_lines(report: EmotionReport, unit: str) -> Iterator[str]:
-    figures = report.figures
+    metrics = report.metrics
     source = (
         "from the network's own outputs"
         if report.card.va_source is VaSource.HEAD
         else "as the expectation of published coordinates of the emotions"
     )
     yield f"valence and arousal, {source}"
-    if not (figures.n_valence or figures.n_arousal):
+    if not (metrics.n_valence or metrics.n_arousal):
         yield "  no ratings to compare with"
         return
-    for name, n, ccc, likely, r, rmse in (
-        (
-            "valence",
-            figures.n_valence,
-            figures.valence_ccc,
-            report.intervals.valence_ccc,
-            figures.valence_r,
-            figures.valence_rmse,
-        ),
-        (
-            "arousal",
-            figures.n_arousal,
-            figures.arousal_ccc,
-            report.intervals.arousal_ccc,
-            figures.arousal_r,
-            figures.arousal_rmse,
-        ),
-    ):
-        values = [f"CCC {_number(ccc)}", f"Pearson r {_number(r)}", f"RMSE {_number(rmse)}"]
-        tail = f"; CCC {to_words(likely)}" if likely else ""
+    for name in ("valence", "arousal"):
+        values = [
+            f"{word} {_number(getattr(metrics, f'{name}_{key}'))}"
+            for word, key in (("CCC", "ccc"), ("Pearson r", "r"), ("RMSE", "rmse"))
+        ]
+        interval = getattr(report.intervals, f"{name}_ccc")
+        tail = f"; CCC {to_words(interval)}" if interval else ""
+        n = getattr(metrics, f"n_{name}")
         yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
 
 
@@ -175,8 +163,8 @@ def _cost_lines(report: EmotionReport) -> Iterator[str]:
         yield f"{'milliseconds a photo':{_WIDTH}}{report.photo_ms:.1f} (detection and reading)"
 
 
-def _line(name: str, value: float | None, note: str, likely: Range | None = None) -> str:
-    tail = f"; {to_words(likely)}" if likely else ""
+def _line(name: str, value: float | None, note: str, interval: Range | None = None) -> str:
+    tail = f"; {to_words(interval)}" if interval else ""
     return f"{name:{_WIDTH}}{_number(value)}  ({note}{tail})"
 
 

@@ -56,7 +56,7 @@ def test_reads_emotions_ratings_and_the_face_in_its_box(tmp_path):
     assert [LABELS[i] for i in faces.majority] == IN_ORDER
     assert faces.classes == EIGHT_EMOTIONS
     assert faces.va[0].tolist() == [0.25, -0.5]
-    assert (faces.pictures.load(np.arange(8), 8, 1) == 100).all()
+    assert (faces.images.load(np.arange(8), 8, 1) == 100).all()
 
 
 def test_none_and_uncertain_are_uncertain_and_no_face_is_left_out(tmp_path):
@@ -77,7 +77,7 @@ def test_only_one_rating_may_be_missing(tmp_path):
 
 def test_a_face_without_a_box_is_taken_whole(tmp_path):
     write_release(tmp_path, [HEADING, line(0, box="-1,-1,-1,-1")])
-    picture = read_faces("affectnet", tmp_path, "train").pictures.load(np.array([0]), 16, 1)
+    picture = read_faces("affectnet", tmp_path, "train").images.load(np.array([0]), 16, 1)
     assert picture[0, 0, 0, 0] == 0
 
 
@@ -101,7 +101,7 @@ def test_the_table_may_lack_its_heading(tmp_path):
 def test_the_folders_may_lie_as_they_were_unpacked(tmp_path, table, images):
     write_release(tmp_path, [HEADING, line(3)], table, images=images)
     faces = read_faces("affectnet", tmp_path, "train")
-    assert faces.pictures.load(np.array([0]), 8, 3).shape == (1, 8, 8, 3)
+    assert faces.images.load(np.array([0]), 8, 3).shape == (1, 8, 8, 3)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_reading_does_not_open_pictures(tmp_path):
     (tmp_path / "Manually_Annotated_Images" / "1" / "face.jpg").write_bytes(b"broken")
     faces = read_faces("affectnet", tmp_path, "train")
     with pytest.raises(DatasetError, match=r"face\.jpg cannot be used"):
-        faces.pictures.load(np.array([0]), 8, 1)
+        faces.images.load(np.array([0]), 8, 1)
 
 
 @pytest.mark.parametrize("as_text", [(), ("exp", "val", "aro")], ids=["numbers", "text"])
@@ -190,7 +190,7 @@ def test_reads_the_later_release(tmp_path, as_text):
     assert list(faces.files[-2:]) == ["train_set/images/9.jpg", "train_set/images/10.jpg"]
     assert faces.va[0].tolist() == [0.5, -0.25]
     assert np.isnan(faces.va[1, 1])
-    assert faces.pictures.load(np.array([10]), 8, 1).max() == 10
+    assert faces.images.load(np.array([10]), 8, 1).max() == 10
 
 
 def test_the_later_release_has_a_validation_set(tmp_path):
@@ -208,7 +208,11 @@ def test_the_later_release_has_a_validation_set(tmp_path):
         ("exp", np.array(1.5), r"0_exp\.npy holds 1\.5, not a number from 0 to 7"),
         ("exp", np.array("happy"), r"0_exp\.npy does not hold one number"),
         ("val", np.array([0.1, 0.2]), r"0_val\.npy does not hold one number"),
-        ("aro", np.array(7.0), r"0_aro\.npy holds 7\.0, which is neither -2 nor in \[-1, 1\]"),
+        (
+            "aro",
+            np.array(7.0),
+            r"0_aro\.npy: valence and arousal must be -2 or lie in \[-1, 1\], not 7",
+        ),
         ("aro", np.array({"a": 1}, object), r"0_aro\.npy does not hold one number"),
     ],
     ids=["code", "fraction", "word", "two", "range", "pickle"],
@@ -233,5 +237,5 @@ def test_a_broken_annotation_is_named(tmp_path, content):
 
 def test_the_later_release_without_pictures_is_an_error(tmp_path):
     write_npy(tmp_path, [])
-    with pytest.raises(DatasetError, match="images holds no picture"):
+    with pytest.raises(DatasetError, match="images holds no image"):
         read_faces("affectnet", tmp_path, "train")

@@ -30,7 +30,7 @@ def test_reads_labels_and_ratings(tmp_path, column):
     assert faces.targets[2, LABELS.index(Emotion.UNCERTAIN)] == 1
     assert faces.classes == EIGHT_EMOTIONS
     np.testing.assert_array_equal(faces.va, np.array([[0.5, -1], [np.nan] * 2, [1, np.nan]]))
-    assert faces.pictures.load(np.arange(3), 6, 3).shape == (3, 6, 6, 3)
+    assert faces.images.load(np.arange(3), 6, 3).shape == (3, 6, 6, 3)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_file_without_the_column_split_is_for_training_only(tmp_path):
         ("a.png,sad,nan,,train", "Line 3 of labels.csv: valence must be a number, not 'nan'"),
         ("a.png,sad,,,", "Line 3 of labels.csv: There is no split ''"),
         ("a.png,sad,,,later", "Line 3 of labels.csv: There is no split 'later'"),
-        (",sad,,,train", "Line 3 of labels.csv: '' does not lead to a picture inside"),
-        ("../a.png,sad,,,train", r"Line 3 of labels.csv: '\.\./a.png' does not lead to a picture"),
-        ("x/../../a.png,sad,,,train", "does not lead to a picture inside the folder"),
-        (r"..\a.png,sad,,,train", "does not lead to a picture inside the folder"),
+        (",sad,,,train", "Line 3 of labels.csv: '' does not lead to an image inside"),
+        ("../a.png,sad,,,train", r"Line 3 of labels.csv: '\.\./a.png' does not lead to an image"),
+        ("x/../../a.png,sad,,,train", "does not lead to an image inside the folder"),
+        (r"..\a.png,sad,,,train", "does not lead to an image inside the folder"),
         ("/etc/a.png,sad,,,train", "Line 3 of labels.csv: '/etc/a.png' does not lead"),
-        (r"C:\a.png,sad,,,train", "does not lead to a picture inside the folder"),
-        ("b.png,sad,,,train", r"Line 3 of labels.csv: there is no picture b.png .*\(1 of 2 are"),
-        ("gone/b.png,sad,,,train", "Line 3 of labels.csv: there is no picture gone/b.png"),
+        (r"C:\a.png,sad,,,train", "does not lead to an image inside the folder"),
+        ("b.png,sad,,,train", r"Line 3 of labels.csv: there is no image b.png .*\(1 of 2 are"),
+        ("gone/b.png,sad,,,train", "Line 3 of labels.csv: there is no image gone/b.png"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
@@ -124,7 +124,7 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
     ("content", "message"),
     [
         (b"", r"labels\.csv is empty; its first line must name the columns"),
-        (b"image,label\n", r"labels\.csv lists no picture"),
+        (b"image,label\n", r"labels\.csv lists no image"),
         (b"file,label\na.png,sad\n", r"has no column 'image'; its columns are: file, label"),
         (b"image,label,Label\na.png,sad,fear\n", r"has two columns 'label'; rename or remove one"),
         (b"image,label\n\xff\xfe,sad\n", r"labels\.csv is not a CSV file in UTF-8"),
@@ -138,5 +138,5 @@ def test_a_wrong_file_is_named(tmp_path, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"no file .*labels\.csv; it must list the pictures in"):
+    with pytest.raises(DatasetError, match=r"no file .*labels\.csv; it must list the images in"):
         read_faces("csv", tmp_path, "all")

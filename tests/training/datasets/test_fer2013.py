@@ -68,7 +68,7 @@ def test_reads_the_table(tmp_path, name, heading, order, split, expected, first)
     write_table(tmp_path / name, heading=heading, order=order)
     faces = read_faces("fer2013", tmp_path, split)
     assert emotions(faces) == expected
-    pictures = faces.pictures.load(np.arange(len(faces)), 48, 1)
+    pictures = faces.images.load(np.arange(len(faces)), 48, 1)
     assert pictures[0, 0, 0, 0] == first
     assert pictures[0, 1].max() == pictures[0, 1].min() == 7
     assert len(faces.classes) == 7
@@ -127,7 +127,7 @@ def test_folders_are_split_by_the_names_of_their_files(tmp_path, split, n):
     assert all(word in file for file in faces.files)
     assert faces.files[0].replace("\\", "/").endswith(f"angry/{word}_1.jpg")
     assert emotions(faces)[0] is Emotion.ANGER
-    assert faces.pictures.load(np.array([1]), 48, 1)[0, 0, 0, 0] == pytest.approx(10, abs=3)
+    assert faces.images.load(np.array([1]), 48, 1)[0, 0, 0, 0] == pytest.approx(10, abs=3)
 
 
 @pytest.mark.parametrize("name", ["valid", "validation"])
@@ -154,7 +154,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_empty_folders_are_an_error(tmp_path):
     (tmp_path / "train" / "sad").mkdir(parents=True)
-    with pytest.raises(DatasetError, match="train holds no picture in folders named after"):
+    with pytest.raises(DatasetError, match="train holds no image in folders named after"):
         read_faces("fer2013", tmp_path, "train")
 
 

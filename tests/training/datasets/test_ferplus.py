@@ -53,7 +53,7 @@ def test_reads_faces_and_votes(tmp_path, zipped):
     assert faces.classes == EIGHT_EMOTIONS
     assert faces.files[1] == "FER2013Valid/fer0000001.png"
     assert np.isnan(faces.va).all()
-    pictures = faces.pictures.load(np.arange(3), 48, 1)
+    pictures = faces.images.load(np.arange(3), 48, 1)
     assert pictures.shape == (3, 48, 48, 1)
     assert pictures[:, 0, 0, 0].tolist() == [0, 10, 20]
     np.testing.assert_allclose(faces.targets.sum(axis=1), 1)
@@ -134,7 +134,7 @@ def test_malformed_line_is_named(tmp_path, line):
 @pytest.mark.parametrize("content", [b"", b"no picture"], ids=["empty", "text"])
 def test_unreadable_picture_is_named(tmp_path, content):
     (write_folder(tmp_path) / "fer0000000.png").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"fer0000000\.png is not a picture of 48x48"):
+    with pytest.raises(DatasetError, match=r"fer0000000\.png is not an image of 48x48"):
         read_ferplus(tmp_path, "valid")
 
 

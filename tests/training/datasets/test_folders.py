@@ -32,7 +32,7 @@ def test_pictures_are_read_by_their_folders(tmp_path):
     assert names(faces) == ["Happiness/c.webp", "sad/a.JPG", "sad/b.png", "sad/anna/d.png"]
     assert [LABELS[i] for i in faces.majority] == [Emotion.HAPPINESS] + [Emotion.SADNESS] * 3
     assert faces.classes == (Emotion.HAPPINESS, Emotion.SADNESS)
-    assert faces.pictures.load(np.arange(4), 6, 1)[:, 0, 0, 0].tolist() == [2, 1, 0, 3]
+    assert faces.images.load(np.arange(4), 6, 1)[:, 0, 0, 0].tolist() == [2, 1, 0, 3]
 
 
 def test_uncertain_faces_are_left_out_of_the_protocol(tmp_path):
@@ -50,7 +50,7 @@ def test_splits_are_folders(tmp_path, folder):
         faces = read_faces("folders", tmp_path, split)
         assert len(faces) == n
         assert faces.classes == (Emotion.SADNESS, Emotion.FEAR)
-        assert faces.pictures.load(np.arange(n), 6, 3).shape == (n, 6, 6, 3)
+        assert faces.images.load(np.arange(n), 6, 3).shape == (n, 6, 6, 3)
 
 
 def test_a_split_without_a_folder_is_missing(tmp_path):
@@ -79,7 +79,7 @@ def test_a_folder_that_is_no_emotion_is_named(tmp_path, folder):
 def test_a_tree_without_pictures_is_an_error(tmp_path, made):
     if made:
         (tmp_path / "sad").mkdir()
-    with pytest.raises(DatasetError, match="holds no picture; it needs a folder of pictures for"):
+    with pytest.raises(DatasetError, match="holds no image; it needs a folder of images for"):
         read_faces("folders", tmp_path, "all")
 
 

@@ -12,7 +12,7 @@ from emotion_core.recognition.alignment import crop_faces
 from emotion_core.training.datasets import read_faces
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, FaceSet
 from emotion_core.training.datasets.framing import crop_largest, find_largest, measure_template
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.emotion.config import FERPLUS_TEMPLATE
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 from tests.factories import encode, make_faces, make_image
@@ -40,7 +40,7 @@ def face_at(points, box=(30, 30, 130, 130)):
 
 
 def make_set(n):
-    pictures = ArrayPictures(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
+    pictures = ArrayImages(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
     return FaceSet(
         "Greys",
         pictures,
@@ -88,13 +88,13 @@ def test_too_few_faces_are_an_error(n):
     def find(image):
         return face_at(POINTS) if image[0, 0, 0] < 19 else Faces.empty()
 
-    with pytest.raises(DatasetError, match=rf"in {min(n, 19)} of {n} pictures of Greys, which is"):
+    with pytest.raises(DatasetError, match=rf"in {min(n, 19)} of {n} images of Greys, which is"):
         measure_template(make_set(n), FakeDetector(find))
 
 
 def test_a_detector_without_landmarks_finds_too_few():
     detector = FakeDetector(lambda _: make_faces([(0, 0, 9, 9)]))
-    with pytest.raises(DatasetError, match="in 0 of 30 pictures"):
+    with pytest.raises(DatasetError, match="in 0 of 30 images"):
         measure_template(make_set(30), detector)
 
 
@@ -141,12 +141,12 @@ def test_photos_come_in_order_whatever_becomes_of_them(tmp_path):
         assert crop.is_readable == (i not in (5, 17))
     assert crops[0].reason == "no face found"
     assert crops[5].reason.startswith("The file is not a picture")
-    assert crops[17].reason == "No such file or directory"
-    assert max(map(len, detector.batches)) == 16
+    assert crops[17].reason == "The file cannot be read (No such file or directory)."
+    assert max(map(len, detector.batches)) == 15  # and one that is broken or missing
 
 
 def test_photos_held_at_once_have_a_limited_size(tmp_path, monkeypatch):
-    monkeypatch.setattr("emotion_core.training.datasets.framing._BATCH_PIXELS", 100)
+    monkeypatch.setattr("emotion_core.training.datasets.image_sources._BATCH_PIXELS", 100)
     names = []
     for i, side in enumerate([7, 7, 7, 20, 5, 5, 5, 5]):
         names.append(f"{i}.png")

@@ -13,8 +13,8 @@ from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
 from emotion_core.training.datasets.image_sources import (
-    ArrayPictures,
-    FilePictures,
+    ArrayImages,
+    FileImages,
     join_faces,
     take_faces,
 )
@@ -32,7 +32,7 @@ def make_set(name, values, classes, files=None):
     targets[:, 0] = 1
     return FaceSet(
         name,
-        ArrayPictures(np.array(values, np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)),
+        ArrayImages(np.array(values, np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)),
         targets,
         np.arange(n) - 1,
         np.full((n, 2), np.nan, np.float32),
@@ -55,7 +55,7 @@ def test_arrays_are_given_in_the_order_and_form_asked_for(colour, channels):
     faces = np.stack([make_image(8, 8, seed=i) for i in range(3)])
     if not colour:
         faces = faces[..., 0]
-    loaded = ArrayPictures(faces).load(index(2, 0, 2), 8, channels)
+    loaded = ArrayImages(faces).load(index(2, 0, 2), 8, channels)
     assert loaded.shape == (3, 8, 8, channels)
     assert loaded.dtype == np.uint8
     expected = faces[2]
@@ -68,37 +68,37 @@ def test_arrays_are_given_in_the_order_and_form_asked_for(colour, channels):
 
 def test_shrinking_averages_areas():
     checkers = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (4, 4))
-    assert (ArrayPictures(checkers[None]).load(index(0), 4, 1) == 100).all()
+    assert (ArrayImages(checkers[None]).load(index(0), 4, 1) == 100).all()
 
 
 def test_growing_keeps_a_flat_picture_flat():
     flat = np.full((1, 4, 4, 3), 77, np.uint8)
-    assert (ArrayPictures(flat).load(index(0), 9, 3) == 77).all()
+    assert (ArrayImages(flat).load(index(0), 9, 3) == 77).all()
 
 
 def test_what_is_loaded_is_a_copy():
     faces = np.zeros((1, 4, 4), np.uint8)
-    ArrayPictures(faces).load(index(0), 4, 1)[...] = 9
+    ArrayImages(faces).load(index(0), 4, 1)[...] = 9
     assert faces.max() == 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 4, 3)], ids=["grey", "RGB"])
 def test_no_index_gives_no_picture(shape, channels):
-    pictures = ArrayPictures(np.zeros(shape, np.uint8))
+    pictures = ArrayImages(np.zeros(shape, np.uint8))
     assert pictures.load(index(), 6, channels).shape == (0, 6, 6, channels)
-    assert FilePictures([]).load(index(), 6, channels).shape == (0, 6, 6, channels)
+    assert FileImages([]).load(index(), 6, channels).shape == (0, 6, 6, channels)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (2, 4, 5), (2, 4, 4, 4), (2, 4, 4, 1)])
 def test_arrays_of_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="must be \\(N, S, S\\)"):
-        ArrayPictures(np.zeros(shape, np.uint8))
+        ArrayImages(np.zeros(shape, np.uint8))
 
 
 def test_files_are_read_in_the_order_asked_for(tmp_path):
     faces = [make_image(8, 8, seed=i) for i in range(20)]
-    pictures = FilePictures(write_files(tmp_path, faces))
+    pictures = FileImages(write_files(tmp_path, faces))
     order = np.random.default_rng(0).permutation(20)
     loaded = pictures.load(order, 8, 3)
     np.testing.assert_array_equal(loaded, np.stack([faces[i] for i in order]))
@@ -106,8 +106,8 @@ def test_files_are_read_in_the_order_asked_for(tmp_path):
 
 def test_files_and_arrays_agree(tmp_path):
     faces = [make_smooth_image(24, 24), make_image(24, 24)]
-    from_files = FilePictures(write_files(tmp_path, faces))
-    from_memory = ArrayPictures(np.stack(faces))
+    from_files = FileImages(write_files(tmp_path, faces))
+    from_memory = ArrayImages(np.stack(faces))
     for size_px, channels in ((24, 1), (12, 3), (40, 1)):
         np.testing.assert_array_equal(
             from_files.load(index(1, 0), size_px, channels),
@@ -122,7 +122,7 @@ def test_files_are_turned_upright(tmp_path):
     exif[0x0112] = 3  # upside down
     path = tmp_path / "a.jpg"
     path.write_bytes(encode(picture, "JPEG", exif=exif))
-    loaded = FilePictures([path]).load(index(0), 16, 1)[0, :, :, 0]
+    loaded = FileImages([path]).load(index(0), 16, 1)[0, :, :, 0]
     assert loaded[:, :6].min() > 200
     assert loaded[:, 10:].max() < 50
 
@@ -131,7 +131,7 @@ def test_of_a_long_picture_the_middle_is_taken(tmp_path):
     picture = np.zeros((8, 16, 3), np.uint8)
     picture[:, 4:12] = 100
     (path,) = write_files(tmp_path, [picture])
-    assert (FilePictures([path]).load(index(0), 8, 1) == 100).all()
+    assert (FileImages([path]).load(index(0), 8, 1) == 100).all()
 
 
 def test_a_box_is_cut_out_and_nan_means_all(tmp_path):
@@ -139,7 +139,7 @@ def test_a_box_is_cut_out_and_nan_means_all(tmp_path):
     picture[4:12, 6:14] = 100
     paths = write_files(tmp_path, [picture, picture])
     boxes = np.array([[6, 4, 14, 12], [np.nan] * 4], np.float32)
-    inside, whole = FilePictures(paths, boxes).load(index(0, 1), 8, 1)
+    inside, whole = FileImages(paths, boxes).load(index(0, 1), 8, 1)
     assert (inside == 100).all()
     assert whole.min() == 0
 
@@ -147,18 +147,18 @@ def test_a_box_is_cut_out_and_nan_means_all(tmp_path):
 def test_a_box_beyond_the_picture_is_cut_to_it(tmp_path):
     (path,) = write_files(tmp_path, [np.full((8, 8, 3), 50, np.uint8)])
     boxes = np.array([[-5, -5, 20, 20]], np.float32)
-    assert (FilePictures([path], boxes).load(index(0), 4, 1) == 50).all()
+    assert (FileImages([path], boxes).load(index(0), 4, 1) == 50).all()
 
 
 def test_a_box_outside_of_the_picture_is_an_error(tmp_path):
     (path,) = write_files(tmp_path, [make_image(8, 8)])
     with pytest.raises(DatasetError, match=r"box of the face in .*0\.png lies outside"):
-        FilePictures([path], np.array([[20, 20, 30, 30]], np.float32)).load(index(0), 4, 1)
+        FileImages([path], np.array([[20, 20, 30, 30]], np.float32)).load(index(0), 4, 1)
 
 
 def test_every_picture_needs_a_box_if_any_has_one():
     with pytest.raises(ValueError, match="with N = 1"):
-        FilePictures(["a.png"], np.zeros((2, 4), np.float32))
+        FileImages(["a.png"], np.zeros((2, 4), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_broken_file_is_named(tmp_path, content):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     good.write_bytes(encode(make_image(8, 8)))
     bad.write_bytes(content)
-    pictures = FilePictures([good, bad])
+    pictures = FileImages([good, bad])
     with pytest.raises(DatasetError, match=r"bad\.png cannot be used: The "):
         pictures.load(index(0, 1, 0), 8, 3)
     assert pictures.load(index(0), 8, 3).shape == (1, 8, 8, 3)
@@ -178,16 +178,16 @@ def test_a_broken_file_is_named(tmp_path, content):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"gone\.png cannot be read \(No such file"):
-        FilePictures([tmp_path / "gone.png"]).load(index(0), 8, 3)
+        FileImages([tmp_path / "gone.png"]).load(index(0), 8, 3)
 
 
 def test_files_are_opened_only_when_asked_for(tmp_path):
-    assert len(FilePictures(os.fspath(tmp_path / f"{i}.jpg") for i in range(1000))) == 1000
+    assert len(FileImages(os.fspath(tmp_path / f"{i}.jpg") for i in range(1000))) == 1000
 
 
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     (path,) = write_files(tmp_path, [make_image(64, 64)])
-    pictures = FilePictures([path] * 2000)
+    pictures = FileImages([path] * 2000)
 
     def peak(n):
         tracemalloc.start()
@@ -202,8 +202,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
 
 
 def test_loading_from_many_threads_gives_what_one_gives(tmp_path):
-    pictures = FilePictures(write_files(tmp_path, [make_image(8, 8, seed=i) for i in range(6)]))
-    joined = join_faces([take_faces(as_set(pictures), index(5, 1, 3))] * 2).pictures
+    pictures = FileImages(write_files(tmp_path, [make_image(8, 8, seed=i) for i in range(6)]))
+    joined = join_faces([take_faces(as_set(pictures), index(5, 1, 3))] * 2).images
     expected = joined.load(np.arange(6), 12, 3)
     with ThreadPoolExecutor(4) as pool:
         for loaded in pool.map(lambda _: joined.load(np.arange(6), 12, 3), range(12)):
@@ -227,7 +227,7 @@ def test_joined_faces_keep_their_order_and_all_that_is_known_of_them():
     assert joined.classes == (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.FEAR)
     assert list(joined.files) == ["First0.png", "First1.png", "Second0.png"]
     assert joined.majority.tolist() == [-1, 0, -1]
-    loaded = joined.pictures.load(index(2, 0, 1, 2), 4, 3)
+    loaded = joined.images.load(index(2, 0, 1, 2), 4, 3)
     assert loaded[:, 0, 0, 0].tolist() == [30, 10, 20, 30]
 
 
@@ -239,7 +239,7 @@ def test_a_set_joined_twice_counts_twice():
 
 def test_an_empty_set_can_be_joined():
     joined = join_faces([make_set("None", [], LABELS), make_set("One", [5], LABELS)])
-    assert joined.pictures.load(index(0), 4, 1)[0, 0, 0, 0] == 5
+    assert joined.images.load(index(0), 4, 1)[0, 0, 0, 0] == 5
 
 
 def test_nothing_cannot_be_joined():
@@ -252,7 +252,7 @@ def test_nothing_cannot_be_joined():
 )
 def test_taken_faces_are_those_chosen_in_that_order(chosen):
     taken = take_faces(make_set("Four", [10, 20, 30, 40], LABELS), chosen)
-    assert taken.pictures.load(index(0, 1), 4, 1)[:, 0, 0, 0].tolist() == [40, 20]
+    assert taken.images.load(index(0, 1), 4, 1)[:, 0, 0, 0].tolist() == [40, 20]
     assert list(taken.files) == ["Four3.png", "Four1.png"]
     assert taken.majority.tolist() == [2, 0]
 
@@ -260,7 +260,7 @@ def test_taken_faces_are_those_chosen_in_that_order(chosen):
 def test_faces_are_taken_by_a_mask():
     faces = make_set("Four", [10, 20, 30, 40], LABELS)
     taken = take_faces(faces, faces.has_majority)
-    assert taken.pictures.load(index(0, 1, 2), 4, 1)[:, 0, 0, 0].tolist() == [20, 30, 40]
+    assert taken.images.load(index(0, 1, 2), 4, 1)[:, 0, 0, 0].tolist() == [20, 30, 40]
 
 
 def test_taking_no_face_gives_an_empty_set():

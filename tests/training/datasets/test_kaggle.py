@@ -50,7 +50,7 @@ def test_the_data_set_is_downloaded_without_a_token_and_read(kaggle, tmp_path, c
     for split in ("train", "valid", "test"):
         faces = read_faces("fer2013", tmp_path / "data", split)
         assert len(faces) == 1
-        assert (faces.pictures.load(np.array([0]), 48, 1) == 9).all()
+        assert (faces.images.load(np.array([0]), 48, 1) == 9).all()
     assert [path.rpartition("/")[2] for path, _, _ in kaggle.requests] == [
         "GetDataset",
         "DownloadDataset",
@@ -118,7 +118,7 @@ def test_no_network_is_told(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("kaggle")
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="is not empty and holds no whole download"):
+    with pytest.raises(DatasetError, match="is not empty and holds no complete download"):
         download_fer2013(tmp_path, SOURCES["dataset"])
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

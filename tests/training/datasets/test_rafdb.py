@@ -54,7 +54,7 @@ def test_reads_the_seven_emotions(tmp_path, write, inner):
     assert [LABELS[i] for i in faces.majority] == IN_ORDER
     assert set(faces.classes) == set(IN_ORDER)
     assert faces.name == "RAF-DB train"
-    assert faces.pictures.load(np.arange(7), 10, 3).shape == (7, 10, 10, 3)
+    assert faces.images.load(np.arange(7), 10, 3).shape == (7, 10, 10, 3)
 
 
 def test_the_test_split_is_that_of_its_names(tmp_path):
@@ -93,7 +93,7 @@ def test_a_wrong_line_is_named(tmp_path, line):
 
 def test_a_list_without_the_split_is_an_error(tmp_path):
     write_official(tmp_path, ["train_00001.jpg 1"])
-    with pytest.raises(DatasetError, match="names no picture of the split test"):
+    with pytest.raises(DatasetError, match="names no image of the split test"):
         read_faces("rafdb", tmp_path, "test")
 
 

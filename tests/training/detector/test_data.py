@@ -13,9 +13,13 @@ from emotion_core.errors import (
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.detector import image_archive
 from emotion_core.training.detector.image_archive import ImageArchive
-from emotion_core.training.detector.readers import read_box_samples, read_portraits, read_scenes
+from emotion_core.training.detector.readers import (
+    Sources,
+    read_box_samples,
+    read_portraits,
+    read_scenes,
+)
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from emotion_core.training.detector.sources import Sources
 from tests.training.drawn_faces import draw_picture, encode_png, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
@@ -33,12 +37,12 @@ def test_a_fifth_is_held_out():
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_archive, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(image_archive, "_MAX_BYTES", 2**20)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
         pack.writestr("a.png", bytes(2**20 + 1))
         pack.writestr("b.png", bytes(2**20))
-    first, second = ImageArchive(path).pictures
+    first, second = ImageArchive(path).images
     with pytest.raises(DatasetError, match=r"a\.png in .* cannot be read .*larger than 1 MB"):
         first.read()
     assert len(second.read_bytes()) == 2**20
@@ -55,7 +59,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
         for path in folder.rglob("*"):
             archive.write(path, path.relative_to(folder))
         archive.writestr("__MACOSX/._b.JPG", b"rubbish")
-    packed, loose = (ImageArchive(tmp_path / name).pictures for name in ("pack.zip", "folder"))
+    packed, loose = (ImageArchive(tmp_path / name).images for name in ("pack.zip", "folder"))
     assert [f.name for f in packed] == [f.name for f in loose] == ["b.JPG", "deep/é a.png"]
     for a, b in zip(packed, loose, strict=True):
         assert a.read_bytes() == b.read_bytes()
@@ -66,7 +70,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
 def test_pictures_that_will_shrink_are_decoded_smaller(tmp_path, scale, reduction):
     image = cv2.GaussianBlur(draw_picture(3, (160, 96)), (0, 0), 6)
     (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", image[..., ::-1])[1].tobytes())
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     small, times = file.read_scaled(scale)
     assert times == reduction
     assert small.shape == (96 // reduction, 160 // reduction, 3)
@@ -80,13 +84,13 @@ def test_what_opencv_cannot_decode_the_product_can(tmp_path):
     gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\x00\x00\x00\x00\x00!\xf9\x04\x00\x00\x00\x00\x00"
     gif += b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
     (tmp_path / "a.gif").write_bytes(gif)
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     assert file.read_scaled(1.0)[0].tolist() == decode_image(gif).pixels.tolist() == [[[255, 0, 0]]]
 
 
 def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "broken.jpg").write_text("no picture")
-    file = ImageArchive(tmp_path).pictures[0]
+    file = ImageArchive(tmp_path).images[0]
     for read in (file.read, lambda: file.read_scaled(1.0), lambda: file.read_shrunk(64)):
         with pytest.raises(DatasetError, match=r"broken\.jpg in .* cannot be used: "):
             read()
@@ -99,7 +103,7 @@ def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
 def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "here.png").write_bytes(encode_png(draw_picture(1)))
-    assert [file.name for file in ImageArchive(tmp_path).pictures] == ["here.png"]
+    assert [file.name for file in ImageArchive(tmp_path).images] == ["here.png"]
 
 
 def test_boxes_lie_beside_their_table(tmp_path):
@@ -128,9 +132,9 @@ def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
     ("table", "message"),
     [
         (None, r"holds no boxes\.csv"),
-        ("image,left\na.png,1\n", "needs the columns image, x1, y1, x2, y2; no 'x1'"),
-        ("image,x1,y1,x2,y2\n", "names no picture"),
-        ("image,x1,y1,x2,y2\nz.png,1,1,2,2\n", "names the picture z.png, which is not there"),
+        ("image,left\na.png,1\n", "has no column 'x1'; its columns are: image, left"),
+        ("image,x1,y1,x2,y2\n", "names no image"),
+        ("image,x1,y1,x2,y2\nz.png,1,1,2,2\n", "names the image z.png, which is not there"),
         ("image,x1,y1,x2,y2\na.png,1,1,x,2\n", "Line 2 of .* x2 must be a number, not 'x'"),
         ("image,x1,y1,x2,y2\na.png,5,1,2,2\n", "Line 2 of .* must be less than"),
         ("image,x1,y1,x2,y2\n../a.png,1,1,2,2\n", "inside the folder"),
@@ -152,10 +156,16 @@ def test_portraits_are_held_out_by_person(tmp_path):
     alone = read_portraits(write_zip(tmp_path / "q.zip", files))
     assert [p.held_out for p in alone] == [is_held_out(f"{i}.png") for i in range(9)]
     assert {p.kind for p in read_scenes(tmp_path / "q.zip")} == {SampleKind.SCENES}
-    with pytest.raises(DatasetError, match="holds no picture"):
+    with pytest.raises(DatasetError, match="holds no image"):
         read_scenes(write_zip(tmp_path / "r.zip", {"a.txt": "text"}))
 
 
 def test_some_data_must_be_named():
     with pytest.raises(DatasetError, match="--boxes, --portraits, --scenes, --wider"):
         Sources().read()
+
+
+def test_tables_of_boxes_may_have_semicolons_and_capitals(tmp_path):
+    table = TABLE.replace(",", ";").replace("image;x1", "Image;X1")
+    pictures = read_box_samples(write_zip(tmp_path / "b.zip", PICTURES | {"boxes.csv": table}))
+    assert pictures[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from emotion_core.training.detector.figures import SIZES
 from emotion_core.training.detector.metrics import (
     DetectionMatches,
     GroundTruth,
@@ -16,6 +15,7 @@ from emotion_core.training.detector.metrics import (
     recall_at_false_alarms,
     threshold_for,
 )
+from emotion_core.training.detector.report import SIZES
 from emotion_core.types import Faces
 
 BOXES = np.array([[0, 0, 20, 20], [50, 50, 70, 70], [80, 0, 86, 6]], np.float32)

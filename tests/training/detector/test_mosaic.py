@@ -14,8 +14,8 @@ from emotion_core.training.detector.config import DetectorTrainConfig
 from emotion_core.training.detector.mosaic import (
     FLIPPED,
     SMALLEST_PX,
+    Mosaic,
     MosaicSampler,
-    Sample,
     mirror,
     move_labels,
 )
@@ -61,7 +61,7 @@ def test_small_and_cut_faces_become_doubtful(tmp_path):
 
 def test_mirror_twice_changes_nothing(tmp_path):
     picture = make_picture(tmp_path)
-    sample = Sample(picture.file.read(), BOX, LANDMARKS, picture.ignored)
+    sample = Mosaic(picture.file.read(), BOX, LANDMARKS, picture.ignored)
     once = mirror(sample)
     assert once.landmarks[0, 0] < once.landmarks[0, 2]  # the left eye is still on the left
     twice = mirror(once)
@@ -134,8 +134,8 @@ def test_spoiling_leaves_its_argument_alone():
 
 def test_batches_are_filled_up_to_equal_counts():
     none = np.zeros((0, 4), np.float32)
-    empty = Sample(np.zeros((32, 32, 3), np.uint8), none, np.zeros((0, 10), np.float32), BOX)
-    full = Sample(np.ones((32, 32, 3), np.uint8), BOX, LANDMARKS, none)
+    empty = Mosaic(np.zeros((32, 32, 3), np.uint8), none, np.zeros((0, 10), np.float32), BOX)
+    full = Mosaic(np.ones((32, 32, 3), np.uint8), BOX, LANDMARKS, none)
     images, targets = collate([empty, full])
     assert images.shape == (2, 3, 32, 32)
     assert targets.is_face.tolist() == [[False], [True]]

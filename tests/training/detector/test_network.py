@@ -15,7 +15,7 @@ from emotion_core.networks.face_net import (
     FaceNetworkConfig,
     decode_boxes,
     decode_landmarks,
-    place_centres,
+    grid_centres,
 )
 from emotion_core.training.detector.loss import Targets, assign, detector_loss
 from tests.paths import WEIGHTS
@@ -50,7 +50,7 @@ def make_raw(places, boxes):
 def test_outputs_belong_to_places(size_wh):
     images = torch.zeros(2, 3, size_wh[1], size_wh[0])
     raw = FaceNetwork(TINY).eval()(images)
-    places = place_centres(size_wh)
+    places = grid_centres(size_wh)
     assert raw.shape == (2, size_wh[0] * size_wh[1] * 21 // 1024, 15)
     assert raw.shape[1] == len(places)
     assert places[0].tolist() == [4, 4, 8]
@@ -72,7 +72,7 @@ def test_paper_sized():
 
 
 def test_perfect_boxes_cost_nothing():
-    places, box = place_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
+    places, box = grid_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
     raw = make_raw(places, box)
     losses = detector_loss(raw, places, make_targets(box), 20.0)
     assert float(losses.box) == pytest.approx(0, abs=1e-4)
@@ -80,7 +80,7 @@ def test_perfect_boxes_cost_nothing():
 
 
 def test_a_face_is_given_to_places_at_its_centre_on_its_grid():
-    places, boxes = place_centres((320, 320)), [[20.0, 20, 34, 34], [100.0, 80, 300, 280]]
+    places, boxes = grid_centres((320, 320)), [[20.0, 20, 34, 34], [100.0, 80, 300, 280]]
     raw = make_raw(places, boxes)
     face = assign(raw, decode_boxes(raw, places), places, make_targets(boxes))[0]
     assert set(places[face == 0][:, 2].tolist()) == {8.0}
@@ -89,7 +89,7 @@ def test_a_face_is_given_to_places_at_its_centre_on_its_grid():
 
 
 def test_doubtful_places_are_not_punished():
-    places, box = place_centres((128, 128)), [[10.0, 10, 40, 40]]
+    places, box = grid_centres((128, 128)), [[10.0, 10, 40, 40]]
     raw = make_raw(places, box)
     calm = detector_loss(raw, places, make_targets(box), 20.0)
     raw[0, (places[:, 0] > 64) & (places[:, 1] > 64), 0] = 3.0  # sure of what is not annotated
@@ -100,7 +100,7 @@ def test_doubtful_places_are_not_punished():
 
 
 def test_landmarks_count_for_as_much_as_is_set():
-    places, box = place_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
+    places, box = grid_centres((128, 128)), [[30.0, 40.0, 60.0, 76.0]]
     targets = make_targets(box)._replace(landmarks=torch.full((1, 1, 10), 50.0))
     raw = make_raw(places, box)
     light, heavy = (detector_loss(raw, places, targets, weight) for weight in (20.0, 100.0))
@@ -110,7 +110,7 @@ def test_landmarks_count_for_as_much_as_is_set():
 
 
 def test_a_batch_without_faces_has_a_finite_loss():
-    places = place_centres((64, 64))
+    places = grid_centres((64, 64))
     targets = make_targets([[0.0, 0, 0, 0]])._replace(is_face=torch.zeros(1, 1, dtype=torch.bool))
     losses = detector_loss(torch.zeros(1, len(places), 15), places, targets, 20.0)
     assert all(math.isfinite(float(loss)) for loss in losses)

@@ -77,7 +77,7 @@ def test_the_teacher_is_asked_once_and_labels_outlive_a_kill(tmp_path, caplog):
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
     first = pseudo_label(pictures, teacher, tmp_path / "labels")
     assert [p.file.name for p in first] == ["a.png", "b.png", "c.png"]
-    assert "1 pictures that cannot be read" in caplog.text
+    assert "1 images that cannot be read" in caplog.text
     asked = teacher.asked
     (path,) = (tmp_path / "labels").iterdir()
     lines = path.read_bytes().splitlines(keepends=True)

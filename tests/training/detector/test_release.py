@@ -131,10 +131,10 @@ def test_the_command_prints_size_and_hash_of_both_files(released):
 def test_a_precision_sets_the_threshold(checkpoint, tmp_path, monkeypatch, capsys):
     scores = np.array([0.9, 0.8, 0.5, 0.3], np.float32)
     judged = DetectionMatches(scores, np.array([True, True, True, False]), 5)
-    monkeypatch.setattr(export_module, "judge_large", lambda *_: judged)
+    monkeypatch.setattr(export_module, "match_large", lambda *_: judged)
     shift = find_shift(checkpoint, [None], 1.0)
     assert math.log(0.5 / 0.5) + shift == pytest.approx(math.log(0.6 / 0.4), abs=1e-3)
-    with pytest.raises(EmotionError, match="--precision needs pictures marked by hand"):
+    with pytest.raises(EmotionError, match="--precision needs images marked by hand"):
         find_shift(checkpoint, [], 0.95)
     judged = DetectionMatches(scores, np.array([False] * 4), 5)
     with pytest.raises(EmotionError, match=r"No threshold gives a precision of 0\.95"):
@@ -150,14 +150,19 @@ def test_a_precision_sets_the_threshold(checkpoint, tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out.startswith(f"shift {asked[0]:g}, from ")
 
 
+def test_a_precision_out_of_range_is_refused(checkpoint, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        _run(checkpoint, "a.safetensors", "--precision", 0)
+    assert "0 is not above 0 and at most 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("a.onnx",), r"Name the file OUT\.safetensors, not a\.onnx"),
-        (("a.safetensors", "--precision", 0), "above 0 and at most 1"),
         (("a.safetensors", "--precision", 0.9), "Name data: --boxes"),
     ],
-    ids=["ending", "precision", "no data"],
+    ids=["ending", "no data"],
 )
 def test_wrong_use_is_told(checkpoint, words, message):
     with pytest.raises(EmotionError, match=message):
@@ -214,7 +219,7 @@ def test_a_checkpoint_that_does_not_hold_its_network_is_told(checkpoint):
     state = torch.load(checkpoint, weights_only=True)
     for change, message in (
         ({"network_config": state["network_config"] | {"body": 16}}, "does not hold the network"),
-        ({"network_config": {"stem": 8}}, "does not tell its network"),
+        ({"network_config": {"stem": 8}}, "does not hold the network"),
     ):
         torch.save(state | change, checkpoint)
         with pytest.raises(WeightsMismatchError, match=message):

@@ -125,7 +125,7 @@ def test_the_rate_rises_then_falls_to_nothing(tmp_path):
 
 def test_other_data_than_before_are_refused(tmp_path, pictures):
     next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures, None))
-    with pytest.raises(DatasetError, match="began with 3 pictures, and now there are 2"):
+    with pytest.raises(DatasetError, match="began with 3 images, and now there are 2"):
         next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures[:2], None))
 
 

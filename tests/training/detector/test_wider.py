@@ -123,7 +123,7 @@ def test_settings_of_wider_say_which_faces_count(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.io", fake)
     found = read_settings(folder)["1--Walk/c.jpg"]
     assert found.boxes.tolist() == [[3, 4, 33, 44], [1, 1, 6, 6]]
-    wanted = {name: mask.tolist() for name, mask in found.wanted.items()}
+    wanted = {name: mask.tolist() for name, mask in found.targets.items()}
     assert wanted == {"easy": [True, False], "medium": [False, False], "hard": [True, True]}
     truths["hard"].pop("gt_list")
     with pytest.raises(DatasetError, match=r"wider_hard_val\.mat is not WIDER FACE's ground truth"):

@@ -89,7 +89,7 @@ def test_faces_that_turn_grey_have_equal_channels():
 
 
 def test_training_normalises_as_the_product_does():
-    pictures = make_faces(2).pictures
+    pictures = make_faces(2).images
     crops, grey = (pictures.load(np.arange(2), 48, channels) for channels in (3, 1))
     preprocessing = CONFIG.preprocessing
     normalised = (grey.transpose(0, 3, 1, 2) - preprocessing.mean[0]) / preprocessing.std[0]

@@ -149,7 +149,9 @@ def test_imagenet_weights_are_loaded_for_a_fresh_start_only(tmp_path):
 @pytest.mark.usefixtures("offline")
 def test_imagenet_weights_out_of_reach_are_an_error_where_they_were_asked_for():
     config = replace(CONFIG, pretrained="imagenet")
-    with pytest.raises(WeightsUnavailableError, match=r"cannot be had from .* --pretrained none"):
+    with pytest.raises(
+        WeightsUnavailableError, match=r"are not available from .* --pretrained none"
+    ):
         start_network(config, DistributedContext(), is_fresh=True)
 
 

@@ -110,7 +110,7 @@ def test_line_of_a_released_file_has_what_the_catalog_needs(tiny_files):
 
 
 def test_classifier_reads_a_checkpoint_and_its_released_files_alike(tiny_checkpoint, tiny_files):
-    crops = make_faces(6).pictures.load(np.arange(6), SIDE, 3)
+    crops = make_faces(6).images.load(np.arange(6), SIDE, 3)
     weights, graph = (load_model(str(file.path), "cpu").classifier for file in tiny_files)
     expected = weights.classify_crops(crops)
     found = graph.classify_crops(crops)
@@ -149,7 +149,7 @@ def test_logit_adjustment_is_refused_where_it_does_not_fit(tiny_checkpoint, tmp_
         load_trained(tmp_path / "balanced.pt", logit_adjustment=1.0)
     del saved["class_shares"]
     torch.save(saved, tmp_path / "old.pt")
-    with pytest.raises(EmotionError, match="does not tell the training share of each class"):
+    with pytest.raises(EmotionError, match="lacks the training share of each class"):
         load_trained(tmp_path / "old.pt", logit_adjustment=1.0)
     assert load_trained(tmp_path / "old.pt").metadata["epoch"] == "6"
 
@@ -186,7 +186,7 @@ def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
 def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoint, tiny_files):
     faces = make_faces(6)
     network = load_trained(tiny_checkpoint).network
-    grey = faces.pictures.load(np.arange(6), SIDE, 1).transpose(0, 3, 1, 2).astype(np.float32)
+    grey = faces.images.load(np.arange(6), SIDE, 1).transpose(0, 3, 1, 2).astype(np.float32)
     planes = torch.from_numpy((grey - 127.5) / 64)
     with torch.inference_mode():
         logits = (network(planes)[0] + network(planes.flip(3))[0]) / 2

@@ -169,7 +169,7 @@ def test_a_file_must_tell_its_labels_and_input(tmp_path, suffix, metadata, reaso
         write_safetensors(path, metadata)
     with pytest.raises(WeightsMismatchError) as caught:
         load_model(str(path), "cpu")
-    assert f"net{suffix} does not tell its labels and its input" in str(caught.value)
+    assert f"net{suffix} lacks its labels and its input" in str(caught.value)
     assert reason in str(caught.value)
 
 

@@ -79,7 +79,7 @@ def _assert_equal(state, expected):
 
 def test_loss_falls_and_validation_improves(unbroken):
     losses = [report.loss for report in unbroken.reports]
-    errors = [report.figures.cross_entropy for report in unbroken.reports]
+    errors = [report.metrics.cross_entropy for report in unbroken.reports]
     assert len(losses) == 3
     assert losses[-1] < 0.5 * losses[0]
     assert errors[-1] < 0.5 * errors[0]
@@ -282,7 +282,7 @@ def test_rated_faces_teach_valence_and_arousal(faces, held_out, tmp_path):
     rated = replace(faces, targets=np.zeros_like(faces.targets), va=va)
     held_out = replace(held_out, va=va[[0] * 8 + [63] * 8])
     _, reports = _run(replace(TINY, epochs=6, ema_decay=0.9), tmp_path, rated, held_out)
-    assert reports[-1].figures.valence_ccc > 0.5 > reports[0].figures.valence_ccc
+    assert reports[-1].metrics.valence_ccc > 0.5 > reports[0].metrics.valence_ccc
 
 
 def test_missing_ratings_become_the_expectation_under_the_targets():
@@ -363,7 +363,7 @@ def test_unreadable_picture_ends_the_epoch_with_its_name(faces, held_out, tmp_pa
 
     trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path))
     with pytest.raises(DatasetError, match=r"face 7\.png is no picture"):
-        next(trainer.iter_epochs(replace(faces, pictures=Broken()), held_out))
+        next(trainer.iter_epochs(replace(faces, images=Broken()), held_out))
 
 
 RARE = np.zeros((10, 9), np.float32)

@@ -45,7 +45,7 @@ def main(folder, rank):
         end = {
             "averaged": trainer.averaged.state_dict(),
             "losses": [report.loss for report in reports],
-            "figures": [report.figures is not None for report in reports],
+            "figures": [report.metrics is not None for report in reports],
             "history": trainer.history,
             "resumed": resumed.averaged.state_dict(),
             "n_left": n_left,
@@ -146,7 +146,7 @@ def test_processes_draw_one_order_and_changes_of_their_own():
 def test_another_process_than_the_first_neither_validates_nor_writes(tmp_path):
     trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path), DistributedContext(rank=1))
     report = next(trainer.iter_epochs(make_faces(16), make_faces(4)))
-    assert report.figures is None
+    assert report.metrics is None
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,7 @@ from emotion_core.labels import Emotion
 from emotion_core.recognition.classifier import BATCH as PASS
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.datasets.image_sources import ArrayPictures
+from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.emotion.load import LoadedModel
 from emotion_core.training.evaluation.bootstrap import to_words
 from emotion_core.training.evaluation.evaluate import evaluate, predict_faces, uncalibrated_error
@@ -33,7 +33,7 @@ def make_set(n=6, *, rated=False, seed=0):
     va = rng.uniform(-1, 1, (n, 2)) if rated else np.full((n, 2), np.nan)
     return FaceSet(
         "Tiny valid",
-        ArrayPictures(rng.integers(0, 256, (n, 12, 12)).astype(np.uint8)),
+        ArrayImages(rng.integers(0, 256, (n, 12, 12)).astype(np.uint8)),
         np.eye(len(LABELS), dtype=np.float32)[majority],
         majority,
         va.astype(np.float32),
@@ -55,13 +55,13 @@ def model(tmp_path):
 def test_a_report_measures_what_the_products_classifier_reads(model):
     faces = make_set(40, rated=True)
     report = evaluate(model, faces)
-    crops = faces.pictures.load(np.arange(40), 8, 3)
+    crops = faces.images.load(np.arange(40), 8, 3)
     read = model.classifier.classify_crops(crops)
     truth = [LABELS[i] for i in faces.majority]
     expected = np.mean([a is b for a, b in zip(read.top, truth, strict=True)])
-    assert report.figures.accuracy == pytest.approx(expected)
-    assert report.figures.n == 40
-    assert report.figures.valence_rmse == pytest.approx(
+    assert report.metrics.accuracy == pytest.approx(expected)
+    assert report.metrics.n == 40
+    assert report.metrics.valence_rmse == pytest.approx(
         np.sqrt(np.mean((read.valence - faces.va[:, 0]) ** 2)), rel=1e-5
     )
     assert report.card.va_source is VaSource.EXPECTATION
@@ -88,9 +88,9 @@ def test_uncalibrated_error_is_that_of_the_network_without_temperature(model):
     card = replace(model.classifier.card, temperature=1.0)
     plain = evaluate(replace(model, classifier=EmotionClassifier(model.network, card)), faces)
     report = evaluate(model, faces)
-    assert report.ece_raw == pytest.approx(plain.figures.ece, abs=1e-4)
-    assert report.ece_raw != pytest.approx(report.figures.ece, abs=1e-4)
-    assert uncalibrated_error(plain.readings, faces, 1.0) == pytest.approx(plain.figures.ece)
+    assert report.ece_raw == pytest.approx(plain.metrics.ece, abs=1e-4)
+    assert report.ece_raw != pytest.approx(report.metrics.ece, abs=1e-4)
+    assert uncalibrated_error(plain.readings, faces, 1.0) == pytest.approx(plain.metrics.ece)
 
 
 def test_json_is_strict_and_complete(model):
@@ -117,16 +117,16 @@ def test_the_table_gives_every_figure_with_its_faces(model):
     assert table.startswith("Tiny valid, 30 faces, tiny\n")
     accuracy, f1 = (to_words(i) for i in (report.intervals.accuracy, report.intervals.macro_f1))
     assert (
-        f"accuracy, 8 classes       {report.figures.accuracy:.4f}  (30 faces; {accuracy})" in table
+        f"accuracy, 8 classes       {report.metrics.accuracy:.4f}  (30 faces; {accuracy})" in table
     )
     assert f"(30 faces; {f1})" in table
     for likely in (report.intervals.valence_ccc, report.intervals.arousal_ccc):
         assert f"(30 faces; CCC {to_words(likely)})" in table
     assert report.intervals.words in table
     assert "temperature 0.5" in table
-    assert f"CCC {report.figures.valence_ccc:.4f}" in table
+    assert f"CCC {report.metrics.valence_ccc:.4f}" in table
     assert "as the expectation of published coordinates" in table
-    for label, recall in report.figures.per_class_recall.items():
+    for label, recall in report.metrics.per_class_recall.items():
         n = int((faces.majority == LABELS.index(label)).sum())
         assert f"  {label:24}{recall:.4f}  ({n} faces)" in table
     assert "multiply-adds a face" in table
@@ -135,7 +135,7 @@ def test_the_table_gives_every_figure_with_its_faces(model):
 
 def test_the_confusion_of_the_table_has_the_counts(model):
     report = evaluate(model, make_set(30))
-    row = report.figures.confusion[LABELS.index(Emotion.ANGER)]
+    row = report.metrics.confusion[LABELS.index(Emotion.ANGER)]
     lines = emotion_report_table(report).splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("confusion"))
     words = lines[head + 1].split()

@@ -9,6 +9,7 @@ import pytest
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion
 from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.training.datasets import image_sources
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.photo_labels import (
     keep_half,
@@ -18,7 +19,6 @@ from emotion_core.training.datasets.photo_labels import (
     to_face_set,
 )
 from emotion_core.training.emotion.load import LoadedModel
-from emotion_core.training.evaluation import evaluate_photos as evaluate_photos_module
 from emotion_core.training.evaluation.evaluate_photos import (
     evaluate_photos,
     read_in_boxes,
@@ -67,7 +67,7 @@ def measure(model, folder, look=None, labels=None):
 def test_photos_without_a_face_are_wrong_and_named(tmp_path, model):
     report = measure(model, write_photos(tmp_path, [1, 0, 2]))
     assert report.missed.no_face == ("1.png",)
-    figures = report.figures
+    figures = report.metrics
     assert (figures.n, figures.missed, figures.missed_per_class) == (3, 1, {"happiness": 1})
     hits = figures.confusion[LABELS.index(Emotion.HAPPINESS)][LABELS.index(Emotion.HAPPINESS)]
     assert figures.accuracy == figures.per_class_recall["happiness"] == hits / 3
@@ -91,7 +91,7 @@ def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
     for name in names:
         (tmp_path / name).write_text("no picture")
     report = measure(model, tmp_path)
-    assert report.figures.missed == 7
+    assert report.metrics.missed == 7
     assert report.missed.no_face == ()
     assert [file for file, _ in report.missed.unreadable] == names
     content = json.loads(emotion_report_json(report))
@@ -108,7 +108,7 @@ def test_a_folder_of_nothing_but_unreadable_photos_gives_zero(tmp_path, model):
     write_photos(tmp_path, [], ["text.png,happy"])
     (tmp_path / "text.png").write_text("no picture")
     report = measure(model, tmp_path)
-    assert (report.figures.n, report.figures.accuracy, report.figures.ece) == (1, 0, None)
+    assert (report.metrics.n, report.metrics.accuracy, report.metrics.ece) == (1, 0, None)
     assert report.photo_ms is None
     assert "1 missed" in emotion_report_table(report)
 
@@ -130,14 +130,14 @@ def test_the_largest_face_counts(tmp_path, model):
 
     write_photos(tmp_path, [1], ["0.png,happy,0.8,0.1"], "image,emotion,valence,arousal")
     report = measure(model, tmp_path, look)
-    assert report.figures.accuracy == 1
-    assert report.figures.valence_rmse == pytest.approx(0.1, rel=1e-5)
+    assert report.metrics.accuracy == 1
+    assert report.metrics.valence_rmse == pytest.approx(0.1, rel=1e-5)
 
 
 def test_ratings_of_photos_without_a_face_are_left_out(tmp_path, model):
     lines = ["0.png,happy,0.5,0.5", "1.png,happy,-1,-1", "2.png,sad,,"]
     write_photos(tmp_path, [1, 0, 1], lines, "image,emotion,valence,arousal")
-    figures = measure(model, tmp_path).figures
+    figures = measure(model, tmp_path).metrics
     assert (figures.n_valence, figures.n_arousal) == (1, 1)
 
 
@@ -165,14 +165,14 @@ def test_photos_are_turned_upright(tmp_path, model):
     ],
 )
 def test_few_photos_are_in_memory_at_once(tmp_path, model, monkeypatch, pixels, sizes):
-    monkeypatch.setattr(evaluate_photos_module, "BATCH_PIXELS", pixels)
+    monkeypatch.setattr(image_sources, "_BATCH_PIXELS", pixels)
     seen = []
 
     def look(names, images):
         seen.append(len(images))
         return read_with_detector(make_fake_analyzer())(names, images)
 
-    assert measure(model, write_photos(tmp_path, [1] * 40), look).figures.n == 40
+    assert measure(model, write_photos(tmp_path, [1] * 40), look).metrics.n == 40
     assert seen == sizes
 
 
@@ -182,7 +182,7 @@ def test_marked_boxes_take_the_detectors_place(tmp_path, model):
     path.write_text(f"{BOXES}\n0.png,4,4,20,24\n1.png,8,0,40,30\n")
     boxes = read_box_table(path, ["0.png", "1.png"])
     report = measure(model, tmp_path, read_in_boxes(model.classifier, boxes))
-    assert report.figures.missed == 0
+    assert report.metrics.missed == 0
     (alone,) = model.classifier.classify([make_first_pixel(0)], [boxes["0.png"]])
     columns = [LABELS.index(label) for label in alone.labels]
     np.testing.assert_allclose(
@@ -226,7 +226,7 @@ def test_marked_landmarks_are_read(tmp_path):
         pytest.param(f"{BOXES}\na.jpg,3,2,1,4\n", "x1, y1 must be less than x2, y2", id="turned"),
         pytest.param(
             f"{BOXES}\na.jpg,1,2,3,4\na.jpg,1,2,3,4\n",
-            "Line 3 of boxes.csv: a.jpg has a box already",
+            "Line 3 of boxes.csv: a.jpg already has a box",
             id="twice",
         ),
     ],
@@ -247,7 +247,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
     assert (one.image, one.emotion, one.row.cells["person"]) == ("x.png", Emotion.HAPPINESS, "ann")
     assert np.isnan([one.valence, one.arousal]).all()
     assert (two.image, two.emotion, two.valence) == ("b/y.png", None, -0.5)
-    faces = to_face_set(tmp_path, [one, two])
+    faces = to_face_set(tmp_path, [one, two], "photos")
     assert faces.majority.tolist() == [LABELS.index(Emotion.HAPPINESS), -1]
     assert faces.targets.sum(axis=1).tolist() == [1, 0]
 
@@ -255,7 +255,7 @@ def test_labels_are_read_with_all_their_columns(tmp_path):
 def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
     (tmp_path / "labels.csv").write_text("image,emotion\nx.png,uncertain\n")
     (tmp_path / "x.png").touch()
-    faces = to_face_set(tmp_path, read_photo_labels(tmp_path))
+    faces = to_face_set(tmp_path, read_photo_labels(tmp_path), "photos")
     assert faces.majority.tolist() == [-1]
     assert faces.targets[0, LABELS.index(Emotion.UNCERTAIN)] == 1
     assert Emotion.UNCERTAIN not in faces.classes
@@ -273,7 +273,7 @@ def test_uncertain_photos_are_left_out_of_the_accuracy(tmp_path):
             id="no labels",
         ),
         pytest.param(b"image,emotion\nx,glee\n", "Line 2 of labels.csv: 'glee' is not", id="word"),
-        pytest.param(b"image,emotion\n../x,happy\n", "does not lead to a picture", id="outside"),
+        pytest.param(b"image,emotion\n../x,happy\n", "does not lead to an image", id="outside"),
         pytest.param(b"image,valence\nx,2\n", "valence must lie between -1 and 1", id="range"),
         pytest.param(b"image,valence\nx,high\n", "valence must be a number, not 'high'", id="text"),
         pytest.param(b"image\n\xff\xfe\n", "is not a CSV file in UTF-8", id="encoding"),
@@ -306,7 +306,9 @@ def test_half_a_is_even_by_crc32(tmp_path):
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        pytest.param("name", "no column 'name'; it has: image, emotion, person", id="missing"),
+        pytest.param(
+            "name", "no column 'name'; its columns are: image, emotion, person", id="missing"
+        ),
         pytest.param("person", "'person' is empty, so that it belongs to no half", id="empty"),
     ],
 )

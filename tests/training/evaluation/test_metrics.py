@@ -8,6 +8,7 @@ import pytest
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion, to_label_set
+from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.evaluation.metrics import (
@@ -16,7 +17,6 @@ from emotion_core.training.evaluation.metrics import (
     to_confusion,
     to_macro_f1,
     to_metrics,
-    to_probabilities,
     to_recalls,
 )
 
@@ -143,9 +143,11 @@ def test_no_face_gives_no_figure_and_strict_json():
     ],
 )
 def test_agreement_of_two_series(predicted, rated, ccc, r, rmse):
-    agreement = to_agreement(np.array(predicted, np.float64), np.array(rated, np.float64))
-    assert agreement.n == len(rated)
-    for value, expected in ((agreement.ccc, ccc), (agreement.r, r), (agreement.rmse, rmse)):
+    series = (np.array(values, np.float64) for values in (predicted, rated))
+    agreement = to_agreement(*series, "valence")
+    assert agreement["n_valence"] == len(rated)
+    for name, expected in (("ccc", ccc), ("r", r), ("rmse", rmse)):
+        value = agreement[f"valence_{name}"]
         assert value is None if expected is None else value == pytest.approx(expected)
 
 
@@ -167,7 +169,7 @@ def test_full_confidence_falls_into_the_last_bin():
 def test_temperature_is_found_again():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 9)).astype(np.float32)
-    odds = to_probabilities(logits, 1.0).cumsum(axis=1)
+    odds = softmax(logits).cumsum(axis=1)
     classes = (odds < rng.random((4000, 1))).sum(axis=1).clip(0, 8)
     assert fit_temperature(2 * logits, make_faces(classes)) == pytest.approx(2, abs=0.15)
 
@@ -179,4 +181,4 @@ def test_temperature_needs_clear_faces():
 
 
 def test_probabilities_of_huge_logits_are_finite():
-    assert to_probabilities(np.array([[1e4, 0]], np.float32), 1.0).tolist() == [[1, 0]]
+    assert softmax(np.array([[1e4, 0]], np.float32)).tolist() == [[1, 0]]

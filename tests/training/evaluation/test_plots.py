@@ -46,7 +46,7 @@ def make_report(n=40, *, rated=True, found=None):
         card=make_emotion_card(),
         faces=faces,
         readings=readings,
-        figures=to_metrics(probabilities, readings.va, faces, found),
+        metrics=to_metrics(probabilities, readings.va, faces, found),
         intervals=to_intervals(probabilities, readings.va, faces, found),
         framing="Pictures are taken as they are.",
         size=NetworkSize(1, 1, 1),
@@ -71,7 +71,7 @@ def domains_of(node, channel):
 
 def test_confusion_has_shares_of_rows_and_counts():
     report = make_report()
-    cells = [row for row in rows_of(confusion_chart(report.figures)) if "share" in row]
+    cells = [row for row in rows_of(confusion_chart(report.metrics)) if "share" in row]
     for truth in ("neutral", "happiness"):
         row = [cell for cell in cells if cell["truth"] == truth]
         assert sum(cell["share"] for cell in row) == pytest.approx(1)
@@ -81,25 +81,25 @@ def test_confusion_has_shares_of_rows_and_counts():
 
 def test_confusion_has_a_column_for_missed_faces_only_if_there_are_any():
     found = np.arange(40) >= 6
-    cells = rows_of(confusion_chart(make_report(found=found).figures))
+    cells = rows_of(confusion_chart(make_report(found=found).metrics))
     missed = {cell["truth"]: cell["faces"] for cell in cells if cell["predicted"] == "missed"}
     assert missed == {"neutral": 3, "happiness": 3}
-    cells = rows_of(confusion_chart(make_report().figures))
+    cells = rows_of(confusion_chart(make_report().metrics))
     assert not [cell for cell in cells if cell["predicted"] == "missed"]
 
 
 def test_recall_is_of_all_faces_of_a_class_missed_ones_too():
     report = make_report(found=np.arange(40) >= 6)
-    rows = {row["emotion"]: row for row in rows_of(recall_chart(report.figures))}
+    rows = {row["emotion"]: row for row in rows_of(recall_chart(report.metrics))}
     assert {row["faces"] for row in rows.values()} == {20}
-    assert rows["neutral"]["recall"] == report.figures.per_class_recall["neutral"]
+    assert rows["neutral"]["recall"] == report.metrics.per_class_recall["neutral"]
     assert rows["neutral"]["text"].endswith("% of 20")
 
 
 def test_calibration_bins_are_those_of_the_figures():
     report = make_report()
     rows = [row for row in rows_of(calibration_chart(report)) if "accuracy" in row]
-    full = [b for b in report.figures.calibration if b.n]
+    full = [b for b in report.metrics.calibration if b.n]
     drawn = {(row["faces"], row["accuracy"], row["confidence"]) for row in rows}
     assert drawn == {(b.n, b.accuracy, b.confidence) for b in full}
     assert sum({row["low"]: row["share"] for row in rows}.values()) == pytest.approx(1)
@@ -141,12 +141,12 @@ def test_a_face_without_a_class_has_a_point_too():
 @pytest.mark.parametrize(
     ("make", "channel", "domain"),
     [
-        pytest.param(lambda r: recall_chart(r.figures), "x", [0, 1], id="recall"),
+        pytest.param(lambda r: recall_chart(r.metrics), "x", [0, 1], id="recall"),
         pytest.param(calibration_chart, "x", [0, 1], id="confidence"),
         pytest.param(calibration_chart, "y", [0, 1], id="accuracy"),
         pytest.param(lambda r: va_chart(r, 0), "x", [-1, 1], id="rated"),
         pytest.param(lambda r: va_chart(r, 0), "y", [-1, 1], id="predicted"),
-        pytest.param(lambda r: confusion_chart(r.figures), "color", [0, 1], id="share"),
+        pytest.param(lambda r: confusion_chart(r.metrics), "color", [0, 1], id="share"),
     ],
 )
 def test_axes_do_not_depend_on_the_data(make, channel, domain):
@@ -193,7 +193,7 @@ def test_a_page_tells_of_missed_photos():
 )
 def test_a_page_is_made_of_whatever_there_is(report):
     drawn = json.dumps(standalone_spec(evaluation_charts(report)), allow_nan=False)
-    assert ('"Valence"' in drawn) == bool(report.figures.n_valence)
+    assert ('"Valence"' in drawn) == bool(report.metrics.n_valence)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_plot_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_every_colour_of_a_chart_belongs_to_its_emotion():
-    chart = alt.layer(recall_chart(make_report().figures)).to_dict()
+    chart = alt.layer(recall_chart(make_report().metrics)).to_dict()
     scale = json.loads(json.dumps(chart))["layer"][0]["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"] == [Emotion.NEUTRAL, Emotion.HAPPINESS]
     assert scale["range"] == ["#8A938C", "#E3A934"]
