@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from emotion_core.models.local import describe_file
 from emotion_core.training.datasets.face_set import LABELS
@@ -82,8 +83,7 @@ def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArr
         for mirrored in (False, True)
     ]
     mean = (logits[0] + logits[1]) / 2
-    powers = np.exp(mean - mean.max(axis=1, keepdims=True))
     columns = [LABELS.index(label) for label in classifier.card.labels]
     probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
-    probabilities[:, columns] = powers / powers.sum(axis=1, keepdims=True)
+    probabilities[:, columns] = softmax(mean, axis=1)
     return probabilities

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
@@ -173,9 +174,7 @@ def nine_class_truth(faces: FaceSet) -> tuple[Mask, Indices]:
 
 def to_probabilities(logits: FloatArray, temperature: float) -> FloatArray:
     """Softmax of logits ``(N, C)`` divided by the temperature."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    return np.asarray(softmax(logits / temperature, axis=1), np.float32)
 
 
 def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indices:
