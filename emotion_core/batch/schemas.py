@@ -1,4 +1,4 @@
-"""The tables of a bulk run: those of the CSV files, each row with the place of its input."""
+"""The tables of a bulk run: those of the CSV files, plus the URL of the input in each row."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
         labels: Of the emotion network, in the order of its outputs.
 
     Returns:
-        By table: ``faces`` and ``photos`` as ``photos.tables.faces_table`` and ``photos_table`` but
-        without the time that a photo took, which no two runs share; ``frames`` and ``people`` as
-        ``video.tables`` has them; ``videos``: one row a video; ``failed``: one row an input.
-        All begin with ``url``.
+        By table: ``faces`` and ``photos`` as in ``photos.tables``, but without the processing time
+        of a photo, which differs between runs; ``frames`` and ``people`` as in ``video.tables``;
+        ``videos``: one row per video; ``failed``: one row per failed input. All start with ``url``.
     """
     usual = [label for label in ALL_EMOTIONS if label in labels]
     read = {"va_source": "string", "model": "string"}
@@ -91,7 +90,7 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
 
 
 def to_arrow_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Give a table of pandas the columns and types of a schema; what it lacks is empty."""
+    """Converts a pandas table to a schema; missing columns become empty."""
     rows = rows.reindex(columns=schema.names)
     return pa.Table.from_pandas(rows, schema=schema, preserve_index=False).replace_schema_metadata()
 
@@ -104,10 +103,10 @@ def to_bytes(table: pa.Table) -> bytes:
 
 
 def from_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, all of its columns or some.
+    """Reads all or some columns of a Parquet file.
 
-    By this thread alone: other threads of Arrow may let go of Python's objects after the
-    interpreter has ended, which aborts the process.
+    Uses only this thread: other threads of Arrow may release Python objects after the interpreter
+    has ended, which aborts the process.
     """
     file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     return file.read(columns=columns, use_threads=False)

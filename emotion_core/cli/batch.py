@@ -125,7 +125,7 @@ def run_batch(chosen: argparse.Namespace) -> int:
 
     job = _make_job(chosen)
     with _terminable(), folder_lock(job.folder.url):
-        job.folder.prepare(job.note())
+        job.folder.prepare(job.to_settings())
         try:
             extent = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
             if not extent.inputs:
@@ -170,7 +170,7 @@ def _choose(name: str | None, task: Task) -> ModelCard:
 
 def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[int, int]:
     """Do what is left, with a bar on the terminal; tell how many inputs are done, and failed."""
-    from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
+    from emotion_core.batch.bulk_run import WorkerConfig, iter_steps, resolve_workers
 
     wanted = WorkerConfig(
         chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device
@@ -184,7 +184,7 @@ def _work(chosen: argparse.Namespace, job: Job, extent: WorkSummary) -> tuple[in
     ):
         for name in ("ray", "ray.data"):  # what goes wrong comes as an exception, and is told
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        for step in iter_steps(ray, job, fit_workforce(ray, wanted), extent.parts):
+        for step in iter_steps(ray, job, resolve_workers(ray, wanted), extent.parts):
             done += step.inputs
             failed += step.failed
             bar.set_postfix(failed=extent.failed + failed, refresh=False)
