@@ -22,7 +22,6 @@ from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from emotion_core.video.stream import OutputFrame
     from emotion_core.video.types import VideoInfo
 
 VideoSource = str | Path | Callable[[], BinaryIO]
@@ -65,6 +64,7 @@ def analyze_video(
     start = time.perf_counter()
     settings = settings or VideoSettings()
     sampler = FrameSampler(settings)
+    builder, highlights, n_analyzed = FrameTableBuilder(), HighlightTracker(), 0
     with ExitStack() as stack:
         reader = stack.enter_context(
             VideoReader(_open(source, stack), longest_s=settings.longest_s)
@@ -73,14 +73,21 @@ def analyze_video(
         if target is not None:
             writer = VideoWriter(Path(target), reader, audio=_open(source, stack))
             stack.enter_context(writer)
-        consumer = _Consumer(writer)
         progress = _Progress(reader.info, on_progress)
         frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
         stream = AnalysisStream(reader, frame_analyzer, sampler, is_sparse=target is None)
         for item in stack.enter_context(stream):
-            consumer.take(item)
-            progress.report(item.frame.index + 1, item.frame.time_s)
-    frames = consumer.builder.table(sampler.end_s)
+            frame, canvas = item.frame, item.frame.image
+            if item.blur_boxes is not None:
+                blur_in_place(canvas, item.blur_boxes)
+            if item.raw is not None:
+                n_analyzed += 1
+                builder.add(frame.index, frame.time_s, item.raw)
+                highlights.add(frame, item.shown, canvas)
+            if writer is not None:
+                writer.write(frame, draw_in_place(canvas, item.shown))
+            progress.report(frame.index + 1, frame.time_s)
+    frames = builder.table(sampler.end_s)
     return VideoResult(
         info=reader.info,
         settings=settings,
@@ -88,33 +95,12 @@ def analyze_video(
         detector=analyzer.info.detector.name,
         frames=frames,
         people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
-        highlights=consumer.highlights.highlights(),
+        highlights=highlights.highlights(),
         n_frames=sampler.n_frames,
-        n_analyzed=consumer.n_analyzed,
+        n_analyzed=n_analyzed,
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
     )
-
-
-class _Consumer:
-    """Takes frames in order: records results, draws, writes."""
-
-    def __init__(self, writer: VideoWriter | None) -> None:
-        self._writer = writer
-        self.builder = FrameTableBuilder()
-        self.highlights = HighlightTracker()
-        self.n_analyzed = 0
-
-    def take(self, item: OutputFrame) -> None:
-        frame, canvas = item.frame, item.frame.image
-        if item.blur_boxes is not None:
-            blur_in_place(canvas, item.blur_boxes)
-        if item.raw is not None:
-            self.n_analyzed += 1
-            self.builder.add(frame.index, frame.time_s, item.raw)
-            self.highlights.add(frame, item.shown, canvas)
-        if self._writer is not None:
-            self._writer.write(frame, draw_in_place(canvas, item.shown))
 
 
 class _Progress:

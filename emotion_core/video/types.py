@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -38,17 +38,6 @@ class VideoInfo:
     codec: str
     audio_codec: str
     warnings: tuple[str, ...] = ()
-
-    def reaching(self, last_index: int, last_s: float) -> VideoInfo:
-        """Extends the length if the header says too little.
-
-        Args:
-            last_index: Of the last frame, from 0.
-            last_s: Its time, in seconds after the first frame.
-        """
-        if self.duration_s is None or last_s <= self.duration_s:
-            return self
-        return replace(self, duration_s=last_s, fps=last_index / last_s, n_frames=last_index + 1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

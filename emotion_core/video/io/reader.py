@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Self
@@ -122,7 +123,10 @@ class VideoReader:
             else:
                 yield VideoFrame(index, last_s, pts, image)
         self.fault = self.fault or self._describe_fault(last_s)
-        self.info = self.info.reaching(index, last_s)
+        if self.info.duration_s is not None and last_s > self.info.duration_s:
+            self.info = replace(
+                self.info, duration_s=last_s, fps=index / last_s, n_frames=index + 1
+            )
 
     def find(self, time_s: float) -> VideoFrame | None:
         """Seeks the frame shown at a time; ``frames`` cannot be used afterwards.
