@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emotion_core.live.types import LiveResult
@@ -13,8 +13,7 @@ from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.types import LiveSettings
-    from emotion_core.types import Image
+    from emotion_core.live.types import LiveFrame, LiveSettings
 
 SEARCH_PX = 640
 """Longest side at which a frame is searched in a single pass; that of most webcams."""
@@ -24,23 +23,6 @@ THOROUGH_EVERY_S = 1.0
 
 _THOROUGH_MAX_PX = 1280
 """A thorough search would cut larger frames into tiles, which would block all streams."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class LiveFrame:
-    """A frame of a stream.
-
-    Attributes:
-        index: From 0.
-        frame_s: Time of arrival, by the stream's clock.
-        time_s: Seconds after the first frame of the stream.
-        image: RGB ``(H, W, 3)``, 0-255; never changed.
-    """
-
-    index: int
-    frame_s: float
-    time_s: float
-    image: Image
 
 
 class LiveFrameAnalyzer:
@@ -68,17 +50,14 @@ class LiveFrameAnalyzer:
             self._found_s = frame.time_s
         mask = None
         if settings.blur:
-            mask = self._redactor.update(found, frame.frame_s, frame.image)
+            mask = self._redactor.update(found, frame.arrived_s, frame.image)
         analysis = options.select(found)
         tracked = self._tracker.update(analysis.faces, frame.time_s, frame.image)
         analysis = replace(analysis, faces=tracked)
         if settings.smoothing_s != self._smoothing_s:
             self._smoothing_s = settings.smoothing_s
             self._smoother = Smoother(settings.smoothing_s)
-        smoothed = self._smoother.update(analysis, frame.time_s)
-        return LiveResult(
-            frame.index, frame.time_s, frame.frame_s, analysis, smoothed, mask, frame.image
-        )
+        return LiveResult(frame, analysis, self._smoother.update(analysis, frame.time_s), mask)
 
     def _is_thorough_search_due(self, frame: LiveFrame) -> bool:
         """Only a thorough search may find a face that fills the frame."""

@@ -30,7 +30,7 @@ def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool)
     Returns:
         ``image`` itself if there is nothing to draw.
     """
-    if result is None or now_s - result.frame_s > MAX_RESULT_AGE_S:
+    if result is None or now_s - result.frame.arrived_s > MAX_RESULT_AGE_S:
         return blur_all(image) if blur else image
     if blur:
         canvas = redact(result)
@@ -38,17 +38,15 @@ def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool)
         canvas = image.copy()
     else:
         return image
-    return draw_in_place(
-        canvas, scale_analysis(result.smoothed, (canvas.shape[1], canvas.shape[0]))
-    )
+    return draw_in_place(canvas, scale_analysis(result.smoothed, canvas.shape[1::-1]))
 
 
 def redact(result: LiveResult) -> Image:
     """A copy of an analysed frame without recognisable faces; blurred as a whole without a mask."""
     if result.mask is None:
-        return blur_all(result.image)
-    canvas = result.image.copy()
-    blur_in_place(canvas, result.mask.at(result.frame_s, (canvas.shape[1], canvas.shape[0])))
+        return blur_all(result.frame.image)
+    canvas = result.frame.image.copy()
+    blur_in_place(canvas, result.mask.at(result.frame.arrived_s, canvas.shape[1::-1]))
     return canvas
 
 

@@ -58,18 +58,20 @@ class SessionLog:
             blur: Whether images of highlights are blurred.
         """
         with self._lock:
+            frame, time_s = result.frame, result.frame.time_s
             self._labels = result.smoothed.predictions.labels
-            self._history.append((result.time_s, _to_rows(result)))
-            while self._history[0][0] < result.time_s - HISTORY_S:
+            self._history.append((time_s, _to_rows(result)))
+            while self._history[0][0] < time_s - HISTORY_S:
                 self._history.popleft()
-            self.is_full |= result.time_s > MAX_LOG_S or self._rows >= MAX_LOG_ROWS
+            self.is_full |= time_s > MAX_LOG_S or self._rows >= MAX_LOG_ROWS
             if self.is_full:
                 return
-            self._table.add(result.index, result.time_s, result.analysis)
+            self._table.add(frame.index, time_s, result.analysis)
             self._rows += max(1, len(result.analysis))
-            self.length_s = result.time_s
-            frame = VideoFrame(result.index, result.time_s, result.index, result.image)
-            self._highlights.add(frame, result.smoothed, redact(result) if blur else result.image)
+            self.length_s = time_s
+            shown = redact(result) if blur else frame.image
+            video_frame = VideoFrame(frame.index, time_s, frame.index, frame.image)
+            self._highlights.add(video_frame, result.smoothed, shown)
 
     def table(self) -> pd.DataFrame:
         """The whole session, raw, as ``FrameTableBuilder.table`` makes it."""

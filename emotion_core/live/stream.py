@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.frame_analyzer import LiveFrame, LiveFrameAnalyzer
+from emotion_core.live.frame_analyzer import LiveFrameAnalyzer
 from emotion_core.live.rate_meter import RateMeter
 from emotion_core.live.session_log import SessionLog
-from emotion_core.live.types import LiveSettings, LiveStatus
+from emotion_core.live.types import LiveFrame, LiveSettings, LiveStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,8 +169,8 @@ class LiveStream:
         with self._changed:
             self._n_analyzed += 1  # even if closed: the log has it
             self._error = ""
-            self._analyses.mark(now_s, now_s - start_s, now_s - result.frame_s)
-            if result.frame_s > self._dark_s:
+            self._analyses.mark(now_s, now_s - start_s, now_s - result.frame.arrived_s)
+            if result.frame.arrived_s > self._dark_s:
                 self.latest = result
 
     def _fail(self, error: Exception) -> None:

@@ -50,27 +50,38 @@ class LiveSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class LiveFrame:
+    """A frame of a stream.
+
+    Attributes:
+        index: Number of the frame among all that arrived, from 0.
+        arrived_s: Time of arrival, by the stream's clock.
+        time_s: Seconds after the first frame of the stream.
+        image: RGB ``(H, W, 3)``, 0-255; never changed.
+    """
+
+    index: int
+    arrived_s: float
+    time_s: float
+    image: Image
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class LiveResult:
     """The result for one frame of a stream.
 
     Attributes:
-        index: Number of the frame among all that arrived, from 0.
-        time_s: Seconds after the first frame of the stream.
-        frame_s: When the frame arrived, by the stream's clock.
+        frame: The frame.
         analysis: Raw, with track ids.
         smoothed: The same faces with smoothed predictions, for drawing and charts.
         mask: Faces to blur: these, those that are not reported, and those recently lost; ``None``
             if faces are not blurred.
-        image: The frame itself, RGB ``(H, W, 3)``.
     """
 
-    index: int
-    time_s: float
-    frame_s: float
+    frame: LiveFrame
     analysis: Analysis
     smoothed: Analysis
     mask: RedactionMask | None
-    image: Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion_core.live.overlay import render
-from emotion_core.live.types import LiveResult
+from emotion_core.live.types import LiveFrame, LiveResult
 from emotion_core.tracking.redaction import FaceRedactor
 from tests.factories import make_analysis, make_image
 
@@ -15,8 +15,8 @@ BOX = (200, 150, 300, 270)
 def reading_of(*boxes, frame_s=10.0, size_wh=SIZE):
     analysis = tracked(boxes, size_wh)
     cover = FaceRedactor().remember(analysis, frame_s)
-    image = make_image(*size_wh)
-    return LiveResult(0, 0.0, frame_s, analysis, analysis, cover, image)
+    frame = LiveFrame(0, frame_s, 0.0, make_image(*size_wh))
+    return LiveResult(frame, analysis, analysis, cover)
 
 
 def tracked(boxes, size_wh=SIZE, ids=None):

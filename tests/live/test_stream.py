@@ -58,8 +58,8 @@ def test_only_the_newest_frame_is_analysed(clock):
     status = stream.status()
     assert analyzer.calls == [[50], [55]]
     assert (status.frames, status.analyzed, status.replaced) == (6, 2, 4)
-    assert stream.latest.index == 5
-    assert stream.latest.time_s == pytest.approx(5 / 30)
+    assert stream.latest.frame.index == 5
+    assert stream.latest.frame.time_s == pytest.approx(5 / 30)
     analyzer.open()
     stream.close()
 
@@ -76,7 +76,7 @@ def test_readings_carry_track_ids_and_times(stream, clock):
     analyse(stream, 60, 100.25)
     reading = stream.latest
     assert reading.analysis.faces.track_ids.tolist() == [1]
-    assert (reading.frame_s, reading.time_s) == (100.25, 0.0)
+    assert (reading.frame.arrived_s, reading.frame.time_s) == (100.25, 0.0)
     assert stream.status().delay_ms == pytest.approx(250)
 
 
@@ -96,7 +96,7 @@ def test_a_failed_analysis_is_told_and_the_stream_goes_on(stream, analyzer, erro
     analyzer.error = None
     analyse(stream, 61, 100.1)
     assert stream.status().error == ""
-    assert stream.latest.index == 1
+    assert stream.latest.frame.index == 1
 
 
 def test_black_frames_are_not_analysed_and_end_the_reading(stream, analyzer):
@@ -210,7 +210,7 @@ def test_a_session_that_saw_nothing_is_a_result_too(stream):
 def test_a_session_beyond_the_limit_is_shown_but_not_written_down(stream):
     analyse(stream, 60, 100.0)
     analyse(stream, 61, 100.0 + MAX_LOG_S + 1)
-    assert stream.latest.index == 1
+    assert stream.latest.frame.index == 1
     assert stream.status().is_log_full
     result = session_result(stream)
     assert len(result.frames) == 1
