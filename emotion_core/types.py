@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -278,7 +278,7 @@ class Analysis:
         return pd.DataFrame(self.to_rows(), columns=face_columns(self.predictions.labels))
 
 
-def face_columns(labels: LabelSet) -> list[str]:
+def face_columns(labels: Iterable[Emotion]) -> list[str]:
     """Columns of a table with one row per face.
 
     Returns:

@@ -9,15 +9,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.types import face_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
 
     from emotion_core.labels import LabelSet
 
-_BOX = ("x1", "y1", "x2", "y2")
+_TYPES = {
+    **dict.fromkeys(("source", "emotion", "dominant_emotion", "va_source", "model"), "string"),
+    **dict.fromkeys(("warning", "error", "kind", "codec", "audio_codec", "url"), "string"),
+    **dict.fromkeys(("face", "faces", "width", "height", "track"), "int32"),
+    **dict.fromkeys(("frame", "frames", "analyzed", "people", "changes"), "int64"),
+    **dict.fromkeys(("time_s", "fps", "duration_s", "first_s", "last_s", "seen_s"), "double"),
+    **dict.fromkeys(("positive_s", "negative_s", "intense_s"), "double"),
+}
+"""Of columns by name; all others are ``float``."""
+
 _PLANE = ("mean_valence", "sd_valence", "mean_arousal", "sd_arousal")
 
 
@@ -33,59 +41,24 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
         ``videos``: one row per video; ``failed``: one row per failed input. All start with ``url``.
     """
     usual = [label for label in ALL_EMOTIONS if label in labels]
-    read = {"va_source": "string", "model": "string"}
-    face = {**_of("float", (*_BOX, "score")), "emotion": "string", "confidence": "float"}
-    size = _of("int32", ("width", "height"))
-    remarks = _of("string", ("model", "warning", "error"))
-    columns = {
-        "faces": {
-            "source": "string",
-            "face": "int32",
-            **face,
-            **_of("float", [*_prefixed("p_", usual), "valence", "arousal"]),
-            **read,
-        },
-        "photos": {
-            "source": "string",
-            **size,
-            "faces": "int32",
-            "dominant_emotion": "string",
-            **_of("float", [*_prefixed("mean_p_", usual), *_PLANE]),
-            **remarks,
-        },
-        "frames": {
-            "frame": "int64",
-            "time_s": "double",
-            "track": "int32",
-            **face,
-            **_of("float", [*_prefixed("p_", labels), "valence", "arousal"]),
-            **read,
-        },
-        "people": {
-            "track": "int32",
-            **_of("double", ("first_s", "last_s", "seen_s")),
-            "frames": "int64",
-            "dominant_emotion": "string",
-            **_of("float", [*_prefixed("share_", labels), *_PLANE]),
-            "changes": "int64",
-            **_of("double", ("positive_s", "negative_s", "intense_s")),
-        },
-        "videos": {
-            "source": "string",
-            **size,
-            "fps": "double",
-            "duration_s": "double",
-            **_of("string", ("codec", "audio_codec")),
-            **_of("int64", ("frames", "analyzed", "people")),
-            **remarks,
-        },
-        "failed": _of("string", ("source", "kind", "error")),
+    means, shares = [f"mean_p_{k}" for k in usual], [f"share_{k}" for k in labels]
+    seen = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
+    extremes = ["changes", "positive_s", "negative_s", "intense_s"]
+    size, remarks = ["width", "height"], ["model", "warning", "error"]
+    file = ["fps", "duration_s", "codec", "audio_codec"]
+    tables = {
+        "faces": ["source", *face_columns(usual)],
+        "photos": ["source", *size, "faces", "dominant_emotion", *means, *_PLANE, *remarks],
+        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:]],
+        "people": [*seen, *shares, *_PLANE, *extremes],
+        "videos": ["source", *size, *file, "frames", "analyzed", "people", *remarks],
+        "failed": ["source", "kind", "error"],
     }
     return {
-        table: pa.schema(
-            [pa.field(k, pa.type_for_alias(v)) for k, v in {"url": "string", **c}.items()]
+        name: pa.schema(
+            [pa.field(c, pa.type_for_alias(_TYPES.get(c, "float"))) for c in ("url", *columns)]
         )
-        for table, c in columns.items()
+        for name, columns in tables.items()
     }
 
 
@@ -110,11 +83,3 @@ def from_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
     """
     file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     return file.read(columns=columns, use_threads=False)
-
-
-def _of(kind: str, names: Iterable[str]) -> dict[str, str]:
-    return dict.fromkeys(names, kind)
-
-
-def _prefixed(prefix: str, labels: Iterable[str]) -> list[str]:
-    return [f"{prefix}{label}" for label in labels]

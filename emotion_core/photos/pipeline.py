@@ -144,7 +144,7 @@ def iter_photo_batches(
                 batch, pixels = _take_batch(queue)
                 ahead = min(BATCH_PHOTOS, max(2, BATCH_PIXELS * len(batch) // max(1, pixels)))
                 fill()
-                yield _analyze_batch(partial(analyzer.analyze, options=options), batch)
+                yield _analyze_batch(lambda images: analyzer.analyze(images, options), batch)
         finally:
             for _, future in queue:
                 future.cancel()
