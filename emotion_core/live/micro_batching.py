@@ -97,7 +97,7 @@ class BatchingAnalyzer:
                     self._waiting.remove(request)
             raise EmotionError(
                 f"The analysis did not answer within {self._timeout_s:g} seconds; "
-                "try again, or choose a faster network."
+                "try again, or choose a faster model."
             )
         return request.result.result()
 
@@ -177,4 +177,4 @@ class BatchingAnalyzer:
 
 
 def _closed() -> EmotionError:
-    return EmotionError("The networks of this stream were released; press START again.")
+    return EmotionError("The models of this stream were released; press START again.")

@@ -69,7 +69,7 @@ class EmotionClassifier:
             outputs.append(np.concatenate([np.empty((0, width), np.float32), *rows]))
         if not all(np.isfinite(output).all() for output in outputs):
             raise WeightsMismatchError(
-                f"{self.card.name} gives values that are no numbers; choose another network."
+                f"{self.card.name} returns values that are not numbers; choose another model."
             )
         logits = outputs[0] / np.float32(self.card.temperature)
         probabilities = np.asarray(softmax(logits, axis=1), np.float32)
