@@ -185,7 +185,7 @@ SAMPLES = {
         "",
     ),
     "made_vp9.webm": (36, (640, 360), "", "says 30 frames", ""),
-    "nasa_two_video_two_audio_streams.mp4": (390, (480, 270), "", "Of 2 tracks", "aac"),
+    "nasa_two_video_two_audio_streams.mp4": (390, (480, 270), "", "Of 2 video tracks", "aac"),
     "no_face_animation.mp4": (95, (960, 540), "", "", "aac"),
     "noface_then_face_vfr_hevc.mov": (169, (960, 540), "", "", "aac"),
     "single_face_neutral_to_smile.mp4": (72, (640, 360), "", "", "mp3"),
