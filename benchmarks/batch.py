@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from benchmarks.photos import make_scene
-from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps, make_plan
-from emotion_core.batch.job import Job
-from emotion_core.batch.photo_records import iter_records
+from emotion_core.batch.bulk_run import WorkerConfig, iter_steps, make_plan, resolve_workers
+from emotion_core.batch.job import Job, iter_records
 from emotion_core.batch.results import ResultFolder
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.imaging.codec import encode_jpeg
@@ -93,11 +92,11 @@ def measure_rounds(ray: Any, photos: Path, out: Path, rounds: int) -> dict[str, 
 
 def measure_bulk(ray: Any, job: Job, photos: Path, actors: int) -> Run:
     """One bulk run with Ray started; ``start_up_s`` is the loading of networks and first photos."""
-    job.folder.prepare(job.note())
+    job.folder.prepare(job.to_settings())
     extent = make_plan(job, [str(photos)])
     actors_use = Watch("ray::MapWorker")
     with actors_use:
-        workforce = fit_workforce(ray, WorkerConfig(actors, 0, -1.0, "cpu"))
+        workforce = resolve_workers(ray, WorkerConfig(actors, 0, -1.0, "cpu"))
         steps = iter_steps(ray, job, workforce, extent.parts)
         counts = (step.inputs for step in steps)
         run = time_run(counts, extent.inputs, actors_use.processor_s)

@@ -98,7 +98,7 @@ def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceModel]:
             networks["yunet, OpenCV"] = OpenCvFaceModel(yunet)
     if yunet:
         looks = TorchMultiScaleRunner(load_yunet(yunet), device)
-        networks[IN_TORCH] = MultiScaleFaceModel.for_yunet(looks)
+        networks[IN_TORCH] = MultiScaleFaceModel(looks, is_yunet=True)
     return networks
 
 

@@ -149,7 +149,7 @@ def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
 
 def transcode(clip: Path, target: Path) -> None:
     """Decode and encode, nothing else."""
-    with VideoReader(clip) as reader, VideoWriter(target, reader, sound=clip) as writer:
+    with VideoReader(clip) as reader, VideoWriter(target, reader, audio=clip) as writer:
         for frame in reader.frames():
             writer.write(frame, frame.image)
 
@@ -181,7 +181,7 @@ def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, 
     pairs = list(zip(frames, found, strict=True))
     run("track", lambda p: tracker.update(p[1].faces, p[0].time_s, p[0].image), pairs)
     run("draw", lambda p: draw_in_place(p[0].image.copy(), p[1]), pairs)
-    with VideoReader(clip) as reader, VideoWriter(target, reader, sound=None) as writer:
+    with VideoReader(clip) as reader, VideoWriter(target, reader, audio=None) as writer:
         run("encode", lambda frame: writer.write(frame, frame.image), frames)
     return ms
 

@@ -1,4 +1,4 @@
-"""Emoscope's core: emotions, valence and arousal from faces, without any user interface.
+"""Emoscope's core: emotions, valence and arousal from faces, without a user interface.
 
 Example:
     >>> import emotion_core as emo
@@ -6,8 +6,8 @@ Example:
     >>> for face in analyzer.read("photo.jpg"):
     ...     print(face.box, face.emotion, face.confidence, face.valence, face.arousal)
 
-What ``__all__`` lists is what we promise to keep; everything else may change. Importing the package
-loads none of it: each name is imported when it is first used.
+``__all__`` is the stable public API; everything else may change. Importing the package loads none
+of it: each name is imported when it is first used.
 """
 
 from __future__ import annotations

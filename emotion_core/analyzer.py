@@ -1,4 +1,4 @@
-"""What every analyzer does, here or on a server: images in, one ``Analysis`` each out."""
+"""The interface of all analyzers, local or remote: images in, one ``Analysis`` each out."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 class Analyzer(Protocol):
-    """Reads faces and emotions. Thread-safe; local and remote ones look the same."""
+    """Finds faces and predicts emotions. Thread-safe; local and remote ones look the same."""
 
     @property
     def info(self) -> AnalyzerInfo:
-        """What is at work."""
+        """The models in use."""
 
     def analyze(
         self,
         images: Sequence[Image],
         options: AnalyzeOptions = DEFAULT_OPTIONS,
     ) -> list[Analysis]:
-        """Analyse images together.
+        """Analyses images together.
 
         Args:
             images: RGB ``(H, W, 3)`` each, 0-255, any sizes.
-            options: Which faces count, and how thoroughly they are searched for.
+            options: Which faces count, and how thoroughly to search for them.
 
         Returns:
-            One ``Analysis`` per image, in order; an image without a face has an empty one.
+            One ``Analysis`` per image, in order; empty for an image without a face.
         """
 
 
 class ReadsOneImage:
-    """Adds ``read`` to an ``Analyzer``: one image, from wherever it is."""
+    """Adds ``read`` to an ``Analyzer``: one image from any source."""
 
     def read(
         self: Analyzer,
@@ -53,13 +53,13 @@ class ReadsOneImage:
         Args:
             image: A path, the bytes of a file, a Pillow image, or an array, RGB ``uint8``
                 ``(H, W, 3)``.
-            options: Which faces count, and how thoroughly they are searched for.
+            options: Which faces count, and how thoroughly to search for them.
 
         Returns:
             Iterate over it for the faces, from left to right; empty if there is none.
 
         Raises:
-            ImageDecodeError: It cannot be read as an image.
+            ImageDecodeError: ``image`` cannot be decoded.
             EmotionError: The analysis failed.
         """
         (analysis,) = self.analyze([load_image(image)], options)

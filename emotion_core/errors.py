@@ -2,11 +2,11 @@
 
 
 class EmotionError(Exception):
-    """Base of every error raised on purpose; its text may be shown to a user as it stands."""
+    """Base of all errors raised on purpose; its text may be shown to a user as it is."""
 
 
 class ImageDecodeError(EmotionError, ValueError):
-    """The bytes are not a picture that can be analysed."""
+    """The bytes are not an image that can be analysed."""
 
 
 class VideoDecodeError(EmotionError, ValueError):
@@ -14,23 +14,23 @@ class VideoDecodeError(EmotionError, ValueError):
 
 
 class UnknownModelError(EmotionError, LookupError):
-    """No model card goes by that name."""
+    """No model card has that name."""
 
 
 class WeightsUnavailableError(EmotionError, OSError):
-    """A weight file is neither on this machine nor to be had from the Hub."""
+    """A weight file is neither on this machine nor available from the Hub."""
 
 
 class WeightsMismatchError(EmotionError, RuntimeError):
-    """A weight file is not the one its card describes."""
+    """A weight file does not match its card."""
 
 
 class MissingExtraError(EmotionError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed but not installed."""
 
 
 class DatasetError(EmotionError, ValueError):
-    """A data set is not laid out as its reader expects."""
+    """A dataset does not have the layout that its reader expects."""
 
 
 class RemoteError(EmotionError, ConnectionError):

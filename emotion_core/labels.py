@@ -1,4 +1,4 @@
-"""The emotions this project speaks of, how others spell them, and where they lie in the plane."""
+"""The emotions of this project, their synonyms, and their valence and arousal."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Emotion(StrEnum):
-    """A discrete facial expression; the value is the word used in files, charts and on the wire."""
+    """A discrete facial expression; the value is the word used in files, charts and HTTP."""
 
     NEUTRAL = "neutral"
     HAPPINESS = "happiness"
@@ -41,13 +41,13 @@ _SYNONYMS = MappingProxyType(
 
 
 def to_emotion(word: str) -> Emotion:
-    """Read one label as other people's data sets and networks spell it.
+    """Parses one label of a dataset or network.
 
     Args:
         word: A noun or an adjective in any case, e.g. ``"happy"`` or ``"Happiness"``.
 
     Raises:
-        ValueError: The word names no emotion known here.
+        ValueError: The word is not a known emotion.
     """
     key = word.strip().lower()
     if key in _SYNONYMS:
@@ -60,7 +60,7 @@ def to_emotion(word: str) -> Emotion:
 
 
 def to_label_set(words: Iterable[str]) -> LabelSet:
-    """Read a network's labels in the order of its outputs.
+    """Parses a network's labels in the order of its outputs.
 
     Raises:
         ValueError: A word is unknown, or two words mean the same emotion.
@@ -88,11 +88,11 @@ VALENCE_AROUSAL = MappingProxyType(
         Emotion.UNCERTAIN: (0.0, 0.0),
     }
 )
-"""Valence and arousal in [-1, 1] that people connect with the word for each emotion.
+"""Valence and arousal in [-1, 1] that people associate with the word for each emotion.
 
-Where a network has no valence/arousal head, the expectation of these under its probabilities is
-reported, and said to be that. Where nobody rated a training face, a head learns their expectation
-under the votes.
+For a network without a valence/arousal head, the expectation of these under its probabilities is
+reported, and labelled as such. For training faces that nobody rated, a head learns their
+expectation under the votes.
 
 Source: S. Mohammad, "Obtaining Reliable Human Ratings of Valence, Arousal, and Dominance for
 20,000 English Words", ACL 2018 (NRC-VAD lexicon 1.0, rows of the same words, given there in

@@ -1,4 +1,4 @@
-"""The analyzer in this process: a detector and an emotion network, fetched, verified, loaded."""
+"""The local analyzer: a face detector and an emotion network, fetched, verified and loaded."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.detection.multiscale import AnyRunner
-    from emotion_core.models.card import ModelCard, WeightFile
+    from emotion_core.models.card import ModelCard
     from emotion_core.models.download import FetchedFile, Progress
     from emotion_core.models.runtime import Network
     from emotion_core.types import AnalyzeOptions, Device, Image
 
 
 class LocalAnalyzer(ReadsOneImage):
-    """Detector and classifier in this process."""
+    """Face detector and emotion classifier in this process."""
 
     def __init__(
         self, detector: FaceDetector, classifier: EmotionClassifier, info: AnalyzerInfo
@@ -55,8 +54,8 @@ class LocalAnalyzer(ReadsOneImage):
         predictions = self.classifier.classify(images, faces)
         time_s = (time.perf_counter() - start) / len(images)
         return [
-            Analysis((image.shape[1], image.shape[0]), found, read, self.info.emotion.name, time_s)
-            for image, found, read in zip(images, faces, predictions, strict=True)
+            Analysis(image.shape[1::-1], found, predicted, self.info.emotion.name, time_s)
+            for image, found, predicted in zip(images, faces, predictions, strict=True)
         ]
 
 
@@ -67,52 +66,49 @@ def load_analyzer(
     device: str = "auto",
     on_progress: Progress | None = None,
 ) -> LocalAnalyzer:
-    """Fetch, verify and load a detector and an emotion network.
+    """Fetches, verifies and loads a detector and an emotion network.
 
     Args:
         model: Emotion network: a name from ``emoscope models list``, a path, or a Hub repository
-            ``owner/name[@commit]``; by default the project's choice. Cards are tried in order:
-            where the files of one cannot be had, the next is taken and ``info.notices`` says so.
+            ``owner/name[@commit]``; by default the project's choice. Cards are tried in order: if
+            the files of one are not available, the next is used and ``info.notices`` says so.
         detector: Face detector, in the same way.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        on_progress: Told of downloads.
+        on_progress: Called during downloads.
 
     Raises:
         UnknownModelError: There is no such network.
-        WeightsUnavailableError: None of the candidates' files is to be had.
-        WeightsMismatchError: A file is not what its card says.
-        EmotionError: The device does not exist here.
+        WeightsUnavailableError: No candidate's file is available.
+        WeightsMismatchError: A file does not match its card.
+        EmotionError: This machine has no such device.
     """
-    where = pick_device(device)
-    faces = fetch_first(_cards(detector, Task.DETECTION), where, on_progress)
-    read = fetch_first(_cards(model, Task.EMOTION), where, on_progress)
-    network = load_runtime(read.card, read.file.path, where)
+    target = pick_device(device)
+    found = fetch_first(_cards(detector, Task.DETECTION), target, on_progress)
+    emotion = fetch_first(_cards(model, Task.EMOTION), target, on_progress)
+    network = load_runtime(emotion.card, emotion.file.path, target)
     info = AnalyzerInfo(
-        read.card,
-        faces.card,
+        emotion.card,
+        found.card,
         network.device,
-        tuple(f"{found.card.name}: {found.file.detail}" for found in (faces, read)),
-        (*faces.notices, *read.notices),
+        tuple(f"{resolved.card.name}: {resolved.file.detail}" for resolved in (found, emotion)),
+        (*found.notices, *emotion.notices),
     )
-    return LocalAnalyzer(
-        make_detector(faces.card, faces.file.path, where),
-        EmotionClassifier(network, read.card),
-        info,
-    )
+    face_detector = make_detector(found.card, found.file.path, target)
+    return LocalAnalyzer(face_detector, EmotionClassifier(network, emotion.card), info)
 
 
-def _cards(wanted: str | Sequence[ModelCard] | None, task: Task) -> Sequence[ModelCard]:
-    return resolve_models(wanted, task) if wanted is None or isinstance(wanted, str) else wanted
+def _cards(model: str | Sequence[ModelCard] | None, task: Task) -> Sequence[ModelCard]:
+    return resolve_models(model, task) if model is None or isinstance(model, str) else model
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """The first of some networks whose file is to be had.
+    """The first of several models whose file is available.
 
     Attributes:
         card: Which one.
         file: Its file for the device, verified.
-        notices: One sentence per network before it that is out of reach.
+        notices: One sentence per unavailable model before it.
     """
 
     card: ModelCard
@@ -123,21 +119,22 @@ class ResolvedModel:
 def fetch_first(
     cards: Sequence[ModelCard], device: Device, on_progress: Progress | None = None
 ) -> ResolvedModel:
-    """Fetch the first card's file that can be had.
+    """Fetches the file of the first card for which it is available.
 
     Args:
         cards: In order of preference.
-        device: Decides which of a card's files is meant.
-        on_progress: Told of downloads.
+        device: Decides which of a card's files to fetch.
+        on_progress: Called during downloads.
 
     Raises:
-        WeightsUnavailableError: None of the files is to be had.
-        WeightsMismatchError: A file is not what its card says.
+        WeightsUnavailableError: None of the files is available.
+        WeightsMismatchError: A file does not match its card.
     """
     notices: list[str] = []
     for card, following in zip_longest(cards, cards[1:]):
+        weights = card.torch_weights if device == "cuda" and card.torch_weights else card.weights
         try:
-            fetched = fetch(card, _file_for(card, device), on_progress=on_progress)
+            fetched = fetch(card, weights, on_progress=on_progress)
         except WeightsUnavailableError as error:
             if following is None:
                 raise
@@ -147,57 +144,47 @@ def fetch_first(
     raise UnknownModelError("No model was named.")
 
 
-def _file_for(card: ModelCard, device: Device) -> WeightFile:
-    return card.torch_weights if device == "cuda" and card.torch_weights else card.weights
-
-
 def load_runtime(card: ModelCard, path: Path, device: Device) -> Network:
-    """Load an emotion network's file; ``runtime`` tells what runs it.
+    """Loads an emotion network's file; ``emotion_core.models.runtime`` has the classes that run it.
 
     Args:
-        card: Says what the file holds.
+        card: Describes the file.
         path: ``.safetensors`` of this project, or ONNX; not read for a transformers network, whose
             files are looked up by its card.
         device: Where torch runs it; ONNX graphs stay on the CPU.
 
     Raises:
-        WeightsMismatchError: The file is not what the card says.
+        WeightsMismatchError: The file does not match the card.
     """
     if card.architecture == TRANSFORMERS:
         return TorchNetwork(load_transformers_module(card), device)
-    network: Network = OnnxNetwork(path) if path.suffix == ".onnx" else _load_torch(path, device)
+    network: Network
+    if path.suffix == ".onnx":
+        network = OnnxNetwork(path)
+    else:
+        from emotion_core.networks.emotion_net import load_network  # imports torch: seconds
+
+        network = TorchNetwork(load_network(path), device)
     if CARDS.get(card.name) != card:  # nobody has tried this file before
         validate_io(network, card)
     return network
 
 
-def _load_torch(path: Path, device: Device) -> TorchNetwork:
-    from emotion_core.networks.emotion_net import load_network  # imports torch, which takes seconds
-
-    return TorchNetwork(load_network(path), device)
-
-
 def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:
-    """Load a face detector's file; arguments and errors as of ``load_runtime``.
+    """Loads a face detector's file; arguments and errors as in ``load_runtime``.
 
     OpenCV runs YuNet on the CPU, where it is faster than eager torch, and torch on a GPU, in
     batches.
     """
-    if card.architecture == "opencv-yunet":
-        if device == "cpu":
-            return FaceDetector(OpenCvFaceModel(path), card)
-        from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
-        from emotion_core.networks.yunet import load_yunet
-
-        runner = TorchMultiScaleRunner(load_yunet(path), device)
-        return FaceDetector(MultiScaleFaceModel.for_yunet(runner), card)
-    return FaceDetector(MultiScaleFaceModel(_make_runner(path, device)), card)
-
-
-def _make_runner(path: Path, device: Device) -> AnyRunner:
-    if path.suffix != ".safetensors":
-        return MultiScaleRunner(OnnxNetwork(path))
+    is_yunet = card.architecture == "opencv-yunet"
+    if is_yunet and device == "cpu":
+        return FaceDetector(OpenCvFaceModel(path), card)
+    if not is_yunet and path.suffix != ".safetensors":
+        return FaceDetector(MultiScaleFaceModel(MultiScaleRunner(OnnxNetwork(path))), card)
     from emotion_core.detection.multiscale_torch import TorchMultiScaleRunner
     from emotion_core.networks.face_net import load_face_network
+    from emotion_core.networks.yunet import load_yunet
 
-    return TorchMultiScaleRunner(load_face_network(path), device)
+    network = load_yunet(path) if is_yunet else load_face_network(path)
+    runner = TorchMultiScaleRunner(network, device)
+    return FaceDetector(MultiScaleFaceModel(runner, is_yunet=is_yunet), card)

@@ -1,4 +1,4 @@
-"""The values that flow through the product. Validated once, when they are made; never coerced."""
+"""The types that carry the data. Validated once, when they are made; never coerced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -20,30 +20,30 @@ Image = npt.NDArray[np.uint8]
 """RGB, shape ``(H, W, 3)``, 0-255."""
 
 FloatArray = npt.NDArray[np.float32]
-"""A float32 array; the shape stands where it is used."""
+"""A float32 array; each use states its shape."""
 
 Device = Literal["cpu", "cuda"]
 
 DEFAULT_MIN_SCORE = 0.6
-"""Faces that a detector is less sure of are left out unless someone asks for them."""
+"""Default minimum confidence of a detected face."""
 
 DEFAULT_MIN_FACE_PX = 12
-"""Faces whose shorter side is less are left out unless someone asks for them.
+"""Default minimum of a face's shorter side.
 
-Emotion networks see 48 pixels or more: from a quarter of that they read next to nothing. Of the
+Emotion networks see 48 pixels or more: at a quarter of that they recognise next to nothing. Of the
 street photos' annotated faces of at least 16 pixels this loses none (16 would: boxes err).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeOptions:
-    """How images are analysed; those that are analysed together share it.
+    """How images are analysed; shared by all images of a batch.
 
     Attributes:
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the image, are left out.
-        search_px: Longest side, in pixels, at which an image is searched in a single pass: quick,
-            for frames of a video. ``None`` for the thorough search that a photo is worth.
+        min_score: Minimum confidence of the detector, 0-1.
+        min_face_px: Minimum of a face's shorter side in pixels of the image.
+        search_px: Longest side, in pixels, at which an image is searched in a single quick pass,
+            for frames of a video. ``None`` for a thorough search, as for photos.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -51,15 +51,13 @@ class AnalyzeOptions:
     search_px: int | None = None
 
     def select(self, analysis: Analysis) -> Analysis:
-        """Leaves out the faces of an analysis that these options do not ask for."""
+        """Drops the faces of an analysis that are below these minima."""
         faces = analysis.faces
         sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-        is_wanted = (faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
-        if is_wanted.all():
+        kept = (faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        if kept.all():
             return analysis
-        return replace(
-            analysis, faces=faces[is_wanted], predictions=analysis.predictions[is_wanted]
-        )
+        return replace(analysis, faces=faces[kept], predictions=analysis.predictions[kept])
 
 
 DEFAULT_OPTIONS = AnalyzeOptions()
@@ -81,7 +79,7 @@ def _check(condition: bool, message: str) -> None:
 
 
 def _check_floats(array: FloatArray, shape: tuple[int, ...], name: str) -> None:
-    # On the way of every frame: a message is put together only where it is needed.
+    # Runs for every frame, so messages are formatted only when needed.
     if array.dtype != np.float32:
         raise ValueError(f"{name} must be float32, not {array.dtype}.")
     if array.shape != shape:
@@ -97,8 +95,8 @@ class Faces:
     Attributes:
         boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels of the image, inside it.
         scores: ``(N,)`` detector confidence, 0-1.
-        landmarks: ``(N, 5, 2)`` pixels: two eyes, nose tip, two mouth corners; of each pair first
-            the one that lies left in the image of an upright face. ``None`` if there are none.
+        landmarks: ``(N, 5, 2)`` pixels: two eyes, nose tip, two mouth corners; of each pair the one
+            that is left in the image of an upright face comes first. ``None`` if unknown.
         track_ids: ``(N,)`` int64 identity within one video or stream; ``None`` outside of one.
     """
 
@@ -124,8 +122,8 @@ class Faces:
         return len(self.boxes)
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Faces:
-        """Choose faces by a mask, by indices or, without a copy, by a span."""
-        part = object.__new__(Faces)  # what was checked needs no further check, which takes longer
+        """Selects faces by a mask, by indices or, without a copy, by a slice."""
+        part = object.__new__(Faces)  # skips the checks, which would take longer than the selection
         for name in self.__slots__:
             values = getattr(self, name)
             object.__setattr__(part, name, None if values is None else values[chosen])
@@ -133,20 +131,20 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Faces:
-        """No face."""
+        """The value for an image without a face."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Predictions:
-    """What a network says of N faces.
+    """The emotions that a network predicts for N faces.
 
     Attributes:
         labels: Order of the C columns of ``probabilities``.
         probabilities: ``(N, C)``, each row sums to 1.
         valence: ``(N,)`` unpleasant to pleasant, [-1, 1].
         arousal: ``(N,)`` calm to excited, [-1, 1].
-        va_source: How valence and arousal were come by.
+        va_source: Where valence and arousal come from.
     """
 
     labels: LabelSet
@@ -171,13 +169,12 @@ class Predictions:
     def __getitem__(
         self, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
     ) -> Predictions:
-        """Choose faces by a slice, a mask or indices."""
-        return Predictions(
-            self.labels,
-            self.probabilities[chosen],
-            self.valence[chosen],
-            self.arousal[chosen],
-            self.va_source,
+        """Selects faces by a slice, a mask or indices."""
+        return replace(
+            self,
+            probabilities=self.probabilities[chosen],
+            valence=self.valence[chosen],
+            arousal=self.arousal[chosen],
         )
 
     @property
@@ -200,10 +197,10 @@ class Face:
         score: Confidence of the detector, 0-1.
         emotion: The most probable emotion.
         confidence: Its probability, 0-1.
-        probabilities: Of every emotion that the network knows; they sum to 1.
+        probabilities: Of all emotions that the network knows; they sum to 1.
         valence: Unpleasant to pleasant, [-1, 1].
         arousal: Calm to excited, [-1, 1].
-        landmarks: ``(5, 2)`` pixels, see ``Faces``; ``None`` if the detector gives none.
+        landmarks: ``(5, 2)`` pixels, see ``Faces``; ``None`` if unknown.
         track_id: Identity within one video or stream; ``None`` outside of one.
     """
 
@@ -220,14 +217,14 @@ class Face:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Analysis:
-    """All that is known of one image; the only result that the page, the files and the wire see.
+    """The result for one image, the only one that pages, files and servers handle.
 
     Attributes:
         size_wh: Width and height of the image in pixels.
         faces: The faces, from left to right.
         predictions: One per face, in the same order.
         model: Name of the emotion network, as files and charts cite it.
-        time_s: Seconds of analysis that fell to this image (a batch's time is shared out evenly).
+        time_s: Seconds of analysis per image (the time of a batch is divided evenly).
     """
 
     size_wh: tuple[int, int]
@@ -244,49 +241,50 @@ class Analysis:
         return len(self.faces)
 
     def __iter__(self) -> Iterator[Face]:
-        """Yield the faces, from left to right."""
-        faces, read = self.faces, self.predictions
-        confidence = read.confidence.tolist()  # once: it looks at all faces
-        for i, emotion in enumerate(read.top):
+        """Yields the faces, from left to right."""
+        faces, predictions = self.faces, self.predictions
+        confidence = predictions.confidence.tolist()  # computed for all faces at once
+        labels = predictions.labels
+        for i, emotion in enumerate(predictions.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
                 box=(x1, y1, x2, y2),
                 score=float(faces.scores[i]),
                 emotion=emotion,
                 confidence=confidence[i],
-                probabilities=dict(zip(read.labels, read.probabilities[i].tolist(), strict=True)),
-                valence=float(read.valence[i]),
-                arousal=float(read.arousal[i]),
+                probabilities=dict(zip(labels, predictions.probabilities[i].tolist(), strict=True)),
+                valence=float(predictions.valence[i]),
+                arousal=float(predictions.arousal[i]),
                 landmarks=None if faces.landmarks is None else faces.landmarks[i],
                 track_id=None if faces.track_ids is None else int(faces.track_ids[i]),
             )
 
     def to_rows(self) -> list[dict[str, object]]:
-        """One dictionary per face, keyed by the columns of ``to_dataframe``."""
-        rows: list[dict[str, object]] = []
+        """One dictionary per face, keyed by ``face_columns``."""
+        columns = face_columns(self.predictions.labels)
         boxes = self.faces.boxes.round(1).tolist()
+        source = str(self.predictions.va_source)
+        rows: list[dict[str, object]] = []
         for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):
-            row: dict[str, object] = {"face": number}
-            row.update(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-            row.update(score=face.score, emotion=str(face.emotion), confidence=face.confidence)
-            row.update({f"p_{label}": value for label, value in face.probabilities.items()})
-            row.update(valence=face.valence, arousal=face.arousal)
-            row.update(va_source=str(self.predictions.va_source), model=self.model)
-            rows.append(row)
+            values = [number, *box, face.score, str(face.emotion), face.confidence]
+            values += [*face.probabilities.values(), face.valence, face.arousal, source, self.model]
+            rows.append(dict(zip(columns, values, strict=True)))
         return rows
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A table with one row per face.
-
-        Returns:
-            Columns face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
-            confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source,
-            model.
-        """
+        """A table with one row per face and the columns ``face_columns``."""
         import pandas as pd
 
-        names = ["face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
-        names += [f"p_{label}" for label in self.predictions.labels]
-        return pd.DataFrame(
-            self.to_rows(), columns=[*names, "valence", "arousal", "va_source", "model"]
-        )
+        return pd.DataFrame(self.to_rows(), columns=face_columns(self.predictions.labels))
+
+
+def face_columns(labels: Iterable[Emotion]) -> list[str]:
+    """Columns of a table with one row per face.
+
+    Returns:
+        face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion, confidence, one
+        ``p_<label>`` per label, valence, arousal, va_source, model.
+    """
+    columns = ["face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
+    columns += [f"p_{label}" for label in labels]
+    return [*columns, "valence", "arousal", "va_source", "model"]

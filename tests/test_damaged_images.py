@@ -12,7 +12,7 @@ import pytest
 
 from emotion_core.errors import ImageDecodeError
 from emotion_core.imaging import codec
-from emotion_core.imaging.codec import decode_image, read_picture
+from emotion_core.imaging.codec import decode_image, read_image_file
 from tests.factories import difference, encode, make_gps_exif, make_heic, make_smooth_image
 
 
@@ -40,17 +40,17 @@ FLOAT_COLOUR_TIFF = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].to
     ("data", "message"),
     [
         pytest.param(b"", r"The file is empty \(0 bytes\)", id="zero bytes"),
-        pytest.param(b"x", "not a picture in a format that can be read .JPEG, PNG", id="one byte"),
-        pytest.param(b"Dear diary, " * 99, "not a picture in a format", id="renamed text"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture", id="svg"),
-        pytest.param(b"%PDF-1.7\n", "not a picture", id="pdf"),
-        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a pic", id="eps"),
-        pytest.param(b"\xff\xd8\xff\xe0", "not a picture", id="begin of a JPEG"),
+        pytest.param(b"x", "not an image in a format that can be read .JPEG, PNG", id="one byte"),
+        pytest.param(b"Dear diary, " * 99, "not an image in a format", id="renamed text"),
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image", id="svg"),
+        pytest.param(b"%PDF-1.7\n", "not an image", id="pdf"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an im", id="eps"),
+        pytest.param(b"\xff\xd8\xff\xe0", "not an image", id="begin of a JPEG"),
         pytest.param(b"\0\0\0\x18ftypheic", "damaged and cannot be read", id="begin of a HEIC"),
         pytest.param(FLOAT_COLOUR_TIFF, "This TIFF is damaged or of a kind", id="float colour"),
         pytest.param(b"MM\0*", "This TIFF is damaged or of a kind", id="begin of a TIFF"),
         pytest.param(make_png(8, 8), "damaged and cannot be read", id="PNG without pixels"),
-        pytest.param(make_png(0, 8), "not a picture", id="PNG of no width"),
+        pytest.param(make_png(0, 8), "not an image", id="PNG of no width"),
     ],
 )
 def test_what_is_no_picture_gets_a_sentence(data, message):
@@ -70,7 +70,7 @@ def test_of_a_large_file_only_so_much_is_read_that_it_is_known_to_be(monkeypatch
     monkeypatch.setattr(codec, "MAX_BYTES", 2 * 2**20)
     file = io.BytesIO(bytes(3 * 2**20))
     with pytest.raises(ImageDecodeError, match="more than 2 MB; at most 2 MB are read"):
-        read_picture(file)
+        read_image_file(file)
     assert file.tell() == 2 * 2**20 + 1
 
 
@@ -116,7 +116,7 @@ def test_truncated_jpeg_gives_what_is_there(share):
     assert decoded.pixels.shape == image.shape
     assert difference(decoded.pixels[:top], image[:top]) <= 5
     assert decoded.warnings == (
-        "The file is damaged or unusual: only what could be read of it is analysed.",
+        "The file is damaged or unusual: only the readable part is analysed.",
     )
 
 

@@ -51,7 +51,7 @@ def test_an_image_is_read_from_wherever_it_is(kind, tmp_path):
     ("source", "message"),
     [
         ("nowhere.jpg", "nowhere.jpg cannot be read"),
-        (b"nothing", "not a picture"),
+        (b"nothing", "not an image"),
         (np.zeros((4, 4), np.uint8), "RGB uint8"),
         (np.zeros((4, 4, 3), np.float32), "RGB uint8"),
     ],

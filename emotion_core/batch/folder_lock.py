@@ -1,4 +1,4 @@
-"""One run at a time in a folder of results."""
+"""A lock for a folder of results, so that only one run uses it at a time."""
 
 from __future__ import annotations
 
@@ -13,27 +13,22 @@ from emotion_core.errors import EmotionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOCK = ".lock"
-
 
 @contextmanager
 def folder_lock(url: str) -> Iterator[None]:
-    """Keep other runs out of a local folder while the block runs; ends with the process too.
-
-    Args:
-        url: Place of the folder, which is made; elsewhere than on this machine nothing is done.
+    """Creates and locks a local folder until the block or the process ends; ignores remote ones.
 
     Raises:
-        EmotionError: Another run is at work in it.
-        StorageError: It cannot be made.
+        EmotionError: Another run is using the folder.
+        StorageError: The folder cannot be created.
     """
     if not is_local(url):
         yield
         return
-    path = to_path(url) / _LOCK
+    folder = to_path(url)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a")
     except OSError as error:
         raise StorageError(f"{url} cannot be written ({error.strerror or error}).") from error
     with file:

@@ -1,4 +1,4 @@
-"""What is still to be done, cut into chunks: always the same ones, and never all in memory."""
+"""The plan of a bulk run: remaining inputs in deterministic chunks, never all in memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CACHE_KIB = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Inputs whose results are written together: what a run that is killed may have to redo.
+    """Inputs whose results are written together, and lost together if the run is killed.
 
     Attributes:
-        kind: Of all of them.
-        urls: In order; a video stands alone.
+        kind: Of all inputs.
+        urls: In order; a video has its own chunk.
     """
 
     kind: MediaKind
@@ -32,12 +32,12 @@ class Chunk:
 
     @property
     def name(self) -> str:
-        """Follows from the inputs."""
+        """A hash of the inputs."""
         return hashlib.sha256("\n".join(self.urls).encode()).hexdigest()[:20]
 
 
 class FinishedInputs(NamedTuple):
-    """Places of the inputs of a chunk that is finished, and its name."""
+    """URLs of the inputs of a finished chunk, and its name."""
 
     analyzed: list[str]
     failed: list[str]
@@ -45,11 +45,11 @@ class FinishedInputs(NamedTuple):
 
 
 class BatchPlan:
-    """The inputs of a run, each once and sorted, in a database on disk that ends with the process.
+    """The inputs of a run, sorted and without duplicates, in a temporary database on disk.
 
-    Chunks are cut from what is left in the order of places. Where only whole chunks were taken out
-    of it, the others stay as they were: a run that goes on makes the chunks that it would have
-    made. A context manager.
+    Chunks are cut from the remaining inputs in the order of URLs. If only whole chunks were
+    discarded, the others stay the same: a resumed run makes the chunks that it would have made.
+    A context manager.
     """
 
     def __init__(self) -> None:
@@ -71,27 +71,23 @@ class BatchPlan:
         return int(n)
 
     def add(self, inputs: Iterable[Input]) -> None:
-        """Take in inputs; one that is there already is not taken twice."""
+        """Adds inputs; ignores duplicates."""
         rows = ((str(one.kind), one.url) for one in inputs)
         self._run("INSERT OR IGNORE INTO input VALUES (?, ?)", rows)
 
-    def held(self, kind: MediaKind, urls: Iterable[str]) -> set[str]:
-        """Those of some inputs that are in it."""
+    def find_known(self, kind: MediaKind, urls: Iterable[str]) -> set[str]:
+        """Which of some inputs it contains."""
         find = "SELECT 1 FROM input WHERE kind = ? AND url = ?"
         return {u for u in urls if self._database.execute(find, (str(kind), u)).fetchone()}
 
     def discard(self, kind: MediaKind, urls: Iterable[str]) -> int:
-        """Take out inputs that are finished; tell how many of them were there."""
+        """Removes finished inputs; returns how many it contained."""
         before = self._database.total_changes
         self._run("DELETE FROM input WHERE kind = ? AND url = ?", ((str(kind), u) for u in urls))
         return self._database.total_changes - before
 
     def chunks(self, photos: int) -> Iterator[Chunk]:
-        """Cut what is left into chunks.
-
-        Args:
-            photos: In a chunk; the last one may have fewer.
-        """
+        """Cuts the remaining inputs into chunks of one video or of ``photos`` photos."""
         for kind, size in ((MediaKind.VIDEO, 1), (MediaKind.PHOTO, photos)):  # long jobs first
             urls = self._database.execute(
                 "SELECT url FROM input WHERE kind = ? ORDER BY url", (str(kind),)

@@ -15,19 +15,14 @@ if TYPE_CHECKING:
 
 
 class PlanSource(Datasource):
-    """Reads the plan part by part, when there is room for more; gives one block a chunk.
-
-    Args:
-        folder: Holds the plan.
-        parts: Of the plan.
-    """
+    """Reads the parts of the plan in a folder as capacity allows, one block per chunk."""
 
     def __init__(self, folder: ResultFolder, parts: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray's own
         self._folder, self._parts = folder, parts
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Not known."""
+        """Returns ``None``: unknown."""
         return None
 
     def get_read_tasks(
@@ -38,11 +33,5 @@ class PlanSource(Datasource):
     ) -> list[ReadTask]:
         """One task per part."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [
-            ReadTask(
-                partial(self._folder.read_plan, part),
-                unknown,
-                per_task_row_limit=per_task_row_limit,
-            )
-            for part in range(self._parts)
-        ]
+        reads = (partial(self._folder.read_plan, part) for part in range(self._parts))
+        return [ReadTask(read, unknown, per_task_row_limit=per_task_row_limit) for read in reads]

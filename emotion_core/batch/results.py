@@ -1,15 +1,15 @@
-"""The folder of a bulk run: its tables in parts, and what makes a run go on where it was.
+"""The folder of a bulk run: its tables in parts, from which a run can be resumed.
 
-A chunk's tables are Parquet files of its name, each written under another name and then renamed.
-The last of them, the one with a row for each input, tells that the chunk is finished: whenever a
-run is killed, every chunk is either there as a whole or, once the next run has cleaned up, not at
-all.
+A chunk's tables are Parquet files of its name, each written under a temporary name and then
+renamed. The last of them, with a row for each input, marks the chunk as finished: whenever a run is
+killed, every chunk is either complete or, once the next run has cleaned up, absent.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from emotion_core.batch.plan import FinishedInputs
 from emotion_core.batch.schemas import from_bytes, make_schemas, to_bytes
-from emotion_core.batch.sources import MediaKind, is_local, storage_of, to_url
+from emotion_core.batch.sources import MediaKind, filesystem_of, is_local, to_url
 from emotion_core.batch.storage_faults import StorageError, storage_errors
 from emotion_core.errors import EmotionError
 
@@ -31,40 +31,40 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _LAST = {MediaKind.PHOTO: "photos", MediaKind.VIDEO: "videos"}
-"""Tables that are written last: the chunks of which they have a part are finished."""
+"""Tables that are written last: a part of theirs marks its chunk as finished."""
 
-MOST_TRIALS = 3
-"""So often a chunk is begun in one run; machines come and go, but some inputs kill a process."""
+MAX_ATTEMPTS = 3
+"""Attempts at a chunk in one run: machines come and go, but some inputs crash a process."""
 
 _SETTINGS = "settings.json"
 _UNFINISHED = "_unfinished"
-_EMPTY = "empty"  # a part without rows, so that each table can be read whatever there was
-_READERS = 16  # files read at the same time: storage that is far away answers late, not slowly
+_EMPTY = "empty"  # a part without rows, so that each table can always be read
+_READERS = 16  # files read at the same time: remote storage has a high latency
 
 
 class ResultFolder:
-    """Where results go: a local folder or a URL that can be written.
+    """The results of a bulk run in a local folder or at a writable URL.
 
-    May be sent to other processes and machines.
+    Can be sent to other processes and machines.
 
     Args:
-        place: Path or URL.
+        location: Path or URL.
         labels: Of the emotion network.
     """
 
-    def __init__(self, place: str, labels: LabelSet) -> None:
-        self.url = to_url(place)
+    def __init__(self, location: str, labels: LabelSet) -> None:
+        self.url = to_url(location)
         self.schemas = make_schemas(labels)
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
-        """Make the folder, or check that it is one of the same run, and clear away what is half.
+        """Creates the folder, or checks that it has the same settings and removes partial results.
 
         Args:
-            settings: All that decides on the results.
+            settings: Everything that determines the results.
 
         Raises:
-            EmotionError: It holds results of other settings.
-            StorageError: It cannot be written.
+            EmotionError: The folder has results of other settings.
+            StorageError: The folder cannot be written.
         """
         with self._writing() as (storage, top):
             for name in (_UNFINISHED, *self.schemas):
@@ -76,33 +76,28 @@ class ResultFolder:
             self._write(f"{table}/part-{_EMPTY}.parquet", to_bytes(schema.empty_table()))
 
     def finished(self, kind: MediaKind) -> Iterator[FinishedInputs]:
-        """The inputs that are finished, chunk by chunk.
-
-        Args:
-            kind: Of the inputs.
+        """Yields the finished inputs of a kind, chunk by chunk.
 
         Raises:
             StorageError: Results cannot be read.
         """
         parts = iter(sorted(self._parts(_LAST[kind]).items()))
         with ThreadPoolExecutor(_READERS) as pool:
-            while some := list(islice(parts, 8 * _READERS)):
-                yield from pool.map(self._read_inputs, some)
+            while group := list(islice(parts, 8 * _READERS)):
+                yield from pool.map(self._read_inputs, group)
 
     def forget(self, kind: MediaKind, chunk: str, failed: Collection[str]) -> None:
-        """Take inputs that failed out of a finished chunk, so that they are done again.
-
-        What was found in the others stays where it is.
+        """Removes failed inputs from a finished chunk, so that they are repeated; others stay.
 
         Args:
             kind: Of the inputs.
             chunk: Its name.
-            failed: Places of the inputs.
+            failed: URLs of the inputs.
 
         Raises:
             StorageError: The tables cannot be written.
         """
-        for table in ("failed", _LAST[kind]):  # killed in between, they still count as failed
+        for table in ("failed", _LAST[kind]):  # if killed in between, they still count as failed
             path = f"{table}/part-{chunk}.parquet"
             with self._writing() as (storage, top):
                 if not storage.exists(f"{top}/{path}"):
@@ -115,7 +110,7 @@ class ResultFolder:
                     storage.rm_file(f"{top}/{path}")
 
     def failures(self) -> Iterator[tuple[str, str]]:
-        """The inputs that failed, each with its error, file by file.
+        """Yields the failed inputs, each with its error.
 
         Raises:
             StorageError: Results cannot be read.
@@ -124,28 +119,24 @@ class ResultFolder:
             yield from self._read_errors(path)
 
     def begin(self, chunk: Chunk) -> None:
-        """Note that somebody starts on a chunk, so that one which kills its process ends sometime.
+        """Counts an attempt at a chunk, so that one which crashes its process is given up.
 
         Raises:
-            EmotionError: It was begun ``MOST_TRIALS`` times in this run and never published.
+            EmotionError: It was started ``MAX_ATTEMPTS`` times in this run and never published.
             StorageError: The folder cannot be written.
         """
         with self._writing() as (storage, top):
-            for path in _trial_paths(chunk):
-                if not storage.exists(f"{top}/{path}"):
-                    storage.pipe_file(f"{top}/{path}", b"")
+            for path in _attempt_paths(top, chunk):
+                if not storage.exists(path):
+                    storage.pipe_file(path, b"")
                     return
         raise EmotionError(
-            f"Processes ended {MOST_TRIALS} times while they worked on {chunk.urls[0]} and the "
+            f"Processes ended {MAX_ATTEMPTS} times while they worked on {chunk.urls[0]} and the "
             f"{len(chunk.urls) - 1} inputs after it."
         )
 
     def publish(self, chunk: Chunk, tables: Mapping[str, pa.Table]) -> None:
-        """Write a chunk's tables; empty ones are left out.
-
-        Args:
-            chunk: The chunk.
-            tables: By name.
+        """Writes the non-empty tables of a chunk.
 
         Raises:
             StorageError: They cannot be written.
@@ -155,55 +146,50 @@ class ResultFolder:
             if len(tables[table]):
                 self._write(f"{table}/part-{chunk.name}.parquet", to_bytes(tables[table]))
         with self._writing() as (storage, top):
-            for path in _trial_paths(chunk):
-                if storage.exists(f"{top}/{path}"):
-                    storage.rm_file(f"{top}/{path}")
+            for path in _attempt_paths(top, chunk):
+                if storage.exists(path):
+                    storage.rm_file(path)
 
     def write_plan(self, chunks: Iterable[Chunk], part_inputs: int) -> int:
-        """Write down what is to be done, where all who do it can read it.
+        """Writes the plan for all workers.
 
         Args:
-            chunks: In the order in which they are done, about.
-            part_inputs: Inputs in a part, about.
+            chunks: In approximate order of processing.
+            part_inputs: Approximate number of inputs per part.
 
         Returns:
-            How many parts there are.
+            The number of parts.
 
         Raises:
             StorageError: It cannot be written.
         """
-        parts = inputs = 0
-        rows: list[Chunk] = []
-        for chunk in chunks:
-            rows.append(chunk)
-            inputs += len(chunk.urls)
-            if inputs >= part_inputs:
-                self._write_plan_part(parts, rows)
-                parts, inputs, rows = parts + 1, 0, []
-        if rows:
-            self._write_plan_part(parts, rows)
+        parts = 0
+        waiting = iter(chunks)
+        while rows := list(islice(waiting, 1)):
+            inputs = len(rows[0].urls)
+            while inputs < part_inputs and (chunk := next(waiting, None)):
+                rows.append(chunk)
+                inputs += len(chunk.urls)
+            columns = {"kind": [str(r.kind) for r in rows], "urls": [list(r.urls) for r in rows]}
+            self._write(f"{_UNFINISHED}/plan-{parts:06}", to_bytes(pa.table(columns)))
             parts += 1
         return parts
 
     def read_plan(self, part: int) -> Iterator[pa.Table]:
-        """The chunks of a part of the plan, each a table of one row: ``kind`` and ``urls``."""
-        storage, top = storage_of(self.url)
+        """Yields the chunks of a part of the plan as tables of one row: ``kind`` and ``urls``."""
+        storage, top = filesystem_of(self.url)
         rows = from_bytes(storage.cat_file(f"{top}/{_UNFINISHED}/plan-{part:06}"))
         for i in range(len(rows)):
             yield rows.slice(i, 1)
 
     def clear(self) -> None:
-        """Remove the plan and what is unfinished."""
+        """Removes the plan and partial results."""
         with self._writing() as (storage, _):
             for path in self._files(_UNFINISHED):
                 storage.rm_file(path)
 
-    def _write_plan_part(self, part: int, rows: list[Chunk]) -> None:
-        columns = {"kind": [str(row.kind) for row in rows], "urls": [list(r.urls) for r in rows]}
-        self._write(f"{_UNFINISHED}/plan-{part:06}", to_bytes(pa.table(columns)))
-
     def _check(self, settings: Mapping[str, Any]) -> None:
-        storage, top = storage_of(self.url)
+        storage, top = filesystem_of(self.url)
         path = f"{top}/{_SETTINGS}"
         if not storage.exists(path):
             self._write(_SETTINGS, (json.dumps(settings, indent=2) + "\n").encode())
@@ -214,22 +200,22 @@ class ResultFolder:
             earlier = None
         if not isinstance(earlier, dict):
             raise EmotionError(
-                f"{path} is not a note of a bulk run; remove it or choose another --out."
+                f"{path} was not written by a bulk run; remove it or choose another --out."
             )
-        differing = [
+        differences = [
             f"{key} {earlier.get(key)} there, {settings.get(key)} now"
             for key in {**settings, **earlier}
             if earlier.get(key) != settings.get(key)
         ]
-        if differing:
+        if differences:
             raise EmotionError(
-                f"{self.url} has results of other settings ({'; '.join(differing)}). "
-                "Give the same again, or choose another --out."
+                f"{self.url} has results of other settings ({'; '.join(differences)}). "
+                "Use the same settings, or choose another --out."
             )
 
     def _remove_orphans(self) -> None:
-        """Remove parts of chunks whose last table is not there."""
-        storage, _ = storage_of(self.url)
+        """Removes parts of unfinished chunks."""
+        storage, _ = filesystem_of(self.url)
         kept = set().union(*(self._parts(table) for table in _LAST.values()))
         for table in self.schemas:
             for name, path in self._parts(table).items():
@@ -237,51 +223,51 @@ class ResultFolder:
                     storage.rm_file(path)
 
     def _parts(self, table: str) -> dict[str, str]:
-        """Paths of a table's parts by name of their chunk; the empty part is of none."""
-        names = {path.rpartition("/")[2]: path for path in self._files(table)}
-        return {
-            name.removeprefix("part-").removesuffix(".parquet"): path
-            for name, path in names.items()
-            if name.startswith("part-") and name.endswith(".parquet") and _EMPTY not in name
-        }
+        """Paths of a table's parts by name of their chunk, without the empty part."""
+        found = {}
+        for path in self._files(table):
+            match = re.fullmatch(r"part-(.*)\.parquet", path.rpartition("/")[2])
+            if match and _EMPTY not in match[1]:
+                found[match[1]] = path
+        return found
 
     def _files(self, folder: str) -> list[str]:
-        storage, top = storage_of(self.url)
-        if not storage.isdir(f"{top}/{folder}"):  # stores of objects have no empty folders
+        storage, top = filesystem_of(self.url)
+        if not storage.isdir(f"{top}/{folder}"):  # object stores have no empty folders
             return []
         return [str(path) for path in storage.ls(f"{top}/{folder}", detail=False)]
 
     def _read_inputs(self, part: tuple[str, str]) -> FinishedInputs:
         chunk, path = part
-        rows = self._read_errors(path)
-        failed = [url for url, error in rows if error]
-        return FinishedInputs([url for url, error in rows if not error], failed, chunk)
+        inputs = self._read_errors(path)
+        failed = [url for url, error in inputs if error]
+        return FinishedInputs([url for url, error in inputs if not error], failed, chunk)
 
     def _read_errors(self, path: str) -> list[tuple[str, str]]:
-        storage, _ = storage_of(self.url)
+        storage, _ = filesystem_of(self.url)
         with storage_errors(f"file {path}"):
             columns = from_bytes(storage.cat_file(path), ["url", "error"]).to_pydict()
         return list(zip(columns["url"], columns["error"], strict=True))
 
     def _write(self, path: str, data: bytes) -> None:
-        """Write a file so that it is there as a whole or not at all."""
+        """Writes a file atomically."""
         with self._writing() as (storage, top):
             unfinished = f"{top}/{_UNFINISHED}/{secrets.token_hex(8)}"
             with storage.open(unfinished, "wb") as file:
                 file.write(data)
-                if is_local(self.url):  # a rename may reach the disk before the data does
+                if is_local(self.url):  # a rename could reach the disk before the data
                     file.flush()
                     os.fsync(file.fileno())
             storage.mv(unfinished, f"{top}/{path}")
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Any, str]]:
-        """Give the file system and the folder's path in it; errors name the folder."""
+        """Yields the file system and the folder's path in it; errors name the folder."""
         try:
             with storage_errors("folder"):
-                yield storage_of(self.url)
+                yield filesystem_of(self.url)
         except StorageError as error:
-            if isinstance(error.__cause__, StorageError):  # named by a block inside this one
+            if isinstance(error.__cause__, StorageError):  # named by an inner block
                 raise
             reason = str(error.__cause__ or error)
             if isinstance(error.__cause__, OSError) and error.__cause__.strerror:
@@ -289,5 +275,5 @@ class ResultFolder:
             raise StorageError(f"{self.url} cannot be written ({reason}).") from error
 
 
-def _trial_paths(chunk: Chunk) -> list[str]:
-    return [f"{_UNFINISHED}/trial-{chunk.name}-{i}" for i in range(MOST_TRIALS)]
+def _attempt_paths(top: str, chunk: Chunk) -> list[str]:
+    return [f"{top}/{_UNFINISHED}/trial-{chunk.name}-{i}" for i in range(MAX_ATTEMPTS)]

@@ -1,4 +1,4 @@
-"""The tables of a bulk run: those of the CSV files, each row with the place of its input."""
+"""The tables of a bulk run: those of the CSV files, plus the URL of the input in each row."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.types import face_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
 
     from emotion_core.labels import LabelSet
 
-_BOX = ("x1", "y1", "x2", "y2")
+_TYPES = {
+    **dict.fromkeys(("source", "emotion", "dominant_emotion", "va_source", "model"), "string"),
+    **dict.fromkeys(("warning", "error", "kind", "codec", "audio_codec", "url"), "string"),
+    **dict.fromkeys(("face", "faces", "width", "height", "track"), "int32"),
+    **dict.fromkeys(("frame", "frames", "analyzed", "people", "changes"), "int64"),
+    **dict.fromkeys(("time_s", "fps", "duration_s", "first_s", "last_s", "seen_s"), "double"),
+    **dict.fromkeys(("positive_s", "negative_s", "intense_s"), "double"),
+}
+"""Of columns by name; all others are ``float``."""
+
 _PLANE = ("mean_valence", "sd_valence", "mean_arousal", "sd_arousal")
 
 
@@ -28,70 +36,34 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
         labels: Of the emotion network, in the order of its outputs.
 
     Returns:
-        By table: ``faces`` and ``photos`` as ``photos.tables.faces_table`` and ``photos_table`` but
-        without the time that a photo took, which no two runs share; ``frames`` and ``people`` as
-        ``video.tables`` has them; ``videos``: one row a video; ``failed``: one row an input.
-        All begin with ``url``.
+        By table: ``faces`` and ``photos`` as in ``photos.tables``, but without the processing time
+        of a photo, which differs between runs; ``frames`` and ``people`` as in ``video.tables``;
+        ``videos``: one row per video; ``failed``: one row per failed input. All start with ``url``.
     """
     usual = [label for label in ALL_EMOTIONS if label in labels]
-    read = {"va_source": "string", "model": "string"}
-    face = {**_of("float", (*_BOX, "score")), "emotion": "string", "confidence": "float"}
-    size = _of("int32", ("width", "height"))
-    remarks = _of("string", ("model", "warning", "error"))
-    columns = {
-        "faces": {
-            "source": "string",
-            "face": "int32",
-            **face,
-            **_of("float", [*_prefixed("p_", usual), "valence", "arousal"]),
-            **read,
-        },
-        "photos": {
-            "source": "string",
-            **size,
-            "faces": "int32",
-            "dominant_emotion": "string",
-            **_of("float", [*_prefixed("mean_p_", usual), *_PLANE]),
-            **remarks,
-        },
-        "frames": {
-            "frame": "int64",
-            "time_s": "double",
-            "track": "int32",
-            **face,
-            **_of("float", [*_prefixed("p_", labels), "valence", "arousal"]),
-            **read,
-        },
-        "people": {
-            "track": "int32",
-            **_of("double", ("first_s", "last_s", "seen_s")),
-            "frames": "int64",
-            "dominant_emotion": "string",
-            **_of("float", [*_prefixed("share_", labels), *_PLANE]),
-            "changes": "int64",
-            **_of("double", ("positive_s", "negative_s", "intense_s")),
-        },
-        "videos": {
-            "source": "string",
-            **size,
-            "fps": "double",
-            "duration_s": "double",
-            **_of("string", ("codec", "audio_codec")),
-            **_of("int64", ("frames", "analyzed", "people")),
-            **remarks,
-        },
-        "failed": _of("string", ("source", "kind", "error")),
+    means, shares = [f"mean_p_{k}" for k in usual], [f"share_{k}" for k in labels]
+    seen = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
+    extremes = ["changes", "positive_s", "negative_s", "intense_s"]
+    size, remarks = ["width", "height"], ["model", "warning", "error"]
+    file = ["fps", "duration_s", "codec", "audio_codec"]
+    tables = {
+        "faces": ["source", *face_columns(usual)],
+        "photos": ["source", *size, "faces", "dominant_emotion", *means, *_PLANE, *remarks],
+        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:]],
+        "people": [*seen, *shares, *_PLANE, *extremes],
+        "videos": ["source", *size, *file, "frames", "analyzed", "people", *remarks],
+        "failed": ["source", "kind", "error"],
     }
     return {
-        table: pa.schema(
-            [pa.field(k, pa.type_for_alias(v)) for k, v in {"url": "string", **c}.items()]
+        name: pa.schema(
+            [pa.field(c, pa.type_for_alias(_TYPES.get(c, "float"))) for c in ("url", *columns)]
         )
-        for table, c in columns.items()
+        for name, columns in tables.items()
     }
 
 
 def to_arrow_table(rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Give a table of pandas the columns and types of a schema; what it lacks is empty."""
+    """Converts a pandas table to a schema; missing columns become empty."""
     rows = rows.reindex(columns=schema.names)
     return pa.Table.from_pandas(rows, schema=schema, preserve_index=False).replace_schema_metadata()
 
@@ -104,18 +76,10 @@ def to_bytes(table: pa.Table) -> bytes:
 
 
 def from_bytes(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, all of its columns or some.
+    """Reads all or some columns of a Parquet file.
 
-    By this thread alone: other threads of Arrow may let go of Python's objects after the
-    interpreter has ended, which aborts the process.
+    Uses only this thread: other threads of Arrow may release Python objects after the interpreter
+    has ended, which aborts the process.
     """
     file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
     return file.read(columns=columns, use_threads=False)
-
-
-def _of(kind: str, names: Iterable[str]) -> dict[str, str]:
-    return dict.fromkeys(names, kind)
-
-
-def _prefixed(prefix: str, labels: Iterable[str]) -> list[str]:
-    return [f"{prefix}{label}" for label in labels]

@@ -1,4 +1,4 @@
-"""Storage that fails: which failures may pass, and what is said of the others."""
+"""Failures of storage: retries of temporary ones, and messages for the others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_TRIALS, _PAUSE_S = 3, 0.5
-"""Storage elsewhere is asked again where it fails, after a pause that doubles."""
+_ATTEMPTS, _PAUSE_S = 3, 0.5
+"""Remote storage is tried again after failures, with a pause that doubles."""
 
 _FINAL = (FileNotFoundError, PermissionError, ValueError)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -26,15 +26,15 @@ class StorageError(EmotionError, OSError):
     """A file or folder cannot be read or written."""
 
 
-def patiently(read: Callable[[], _T], *, is_remote: bool) -> _T:
-    """Read, and again where storage elsewhere failed in a way that may pass.
+def with_retries(read: Callable[[], _T], *, is_remote: bool) -> _T:
+    """Reads, and retries after temporary failures of remote storage.
 
     Raises:
         StorageError: The last one of ``read``.
     """
-    for trial in range(_TRIALS if is_remote else 1):
-        if trial:
-            time.sleep(_PAUSE_S * 2 ** (trial - 1))
+    for attempt in range(_ATTEMPTS if is_remote else 1):
+        if attempt:
+            time.sleep(_PAUSE_S * 2 ** (attempt - 1))
         try:
             return read()
         except StorageError as error:
@@ -47,11 +47,7 @@ def patiently(read: Callable[[], _T], *, is_remote: bool) -> _T:
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn what drivers of storage raise into a ``StorageError``.
-
-    Args:
-        what: What is being read or written, as the sentence names it.
-    """
+    """Converts exceptions of storage drivers to a ``StorageError`` that names ``what`` is read."""
     try:
         yield
     except EmotionError:
@@ -59,7 +55,7 @@ def storage_errors(what: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - raised again
         cause: BaseException = error
         if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
-            cause = error.__cause__  # fsspec says so whatever a web server answers
+            cause = error.__cause__  # fsspec raises it for any answer of a web server
         raise StorageError(f"The {what} cannot be read ({_reason(cause)}).") from cause
 
 

@@ -1,4 +1,4 @@
-"""The actor: holds the networks, takes chunks, tells of its progress."""
+"""The actor of a bulk run: loads the networks, processes chunks, reports progress."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ if TYPE_CHECKING:
 
 
 class ChunkWorker:
-    """What Ray Data calls with rows of the plan; loads the networks once.
+    """Processes rows of the plan for Ray Data; loads the networks once.
 
     Args:
-        job: What is to be done with each chunk.
+        job: Models, settings and target folder.
         device: Where the emotion network runs.
-        cores: Of the machine that this actor may use.
+        cores: Cores that this actor may use.
     """
 
     def __init__(self, job: Job, device: str, cores: int) -> None:
+        import cv2
+
         self._job = job
-        _limit_threads(cores)
+        cv2.setNumThreads(cores)
+        os.environ["OMP_NUM_THREADS"] = str(cores)
         with _few_cores(cores):
             self._analyzer = load_analyzer([job.emotion], [job.detector], device=device)
 
     def __call__(self, rows: Mapping[str, Any]) -> Iterator[dict[str, list[int]]]:
-        """Do some chunks.
+        """Processes chunks.
 
         Args:
             rows: Columns ``kind`` and ``urls``, see ``Chunk``.
@@ -49,18 +52,11 @@ class ChunkWorker:
                 yield {"inputs": [step.inputs], "failed": [step.failed]}
 
 
-def _limit_threads(cores: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(cores)
-    os.environ["OMP_NUM_THREADS"] = str(cores)
-
-
 @contextmanager
 def _few_cores(cores: int) -> Iterator[None]:
-    """Let networks believe that this process may use only so many cores.
+    """Limits the visible cores while networks are loaded: they start one thread per core.
 
-    They have as many threads as cores when they are loaded. All threads may then run anywhere.
+    Afterwards all threads may run on any core.
     """
     if not hasattr(os, "sched_getaffinity"):
         yield
@@ -71,5 +67,5 @@ def _few_cores(cores: int) -> Iterator[None]:
         yield
     finally:
         for thread in Path("/proc/self/task").iterdir():
-            with suppress(ProcessLookupError):  # it has just ended
+            with suppress(ProcessLookupError):  # the thread has just ended
                 os.sched_setaffinity(int(thread.name), usable)

@@ -128,7 +128,7 @@ def run_batch(chosen: argparse.Namespace) -> int:
 
     job = _make_job(chosen)
     with _terminable(), folder_lock(job.folder.url):
-        job.folder.prepare(job.note())
+        job.folder.prepare(job.to_settings())
         try:
             summary = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
             if not summary.inputs:
@@ -158,7 +158,7 @@ def _make_job(chosen: argparse.Namespace) -> Job:
 
 def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[int, int]:
     """Do the remaining work with a progress bar; returns the numbers of inputs done and failed."""
-    from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce, iter_steps
+    from emotion_core.batch.bulk_run import WorkerConfig, iter_steps, resolve_workers
 
     config = WorkerConfig(
         chosen.actors, chosen.cpus_per_actor, chosen.gpus_per_actor, chosen.device
@@ -172,7 +172,7 @@ def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[i
     ):
         for name in ("ray", "ray.data"):  # their errors also come as exceptions
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        for step in iter_steps(ray, job, fit_workforce(ray, config), summary.parts):
+        for step in iter_steps(ray, job, resolve_workers(ray, config), summary.parts):
             done += step.inputs
             failed += step.failed
             bar.set_postfix(failed=summary.failed + failed, refresh=False)

@@ -1,1 +1,1 @@
-"""Where faces are: detectors, multi-scale search, tiling, and non-maximum suppression."""
+"""Face detection: detectors, multi-scale search, tiling, and non-maximum suppression."""

@@ -1,4 +1,4 @@
-"""Faces as sets of boxes: chosen, moved, joined, rid of doubles. Pure functions."""
+"""Operations on boxes of faces: size, overlap, scaling, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 MAX_CANDIDATES = 5000
-"""Places of one picture that are looked at more closely, the best ones; bounds the time of one that
-has no faces and a threshold of 0, or is full of them."""
+"""Candidates per image that are examined, best first; bounds the time for an image without faces
+searched at a threshold of 0, or for one full of faces."""
 
 
 class NmsThresholds(NamedTuple):
-    """Two boxes that share more than this are one face.
+    """Two boxes that share more than this are the same face.
 
     Attributes:
-        union: Of both together, 0-1.
-        smaller: Of the smaller one alone, 0-1; at 1 it says nothing.
+        union: Shared area as a fraction of the union, 0-1.
+        smaller: Shared area as a fraction of the smaller box, 0-1; 1 disables this test.
     """
 
     union: float
@@ -31,7 +31,7 @@ class NmsThresholds(NamedTuple):
 
 
 SAME_FACE = NmsThresholds(0.45, 0.7)
-"""Parts of a face that fills the picture look like faces too, hence the second bound."""
+"""Parts of a face that fills the image look like faces too, hence the second threshold."""
 
 YUNET_OVERLAP = NmsThresholds(0.3, 1.0)
 """OpenCV's default for YuNet."""
@@ -48,67 +48,67 @@ def centres(faces: Faces) -> FloatArray:
 
 
 def largest(boxes: FloatArray) -> int:
-    """Which of boxes ``(N, 4)`` has the largest area, the first of equals; N at least 1."""
+    """Index of the first of the largest boxes, ``(N, 4)`` with N at least 1."""
     return int((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax())
 
 
-def concat(*several: Faces) -> Faces:
-    """One after another; with landmarks if all that have faces have them."""
-    sets = [faces for faces in several if len(faces)]
-    if not sets:
+def concat(*parts: Faces) -> Faces:
+    """Concatenates faces; keeps landmarks only if every non-empty part has them."""
+    parts = tuple(faces for faces in parts if len(faces))
+    if not parts:
         return Faces.empty()
-    points = [faces.landmarks for faces in sets if faces.landmarks is not None]
+    landmarks = [faces.landmarks for faces in parts if faces.landmarks is not None]
     return Faces(
-        np.concatenate([faces.boxes for faces in sets]),
-        np.concatenate([faces.scores for faces in sets]),
-        np.concatenate(points) if len(points) == len(sets) else None,
+        np.concatenate([faces.boxes for faces in parts]),
+        np.concatenate([faces.scores for faces in parts]),
+        np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
     )
 
 
 def sort_by_score(faces: Faces) -> Faces:
-    """The same, by falling score."""
+    """Sorts faces by descending score."""
     return faces[np.argsort(-faces.scores, kind="stable")]
 
 
-def nms_faces(faces: Faces, overlap: NmsThresholds = SAME_FACE) -> Faces:
-    """Of faces that overlap, keep the first; see ``batched_nms``."""
-    return faces[batched_nms(faces.boxes, np.zeros(len(faces), np.intp), overlap)]
+def nms_faces(faces: Faces, thresholds: NmsThresholds = SAME_FACE) -> Faces:
+    """Keeps the first of each group of overlapping faces; see ``batched_nms``."""
+    return faces[batched_nms(faces.boxes, np.zeros(len(faces), np.intp), thresholds)]
 
 
 def batched_nms(
-    boxes: FloatArray, pictures: npt.NDArray[np.intp], overlap: NmsThresholds
+    boxes: FloatArray, images: npt.NDArray[np.intp], thresholds: NmsThresholds
 ) -> npt.NDArray[np.intp]:
-    """Of boxes in the same picture that overlap, the first.
+    """Suppresses boxes that overlap a better box of the same image.
 
-    The best box of every picture takes away those that are the same face, then the best of what is
-    left, and so on: for all pictures at once.
+    The best box of every image removes its duplicates, then the best of the remaining ones, and so
+    on, for all images at once.
 
     Args:
         boxes: ``(N, 4)`` xyxy, in order of preference.
-        pictures: ``(N,)`` in which picture each is, from 0.
-        overlap: From where on two boxes are one face.
+        images: ``(N,)`` index of the image of each box, from 0.
+        thresholds: When two boxes are the same face.
 
     Returns:
-        Indices, rising.
+        Indices of the boxes to keep, ascending.
     """
     x1, y1, x2, y2 = boxes.T
     area = (x2 - x1) * (y2 - y1)
     left = np.arange(len(boxes))
-    firsts = np.zeros(pictures.max(initial=-1) + 1, np.intp)
+    firsts = np.zeros(images.max(initial=-1) + 1, np.intp)
     kept = [left[:0]]
     while len(left):
         best: Any = left[0]
         if len(firsts) > 1:
-            firsts[pictures[left[::-1]]] = left[::-1]  # of several the last one is assigned
-            best = firsts[pictures[left]]
-        wide = np.minimum(x2[best], x2[left]) - np.maximum(x1[best], x1[left])
-        high = np.minimum(y2[best], y2[left]) - np.maximum(y1[best], y1[left])
-        both = np.maximum(wide, 0) * np.maximum(high, 0)
-        union = area[best] + area[left] - both
+            firsts[images[left[::-1]]] = left[::-1]  # the last assignment to an index wins
+            best = firsts[images[left]]
+        width = np.minimum(x2[best], x2[left]) - np.maximum(x1[best], x1[left])
+        height = np.minimum(y2[best], y2[left]) - np.maximum(y1[best], y1[left])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        union = area[best] + area[left] - shared
         smaller = np.minimum(area[best], area[left])
         is_best = left == best
         kept.append(left[is_best])
-        is_other = (both <= overlap.union * union) & (both <= overlap.smaller * smaller)
+        is_other = (shared <= thresholds.union * union) & (shared <= thresholds.smaller * smaller)
         left = left[is_other & ~is_best]
     return np.sort(np.concatenate(kept))
 
@@ -123,12 +123,12 @@ def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def rescale(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) -> Faces:
-    """Bring faces of a scaled part of a picture into the picture's pixels.
+    """Maps faces from a scaled part of an image to pixels of the image.
 
     Args:
         faces: In pixels of the part.
-        scale: Pixels of the part per pixel of the picture.
-        origin: x, y of the part's upper left corner in the picture; negative for a border.
+        scale: Pixels of the part per pixel of the image.
+        origin: x, y of the part's upper left corner in the image; negative for a border.
     """
     if scale == 1 and origin == (0, 0):
         return faces

@@ -1,7 +1,7 @@
-"""Places of pictures at which a network sees a face: many to a face, before doubles are told apart.
+"""Detection candidates: the raw output of a face network, several to a face.
 
-A table holds those of a whole batch of pictures: what follows the network on a GPU would take
-longer than it, picture by picture.
+One table holds those of a whole batch of images: on a GPU, processing them image by image would
+take longer than the network does.
 """
 
 from __future__ import annotations
@@ -20,100 +20,99 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Candidates = FloatArray
-"""``(M, 16)``: number of the picture, score, x1, y1, x2, y2, then x, y of five landmarks in pixels
-of the picture. Where nothing else is said the rows go by picture, and within one by falling score.
-"""
+"""``(M, 16)``: index of the image, score, x1, y1, x2, y2, then x, y of five landmarks in pixels of
+the image. Unless stated otherwise, rows are sorted by image, then by descending score."""
 
-PICTURE, SCORE, BOX, POINTS = 0, 1, slice(2, 6), slice(6, 16)
+IMAGE, SCORE, BOX, POINTS = 0, 1, slice(2, 6), slice(6, 16)
 """Columns."""
 
-_SAME_PLACE = 0.6  # of the union; 0.45 and 0.75 gave the same landmarks to a tenth of a per cent
-_BLOCK = 16  # faces that are compared at once with the places of their pictures
+_SAME_FACE_IOU = 0.6  # 0.45 and 0.75 gave the same landmarks to a tenth of a per cent
+_BLOCK = 16  # faces compared at once with the candidates of their images
 
 
 def no_candidates() -> Candidates:
-    """A table without a row."""
+    """An empty table."""
     return np.zeros((0, 16), np.float32)
 
 
 def threshold_candidates(
     scores: FloatArray, boxes: FloatArray, points: FloatArray, min_score: float
 ) -> Candidates:
-    """The places of a batch that may be faces, by picture and in the network's order.
+    """Selects the candidates of a batch by score; sorted by image, then in the network's order.
 
     Args:
-        scores: ``(B, P)``; rounding may have led them out of 0-1.
+        scores: ``(B, P)``; rounding may have moved them out of 0-1.
         boxes: ``(B, P, 4)`` xyxy.
         points: ``(B, P, 10)`` x, y of five landmarks.
-        min_score: Places below it are left out.
+        min_score: Minimum score.
     """
-    picture, place = np.nonzero(scores >= min_score)
-    places = np.empty((len(picture), 16), np.float32)
-    places[:, PICTURE] = picture
-    places[:, SCORE] = scores[picture, place]
-    places[:, BOX] = boxes[picture, place]
-    places[:, POINTS] = points[picture, place]
-    return places
+    image, anchor = np.nonzero(scores >= min_score)
+    candidates = np.empty((len(image), 16), np.float32)
+    candidates[:, IMAGE] = image
+    candidates[:, SCORE] = scores[image, anchor]
+    candidates[:, BOX] = boxes[image, anchor]
+    candidates[:, POINTS] = points[image, anchor]
+    return candidates
 
 
 def to_image_coords(
-    places: Candidates, pictures: Sequence[int], scales: Sequence[float] | None = None
+    candidates: Candidates, images: Sequence[int], scales: Sequence[float] | None = None
 ) -> Candidates:
-    """Bring what was seen in views of pictures into the pictures, in place.
+    """Maps candidates from views to the images they show, in place.
 
     Args:
-        places: By views.
-        pictures: Which picture each view shows.
-        scales: Pixels of each view per pixel of its picture, if they are not the same.
+        candidates: With the indices of views.
+        images: Index of the image that each view shows.
+        scales: Pixels of each view per pixel of its image; ``None`` if they are the same.
     """
-    if len(places):
-        view = image_indices(places)
-        places[:, PICTURE] = np.asarray(pictures)[view]
+    if len(candidates):
+        view = image_indices(candidates)
+        candidates[:, IMAGE] = np.asarray(images)[view]
         if scales is not None:
-            places[:, 2:] /= np.asarray(scales, np.float32)[view, None]
-    return places
+            candidates[:, 2:] /= np.asarray(scales, np.float32)[view, None]
+    return candidates
 
 
 def sort_and_cap(*tables: Candidates) -> Candidates:
-    """All together by picture and falling score, the best ``MAX_CANDIDATES`` of each picture."""
-    places = np.concatenate([no_candidates(), *tables])
-    places = places[np.lexsort((-places[:, SCORE], places[:, PICTURE]))]
-    if len(places) > MAX_CANDIDATES:
-        picture = places[:, PICTURE]
-        rank = np.arange(len(places)) - np.searchsorted(picture, picture)
-        places = places[rank < MAX_CANDIDATES]
-    return places
+    """Merges and sorts tables, and keeps the best ``MAX_CANDIDATES`` of each image."""
+    candidates = np.concatenate([no_candidates(), *tables])
+    candidates = candidates[np.lexsort((-candidates[:, SCORE], candidates[:, IMAGE]))]
+    if len(candidates) > MAX_CANDIDATES:
+        image = candidates[:, IMAGE]
+        rank = np.arange(len(candidates)) - np.searchsorted(image, image)
+        candidates = candidates[rank < MAX_CANDIDATES]
+    return candidates
 
 
-def image_indices(places: Candidates) -> npt.NDArray[np.intp]:
-    """``(M,)`` the number of each place's picture."""
-    return places[:, PICTURE].astype(np.intp)
+def image_indices(candidates: Candidates) -> npt.NDArray[np.intp]:
+    """``(M,)`` index of each candidate's image."""
+    return candidates[:, IMAGE].astype(np.intp)
 
 
-def nms(places: Candidates, overlap: NmsThresholds) -> Candidates:
-    """Of places that overlap, the best; see ``boxes.batched_nms``."""
-    return places[batched_nms(places[:, BOX], image_indices(places), overlap)]
+def nms(candidates: Candidates, thresholds: NmsThresholds) -> Candidates:
+    """Keeps the best of overlapping candidates; see ``boxes.batched_nms``."""
+    return candidates[batched_nms(candidates[:, BOX], image_indices(candidates), thresholds)]
 
 
-def with_mean_landmarks(kept: Candidates, seen: Candidates) -> Candidates:
-    """Give each place the mean landmarks of all places that fit it, weighted by their scores.
+def with_mean_landmarks(kept: Candidates, candidates: Candidates) -> Candidates:
+    """Replaces landmarks by the score-weighted mean over all candidates for the same face.
 
-    Places beside each other, and looks at several scales, err differently: on 344 portraits the
-    mean lay 6.5 % of the eye distance off a teacher's, those of the best place alone 7.3 %.
+    Neighbouring candidates, and passes at several scales, err differently: on 344 portraits the
+    mean lay 6.5 % of the eye distance off a teacher's, those of the best candidate alone 7.3 %.
 
     Args:
-        kept: One place a face.
-        seen: Everything whose landmarks count.
+        kept: One candidate per face.
+        candidates: All whose landmarks count.
     """
     result = kept.copy()
     for start in range(0, len(kept), _BLOCK):
-        some = kept[start : start + _BLOCK]
-        low = np.searchsorted(seen[:, PICTURE], some[0, PICTURE], side="left")
-        high = np.searchsorted(seen[:, PICTURE], some[-1, PICTURE], side="right")
-        near = seen[low:high]
-        fits = iou_matrix(some[:, BOX], near[:, BOX]) >= _SAME_PLACE
-        fits &= some[:, PICTURE, None] == near[:, PICTURE]
-        weights = near[:, SCORE] * fits
+        block = kept[start : start + _BLOCK]
+        low = np.searchsorted(candidates[:, IMAGE], block[0, IMAGE], side="left")
+        high = np.searchsorted(candidates[:, IMAGE], block[-1, IMAGE], side="right")
+        near = candidates[low:high]
+        is_same = iou_matrix(block[:, BOX], near[:, BOX]) >= _SAME_FACE_IOU
+        is_same &= block[:, IMAGE, None] == near[:, IMAGE]
+        weights = near[:, SCORE] * is_same
         total = weights.sum(axis=1)
         has_any = np.flatnonzero(total > 0)
         means = weights[has_any] @ near[:, POINTS] / total[has_any, None]
@@ -121,9 +120,9 @@ def with_mean_landmarks(kept: Candidates, seen: Candidates) -> Candidates:
     return result
 
 
-def to_faces(places: Candidates, n: int) -> list[Faces]:
-    """The places of each of ``n`` pictures as faces."""
-    points = places[:, POINTS].reshape(-1, 5, 2)
-    faces = Faces(places[:, BOX].copy(), np.clip(places[:, SCORE], 0, 1), points)
-    bounds = np.searchsorted(places[:, PICTURE], np.arange(n + 1))
+def to_faces(candidates: Candidates, n: int) -> list[Faces]:
+    """Converts the candidates of ``n`` images to one ``Faces`` per image."""
+    points = candidates[:, POINTS].reshape(-1, 5, 2)
+    faces = Faces(candidates[:, BOX].copy(), np.clip(candidates[:, SCORE], 0, 1), points)
+    bounds = np.searchsorted(candidates[:, IMAGE], np.arange(n + 1))
     return [faces[low:high] for low, high in itertools.pairwise(bounds)]

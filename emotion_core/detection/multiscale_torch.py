@@ -1,8 +1,7 @@
-"""Looks of a face network that torch runs: shrinking, scores and the choice stay on its device.
+"""Multi-scale runs in torch, with resizing and thresholding on the device.
 
-Only pixels travel there, as bytes and once for all looks, and only places that may be faces come
-back: on a GPU the rest of the outputs and the copies of the pictures would take longer than the
-network does.
+Only pixels travel there, as bytes and once for all scales, and only candidates come back: on a GPU
+copying the other outputs and the resized images would take longer than the network does.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from emotion_core.detection.candidates import no_candidates, sort_and_cap, to_image_coords
-from emotion_core.detection.multiscale import PASS_PIXELS, STRIDE_PX, batches_by_shape, scale_for
+from emotion_core.detection.multiscale import BATCH_PIXELS, STRIDE_PX, batches_by_shape, scale_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from emotion_core.detection.candidates import Candidates
     from emotion_core.types import Device, Image
 
-_PASS_PIXELS: dict[Device, int] = {"cpu": PASS_PIXELS, "cuda": 8_000_000}
+_BATCH_PIXELS: dict[Device, int] = {"cpu": BATCH_PIXELS, "cuda": 8_000_000}
 
 
 class TorchMultiScaleRunner:
@@ -33,7 +32,7 @@ class TorchMultiScaleRunner:
 
     Args:
         module: ``(B, 3, H, W)`` RGB, 0-255, to scores, boxes and landmarks as ``MultiScaleRunner``
-            has them. Set to evaluation and moved; on a GPU a copy of it.
+            describes them. Switched to evaluation mode and moved; on a GPU a copy of it.
         device: Where it runs.
     """
 
@@ -50,42 +49,38 @@ class TorchMultiScaleRunner:
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
     ) -> Candidates:
         """See ``MultiScaleRunner.run``."""
-        tables = [
-            to_image_coords(
-                self._see_equal([images[i] for i in members], sizes_px, min_score), members
-            )
-            for _, members in batches_by_shape(
-                [i.shape[:2] for i in images], _PASS_PIXELS[self._device]
-            )
-        ]
+        shapes = [image.shape[:2] for image in images]
+        tables = []
+        for _, members in batches_by_shape(shapes, _BATCH_PIXELS[self._device]):
+            found = self._run_same_size([images[i] for i in members], sizes_px, min_score)
+            tables.append(to_image_coords(found, members))
         return sort_and_cap(*tables)
 
     @torch.inference_mode()
-    def _see_equal(
+    def _run_same_size(
         self, images: Sequence[Image], sizes_px: Sequence[int | None], min_score: float
     ) -> Candidates:
-        """All looks at pictures of one size."""
+        """All passes over images of one size."""
         scales = [scale_for(images[0].shape, size_px) for size_px in sizes_px]
         if not any(scales):
             return no_candidates()
         pixels = self._upload(images)
-        rows = torch.cat([self._look(pixels, scale) for scale in scales if scale], dim=1)
-        chosen = (rows[..., 0] >= min_score).nonzero()  # (M, 2) picture, place; in that order
+        rows = torch.cat([self._run_at(pixels, scale) for scale in scales if scale], dim=1)
+        chosen = (rows[..., 0] >= min_score).nonzero()  # (M, 2) image, anchor; in that order
         picked = torch.cat([chosen[:, :1].float(), rows[chosen[:, 0], chosen[:, 1]]], dim=1)
         return np.asarray(picked.cpu().numpy(), np.float32)
 
     def _upload(self, images: Sequence[Image]) -> Tensor:
-        """Pictures of one size on the device, ``(B, 3, H, W)``, channels last in memory."""
+        """Images of one size on the device, ``(B, 3, H, W)``, channels last in memory."""
         stack = torch.empty(
             (len(images), *images[0].shape), dtype=torch.uint8, pin_memory=self._device == "cuda"
         )
         for row, image in zip(stack.numpy(), images, strict=True):
             row[...] = image
-        there = stack.to(self._device, non_blocking=True)
-        return there.permute(0, 3, 1, 2).to(self._dtype)
+        return stack.to(self._device, non_blocking=True).permute(0, 3, 1, 2).to(self._dtype)
 
-    def _look(self, pixels: Tensor, scale: float) -> Tensor:
-        """One look: ``(B, P, 15)`` score, box, landmarks, in pixels of the pictures."""
+    def _run_at(self, pixels: Tensor, scale: float) -> Tensor:
+        """One pass: ``(B, P, 15)`` score, box, landmarks, in pixels of the images."""
         height, width = pixels.shape[2:]
         if scale != 1:
             size_hw = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -97,11 +92,7 @@ class TorchMultiScaleRunner:
 
 
 def fold_normalisation(module: nn.Module) -> nn.Module:
-    """A copy whose batch normalisations are part of the convolutions before them: fewer kernels.
-
-    Args:
-        module: In evaluation.
-    """
+    """Copies a module in evaluation mode with batch norms folded into convolutions."""
     module = copy.deepcopy(module)
     for sequence in [m for m in module.modules() if isinstance(m, nn.Sequential)]:
         for i in range(len(sequence) - 1):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from emotion_core.types import FloatArray, Image
+    from emotion_core.types import Image
 
 
 class OpenCvFaceModel:
-    """YuNet through ``cv2.FaceDetectorYN``: CPU only, one picture at a time.
+    """YuNet through ``cv2.FaceDetectorYN``: CPU only, one image at a time.
 
     The OpenCV object carries state from call to call, so every thread gets its own.
     """
@@ -29,7 +29,7 @@ class OpenCvFaceModel:
         self._path = path
         self._local = threading.local()
         try:
-            self._detector()  # a file that cannot be read is known now, not at the first picture
+            self._detector()  # reports an unreadable file now, not at the first image
         except cv2.error as error:
             raise WeightsMismatchError(f"{path.name} cannot be run ({error.err}).") from error
 
@@ -46,7 +46,7 @@ class OpenCvFaceModel:
         images: Sequence[Image],
         min_score: float,
         *,
-        quick: bool = False,  # noqa: ARG002 - it has one way only
+        quick: bool = False,  # noqa: ARG002 - there is only one way
     ) -> list[Faces]:
         """See ``detector.FaceModel``."""
         detector = self._detector()
@@ -55,13 +55,10 @@ class OpenCvFaceModel:
         for image in images:
             detector.setInputSize((image.shape[1], image.shape[0]))
             _, rows = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            empty = np.zeros((0, 15), np.float32)
-            found.append(_from_rows(empty if rows is None else np.asarray(rows, np.float32)))
+            # (N, 15): x, y, width, height, five points, score
+            table = np.asarray(np.zeros((0, 15)) if rows is None else rows, np.float32)
+            table = table[(table[:, 2] > 0) & (table[:, 3] > 0)]
+            boxes = np.hstack([table[:, :2], table[:, :2] + table[:, 2:4]])
+            landmarks = table[:, 4:14].reshape(-1, 5, 2)
+            found.append(Faces(boxes, np.clip(table[:, 14], 0, 1), landmarks))
         return found
-
-
-def _from_rows(rows: FloatArray) -> Faces:
-    """Read OpenCV's rows: x, y, w, h, five points, score."""
-    rows = rows[(rows[:, 2] > 0) & (rows[:, 3] > 0)]
-    boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
-    return Faces(boxes, np.clip(rows[:, 14], 0, 1), rows[:, 4:14].reshape(-1, 5, 2))

@@ -1,8 +1,8 @@
-"""Small faces in large pictures: what was shrunk is looked at again, larger, where it pays.
+"""Small faces in large images: parts that were shrunk are searched again at a larger scale.
 
-The first look sees a large picture shrunk. Where it saw something like a small face, there may be
-more, too small for it: that part is cut out at twice the scale and looked at again, and so on, up
-to the picture's own pixels. Parts without a hint cost nothing.
+The first pass sees a large image shrunk. Where it saw something like a small face, there may be
+more, too small for it: that part is cut out at twice the scale and searched again, and so on, up to
+the image's own pixels. Parts without a hint cost nothing.
 """
 
 from __future__ import annotations
@@ -28,96 +28,82 @@ from emotion_core.types import Faces
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from emotion_core.types import FloatArray, Image
+    from emotion_core.types import AnalyzeOptions, FloatArray, Image
 
 Find = Callable[[Sequence["Image"], float], list[Faces]]
-"""Pictures and a least score to the faces of each, in its pixels: ``FaceModel.find``."""
+"""Images and a minimum score to the faces of each, in its pixels: ``FaceModel.find``."""
 
 HINT_SCORE = 0.3
-"""What scores this much is not yet a face, but reason to look closer."""
+"""A candidate with this score is not yet a face, but a reason to look closer."""
 
-_SMALL_PX = 32  # of a look: shorter sides of faces beside which there may be faces it cannot see
-_EASY_PX = 20  # of a look: faces of this size are seen; more scale is of no use
-_WORTH = 1.5  # a look that is less finer than this finds next to nothing new
-_SAME_FACE = NmsThresholds(
-    0.25, 0.5
-)  # two looks place boxes differently, more than two places of one
+_SMALL_PX = 32  # in a pass: there may be invisible faces beside faces with shorter sides below it
+_EASY_PX = 20  # in a pass: faces of this size are found; a larger scale is of no use
+_MIN_GAIN = 1.5  # a pass at less than this times the last scale finds next to nothing new
+_SAME_FACE = NmsThresholds(0.25, 0.5)  # boxes vary more between passes than within one
 _TILE_PX = 640
-_TILE_OVERLAP_PX = 128  # a tile answers for faces up to this size; the coarser look saw larger ones
-
-
-class SearchLimits(NamedTuple):
-    """What the caller asks for.
-
-    Attributes:
-        score: Least confidence, 0-1.
-        face_px: Least shorter side of a face, in pixels of the picture; above 0.
-    """
-
-    score: float
-    face_px: float
+_TILE_OVERLAP_PX = 128  # the largest face a tile accounts for; the coarser pass saw larger ones
 
 
 class ScalePass(NamedTuple):
-    """What was seen at one scale.
+    """Result of searching an image at one scale.
 
     Attributes:
-        scale: Pixels that the network saw per pixel of the picture.
-        faces: Everything of at least ``HINT_SCORE``, in pixels of the picture.
+        scale: Pixels that the network saw per pixel of the image.
+        faces: Everything that scores at least ``HINT_SCORE``, in pixels of the image.
     """
 
     scale: float
     faces: Faces
 
 
-def next_scale(scale: float, face_px: float) -> float | None:
-    """The scale of the next look, or ``None`` if it would not be worth it.
+def next_scale(scale: float, min_face_px: float) -> float | None:
+    """The scale of the next pass, or ``None`` if it is not worth it.
 
     Args:
-        scale: Of the last one.
-        face_px: See ``SearchLimits``.
+        scale: Of the last pass.
+        min_face_px: Minimum shorter side of a face in pixels of the image; above 0.
     """
-    finer = min(2 * scale, 1.0, _EASY_PX / face_px)
-    return finer if finer > _WORTH * scale else None
+    finer = min(2 * scale, 1.0, _EASY_PX / min_face_px)
+    return finer if finer > _MIN_GAIN * scale else None
 
 
 def refine_in_tiles(
-    find: Find, image: Image, faces: Faces, look: ScalePass, wanted: SearchLimits
+    find: Find, image: Image, faces: Faces, last: ScalePass, options: AnalyzeOptions
 ) -> Faces:
-    """Add the faces that are too small for the first look.
+    """Adds the faces that are too small for the first pass.
 
     Args:
         find: Finds faces in tiles.
         image: RGB, in full size.
         faces: Known so far, in pixels of ``image``.
-        look: The first look at it.
-        wanted: What counts.
+        last: The first pass.
+        options: Which faces count; ``min_face_px`` is above 0.
 
     Returns:
-        Faces in pixels of ``image``, none twice.
+        Faces in pixels of ``image``, without duplicates.
     """
     while True:
-        scale, hints = next_scale(look.scale, wanted.face_px), _hints(look, wanted)
+        scale, hints = next_scale(last.scale, options.min_face_px), _hints(last, options)
         if scale is None or not len(hints):
             return faces
-        # Parts of a large face look like faces: what was seen well enough comes first.
-        settled = sides(faces).min(axis=1, initial=np.inf) * look.scale >= _SMALL_PX
-        look = ScalePass(scale, _find_in_tiles(find, image, scale, centres(hints)))
-        fresh = look.faces[look.faces.scores >= wanted.score]
-        rest = sort_by_score(concat(faces[~settled], fresh))
+        # Parts of a large face look like faces: faces that were large enough to be sure come first.
+        is_sure = sides(faces).min(axis=1, initial=np.inf) * last.scale >= _SMALL_PX
+        last = ScalePass(scale, _find_in_tiles(find, image, scale, centres(hints)))
+        new = last.faces[last.faces.scores >= options.min_score]
+        rest = sort_by_score(concat(faces[~is_sure], new))
         rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # each tile may have so many
-        faces = nms_faces(concat(sort_by_score(faces[settled]), rest), _SAME_FACE)
+        faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), _SAME_FACE)
 
 
-def _hints(look: ScalePass, wanted: SearchLimits) -> Faces:
-    """What looks like a face that is small for this look, and not too small for the caller."""
-    size = sides(look.faces)
-    small = size.min(axis=1, initial=np.inf) * look.scale < _SMALL_PX
-    return look.faces[small & (size.max(axis=1, initial=0) >= wanted.face_px)]
+def _hints(last: ScalePass, options: AnalyzeOptions) -> Faces:
+    """Candidates that are small for this pass, but large enough for the caller."""
+    size = sides(last.faces)
+    small = size.min(axis=1, initial=np.inf) * last.scale < _SMALL_PX
+    return last.faces[small & (size.max(axis=1, initial=0) >= options.min_face_px)]
 
 
 class _TileAxis:
-    """Tiles along one side of a picture: equal, overlapping, each with a stretch of its own."""
+    """Equal, overlapping tiles along one side of an image, each owning a stretch of it."""
 
     def __init__(self, length_px: int) -> None:
         step = _TILE_PX - _TILE_OVERLAP_PX
@@ -127,42 +113,41 @@ class _TileAxis:
         self._borders = (self.starts[1:] + self.starts[:-1] + self.tile_px) / 2
 
     def owners(self, positions: FloatArray) -> npt.NDArray[np.int64]:
-        """Number of the tile to which each position belongs."""
+        """Index of the tile that owns each position."""
         return np.searchsorted(self._borders, positions)
 
 
-def _find_in_tiles(find: Find, image: Image, scale: float, places: FloatArray) -> Faces:
-    """Look at the tiles in which given places lie.
+def _find_in_tiles(find: Find, image: Image, scale: float, points: FloatArray) -> Faces:
+    """Searches the tiles that contain given points.
 
     Args:
-        find: Sees one tile after another or all at once.
+        find: Finds faces in tiles.
         image: RGB, in full size; never enlarged or shrunk as a whole.
         scale: At which tiles are cut out, at most 1.
-        places: ``(N, 2)`` x, y in pixels of ``image``.
+        points: ``(N, 2)`` x, y in pixels of ``image``.
 
     Returns:
-        Everything of at least ``HINT_SCORE``, in pixels of ``image``, each from the one tile to
-        which its centre belongs: none is cut in two there, and none comes from two.
+        Everything that scores at least ``HINT_SCORE``, in pixels of ``image``, each from the tile
+        that owns its centre: none is cut in two there, and none comes from two.
     """
     axes = [_TileAxis(max(1, round(side * scale))) for side in image.shape[1::-1]]
 
     def owners(points: FloatArray) -> npt.NDArray[np.int64]:
         return np.stack([axes[i].owners(points[:, i] * scale) for i in (0, 1)], axis=1)
 
-    tiles = np.unique(owners(places), axis=0)
+    tiles = np.unique(owners(points), axis=0)
     corners, views = [], []
     for tile in tiles:
-        low = [round(axis.starts[i] / scale) for axis, i in zip(axes, tile, strict=True)]
-        high = [
-            round((axis.starts[i] + axis.tile_px) / scale)
-            for axis, i in zip(axes, tile, strict=True)
-        ]
-        corners.append((low[0], low[1]))
-        views.append(scale_image(image[low[1] : high[1], low[0] : high[0]], scale))
+        starts = [axis.starts[i] for axis, i in zip(axes, tile, strict=True)]
+        x, y = (round(start / scale) for start in starts)
+        x2, y2 = (
+            round((start + axis.tile_px) / scale) for axis, start in zip(axes, starts, strict=True)
+        )
+        corners.append((x, y))
+        views.append(scale_image(image[y:y2, x:x2], scale))
     found = []
     for tile, corner, faces in zip(tiles, corners, find(views, HINT_SCORE), strict=True):
-        here = rescale(
-            faces[sides(faces).max(axis=1, initial=0) <= _TILE_OVERLAP_PX], scale, corner
-        )
-        found.append(here[(owners(centres(here)) == tile).all(axis=1)])
+        faces = faces[sides(faces).max(axis=1, initial=0) <= _TILE_OVERLAP_PX]
+        faces = rescale(faces, scale, corner)
+        found.append(faces[(owners(centres(faces)) == tile).all(axis=1)])
     return concat(*found)

@@ -1,4 +1,4 @@
-"""A temporary file that leaves nothing behind, even if the process is killed."""
+"""Temporary files that leave nothing behind, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 
 class AnonymousTempFile:
-    """A file without a name, which is gone when it is closed or when the process ends in any way.
+    """A file without a name, which vanishes when it is closed or when the process ends in any way.
 
-    Linux can make such a file (``O_TMPFILE``); other programs of this process reach it by a path
-    that leads through its number. Where a system or a disk cannot, it is a file with a name in
-    the same folder that ``close`` removes; that one stays behind if the process is killed.
+    Linux can make such a file (``O_TMPFILE``); libraries in this process open it through the path
+    of its descriptor. If a system or a disk cannot, it is a named file in the same folder, which
+    ``close`` removes but which stays behind if the process is killed.
 
-    A context manager; the path must not be used after the end.
+    A context manager; the path must not be used after its end.
 
     Args:
-        folder: Where the file lies, which decides on the disk; ``None`` for the system's folder
-            of temporary files. For ``publish`` to be quick, the folder of its target.
+        folder: Decides on the disk; ``None`` for the system's temporary folder. For ``publish`` to
+            be quick, the folder of its target.
 
     Raises:
-        EmotionError: There is no such folder, or it cannot be written.
+        EmotionError: The folder does not exist or is not writable.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        place = Path(tempfile.gettempdir()) if folder is None else folder
+        folder = folder or Path(tempfile.gettempdir())
         try:
-            self._descriptor, self._named = _make(place)
+            self._descriptor, self._named = _make(folder)
         except OSError as error:
             raise EmotionError(
-                f"No file can be written in {place} ({error.strerror or error})."
+                f"No file can be written in {folder} ({error.strerror or error})."
             ) from error
         self._is_open = True
 
@@ -51,7 +51,7 @@ class AnonymousTempFile:
 
     @property
     def path(self) -> Path:
-        """Opens the file itself, as often as wished, for reading and writing."""
+        """A path that opens the file, any number of times, for reading and writing."""
         return self._named or _DESCRIPTORS / str(self._descriptor)
 
     @property
@@ -60,33 +60,29 @@ class AnonymousTempFile:
         return os.fstat(self._descriptor).st_size
 
     def open(self) -> BinaryIO:
-        """Read it from its start, independently of all others who read or write it."""
+        """Opens it for reading from its start, independently of other readers and writers."""
         return self.path.open("rb")
 
     def publish(self, target: Path) -> None:
-        """Give the file a name; whoever looks there sees the former file or all of this one.
-
-        Args:
-            target: The name; a file that has it is replaced.
+        """Gives the file a name atomically; replaces a file that has it.
 
         Raises:
             EmotionError: The target cannot be written.
         """
-        # The name is one that nobody else takes: it has to be free for an instant.
-        waiting = target.with_name(f".{target.name}.{os.getpid()}.{self._descriptor}")
+        unique = target.with_name(f".{target.name}.{os.getpid()}.{self._descriptor}")
         try:
             try:
-                self._give_name(waiting)
-                waiting.replace(target)
+                self._link(unique)
+                unique.replace(target)
             finally:
-                waiting.unlink(missing_ok=True)
+                unique.unlink(missing_ok=True)
         except OSError as error:
             raise EmotionError(
                 f"{target} cannot be written ({error.strerror or error})."
             ) from error
 
     def close(self) -> None:
-        """Remove the file, unless it was published; a second call does nothing."""
+        """Removes the file, unless it was published; a second call does nothing."""
         if not self._is_open:
             return
         self._is_open = False
@@ -94,24 +90,20 @@ class AnonymousTempFile:
         if self._named is not None:
             self._named.unlink(missing_ok=True)
 
-    def _give_name(self, name: Path) -> None:
+    def _link(self, name: Path) -> None:
         try:
             # Without a descriptor Python 3.11 calls link(), which follows no symbolic links.
             os.link(self.path, name, src_dir_fd=self._descriptor, follow_symlinks=True)
-        except OSError:  # another disk, or one that knows no second names
+        except OSError:  # another disk, or a file system without hard links
             shutil.copyfile(self.path, name)
 
 
 def atomic_write(target: Path, data: bytes) -> None:
-    """Write a file of which nobody sees a part, also where the disk is full before its end.
-
-    Args:
-        target: Of the file; its folder exists.
-        data: All of it.
+    """Writes a file in an existing folder completely or, if the disk is full, not at all.
 
     Raises:
-        EmotionError: The folder cannot be written.
-        OSError: There is no room.
+        EmotionError: The folder is not writable.
+        OSError: The disk is full.
     """
     with AnonymousTempFile(target.parent) as file:
         file.path.write_bytes(data)
@@ -119,10 +111,10 @@ def atomic_write(target: Path, data: bytes) -> None:
 
 
 def _make(folder: Path) -> tuple[int, Path | None]:
-    """Open a file; the second value is its path where it has one."""
+    """Opens a file; returns its descriptor, and its path if it has one."""
     if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
         try:
-            # Files that are published are readable as the user's settings (umask) want it.
+            # The umask decides who may read published files.
             return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666), None
         except OSError:  # EOPNOTSUPP, EISDIR or ENOENT, depending on the kernel and the disk
             pass

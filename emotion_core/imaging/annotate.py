@@ -1,4 +1,4 @@
-"""Analysis onto a copy of the picture: boxes, words, and blurred faces."""
+"""Drawing of an analysis on its image: boxes, labels, and blurred faces."""
 
 from __future__ import annotations
 
@@ -13,37 +13,33 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, FloatArray, Image
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SMALLEST_SIDE_PX = 360
-"""Smaller pictures are enlarged before anything is written on them, so that it can be read."""
+_MIN_SIDE_PX = 360
+"""Images whose longer side is smaller are enlarged first, so that labels are legible."""
 
 _Rect = tuple[int, int, int, int]
 
 
 def annotate(image: Image, analysis: Analysis) -> Image:
-    """Mark every face with its box, emotion, probability, valence and arousal.
+    """Marks every face with its box, emotion, probability, valence and arousal.
 
     Args:
-        image: The RGB picture that was analysed, ``(H, W, 3)``.
-        analysis: What was found in it.
+        image: The RGB image that was analysed, ``(H, W, 3)``.
+        analysis: Its analysis.
 
     Returns:
-        An annotated copy; larger than ``image`` by a whole factor where that is too small to
-        write on.
+        An annotated copy; an integer multiple of the size of ``image`` if that is too small for
+        labels.
     """
     return draw_in_place(image.copy(), analysis)
 
 
 def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
-    """Mark every face like ``annotate``, on the picture itself: saves a copy in videos.
-
-    Args:
-        canvas: RGB ``(H, W, 3)``; drawn on.
-        analysis: What was found in it.
+    """Draws like ``annotate``, but on the image itself: saves a copy in videos.
 
     Returns:
-        ``canvas``, or an enlarged picture where it is too small to write on.
+        ``canvas``, or an enlarged image if that is too small for labels.
     """
-    factor = max(1, -(-_SMALLEST_SIDE_PX // max(canvas.shape[0], canvas.shape[1])))
+    factor = max(1, -(-_MIN_SIDE_PX // max(canvas.shape[:2])))
     if factor > 1:
         size = (canvas.shape[1] * factor, canvas.shape[0] * factor)
         canvas = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -61,7 +57,7 @@ def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
 
 
 def blur_faces(image: Image, boxes: FloatArray) -> Image:
-    """Replace each face, with a margin, by at most eight by eight smoothed colours.
+    """Blurs each face, with a margin, to at most eight by eight smoothed colours.
 
     Args:
         image: RGB ``(H, W, 3)``.
@@ -73,12 +69,12 @@ def blur_faces(image: Image, boxes: FloatArray) -> Image:
 
 
 def blur_all(image: Image) -> Image:
-    """Leave eight by eight smoothed colours of a picture, as of a blurred face."""
+    """Blurs a whole image like a face, to eight by eight smoothed colours."""
     return blur_faces(image, np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32))
 
 
 def blur_in_place(canvas: Image, boxes: FloatArray) -> None:
-    """Blur faces like ``blur_faces``, in the picture itself."""
+    """Blurs faces like ``blur_faces``, in the image itself."""
     height, width = canvas.shape[:2]
     for x1, y1, x2, y2 in boxes:
         dx, dy = 0.15 * (x2 - x1), 0.2 * (y2 - y1)
@@ -88,19 +84,19 @@ def blur_in_place(canvas: Image, boxes: FloatArray) -> None:
         if part.size:
             size = (part.shape[1], part.shape[0])
             grid = [min(8, max(1, side // 3)) for side in size]
-            few = cv2.resize(part, grid, interpolation=cv2.INTER_AREA)
-            canvas[top:bottom, left:right] = cv2.resize(few, size, interpolation=cv2.INTER_LINEAR)
+            coarse = cv2.resize(part, grid, interpolation=cv2.INTER_AREA)
+            canvas[top:bottom, left:right] = cv2.resize(coarse, size)  # bilinear
 
 
 def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
-    """Say what was read in one face: as lines of text, the fullest version first.
+    """Labels of one face as lines of text, the fullest version first.
 
-    Faces carry their number, as in the tables: that of the person in a video, and in a picture
-    with several faces that of the face.
+    Faces carry their number, as in the tables: that of the person in a video, and in an image with
+    several faces that of the face.
     """
-    read, ids = analysis.predictions, analysis.faces.track_ids
-    emotion = f"{read.top[face]} {read.confidence[face]:.0%}"
-    va = f"V {read.valence[face]:+.2f}  A {read.arousal[face]:+.2f}"
+    predictions, ids = analysis.predictions, analysis.faces.track_ids
+    emotion = f"{predictions.top[face]} {predictions.confidence[face]:.0%}"
+    va = f"V {predictions.valence[face]:+.2f}  A {predictions.arousal[face]:+.2f}"
     if ids is None and len(analysis) == 1:
         return [[emotion, va], [emotion]]
     number = f"{face + 1 if ids is None else ids[face]}"
@@ -109,15 +105,15 @@ def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
 
 
 def _unit_for(canvas: Image, boxes: FloatArray) -> float:
-    """Scale of lines and type: grows with the picture, shrinks with the faces of a crowd."""
-    by_picture: float = min(canvas.shape[0], canvas.shape[1]) / 500
-    sides = boxes[:, 2] - boxes[:, 0]
-    by_face = float(np.median(sides)) / 70 if len(sides) > 1 else by_picture
-    return max(1.0, min(by_picture, by_face))
+    """Scale of lines and text: grows with the image, shrinks with the faces of a crowd."""
+    by_image: float = min(canvas.shape[:2]) / 500
+    widths = boxes[:, 2] - boxes[:, 0]
+    by_face = float(np.median(widths)) / 70 if len(widths) > 1 else by_image
+    return max(1.0, min(by_image, by_face))
 
 
 def _draw_box(canvas: Image, box: _Rect, colour: str, unit: float) -> None:
-    """A line of the emotion's colour inside a dark one: it stands out on any background."""
+    """Draws a line of the emotion's colour inside a dark one, visible on any background."""
     width = max(2, round(2 * unit))
     for thickness, rgb in ((width + max(2, width // 2 * 2), (20, 20, 20)), (width, to_rgb(colour))):
         cv2.rectangle(canvas, box[:2], box[2:], rgb, thickness, cv2.LINE_AA)
@@ -126,42 +122,35 @@ def _draw_box(canvas: Image, box: _Rect, colour: str, unit: float) -> None:
 def _place_label(
     canvas: Image, box: _Rect, variants: list[list[str]], unit: float, taken: list[_Rect]
 ) -> tuple[_Rect, list[str]]:
-    """Find the fullest label, above or below its box, that covers no other face or label."""
+    """Finds the fullest label, above or below its box, that covers no other face or label."""
     height, width = canvas.shape[:2]
     others = [rect for rect in taken if rect != box]
+    scale, thickness, line_h, pad = _text_size(unit)
     for lines in variants:
-        label_w, label_h = _label_size(lines, unit)
+        widths = [cv2.getTextSize(line, _FONT, scale, thickness)[0][0] for line in lines]
+        label_w, label_h = max(widths) + 2 * pad, len(lines) * line_h + 2 * pad
         left = int(np.clip(box[0], 0, max(0, width - label_w)))
         for top in (box[1] - label_h, box[3]):
             rect = (left, top, left + label_w, top + label_h)
             if 0 <= top <= height - label_h and not any(_overlap(rect, r) for r in others):
                 return rect, lines
-    lines = variants[-1]
-    label_w, label_h = _label_size(lines, unit)
-    left = int(np.clip(box[0], 0, max(0, width - label_w)))
-    top = int(np.clip(box[1], 0, max(0, height - label_h)))
+    top = int(np.clip(box[1], 0, max(0, height - label_h)))  # the shortest label on its face
     return (left, top, left + label_w, top + label_h), lines
 
 
 def _draw_label(canvas: Image, rect: _Rect, lines: list[str], colour: str, unit: float) -> None:
     cv2.rectangle(canvas, rect[:2], rect[2:], to_rgb(colour), cv2.FILLED)
-    scale, thickness, line_h, pad = _type_size(unit)
+    scale, thickness, line_h, pad = _text_size(unit)
     ink = to_rgb(ink_on(colour))
+    (_, text_h), _ = cv2.getTextSize("0", _FONT, scale, thickness)
     for i, line in enumerate(lines):
-        (_, text_h), _ = cv2.getTextSize("0", _FONT, scale, thickness)
         baseline = rect[1] + pad + i * line_h + (line_h + text_h) // 2
         origin = (rect[0] + pad, baseline)
         cv2.putText(canvas, line, origin, _FONT, scale, ink, thickness, cv2.LINE_AA)
 
 
-def _label_size(lines: list[str], unit: float) -> tuple[int, int]:
-    scale, thickness, line_h, pad = _type_size(unit)
-    widest = max(cv2.getTextSize(line, _FONT, scale, thickness)[0][0] for line in lines)
-    return widest + 2 * pad, len(lines) * line_h + 2 * pad
-
-
-def _type_size(unit: float) -> tuple[float, int, int, int]:
-    """Scale and thickness of OpenCV's font, height of a line and padding in pixels."""
+def _text_size(unit: float) -> tuple[float, int, int, int]:
+    """Scale and thickness of OpenCV's font, line height and padding in pixels."""
     return 0.5 * unit, max(1, round(unit)), round(18 * unit), round(4 * unit)
 
 

@@ -1,4 +1,4 @@
-"""Bytes of a picture to an RGB array: upright, opaque, within limits, whatever its format."""
+"""Decoding of images of any format to RGB arrays (upright, opaque, limited), and JPEG encoding."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from emotion_core.types import Image
 
 MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded; an array of this size takes 300 MB."""
+"""Larger images are refused before they are decoded; an array of this size takes 300 MB."""
 
 MAX_BYTES = 60 * 1024 * 1024
 """Larger files are refused."""
 
 MAX_JPEG_PX = 65_500
-"""A JPEG has at most so many pixels a side."""
+"""Maximum side of a JPEG."""
 
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF"
-"""Formats as a user is told of them."""
+"""Formats as shown to users."""
 
 SUFFIXES = (
     "jpg",
@@ -48,7 +48,7 @@ SUFFIXES = (
     "heif",
     "avif",
 )
-"""File endings offered for upload; the content decides, not the ending."""
+"""File name extensions offered for upload; the content decides, not the extension."""
 
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "PPM", "ICO")
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
@@ -57,31 +57,38 @@ _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm")
 _FAMILY_BRANDS, _AVIF_BRANDS = (b"mif1", b"msf1"), {b"avif", b"avis"}
 
 _DAMAGE = (
-    *(ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError),
-    *(ValueError, struct.error),
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
 )
 """What Pillow and pi-heif raise on damaged files, found by damaging some."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class DecodedImage:
-    """A picture, and what the person who gave it should know of it.
+    """A decoded image with warnings for the person who provided it.
 
     Attributes:
         pixels: RGB ``(H, W, 3)``, 0-255, upright.
-        warnings: One sentence each; empty when all is as it should be.
+        warnings: One sentence each.
     """
 
     pixels: Image
     warnings: tuple[str, ...] = ()
 
 
-def read_picture(file: IO[bytes]) -> bytes:
-    """Read a file for ``decode_image``; of one that is too large no more than tells so.
+def read_image_file(file: IO[bytes]) -> bytes:
+    """Reads a file for ``decode_image``, but never much more than ``MAX_BYTES``.
 
     Raises:
-        ImageDecodeError: It has more than ``MAX_BYTES``.
-        OSError: It cannot be read.
+        ImageDecodeError: The file has more than ``MAX_BYTES``.
+        OSError: The file cannot be read.
     """
     data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -91,19 +98,16 @@ def read_picture(file: IO[bytes]) -> bytes:
 
 
 def decode_image(data: bytes) -> DecodedImage:
-    """Read a picture. The content decides on the format, not a file's name.
+    """Decodes an image file. The content decides on the format, not the file name.
 
-    EXIF orientation is applied, transparency is laid over white, and of an animation or of several
-    pages the first is taken, with a warning. Files do not tell how many of the bits of 16-bit grey
-    are in use: it is scaled by the fewest (8, 10, 12, 14 or 16) that hold its brightest value, so
-    a dark picture may come out brighter. Of a damaged JPEG the readable part is returned, with a
-    warning. No metadata (such as a place) is kept.
-
-    Args:
-        data: The whole file.
+    EXIF orientation is applied, transparency becomes white, and of an animation or several pages
+    only the first is returned, with a warning. Files do not say how many bits of 16-bit grey are in
+    use: it is scaled by the fewest (8, 10, 12, 14 or 16) that hold its brightest value, so a dark
+    image may become brighter. Of a damaged JPEG the readable part is returned, with a warning.
+    No metadata (such as the location) is kept.
 
     Raises:
-        ImageDecodeError: Not a picture, damaged beyond reading, or beyond the limits.
+        ImageDecodeError: Not an image, damaged beyond repair, or beyond the limits.
     """
     if not data:
         raise ImageDecodeError("The file is empty (0 bytes).")
@@ -116,7 +120,7 @@ def decode_image(data: bytes) -> DecodedImage:
     except ImageDecodeError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        pixels = re.search(r"\d+", str(error))  # told nowhere else
+        pixels = re.search(r"\d+", str(error))  # available nowhere else
         megapixels = f"{int(pixels[0]) / 1e6:.0f}" if pixels else "far more than 178"
         raise ImageDecodeError(_too_large(megapixels)) from None
     except _DAMAGE as error:
@@ -124,7 +128,7 @@ def decode_image(data: bytes) -> DecodedImage:
 
 
 def load_image(source: str | os.PathLike[str] | bytes | PIL.Image.Image | Image) -> Image:
-    """Read an image from wherever it is.
+    """Reads an image from any source.
 
     Args:
         source: A path, the bytes of a file (see ``decode_image``), a Pillow image, or an array,
@@ -134,7 +138,7 @@ def load_image(source: str | os.PathLike[str] | bytes | PIL.Image.Image | Image)
         RGB ``(H, W, 3)``, 0-255, upright.
 
     Raises:
-        ImageDecodeError: It is none of these, or cannot be read.
+        ImageDecodeError: ``source`` is none of these, or cannot be read.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
@@ -152,13 +156,13 @@ def load_image(source: str | os.PathLike[str] | bytes | PIL.Image.Image | Image)
         return decode_image(source).pixels
     try:
         with Path(source).open("rb") as file:
-            return decode_image(read_picture(file)).pixels
+            return decode_image(read_image_file(file)).pixels
     except OSError as error:
         raise ImageDecodeError(f"{source} cannot be read ({error.strerror or error}).") from error
 
 
 def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:
-    """Compress a picture as JPEG, without metadata.
+    """Encodes an image as JPEG, without metadata.
 
     Args:
         image: RGB ``(H, W, 3)``, 0-255.
@@ -170,30 +174,30 @@ def encode_jpeg(image: Image, *, quality: int = 92) -> bytes:
     height, width = image.shape[:2]
     if max(height, width) > MAX_JPEG_PX:
         raise ImageDecodeError(
-            f"The picture has {width} x {height} pixels, and a JPEG has at most {MAX_JPEG_PX} a "
+            f"The image has {width} x {height} pixels, and a JPEG has at most {MAX_JPEG_PX} a "
             "side. Make it smaller and try again."
         )
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
     done, buffer = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
     if not done:
-        raise ImageDecodeError("The picture could not be written as JPEG.")
+        raise ImageDecodeError("The image could not be written as JPEG.")
     return buffer.tobytes()
 
 
 def _decode(data: bytes) -> DecodedImage:
-    picture = _open(data)
-    _check_size(*picture.size)
-    notes = []
-    # They are not counted: of a TIFF that takes time with the square of their number.
-    if getattr(picture, "is_animated", False):
-        what = "Several pages" if picture.format == "TIFF" else "Animated"
-        frame = "" if picture.format == "TIFF" else " frame"
-        notes.append(f"{what}: only the first{frame} is analysed.")
-    return DecodedImage(_to_rgb(picture), tuple(notes))
+    pil = _open(data)
+    _check_size(*pil.size)
+    warnings: tuple[str, ...] = ()
+    # Pages are not counted: for a TIFF that takes quadratic time.
+    if getattr(pil, "is_animated", False):
+        is_tiff = pil.format == "TIFF"
+        note = "Several pages: only the first" if is_tiff else "Animated: only the first frame"
+        warnings = (f"{note} is analysed.",)
+    return DecodedImage(_to_rgb(pil), warnings)
 
 
 def _open(data: bytes) -> PIL.Image.Image:
-    """Read the header; pixels are not decoded yet."""
+    """Reads the header; pixels are not decoded yet."""
     try:
         if _is_heif(data):
             return _open_heif(data)
@@ -202,16 +206,16 @@ def _open(data: bytes) -> PIL.Image.Image:
     except PIL.UnidentifiedImageError:
         if data.startswith(_TIFF):
             raise ImageDecodeError(
-                "This TIFF is damaged or of a kind that cannot be read; save the picture as PNG, "
+                "This TIFF is damaged or of a kind that cannot be read; save the image as PNG, "
                 "JPEG or an 8-bit TIFF."
             ) from None
         raise ImageDecodeError(
-            f"The file is not a picture in a format that can be read ({ACCEPTED})."
+            f"The file is not an image in a format that can be read ({ACCEPTED})."
         ) from None
 
 
 def _is_heif(data: bytes) -> bool:
-    """Whether a file is for pi-heif; AVIF, which may begin with a brand of both, is for Pillow."""
+    """Whether pi-heif decodes the file; Pillow decodes AVIF, which may share the first brand."""
     box = data[: min(int.from_bytes(data[:4]), 256)]  # length, "ftyp", brand, version, more brands
     others = {box[i : i + 4] for i in range(16, len(box), 4)}
     is_avif = box[8:12] in _FAMILY_BRANDS and others & _AVIF_BRANDS
@@ -223,12 +227,12 @@ def _open_heif(data: bytes) -> PIL.Image.Image:
         import pi_heif
     except ImportError:
         raise ImageDecodeError(
-            "HEIC pictures need the package pi-heif; install it, or save the picture as JPEG."
+            "HEIC images need the package pi-heif; install it, or save the image as JPEG."
         ) from None
     heif = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     _check_size(*heif.size)
-    picture: PIL.Image.Image = heif.to_pillow()
-    return picture
+    pil: PIL.Image.Image = heif.to_pillow()
+    return pil
 
 
 def _check_size(width: int, height: int) -> None:
@@ -238,28 +242,28 @@ def _check_size(width: int, height: int) -> None:
 
 def _too_large(megapixels: str) -> str:
     return (
-        f"The picture has {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read. "
+        f"The image has {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read. "
         "Make it smaller and try again."
     )
 
 
-def _to_rgb(picture: PIL.Image.Image) -> Image:
-    """Decode, turn upright, and make opaque 8-bit RGB."""
-    # Each copy of the largest picture takes 400 MB more: Pillow has four bytes a pixel.
-    PIL.ImageOps.exif_transpose(picture, in_place=True)
-    if picture.mode.startswith(("I", "F")):
-        grey = _to_8_bit(np.asarray(picture))
+def _to_rgb(pil: PIL.Image.Image) -> Image:
+    """Decodes the pixels and makes them upright, opaque 8-bit RGB."""
+    # Each copy of the largest image takes 400 MB more: Pillow has four bytes a pixel.
+    PIL.ImageOps.exif_transpose(pil, in_place=True)
+    if pil.mode.startswith(("I", "F")):
+        grey = _to_8_bit(np.asarray(pil))
         return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
-    if picture.has_transparency_data:
-        over = picture if picture.mode == "RGBA" else picture.convert("RGBA")
-        picture = PIL.Image.new("RGB", over.size, "white")
-        picture.paste(over, mask=over)
+    if pil.has_transparency_data:
+        over = pil if pil.mode == "RGBA" else pil.convert("RGBA")
+        pil = PIL.Image.new("RGB", over.size, "white")
+        pil.paste(over, mask=over)
         del over
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), np.uint8)
+    return np.array(pil if pil.mode == "RGB" else pil.convert("RGB"), np.uint8)
 
 
 def _to_8_bit(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Image:
-    """Scale wide grey values by the smallest bit depth (8, 10, 12, 14, 16, ...) that holds them."""
+    """Scales grey values by the smallest bit depth (8, 10, 12, 14, 16, ...) that holds them."""
     numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     top = float(numbers.max(initial=0))
     if 0 < top <= 1 and values.dtype.kind == "f":
@@ -270,7 +274,7 @@ def _to_8_bit(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Imag
 
 
 def _salvage(data: bytes, reason: Exception) -> DecodedImage:
-    """Read what can be read of a damaged JPEG or PNG with OpenCV, which forgives more."""
+    """Recovers what it can of a damaged JPEG or PNG with OpenCV, which is more tolerant."""
     if data.startswith(_JPEG):
         data += b"\xff\xd9"  # an end-of-image marker lets the decoder fill a missing part with grey
         try:
@@ -284,9 +288,9 @@ def _salvage(data: bytes, reason: Exception) -> DecodedImage:
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
         raise _unreadable(reason)
-    note = "The file is damaged or unusual: only what could be read of it is analysed."
+    note = "The file is damaged or unusual: only the readable part is analysed."
     return DecodedImage(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), (note,))
 
 
 def _unreadable(reason: Exception) -> ImageDecodeError:
-    return ImageDecodeError(f"The picture is damaged and cannot be read ({reason}).")
+    return ImageDecodeError(f"The image is damaged and cannot be read ({reason}).")

@@ -17,24 +17,22 @@ EMOTION_COLOURS = MappingProxyType(
         Emotion.UNCERTAIN: "#D8CCDE",
     }
 )
-"""sRGB hex. Every pair differs by a CIE76 distance of at least 24 as seen with normal vision,
-protanopia, deuteranopia and tritanopia (tested), and the word always stands beside the colour.
-"""
+"""sRGB hex. Every pair has a CIE76 distance of at least 24 in normal vision, protanopia,
+deuteranopia and tritanopia (tested), and the word always stands beside the colour."""
 
 INK = "#14171C"
-"""Of edges and words on light paper."""
+"""Edges and text on a light background."""
 
 WORDS = "#4A514C"
-"""Of words beside data on white, 8 to 1."""
+"""Text beside data on white; contrast 8 to 1."""
 
 GREY = "#8A938C"
-"""Of lines and edges in charts whose paper is not known: on the app's light and on its dark one it
-has a contrast of at least 3 to 1 (tested). Words take the colour that the page sets for marks of
-text."""
+"""Lines and edges in charts with an unknown background: contrast of at least 3 to 1 on the app's
+light and dark ones (tested). Text takes the colour that the page sets for text marks."""
 
 
 def to_rgb(colour: str) -> tuple[int, int, int]:
-    """Split ``#RRGGBB`` into red, green and blue, 0-255."""
+    """Splits ``#RRGGBB`` into red, green and blue, 0-255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
@@ -51,5 +49,5 @@ def luminance(colour: str) -> float:
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever is easier to read on a colour."""
+    """Black or white, whichever is more legible on a colour."""
     return "#000000" if luminance(colour) > 0.179 else "#FFFFFF"

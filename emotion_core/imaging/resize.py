@@ -1,4 +1,4 @@
-"""Images of other sizes."""
+"""Resizing of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scale_image(image: Image, scale: float) -> Image:
-    """Resizes an image; halved as long as that will do, which takes a quarter of the time.
+    """Scales an image, halving it while possible, which takes a quarter of the time.
 
     Args:
         image: RGB ``(H, W, 3)``, 0-255; returned as it is at a scale of 1.
@@ -20,50 +20,46 @@ def scale_image(image: Image, scale: float) -> Image:
     """
     if scale == 1:
         return image
-    height, width = image.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    while min(image.shape[0] // size[1], image.shape[1] // size[0]) >= 2:
+    size_wh = _scaled_size(image, scale)
+    while min(image.shape[0] // size_wh[1], image.shape[1] // size_wh[0]) >= 2:
         even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-        half = (even.shape[1] // 2, even.shape[0] // 2)
-        image = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+        image = _resize(even, (even.shape[1] // 2, even.shape[0] // 2), 0.5)
+    return _resize(image, size_wh, scale)
 
 
-def shrink(image: Image, longest_px: int) -> Image:
-    """Make a picture smaller, if it is larger, so that its longest side has so many pixels.
+def shrink(image: Image, max_px: int) -> Image:
+    """Downscales the image until its longest side fits.
 
     Args:
         image: RGB ``(H, W, 3)``, 0-255.
-        longest_px: Pixels, at least 1.
+        max_px: Maximum of the longest side, at least 1.
     """
-    height, width = image.shape[:2]
-    scale = longest_px / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = max_px / max(image.shape[:2])
+    return image if scale >= 1 else _resize(image, _scaled_size(image, scale), scale)
 
 
 def fit(image: Image, size_wh: tuple[int, int]) -> Image:
-    """Scale a picture into another size, as large as its shape allows, on black.
+    """Scales an image to fit into another size, padded with black.
 
     Args:
-        image: RGB ``(H, W, 3)``, 0-255; returned as it is where it has that size.
+        image: RGB ``(H, W, 3)``, 0-255; returned as it is if it has that size.
         size_wh: Pixels.
     """
     width, height = size_wh
     if image.shape[:2] == (height, width):
         return image
     scale = min(width / image.shape[1], height / image.shape[0])
-    inner = (
-        max(1, min(width, round(image.shape[1] * scale))),
-        max(1, min(height, round(image.shape[0] * scale))),
-    )
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    inner_w, inner_h = np.minimum(_scaled_size(image, scale), size_wh).tolist()
+    left, top = (width - inner_w) // 2, (height - inner_h) // 2
     canvas = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(
-        image, inner, interpolation=method
-    )
+    canvas[top : top + inner_h, left : left + inner_w] = _resize(image, (inner_w, inner_h), scale)
     return canvas
+
+
+def _scaled_size(image: Image, scale: float) -> tuple[int, int]:
+    return max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+
+
+def _resize(image: Image, size_wh: tuple[int, int], scale: float) -> Image:
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)

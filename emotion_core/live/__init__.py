@@ -1,1 +1,1 @@
-"""Live streams: frames of several visitors in, the newest reading of each out, nobody waits."""
+"""Live streams: frames of several visitors in, the newest result of each out, without waiting."""

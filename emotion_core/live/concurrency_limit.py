@@ -1,4 +1,4 @@
-"""How many streams may run at once."""
+"""Limit of concurrent streams."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from emotion_core.errors import EmotionError
 
 
 class StreamLimiter:
-    """Lets in so many streams and turns away the rest. Thread-safe, shared by all visitors."""
+    """Admits a limited number of streams. Thread-safe, shared by all visitors.
+
+    Attributes:
+        limit: Maximum number of streams.
+        running: Current number.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.running = 0
         self._lock = threading.Lock()
-        self._running = 0
-
-    @property
-    def running(self) -> int:
-        """Streams that run now."""
-        return self._running
 
     def check(self) -> None:
-        """Look whether there is a place, without taking it.
+        """Checks for a free slot without taking it.
 
         Raises:
-            EmotionError: As many as may are running.
+            EmotionError: All slots are taken.
         """
-        if self._running >= self.limit:
+        if self.running >= self.limit:
             streams = "1 webcam stream" if self.limit == 1 else f"{self.limit} webcam streams"
             raise EmotionError(
                 f"All places are taken: this server runs {streams} at once. "
@@ -34,16 +34,16 @@ class StreamLimiter:
             )
 
     def enter(self) -> None:
-        """Ask to run a stream; ``leave`` follows when it has ended, once.
+        """Takes a slot; call ``leave`` once when the stream has ended.
 
         Raises:
-            EmotionError: As many as may are running.
+            EmotionError: All slots are taken.
         """
         with self._lock:
             self.check()
-            self._running += 1
+            self.running += 1
 
     def leave(self) -> None:
-        """Make room for another stream."""
+        """Frees a slot."""
         with self._lock:
-            self._running -= 1
+            self.running -= 1

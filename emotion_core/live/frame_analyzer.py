@@ -1,9 +1,9 @@
-"""Frame to reading, with the state of one stream: who is who, smoothing, how closely to look."""
+"""Analysis of the frames of one stream: search, tracking, smoothing, redaction."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from emotion_core.live.types import LiveResult
@@ -13,88 +13,57 @@ from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
-    from emotion_core.live.types import LiveSettings
-    from emotion_core.types import Analysis, AnalyzeOptions, Image
+    from emotion_core.live.types import LiveFrame, LiveSettings
 
 SEARCH_PX = 640
-"""Longest side at which a frame is searched in one look; that of most webcams."""
+"""Longest side at which a frame is searched in a single pass; that of most webcams."""
 
 THOROUGH_EVERY_S = 1.0
-"""Where nothing is found, one frame in so many seconds is searched thoroughly."""
+"""Interval of thorough searches while no face is found."""
 
-_THOROUGH_MOST_PX = 1280
-"""Larger frames are cut into tiles by a thorough search, which would hold up all streams."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class LiveFrame:
-    """A frame as it came in.
-
-    Attributes:
-        index: From 0.
-        frame_s: When, by the stream's clock.
-        time_s: Seconds after the first frame of the stream.
-        image: RGB ``(H, W, 3)``, 0-255; nobody changes it.
-    """
-
-    index: int
-    frame_s: float
-    time_s: float
-    image: Image
+_THOROUGH_MAX_PX = 1280
+"""A thorough search would cut larger frames into tiles, which would block all streams."""
 
 
 class LiveFrameAnalyzer:
-    """Reads the frames of one stream, in order. One thread at a time."""
+    """Analyses the frames of one stream, in order. Not thread-safe."""
 
     def __init__(self, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
         self._tracker = FaceTracker()
-        self._smoothing_s = -1.0
+        self._smoothing_s = 0.0
         self._smoother = Smoother(0.0)
-        self._cover = FaceRedactor()
-        self._found_s = -math.inf
-        self._thorough_s = -math.inf
+        self._redactor = FaceRedactor()
+        self._found_s = self._thorough_s = -math.inf
 
-    def read(self, frame: LiveFrame, settings: LiveSettings) -> LiveResult:
-        """Analyse a frame, tell who is who, smooth.
+    def analyze(self, frame: LiveFrame, settings: LiveSettings) -> LiveResult:
+        """Analyses a frame, tracks its faces and smooths predictions.
 
         Raises:
             Exception: Whatever the analyzer raises.
         """
-        asked = settings.analyze_options
-        found = self._analyze(frame, widen_for_redaction(asked, blur=settings.blur))
-        cover = None
+        options = settings.analyze_options
+        searched = widen_for_redaction(options, blur=settings.blur)
+        search_px = None if self._is_thorough_search_due(frame) else SEARCH_PX
+        (found,) = self._analyzer.analyze([frame.image], replace(searched, search_px=search_px))
+        if len(found):
+            self._found_s = frame.time_s
+        mask = None
         if settings.blur:
-            cover = self._cover.update(found, frame.frame_s, frame.image)
-        raw = asked.select(found)
-        faces = self._tracker.update(raw.faces, frame.time_s, frame.image)
-        analysis = replace(raw, faces=faces)
+            mask = self._redactor.update(found, frame.arrived_s, frame.image)
+        analysis = options.select(found)
+        tracked = self._tracker.update(analysis.faces, frame.time_s, frame.image)
+        analysis = replace(analysis, faces=tracked)
         if settings.smoothing_s != self._smoothing_s:
             self._smoothing_s = settings.smoothing_s
             self._smoother = Smoother(settings.smoothing_s)
-        return LiveResult(
-            frame.index,
-            frame.time_s,
-            frame.frame_s,
-            analysis,
-            self._smoother.update(analysis, frame.time_s),
-            cover,
-            frame.image,
-        )
+        return LiveResult(frame, analysis, self._smoother.update(analysis, frame.time_s), mask)
 
-    def _analyze(self, frame: LiveFrame, searched: AnalyzeOptions) -> Analysis:
-        search_px = None if self._is_thorough_look_due(frame) else SEARCH_PX
-        (analysis,) = self._analyzer.analyze([frame.image], replace(searched, search_px=search_px))
-        if len(analysis):
-            self._found_s = frame.time_s
-        return analysis
-
-    def _is_thorough_look_due(self, frame: LiveFrame) -> bool:
-        """A face that fills the frame may be seen by a thorough search only."""
-        last_s = max(self._found_s, self._thorough_s)
-        if max(frame.image.shape[:2]) > _THOROUGH_MOST_PX:
+    def _is_thorough_search_due(self, frame: LiveFrame) -> bool:
+        """Only a thorough search may find a face that fills the frame."""
+        if max(frame.image.shape[:2]) > _THOROUGH_MAX_PX:
             return False
-        if frame.time_s - last_s < THOROUGH_EVERY_S:
+        if frame.time_s - max(self._found_s, self._thorough_s) < THOROUGH_EVERY_S:
             return False
         self._thorough_s = frame.time_s
         return True

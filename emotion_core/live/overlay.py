@@ -1,4 +1,4 @@
-"""The newest reading onto the newest frame: boxes, words, and blurred faces."""
+"""Drawing of the newest result on the newest frame: boxes, labels, and blurred faces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.imaging.annotate import blur_all, blur_in_place, draw_in_place
-from emotion_core.live.types import FRESH_S
+from emotion_core.live.types import MAX_RESULT_AGE_S
 
 if TYPE_CHECKING:
     from emotion_core.live.types import LiveResult
@@ -16,49 +16,42 @@ if TYPE_CHECKING:
 
 
 def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool) -> Image:
-    """Makes what the visitor sees of the frame of now.
+    """Renders the current frame as the visitor sees it.
 
-    Where faces are blurred, the newest frame that was searched for them is shown instead: one that
-    was not searched yet may hold a face that nobody knows of.
+    With ``blur``, shows the newest analysed frame instead: a newer one may contain an unknown face.
 
     Args:
         image: RGB ``(H, W, 3)``; not changed.
-        result: The newest finished one, maybe of a frame of another size.
-        now_s: When ``image`` came in, by the clock of the result.
-        blur: Make faces unrecognisable; without a result younger than ``FRESH_S`` that is done to
+        result: The newest one, possibly of a frame of another size.
+        now_s: When ``image`` arrived, by the clock of the result.
+        blur: Make faces unrecognisable; without a result younger than ``MAX_RESULT_AGE_S``, blur
             the whole frame.
 
     Returns:
-        ``image`` itself where there is nothing to draw.
+        ``image`` itself if there is nothing to draw.
     """
-    if result is None or now_s - result.frame_s > FRESH_S:
+    if result is None or now_s - result.frame.arrived_s > MAX_RESULT_AGE_S:
         return blur_all(image) if blur else image
     if blur:
-        canvas = cover_faces(result.image, result, result.frame_s)
+        canvas = redact(result)
     elif len(result.smoothed):
         canvas = image.copy()
     else:
         return image
-    return draw_in_place(canvas, scaled(result.smoothed, (canvas.shape[1], canvas.shape[0])))
+    return draw_in_place(canvas, scale_analysis(result.smoothed, canvas.shape[1::-1]))
 
 
-def cover_faces(image: Image, reading: LiveResult, now_s: float) -> Image:
-    """A copy of a frame without recognisable faces.
-
-    Args:
-        image: RGB ``(H, W, 3)``.
-        reading: The newest one; where it does not tell what to blur, all is blurred.
-        now_s: When ``image`` came in, by the clock of the reading.
-    """
-    if reading.cover is None:
-        return blur_all(image)
-    canvas = image.copy()
-    blur_in_place(canvas, reading.cover.at(now_s, (image.shape[1], image.shape[0])))
+def redact(result: LiveResult) -> Image:
+    """A copy of an analysed frame without recognisable faces; blurred as a whole without a mask."""
+    if result.mask is None:
+        return blur_all(result.frame.image)
+    canvas = result.frame.image.copy()
+    blur_in_place(canvas, result.mask.at(result.frame.arrived_s, canvas.shape[1::-1]))
     return canvas
 
 
-def scaled(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
-    """Move an analysis to a frame of another size, which shows the same."""
+def scale_analysis(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
+    """Scales an analysis to a frame of another size with the same content."""
     if analysis.size_wh == size_wh:
         return analysis
     factors = np.divide(size_wh, analysis.size_wh).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a WebRTC callback does: a frame in, the annotated frame out, whatever goes wrong."""
+"""The WebRTC callback: a frame in, the annotated frame out, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -27,127 +27,120 @@ _log = logging.getLogger(__name__)
 
 
 class FrameProcessor:
-    """Draws the newest finished reading of a stream on each of its frames.
+    """Draws the newest result of a stream on each of its frames.
 
-    Where faces are to be blurred, only frames that were analysed are shown, later and fewer.
+    With blurring, only frames that were analysed are shown, later and fewer.
 
-    ``recv`` neither raises nor waits for the network: where something fails, the picture goes on
-    without boxes, or blurred as a whole where faces are to be blurred.
+    ``recv`` neither raises nor waits for the network: if something fails, frames are shown without
+    boxes, or blurred as a whole with blurring.
 
     Args:
         stream: Does the analysis.
-        gate: Lets it in from its first frame until ``close``; while it does not, ``error`` says so
-            and frames are not analysed.
+        limiter: Gives the stream a slot from its first frame until ``close``; without a slot
+            ``error`` says so and frames are not analysed.
         clock: That of the stream.
 
     Attributes:
-        stream: Does the analysis; its ``settings`` hold for what is drawn, too.
-        frames: Frames that went through.
-        failed: Of these, not annotated because of an error.
+        stream: Does the analysis; its ``settings`` also apply to the drawing.
+        recorder: The current recording, for its counts and errors; ``None`` without one.
+        frames: Frames processed.
+        failed: Frames not annotated because of an error.
         error: One sentence if the newest frame could not be annotated, else empty.
-        first_ok_s: When the first frame went through with a reading on it, by the clock of the
-            stream; ``None`` before.
+        first_ok_s: When the first frame with a result was shown, by the clock of the stream;
+            ``None`` before.
     """
 
     def __init__(
         self,
         stream: LiveStream,
-        gate: StreamLimiter | None = None,
+        limiter: StreamLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
-        self._gate = gate
-        self._is_let_in = self._is_closed = False
+        self._limiter = limiter
+        self._has_slot = self._is_closed = False
         self.frames = self.failed = 0
         self.error = ""
         self.first_ok_s: float | None = None
         self._clock = clock
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self.recorder: Recorder | None = None
 
     def recv(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Take a frame, give the one to be shown; of the same time."""
+        """Takes a frame and returns the one to show, with the same time stamp."""
         self.frames += 1
         try:
             shown = self._process(frame)
-        except Exception as error:  # noqa: BLE001 - an exception here would freeze the picture
+        except Exception as error:  # noqa: BLE001 - an exception here would freeze the video
             self.failed += 1
             if not self.error:
                 _log.warning("A live frame could not be annotated.", exc_info=error)
-            self.error = _sentence(error)
+            if isinstance(error, EmotionError):
+                self.error = str(error)
+            else:
+                self.error = f"A frame could not be annotated ({type(error).__name__}: {error})."
             shown = self._unannotated(frame)
         shown.pts = frame.pts
-        if frame.time_base is not None:  # PyAV refuses to set it to what it may be
+        if frame.time_base is not None:  # PyAV cannot set it to None
             shown.time_base = frame.time_base
         return shown
 
-    @property
-    def recorder(self) -> Recorder | None:
-        """The recording that runs, for its counts and errors."""
-        return self._recorder
-
     def start_recording(self) -> None:
-        """Record what is shown from now on; nothing new if that is being done, or all has ended."""
+        """Starts to record what is shown, unless a recording is running or the stream has ended."""
         with self._lock:
-            if self._recorder is None and not self._is_closed:
-                self._recorder = Recorder()
+            if self.recorder is None and not self._is_closed:
+                self.recorder = Recorder()
 
     def stop_recording(self) -> AnonymousTempFile | None:
-        """Finish the recording.
+        """Finishes the recording.
 
         Returns:
             The MP4, to be closed by the caller; ``None`` if nothing was recorded.
         """
         with self._lock:
-            recorder, self._recorder = self._recorder, None
+            recorder, self.recorder = self.recorder, None
         return recorder.stop() if recorder else None
 
     def close(self) -> None:
-        """End the analysis; a recording that runs can still be finished. May be called again."""
+        """Ends the analysis; a running recording can still be finished. May be called again."""
         with self._lock:
             self._is_closed = True
-            was_let_in, self._is_let_in = self._is_let_in, False
-        if self._gate is not None and was_let_in:
-            self._gate.leave()
+            had_slot, self._has_slot = self._has_slot, False
+        if self._limiter is not None and had_slot:
+            self._limiter.leave()
         self.stream.close()
 
     def _process(self, frame: av.VideoFrame) -> av.VideoFrame:
         now_s = self._clock()
-        self._enter()
+        self._take_slot()
         image = _to_image(frame)
         self.stream.submit(image, now_s)
-        reading = self.stream.latest
-        shown = render(image, reading, now_s, blur=self.stream.settings.blur)
-        if recorder := self._recorder:
+        result = self.stream.latest
+        shown = render(image, result, now_s, blur=self.stream.settings.blur)
+        if recorder := self.recorder:
             recorder.write(shown, now_s)
         self.error = ""
-        if self.first_ok_s is None and reading is not None:
+        if self.first_ok_s is None and result is not None:
             self.first_ok_s = now_s
         return frame if shown is image else av.VideoFrame.from_ndarray(shown, format="rgb24")
 
-    def _enter(self) -> None:
-        """Ask for a place, once; a stream that was turned away asks again with each frame."""
-        if self._gate is None or self._is_let_in:
+    def _take_slot(self) -> None:
+        """Takes a slot once; a stream that was refused tries again with each frame."""
+        if self._limiter is None or self._has_slot:
             return
         with self._lock:
             if not self._is_closed:
-                self._gate.enter()
-                self._is_let_in = True
+                self._limiter.enter()
+                self._has_slot = True
 
     def _unannotated(self, frame: av.VideoFrame) -> av.VideoFrame:
         if not self.stream.settings.blur:
             return frame
         try:
             blurred = blur_all(_to_image(frame))
-        except Exception:  # noqa: BLE001 - whatever it is, no face may be shown
+        except Exception:  # noqa: BLE001 - no face may be shown, whatever happens
             blurred = np.zeros((max(2, frame.height), max(2, frame.width), 3), np.uint8)
         return av.VideoFrame.from_ndarray(blurred, format="rgb24")
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, EmotionError):
-        return str(error)
-    return f"A frame could not be annotated ({type(error).__name__}: {error})."
 
 
 def _to_image(frame: av.VideoFrame) -> Image:

@@ -1,4 +1,4 @@
-"""What a visitor saw, as an MP4 that browsers play; encoded beside the stream."""
+"""Recording of what a visitor saw, as an MP4 that browsers play; encoded in the background."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_S = 3600.0
-"""Longest recording; what comes later is left out."""
+MAX_S = 3600.0
+"""Maximum length; later frames are left out."""
 
-MOST_BYTES = 2**30
-"""Largest recording; what comes later is left out."""
+MAX_BYTES = 2**30
+"""Maximum size; later frames are left out."""
 
-_QUEUE = 15  # frames that wait for the encoder at most: half a second, 14 MB at 640 x 480
+_QUEUE = 15  # maximum number of waiting frames: half a second, 14 MB at 640 x 480
 _TIME_BASE = Fraction(1, 90_000)
 _NOMINAL_FPS = 30  # for the encoder's rate control only; frames carry their own times
 _OPTIONS = {"preset": "superfast", "crf": "23"}
@@ -36,23 +37,22 @@ _WAKE_S = 0.5
 
 
 class Recorder:
-    """Writes frames with their times to an H.264 MP4, in a thread of its own.
+    """Writes frames with their times to an H.264 MP4, in a separate thread.
 
-    All frames get the size of the first; those of another are scaled and padded with black. When
-    the encoder is slower than the stream, frames are left out and counted: nobody waits for it.
+    All frames get the size of the first; others are scaled and padded with black. If the encoder is
+    slower than the stream, frames are dropped and counted: nobody waits for it.
 
     Attributes:
-        start_s: Time of the first frame handed in; ``None`` before.
-        length_s: From the first frame handed in to the last one that was taken.
+        start_s: Time of the first submitted frame; ``None`` before.
+        length_s: From the first submitted frame to the last accepted one.
         written: Frames in the file.
         dropped: Frames left out because the encoder was busy.
-        is_full: Whether the recording has become too long or too large to go on.
+        is_full: Whether the recording has become too long or too large to continue.
         error: One sentence if writing failed, else empty.
     """
 
     def __init__(self) -> None:
-        self.dropped = 0
-        self.written = 0
+        self.dropped = self.written = 0
         self.error = ""
         self.is_full = False
         self.length_s = 0.0
@@ -64,15 +64,15 @@ class Recorder:
         self._thread.start()
 
     def write(self, image: Image, time_s: float) -> None:
-        """Hand in a frame; never waits.
+        """Submits a frame; never blocks.
 
         Args:
             image: RGB ``(H, W, 3)``, 0-255; must not be changed afterwards.
-            time_s: Of a clock that never falls.
+            time_s: Of a monotonic clock.
         """
         if self.start_s is None:
             self.start_s = time_s
-        self.is_full |= time_s - self.start_s > MOST_S
+        self.is_full |= time_s - self.start_s > MAX_S
         if self.is_full or self.error or self._stopping.is_set():
             return
         try:
@@ -83,7 +83,7 @@ class Recorder:
             self.length_s = time_s - self.start_s
 
     def stop(self) -> AnonymousTempFile | None:
-        """Finish the file. May be called once.
+        """Finishes the file. May be called once.
 
         Returns:
             The MP4, to be closed by the caller; ``None`` without a frame or if writing failed
@@ -107,7 +107,7 @@ class Recorder:
                 str(self._file.path), "w", format="mp4", options={"movflags": "+faststart"}
             ) as container:
                 self._encode_all(container, first)
-        except Exception as error:  # noqa: BLE001 - told by ``error``: half a file is no recording
+        except Exception as error:  # noqa: BLE001 - reported by ``error``
             _log.warning("Recording failed.", exc_info=error)
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self.error = f"The recording could not be written ({reason})."
@@ -119,20 +119,17 @@ class Recorder:
         stream.time_base = stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.thread_count = 1
         last_pts = -1
-        item: tuple[Image, float] | None = first
-        while item is not None:
-            image, time_s = item
+        for image, time_s in chain([first], iter(self._next, None)):
             frame = av.VideoFrame.from_ndarray(fit(image, (width, height)), "rgb24")
             frame.time_base = _TIME_BASE
             frame.pts = last_pts = max(last_pts + 1, round(time_s / _TIME_BASE))
             container.mux(stream.encode(frame))
             self.written += 1
-            self.is_full |= self._file.size > MOST_BYTES
-            item = self._next()
+            self.is_full |= self._file.size > MAX_BYTES
         container.mux(stream.encode(None))
 
     def _next(self) -> tuple[Image, float] | None:
-        """Wait for a frame; ``None`` once stopped and all are taken."""
+        """Waits for a frame; ``None`` once stopped and all are taken."""
         while True:
             try:
                 return self._queue.get(timeout=0.05 if self._stopping.is_set() else _WAKE_S)

@@ -1,4 +1,4 @@
-"""A session's results in the form of a video's, so that its downloads are the same."""
+"""The results of a session in the form of a video's, so that its downloads are the same."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ if TYPE_CHECKING:
 
 
 def session_result(stream: LiveStream) -> VideoResult:
-    """All that was learned from a stream, up to now.
-
-    Args:
-        stream: Running or closed.
-    """
-    status, record, settings = stream.status(), stream.record, stream.settings
-    frames = record.table()
-    length_s = record.length_s
+    """The results of a running or closed stream up to now."""
+    status, log, settings = stream.status(), stream.log, stream.settings
+    frames = log.table()
+    length_s = log.length_s
     info = VideoInfo(
         size_wh=stream.size_wh or (0, 0),
         fps=status.frames / length_s if length_s else 0.0,
@@ -42,10 +38,10 @@ def session_result(stream: LiveStream) -> VideoResult:
         detector=stream.info.detector.name,
         frames=frames,
         people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
-        moments=record.moments(),
+        highlights=log.highlights(),
         n_frames=status.frames,
         n_analyzed=status.analyzed,
         elapsed_s=length_s,
         fault=full if status.is_log_full else "",
-        began=stream.began,
+        started_at=stream.started_at,
     )

@@ -1,4 +1,4 @@
-"""The values that the parts of a live stream hand to each other and to the page."""
+"""Types of live streams."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from emotion_core.tracking.redaction import RedactionMask
     from emotion_core.types import Analysis, Image
 
-FRESH_S = 1.0
-"""Seconds after which a reading says nothing about the picture of now: its boxes are not drawn,
-and where faces are to be blurred the whole picture is."""
+MAX_RESULT_AGE_S = 1.0
+"""Seconds after which a result is too old for the current frame: its boxes are not drawn, and with
+blurring the whole frame is blurred."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """How a stream is read; may be exchanged while it runs.
+    """Settings of a stream; may be replaced while it runs.
 
     Attributes:
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the frame, are left out.
+        min_score: Minimum confidence of the detector, 0-1.
+        min_face_px: Minimum of a face's shorter side in pixels of the frame.
         blur: Whether faces are made unrecognisable.
-        smoothing_s: Time constant of the smoothing of what is drawn and charted, in seconds; 0 for
-            none. The table of frames is never smoothed.
+        smoothing_s: Time constant for smoothing drawings and charts, in seconds; 0 for none. The
+            table of frames is never smoothed.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -44,49 +44,60 @@ class LiveSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
-            raise EmotionError(f"The least score must be from 0 to 1, not {self.min_score}.")
+            raise EmotionError(f"The minimum score must be from 0 to 1, not {self.min_score}.")
         if not 0 <= self.smoothing_s <= 60:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LiveResult:
-    """The analysis of one frame of a stream.
+class LiveFrame:
+    """A frame of a stream.
 
     Attributes:
-        index: Number of the frame among all that came in, from 0.
+        index: Number of the frame among all that arrived, from 0.
+        arrived_s: Time of arrival, by the stream's clock.
         time_s: Seconds after the first frame of the stream.
-        frame_s: When the frame came in, by the stream's clock.
-        analysis: Raw, with track ids.
-        smoothed: The same faces with smoothed readings: what is drawn and charted.
-        cover: What is to be blurred: these faces, those that are not reported, and those lost
-            lately; ``None`` if the frame was not analysed for that.
-        image: The frame itself, RGB ``(H, W, 3)``.
+        image: RGB ``(H, W, 3)``, 0-255; never changed.
     """
 
     index: int
+    arrived_s: float
     time_s: float
-    frame_s: float
+    image: Image
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LiveResult:
+    """The result for one frame of a stream.
+
+    Attributes:
+        frame: The frame.
+        analysis: Raw, with track ids.
+        smoothed: The same faces with smoothed predictions, for drawing and charts.
+        mask: Faces to blur: these, those that are not reported, and those recently lost; ``None``
+            if faces are not blurred.
+    """
+
+    frame: LiveFrame
     analysis: Analysis
     smoothed: Analysis
-    cover: RedactionMask | None
-    image: Image
+    mask: RedactionMask | None
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """How a stream is doing.
+    """Counts and rates of a stream; rates and times are of the last few seconds.
 
     Attributes:
-        frames: Frames that came in.
-        analyzed: Of these, analysed.
-        replaced: Not analysed because a newer one came before their turn.
-        dark: Black ones, as a camera sends that is switched off; not analysed.
+        frames: Frames that arrived.
+        analyzed: Frames analysed.
+        replaced: Frames skipped because a newer one arrived.
+        dark: Black frames, as from a camera that is switched off; not analysed.
         failed: Frames whose analysis failed.
-        frames_per_s: Of the last few seconds, as all that follows.
-        analyses_per_s: Finished analyses.
-        analysis_ms: Median time of an analysis, with waiting for other streams; 0 without one.
-        delay_ms: Median time from a frame's arrival to its finished analysis; 0 without one.
+        frames_per_s: Frames that arrived per second.
+        analyses_per_s: Finished analyses per second.
+        analysis_ms: Median time of an analysis, including waiting for other streams; 0 if none.
+        delay_ms: Median time from a frame's arrival to its finished analysis; 0 if none.
         is_dark: Whether the newest frame is black.
         error: One sentence if the newest analysis failed, else empty.
         is_log_full: Whether the session has become too long for its table.

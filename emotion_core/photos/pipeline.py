@@ -1,4 +1,4 @@
-"""Many photos through the core: decoding beside analysis, results in order as they come."""
+"""The photo pipeline: decodes in threads beside the analysis, yields results in order."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from emotion_core.models.card import Preprocessing
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.tracking.redaction import widen_for_redaction
-from emotion_core.types import (
-    DEFAULT_OPTIONS,
-    AnalyzeOptions,
-    Faces,
-)
+from emotion_core.types import DEFAULT_OPTIONS, AnalyzeOptions, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,22 +28,22 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
 
 BATCH_PHOTOS = 8
-"""Photos analysed together at most."""
+"""Maximum number of photos in a batch."""
 
 PREVIEW_PX = 1280
-"""Longest side of the pictures that the page shows."""
+"""Longest side of previews for the page."""
 
 BATCH_PIXELS = 24_000_000
-"""Pixels analysed together at most (but always one photo); bounds memory."""
+"""Maximum number of pixels in a batch (but at least one photo); bounds memory."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PhotoSource:
-    """A photo still to be read.
+    """A photo that is not yet read.
 
     Attributes:
         name: Unique in its batch.
-        read: Gives the file's bytes; may raise ``OSError``.
+        read: Returns the file's bytes; may raise ``OSError``.
     """
 
     name: str
@@ -56,14 +52,14 @@ class PhotoSource:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PhotoResult:
-    """One photo, analysed.
+    """The results of one photo with its images.
 
     Attributes:
-        record: What the tables show.
-        annotated: JPEG of the annotated photo at full size, or as large as a JPEG can be; empty
-            where the input failed.
-        preview: The same at no more than ``PREVIEW_PX``; empty where the input failed.
-        thumbnails: One ``(96, 96, 3)`` RGB picture per face.
+        record: Content of the tables.
+        annotated: JPEG of the annotated photo at full size, or as large as a JPEG can be; empty if
+            the input failed.
+        preview: The same at no more than ``PREVIEW_PX``; empty if the input failed.
+        thumbnails: One ``(96, 96, 3)`` RGB image per face.
     """
 
     record: PhotoRecord
@@ -73,11 +69,11 @@ class PhotoResult:
 
 
 class AnalyzedPhoto(NamedTuple):
-    """One photo as the core read it.
+    """The results of one photo without images of faces.
 
     Attributes:
-        record: What the tables show.
-        image: The photo; ``None`` where the input failed.
+        record: Content of the tables.
+        image: The photo; ``None`` if the input failed.
     """
 
     record: PhotoRecord
@@ -91,19 +87,19 @@ def iter_photos(
     *,
     blur: bool = False,
 ) -> Iterator[PhotoResult]:
-    """Analyse photos, one result with pictures per source, in order; see ``iter_photo_batches``.
+    """Analyses photos; one result per source, in order; see ``iter_photo_batches``.
 
     Args:
-        analyzer: The core.
+        analyzer: Local or remote.
         sources: The photos.
         options: Which faces count.
-        blur: Make faces unrecognisable in ``annotated``, also those that are left out.
+        blur: Make faces unrecognisable in all images, even faces that do not count.
 
     Raises:
-        EmotionError: As of ``iter_photo_batches``.
+        EmotionError: As in ``iter_photo_batches``.
     """
     batches = iter_photo_batches(analyzer, sources, widen_for_redaction(options, blur=blur))
-    # No name holds a photo on while the next ones are analysed.
+    # No variable keeps a photo in memory while the next ones are analysed.
     yield from map(partial(_to_result, options=options, blur=blur), chain.from_iterable(batches))
 
 
@@ -114,31 +110,27 @@ def iter_photo_batches(
     *,
     readers: int = 2,
 ) -> Iterator[list[AnalyzedPhoto]]:
-    """Analyse photos, in batches that depend on the photos and ``readers`` alone.
+    """Analyses photos in batches, which depend only on the photos and ``readers``.
 
-    While a batch is analysed, the next photos are decoded in other threads; the larger the
-    photos, the fewer of them are in memory. A photo that fails has a record with an error, and the
-    others go on.
+    While a batch is analysed, the next photos are decoded in other threads; the larger the photos,
+    the fewer of them are in memory. A photo that fails gets a record with an error and does not
+    stop the others.
 
     Args:
-        analyzer: The core.
+        analyzer: Local or remote.
         sources: The photos.
         options: Which faces count.
-        readers: Photos read and decoded at the same time, and before the size of any is known.
+        readers: Photos decoded at the same time, and before the size of any is known.
 
     Yields:
         The photos that were analysed together, in order.
 
     Raises:
-        EmotionError: No picture at all can be analysed any more, e.g. as the server is gone. What
-            was yielded before is whole.
+        EmotionError: No image can be analysed any more, e.g. because the server is down. Earlier
+            results are complete.
     """
-
-    def analyze(images: list[Image]) -> list[Analysis]:
-        return analyzer.analyze(images, options)
-
     waiting = iter(sources)
-    queue: list[_Decoded] = []
+    queue: list[_Decoding] = []
     ahead = readers
     with ThreadPoolExecutor(readers, thread_name_prefix="photo-decode") as pool:
 
@@ -150,10 +142,9 @@ def iter_photo_batches(
             fill()
             while queue:
                 batch, pixels = _take_batch(queue)
-                fitting = BATCH_PIXELS * len(batch) // max(1, pixels)
-                ahead = min(BATCH_PHOTOS, max(2, fitting))
+                ahead = min(BATCH_PHOTOS, max(2, BATCH_PIXELS * len(batch) // max(1, pixels)))
                 fill()
-                yield _analyze_batch(analyze, batch)
+                yield _analyze_batch(lambda images: analyzer.analyze(images, options), batch)
         finally:
             for _, future in queue:
                 future.cancel()
@@ -161,17 +152,17 @@ def iter_photo_batches(
 
 _THUMBNAIL = Preprocessing(size_px=96, mean=(0.0,) * 3, std=(1.0,) * 3, margin=0.15)
 _BLANK: Image = np.zeros((64, 64, 3), np.uint8)
-_Decoded = tuple[PhotoSource, "Future[DecodedImage]"]
+_Decoding = tuple[PhotoSource, "Future[DecodedImage]"]
 
 
 def _decode(source: PhotoSource) -> DecodedImage:
     return decode_image(source.read())
 
 
-def _take_batch(queue: list[_Decoded]) -> tuple[list[_Decoded], int]:
-    """Take as many photos from the queue as fit the limits, one at least; tell their pixels."""
+def _take_batch(queue: list[_Decoding]) -> tuple[list[_Decoding], int]:
+    """Takes photos from the queue up to the limits, at least one; returns them and their pixels."""
     pixels = 0
-    batch: list[_Decoded] = []
+    batch: list[_Decoding] = []
     while queue and len(batch) < BATCH_PHOTOS:
         future = queue[0][1]
         if future.exception() is None:
@@ -184,41 +175,37 @@ def _take_batch(queue: list[_Decoded]) -> tuple[list[_Decoded], int]:
 
 
 def _analyze_batch(
-    analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoded]
+    analyze: Callable[[list[Image]], list[Analysis]], batch: list[_Decoding]
 ) -> list[AnalyzedPhoto]:
+    photos = [AnalyzedPhoto(PhotoRecord(source.name), None) for source, _ in batch]
     decoded: dict[int, DecodedImage] = {}
-    found: dict[int, Analysis] = {}
-    failed: dict[int, str] = {}
+    errors: dict[int, str] = {}
     for i, (_, future) in enumerate(batch):
         try:
             decoded[i] = future.result()
         except EmotionError as error:
-            failed[i] = str(error)
+            errors[i] = str(error)
         except OSError as error:
-            failed[i] = f"The file cannot be read ({error.strerror or error})."
-    answers = _analyze_each(analyze, [image.pixels for image in decoded.values()])
-    for i, answer in zip(decoded, answers, strict=True):
-        if isinstance(answer, EmotionError):
-            failed[i] = str(answer)
+            errors[i] = f"The file cannot be read ({error.strerror or error})."
+    results = _analyze_each(analyze, [image.pixels for image in decoded.values()])
+    for (i, image), result in zip(decoded.items(), results, strict=True):
+        if isinstance(result, EmotionError):
+            errors[i] = str(result)
         else:
-            found[i] = answer
-    return [
-        AnalyzedPhoto(PhotoRecord(source.name, error=failed[i]), None)
-        if i in failed
-        else AnalyzedPhoto(
-            PhotoRecord(source.name, found[i], warnings=decoded[i].warnings), decoded[i]
-        )
-        for i, (source, _) in enumerate(batch)
-    ]
+            record = PhotoRecord(photos[i].record.source, result, warnings=image.warnings)
+            photos[i] = AnalyzedPhoto(record, image)
+    for i, text in errors.items():
+        photos[i] = AnalyzedPhoto(replace(photos[i].record, error=text), None)
+    return photos
 
 
 def _analyze_each(
     analyze: Callable[[list[Image]], list[Analysis]], images: list[Image]
 ) -> list[Analysis | EmotionError]:
-    """Analyse pictures together; where that fails, each alone, with the error of those that fail.
+    """Analyses images together or, if that fails, one by one; errors take the place of results.
 
     Raises:
-        EmotionError: A blank picture fails as well, so it is not these.
+        EmotionError: A blank image fails as well, so the images are not the cause.
     """
     try:
         return list(analyze(images))
@@ -226,7 +213,7 @@ def _analyze_each(
         if not isinstance(error, ImageDecodeError):
             analyze([_BLANK])
         if len(images) > 1:
-            return [answer for image in images for answer in _analyze_each(analyze, [image])]
+            return [result for image in images for result in _analyze_each(analyze, [image])]
         return [error]
 
 
@@ -238,18 +225,14 @@ def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> 
     analysis = options.select(record.analysis)
     record, faces = replace(record, analysis=analysis), analysis.faces
     drawn = annotate(shown, analysis)
-    written = shrink(drawn, MAX_JPEG_PX)
-    if written is not drawn:
-        note = f"The annotated picture is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."
+    saved = shrink(drawn, MAX_JPEG_PX)
+    if saved is not drawn:
+        note = f"The annotated image is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."
         record = replace(record, warnings=(*record.warnings, note))
-    return PhotoResult(
-        record,
-        encode_jpeg(written),
-        make_preview(drawn),
-        tuple(crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)),
-    )
+    thumbnails = crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)
+    return PhotoResult(record, encode_jpeg(saved), make_preview(drawn), tuple(thumbnails))
 
 
 def make_preview(image: Image) -> bytes:
-    """JPEG of a picture, shrunk so that its longest side has at most ``PREVIEW_PX`` pixels."""
+    """Encodes an image as JPEG, its longest side at most ``PREVIEW_PX`` pixels."""
     return encode_jpeg(shrink(image, PREVIEW_PX), quality=88)

@@ -1,4 +1,4 @@
-"""Analyses to tables and CSV: one row a face, one row a picture."""
+"""Analyses as tables and CSV: one row per face, one row per photo."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.types import face_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,32 +22,32 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis
 
 _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
-"""Where a formula may begin, also in the wide characters of East Asia: at the start of a cell, or
-after what parts cells where spreadsheets expect decimal commas, whatever is quoted."""
+"""Where a formula may start, also in full-width characters: at the start of a cell, or after a
+separator of spreadsheets that use decimal commas, whatever is quoted."""
 
 _JOINERS = "\u200c\u200d"
-"""What joins letters or parts them in Persian and Indian words, and makes one emoji of several."""
+"""Zero-width (non-)joiners, which Persian and Indic words and composed emoji need."""
 
 _UNREADABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Categories of characters."""
+"""Unicode categories of characters."""
 
 _FORBIDDEN = '\\/:*?"<>|%\x7f'
-_LONGEST_STEM = 200
-"""Bytes of UTF-8: with an ending and a number below the 255 that file systems take."""
+_MAX_STEM = 200
+"""Bytes of UTF-8: with an extension and a number below the 255 that file systems allow."""
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
-"""Devices on Windows, whatever ending follows."""
+"""Devices on Windows, whatever the extension."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PhotoRecord:
-    """What became of one input.
+    """The result for one input.
 
     Attributes:
         source: Its name, unique in its batch (``unique_names``).
-        analysis: ``None`` where the input failed.
-        error: One sentence where it failed, else empty.
-        warnings: One sentence each on what is odd about the input.
+        analysis: ``None`` if the input failed.
+        error: One sentence if it failed, else empty.
+        warnings: One sentence each on problems of the input.
     """
 
     source: str
@@ -59,7 +60,7 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
     """One row per face of many photos.
 
     Args:
-        photos: What became of each input, or analyses by the names of their photos.
+        photos: Records, or analyses by the names of their photos.
 
     Returns:
         Columns source, face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
@@ -67,22 +68,23 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
     """
     if isinstance(photos, Mapping):
         photos = [PhotoRecord(name, analysis) for name, analysis in photos.items()]
-    kept = [record for record in photos if record.analysis is not None]
-    labels = _labels_of(kept)
-    rows = [row for record in kept for row in _face_rows(record)]
-    columns = ["source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
-    columns += [f"p_{label}" for label in labels]
-    columns += ["valence", "arousal", "va_source", "model"]
-    return pd.DataFrame(rows, columns=columns)
+    photos = list(photos)
+    rows = [
+        {"source": record.source, **row}
+        for record in photos
+        if record.analysis is not None
+        for row in record.analysis.to_rows()
+    ]
+    return pd.DataFrame(rows, columns=["source", *face_columns(_labels_of(photos))])
 
 
 def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
-    """One row per input, also for those without a face and those that failed.
+    """One row per input, including those without a face and those that failed.
 
     Returns:
         Columns source, width, height (pixels), faces, dominant_emotion (highest mean probability),
-        ``mean_p_<label>`` per label, mean and standard deviation (of the faces in the picture) of
-        valence and arousal, time_ms, model, warning, error. What does not exist is empty, also the
+        ``mean_p_<label>`` per label, mean and standard deviation (over the faces of the photo) of
+        valence and arousal, time_ms, model, warning, error. Missing values are empty, including the
         number of faces of an input that failed.
     """
     records = list(records)
@@ -92,19 +94,17 @@ def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
     columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal"]
     columns += ["time_ms", "model", "warning", "error"]
     table = pd.DataFrame([_photo_row(record) for record in records], columns=columns)
-    whole = ["width", "height", "faces"]
-    table[whole] = table[whole].astype("Int64")
-    return table
+    return table.astype(dict.fromkeys(("width", "height", "faces"), "Int64"))
 
 
 def table_to_csv(table: pd.DataFrame) -> bytes:
-    """Write a table as UTF-8 CSV that spreadsheets open safely.
+    """Writes a table as UTF-8 CSV that spreadsheets open safely.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe before it. A byte order mark
-    tells Excel the encoding; pandas and other readers skip it (``utf-8-sig``). Lines end in CR LF,
-    as RFC 4180 says, so that a lone CR in a cell is quoted. Numbers have six significant digits,
-    but seconds (columns whose names end in ``_s``) are told to the microsecond: six digits would
-    tell times of a two-hour video only to a hundredth of a second.
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe. A byte order mark
+    tells Excel the encoding; pandas and other readers skip it (``utf-8-sig``). Lines end in CR LF
+    (RFC 4180), so that a lone CR in a cell is quoted. Numbers have six significant digits, but
+    seconds (columns whose names end in ``_s``) are written to the microsecond: six digits would
+    round times of a two-hour video to a hundredth of a second.
     """
     safe = table.copy()
     for column in safe.columns:
@@ -116,13 +116,13 @@ def table_to_csv(table: pd.DataFrame) -> bytes:
 
 
 def readable_name(name: str) -> str:
-    """A file's name without characters that hide, reorder or break text; joiners inside stay."""
+    """A file name without characters that hide, reorder or break text; joiners inside stay."""
     kept = "".join(c for c in name if c in _JOINERS or unicodedata.category(c) not in _UNREADABLE)
     return kept.strip().strip(_JOINERS + " ") or "unnamed"
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """Readable names, told apart by a number where two are the same."""
+    """Readable names; duplicates get a number."""
     seen: set[str] = set()
     result = []
     for name in names:
@@ -136,19 +136,19 @@ def unique_names(names: Iterable[str]) -> list[str]:
 
 
 def numbered(stem: str, ending: str = "") -> Iterator[str]:
-    """A name without end: ``a.jpg``, ``a (2).jpg``, ``a (3).jpg``."""
+    """Yields ``a.jpg``, ``a (2).jpg``, ``a (3).jpg`` and so on."""
     yield stem + ending
     yield from (f"{stem} ({number}){ending}" for number in count(2))
 
 
 def safe_stems(names: Sequence[str]) -> list[str]:
-    """File names, without an ending, that every file system takes; unique, in the same order."""
+    """Unique file names without extension that all file systems allow, in the same order."""
     seen: set[str] = set()
     result = []
     for name in names:
         stem = unicodedata.normalize("NFC", name.rpartition(".")[0] or name)
         kept = "".join("_" if c in _FORBIDDEN or c < " " else c for c in stem).strip(" .")
-        kept = kept.encode(errors="ignore")[:_LONGEST_STEM].decode(errors="ignore").rstrip(" .")
+        kept = kept.encode(errors="ignore")[:_MAX_STEM].decode(errors="ignore").rstrip(" .")
         reserved = kept.partition(".")[0].lower() in _RESERVED
         stem = f"_{kept}" if reserved else kept or "photo"
         result.append(next(c for c in numbered(stem) if c.casefold() not in seen))
@@ -157,14 +157,9 @@ def safe_stems(names: Sequence[str]) -> list[str]:
 
 
 def _labels_of(records: Iterable[PhotoRecord]) -> LabelSet:
-    """The labels in use, in this project's order; all of one batch come from one network."""
+    """The labels in use, in this project's order; one network analyses a whole batch."""
     used = {label for r in records if r.analysis for label in r.analysis.predictions.labels}
     return tuple(emotion for emotion in ALL_EMOTIONS if emotion in used)
-
-
-def _face_rows(record: PhotoRecord) -> list[dict[str, object]]:
-    rows = [] if record.analysis is None else record.analysis.to_rows()
-    return [{"source": record.source, **row} for row in rows]
 
 
 def _photo_row(record: PhotoRecord) -> dict[str, object]:
@@ -176,11 +171,12 @@ def _photo_row(record: PhotoRecord) -> dict[str, object]:
     row.update(width=analysis.size_wh[0], height=analysis.size_wh[1], faces=len(analysis))
     row.update(time_ms=round(analysis.time_s * 1000, 1), model=analysis.model)
     if len(analysis):
-        read = analysis.predictions
-        mean = read.probabilities.mean(axis=0)
-        row["dominant_emotion"] = str(read.labels[int(np.argmax(mean))])
-        row.update({f"mean_p_{k}": float(v) for k, v in zip(read.labels, mean, strict=True)})
-        for name, values in (("valence", read.valence), ("arousal", read.arousal)):
+        predictions = analysis.predictions
+        labels, mean = predictions.labels, predictions.probabilities.mean(axis=0)
+        row["dominant_emotion"] = str(labels[int(np.argmax(mean))])
+        row.update({f"mean_p_{k}": float(v) for k, v in zip(labels, mean, strict=True)})
+        for name in ("valence", "arousal"):
+            values = getattr(predictions, name)
             row[f"mean_{name}"] = float(values.mean())
             row[f"sd_{name}"] = float(values.std())
     return row

@@ -1,1 +1,1 @@
-"""What a face shows: alignment, emotion classification, and embeddings."""
+"""Faces: alignment, emotion classification, and embeddings."""

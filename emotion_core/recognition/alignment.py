@@ -1,4 +1,4 @@
-"""Faces to network inputs: one implementation for training and inference, driven by the card."""
+"""Face alignment and normalisation, the same in training and inference, driven by the card."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray, Image
 
 Matrix = npt.NDArray[np.float64]
-"""A 2x3 affine map from pixels of one picture to pixels of another."""
+"""A 2x3 affine map from pixels of one image to pixels of another."""
 
 
 def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Cut every face out of an image, upright and at the network's size.
+    """Crops every face of an image, upright and at the network's size.
 
     Args:
         image: RGB ``(H, W, 3)``, 0-255.
-        faces: Boxes, and landmarks where there are any, in pixels of ``image``.
+        faces: Boxes and optional landmarks, in pixels of ``image``.
         preprocessing: From the model's card.
 
     Returns:
-        ``(N, S, S, 3)`` RGB, 0-255; what lies outside the image repeats its edge.
+        ``(N, S, S, 3)`` RGB, 0-255; beyond the image its edge is repeated.
     """
     size_px = preprocessing.size_px
     crops = np.empty((len(faces), size_px, size_px, 3), np.uint8)
@@ -41,15 +41,15 @@ def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.
 
 
 def to_input(crops: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> FloatArray:
-    """Normalise crops into a network's input batch.
+    """Normalises crops into a network's input batch.
 
     Args:
         crops: ``(N, S, S, 3)`` RGB, 0-255.
         preprocessing: From the model's card.
 
     Returns:
-        ``(N, C, S, S)`` float32; C is 1 for a grey network. Grey is ITU-R BT.601 luma, as OpenCV
-        and Pillow make it.
+        ``(N, C, S, S)`` float32; C is 1 for a grey network. Grey is ITU-R BT.601 luma, as in OpenCV
+        and Pillow.
     """
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
@@ -62,14 +62,14 @@ def to_input(crops: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Floa
 
 
 def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
-    """Find the rotation, scale and shift that bring points nearest to others in least squares.
+    """Finds the rotation, scale and shift that map points onto others with least squares.
 
     Args:
         source: ``(N, 2)`` points, N at least 2.
-        target: ``(N, 2)`` where they should come to lie.
+        target: ``(N, 2)`` where they should be mapped to.
 
     Returns:
-        ``(2, 3)`` matrix; for points that all coincide, a mere shift.
+        ``(2, 3)`` matrix; only a shift if all points coincide.
 
     Source: S. Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
     Patterns", IEEE TPAMI 13(4), 1991; in the plane, without reflection, it has this closed form.
@@ -87,7 +87,7 @@ def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
 
 
 def _square_matrix(box: FloatArray, margin: float, size_px: int) -> Matrix:
-    """Map the square around a box, widened by the margin on each side, onto the crop."""
+    """Maps the square around a box, widened by the margin on each side, onto the crop."""
     x1, y1, x2, y2 = (float(v) for v in box)
     side = max(x2 - x1, y2 - y1, 1.0) * (1 + 2 * margin)
     scale = size_px / side
@@ -96,32 +96,21 @@ def _square_matrix(box: FloatArray, margin: float, size_px: int) -> Matrix:
 
 
 def _warp(image: Image, matrix: Matrix, size_px: int) -> npt.NDArray[np.uint8]:
-    """Apply an affine map of pixel-edge coordinates; where it shrinks, average against aliasing."""
+    """Applies an affine map of pixel-edge coordinates; averages if it shrinks (anti-aliasing)."""
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     if scale < 0.5:
         image, matrix = _shrink(image, matrix, scale, size_px)
     half = np.full(2, 0.5)
     centred = matrix.copy()
     centred[:, 2] += matrix[:, :2] @ half - half  # OpenCV counts from pixel centres
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            centred,
-            (size_px, size_px),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
+    crop = cv2.warpAffine(image, centred, (size_px, size_px), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)  # with bilinear interpolation
 
 
 def _shrink(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[Image, Matrix]:
-    """Cut out what the crop shows and shrink it by area averaging to about the crop's scale."""
-    inverse = cv2.invertAffineTransform(matrix)
-    corners = np.array(
-        [[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], np.float64
-    )
-    points = corners @ inverse.T
+    """Cuts out what the crop shows and shrinks it by area averaging to about the crop's scale."""
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * [size_px, size_px, 1.0]
+    points = corners @ cv2.invertAffineTransform(matrix).T
     height, width = image.shape[:2]
     x1, y1 = np.clip(np.floor(points.min(axis=0)) - 2, 0, [width - 1, height - 1]).astype(int)
     x2, y2 = np.clip(np.ceil(points.max(axis=0)) + 2, [x1 + 1, y1 + 1], [width, height]).astype(int)

@@ -1,4 +1,4 @@
-"""Reading emotions: faces of many pictures in, one ``Predictions`` per picture out, in batches."""
+"""Emotion classification: faces of many images in, one ``Predictions`` each out, in batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from emotion_core.types import Faces, FloatArray, Image
 
 BATCH = 64
-"""Faces in one forward pass at most; bounds memory whatever the number of faces."""
+"""Maximum number of faces in one forward pass; bounds memory."""
 
 
 class EmotionClassifier:
-    """An emotion network with the card that tells what goes in and what comes out. Thread-safe."""
+    """An emotion network with the card that describes its input and output. Thread-safe."""
 
     def __init__(self, network: Network, card: ModelCard) -> None:
         if card.preprocessing is None:
@@ -35,7 +36,7 @@ class EmotionClassifier:
         self.card = card
 
     def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
-        """Read the emotions of all faces of all images.
+        """Predicts the emotions of all faces of all images.
 
         Args:
             images: RGB ``(H, W, 3)`` each.
@@ -44,30 +45,34 @@ class EmotionClassifier:
         Returns:
             One ``Predictions`` per image, a row per face.
         """
-        everything = self._read(_iter_crops(images, faces, self.preprocessing))
+        predictions = self._predict(_iter_crops(images, faces, self.preprocessing))
         bounds = np.cumsum([0, *(len(found) for found in faces)]).tolist()
-        return [everything[start:end] for start, end in pairwise(bounds)]
+        return [predictions[start:end] for start, end in pairwise(bounds)]
 
     def classify_crops(self, crops: Image) -> Predictions:
-        """Read the emotions of faces that are cut out already.
+        """Predicts the emotions of cropped faces.
 
         Args:
             crops: ``(N, S, S, 3)`` RGB, 0-255, as ``crop_faces`` makes them.
 
         Raises:
-            WeightsMismatchError: The network gives values that are no numbers.
+            WeightsMismatchError: The network returns NaN or infinity.
         """
-        return self._read(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
+        return self._predict(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
 
-    def _read(self, batches: Iterable[Image]) -> Predictions:
+    def _predict(self, batches: Iterable[Image]) -> Predictions:
         parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
         widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
-        outputs = [_joined([part[i] for part in parts], width) for i, width in enumerate(widths)]
+        outputs = []
+        for i, width in enumerate(widths):  # some networks give (N, C, 1, 1)
+            rows = [np.asarray(part[i], np.float32).reshape(len(part[i]), width) for part in parts]
+            outputs.append(np.concatenate([np.empty((0, width), np.float32), *rows]))
         if not all(np.isfinite(output).all() for output in outputs):
             raise WeightsMismatchError(
-                f"{self.card.name} gives values that are no numbers; choose another network."
+                f"{self.card.name} returns values that are not numbers; choose another model."
             )
-        probabilities = softmax(outputs[0] / np.float32(self.card.temperature))
+        logits = outputs[0] / np.float32(self.card.temperature)
+        probabilities = np.asarray(softmax(logits, axis=1), np.float32)
         if self.card.has_va:
             va = np.clip(outputs[1], -1, 1)
         else:
@@ -76,14 +81,15 @@ class EmotionClassifier:
 
 
 def _iter_crops(
-    images: Sequence[Image], faces: Sequence[Faces], how: Preprocessing
+    images: Sequence[Image], faces: Sequence[Faces], preprocessing: Preprocessing
 ) -> Iterator[Image]:
-    """The faces of all images, ``BATCH`` at a time; no more are cut out before they are needed."""
-    waiting = np.empty((0, how.size_px, how.size_px, 3), np.uint8)
+    """Yields the crops of all images, ``BATCH`` at a time; crops no more before they are needed."""
+    size_px = preprocessing.size_px
+    waiting = np.empty((0, size_px, size_px, 3), np.uint8)
     for image, found in zip(images, faces, strict=True):
         for start in range(0, len(found), BATCH):
-            some = found[np.arange(start, min(start + BATCH, len(found)))]
-            waiting = np.concatenate([waiting, crop_faces(image, some, how)])
+            crops = crop_faces(image, found[start : start + BATCH], preprocessing)
+            waiting = np.concatenate([waiting, crops])
             if len(waiting) >= BATCH:
                 yield waiting[:BATCH]
                 waiting = waiting[BATCH:]
@@ -103,17 +109,3 @@ def expected_va(probabilities: FloatArray, labels: LabelSet) -> FloatArray:
     """
     coordinates = np.array([VALENCE_AROUSAL[label] for label in labels], np.float32)
     return np.asarray(np.clip(probabilities @ coordinates, -1, 1), np.float32)
-
-
-def _joined(parts: list[FloatArray], width: int) -> FloatArray:
-    """Stack the batches; flatten trailing ones such as ``(N, C, 1, 1)``."""
-    rows = [np.asarray(part, np.float32).reshape(len(part), width) for part in parts]
-    return np.concatenate(rows) if rows else np.empty((0, width), np.float32)
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """Softmax of each row of ``(N, C)``."""
-    if not len(logits):
-        return logits
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

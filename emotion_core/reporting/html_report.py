@@ -92,7 +92,7 @@ def _facts(result: VideoResult) -> dict[str, str]:
     length = info.duration_s
     if length is None:
         length = float(result.frames["time_s"].max()) if len(result.frames) else 0.0
-    facts = {"Begun": wall_clock(result.began)} if result.began else {}
+    facts = {"Begun": wall_clock(result.started_at)} if result.started_at else {}
     return facts | {
         "Length": format_duration(length),
         "Picture": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
@@ -129,12 +129,12 @@ def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[str, str]]]:
     """The strongest moments by name of the person."""
     found: dict[str, list[dict[str, str]]] = {}
-    for moment in result.moments:
+    for moment in result.highlights:
         if moment.track not in tracks:
             continue
         name, time = person_name(moment.track), format_duration(moment.time_s)
         figure = {
-            "data": base64.b64encode(moment.picture).decode(),
+            "data": base64.b64encode(moment.jpeg).decode(),
             "alt": f"Face of {name} at {time}, {moment.emotion}",
             "what": _MOMENT_WORDS[moment.kind],
             "time": time,

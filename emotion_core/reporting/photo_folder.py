@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
 from emotion_core.files.tempfiles import atomic_write
-from emotion_core.imaging.codec import SUFFIXES, read_picture
+from emotion_core.imaging.codec import SUFFIXES, read_image_file
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import (
     PhotoRecord,
@@ -147,7 +147,7 @@ def _clear(pictures: Path, names: Collection[str]) -> None:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return read_picture(file)
+        return read_image_file(file)
 
 
 def _write_tables(records: list[PhotoRecord], out: Path) -> None:

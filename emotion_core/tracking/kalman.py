@@ -1,4 +1,4 @@
-"""Where a face will be: a constant-velocity filter in units of the face's own size.
+"""Motion of faces: a constant-velocity Kalman filter in units of the face's own size.
 
 Source: Y. Bar-Shalom, X. Li and T. Kirubarajan, "Estimation with Applications to Tracking and
 Navigation", Wiley 2001, section 6.2.2 (white-noise acceleration, real time differences).
@@ -19,40 +19,40 @@ Point = npt.NDArray[np.float64]
 """``(2,)`` x, y in pixels, or pixels a second."""
 
 POSITION_NOISE = 0.1
-"""How far a face's box strays from its smooth path, per axis, in face sizes. The detector's jitter
-(0.01 to 0.03) and the bobbing of a walker's head; with ``MANOEUVRE`` it foretold places of walkers
-best, half a second ahead at 25 pictures a second and one picture ahead at 3."""
+"""Deviation of a face's box from its smooth path, per axis, in face sizes: the detector's jitter
+(0.01 to 0.03) and the bobbing of a walker's head. With ``MANOEUVRE`` it predicted positions of
+walkers best, half a second ahead at 25 frames a second and one frame ahead at 3."""
 
 SIZE_NOISE = 0.1
-"""How far the logarithm of its size jitters. Measured: 0.01 and 0.065."""
+"""Jitter of the logarithm of its size. Measured: 0.01 and 0.065."""
 
 SIZE_CHANGE = 0.4
-"""How far the logarithm of a face's size strays in a second: people who walk up to the camera."""
+"""Drift of the logarithm of a face's size in a second: people who walk up to the camera."""
 
 MANOEUVRE = 0.5
 """Spectral density of acceleration, in face sizes squared per cubic second; see above."""
 
 TAIL = 3.0
-"""Degrees of freedom of the spread of places: people stop and turn more abruptly than a normal
-distribution allows."""
+"""Degrees of freedom of the distribution of positions: people stop and turn more abruptly than a
+normal distribution allows."""
 
 FIRST_SPEED = 3.0
-"""Spread of the speed of a face seen once, per axis, in face sizes a second. Walkers that cross a
-street scene make 2 to 8, those who talk to the camera less than 1.5."""
+"""Spread of the speed of a face seen once, per axis, in face sizes a second. Walkers who cross a
+street scene have 2 to 8, people who talk to the camera less than 1.5."""
 
 COAST_S = 1.0
-"""A lost face is foretold to move on for so long, and then to stay: nobody walks straight on
-unseen for long, and the speed was only measured."""
+"""A lost face is predicted to move on for this time and then to stay: nobody walks straight on
+unseen for long, and the speed is only an estimate."""
 
 SHAPE = 0.8
-"""Width of a face's box by its height, about."""
+"""Approximate width of a face's box by its height."""
 
-FARTHEST = 1.5
-"""Spread of the place of a face long unseen, at most, in face sizes: people mostly stay about."""
+MAX_SPREAD = 1.5
+"""Maximum spread of the position of a face long unseen, in face sizes: most people stay nearby."""
 
 
 class BoxGeometry(NamedTuple):
-    """Where faces are.
+    """Positions and sizes of faces.
 
     Attributes:
         centres: ``(N, 2)`` pixels.
@@ -68,8 +68,8 @@ class BoxGeometry(NamedTuple):
 
         Args:
             boxes: In pixels.
-            size_wh: Of the picture. What its edge cuts off is added as the rest of the box
-                suggests: who walks out of the picture seems neither to shrink nor to stop.
+            size_wh: Of the frame. Boxes cut off by its edge are completed to the usual shape, so
+                that somebody who walks out of the frame neither shrinks nor stops.
         """
         low, high = boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
         if size_wh is not None:
@@ -83,14 +83,14 @@ class BoxGeometry(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class KalmanState:
-    """What is known of a face's motion, as of the moment at which it was last seen.
+    """Estimated motion of a face at the time it was last seen.
 
     Attributes:
-        centre: Filtered place.
+        centre: Filtered position.
         velocity: Pixels a second.
         size: Filtered size, pixels.
-        spread: Variance of the place per axis, its covariance with the speed, and variance of the
-            speed, in face sizes (squared) and seconds.
+        spread: Variance of the position per axis, its covariance with the speed, and variance of
+            the speed, in face sizes (squared) and seconds.
         time_s: When the face was last seen.
     """
 
@@ -102,31 +102,31 @@ class KalmanState:
 
     @classmethod
     def start(cls, centre: Point, size: float, time_s: float) -> KalmanState:
-        """A face seen for the first time."""
+        """The state of a face seen for the first time."""
         spread = (POSITION_NOISE**2, 0.0, FIRST_SPEED**2)
         return cls(centre, np.zeros(2), size, spread, time_s)
 
     def centre_at(self, time_s: float) -> Point:
-        """Where the face should be."""
+        """Predicted position."""
         return self.centre + self.velocity * min(time_s - self.time_s, COAST_S)
 
     def spread_at(self, time_s: float) -> tuple[float, float, float]:
         """``spread`` at a later time."""
         gap = time_s - self.time_s
-        place, both, speed = self.spread
+        position, both, speed = self.spread
         return (
-            place + 2 * gap * both + gap**2 * speed + MANOEUVRE * gap**3 / 3,
+            position + 2 * gap * both + gap**2 * speed + MANOEUVRE * gap**3 / 3,
             both + gap * speed + MANOEUVRE * gap**2 / 2,
             speed + MANOEUVRE * gap,
         )
 
-    def seen(self, centre: Point, size: float, time_s: float) -> KalmanState:
-        """The motion after the face was seen again (Kalman's update)."""
-        place, both, speed = self.spread_at(time_s)
-        total = place + POSITION_NOISE**2
-        gain, speed_gain = place / total, both / total
-        rest = POSITION_NOISE**2 / total  # 1 - gain, also where that would be rounded away
-        spread = (rest * place, rest * both, speed - speed_gain * both)
+    def update(self, centre: Point, size: float, time_s: float) -> KalmanState:
+        """The state after the face was seen again (the Kalman update)."""
+        position, both, speed = self.spread_at(time_s)
+        total = position + POSITION_NOISE**2
+        gain, speed_gain = position / total, both / total
+        rest = POSITION_NOISE**2 / total  # 1 - gain, without its rounding error
+        spread = (rest * position, rest * both, speed - speed_gain * both)
         expected = self.centre_at(time_s)
         return KalmanState(
             expected + gain * (centre - expected),
@@ -138,27 +138,27 @@ class KalmanState:
 
 
 def motion_cost(
-    motions: list[KalmanState], place: BoxGeometry, time_s: float
+    motions: list[KalmanState], geometry: BoxGeometry, time_s: float
 ) -> npt.NDArray[np.float64]:
-    """How little each face is where and as large as each motion foretells.
+    """Deviation of the position and size of each face from the prediction of each motion.
 
     Args:
         motions: T of them.
-        place: Of N faces.
+        geometry: Of N faces.
         time_s: Now; not before any motion's time.
 
     Returns:
-        ``(T, N)`` minus the logarithm of the density of the place (Student's t in the
-        plane), per face size squared, plus half the squared deviation of the logarithm of the size.
+        ``(T, N)`` negative log density of the position (Student's t in the plane), per face size
+        squared, plus half the squared deviation of the logarithm of the size.
     """
     centres = np.array([motion.centre_at(time_s) for motion in motions])
     sizes = np.array([motion.size for motion in motions])
     gaps = time_s - np.array([motion.time_s for motion in motions])
     spread = np.array([motion.spread_at(time_s)[0] for motion in motions])
-    variance = (np.minimum(spread, FARTHEST**2) + POSITION_NOISE**2)[:, None]
-    squared = ((centres[:, None] - place.centres) ** 2).sum(axis=2)  # (T, N) pixels squared
-    squared /= sizes[:, None] * place.sizes
-    ratio = np.log(place.sizes / sizes[:, None])
+    variance = (np.minimum(spread, MAX_SPREAD**2) + POSITION_NOISE**2)[:, None]
+    squared = ((centres[:, None] - geometry.centres) ** 2).sum(axis=2)  # (T, N) pixels squared
+    squared /= sizes[:, None] * geometry.sizes
+    ratio = np.log(geometry.sizes / sizes[:, None])
     size_variance = (2 * SIZE_NOISE**2 + SIZE_CHANGE**2 * gaps)[:, None]
     far = (1 + TAIL / 2) * np.log1p(squared / (TAIL * variance)) + np.log(2 * np.pi * variance)
     return np.asarray(far + ratio**2 / (2 * size_variance), np.float64)

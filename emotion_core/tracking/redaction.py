@@ -1,6 +1,6 @@
-"""Blurring hides more faces than are reported: unsure ones, small ones, those missed for a moment.
+"""Redaction: blurs more faces than are reported, including unsure, small and briefly missed ones.
 
-Whoever asks for few faces in the tables by a high threshold still wants none to be seen.
+A user who asks for few faces in the tables by a high threshold still wants none to be seen.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from emotion_core.types import Analysis, AnalyzeOptions, FloatArray, Image
 
-COVER_S = 1.0
-"""So long after it was last found, a face is taken to be still there."""
+MEMORY_S = 1.0
+"""Seconds for which a face is assumed to be still there after it was last found."""
 
-_SURPRISE = 1.0
-"""Face widths a second by which a cover grows in any case: faces that stood still set off."""
+_MIN_GROWTH = 1.0
+"""Minimum growth of a blurred box in face widths a second: faces that stood still may start."""
 
 _SCORE, _FACE_PX = 0.45, 8.0
-"""Faces from here on are hidden, whatever is asked for. At a lower score more is hidden that is no
-face, and quick looks at videos, which must find all of them, are of less use."""
+"""Faces from these minima on are blurred, whatever the options. A lower score would blur more that
+is no face, and make quick searches of videos, which must find all of them, less useful."""
 
 
 def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOptions:
-    """What to search for: where faces are to be blurred, more of them than are asked for."""
+    """Lowers the minima of a search if faces are to be blurred."""
     if not blur:
         return options
     return replace(
@@ -45,8 +45,8 @@ class RedactionMask:
 
     Attributes:
         boxes: ``(N, 4)`` x1, y1, x2, y2, 0-1.
-        seen_s: ``(N,)`` when each was seen, by the clock of the pictures.
-        speeds: ``(N,)`` how fast its fastest edge moved, in fractions of the frame a second.
+        seen_s: ``(N,)`` when each was seen, by the clock of the frames.
+        speeds: ``(N,)`` speed of its fastest edge, in fractions of the frame a second.
     """
 
     boxes: FloatArray
@@ -54,75 +54,55 @@ class RedactionMask:
     speeds: FloatArray
 
     def at(self, now_s: float, size_wh: tuple[int, int]) -> FloatArray:
-        """Boxes in pixels that hold the faces even if they have moved on.
+        """Boxes in pixels that contain the faces even if they have moved.
 
         Args:
-            now_s: By the clock of the pictures.
-            size_wh: Of the frame of now.
+            now_s: By the clock of the frames.
+            size_wh: Of the current frame.
 
         Returns:
             ``(N, 4)`` x1, y1, x2, y2; may reach beyond the frame.
         """
         age_s = np.clip(now_s - self.seen_s, 0, None)
         widths = self.boxes[:, 2] - self.boxes[:, 0]
-        margin = ((self.speeds + _SURPRISE * widths) * age_s * max(size_wh))[:, None]
+        margin = ((self.speeds + _MIN_GROWTH * widths) * age_s * max(size_wh))[:, None]
         boxes = self.boxes * np.array(size_wh * 2)
         return np.asarray(np.hstack([boxes[:, :2] - margin, boxes[:, 2:] + margin]), np.float32)
 
 
-class RedactionMemory:
-    """Remembers each face of one stream or video for ``COVER_S`` after it was last found.
-
-    A face that the detector misses for a moment is still there.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[FloatArray, float, float]] = {}  # box, when, speed
-
-    def update(self, analysis: Analysis, frame_s: float) -> RedactionMask:
-        """Take in the tracked faces of a frame.
-
-        Args:
-            analysis: With track ids where there are faces.
-            frame_s: When the frame came in, by the clock of the pictures.
-        """
-        boxes = analysis.faces.boxes / np.array(analysis.size_wh * 2, np.float32)
-        tracks = analysis.faces.track_ids
-        seen = {t: s for t, s in self._seen.items() if frame_s - s[1] <= COVER_S}
-        for track, box in zip([] if tracks is None else tracks.tolist(), boxes, strict=True):
-            seen[track] = (box, frame_s, _speed(seen.get(track), box, frame_s))
-        self._seen = seen
-        rows = list(seen.values())
-        return RedactionMask(
-            np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
-            np.array([at for _, at, _ in rows], np.float64),
-            np.array([speed for _, _, speed in rows], np.float32),
-        )
-
-
-def _speed(
-    before: tuple[FloatArray, float, float] | None, box: FloatArray, frame_s: float
-) -> float:
-    """Speed of the fastest edge; falls by half at most from one frame to the next."""
-    if before is None or frame_s <= before[1]:
-        return float(box[2] - box[0])
-    now = float(np.abs(box - before[0]).max()) / (frame_s - before[1])
-    return max(now, before[2] / 2)
-
-
 class FaceRedactor:
-    """Remembers where the faces of one stream or video are, also those that are not reported."""
+    """Tracks all faces of one stream or video, each for ``MEMORY_S`` after it was last found."""
 
     def __init__(self) -> None:
-        self._tracker, self._keeper = FaceTracker(), RedactionMemory()
+        self._tracker = FaceTracker()
+        self._seen: dict[int, tuple[FloatArray, float, float]] = {}  # box, time, speed
 
     def update(self, analysis: Analysis, time_s: float, image: Image) -> RedactionMask:
-        """Take in the next picture.
+        """Tracks the faces of the next frame.
 
         Args:
-            analysis: Of the widened search, not tracked.
-            time_s: Of the picture, by the clock of the pictures.
+            analysis: Result of the widened search, not tracked.
+            time_s: Of the frame.
             image: RGB ``(H, W, 3)``, 0-255.
         """
         tracked = self._tracker.update(analysis.faces, time_s, image)
-        return self._keeper.update(replace(analysis, faces=tracked), time_s)
+        return self.remember(replace(analysis, faces=tracked), time_s)
+
+    def remember(self, analysis: Analysis, time_s: float) -> RedactionMask:
+        """Adds the tracked faces of a frame to those of earlier frames."""
+        boxes = analysis.faces.boxes / np.array(analysis.size_wh * 2, np.float32)
+        tracks = analysis.faces.track_ids
+        seen = {t: s for t, s in self._seen.items() if time_s - s[1] <= MEMORY_S}
+        for track, box in zip([] if tracks is None else tracks.tolist(), boxes, strict=True):
+            speed = float(box[2] - box[0])  # of a new face
+            if track in seen and time_s > seen[track][1]:
+                old_box, old_s, old_speed = seen[track]
+                edges_speed = float(np.abs(box - old_box).max()) / (time_s - old_s)
+                speed = max(edges_speed, old_speed / 2)  # at most halves from frame to frame
+            seen[track] = (box, time_s, speed)
+        self._seen = seen
+        return RedactionMask(
+            np.array([box for box, _, _ in seen.values()], np.float32).reshape(-1, 4),
+            np.array([at_s for _, at_s, _ in seen.values()], np.float64),
+            np.array([speed for _, _, speed in seen.values()], np.float32),
+        )

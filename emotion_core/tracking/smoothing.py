@@ -1,34 +1,37 @@
-"""Readings of a person evened out over time: the same recursion for a stream and for a table.
+"""Exponential smoothing of predictions over time, the same for a stream and for a table.
 
-Exponential smoothing for uneven times: each new reading counts with the weight 1 - exp(-dt / tau),
-where dt is the time since the person was last read and tau the time constant.
+Times may be uneven: each new prediction has the weight 1 - exp(-dt / tau), where dt is the time
+since the person was last seen and tau the time constant.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion_core.types import Analysis, Predictions
+from emotion_core.types import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from emotion_core.types import Analysis
+
 FORGET = 3.0
-"""After a gap of so many time constants a person starts afresh; what was before would count 5 %."""
+"""A gap of more time constants resets a person; what was before would count 5 %."""
 
 _PREFIX = "p_"
 
 
 class Smoother:
-    """Smoothing of one stream. Not thread-safe; a stream has its own.
+    """Smooths the predictions of one stream. Not thread-safe.
 
     Args:
-        time_constant_s: From 0, which changes nothing.
+        time_constant_s: 0 for no smoothing.
 
     Raises:
         ValueError: The time constant is negative or not finite.
@@ -40,11 +43,11 @@ class Smoother:
         self._states: dict[int, tuple[float, npt.NDArray[np.float64]]] = {}
 
     def update(self, analysis: Analysis, time_s: float) -> Analysis:
-        """Smooth the readings of the next picture; boxes stay as they are.
+        """Smooths the predictions of the next frame; boxes stay as they are.
 
         Args:
             analysis: Faces with track ids.
-            time_s: When the picture is shown; not before the one before.
+            time_s: Of the frame; not before the previous one.
 
         Raises:
             ValueError: There are faces without track ids.
@@ -54,10 +57,10 @@ class Smoother:
         tracks = analysis.faces.track_ids
         if tracks is None:
             raise ValueError("Faces need track ids to be smoothed.")
-        longest_s = FORGET * self._tau_s
-        self._states = {k: s for k, s in self._states.items() if time_s - s[0] <= longest_s}
-        read = analysis.predictions
-        rows = np.column_stack([read.probabilities, read.valence, read.arousal]).astype(np.float64)
+        max_gap_s = FORGET * self._tau_s
+        self._states = {k: s for k, s in self._states.items() if time_s - s[0] <= max_gap_s}
+        raw = analysis.predictions
+        rows = np.column_stack([raw.probabilities, raw.valence, raw.arousal]).astype(np.float64)
         for row, track in zip(rows, tracks.tolist(), strict=True):
             if track in self._states:
                 before_s, before = self._states[track]
@@ -65,21 +68,21 @@ class Smoother:
             self._states[track] = (time_s, row)
         values = rows.astype(np.float32)
         smooth = Predictions(
-            read.labels, values[:, :-2], values[:, -2], values[:, -1], read.va_source
+            raw.labels, values[:, :-2], values[:, -2], values[:, -1], raw.va_source
         )
-        return Analysis(analysis.size_wh, analysis.faces, smooth, analysis.model, analysis.time_s)
+        return replace(analysis, predictions=smooth)
 
 
 def smooth_frames(frames: pd.DataFrame, time_constant_s: float) -> pd.DataFrame:
-    """Smooth a table of frames as ``Smoother`` smooths a stream.
+    """Smooths a table of frames as ``Smoother`` smooths a stream.
 
     Args:
-        frames: Columns track (missing where a picture has no face), time_s, emotion, confidence,
+        frames: Columns track (missing if a frame has no face), time_s, emotion, confidence,
             ``p_<label>`` and valence and arousal; for each track in order of time.
-        time_constant_s: From 0, which changes nothing.
+        time_constant_s: 0 for no smoothing.
 
     Returns:
-        A table of the same form; emotion and confidence go by the smoothed probabilities.
+        A table of the same form; emotion and confidence follow the smoothed probabilities.
 
     Raises:
         ValueError: The time constant is negative or not finite.
@@ -96,8 +99,8 @@ def smooth_frames(frames: pd.DataFrame, time_constant_s: float) -> pd.DataFrame:
     weights = _weights(tracks[by_track], times_s[by_track], time_constant_s)
     for name in [*labels, "valence", "arousal"]:
         values = frames[name].to_numpy(np.float64, copy=True)
-        values[by_track] = _follow(values[by_track].tolist(), weights)
-        # The stream's values are float32: so are these, whatever holds them.
+        values[by_track] = _smooth(values[by_track].tolist(), weights)
+        # As in the stream, values are float32, whatever holds them.
         smooth = pd.Series(values.astype(np.float32), frames.index)
         result[name] = smooth.astype(frames[name].dtype)
     probabilities = result[labels].to_numpy()[has_face]
@@ -115,25 +118,24 @@ def _check(time_constant_s: float) -> None:
 
 
 def _weight(gap_s: float, tau_s: float) -> float:
-    """How much a new reading counts."""
+    """Weight of a new prediction."""
     return -math.expm1(-gap_s / tau_s)
 
 
 def _weights(
     tracks: npt.NDArray[np.int64], times_s: npt.NDArray[np.float64], tau_s: float
 ) -> list[float]:
-    """Of rows sorted by track and time; 1 where a person starts afresh."""
+    """Weights of rows sorted by track and time; 1 where a person starts or was reset."""
     gaps = np.diff(times_s)
-    goes_on = np.append(False, (tracks[1:] == tracks[:-1]) & (gaps <= FORGET * tau_s))
-    gaps = np.append(0.0, gaps)
-    pairs = zip(gaps.tolist(), goes_on.tolist(), strict=True)
-    return [_weight(gap, tau_s) if on else 1.0 for gap, on in pairs]
+    continues = ((tracks[1:] == tracks[:-1]) & (gaps <= FORGET * tau_s)).tolist()
+    later = zip(gaps.tolist(), continues, strict=True)
+    return [1.0, *(_weight(gap, tau_s) if on else 1.0 for gap, on in later)]
 
 
-def _follow(values: Iterable[float], weights: Iterable[float]) -> list[float]:
-    """The recursion, with the stream's own arithmetic.
+def _smooth(values: Iterable[float], weights: Iterable[float]) -> list[float]:
+    """The recursion, with the same arithmetic as the stream.
 
-    Plain floats in a loop: faster than arrays, as each value needs the one before.
+    Plain floats in a loop are faster than arrays here, as each value needs the previous one.
     """
     result = []
     state = 0.0

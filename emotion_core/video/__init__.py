@@ -1,1 +1,1 @@
-"""Videos: decoded, analysed and encoded as a stream, and what is learned from them over time."""
+"""Videos: streaming decoding, analysis and encoding, and results over time."""

@@ -1,12 +1,13 @@
-"""A video's pictures with their faces: decoded in one thread, analysed in a second, as they come.
+"""Decoding and analysis of a video in two threads, ahead of the consumer.
 
-ONNX Runtime, OpenCV and libav work without Python's lock, so both threads, and whoever iterates,
-really run at the same time.
+ONNX Runtime, OpenCV and libav release Python's lock, so both threads and the consumer really run at
+the same time.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
@@ -28,194 +29,183 @@ if TYPE_CHECKING:
     from emotion_core.video.types import VideoFrame, VideoSettings
 
 _QUEUE_BYTES = 64_000_000
-"""Of pictures in each of the two queues, 23 of 1280 by 720; more made nothing faster."""
+"""Frames in each of the two queues, 23 of 1280 by 720; more made nothing faster."""
 
-_WAITING_PICTURES, _WAITING_BYTES = 32, 128_000_000
-"""That wait for the next analysed one at most."""
+_WAITING_FRAMES, _WAITING_BYTES = 32, 128_000_000
+"""Maximum number and size of frames that wait for the next analysed one."""
 
 _BATCH = {"cpu": 8, "cuda": 16}
-"""Pictures analysed together at most."""
+"""Maximum number of frames in a batch."""
 
 _BATCH_S = 0.5
-"""Seconds that a batch may take, about, so that a video that is given up ends soon."""
+"""Approximate maximum seconds of a batch, so that a cancelled video ends soon."""
 
-_PATIENCE_S = 0.2
-"""How long to wait until a batch is full. On two CPU cores a picture took 18 ms of them in a batch
-of eight and 24 ms alone, and pictures that are done wait for the encoder anyway."""
+_FILL_S = 0.2
+"""Maximum wait for a full batch. On two CPU cores a frame took 18 ms of them in a batch of eight
+and 24 ms alone, and finished frames wait for the encoder anyway."""
 
 _JOIN_DECODE_S, _JOIN_ANALYSIS_S = 60.0, 2.0
-"""A thread that still decodes must have ended before its file is closed; an analysis that hangs
-(say, on a network) may end by itself."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class TrackedPrediction:
-    """What was found in a picture whose readings count.
-
-    Attributes:
-        raw: As the networks said; faces carry track ids.
-        smooth: The same faces with smoothed readings.
-    """
-
-    raw: Analysis
-    smooth: Analysis
+"""A decoding thread must have ended before its file is closed; an analysis that hangs (say, on a
+network) may end later."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AnalyzedFrame:
-    """A picture as it comes out of the analysis.
+    """A frame as it leaves the analysis.
 
     Attributes:
-        frame: The picture.
-        reading: ``None`` where it was not analysed, or only for what to blur.
-        hidden: As in ``OutputFrame``.
+        frame: The frame.
+        raw: As predicted, with track ids; ``None`` if not analysed, or only for what to blur.
+        smooth: The same with smoothed predictions.
+        blur_boxes: As in ``OutputFrame``.
     """
 
     frame: VideoFrame
-    reading: TrackedPrediction | None
-    hidden: FloatArray | None
+    raw: Analysis | None = None
+    smooth: Analysis | None = None
+    blur_boxes: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class OutputFrame:
-    """A picture on its way out.
+    """A frame to be drawn and written.
 
     Attributes:
-        frame: The picture.
-        raw: ``None`` where this very picture was not analysed.
-        shown: What to draw: smoothed, and between two analysed pictures interpolated.
-        hidden: ``(N, 4)`` x1, y1, x2, y2 of what to blur, in pixels; ``None`` if nothing is.
+        frame: The frame.
+        raw: ``None`` if this frame was not analysed.
+        shown: What to draw: smoothed, and interpolated between two analysed frames.
+        blur_boxes: ``(N, 4)`` x1, y1, x2, y2 of what to blur, in pixels; ``None`` for nothing.
     """
 
     frame: VideoFrame
     raw: Analysis | None
     shown: Analysis
-    hidden: FloatArray | None
+    blur_boxes: FloatArray | None
 
 
 class VideoFrameAnalyzer:
-    """Analyses the pictures of one video: finds, reads, tracks and smooths the faces, in order.
+    """Analyses the frames of one video in order: finds, classifies, tracks and smooths the faces.
 
-    Where faces are to be blurred every picture is searched for them, whether its readings count or
-    not: between two pictures a face may come or go anywhere.
+    If faces are to be blurred, all frames are searched for them, whether their results count or
+    not: between two frames a face may appear anywhere.
     """
 
     def __init__(
         self, analyzer: Analyzer, settings: VideoSettings, embedder: FaceEmbedder | None
     ) -> None:
-        self._asked = settings.analyze_options
-        searched = widen_for_redaction(self._asked, blur=settings.blur)
+        self._options = settings.analyze_options
+        searched = widen_for_redaction(self._options, blur=settings.blur)
 
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:
             return analyzer.analyze(images, replace(searched, search_px=search_px))
 
-        self._plan = AdaptiveSearch(search)
+        self._search = AdaptiveSearch(search)
         self._tracker = FaceTracker(embedder)
         self._smoother = Smoother(settings.smoothing_s)
-        self._cover = FaceRedactor() if settings.blur else None
-        self._most = _BATCH[analyzer.info.device]
+        self._redactor = FaceRedactor() if settings.blur else None
+        self._max_batch = _BATCH[analyzer.info.device]
         self.batch = 1
-        """Pictures that may be analysed together: one until it is known how long one takes."""
+        """Frames to analyse together: one until it is known how long one takes."""
 
     @property
-    def sees_all(self) -> bool:
-        """Whether every picture is analysed."""
-        return self._cover is not None
+    def analyzes_all(self) -> bool:
+        """Whether every frame is analysed."""
+        return self._redactor is not None
 
-    def read(self, taken: Sequence[tuple[VideoFrame, bool]]) -> Iterator[AnalyzedFrame]:
-        """Analyse pictures, in order.
+    def analyze(self, taken: Sequence[tuple[VideoFrame, bool]]) -> Iterator[AnalyzedFrame]:
+        """Analyses frames, in order.
 
         Args:
-            taken: Pictures, each with whether its readings count.
+            taken: Frames, each with whether its results count.
 
         Yields:
-            One per picture.
+            One per frame.
         """
-        searched = [frame for frame, counts in taken if counts or self.sees_all]
-        analyses = self._plan.analyze(searched)
+        searched = [frame for frame, counts in taken if counts or self.analyzes_all]
+        analyses = self._search.analyze(searched)
         for frame, counts in taken:
-            if not (counts or self.sees_all):
-                yield AnalyzedFrame(frame, None, None)
+            if not (counts or self.analyzes_all):
+                yield AnalyzedFrame(frame)
                 continue
             found = next(analyses)
-            self.batch = max(1, min(self._most, int(_BATCH_S / max(found.time_s, 1e-3))))
-            hidden = None
-            if self._cover:
-                cover = self._cover.update(found, frame.time_s, frame.image)
-                hidden = cover.at(frame.time_s, found.size_wh)
-            yield AnalyzedFrame(frame, self._read(frame, found) if counts else None, hidden)
-
-    def _read(self, frame: VideoFrame, found: Analysis) -> TrackedPrediction:
-        reported = self._asked.select(found)
-        tracked = self._tracker.update(reported.faces, frame.time_s, frame.image)
-        raw = replace(reported, faces=tracked)
-        return TrackedPrediction(raw, self._smoother.update(raw, frame.time_s))
+            self.batch = max(1, min(self._max_batch, int(_BATCH_S / max(found.time_s, 1e-3))))
+            boxes = raw = smooth = None
+            if self._redactor:
+                mask = self._redactor.update(found, frame.time_s, frame.image)
+                boxes = mask.at(frame.time_s, found.size_wh)
+            if counts:
+                raw = self._options.select(found)
+                tracked = self._tracker.update(raw.faces, frame.time_s, frame.image)
+                raw = replace(raw, faces=tracked)
+                smooth = self._smoother.update(raw, frame.time_s)
+            yield AnalyzedFrame(frame, raw, smooth, boxes)
 
 
 class FrameInterpolator:
-    """Lets pictures that are not analysed wait for the next one that is; interpolates."""
+    """Holds frames that are not analysed until the next one that is, and interpolates them."""
 
     def __init__(self) -> None:
-        self._waiting: list[AnalyzedFrame] = []
+        self._waiting: deque[AnalyzedFrame] = deque()
         self._waiting_bytes = 0
         self._before: Analysis | None = None
         self._since_s = 0.0
 
-    def add(self, seen: AnalyzedFrame) -> Iterator[OutputFrame]:
-        """Take the next picture and give those that are ready, in order."""
-        frame, reading = seen.frame, seen.reading
-        if reading is None:
-            self._waiting.append(seen)
+    def add(self, item: AnalyzedFrame) -> Iterator[OutputFrame]:
+        """Adds the next frame and yields those that are ready, in order."""
+        frame = item.frame
+        if item.smooth is None:
+            self._waiting.append(item)
             self._waiting_bytes += frame.image.nbytes
-            if len(self._waiting) > _WAITING_PICTURES or self._waiting_bytes > _WAITING_BYTES:
-                yield self._give_oldest()
+            if len(self._waiting) > _WAITING_FRAMES or self._waiting_bytes > _WAITING_BYTES:
+                yield self._pop()
             return
         span_s = frame.time_s - self._since_s
         while self._waiting:
             passed_s = self._waiting[0].frame.time_s - self._since_s
-            share = passed_s / span_s if span_s > 0 else 0.0
-            yield self._give_oldest(reading.smooth, min(1.0, max(0.0, share)))
-        self._before, self._since_s = reading.smooth, frame.time_s
-        yield OutputFrame(frame, reading.raw, reading.smooth, seen.hidden)
+            fraction = passed_s / span_s if span_s > 0 else 0.0
+            yield self._pop(item.smooth, min(1.0, max(0.0, fraction)))
+        self._before, self._since_s = item.smooth, frame.time_s
+        yield OutputFrame(frame, item.raw, item.smooth, item.blur_boxes)
 
     def rest(self) -> Iterator[OutputFrame]:
-        """Give what still waits at the end."""
+        """Yields the frames that still wait at the end."""
         while self._waiting:
-            yield self._give_oldest()
+            yield self._pop()
 
-    def _give_oldest(self, after: Analysis | None = None, share: float = 0.0) -> OutputFrame:
-        """Without what comes after it, a picture gets the last analysis as it stands."""
-        seen = self._waiting.pop(0)
-        frame = seen.frame
-        self._waiting_bytes -= frame.image.nbytes
+    def _pop(self, after: Analysis | None = None, fraction: float = 0.0) -> OutputFrame:
+        """Without a later analysis, a frame gets the last one unchanged."""
+        item = self._waiting.popleft()
+        self._waiting_bytes -= item.frame.image.nbytes
         if self._before is None:
-            raise RuntimeError("The first picture of a video is always analysed.")
+            raise RuntimeError("The first frame of a video is always analysed.")
+        shown = self._before
         if after is None:
-            self._since_s = frame.time_s  # boxes move on from here, without a jump
-            return OutputFrame(frame, None, self._before, seen.hidden)
-        return OutputFrame(frame, None, interpolate(self._before, after, share), seen.hidden)
+            self._since_s = item.frame.time_s  # boxes move on from here, without a jump
+        else:
+            shown = interpolate(shown, after, fraction)
+        return OutputFrame(item.frame, None, shown, item.blur_boxes)
 
 
 class AnalysisStream:
-    """Pictures in order, decoded and analysed ahead of whoever iterates; once.
+    """Frames in order, decoded and analysed ahead of the consumer; iterable once.
 
-    A context manager: at its end both threads are gone, also where the iteration was left early.
-    What fails in a thread is raised by the iteration.
+    A context manager: at its end both threads are gone, even if the iteration was left early.
+    Failures of a thread are raised by the iteration.
     """
 
     def __init__(
         self,
         reader: VideoReader,
-        readings: VideoFrameAnalyzer,
-        schedule: FrameSampler,
+        frame_analyzer: VideoFrameAnalyzer,
+        sampler: FrameSampler,
         *,
         is_sparse: bool,
     ) -> None:
-        """Prepare; ``is_sparse`` leaves out pictures that are not analysed."""
-        self._reader, self._readings, self._schedule = reader, readings, schedule
+        """Prepares the threads; ``is_sparse`` omits frames that are not analysed."""
+        self._reader, self._frame_analyzer, self._sampler = reader, frame_analyzer, sampler
         self._is_sparse = is_sparse
-        sees_all = is_sparse or readings.sees_all
-        self._stride = 1 if sees_all else schedule.stride(reader.info.fps)
+        analyzes_all = is_sparse or frame_analyzer.analyzes_all
+        self._stride = 1 if analyzes_all else sampler.stride(reader.info.fps)
         self._decoded = ByteBoundedQueue[tuple["VideoFrame", bool]](
             _QUEUE_BYTES, lambda item: item[0].image.nbytes
         )
@@ -231,8 +221,8 @@ class AnalysisStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._decoded.give_up()
-        self._done.give_up()
+        self._decoded.cancel()
+        self._done.cancel()
         self._decoding.join(_JOIN_DECODE_S)
         self._analysis.join(_JOIN_ANALYSIS_S)
 
@@ -249,24 +239,24 @@ class AnalysisStream:
                 work()
             except QueueCancelledError:
                 pass
-            except BaseException as error:  # noqa: BLE001 - raised again by whoever iterates
+            except BaseException as error:  # noqa: BLE001 - raised again by the iteration
                 failure = error
             end(failure)
 
         return threading.Thread(target=run, name=f"video-{name}", daemon=True)
 
     def _decode(self) -> None:
-        chosen = self._schedule.is_wanted if self._is_sparse else None
+        chosen = self._sampler.should_analyze if self._is_sparse else None
         with closing(self._reader.frames(chosen)) as frames:
             for frame in frames:
-                is_wanted = self._is_sparse or self._schedule.is_wanted(frame.index, frame.time_s)
-                self._decoded.put((frame, is_wanted))
+                counts = self._is_sparse or self._sampler.should_analyze(frame.index, frame.time_s)
+                self._decoded.put((frame, counts))
 
     def _analyze(self) -> None:
-        gaps = FrameInterpolator()
-        while taken := self._decoded.take(self._readings.batch * self._stride, _PATIENCE_S):
-            for seen in self._readings.read(taken):
-                for ready in gaps.add(seen):
+        interpolator = FrameInterpolator()
+        while taken := self._decoded.take(self._frame_analyzer.batch * self._stride, _FILL_S):
+            for item in self._frame_analyzer.analyze(taken):
+                for ready in interpolator.add(item):
                     self._done.put(ready)
-        for ready in gaps.rest():
+        for ready in interpolator.rest():
             self._done.put(ready)

@@ -1,8 +1,8 @@
-"""The values that the parts of video analysis hand to each other."""
+"""Types of video analysis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a video's header says; it may be wrong about rate and length.
+    """Header of a video; it may be wrong about rate and length.
 
     Attributes:
         size_wh: Width and height in pixels, upright.
-        fps: Mean pictures a second; 0 where it is not known.
-        duration_s: ``None`` where it is not known.
-        n_frames: Number of pictures; ``None`` where it is not known. For progress only.
-        codec: Short name of the picture's codec.
-        audio_codec: Short name of the sound's codec; empty without sound.
-        warnings: One sentence each on what is odd, e.g. that a second picture track is left out.
+        fps: Mean frame rate; 0 if unknown.
+        duration_s: ``None`` if unknown.
+        n_frames: Number of frames; ``None`` if unknown. For progress only.
+        codec: Short name of the video codec.
+        audio_codec: Short name of the audio codec; empty without audio.
+        warnings: One sentence each on oddities, e.g. that a second video track is ignored.
     """
 
     size_wh: tuple[int, int]
@@ -39,27 +39,16 @@ class VideoInfo:
     audio_codec: str
     warnings: tuple[str, ...] = ()
 
-    def reaching(self, last_index: int, last_s: float) -> VideoInfo:
-        """The same, or one with longer length where the header says too little.
-
-        Args:
-            last_index: Of the last picture, from 0.
-            last_s: Its time, in seconds after the first picture.
-        """
-        if self.duration_s is None or last_s <= self.duration_s:
-            return self
-        return replace(self, duration_s=last_s, fps=last_index / last_s, n_frames=last_index + 1)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class VideoFrame:
-    """One decoded picture.
+    """One decoded frame.
 
     Attributes:
-        index: From 0, in the order in which pictures are shown; none is left out in counting.
-        time_s: Seconds after the first picture of the video.
+        index: From 0, in display order; skipped frames are counted.
+        time_s: Seconds after the first frame of the video.
         pts: Its time stamp in the time base of its track.
-        image: RGB ``(H, W, 3)``, 0-255, upright; every picture of a video has the same size.
+        image: RGB ``(H, W, 3)``, 0-255, upright; all frames of a video have the same size.
     """
 
     index: int
@@ -70,17 +59,17 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class VideoSettings:
-    """How a video is analysed.
+    """Settings of a video analysis.
 
     Attributes:
-        every: Every so manieth picture is analysed, from 1; not used where ``hz`` is given.
-        hz: Pictures analysed per second of video; ``None`` to go by ``every``.
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the video, are left out.
-        blur: Whether faces are made unrecognisable in the video and in all pictures.
-        smoothing_s: Time constant of the smoothing of what is drawn and charted, in seconds; 0 for
-            none. Tables of frames are never smoothed.
-        longest_s: Seconds of the video that are read at most; ``None`` for all of it.
+        every: Every nth frame is analysed, from 1; unused if ``hz`` is given.
+        hz: Frames analysed per second of video; ``None`` to use ``every``.
+        min_score: Minimum confidence of the detector, 0-1.
+        min_face_px: Minimum of a face's shorter side in pixels of the video.
+        blur: Whether faces are made unrecognisable in the video and in all images.
+        smoothing_s: Time constant for smoothing drawings and charts, in seconds; 0 for none. Tables
+            of frames are never smoothed.
+        longest_s: Maximum number of seconds to read; ``None`` for all of the video.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -101,15 +90,15 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise EmotionError(f"Every how many pictures must be at least 1, not {self.every}.")
+            raise EmotionError(f"The frame interval must be at least 1, not {self.every}.")
         if self.hz is not None and not 0 < self.hz <= 1000:
-            raise EmotionError(f"Pictures a second must be above 0, up to 1000, not {self.hz}.")
+            raise EmotionError(f"Frames a second must be above 0, up to 1000, not {self.hz}.")
         if not 0 <= self.smoothing_s <= 60:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
 
 
 class HighlightKind(StrEnum):
-    """Why a moment stands out."""
+    """Kind of a highlight."""
 
     POSITIVE = "positive"
     """Highest valence of the person."""
@@ -127,13 +116,13 @@ class Highlight:
 
     Attributes:
         track: Id of the person in the video.
-        kind: What it is the strongest of.
-        frame: Index of the picture.
-        time_s: Seconds after the first picture.
-        emotion: The most probable emotion there.
+        kind: Why it stands out.
+        frame: Index of the frame.
+        time_s: Seconds after the first frame.
+        emotion: The most probable emotion.
         valence: Smoothed, [-1, 1].
         arousal: Smoothed, [-1, 1].
-        picture: JPEG of the face, 128 by 128 pixels, blurred if faces are to be blurred.
+        jpeg: Image of the face, 128 by 128 pixels, blurred if faces are to be blurred.
     """
 
     track: int
@@ -143,19 +132,19 @@ class Highlight:
     emotion: str
     valence: float
     arousal: float
-    picture: bytes
+    jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class VideoProgress:
-    """How far the analysis of a video is.
+    """Progress of a video analysis.
 
     Attributes:
-        frames: Pictures finished.
-        n_frames: Of so many, by the header, which may be wrong; ``None`` where it is not known.
-        time_s: Place in the video.
-        fps: Pictures finished a second, of the last few seconds.
-        left_s: Seconds still needed at that speed; ``None`` where it cannot be told.
+        frames: Frames finished.
+        n_frames: Total according to the header, which may be wrong; ``None`` if unknown.
+        time_s: Position in the video.
+        fps: Frames finished per second, over the last few seconds.
+        left_s: Estimated seconds left; ``None`` if unknown.
     """
 
     frames: int
@@ -167,21 +156,21 @@ class VideoProgress:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class VideoResult:
-    """All that was learned from a video.
+    """The results of a video.
 
     Attributes:
         info: Its header.
         settings: How it was analysed.
         model: Name of the emotion network.
         detector: Name of the face detector.
-        frames: Raw, one row per analysed picture and face, see ``tables.FrameTableBuilder.table``.
-        people: One row a person, see ``tables.people_table``.
-        moments: The strongest expressions, by person and kind.
-        n_frames: Pictures decoded.
-        n_analyzed: Pictures analysed.
-        elapsed_s: Time that it took.
-        fault: One sentence where the video broke off; empty if it was read to its end.
-        began: When the first picture of a webcam came in; ``None`` for a video.
+        frames: Raw, one row per analysed frame and face, see ``tables.FrameTableBuilder.table``.
+        people: One row per person, see ``tables.people_table``.
+        highlights: The strongest expressions, by person and kind.
+        n_frames: Frames decoded.
+        n_analyzed: Frames analysed.
+        elapsed_s: Processing time.
+        fault: One sentence if the video is truncated or damaged, else empty.
+        started_at: When the first frame of a webcam arrived; ``None`` for a video.
     """
 
     info: VideoInfo
@@ -190,9 +179,9 @@ class VideoResult:
     detector: str
     frames: pd.DataFrame
     people: pd.DataFrame
-    moments: tuple[Highlight, ...]
+    highlights: tuple[Highlight, ...]
     n_frames: int
     n_analyzed: int
     elapsed_s: float
     fault: str
-    began: datetime | None = None
+    started_at: datetime | None = None

@@ -14,7 +14,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.imaging.resize import shrink
-from emotion_core.live.overlay import scaled
+from emotion_core.live.overlay import scale_analysis
 from emotion_core.types import (
     DEFAULT_OPTIONS,
     Analysis,
@@ -265,5 +265,5 @@ class _CancellableAnalyzer:
 
 def _to_preview(image: Image, analysis: Analysis) -> bytes:
     small = shrink(image, _PREVIEW_PX)
-    drawn = annotate(small, scaled(analysis, (small.shape[1], small.shape[0])))
+    drawn = annotate(small, scale_analysis(analysis, (small.shape[1], small.shape[0])))
     return encode_jpeg(drawn, quality=80)

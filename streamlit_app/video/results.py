@@ -123,7 +123,7 @@ def show_moments(result: VideoResult) -> None:
     """The pictures of the strongest expressions, of the people seen longest."""
     st.header("Strongest moments", anchor=False)
     moments: dict[int, list[Highlight]] = {}
-    for moment in result.moments:
+    for moment in result.highlights:
         moments.setdefault(moment.track, []).append(moment)
     shown = longest_seen(result.people, _MOST_PEOPLE)
     height: Height = 420 if len(shown) > 2 else "content"
@@ -146,7 +146,7 @@ def _show_person(track: int, moments: list[Highlight], people: pd.DataFrame) -> 
         for moment in moments:
             at = format_duration(moment.time_s)
             st.image(
-                moment.picture,
+                moment.jpeg,
                 caption=f"most {moment.kind}  \n{at}",
                 alt=f"{person_name(track)} most {moment.kind}: {moment.emotion} at {at}",
                 width=80,

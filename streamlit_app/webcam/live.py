@@ -21,7 +21,7 @@ _EVERY_S = 0.5
 @st.fragment(run_every=_EVERY_S)
 def show_readings(session: WebcamSession) -> None:
     """The probabilities of now, and the valence-arousal plane."""
-    history = session.stream.record.history()
+    history = session.stream.log.history()
     # Both are made before anything is shown: what a page waits for, it shows pale.
     now, way = bars(history, session.stream.info.emotion.labels), plane(history)
     words = chart_config()
@@ -43,8 +43,8 @@ def show_readings(session: WebcamSession) -> None:
 @st.fragment(run_every=_EVERY_S)
 def show_course_now(session: WebcamSession) -> None:
     """How the stream is doing, what stands in its way, and the last minute."""
-    status, course = session.stream.status(), minute(session.stream.record.history())
-    _show_numbers(status, session.track.behind_s)
+    status, course = session.stream.status(), minute(session.stream.log.history())
+    _show_numbers(status, session.track.lag_s)
     st.vega_lite_chart(
         spec={**course, "config": chart_config()},
         key="live minute",

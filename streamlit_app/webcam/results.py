@@ -73,8 +73,8 @@ def _show_totals(result: VideoResult) -> None:
         st.metric("Analysed", result.n_analyzed, border=True)
         st.metric("Pictures/s", f"{result.n_frames / length_s:.0f}", border=True)
         st.metric("Analyses/s", f"{result.n_analyzed / length_s:.0f}", border=True)
-    if result.began:
-        st.caption(f"Begun at {wall_clock(result.began)}; times in tables count from then.")
+    if result.started_at:
+        st.caption(f"Begun at {wall_clock(result.started_at)}; times in tables count from then.")
 
 
 def _show_recording(recording: Recording | None) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from emotion_core.batch.bulk_run import WorkerConfig, fit_workforce
+from emotion_core.batch.bulk_run import WorkerConfig, resolve_workers
 from emotion_core.errors import EmotionError
 from tests.batch.conftest import OPTIONS, SUMMARY, differing, read_parts, run_here
 
@@ -69,12 +69,12 @@ def make_ray(*nodes):
     ids=["cores", "one core", "GPUs", "part of a GPU", "no GPU wanted", "small machines"],
 )
 def test_workforce_follows_from_what_there_is(nodes, wanted, expected):
-    assert fit_workforce(make_ray(*nodes), wanted) == expected
+    assert resolve_workers(make_ray(*nodes), wanted) == expected
 
 
 def test_actor_that_fits_no_machine_is_refused():
     with pytest.raises(EmotionError, match="No machine has the 4 cores and 0 GPUs that an actor"):
-        fit_workforce(make_ray({"CPU": 2}), WorkerConfig(1, 4, -1, "auto"))
+        resolve_workers(make_ray({"CPU": 2}), WorkerConfig(1, 4, -1, "auto"))
 
 
 @pytest.mark.parametrize(

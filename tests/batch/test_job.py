@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emotion_core.batch.job import ChunkProgress, do_chunk
-from emotion_core.batch.photo_records import iter_records
+from emotion_core.batch.job import ChunkProgress, do_chunk, iter_records
 from emotion_core.batch.plan import Chunk
 from emotion_core.batch.results import ResultFolder
 from emotion_core.batch.sources import MediaKind
@@ -31,7 +30,7 @@ def photo_chunk(tmp_path):
 
 
 def run(job, chunk, analyzer):
-    job.folder.prepare(job.note())
+    job.folder.prepare(job.to_settings())
     steps = list(do_chunk(analyzer, job, chunk))
     return steps, {t: pd.read_parquet(f"{job.folder.url}/{t}") for t in job.folder.schemas}
 
@@ -75,7 +74,7 @@ def test_failed_photos_have_their_own_table(job, photo_chunk):
     assert list(tables["failed"]["source"]) == ["02.png", "04.png"]
     assert set(tables["failed"]["kind"]) == {"photo"}
     assert list(tables["failed"]["error"]) == [
-        "The file is not a picture in a format that can be read "
+        "The file is not an image in a format that can be read "
         "(JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF).",
         "The file cannot be read (No such file or directory).",
     ]
@@ -84,7 +83,7 @@ def test_failed_photos_have_their_own_table(job, photo_chunk):
 
 
 def test_last_step_comes_after_the_results_are_written(job, photo_chunk):
-    job.folder.prepare(job.note())
+    job.folder.prepare(job.to_settings())
     steps = do_chunk(make_fake_analyzer(), job, photo_chunk)
     next(steps)
     assert not [found for found in job.folder.finished(MediaKind.PHOTO) if any(found)]
@@ -112,7 +111,7 @@ def test_chunk_in_which_all_fail_is_finished_all_the_same(job, tmp_path):
 
 
 def test_error_of_the_networks_ends_the_chunk_unfinished(job, photo_chunk):
-    job.folder.prepare(job.note())
+    job.folder.prepare(job.to_settings())
     broken = make_fake_analyzer(FakeDetector(EmotionError("Out of memory.")))
     with pytest.raises(EmotionError, match=r"^Out of memory\.$"):
         list(do_chunk(broken, job, photo_chunk))
@@ -149,7 +148,7 @@ def test_broken_video_fails_with_its_sentence(job, tmp_path):
 
 
 def test_note_says_all_that_decides_on_the_results(job):
-    assert job.note() == {
+    assert job.to_settings() == {
         "layout": 2,
         "model": "tiny 0000000000000000",
         "detector": "tiny-faces 1111111111111111",

@@ -140,7 +140,7 @@ def test_finished_chunk_survives_the_next_start(folder, tmp_path):
 def test_other_settings_are_refused(folder):
     expected = (
         r"has results of other settings \(min_score 0\.6 there, 0\.7 now\)\. "
-        r"Give the same again, or choose another --out\.$"
+        r"Use the same settings, or choose another --out\.$"
     )
     with pytest.raises(EmotionError, match=expected):
         folder.prepare({**SETTINGS, "min_score": 0.7})
@@ -149,7 +149,7 @@ def test_other_settings_are_refused(folder):
 @pytest.mark.parametrize("text", ["", "[]", "no JSON"], ids=["empty", "list", "text"])
 def test_note_of_something_else_is_refused(folder, tmp_path, text):
     (tmp_path / "out" / "settings.json").write_text(text)
-    with pytest.raises(EmotionError, match="is not a note of a bulk run; remove it or choose"):
+    with pytest.raises(EmotionError, match="was not written by a bulk run; remove it or choose"):
         folder.prepare(SETTINGS)
 
 

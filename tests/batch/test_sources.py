@@ -11,9 +11,9 @@ from emotion_core.batch import sources, storage_faults
 from emotion_core.batch.sources import (
     Input,
     MediaKind,
+    file_name_of,
     list_inputs,
     local_copy,
-    name_of,
     read_photo,
     to_path,
     to_url,
@@ -98,7 +98,7 @@ def test_name_that_is_not_utf8_goes_there_and_back(tmp_path):
     assert kind is MediaKind.PHOTO
     assert to_path(url) == path
     assert read_photo(url) == b"data"
-    assert name_of(url) == "bad?.jpg"
+    assert file_name_of(url) == "bad?.jpg"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_place_is_written_in_one_way(text, url):
     ids=["path", "query", "host only", "chained"],
 )
 def test_name_is_the_last_part(url, name):
-    assert name_of(url) == name
+    assert file_name_of(url) == name
 
 
 @pytest.mark.parametrize("place", ["http://[::1/a.jpg", "x" * 300], ids=["address", "long name"])
@@ -298,7 +298,7 @@ def test_what_a_web_server_answers_is_said(moody, monkeypatch, status, said, aga
         read_photo(place(status))
     once = server.asked
     assert once >= 1
-    monkeypatch.setattr(storage_faults, "_TRIALS", 1)
+    monkeypatch.setattr(storage_faults, "_ATTEMPTS", 1)
     with pytest.raises(StorageError):
         read_photo(place(status))
     assert once == (3 if again else 1) * server.asked
@@ -306,7 +306,7 @@ def test_what_a_web_server_answers_is_said(moody, monkeypatch, status, said, aga
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch):
     monkeypatch.setattr(sources, "_SILENT_S", 0.2)
-    monkeypatch.setattr(storage_faults, "_TRIALS", 1)
+    monkeypatch.setattr(storage_faults, "_ATTEMPTS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
         with pytest.raises(StorageError, match=r"^The file cannot be read \(\S.*\)\.$") as caught:

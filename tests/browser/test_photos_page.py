@@ -86,7 +86,7 @@ def read_csv(page: Page, label: str) -> pd.DataFrame:
 
 
 def test_photos_are_shown_with_their_faces_marked_or_why_there_are_none(results: Page) -> None:
-    expect_text(results, "The file is not a picture in a format that can be read")
+    expect_text(results, "The file is not an image in a format that can be read")
     expect_text(results, "No face was found.")
     marked = picture(results, results.get_by_role("img", name="portrait.jpg with its faces marked"))
     happy = np.array(to_rgb(EMOTION_COLOURS["happiness"]))
@@ -101,7 +101,7 @@ def test_the_tables_of_photos_are_files(results: Page) -> None:
     photos = read_csv(results, "Photos (CSV)").set_index("source")
     assert np.isnan(photos.loc["broken.jpg", "faces"])
     assert photos["faces"].dropna().to_dict() == {"portrait.jpg": 1, "pair.jpg": 2, "empty.jpg": 0}
-    assert "not a picture" in photos.loc["broken.jpg", "error"]
+    assert "not an image" in photos.loc["broken.jpg", "error"]
 
 
 @pytest.mark.slow

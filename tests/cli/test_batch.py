@@ -34,7 +34,7 @@ def run(*arguments):
 def finish(out, *paths, analyzer):
     """What a run leaves behind that has done these photos."""
     job = batch_command._make_job(parse("x", "--out", out, *NETWORKS))
-    job.folder.prepare(job.note())
+    job.folder.prepare(job.to_settings())
     list(do_chunk(analyzer, job, Chunk(MediaKind.PHOTO, tuple(map(str, paths)))))
 
 

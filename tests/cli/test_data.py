@@ -73,7 +73,7 @@ def test_crops_keep_names_and_labels_and_are_read_as_csv(labelled, tmp_path, cap
     missed = read_table(out / "missed.csv")
     assert [row["image"] for row in missed] == ["empty.png", "broken.png"]
     assert missed[0]["reason"] == "no face found"
-    assert missed[1]["reason"].startswith("The file is not a picture")
+    assert missed[1]["reason"].startswith("The file is not an image")
     faces = read_faces("csv", out, "all")
     assert len(faces) == 5
     first, mirrored = faces.images.load(np.array([0, 1]), 64, 3).astype(int)

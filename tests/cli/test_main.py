@@ -104,7 +104,7 @@ def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys
     failed = table["error"].dropna().to_dict()
     assert failed["empty.jpg"] == "The file is empty (0 bytes)."
     assert failed["missing.jpg"] == "The file cannot be read (No such file or directory)."
-    assert failed["notes.txt"].startswith("The file is not a picture in a format that can be read")
+    assert failed["notes.txt"].startswith("The file is not an image in a format that can be read")
     assert len(failed) == 3
     said = capsys.readouterr().err
     assert f"failed: {photos / 'empty.jpg'}: The file is empty (0 bytes)." in said

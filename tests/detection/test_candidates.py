@@ -6,7 +6,7 @@ import pytest
 from emotion_core.detection.boxes import MAX_CANDIDATES, SAME_FACE, NmsThresholds, nms_faces
 from emotion_core.detection.candidates import (
     BOX,
-    PICTURE,
+    IMAGE,
     POINTS,
     SCORE,
     nms,
@@ -73,7 +73,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(n_pictures, overlap):
     together = with_mean_landmarks(nms(places, overlap), places)
     alone = []
     for picture in range(n_pictures):
-        own = places[places[:, PICTURE] == picture]
+        own = places[places[:, IMAGE] == picture]
         alone.append(with_mean_landmarks(nms(own, overlap), own))
     assert 0 < len(together) < len(places)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5)
@@ -83,15 +83,15 @@ def test_of_overlapping_places_none_better_is_left_out_and_no_two_are_kept():
     places = make_crowd(3, 400, seed=1)
     kept = nms(places, NmsThresholds(0.3, 1.0))
     for picture in range(3):
-        boxes = kept[kept[:, PICTURE] == picture][:, BOX]
+        boxes = kept[kept[:, IMAGE] == picture][:, BOX]
         one, other = boxes[:, None], boxes[None]
         shared = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
         both = shared.clip(0).prod(axis=2)
         area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
         union = area[:, None] + area - both
         assert (both / union)[~np.eye(len(boxes), dtype=bool)].max() <= 0.3 + 1e-6
-        best = places[places[:, PICTURE] == picture][0]
-        np.testing.assert_array_equal(kept[kept[:, PICTURE] == picture][0], best)
+        best = places[places[:, IMAGE] == picture][0]
+        np.testing.assert_array_equal(kept[kept[:, IMAGE] == picture][0], best)
 
 
 def test_boxes_without_area_end_the_search():
@@ -107,7 +107,7 @@ def test_places_are_chosen_by_score_and_brought_into_their_pictures():
     points = np.arange(40, dtype=np.float32).reshape(2, 2, 10)
     places = to_image_coords(threshold_candidates(scores, boxes, points, 0.5), [4, 2], [0.5, 2.0])
     places = sort_and_cap(places)
-    assert places[:, PICTURE].tolist() == [2, 2, 4]
+    assert places[:, IMAGE].tolist() == [2, 2, 4]
     np.testing.assert_allclose(places[:, SCORE], [0.9, 0.6, 0.7])
     np.testing.assert_allclose(places[:, BOX], [boxes[1, 0] / 2, boxes[1, 1] / 2, boxes[0, 1] * 2])
     np.testing.assert_allclose(places[2, POINTS], points[0, 1] * 2)
@@ -117,9 +117,9 @@ def test_the_best_of_too_many_are_looked_at():
     n = MAX_CANDIDATES + 3
     scores = np.linspace(0, 1, n, dtype=np.float32)
     table = np.zeros((2 * n, 16), np.float32)
-    table[:, PICTURE], table[:, SCORE] = np.repeat([0, 1], n), np.tile(scores, 2)
+    table[:, IMAGE], table[:, SCORE] = np.repeat([0, 1], n), np.tile(scores, 2)
     places = sort_and_cap(table)
-    assert np.bincount(places[:, PICTURE].astype(int)).tolist() == [MAX_CANDIDATES] * 2
+    assert np.bincount(places[:, IMAGE].astype(int)).tolist() == [MAX_CANDIDATES] * 2
     assert places[:, SCORE].min() == scores[3]
 
 

@@ -116,7 +116,7 @@ from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.video.io.writer import VideoWriter
 source, folder = map(Path, sys.argv[1:])
 with AnonymousTempFile(folder) as file, VideoReader(source) as reader:
-    with VideoWriter(file.path, reader, sound=source) as writer:
+    with VideoWriter(file.path, reader, audio=source) as writer:
         frame = next(reader.frames())
         for pts in range(0, 10**9, 512):
             object.__setattr__(frame, "pts", pts)

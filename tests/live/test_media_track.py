@@ -63,7 +63,7 @@ def test_only_the_newest_frame_is_taken():
 
 
 def test_frames_wait_while_two_are_unsent_and_the_newest_goes_on_then(monkeypatch):
-    monkeypatch.setattr("emotion_core.live.media_track._PATIENCE_S", WAIT_S)
+    monkeypatch.setattr("emotion_core.live.media_track._SENT_AFTER_S", WAIT_S)
 
     async def scenario():
         feed, track = await start()
@@ -88,7 +88,7 @@ def test_frames_wait_while_two_are_unsent_and_the_newest_goes_on_then(monkeypatc
 def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
     async def scenario():
         feed, track = await start()
-        monkeypatch.setattr(track._backlog, "interval_s", 60.0)
+        monkeypatch.setattr(track._backpressure, "interval_s", 60.0)
         feed.send(1)
         assert (await track.recv()).pts == 1
         feed.send(2)
@@ -104,7 +104,7 @@ def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
 
 
 def test_pictures_that_are_stuck_do_not_stop_the_stream(monkeypatch):
-    monkeypatch.setattr("emotion_core.live.media_track._PATIENCE_S", 0.01)
+    monkeypatch.setattr("emotion_core.live.media_track._SENT_AFTER_S", 0.01)
 
     async def scenario():
         feed, track = await start()
@@ -146,7 +146,7 @@ def test_a_stream_of_pictures_that_no_camera_gives_ends(caplog):
         assert track.readyState == "ended"
 
     run(scenario())
-    assert "A stream of 16384 by 1024 ends" in caplog.text
+    assert "Ending a stream of 16384 by 1024" in caplog.text
 
 
 def test_a_stream_that_is_stopped_while_a_frame_is_taken_has_ended(monkeypatch):

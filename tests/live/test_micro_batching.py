@@ -85,7 +85,7 @@ def test_only_equal_wishes_share_a_batch(crowd, options, calls):
 
 
 def test_a_full_batch_leaves_the_rest_to_the_next():
-    crowd = Crowd(GatedAnalyzer(is_open=False), most=2)
+    crowd = Crowd(GatedAnalyzer(is_open=False), max_images=2)
     futures = [crowd.ask(value) for value in (1, 2, 3, 4, 5)]
     crowd.inner.let_go(3)
     for future in futures:
@@ -165,7 +165,7 @@ def test_information_is_that_of_the_core_inside(crowd):
 
 def test_streams_that_ask_all_the_time_are_served_alike():
     inner = GatedAnalyzer()
-    core = BatchingAnalyzer(inner, most=1)
+    core = BatchingAnalyzer(inner, max_images=1)
     counts = [0, 0, 0]
     is_over = threading.Event()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emotion_core.live.overlay import render
-from emotion_core.live.types import LiveResult
-from emotion_core.tracking.redaction import RedactionMemory
+from emotion_core.live.types import LiveFrame, LiveResult
+from emotion_core.tracking.redaction import FaceRedactor
 from tests.factories import make_analysis, make_image
 
 SIZE = (640, 480)
@@ -14,9 +14,9 @@ BOX = (200, 150, 300, 270)
 
 def reading_of(*boxes, frame_s=10.0, size_wh=SIZE):
     analysis = tracked(boxes, size_wh)
-    cover = RedactionMemory().update(analysis, frame_s)
-    image = make_image(*size_wh)
-    return LiveResult(0, 0.0, frame_s, analysis, analysis, cover, image)
+    cover = FaceRedactor().remember(analysis, frame_s)
+    frame = LiveFrame(0, frame_s, 0.0, make_image(*size_wh))
+    return LiveResult(frame, analysis, analysis, cover)
 
 
 def tracked(boxes, size_wh=SIZE, ids=None):
@@ -51,7 +51,7 @@ def test_without_anything_to_draw_the_frame_itself_is_given(reading, now_s):
 
 @pytest.mark.parametrize(
     ("reading", "now_s"),
-    [(None, 10.0), (reading_of(BOX), 11.01), (replace(reading_of(BOX), cover=None), 10.0)],
+    [(None, 10.0), (reading_of(BOX), 11.01), (replace(reading_of(BOX), mask=None), 10.0)],
     ids=["no reading", "old reading", "not read for that"],
 )
 def test_blur_covers_everything_where_nobody_knows_where_faces_are(reading, now_s):
@@ -72,7 +72,7 @@ def test_blur_of_a_frame_without_faces_changes_nothing():
 
 
 def test_covers_grow_as_much_upwards_as_sideways():
-    cover = RedactionMemory().update(tracked([BOX]), 10.0)
+    cover = FaceRedactor().remember(tracked([BOX]), 10.0)
     now, later = cover.at(10.0, SIZE)[0], cover.at(10.2, SIZE)[0]
     assert (now - later)[:2] == pytest.approx([(later - now)[2]] * 2)
     assert (later - now)[2] == pytest.approx((later - now)[3])
@@ -90,36 +90,36 @@ def test_a_reading_fits_a_frame_of_another_size():
 
 
 def test_covers_grow_with_the_time_and_the_speed_of_the_face():
-    keeper = RedactionMemory()
-    keeper.update(tracked([(100, 100, 200, 200)]), 10.0)
-    cover = keeper.update(tracked([(110, 100, 210, 200)]), 10.1)  # 100 pixels a second
+    keeper = FaceRedactor()
+    keeper.remember(tracked([(100, 100, 200, 200)]), 10.0)
+    cover = keeper.remember(tracked([(110, 100, 210, 200)]), 10.1)  # 100 pixels a second
     now = cover.at(10.1, SIZE)
     later = cover.at(10.3, SIZE)
     assert now[0].tolist() == pytest.approx([110, 100, 210, 200], abs=0.01)
     assert later[0, 0] < 110 - 20
     assert later[0, 2] > 210 + 20  # where it is if it went on
-    still = RedactionMemory().update(tracked([(110, 100, 210, 200)]), 10.1)
+    still = FaceRedactor().remember(tracked([(110, 100, 210, 200)]), 10.1)
     assert cover.speeds[0] == pytest.approx(100 / 640)
     assert (still.at(10.3, SIZE)[0, 2] - 210) > 0
 
 
 def test_a_face_that_is_missed_for_a_moment_stays_covered():
-    keeper = RedactionMemory()
-    keeper.update(tracked([BOX]), 10.0)
-    missed = keeper.update(tracked([]), 10.5)
+    keeper = FaceRedactor()
+    keeper.remember(tracked([BOX]), 10.0)
+    missed = keeper.remember(tracked([]), 10.5)
     x1, y1, x2, y2 = missed.at(10.5, SIZE)[0]
     assert x1 < BOX[0]
     assert y1 < BOX[1]
     assert x2 > BOX[2]
     assert y2 > BOX[3]
-    assert len(keeper.update(tracked([]), 11.1).boxes) == 0
+    assert len(keeper.remember(tracked([]), 11.1).boxes) == 0
 
 
 def test_covers_fit_a_frame_of_another_size():
-    cover = RedactionMemory().update(tracked([BOX]), 10.0)
+    cover = FaceRedactor().remember(tracked([BOX]), 10.0)
     assert cover.at(10.0, (320, 240))[0].tolist() == pytest.approx([100, 75, 150, 135], abs=0.01)
 
 
 def test_two_faces_have_two_covers():
-    cover = RedactionMemory().update(tracked([BOX, (400, 100, 450, 160)]), 10.0)
+    cover = FaceRedactor().remember(tracked([BOX, (400, 100, 450, 160)]), 10.0)
     assert cover.at(10.0, SIZE).shape == (2, 4)

@@ -83,10 +83,10 @@ def test_a_slow_encoder_drops_frames_and_nobody_waits(monkeypatch):
 
 
 def test_what_is_too_long_is_left_out():
-    made = record([(make_smooth_image(), 0.0), (make_smooth_image(), recorder.MOST_S)])
-    made.write(make_smooth_image(), recorder.MOST_S + 1)
+    made = record([(make_smooth_image(), 0.0), (make_smooth_image(), recorder.MAX_S)])
+    made.write(make_smooth_image(), recorder.MAX_S + 1)
     assert made.is_full
-    assert made.length_s == recorder.MOST_S
+    assert made.length_s == recorder.MAX_S
     with made.stop() as file:
         assert len(read_back(file)) == 2
 

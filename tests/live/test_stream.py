@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
-from emotion_core.live.session_log import MOST_LOG_S
+from emotion_core.live.session_log import MAX_LOG_S
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
 from emotion_core.live.types import LiveSettings
@@ -58,8 +58,8 @@ def test_only_the_newest_frame_is_analysed(clock):
     status = stream.status()
     assert analyzer.calls == [[50], [55]]
     assert (status.frames, status.analyzed, status.replaced) == (6, 2, 4)
-    assert stream.latest.index == 5
-    assert stream.latest.time_s == pytest.approx(5 / 30)
+    assert stream.latest.frame.index == 5
+    assert stream.latest.frame.time_s == pytest.approx(5 / 30)
     analyzer.open()
     stream.close()
 
@@ -67,8 +67,8 @@ def test_only_the_newest_frame_is_analysed(clock):
 def test_there_is_no_reading_before_the_first_frame(stream):
     assert stream.latest is None
     assert stream.status().frames == 0
-    assert list(stream.record.history().columns[:3]) == ["time_s", "age_s", "track"]
-    assert len(stream.record.history()) == 0
+    assert list(stream.log.history().columns[:3]) == ["time_s", "age_s", "track"]
+    assert len(stream.log.history()) == 0
 
 
 def test_readings_carry_track_ids_and_times(stream, clock):
@@ -76,7 +76,7 @@ def test_readings_carry_track_ids_and_times(stream, clock):
     analyse(stream, 60, 100.25)
     reading = stream.latest
     assert reading.analysis.faces.track_ids.tolist() == [1]
-    assert (reading.frame_s, reading.time_s) == (100.25, 0.0)
+    assert (reading.frame.arrived_s, reading.frame.time_s) == (100.25, 0.0)
     assert stream.status().delay_ms == pytest.approx(250)
 
 
@@ -96,7 +96,7 @@ def test_a_failed_analysis_is_told_and_the_stream_goes_on(stream, analyzer, erro
     analyzer.error = None
     analyse(stream, 61, 100.1)
     assert stream.status().error == ""
-    assert stream.latest.index == 1
+    assert stream.latest.frame.index == 1
 
 
 def test_black_frames_are_not_analysed_and_end_the_reading(stream, analyzer):
@@ -179,7 +179,7 @@ def test_large_frames_are_never_searched_thoroughly(stream, analyzer):
 def test_history_is_the_last_minute(stream):
     for i in range(8):
         analyse(stream, 60 + i, 100.0 + 10 * i)
-    table = stream.record.history()
+    table = stream.log.history()
     assert table["time_s"].tolist() == [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]
     assert table["age_s"].tolist() == [60.0, 50.0, 40.0, 30.0, 20.0, 10.0, 0.0]
     probabilities = table[[c for c in table.columns if c.startswith("p_")]]
@@ -198,19 +198,19 @@ def test_a_session_becomes_the_result_of_a_video(stream):
     assert (result.n_frames, result.n_analyzed, result.fault) == (4, 4, "")
     assert (result.info.size_wh, result.info.codec, result.model) == ((64, 48), "webcam", "tiny")
     assert (result.settings.smoothing_s, result.settings.min_score) == (0.5, 0.7)
-    assert {moment.track for moment in result.moments} == {1}
-    assert abs((datetime.now(UTC) - result.began).total_seconds()) < 60
+    assert {moment.track for moment in result.highlights} == {1}
+    assert abs((datetime.now(UTC) - result.started_at).total_seconds()) < 60
 
 
 def test_a_session_that_saw_nothing_is_a_result_too(stream):
     result = session_result(stream)
-    assert (len(result.frames), len(result.people), result.moments) == (0, 0, ())
+    assert (len(result.frames), len(result.people), result.highlights) == (0, 0, ())
 
 
 def test_a_session_beyond_the_limit_is_shown_but_not_written_down(stream):
     analyse(stream, 60, 100.0)
-    analyse(stream, 61, 100.0 + MOST_LOG_S + 1)
-    assert stream.latest.index == 1
+    analyse(stream, 61, 100.0 + MAX_LOG_S + 1)
+    assert stream.latest.frame.index == 1
     assert stream.status().is_log_full
     result = session_result(stream)
     assert len(result.frames) == 1
@@ -230,14 +230,14 @@ def test_rates_are_those_of_the_last_seconds(stream, clock):
 
 
 def test_a_reading_that_is_written_down_while_the_stream_closes_is_counted(stream, monkeypatch):
-    add, ending = stream.record.add, threading.Thread(target=stream.close)
+    add, ending = stream.log.add, threading.Thread(target=stream.close)
 
     def add_late(*args, **kwargs):
         ending.start()
         wait_until(lambda: stream._is_closed)
         add(*args, **kwargs)
 
-    monkeypatch.setattr(stream.record, "add", add_late)
+    monkeypatch.setattr(stream.log, "add", add_late)
     stream.submit(textured(60), 100.0)
     wait_until(lambda: not stream.is_alive)
     ending.join(WAIT_S)
@@ -268,7 +268,7 @@ def test_closing_does_not_wait_for_an_analysis_that_hangs(clock, monkeypatch):
     wait_until(lambda: not stream.is_alive)
     assert stream.latest is None
     assert stream.status().analyzed == 0
-    assert len(stream.record.table()) == 0
+    assert len(stream.log.table()) == 0
 
 
 def test_the_analysis_thread_does_not_keep_a_program_alive(stream):

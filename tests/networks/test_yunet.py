@@ -264,7 +264,7 @@ def test_a_batch_agrees_with_opencv(yunet_path, photos):
             shapes.append(batch.shape)
             return network.run(batch)
 
-    ours = MultiScaleFaceModel.for_yunet(MultiScaleRunner(Counted())).find(pair, 0.6)
+    ours = MultiScaleFaceModel(MultiScaleRunner(Counted()), is_yunet=True).find(pair, 0.6)
     theirs = OpenCvFaceModel(yunet_path).find(pair, 0.6)
     assert shapes == [(2, 3, 256, 352)]
     assert all(len(faces) for faces in theirs)

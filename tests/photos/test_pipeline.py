@@ -84,7 +84,7 @@ def test_failures_are_results_and_the_others_go_on():
     assert [r.record.error for r in results] == [
         "",
         "The file is empty (0 bytes).",
-        "The file is not a picture in a format that can be read "
+        "The file is not an image in a format that can be read "
         "(JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF).",
         "The file cannot be read (No such file or directory).",
         "The file cannot be read (device on fire).",
@@ -148,7 +148,7 @@ def test_a_photo_too_long_for_a_jpeg_is_written_smaller():
     assert long.record.analysis.size_wh == (MAX_JPEG_PX + 100, 20)
     assert decode_image(long.annotated).pixels.shape == (20, MAX_JPEG_PX, 3)
     assert long.record.warnings == (
-        "The annotated picture is made smaller: a JPEG has at most 65500 px a side.",
+        "The annotated image is made smaller: a JPEG has at most 65500 px a side.",
     )
     assert other.record.warnings == ()
 

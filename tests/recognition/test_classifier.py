@@ -156,7 +156,7 @@ def test_extreme_logits_stay_finite(logits):
     ids=["NaN", "infinite", "arousal"],
 )
 def test_values_that_are_no_numbers_are_told_in_a_sentence(logits, va):
-    with pytest.raises(WeightsMismatchError, match=r"^tiny gives values that are no numbers; "):
+    with pytest.raises(WeightsMismatchError, match=r"^tiny returns values that are not numbers; "):
         read(logits, va, has_va=True)
 
 

@@ -73,7 +73,7 @@ def make_result(frames, **changes):
         detector="tiny-faces",
         frames=frames,
         people=people,
-        moments=tuple(moments),
+        highlights=tuple(moments),
         n_frames=n,
         n_analyzed=n,
         elapsed_s=1.0,
@@ -169,7 +169,7 @@ def test_page_tells_what_was_analysed():
 
 def test_page_of_a_webcam_tells_when_it_began():
     began = datetime(2026, 11, 22, 13, 57, 3, 250400, timezone(timedelta(hours=1)))
-    words = words_of(replace(NO_FACE, began=began))
+    words = words_of(replace(NO_FACE, started_at=began))
     assert "Begun 2026-11-22 12:57:03.250 UTC Length" in words
     assert "Begun" not in words_of(NO_FACE)
 
@@ -253,7 +253,7 @@ def test_moments_carry_their_pictures_and_words():
 
 @pytest.mark.slow
 def test_no_moment_is_no_section():
-    words = words_of(replace(TWO, moments=()))
+    words = words_of(replace(TWO, highlights=()))
     assert "Strongest moments" not in words
     assert "Course over time" in words
 

@@ -5,8 +5,8 @@ import pytest
 
 from emotion_core.tracking.appearance import (
     DIFFERENT,
-    LEAST_ALIKE,
-    MOST_ALIKE,
+    MAX_COST,
+    MIN_COST,
     appearance_cost,
     color_descriptors,
     frame_signature,
@@ -67,4 +67,4 @@ def test_likeness_counts_less_the_longer_ago_it_was():
     assert (found[:, 0] < 0).all()
     assert found[0, 1] > found[1, 1]
     far = appearance_cost(known, np.zeros(2), np.ones((1, 6)))
-    assert MOST_ALIKE <= found.min() <= far.max() == LEAST_ALIKE
+    assert MIN_COST <= found.min() <= far.max() == MAX_COST

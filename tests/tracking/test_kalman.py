@@ -10,7 +10,7 @@ def follow(speed=0.0, hz=25, n=50, size=100.0):
     """The motion of a face that moves to the right, in face sizes a second."""
     motion = KalmanState.start(np.zeros(2), size, 0.0)
     for i in range(1, n):
-        motion = motion.seen(np.array([speed * size * i / hz, 0.0]), size, i / hz)
+        motion = motion.update(np.array([speed * size * i / hz, 0.0]), size, i / hz)
     return motion
 
 
@@ -32,7 +32,7 @@ def test_doubt_grows_while_a_face_is_lost_and_falls_when_it_is_seen():
     motion = follow()
     places = [motion.spread_at(motion.time_s + gap)[0] for gap in (0, 0.1, 0.5, 1.0, 1.5)]
     assert places == sorted(places)
-    again = motion.seen(motion.centre, 100.0, motion.time_s + 1.5)
+    again = motion.update(motion.centre, 100.0, motion.time_s + 1.5)
     assert again.spread[0] < places[-1] / 2
 
 
@@ -40,7 +40,7 @@ def test_doubt_grows_while_a_face_is_lost_and_falls_when_it_is_seen():
 def test_spreads_stay_possible(gap_s):
     motion = follow()
     for _ in range(20):
-        motion = motion.seen(motion.centre, 100.0, motion.time_s + gap_s)
+        motion = motion.update(motion.centre, 100.0, motion.time_s + gap_s)
         place, both, speed = motion.spread
         assert place > 0
         assert speed > 0

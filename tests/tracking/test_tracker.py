@@ -521,7 +521,7 @@ class Roll:
 
 
 def test_the_gallery_is_bounded(monkeypatch):
-    monkeypatch.setattr(tracker_module, "GALLERY", 3)
+    monkeypatch.setattr(tracker_module, "MAX_GALLERY", 3)
     tracker = FaceTracker(Roll())
     found = []
     for i, person in enumerate([0, 1, 2, 3, 4, 0, 4]):
@@ -620,8 +620,8 @@ def test_thin_and_extreme_values_stay_valid():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(lambda a: interpolate(a, a, -0.1), "share must lie in", id="below"),
-        pytest.param(lambda a: interpolate(a, a, 1.1), "share must lie in", id="above"),
+        pytest.param(lambda a: interpolate(a, a, -0.1), "fraction must lie in", id="below"),
+        pytest.param(lambda a: interpolate(a, a, 1.1), "fraction must lie in", id="above"),
         pytest.param(
             lambda a: interpolate(a, make_analysis([(0, 0, 9, 9)], (640, 480)), 0.5),
             "Faces need track ids",

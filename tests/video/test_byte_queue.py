@@ -78,7 +78,7 @@ def test_giving_up_ends_whoever_waits(side):
     thread = in_thread(wait)
     time.sleep(0.1)
     start = time.monotonic()
-    channel.give_up()
+    channel.cancel()
     thread.join(2)
     assert ended
     assert ended[0] - start < 0.2
@@ -87,7 +87,7 @@ def test_giving_up_ends_whoever_waits(side):
 def test_giving_up_drops_what_is_there():
     channel = make_channel()
     channel.put(b"a")
-    channel.give_up()
+    channel.cancel()
     with pytest.raises(QueueCancelledError):
         channel.take(1)
     with pytest.raises(QueueCancelledError):
@@ -98,7 +98,7 @@ def test_patient_taking_waits_until_there_are_as_many_as_wanted():
     channel = make_channel()
     channel.put(b"a")
     thread = in_thread(lambda: (time.sleep(0.1), channel.put(b"b"), channel.put(b"c")))
-    assert channel.take(3, patience_s=5) == [b"a", b"b", b"c"]
+    assert channel.take(3, fill_s=5) == [b"a", b"b", b"c"]
     thread.join(2)
 
 
@@ -111,6 +111,6 @@ def test_patience_ends(reason):
     if reason == "end":
         channel.end()
     start = time.monotonic()
-    assert channel.take(3, patience_s=0.3 if reason == "time" else 5)[0] == b"a"
+    assert channel.take(3, fill_s=0.3 if reason == "time" else 5)[0] == b"a"
     assert 0.3 <= time.monotonic() - start < 1 or reason != "time"
     assert time.monotonic() - start < 1

@@ -67,7 +67,7 @@ def copy_video(path, target):
     """Read and write a video; gives the number of pictures and what is wrong with it."""
     with VideoReader(path) as reader:
         times = []
-        with VideoWriter(target, reader, sound=path) as writer:
+        with VideoWriter(target, reader, audio=path) as writer:
             for frame in reader.frames():
                 times.append(frame.time_s)
                 writer.write(frame, frame.image)
@@ -134,7 +134,7 @@ def test_pictures_after_a_damaged_place_are_given(tmp_path):
     assert [read_number(f.image) for f in frames if f.time_s < 0.79] == list(range(20))
     assert [read_number(f.image) for f in frames if f.time_s > 1.19] == list(range(30, 50))
     assert reader.fault == (
-        "The video is damaged, first at about 0.8 seconds: pictures are missing or wrong there."
+        "The video is damaged, first at about 0.8 seconds: frames are missing or wrong there."
     )
 
 
@@ -146,15 +146,15 @@ def test_a_video_of_nothing_but_damage_is_refused(tmp_path):
     for place, size in packets:
         data[place : place + size] = b"\xff" * size
     path.write_bytes(data)
-    with pytest.raises(VideoDecodeError, match="Not one picture of the video can be decoded"):
+    with pytest.raises(VideoDecodeError, match="No frame of the video can be decoded"):
         VideoReader(path)
 
 
 SENTENCE = {
     "made_zero.mp4": "The file is empty (0 bytes).",
     "made_text.mp4": "The file is not a video in a format",
-    "made_audio_only.mp4": "The file has sound but no pictures",
-    "made_header_only.mp4": "The file is a video without a single picture",
+    "made_audio_only.mp4": "The file has sound but no video",
+    "made_header_only.mp4": "The file is a video without a single frame",
 }
 
 
@@ -172,7 +172,7 @@ SAMPLES = {
     "made_10min_face_at_end.mp4": (1200, (640, 360), "", "", ""),
     "made_120fps.mp4": (72, (640, 360), "", "", ""),
     "made_corrupt_mdat.mp4": (471, (640, 360), "is damaged, first at about 0.0 s", "", "aac"),
-    "made_mjpeg_bogus_fps1000.avi": (24, (640, 360), "", "says 1000 pictures", ""),
+    "made_mjpeg_bogus_fps1000.avi": (24, (640, 360), "", "says 1000 frames", ""),
     "made_odd_size_high10.mkv": (30, (639, 359), "", "", ""),
     "made_one_frame.mp4": (1, (640, 360), "", "", ""),
     "made_phone_rot180.mp4": (72, (640, 360), "", "", ""),
@@ -181,11 +181,11 @@ SAMPLES = {
         14,
         (640, 360),
         "breaks off after 0.9 of 2.4 s",
-        "says 30 pictures",
+        "says 30 frames",
         "",
     ),
-    "made_vp9.webm": (36, (640, 360), "", "says 30 pictures", ""),
-    "nasa_two_video_two_audio_streams.mp4": (390, (480, 270), "", "Of 2 tracks", "aac"),
+    "made_vp9.webm": (36, (640, 360), "", "says 30 frames", ""),
+    "nasa_two_video_two_audio_streams.mp4": (390, (480, 270), "", "Of 2 video tracks", "aac"),
     "no_face_animation.mp4": (95, (960, 540), "", "", "aac"),
     "noface_then_face_vfr_hevc.mov": (169, (960, 540), "", "", "aac"),
     "single_face_neutral_to_smile.mp4": (72, (640, 360), "", "", "mp3"),

@@ -147,7 +147,7 @@ def test_after_the_last_analyzed_picture_boxes_stay():
 
 
 def test_wait_for_the_next_analyzed_picture_is_bounded(monkeypatch):
-    monkeypatch.setattr(stream, "_WAITING_PICTURES", 2)
+    monkeypatch.setattr(stream, "_WAITING_FRAMES", 2)
     analyzer = make_fake_analyzer(MovingDetector())
     items = iter_streamed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=8))
     assert left_edges(items) == pytest.approx([0, 0, 0, 0, 0, 0, 16 / 3, 32 / 3, 16])
@@ -280,7 +280,7 @@ def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
     assert seen["frame"].tolist() == list(range(6, 20, 2))
     assert result.people["track"].tolist() == [1]
     assert result.people["frames"].tolist() == [7]
-    assert {moment.track for moment in result.moments} == {1}
+    assert {moment.track for moment in result.highlights} == {1}
 
 
 def test_of_a_long_video_only_the_beginning_is_read(clip, tmp_path):
@@ -329,8 +329,8 @@ def test_faces_are_blurred_also_between_analyzed_pictures(tmp_path):
     _, after = read_pictures(target)
     assert max(float(frame.image[INSIDE].std()) for frame in after) < 30
     assert min(float(frame.image[OUTSIDE].std()) for frame in after) > 60
-    for moment in result.moments:
-        assert float(decode_image(moment.picture).pixels[50:80, 50:80].std()) < 30
+    for moment in result.highlights:
+        assert float(decode_image(moment.jpeg).pixels[50:80, 50:80].std()) < 30
 
 
 def test_a_face_that_is_missed_for_a_moment_stays_blurred(tmp_path):
@@ -376,7 +376,7 @@ def test_video_without_any_face_is_a_result(clip):
     assert len(result.frames) == 30
     assert result.frames["track"].isna().all()
     assert len(result.people) == 0
-    assert result.moments == ()
+    assert result.highlights == ()
 
 
 def test_handles_of_a_file_in_memory(clip, tmp_path):

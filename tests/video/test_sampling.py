@@ -19,7 +19,7 @@ def test_pictures_per_analysed_one(settings, fps, expected):
 
 def wanted(settings, times):
     schedule = FrameSampler(settings)
-    chosen = [i for i, time_s in enumerate(times) if schedule.is_wanted(i, time_s)]
+    chosen = [i for i, time_s in enumerate(times) if schedule.should_analyze(i, time_s)]
     assert schedule.n_frames == len(times)
     return chosen
 
@@ -32,7 +32,7 @@ def test_every_n_th_picture(every, expected):
 @pytest.mark.parametrize("settings", [{"every": 5}, {"hz": 2}], ids=str)
 def test_first_picture_is_wanted_even_if_those_before_it_were_damaged(settings):
     schedule = FrameSampler(VideoSettings(**settings))
-    assert [schedule.is_wanted(i, i / 10) for i in (3, 4, 5)] == [True, False, True]
+    assert [schedule.should_analyze(i, i / 10) for i in (3, 4, 5)] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_rate_goes_by_time_where_pictures_come_irregularly():
 def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
     schedule = FrameSampler(VideoSettings(hz=1))
     for index, time_s in enumerate(times):
-        schedule.is_wanted(index, time_s)
+        schedule.should_analyze(index, time_s)
     assert schedule.end_s == pytest.approx(end_s)
 
 

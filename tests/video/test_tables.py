@@ -129,7 +129,7 @@ def test_faces_without_tracks_are_refused():
 def test_another_network_is_refused():
     log = FrameTableBuilder()
     log.add(0, 0.0, make_none())
-    with pytest.raises(ValueError, match="read by one network"):
+    with pytest.raises(ValueError, match="analysed by one network"):
         log.add(1, 0.1, make_seen([1], [0.5, 0.5], [0, 0], labels=(H, S)))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from emotion_core.models.local import describe_file
-from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_model
 from emotion_core.training.evaluation.evaluate import predict
@@ -78,7 +78,8 @@ def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArr
         * np.float32(classifier.card.temperature)
         for mirrored in (False, True)
     ]
+    mean = (logits[0] + logits[1]) / np.float32(2)
     columns = [LABELS.index(label) for label in classifier.card.labels]
     probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
-    probabilities[:, columns] = softmax(np.float32(0.5) * (logits[0] + logits[1]))
+    probabilities[:, columns] = softmax(mean, axis=1)
     return probabilities

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from emotion_core.errors import DatasetError
-from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 
@@ -144,7 +144,7 @@ def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
     candidates = np.exp(np.linspace(np.log(0.25), np.log(4), 401))
     rows = np.arange(len(truth))
     losses = [
-        -np.log(softmax(logits[nine] / np.float32(t))[rows, truth] + 1e-12).mean()
+        -np.log(softmax(logits[nine] / np.float32(t), axis=1)[rows, truth] + 1e-12).mean()
         for t in candidates
     ]
     return round(float(candidates[int(np.argmin(losses))]), 4)

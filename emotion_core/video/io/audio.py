@@ -1,10 +1,11 @@
-"""The sound of a video, taken over into another file."""
+"""Transfer of a video's audio into another file."""
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -14,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.filter import Graph
 
 from emotion_core.errors import VideoDecodeError
-from emotion_core.video.io.demuxer import Source, is_plausible_sound, open_input
+from emotion_core.video.io.demuxer import Source, is_plausible_audio, open_input
 from emotion_core.video.io.timestamps import TimestampRepair
 
 if TYPE_CHECKING:
@@ -24,100 +25,91 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
 
 _COPIED = ("aac", "mp3")
-"""Codecs that browsers play in an MP4; any other sound is encoded anew."""
+"""Codecs that browsers play in an MP4; all others are transcoded."""
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _BITS_PER_CHANNEL = 64_000
-_SAMPLES = 1024  # of a packet of AAC
+_SAMPLES = 1024  # per packet of AAC
 
 _PIECE_S = 1
-"""Longer silence is written in pieces of so many seconds; the filter would hold all of it."""
+"""Silence is written in pieces of this many seconds; the filter would keep all of it in memory."""
 
-_MOST_SILENCE_S = 4 * 3600
-"""Of all gaps longer than a piece; what is heard after more of it is left out. An hour takes some
-seconds to write, and a few bytes can ask for any number of hours."""
-
-_OTHER_FILE = "The file with the sound is not that of the video."
+_MAX_SILENCE_S = 4 * 3600
+"""Sum of all gaps longer than a piece; audio after that is dropped. An hour takes some seconds to
+write, and a few bytes can claim any number of hours."""
 
 
 class AudioRemuxer:
-    """One track of sound on its way from a video into an MP4, as far as is asked for.
+    """Copies or transcodes one audio track of a video into an MP4.
 
-    Damage in it ends it early and silently: a video without the rest of its sound is worth more
-    than none. A context manager.
+    Damage ends it early and silently: a video without the rest of its audio is better than none.
 
     Attributes:
-        start_s: When it begins, in the file's own time; ``None`` if it is empty.
+        start_s: Its start, in the file's own time; ``None`` if it is empty.
 
     Args:
-        source: The video; read independently of its pictures.
+        source: The video; read independently of its frames.
         index: Number of the track.
     """
 
     def __init__(self, source: Source, index: int) -> None:
         self._container = open_input(source)
-        try:
-            stream = self._container.streams[index]
-        except IndexError:
-            self._container.close()
-            raise VideoDecodeError(_OTHER_FILE) from None
+        streams = self._container.streams
+        stream = streams[index] if index < len(streams) else None
         if not isinstance(stream, AudioStream):
             self._container.close()
-            raise VideoDecodeError(_OTHER_FILE)
+            raise VideoDecodeError("The file with the sound is not that of the video.")
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._clock = TimestampRepair(self._time_base, 1)
         self._waiting: deque[Packet[AudioStream]] = deque()
         self._packets = self._read()
         self._is_over = False
-        # The first packet may lie before: what a codec needs to get going, and players leave out.
+        # The first packet may be earlier: a codec needs it to start, and players skip it.
         start = stream.start_time if stream.start_time is not None else self._next_stamp()
         self.start_s = None if start is None else float(start * self._time_base)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Closes the file."""
         self._container.close()
 
     def open(self, output: OutputContainer) -> None:
-        """Add a track for it to a file to which nothing was written yet."""
+        """Adds a track to a file to which nothing has been written yet."""
         if self._stream.codec_context.codec.canonical_name in _COPIED:
-            self._way: _Copy | _Encoder = _Copy(output, self._stream)
+            self._writer: _Copy | _Encoder = _Copy(output, self._stream)
         else:
-            self._way = _Encoder(output, self._stream)
+            self._writer = _Encoder(output, self._stream)
 
     def write(self, origin_s: Fraction, until_s: float | None) -> None:
-        """Write what begins before a time and was not written yet.
+        """Writes the next packets that start before a time.
 
         Args:
             origin_s: The file's own time that becomes zero.
-            until_s: In the file's own time; ``None`` for all that is left.
+            until_s: In the file's own time; ``None`` for the rest.
         """
         while (stamp := self._next_stamp()) is not None:
             if until_s is not None and stamp * self._time_base >= until_s:
                 return
             try:
-                self._way.write(self._waiting.popleft(), origin_s)
+                self._writer.write(self._waiting.popleft(), origin_s)
             except av.error.FFmpegError:
                 self._is_over = True
 
     def finish(self) -> None:
-        """Write what is held back."""
+        """Writes what is held back."""
         with suppress(av.error.FFmpegError):
-            self._way.finish()
+            self._writer.finish()
 
     def _next_stamp(self) -> int | None:
         """Time stamp of the next packet; ``None`` after the last."""
         if self._is_over:
             return None
         if not self._waiting:
-            packet = next(self._packets, None)
-            if packet is None:
-                return None
-            self._waiting.append(packet)
-        return self._waiting[0].pts
+            self._waiting.extend(islice(self._packets, 1))
+        return self._waiting[0].pts if self._waiting else None
 
     def _read(self) -> Iterator[Packet[AudioStream]]:
-        """Read packets; their time stamps rise."""
+        """Reads packets; their time stamps rise."""
         silence_s = 0.0
         end: int | None = None
         try:
@@ -127,7 +119,7 @@ class AudioRemuxer:
                     packet.pts = packet.dts = start = self._clock.stamp(stamp)
                     gap_s = 0.0 if end is None else float((start - end) * self._time_base)
                     silence_s += gap_s if gap_s > _PIECE_S else 0.0
-                    if silence_s > _MOST_SILENCE_S:
+                    if silence_s > _MAX_SILENCE_S:
                         return
                     end = start + (packet.duration or 0)
                     yield packet
@@ -136,7 +128,7 @@ class AudioRemuxer:
 
 
 class _Copy:
-    """Packets as they are, but for those that cannot be decoded: a browser stops at them."""
+    """Copies packets, except for those that cannot be decoded: a browser would stop at them."""
 
     def __init__(self, output: OutputContainer, template: AudioStream) -> None:
         self._output, self._decoder = output, template.codec_context
@@ -157,7 +149,7 @@ class _Copy:
 
 
 class _Encoder:
-    """Sound of any kind to AAC, with silence where there is a gap."""
+    """Transcodes audio to AAC and fills gaps with silence."""
 
     def __init__(self, output: OutputContainer, source: AudioStream) -> None:
         self._output, self._source = output, source
@@ -170,7 +162,7 @@ class _Encoder:
         self._end_s = Fraction(-1_000_000)
         self._kind: tuple[str, str, int] | None = None
         self._graph: Graph | None = None
-        self._due: int | None = None  # when the next sound begins, in ticks of the source
+        self._due: int | None = None  # start of the next frame, in ticks of the source
 
     def write(self, packet: Packet[AudioStream], origin_s: Fraction) -> None:
         try:
@@ -178,7 +170,7 @@ class _Encoder:
         except av.error.FFmpegError:
             return
         for frame in frames:
-            if not is_plausible_sound(frame.sample_rate, frame.layout.nb_channels):
+            if not is_plausible_audio(frame.sample_rate, frame.layout.nb_channels):
                 continue
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if kind != self._kind or self._graph is None:
@@ -203,7 +195,7 @@ class _Encoder:
         self._output.mux(self._stream.encode(None))
 
     def _fill(self, graph: Graph, frame: AudioFrame) -> None:
-        """Write the silence between the last sound and the next."""
+        """Writes the silence between the last frame and the next."""
         tick_s = frame.time_base or self._tick_s
         piece = max(1, round(_PIECE_S / tick_s))
         start = self._due if frame.pts is None else frame.pts
@@ -220,7 +212,7 @@ class _Encoder:
         graph = Graph()
         graph.link_nodes(
             graph.add_abuffer(sample_rate=rate, format=form, layout=layout, time_base=time_base),
-            graph.add("aresample", "async=1"),  # fills and cuts where time stamps jump
+            graph.add("aresample", "async=1"),  # fills or cuts if time stamps jump
             graph.add(
                 "aformat",
                 f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts={self._layout}",
@@ -242,14 +234,14 @@ class _Encoder:
                 frame = cast(AudioFrame, graph.pull())
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            begins_s = (frame.pts or 0) * (frame.time_base or self._tick_s)
-            if begins_s >= self._end_s:  # else the format changed, and its time stamps went back
-                self._end_s = begins_s + frame.samples * self._tick_s
+            start_s = (frame.pts or 0) * (frame.time_base or self._tick_s)
+            if start_s >= self._end_s:  # else the format changed, and its time stamps went back
+                self._end_s = start_s + frame.samples * self._tick_s
                 self._output.mux(self._stream.encode(frame))
 
 
 def _silence(like: AudioFrame, pts: int) -> AudioFrame:
-    """A piece of silence in the same format as some sound."""
+    """A piece of silence in the same format as a frame."""
     silence = AudioFrame(like.format.name, like.layout.name, _PIECE_S * like.sample_rate)
     middle = b"\x80" if like.format.name.startswith("u8") else b"\0"
     for plane in silence.planes:

@@ -1,4 +1,4 @@
-"""Decoded pictures to RGB: right colours, square pixels, opaque, upright, all of one size."""
+"""Conversion of decoded frames to RGB: true colours, square pixels, opaque, upright, one size."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from emotion_core.types import Image
 
-_UNSPECIFIED_MATRICES = (0, 2, 3)  # of AVColorSpace: none for YUV, not said, reserved
+_UNSPECIFIED_MATRICES = (0, 2, 3)  # of AVColorSpace: not YUV, unspecified, reserved
 _HD_LINES = 720
-"""From so many lines on, players take colours whose matrix is not said for those of BT.709."""
+"""From this height on, players assume BT.709 for an unspecified matrix."""
 
-_LARGEST_STRETCH = Fraction(4)
-"""Pixels said to be longer are a broken header."""
+_MAX_STRETCH = Fraction(4)
+"""A larger pixel aspect ratio means a broken header."""
 
 _HDR_CURVES = (16, 18)  # of AVColorTransferCharacteristic: PQ and HLG
 
@@ -39,76 +39,75 @@ _WHITE = 255
 
 
 class FrameConverter:
-    """Turns the decoded pictures of one video into RGB.
+    """Converts the decoded frames of one video to RGB.
 
-    All get the size of the first; later ones of another shape are fitted into it, on black.
+    All get the size of the first; later ones of another shape are fitted into it, padded with
+    black.
 
     Args:
-        pixel_aspect: Width of a pixel by its height, as the file says; ``None`` if it does not.
+        pixel_aspect: Width of a pixel by its height; ``None`` if the file does not say.
 
     Attributes:
-        has_alpha: Whether a picture was transparent, which is shown white.
-        is_hdr: Whether a picture's colours were for a brighter screen.
+        has_alpha: Whether a frame was transparent, which becomes white.
+        is_hdr: Whether a frame was HDR.
     """
 
     def __init__(self, pixel_aspect: Fraction | None) -> None:
         self.has_alpha = self.is_hdr = False
         self._aspect = Fraction(1)
-        if pixel_aspect and 1 / _LARGEST_STRETCH <= pixel_aspect <= _LARGEST_STRETCH:
+        if pixel_aspect and 1 / _MAX_STRETCH <= pixel_aspect <= _MAX_STRETCH:
             self._aspect = pixel_aspect
         self._reformatter = VideoReformatter()
         self._size_wh: tuple[int, int] | None = None
         self._matrix: tuple[int, ...] | None = None  # the display matrix in force
         self._rotation: int | None = None
 
-    def convert(self, picture: VideoFrame) -> Image:
-        """Convert a picture.
+    def convert(self, frame: VideoFrame) -> Image:
+        """Converts a frame.
 
         Returns:
-            RGB ``(H, W, 3)``, 0-255; nobody else holds it.
+            RGB ``(H, W, 3)``, 0-255; not shared.
 
         Raises:
             VideoDecodeError: It is too large.
             av.error.FFmpegError: Its format cannot be converted.
         """
-        # Reading the side data makes PyAV hold the picture until the garbage collector's next
-        # round, so it is read only where the rotation, a plain number, changes.
-        if picture.rotation != self._rotation:
-            self._rotation, self._matrix = picture.rotation, _display_matrix(picture)
-        image = _turn(self._to_rgb(picture), self._matrix)
+        # Reading the side data makes PyAV keep the frame until the next garbage collection, so it
+        # is read only when the rotation, a plain number, changes.
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, _display_matrix(frame)
+        image = _turn(self._to_rgb(frame), self._matrix)
         if self._size_wh is None:
             self._size_wh = (image.shape[1], image.shape[0])
         return fit(image, self._size_wh)
 
-    def _to_rgb(self, picture: VideoFrame) -> Image:
-        width, height = self._square(picture.width, picture.height)
+    def _to_rgb(self, frame: VideoFrame) -> Image:
+        width, height = frame.width, frame.height
+        if self._aspect >= 1:  # square pixels by enlarging, so that nothing is lost
+            width = round(width * self._aspect)
+        else:
+            height = round(height / self._aspect)
         check_size(width, height)
-        has_alpha = picture.format.name == "pal8" or any(
-            component.is_alpha for component in picture.format.components
+        has_alpha = frame.format.name == "pal8" or any(
+            component.is_alpha for component in frame.format.components
         )
-        self.is_hdr |= picture.color_trc in _HDR_CURVES
+        self.is_hdr |= frame.color_trc in _HDR_CURVES
         converted = self._reformatter.reformat(
-            picture,
+            frame,
             width=width,
             height=height,
             format="rgba" if has_alpha else "rgb24",
-            src_colorspace=_matrix(picture),
+            src_colorspace=_matrix(frame),
             dst_color_range=ColorRange.JPEG,
         )
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
         if has_alpha:
             return self._make_opaque(pixels)
-        # The decoder may still need a picture that was RGB from the beginning.
-        return pixels.copy() if converted is picture else np.ascontiguousarray(pixels)
-
-    def _square(self, width: int, height: int) -> tuple[int, int]:
-        """Size with square pixels; the longer side of a pixel is kept, so nothing is lost."""
-        if self._aspect >= 1:
-            return round(width * self._aspect), height
-        return width, round(height / self._aspect)
+        # The decoder may still need a frame that was already RGB.
+        return pixels.copy() if converted is frame else np.ascontiguousarray(pixels)
 
     def _make_opaque(self, rgba: Image) -> Image:
-        """Lay a picture over white, like photos."""
+        """Blends a frame with white, like photos."""
         alpha = rgba[..., 3:].astype(np.uint16)  # (H, W, 1)
         if int(alpha.min(initial=_WHITE)) == _WHITE:
             return np.ascontiguousarray(rgba[..., :3])
@@ -117,24 +116,24 @@ class FrameConverter:
         return np.asarray((mixed + _WHITE // 2) // _WHITE, np.uint8)
 
 
-def _matrix(picture: VideoFrame) -> int:
-    """The conversion from YUV that a picture asks for, or else the one that players assume."""
-    if picture.colorspace not in _UNSPECIFIED_MATRICES:
-        return picture.colorspace
-    is_hd = picture.height >= _HD_LINES
+def _matrix(frame: VideoFrame) -> int:
+    """The YUV matrix of a frame, or the one that players assume if it has none."""
+    if frame.colorspace not in _UNSPECIFIED_MATRICES:
+        return frame.colorspace
+    is_hd = frame.height >= _HD_LINES
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 
 
-def _display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
-    """The first five numbers of how a picture is to be turned, if it says so."""
-    side_data = cast("Mapping[Type, Buffer]", picture.side_data).get(Type.DISPLAYMATRIX)
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The first five numbers of a frame's display matrix, if it has one."""
+    side_data = cast("Mapping[Type, Buffer]", frame.side_data).get(Type.DISPLAYMATRIX)
     if side_data is None:
         return None
     return tuple(np.frombuffer(bytes(side_data), np.int32)[:5].tolist())
 
 
 def _turn(image: Image, matrix: tuple[int, ...] | None) -> Image:
-    """Turn and mirror a picture as its display matrix says, in steps of 90 degrees."""
+    """Rotates and mirrors an image by its display matrix, in steps of 90 degrees."""
     if matrix is None:
         return image
     # x' = a x + c y and y' = b x + d y; see libavutil/display.h.
@@ -146,7 +145,8 @@ def _turn(image: Image, matrix: tuple[int, ...] | None) -> Image:
         return np.asarray(cv2.rotate(image, turn), np.uint8)
     if swaps:
         image = np.asarray(cv2.transpose(image), np.uint8)
+    if flips_x and flips_y:
+        return np.asarray(cv2.flip(image, -1), np.uint8)
     if flips_x or flips_y:
-        code = -1 if flips_x and flips_y else 1 if flips_x else 0
-        image = np.asarray(cv2.flip(image, code), np.uint8)
+        return np.asarray(cv2.flip(image, int(flips_x)), np.uint8)
     return image

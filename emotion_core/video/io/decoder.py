@@ -1,10 +1,10 @@
-"""One track's pictures as FFmpeg decodes them: damage skipped, interlacing removed."""
+"""Decoding of one video track with FFmpeg: skips damage, deinterlaces."""
 
 from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _LOOK_AHEAD = 32
-"""Packets read before the first is decoded, to see how fast pictures really come."""
+"""Packets read before the first is decoded, to measure the real frame rate."""
 
-_LEAST_DEINTERLACED_PX = 3  # on each side; the filter refuses less
+_MIN_DEINTERLACED_PX = 3  # on each side; the filter refuses less
 
 
 class VideoTrackDecoder:
-    """Decodes the pictures of one track.
+    """Decodes the frames of one track.
 
     Attributes:
-        n_damaged: Parts of the file that could not be decoded, or only wrongly, so far.
-        damaged_s: Time of the last picture before the first of them, in seconds of the file's own
-            time; ``None`` without such a picture.
-        is_cut_off: Whether reading ended with an error or in the middle of a picture or sound.
-        end_s: End of the last picture or sound that was read, in the same time.
+        n_damaged: Parts of the file so far that could not be decoded correctly.
+        damaged_s: Time of the last frame before the first of them, in seconds of the file's own
+            time; ``None`` without such a frame.
+        is_cut_off: Whether reading ended with an error or in the middle of a packet.
+        end_s: End of the last video or audio packet, in the same time.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -51,40 +51,36 @@ class VideoTrackDecoder:
         self._packets = self._read()
 
     def measure_fps(self) -> float:
-        """Pictures a second by the time stamps of the first ones; 0 where there are too few."""
-        while len(self._waiting) < _LOOK_AHEAD:
-            packet = next(self._packets, None)
-            if packet is None:
-                break
-            self._waiting.append(packet)
+        """Frame rate by the time stamps of the first frames; 0 if there are too few."""
+        self._waiting.extend(islice(self._packets, _LOOK_AHEAD))
         stamps = [p.pts if p.pts is not None else p.dts for p in self._waiting]
         known = [stamp for stamp in stamps if stamp is not None]
         if len(known) < 3 or max(known) == min(known):
             return 0.0
         return float((len(known) - 1) / ((max(known) - min(known)) * self.time_base))
 
-    def pictures(self) -> Iterator[tuple[int | None, VideoFrame]]:
-        """Decode, in the order in which pictures are shown.
+    def frames(self) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Decodes frames in display order.
 
         Yields:
-            Time stamp in ticks of ``time_base``, ``None`` where there is none; and the picture.
+            Time stamp in ticks of ``time_base``, ``None`` if there is none; and the frame.
         """
         deinterlacer: Deinterlacer | None = None
-        for picture in self._decode():
-            if deinterlacer is None and picture.interlaced_frame:
+        for frame in self._decode():
+            if deinterlacer is None and frame.interlaced_frame:
                 deinterlacer = Deinterlacer(self.time_base)
             if deinterlacer is None:
-                yield _stamp(picture), picture
+                yield _stamp(frame), frame
             else:
-                yield from deinterlacer.filter(picture)
+                yield from deinterlacer.filter(frame)
         if deinterlacer is not None:
             yield from deinterlacer.flush()
 
     def stamps(self) -> Iterator[int]:
-        """Read on without decoding; nothing but ``seek`` may follow.
+        """Reads on without decoding; only ``seek`` may follow.
 
         Yields:
-            Time stamp of each picture in the order of the file, where it has one.
+            Time stamps of the frames that have one, in the order of the file.
         """
         for packet in chain(self._waiting, self._packets):
             stamp = packet.dts if packet.dts is not None else packet.pts
@@ -92,7 +88,7 @@ class VideoTrackDecoder:
                 yield stamp
 
     def seek(self, stamp: int) -> None:
-        """Go to the last picture before a time that can be decoded by itself.
+        """Seeks to the last key frame before a time.
 
         Args:
             stamp: In ticks of ``time_base``.
@@ -106,19 +102,19 @@ class VideoTrackDecoder:
         self._packets = self._read()
 
     def note_damage(self) -> None:
-        """Count a part that could not be used, at the place of the last picture."""
+        """Counts a part that could not be used, at the time of the last frame."""
         self.n_damaged += 1
         if self.n_damaged == 1:
             self.damaged_s = self._last_s
 
     def _read(self) -> Iterator[Packet[VideoStream]]:
-        """Read packets of pictures; notes how far all tracks got."""
+        """Reads packets of this track; keeps track of the end of all tracks."""
         tracks = [*self._container.streams.video, *self._container.streams.audio]
         try:
             for packet in self._container.demux(tracks):
-                if not packet.size:  # a decoder would take it for the end
+                if not packet.size:  # would signal the end to a decoder
                     continue
-                self.is_cut_off = packet.is_corrupt  # less of it than it says: counts for the last
+                self.is_cut_off = packet.is_corrupt  # is it incomplete? counts for the last packet
                 start = packet.pts if packet.pts is not None else packet.dts
                 if start is not None and packet.time_base:
                     end_s = float((start + (packet.duration or 0)) * packet.time_base)
@@ -132,72 +128,67 @@ class VideoTrackDecoder:
         while True:
             packet = self._waiting.popleft() if self._waiting else next(self._packets, None)
             try:
-                pictures = self._decoder.decode(packet)  # None: give what is held back
+                frames = self._decoder.decode(packet)  # None flushes the decoder
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
                 self.note_damage()
-                pictures = []
-            for picture in pictures:
-                if picture.is_corrupt:
+                frames = []
+            for frame in frames:
+                if frame.is_corrupt:
                     self.note_damage()
-                stamp = _stamp(picture)
+                stamp = _stamp(frame)
                 self._last_s = None if stamp is None else float(stamp * self.time_base)
-                yield picture
+                yield frame
             if packet is None:
                 return
 
 
 class Deinterlacer:
-    """Makes whole pictures of ones whose odd and even lines were taken at different times.
-
-    Args:
-        time_base: Of the pictures' time stamps.
-    """
+    """Deinterlaces frames with time stamps in a time base."""
 
     def __init__(self, time_base: Fraction) -> None:
         self._time_base = time_base
         self._graph: Graph | None = None
         self._kind: tuple[int, int, str] | None = None
 
-    def filter(self, picture: VideoFrame) -> Iterator[tuple[int | None, VideoFrame]]:
-        """Take the next picture; give those that are ready, with their time stamps."""
-        kind = (picture.width, picture.height, picture.format.name)
+    def filter(self, frame: VideoFrame) -> Iterator[tuple[int | None, VideoFrame]]:
+        """Takes the next frame; yields those that are ready, with their time stamps."""
+        kind = (frame.width, frame.height, frame.format.name)
         if kind != self._kind:
             yield from self.flush()
-            self._graph, self._kind = self._make_graph(picture), kind
+            self._graph, self._kind = self._make_graph(frame), kind
         if self._graph is None:
-            yield _stamp(picture), picture
+            yield _stamp(frame), frame
             return
-        picture.pts = _stamp(picture)
-        picture.time_base = self._time_base
+        frame.pts = _stamp(frame)
+        frame.time_base = self._time_base
         try:
-            self._graph.vpush(picture)
+            self._graph.vpush(frame)
             yield from self._pull(self._graph)
         except av.error.FFmpegError:
-            self._graph = None  # pictures of this kind are given as they are
-            yield _stamp(picture), picture
+            self._graph = None  # frames of this kind pass unchanged
+            yield _stamp(frame), frame
 
     def flush(self) -> Iterator[tuple[int | None, VideoFrame]]:
-        """Give what is held back; what comes later begins anew."""
+        """Yields the frames held back and resets the filter."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._pull(self._graph)
         self._graph = self._kind = None
 
-    def _make_graph(self, picture: VideoFrame) -> Graph | None:
-        if min(picture.width, picture.height) < _LEAST_DEINTERLACED_PX:
+    def _make_graph(self, frame: VideoFrame) -> Graph | None:
+        if min(frame.width, frame.height) < _MIN_DEINTERLACED_PX:
             return None
         graph = Graph()
-        source = graph.add_buffer(
-            width=picture.width,
-            height=picture.height,
-            format=picture.format,
-            time_base=self._time_base,
-        )
-        # One picture for each; those that are not interlaced pass as they are.
+        # One frame for each; those that are not interlaced pass unchanged.
         graph.link_nodes(
-            source,
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=self._time_base,
+            ),
             graph.add("bwdif", "mode=send_frame:deint=interlaced"),
             graph.add("buffersink"),
         ).configure()
@@ -206,25 +197,23 @@ class Deinterlacer:
     def _pull(self, graph: Graph) -> Iterator[tuple[int | None, VideoFrame]]:
         while True:
             try:
-                picture = graph.vpull()
+                frame = graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            ticks = (picture.time_base or self._time_base) / self._time_base
-            yield None if picture.pts is None else round(picture.pts * ticks), picture
+            ticks = (frame.time_base or self._time_base) / self._time_base
+            yield None if frame.pts is None else round(frame.pts * ticks), frame
 
 
-def _stamp(picture: VideoFrame) -> int | None:
-    return picture.pts if picture.pts is not None else picture.dts
+def _stamp(frame: VideoFrame) -> int | None:
+    return frame.pts if frame.pts is not None else frame.dts
 
 
 def _make_decoder(stream: VideoStream) -> VideoCodecContext:
     decoder = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1":
-        # FFmpeg's own decoders leave out the transparency that WebM carries beside the colours.
-        if decoder.codec.canonical_name == "vp8":
-            decoder = av.CodecContext.create("libvpx", "r")
-        elif decoder.codec.canonical_name == "vp9":
-            decoder = av.CodecContext.create("libvpx-vp9", "r")
+    libvpx = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(decoder.codec.canonical_name)
+    if stream.metadata.get("alpha_mode") == "1" and libvpx:
+        # FFmpeg's own decoders ignore the separate alpha plane of WebM.
+        decoder = cast("VideoCodecContext", av.CodecContext.create(libvpx, "r"))
     decoder.thread_type = "AUTO"
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     return decoder

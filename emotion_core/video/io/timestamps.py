@@ -1,50 +1,46 @@
-"""Time stamps that rise, from what a file says."""
+"""Repair of time stamps, so that they always rise."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-_LONGEST_GAP_S = 3600
-"""A longer time without a picture is taken for a broken time stamp."""
+_MAX_GAP_S = 3600
+"""A longer time without a frame means a broken time stamp."""
 
-_LARGE_STEP_BACK_S = 1
-"""Times that fall by more have begun anew, as where recordings were joined."""
+_RESTART_S = 1
+"""Times that fall by more have restarted, as when recordings were joined."""
 
 
 class TimestampRepair:
-    """Repairs the time stamps of one track, in the order in which they are shown.
+    """Repairs the time stamps of one track, in display order.
 
-    Stamps that rise are kept as they are. One that is missing, or that lies hours ahead, is set
-    one step after the one before; so is one that lies far back, and all later ones move with it.
+    Rising stamps are kept. One that is missing, or hours ahead, is set one step after the previous
+    one; so is one that lies far back, and all later ones are shifted with it.
 
     Args:
         time_base: Seconds of a tick.
-        step: Ticks between pictures as a rule, from 1.
+        step: Usual ticks between frames, from 1.
 
     Attributes:
-        has_moved: Whether later stamps differ by more than a little from the file's.
+        has_moved: Whether later stamps differ substantially from the file's.
     """
 
     def __init__(self, time_base: Fraction, step: int) -> None:
         self.has_moved = False
         self._step = step
-        self._longest_gap = int(_LONGEST_GAP_S / time_base)
-        self._large_step_back = max(1, int(_LARGE_STEP_BACK_S / time_base))
+        self._max_gap = int(_MAX_GAP_S / time_base)
+        self._restart = max(1, int(_RESTART_S / time_base))
         self._offset = 0
         self._last: int | None = None
 
     def stamp(self, raw: int | None) -> int:
-        """Repair the next stamp.
-
-        Args:
-            raw: In ticks, as the file has it; ``None`` where it has none.
-        """
+        """Repairs the next stamp, in ticks; ``None`` if the file has none."""
         if self._last is None:
             self._last = raw or 0
             return self._last
         stamp = self._last + self._step if raw is None else raw + self._offset
         ahead = stamp - self._last
-        if ahead <= -self._large_step_back or ahead > self._longest_gap:
+        if ahead <= -self._restart or ahead > self._max_gap:
             self._offset += self._step - ahead
             ahead = self._step
             self.has_moved = True

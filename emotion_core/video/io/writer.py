@@ -1,4 +1,4 @@
-"""Pictures and a video's own sound to an MP4 that browsers play, with the original times."""
+"""Writing of frames and a video's own audio to an MP4 that browsers play, with original times."""
 
 from __future__ import annotations
 
@@ -34,50 +34,50 @@ if TYPE_CHECKING:
 
 PRESET = "veryfast"
 QUALITY = 23
-"""Constant rate factor. 720p of a street takes 15 ms of one core a picture and 0.9 Mbit/s;
+"""Constant rate factor. 720p of a street takes 15 ms of one core per frame and 0.9 Mbit/s;
 ``superfast`` takes 11 ms and 1.2 Mbit/s."""
 
 _LARGE_PX = 4096 * 2304
 _FRUGAL = {"rc-lookahead": "0", "bf": "0", "x264-params": "sliced-threads=1:sync-lookahead=0"}
-"""For larger pictures, of which the encoder otherwise holds some twenty."""
+"""For larger frames, of which the encoder otherwise keeps some twenty."""
 
-_FINEST_TICKS = 120_000
-"""Ticks a second at most: an MP4 has 31 bits for how far pictures are stored out of order, which
-with the longest gaps of a clock is three hours."""
+_MAX_TICKS = 120_000
+"""Maximum ticks a second: an MP4 has 31 bits for the offset of frames stored out of order, which is
+three hours with the longest gaps of a clock."""
 
 _USUAL_FPS = 25
-"""A hint for the encoder, and how long the only picture of a video is shown."""
+"""A hint for the encoder, and the duration of the only frame of a video."""
 
-_SOUND_FIRST_S = 0.05
-"""Sound that begins so much before the pictures moves them; less is rounding, and a player would
-show nothing in the meantime."""
+_AUDIO_FIRST_S = 0.05
+"""Audio that starts earlier than this before the video shifts it; less is rounding, and a player
+would show nothing in the meantime."""
 
 
 class VideoWriter:
     """Writes an MP4 (H.264, yuv420p, playable while it loads) with the times of a reader.
 
-    A context manager: the file is complete at the end of the with-block. After an exception in it
-    the file is emptied.
+    A context manager: the file is complete at the end of the with-block, and emptied after an
+    exception in it.
 
     Args:
-        path: Where to; replaced.
-        reader: Where the pictures come from.
-        sound: An own handle of the video, whose sound is taken; ``None`` for silence.
+        path: Replaced if it exists.
+        reader: Source of the frames.
+        audio: A separate handle of the video for its audio; ``None`` for silence.
 
     Raises:
-        VideoDecodeError: ``sound`` cannot be read.
+        VideoDecodeError: ``audio`` cannot be read.
         EmotionError: ``path`` cannot be written.
     """
 
-    def __init__(self, path: Path, reader: VideoReader, *, sound: Source | None) -> None:
+    def __init__(self, path: Path, reader: VideoReader, *, audio: Source | None) -> None:
         self._reader = reader
-        self._sound: AudioRemuxer | None = None
-        if sound is not None and reader.sound_index is not None:
-            self._sound = AudioRemuxer(sound, reader.sound_index)
+        self._audio: AudioRemuxer | None = None
+        if audio is not None and reader.audio_index is not None:
+            self._audio = AudioRemuxer(audio, reader.audio_index)
         try:
             self._file = _FullWriteFile(str(path), "wb")
         except OSError as error:
-            self._close_sound()
+            self._close_audio()
             raise EmotionError(f"{path} cannot be written ({error.strerror or error}).") from error
         self._output: OutputContainer | None = None
         self._reformatter = VideoReformatter()
@@ -104,54 +104,50 @@ class VideoWriter:
             self._file.close()  # first: a container whose file is closed writes nothing more
             if self._output is not None:
                 self._output.close()
-            self._close_sound()
+            self._close_audio()
 
     def write(self, frame: VideoFrame, image: Image) -> None:
-        """Add a picture.
+        """Adds a frame.
 
         Args:
-            frame: Its time stamp counts; they must rise.
-            image: RGB ``(H, W, 3)``, 0-255; of the same size each time.
+            frame: For its time stamp; they must rise.
+            image: RGB ``(H, W, 3)``, 0-255; always the same size.
 
         Raises:
-            EmotionError: The disk is full, or another fault of it.
+            EmotionError: The disk is full or fails.
         """
         try:
             if self._output is None:
                 self._output = self._begin(frame, image)
             self._encode(self._output, frame, image)
-            if self._sound is not None:
-                self._sound.write(self._origin_s, float(frame.pts * self._reader.time_base))
+            if self._audio is not None:
+                self._audio.write(self._origin_s, float(frame.pts * self._reader.time_base))
         except (av.error.FFmpegError, OSError) as error:
             raise _disk_error(error) from error
 
     def _begin(self, frame: VideoFrame, image: Image) -> OutputContainer:
-        """Write nothing yet: tracks cannot be added after the first packet."""
+        """Adds the tracks: impossible after the first packet."""
         output = av.open(self._file, "w", format="mp4", options={"movflags": "+faststart"})
         height, width = image.shape[:2]
         self._stream = _add_stream(output, (width + width % 2, height + height % 2), self._fps())
-        self._origin_s = frame.pts * self._reader.time_base
         base = self._reader.time_base
-        self._ticks = Fraction(1, min(base.denominator, _FINEST_TICKS))
+        self._origin_s = frame.pts * base
+        self._ticks = Fraction(1, min(base.denominator, _MAX_TICKS))
         self._stream.codec_context.time_base = self._ticks
-        if self._sound is not None and self._sound.start_s is not None:
-            if self._sound.start_s < self._origin_s - _SOUND_FIRST_S:
-                self._origin_s = Fraction(self._sound.start_s)
-            self._sound.open(output)
+        if self._audio is not None and self._audio.start_s is not None:
+            if self._audio.start_s < self._origin_s - _AUDIO_FIRST_S:
+                self._origin_s = Fraction(self._audio.start_s)
+            self._audio.open(output)
         else:
-            self._close_sound()
+            self._close_audio()
         return output
 
     def _encode(self, output: OutputContainer, frame: VideoFrame, image: Image) -> None:
-        height, width = image.shape[:2]
-        if height % 2 or width % 2:
-            image = np.asarray(
-                cv2.copyMakeBorder(
-                    image, 0, height % 2, 0, width % 2, borderType=cv2.BORDER_REPLICATE
-                ),
-                np.uint8,
-            )
-        picture = self._reformatter.reformat(
+        bottom, right = image.shape[0] % 2, image.shape[1] % 2
+        if bottom or right:
+            padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+            image = np.asarray(padded, np.uint8)
+        encoded = self._reformatter.reformat(
             av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
@@ -159,49 +155,46 @@ class VideoWriter:
         )
         time_s = frame.pts * self._reader.time_base - self._origin_s
         pts = max(round(time_s / self._ticks), self._last_pts + 1)
-        picture.time_base, picture.pts = self._ticks, pts
-        picture.duration = self._length(pts)
-        self._last_pts, self._end_pts = pts, pts + picture.duration
+        encoded.time_base, encoded.pts = self._ticks, pts
+        # The real duration is unknown, but only that of the last frame counts.
+        is_first = self._last_pts < 0
+        usual = max(1, round(1 / (self._fps() * self._ticks)))
+        encoded.duration = usual if is_first else pts - self._last_pts
+        self._last_pts, self._end_pts = pts, pts + encoded.duration
         self._end_s = self._end_pts * self._ticks + self._origin_s
-        self._mux(output, self._stream.encode(picture))
+        self._mux(output, self._stream.encode(encoded))
 
     def _mux(self, output: OutputContainer, packets: Sequence[Packet[VideoStream]]) -> None:
-        """Write all but the newest packet, whose length is known only at the end."""
+        """Writes all but the newest packet, whose duration is known only at the end."""
         for packet in packets:
             if self._waiting is not None:
                 output.mux(self._waiting)
             self._waiting = packet
 
-    def _length(self, pts: int) -> int:
-        """Ticks that a picture is shown: only that of the last counts, which is not known."""
-        if self._last_pts >= 0:
-            return pts - self._last_pts
-        return max(1, round(1 / (self._fps() * self._ticks)))
-
     def _finish(self, output: OutputContainer) -> None:
         self._mux(output, self._stream.encode(None))
         if self._waiting is not None and self._waiting.pts is not None:
-            # A file ends when its last packet does, counted from when that is decoded. As pictures
-            # are stored out of order that may be long before the end, after a pause above all.
+            # A file ends when its last packet does, counted from its decoding time. As frames are
+            # stored out of order, that may be long before the end, especially after a pause.
             self._waiting.dts = self._waiting.pts
             self._waiting.duration = self._end_pts - self._waiting.pts
             output.mux(self._waiting)
-        if self._sound is not None:
-            # The sound of a video that breaks off may go on for long.
-            self._sound.write(self._origin_s, float(self._end_s) if self._reader.fault else None)
-            self._sound.finish()
+        if self._audio is not None:
+            # The audio of a truncated video may be much longer.
+            self._audio.write(self._origin_s, float(self._end_s) if self._reader.fault else None)
+            self._audio.finish()
 
     def _fps(self) -> Fraction:
         return Fraction(self._reader.info.fps or _USUAL_FPS).limit_denominator(1001)
 
-    def _close_sound(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
+    def _close_audio(self) -> None:
+        if self._audio is not None:
+            self._audio.close()
+            self._audio = None
 
 
 class _FullWriteFile(io.FileIO):
-    """A file that writes all that it is given or fails; a full disk may take a part."""
+    """A file that writes all data or fails, even if a full disk accepts a part."""
 
     def write(self, data: Buffer, /) -> int:
         left = memoryview(data).cast("B")

@@ -44,7 +44,7 @@ def test_photos_with_and_without_faces_and_a_broken_one(app):
     shown = metrics(app)
     assert (shown["Photos"], shown["Faces"], shown["Not readable"]) == ("2", "2", "2")
     errors = texts(app.error)
-    assert "not a picture" in errors[0]
+    assert "not an image" in errors[0]
     assert "empty" in errors[1]
     assert texts(app.info) == ["No face was found."]
     assert len(app.dataframe) == 1

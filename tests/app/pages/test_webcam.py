@@ -328,13 +328,13 @@ def test_blur_hides_also_what_was_seen_before_it_was_on(page, streamer):
     show(page, make_counting_picture())
     stop(page, streamer)
     assert len(page.get("video")) == 1
-    clear = [decode_image(m.picture).pixels for m in last(page).result().moments]
+    clear = [decode_image(m.jpeg).pixels for m in last(page).result().highlights]
     page.sidebar.toggle(key="blur").set_value(True).run()
     assert not page.exception
     assert page.get("video") == []
     assert "Annotated video (MP4)" not in labels(page, "download_button")
     assert any("Switch off Blur faces to see it" in text for text in texts(page.info))
-    hidden = [decode_image(m.picture).pixels for m in hide_faces(last(page).result()).moments]
+    hidden = [decode_image(m.jpeg).pixels for m in hide_faces(last(page).result()).highlights]
     assert clear
     for before, after in zip(clear, hidden, strict=True):
         assert detail(after) < detail(before) / 5

@@ -140,7 +140,7 @@ def test_photos_come_in_order_whatever_becomes_of_them(tmp_path):
         assert bool(crop.reason) == (crop.pixels is None)
         assert crop.is_readable == (i not in (5, 17))
     assert crops[0].reason == "no face found"
-    assert crops[5].reason.startswith("The file is not a picture")
+    assert crops[5].reason.startswith("The file is not an image")
     assert crops[17].reason == "The file cannot be read (No such file or directory)."
     assert max(map(len, detector.batches)) == 15  # and one that is broken or missing
 

@@ -125,7 +125,7 @@ def test_transparent_places_are_white(tmp_path, name, options):
     assert np.abs(image[36, 8].astype(int) - (200, 40, 40)).max() < 14
     assert np.abs(image[36, 52].astype(int) - 255).max() < 10
     assert np.abs(image[12, 24].astype(int) - (227, 147, 147)).max() < 14
-    assert reader.info.warnings == ("Transparent places are shown white.",)
+    assert reader.info.warnings == ("Transparent areas are shown white.",)
 
 
 @pytest.mark.parametrize(

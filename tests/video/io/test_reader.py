@@ -105,7 +105,7 @@ def test_pictures_that_are_not_wanted_are_counted_but_not_given(clip):
         asked.append((index, time_s))
         return index % 10 == 3
 
-    frames, _ = read(clip, is_wanted=is_wanted)
+    frames, _ = read(clip, should_convert=is_wanted)
     assert [frame.index for frame in frames] == [3, 13, 23]
     assert [read_number(frame.image) for frame in frames] == [3, 13, 23]
     assert [index for index, _ in asked] == list(range(30))
@@ -158,13 +158,13 @@ def test_a_second_track_of_pictures_is_left_out_and_told(shared):
     path = shared / "samples" / "video" / "nasa_two_video_two_audio_streams.mp4"
     with VideoReader(path) as reader:
         assert reader.info.warnings == (
-            "Of 2 tracks of pictures, one is used.",
-            "Of 2 tracks of sound, one is used.",
+            "Of 2 video tracks, one is used.",
+            "Of 2 audio tracks, one is used.",
         )
         assert reader.info.size_wh == (480, 270)
 
 
-AS_A_PHOTO = "The file is a picture, not a video; have it analysed as a photo."
+AS_A_PHOTO = "The file is an image, not a video; have it analysed as a photo."
 NOT_A_VIDEO = "The file is not a video in a format that can be read (MP4, MOV, AVI, MKV, WebM)."
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n%s\n#EXT-X-ENDLIST\n"
 REFUSED = {
@@ -226,7 +226,7 @@ def test_sound_alone_is_refused(tmp_path, name):
         silence.rate = 44_100
         container.mux(stream.encode(silence))
         container.mux(stream.encode())
-    with pytest.raises(VideoDecodeError, match="has sound but no pictures"):
+    with pytest.raises(VideoDecodeError, match="has sound but no video"):
         VideoReader(path)
 
 

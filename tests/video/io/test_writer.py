@@ -25,7 +25,7 @@ from tests.video.clips import make_clip, numbered_images, read_number
 
 def copy_video(source, target, *, sound=True, change=lambda image: image):
     with VideoReader(source) as reader:
-        with VideoWriter(target, reader, sound=source if sound else None) as writer:
+        with VideoWriter(target, reader, audio=source if sound else None) as writer:
             for frame in reader.frames():
                 writer.write(frame, change(frame.image))
         return reader.info
@@ -169,7 +169,7 @@ def test_of_several_tracks_of_sound_one_is_kept(tmp_path):
     source = make_clip(tmp_path / "a.mp4", numbered_images(10), audio=tones)
     target = tmp_path / "out.mp4"
     info = copy_video(source, target)
-    assert info.warnings == ("Of 2 tracks of sound, one is used.",)
+    assert info.warnings == ("Of 2 audio tracks, one is used.",)
     with av.open(str(target)) as container:
         assert len(container.streams.audio) == 1
 
@@ -187,7 +187,7 @@ def test_sound_beyond_the_place_where_a_video_breaks_off_is_left_out(tmp_path):
     source = make_clip(tmp_path / "a.mp4", numbered_images(40), audio="aac")
     with (
         VideoReader(source) as reader,
-        VideoWriter(tmp_path / "out.mp4", reader, sound=source) as writer,
+        VideoWriter(tmp_path / "out.mp4", reader, audio=source) as writer,
     ):
         for frame in reader.frames():
             if frame.index < 20:
@@ -202,7 +202,7 @@ def test_of_large_pictures_the_encoder_holds_few(tmp_path, monkeypatch):
     held = []
     for limit_px in (64 * 48, 64 * 48 - 1):
         monkeypatch.setattr(writer_module, "_LARGE_PX", limit_px)
-        with VideoReader(source) as reader, VideoWriter(target, reader, sound=None) as writer:
+        with VideoReader(source) as reader, VideoWriter(target, reader, audio=None) as writer:
             ready = []
             monkeypatch.setattr(writer, "_mux", lambda _, packets: ready.extend(packets))  # noqa: B023
             for frame in reader.frames():
@@ -263,14 +263,14 @@ def test_sound_of_an_absurd_rate_is_left_out(tmp_path):
     assert data.count(rate) == 1
     source.write_bytes(data.replace(rate, rate[:2] + struct.pack(">d", 400e6)))
     with VideoReader(source) as reader:
-        assert reader.sound_index is None
+        assert reader.audio_index is None
         assert "The sound cannot be decoded and is left out." in reader.info.warnings
     copy_video(source, tmp_path / "out.mp4")
     assert stream_times(tmp_path / "out.mp4", "video") == pytest.approx([0, 1])
 
 
 def test_sound_that_pauses_for_hours_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_sound, "_MOST_SILENCE_S", 12)
+    monkeypatch.setattr(video_sound, "_MAX_SILENCE_S", 12)
     source = make_gaps(tmp_path / "a.mp4", [0, 5, 10, 15, 20])
     copy_video(source, tmp_path / "out.mp4")
     assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(10.05, abs=0.1)
@@ -337,7 +337,7 @@ def test_source_and_target_may_be_streams_and_files_without_a_name(tmp_path):
     with AnonymousTempFile(tmp_path) as scratch:
         with (
             VideoReader(io.BytesIO(data)) as reader,
-            VideoWriter(scratch.path, reader, sound=io.BytesIO(data)) as writer,
+            VideoWriter(scratch.path, reader, audio=io.BytesIO(data)) as writer,
         ):
             for frame in reader.frames():
                 writer.write(frame, frame.image)
