@@ -12,10 +12,9 @@ from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
 from emotion_core.photos.pipeline import make_preview
 from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.reporting.timeline_layers import CLICK, SPAN
 from emotion_core.reporting.video_charts import (
-    CLICK,
-    SPAN,
-    probabilities_course_chart,
+    probability_timeline_chart,
     shares_chart,
     timeline_chart,
     trajectory_chart,
@@ -242,7 +241,7 @@ def _show_probabilities(desk: VideoState, part: pd.DataFrame, people: pd.DataFra
     key = f"{_PROBABILITIES} {desk.views} {people['track'].tolist()}"
     st.header("Emotions over time", anchor=False)
     st.altair_chart(
-        readable(probabilities_course_chart(part)),
+        readable(probability_timeline_chart(part)),
         on_select=partial(_note_click, desk, _PROBABILITIES, key) if desk.clip else "ignore",
         selection_mode=[CLICK],
         key=key,

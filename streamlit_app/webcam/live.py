@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.reporting.live_chart_data import MOST_PEOPLE, people_now
-from emotion_core.reporting.live_charts import bars, minute, plane
+from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
 from streamlit_app.widgets import chart_config, plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def show_readings(session: WebcamSession) -> None:
     """The probabilities of now, and the valence-arousal plane."""
     history = session.stream.record.history()
     # Both are made before anything is shown: what a page waits for, it shows pale.
-    now, way = bars(history, session.stream.info.emotion.labels), plane(history)
+    now, way = bars_spec(history, session.stream.info.emotion.labels), plane_spec(history)
     words = chart_config()
     st.caption(_people_words(len(people_now(history))))
     st.vega_lite_chart(
@@ -43,7 +43,7 @@ def show_readings(session: WebcamSession) -> None:
 @st.fragment(run_every=_EVERY_S)
 def show_course_now(session: WebcamSession) -> None:
     """How the stream is doing, what stands in its way, and the last minute."""
-    status, course = session.stream.status(), minute(session.stream.record.history())
+    status, course = session.stream.status(), minute_spec(session.stream.record.history())
     _show_numbers(status, session.track.behind_s)
     st.vega_lite_chart(
         spec={**course, "config": chart_config()},
