@@ -95,9 +95,9 @@ def brush(page: Page, start: float, end: float) -> None:
 
 def choose_by_keys(page: Page) -> None:
     """Narrow the span from its start by three tenths of a second, without a mouse."""
-    page.locator("summary", has_text="Choose by numbers").focus()
+    page.locator("summary", has_text="Select by values").focus()
     page.keyboard.press("Enter")
-    start = page.get_by_role("slider", name="Span of time").first
+    start = page.get_by_role("slider", name="Time range").first
     start.wait_for()
     page.keyboard.press("Tab")
     wait_until(page, lambda: start.evaluate("thumb => thumb === document.activeElement"))
@@ -155,7 +155,7 @@ def test_a_span_is_chosen_by_keys_and_mouse_and_stays_while_other_pages_are_look
     page.get_by_role("heading", name="People from 0:00.3").wait_for(state="detached")
     page.get_by_role("heading", name="People from 0:00").wait_for()
     wait_until(page, lambda: seconds(people(page)) < 0.6 * seconds(whole))
-    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Clear selection").click()
     page.get_by_role("heading", name="People", exact=True).wait_for()
     wait_until(page, lambda: people(page) == whole)
 
@@ -175,7 +175,7 @@ def test_a_click_on_the_timeline_shows_that_picture(page: Page, clip: bytes) -> 
     box = chart.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"])
-    pixels = picture(page, page.get_by_role("img", name="The picture at 0:0"))
+    pixels = picture(page, page.get_by_role("img", name="The frame at 0:0"))
     assert pixels.shape == (SIZE[1], SIZE[0], 3)
     below = pixels[180:].astype(int)  # where no label is drawn
     columns = np.flatnonzero((np.abs(below - (70, 80, 95)).max(axis=2) > 40).any(axis=0))
@@ -186,7 +186,7 @@ def test_a_click_on_the_timeline_shows_that_picture(page: Page, clip: bytes) -> 
 @pytest.mark.slow
 def test_cancel_in_mid_run_ends_it_and_keeps_the_video(page: Page, long_clip: bytes) -> None:
     upload(page, ("long.mp4", long_clip))
-    page.get_by_text(" a second").first.wait_for()
+    page.get_by_text(" fps").first.wait_for()
     start = time.monotonic()
     page.get_by_role("button", name="Cancel").click()
     expect_text(page, "The analysis was cancelled.")
@@ -194,8 +194,8 @@ def test_cancel_in_mid_run_ends_it_and_keeps_the_video(page: Page, long_clip: by
         time.monotonic() - start < 15
     )  # a second to end, the rest is the page's on a busy machine
     page.get_by_role("button", name="Analyse again").wait_for()
-    page.get_by_role("button", name="Take the video away").click()
-    page.get_by_role("button", name="Try the sample").wait_for()
+    page.get_by_role("button", name="Remove video").click()
+    page.get_by_role("button", name="Start with a sample").wait_for()
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_what_is_no_video_and_its_hostile_name(page: Page) -> None:
 
 @pytest.mark.slow
 def test_the_sample_shows_two_people(page: Page) -> None:
-    page.get_by_role("button", name="Try the sample").click()
+    page.get_by_role("button", name="Start with a sample").click()
     wait_for_result(page)
     page.get_by_role("img", name="Person 2 most positive").wait_for()
     assert_plays(page)
@@ -239,7 +239,7 @@ def test_the_server_ends_at_once_while_a_video_is_analysed(
     with running_app(tmp_path, {"HF_HUB_OFFLINE": "1"}) as url:
         with opened(browser, f"{url}/video") as page:
             upload(page, ("long.mp4", long_clip))
-            page.get_by_text(" a second").first.wait_for()
+            page.get_by_text(" fps").first.wait_for()
         start = time.monotonic()
     assert time.monotonic() - start < 14  # a second; at 15 it would be killed
     log = (tmp_path / "app.log").read_text(encoding="utf-8", errors="replace")
