@@ -18,26 +18,6 @@ ICE_SCHEMES = ("stun:", "stuns:", "turn:", "turns:")
 
 
 @dataclass(frozen=True, slots=True)
-class IceServer:
-    """A server that helps to connect browser and server.
-
-    Attributes:
-        url: URL with one of ``ICE_SCHEMES``.
-        username: Empty if none is needed.
-        credential: Password of the user.
-    """
-
-    url: str
-    username: str = ""
-    credential: str = field(default="", repr=False)
-
-    def to_dict(self) -> dict[str, object]:
-        """The server as WebRTC's ``RTCIceServer``."""
-        login = {"username": self.username, "credential": self.credential}
-        return {"urls": [self.url], **{name: value for name, value in login.items() if value}}
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteServer:
     """A server that analyses instead of this process.
 
@@ -72,7 +52,7 @@ class AppSettings:
         max_streams: ``EMOSCOPE_MAX_STREAMS``: webcams of all visitors analysed at once.
         ice_servers: ``EMOSCOPE_STUN_URL`` and ``EMOSCOPE_TURN_URL`` with
             ``EMOSCOPE_TURN_USERNAME`` and ``EMOSCOPE_TURN_CREDENTIAL``: connect webcams to a server
-            in another network. No other server is ever asked.
+            in another network, as WebRTC's ``RTCIceServer``. No other server is ever asked.
         server: ``EMOSCOPE_SERVER_URL`` (or ``EMOTION_SERVER_URL``) and ``EMOSCOPE_SERVER_TOKEN``.
     """
 
@@ -83,7 +63,7 @@ class AppSettings:
     max_video_minutes: int = 180
     max_video_jobs: int = 2
     max_streams: int = 4
-    ice_servers: tuple[IceServer, ...] = ()
+    ice_servers: tuple[dict[str, object], ...] = field(default=(), repr=False)
     server: RemoteServer = RemoteServer()
 
 
@@ -107,14 +87,19 @@ def load_settings() -> AppSettings:
     )
 
 
-def _ice_servers(values: Mapping[str, str]) -> tuple[IceServer, ...]:
+def _ice_servers(values: Mapping[str, str]) -> tuple[dict[str, object], ...]:
     """The servers with a valid URL."""
     stun, turn, username, credential = (
         values.get(f"EMOSCOPE_{name}", "").strip()
         for name in ("STUN_URL", "TURN_URL", "TURN_USERNAME", "TURN_CREDENTIAL")
     )
-    servers = (IceServer(stun), IceServer(turn, username, credential))
-    return tuple(server for server in servers if server.url.startswith(ICE_SCHEMES))
+    login = {"username": username, "credential": credential}
+    given = {name: value for name, value in login.items() if value}
+    servers: dict[str, dict[str, object]] = {
+        stun: {"urls": [stun]},
+        turn: {"urls": [turn], **given},
+    }
+    return tuple(server for url, server in servers.items() if url.startswith(ICE_SCHEMES))
 
 
 def _to_int(values: Mapping[str, str], name: str, default: int) -> int:

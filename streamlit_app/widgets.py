@@ -104,12 +104,7 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
-    """The models in use, where they run and where they came from.
-
-    Args:
-        info: Description of the analyzer.
-        on_retry: Called to retry a failed download.
-    """
+    """The models in use, where they run and came from, and a retry of failed downloads."""
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
         for notice in info.notices:  # not a warning, since the fallback does everything
@@ -126,14 +121,7 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
 
 
 def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:
-    """The sample offered on an empty page; returns whether it was requested.
-
-    Args:
-        photo: The sample, or the photo it is made of.
-        alt: Description of the photo.
-        title: Title of the offer.
-        words: Description of the sample.
-    """
+    """The sample offered on an empty page, with its photo; returns whether it was requested."""
     with st.container(border=True), st.container(horizontal=True, gap="large"):
         st.image(photo, width=180, alt=alt)
         with st.container(width="stretch"):
@@ -215,10 +203,6 @@ def take_upload(upload: UploadedFile, key: str) -> UploadedFile:
     """Removes an upload from Streamlit's memory, which would keep it until the visitor leaves.
 
     The caller has the only copy then, and must use an upload field with another key.
-
-    Args:
-        upload: Value of the upload field.
-        key: Key of the upload field.
     """
     context = get_script_run_ctx()
     if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):

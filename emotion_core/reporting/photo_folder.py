@@ -115,7 +115,11 @@ def write_results(
                     atomic_write(annotated / name, result.annotated)
                 yield result.record
         finally:
-            _write_tables(records, out)
+            faces = faces_table(records)
+            atomic_write(out / "faces.csv", table_to_csv(faces))
+            atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
+            page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
+            atomic_write(out / "valence_arousal.html", page.encode())
             settings = {
                 "model": analyzer.info.emotion.version,
                 "detector": analyzer.info.detector.version,
@@ -150,11 +154,3 @@ def _clear(annotated: Path, names: Collection[str]) -> None:
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         return read_picture(file)
-
-
-def _write_tables(records: list[PhotoRecord], out: Path) -> None:
-    faces = faces_table(records)
-    atomic_write(out / "faces.csv", table_to_csv(faces))
-    atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
-    page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
-    atomic_write(out / "valence_arousal.html", page.encode())

@@ -97,13 +97,9 @@ def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, fl
 def probability_layers(
     rows: alt.Chart, names: Sequence[str], span: tuple[float, float], *, has_click: bool
 ) -> ChartType:
-    """The stacked probabilities over time, without a width.
+    """The stacked probabilities over time, without a width; arguments as in ``timeline_layers``.
 
-    Args:
-        rows: Chart of the rows that ``timeline.timeline_rows`` makes.
-        names: Names of the people, in order of their rows.
-        span: Start and end of the time axis in seconds.
-        has_click: Whether a click selects one frame (parameter ``CLICK``).
+    With ``has_click`` a click selects one frame (parameter ``CLICK``).
     """
     columns: list[str | alt.FieldName] = [f"p_{emotion}" for emotion in ALL_EMOTIONS]
     low, high = (f"datum.row + {_BOTTOM} - {2 * _REACH} * datum.{name}" for name in ("y0", "y1"))

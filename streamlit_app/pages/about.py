@@ -33,13 +33,11 @@ weighted by the probabilities; the page and the files say which (`va_source` is 
 `expectation`).
 """
 )
-coordinates = pd.DataFrame(
-    [(str(emotion), valence, arousal) for emotion, (valence, arousal) in VALENCE_AROUSAL.items()],
-    columns=["Emotion", "Valence", "Arousal"],
-)
+rows = [(str(emotion), *coordinates) for emotion, coordinates in VALENCE_AROUSAL.items()]
+table = pd.DataFrame(rows, columns=["Emotion", "Valence", "Arousal"])
 with st.expander("Coordinates of the emotion words"):
     st.table(
-        coordinates.style.format({"Valence": "{:+.2f}", "Arousal": "{:+.2f}"}).hide(axis="index"),
+        table.style.format({"Valence": "{:+.2f}", "Arousal": "{:+.2f}"}).hide(axis="index"),
         alt="Valence and arousal of each emotion word",
     )
     st.caption(

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.photos.pipeline import PhotoResult
-    from emotion_core.types import Analysis
     from streamlit_app.photos.state import Photo, PhotosState
 
 _PLANE, _INPUTS = "plane version", "inputs version"
@@ -82,7 +81,8 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
             on_select=partial(_reset, _INPUTS),  # the last selection counts
             selection_mode=[BRUSH],
             key=f"plane {_version(_PLANE)}",
-            alt=_describe_plane(faces),
+            alt=f"{_count_faces(len(faces))} in the valence-arousal plane; mean valence "
+            f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}",
         )
         st.caption(
             "Drag a rectangle over points to select their faces. "
@@ -94,7 +94,8 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
     chosen = select_faces(faces, ranges)
     with right:
         st.header("Emotions", anchor=False)
-        st.altair_chart(readable(distribution_chart(faces)), alt=_describe_distribution(faces))
+        counts = ", ".join(f"{word} {n}" for word, n in faces["emotion"].value_counts().items())
+        st.altair_chart(readable(distribution_chart(faces)), alt=f"Faces per emotion: {counts}")
         _show_gallery(results, chosen, is_selection=len(chosen) < len(faces))
 
 
@@ -159,11 +160,15 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
             return
         for warning in record.warnings:
             st.warning(plain(warning), icon=":material/warning:")
-        st.caption(_describe_photo(analysis))
+        width, height = analysis.size_wh
+        n = _count_faces(len(analysis))
+        st.caption(f"{width} by {height} px, {n}, {analysis.time_s * 1000:.0f} ms")
         shows_original = may_show_original and st.toggle("Show original", key=photo.key)
         left, right = side_by_side()
         with left:
-            st.image(result.preview, alt=_describe_faces(record.source, analysis), width="stretch")
+            words = ", ".join(str(emotion) for emotion in analysis.predictions.top)
+            found = f" with its faces marked: {words}" if words else ", no face found"
+            st.image(result.preview, alt=f"{record.source}{found}", width="stretch")
         if shows_original:
             original = make_preview(decode_image(photo.read()).pixels)
             with right:
@@ -235,26 +240,5 @@ def _to_zip(results: Sequence[PhotoResult]) -> bytes:
     return buffer.getvalue()
 
 
-def _describe_photo(analysis: Analysis) -> str:
-    width, height = analysis.size_wh
-    n = len(analysis)
-    faces = "no face" if not n else "1 face" if n == 1 else f"{n} faces"
-    return f"{width} by {height} px, {faces}, {analysis.time_s * 1000:.0f} ms"
-
-
-def _describe_faces(name: str, analysis: Analysis) -> str:
-    words = ", ".join(str(emotion) for emotion in analysis.predictions.top)
-    return f"{name} with its faces marked: {words}" if words else f"{name}, no face found"
-
-
-def _describe_plane(faces: pd.DataFrame) -> str:
-    n = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    return (
-        f"{n} in the valence-arousal plane; mean valence "
-        f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}"
-    )
-
-
-def _describe_distribution(faces: pd.DataFrame) -> str:
-    counts = faces["emotion"].value_counts()
-    return "Faces per emotion: " + ", ".join(f"{word} {n}" for word, n in counts.items())
+def _count_faces(n: int) -> str:
+    return {0: "no face", 1: "1 face"}.get(n, f"{n} faces")

@@ -65,59 +65,53 @@ class JobSpec:
 
 
 class JobQueue:
-    """Runs a few jobs at once; the others wait in order of arrival."""
+    """Runs the first few jobs; the others wait in order of arrival."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._waiting: list[VideoJob] = []
-        self._running: list[VideoJob] = []
+        self._jobs: list[VideoJob] = []
         self._changed = threading.Condition()
 
     def join(self, job: VideoJob) -> None:
         """Appends a job."""
         with self._changed:
-            self._waiting.append(job)
+            self._jobs.append(job)
 
     def leave(self, job: VideoJob) -> None:
-        """Removes a waiting job."""
+        """Removes a job."""
         with self._changed:
-            self._waiting.remove(job)
+            self._jobs.remove(job)
             self._changed.notify_all()
 
     def n_before(self, job: VideoJob) -> int | None:
-        """The number of jobs that wait before a job; ``None`` if it no longer waits."""
+        """The number of jobs that wait before a job; ``None`` if it does not wait."""
         with self._changed:
-            return self._waiting.index(job) if job in self._waiting else None
+            if job not in self._jobs[self._at_once :]:
+                return None
+            return self._jobs.index(job) - self._at_once
 
     @contextmanager
     def slot(self, job: VideoJob) -> Iterator[None]:
-        """Waits for a job's turn, and holds its slot inside the with-block.
+        """Waits for a job's turn; the job leaves the queue at the end of the with-block.
 
         Raises:
             CancelledError: The job was cancelled while it waited.
         """
-        with self._changed:
-            try:
-                while self._waiting[0] is not job or len(self._running) >= self._at_once:
+        try:
+            with self._changed:
+                while self._jobs.index(job) >= self._at_once:
                     job.raise_if_cancelled()
                     self._changed.wait(0.2)
-                self._running.append(job)
-            finally:
-                self._waiting.remove(job)
-                self._changed.notify_all()
-        try:
             yield
         finally:
-            with self._changed:
-                self._running.remove(job)
-                self._changed.notify_all()
+            self.leave(job)
 
     def end_all(self, timeout_s: float = 3.0) -> None:
         """Ends all jobs and waits for them: a process that exits during native code aborts."""
         with self._changed:
-            for job in (*self._waiting, *self._running):
+            for job in self._jobs:
                 job.cancel()
-            self._changed.wait_for(lambda: not self._waiting and not self._running, timeout_s)
+            self._changed.wait_for(lambda: not self._jobs, timeout_s)
 
 
 class VideoJob:

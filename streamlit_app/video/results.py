@@ -32,13 +32,9 @@ _MOST_PEOPLE = 12
 
 
 def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
-    """Everything in a result.
+    """Everything in the result of the job, smoothed anew.
 
-    Args:
-        state: State of the page, with a video and its job.
-        result: Result of the job.
-        smoothing_s: Current smoothing, which may differ from that of the job.
-        blur: Whether all faces are hidden, even if the result was made without blur.
+    With ``blur`` all faces are hidden, even if the job did not blur them.
     """
     if not state.clip or not state.job:
         return
@@ -99,13 +95,7 @@ def _show_video(
 
 
 def show_player(what: str, file: SharedTempFile, alt: str) -> None:
-    """A video player, or a note if the video is too large to play.
-
-    Args:
-        what: Name of the video, at the start of a sentence.
-        file: The MP4.
-        alt: Description of the video.
-    """
+    """A player for an MP4, or a note that ``what`` is too large to play."""
     if file.size > _LARGEST_PLAYED:
         st.info(
             f"{what} has {file.size / 2**20:.0f} MB and is too large to play here; "
@@ -149,14 +139,7 @@ def _show_person(track: int, highlights: list[Highlight], people: pd.DataFrame) 
 def show_video_downloads(
     name: str, result: VideoResult, frames: pd.DataFrame, video: SharedTempFile | None
 ) -> None:
-    """Everything as files, made when a button is pressed.
-
-    Args:
-        name: Name of the video.
-        result: Result with the people and the smoothing that are shown.
-        frames: The smoothed frame table.
-        video: The annotated video, if there is one.
-    """
+    """Everything as files, made when a button is pressed; ``frames`` are smoothed."""
     stem = safe_stems([name])[0]
     raw, people = result.frames, result.people
 

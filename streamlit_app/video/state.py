@@ -85,11 +85,6 @@ class VideoState:
         self.smoother = ResultSmoother()
         self.selection.clear()
 
-    def cancel(self) -> None:
-        """Cancels the job; the video stays."""
-        if self.job:
-            self.job.cancel()
-
     def forget_error(self) -> None:
         """Tries to load the model that re-identifies people again."""
         self.reidentify_error = ""

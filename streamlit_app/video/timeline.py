@@ -89,7 +89,8 @@ def show_timeline(
         on_select=partial(_on_timeline, selection, key),
         selection_mode=[SPAN, CLICK] if original else [SPAN],
         key=key,
-        alt=_describe_timeline(chosen, tracks),
+        alt=f"Valence and arousal of {', '.join(map(person_name, tracks))} over time; mean valence "
+        f"{chosen['valence'].mean():+.2f}, mean arousal {chosen['arousal'].mean():+.2f}",
     )
     brushed = event.selection.get(SPAN, {}).get("time_s")
     span = _show_controls(selection, frames, brushed, can_click=original is not None)
@@ -258,7 +259,12 @@ def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
 
 def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
     st.header("Time per emotion", anchor=False)
-    st.altair_chart(readable(shares_chart(people)), key="shares", alt=_describe_shares(people))
+    dominant = ", ".join(
+        f"{person_name(track)} {emotion}"
+        for track, emotion in zip(people["track"], people["dominant_emotion"], strict=True)
+    )
+    alt = f"Dominant emotion: {dominant}"
+    st.altair_chart(readable(shares_chart(people)), key="shares", alt=alt)
     st.header("Path through valence-arousal space", anchor=False)
     with st.grid(min_column_width=230, gap="medium"):
         for track in people["track"].tolist():
@@ -267,18 +273,3 @@ def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
                 key=f"path {track}",
                 alt=f"Path of {person_name(track)} through valence-arousal space",
             )
-
-
-def _describe_timeline(frames: pd.DataFrame, tracks: list[int]) -> str:
-    names = ", ".join(person_name(track) for track in tracks)
-    return (
-        f"Valence and arousal of {names} over time; mean valence {frames['valence'].mean():+.2f}, "
-        f"mean arousal {frames['arousal'].mean():+.2f}"
-    )
-
-
-def _describe_shares(people: pd.DataFrame) -> str:
-    return "Dominant emotion: " + ", ".join(
-        f"{person_name(track)} {emotion}"
-        for track, emotion in zip(people["track"], people["dominant_emotion"], strict=True)
-    )

@@ -45,10 +45,7 @@ def show_clip(state: VideoState) -> None:
 def show_running(state: VideoState, job: VideoJob, *, blur: bool) -> None:
     """The progress of the analysis, refreshed every half second until it has ended.
 
-    Args:
-        state: State of the page.
-        job: The analysis.
-        blur: Whether all faces are hidden, even if the analysis runs without blur.
+    With ``blur`` all faces are hidden, even if the analysis runs without blurring.
     """
     if state.job is not job or job.state not in (JobState.WAITING, JobState.RUNNING):
         st.rerun()
@@ -57,7 +54,7 @@ def show_running(state: VideoState, job: VideoJob, *, blur: bool) -> None:
         with left:
             st.progress(*_describe_progress(job))
             st.caption("You can visit the other pages. Closing this tab cancels the analysis.")
-            st.button("Cancel", on_click=state.cancel, icon=":material/stop:", key="cancel job")
+            st.button("Cancel", on_click=job.cancel, icon=":material/stop:", key="cancel job")
         if job.spec.settings.blur:
             right.caption("Frames are shown once all faces in them are blurred.")
         elif blur:

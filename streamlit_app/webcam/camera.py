@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.concurrency_limit import StreamLimiter
     from streamlit_app.photos.state import VisitorOptions
-    from streamlit_app.settings import IceServer
     from streamlit_app.webcam.state import WebcamSession, WebcamState
 
 _log = logging.getLogger(__name__)
@@ -93,13 +92,12 @@ def show_steps(limiter: StreamLimiter) -> None:
     st.caption(f"{limiter.running} of {limiter.limit} webcams are in use.")
 
 
-def show_camera(state: WebcamState, session: WebcamSession, servers: Sequence[IceServer]) -> bool:
+def show_camera(
+    state: WebcamState, session: WebcamSession, servers: Sequence[dict[str, object]]
+) -> bool:
     """The video with START and STOP; returns whether the stream is on.
 
-    Args:
-        state: State of the page.
-        session: Session that START starts.
-        servers: The only servers that browser and server may ask for a connection.
+    No servers but those given are asked for a connection.
     """
     key = f"camera {state.mounts}"
     try:
@@ -107,7 +105,7 @@ def show_camera(state: WebcamState, session: WebcamSession, servers: Sequence[Ic
             key=key,
             # Always a list: by default, the library asks other servers, and sends them tokens that
             # it finds in the environment.
-            rtc_configuration={"iceServers": [server.to_dict() for server in servers]},
+            rtc_configuration={"iceServers": list(servers)},
             media_stream_constraints={"video": _VIDEO, "audio": False},
             sink_video_track=session.track,
             source_video_track=session.track,
@@ -158,13 +156,7 @@ def show_record(state: WebcamState, session: WebcamSession, *, is_on: bool) -> N
 
 @st.fragment(run_every=0.5)
 def watch_connection(state: WebcamState, session: WebcamSession, *, has_frames: bool) -> None:
-    """Reruns the page when frames arrive, when none arrives, and when the stream has ended.
-
-    Args:
-        state: State of the page.
-        session: The running session.
-        has_frames: Whether the page already shows results of frames.
-    """
+    """Reruns the page when the first frame arrives, when none does, and when the stream ends."""
     if not session.is_live:
         if not session.processor.frames:  # the browser keeps trying although the server gave up
             state.failure = NO_CONNECTION

@@ -25,7 +25,10 @@ def show_now(session: WebcamSession) -> None:
     # Both are made before anything is shown, since a page fades elements while it waits.
     now, plane = bars_spec(history, session.stream.info.emotion.labels), plane_spec(history)
     config = chart_config()
-    st.caption(_people_words(len(people_now(history))))
+    n = len(people_now(history))
+    people = {0: "Nobody", 1: "One person"}.get(n, f"{n} people")
+    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
+    st.caption(f"{people} visible{shown}.")
     st.vega_lite_chart(
         spec={**now, "config": config},
         key="live bars",
@@ -44,17 +47,6 @@ def show_now(session: WebcamSession) -> None:
 def show_last_minute(session: WebcamSession) -> None:
     """Rates and problems of the stream, and the last minute."""
     status, timeline = session.stream.status(), minute_spec(session.stream.record.history())
-    _show_numbers(status, session.track.behind_s)
-    st.vega_lite_chart(
-        spec={**timeline, "config": chart_config()},
-        key="live minute",
-        width="stretch",
-        alt="Valence and arousal over the last minute",
-    )
-    _show_problems(session.processor.error, status)
-
-
-def _show_numbers(status: LiveStatus, behind_s: float) -> None:
     with st.grid(min_column_width=130):
         st.metric("Frames", f"{status.frames_per_s:.0f} fps")
         st.metric(
@@ -69,9 +61,16 @@ def _show_numbers(status: LiveStatus, behind_s: float) -> None:
         )
         st.metric(
             "Delay",
-            _milliseconds(status.delay_ms + behind_s * 1000),
+            _milliseconds(status.delay_ms + session.track.behind_s * 1000),
             help="Time from the arrival of a frame to its analysis, including decoding.",
         )
+    st.vega_lite_chart(
+        spec={**timeline, "config": chart_config()},
+        key="live minute",
+        width="stretch",
+        alt="Valence and arousal over the last minute",
+    )
+    _show_problems(session.processor.error, status)
 
 
 def _show_problems(error: str, status: LiveStatus) -> None:
@@ -95,11 +94,3 @@ def _show_problems(error: str, status: LiveStatus) -> None:
 def _milliseconds(value: float) -> str:
     """Milliseconds, rounded to tens so that the last digit does not flicker, or a dash for 0."""
     return f"{10 * math.ceil(value / 10):.0f} ms" if value else "\u2013"
-
-
-def _people_words(n: int) -> str:
-    if not n:
-        return "Nobody is visible."
-    people = "One person" if n == 1 else f"{n} people"
-    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
-    return f"{people} visible{shown}."

@@ -21,13 +21,9 @@ _NAME = "webcam"
 def show_session(
     state: WebcamState, session: WebcamSession, *, smoothing_s: float, blur: bool
 ) -> None:
-    """Everything from a session that has ended.
+    """Everything from a session that has ended and had at least one frame.
 
-    Args:
-        state: State of the page.
-        session: Session with at least one frame.
-        smoothing_s: Time constant of the smoothing of charts and numbers.
-        blur: Whether all faces are hidden, even if they were not blurred in the session.
+    With ``blur`` all faces are hidden, even if they were not blurred in the session.
     """
     with st.spinner("Summarising the session…"):
         result = session.result()

@@ -199,13 +199,7 @@ class WebcamState:
     def session(
         self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings
     ) -> WebcamSession:
-        """The running session, or a new one that waits for START.
-
-        Args:
-            analyzer: Analyzer of a new session; a running one keeps its own.
-            limiter: Admits streams.
-            settings: Settings from now on.
-        """
+        """The running session, which keeps its analyzer, or a new one that waits for START."""
         session = self.current
         if session and not session.is_live:
             self._finish(session)

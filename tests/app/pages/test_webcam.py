@@ -270,7 +270,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
 def test_a_session_without_a_face_is_told(page, streamer):
     start(page, streamer)
     show(page, picture(0))
-    assert "Nobody is visible." in texts(page.run().caption)
+    assert "Nobody visible." in texts(page.run().caption)
     stop(page, streamer)
     assert not page.exception
     assert texts(page.info) == ["No face was found in this session."]
