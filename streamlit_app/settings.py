@@ -94,12 +94,9 @@ def _ice_servers(values: Mapping[str, str]) -> tuple[dict[str, object], ...]:
         for name in ("STUN_URL", "TURN_URL", "TURN_USERNAME", "TURN_CREDENTIAL")
     )
     login = {"username": username, "credential": credential}
-    given = {name: value for name, value in login.items() if value}
-    servers: dict[str, dict[str, object]] = {
-        stun: {"urls": [stun]},
-        turn: {"urls": [turn], **given},
-    }
-    return tuple(server for url, server in servers.items() if url.startswith(ICE_SCHEMES))
+    given: dict[str, object] = {name: value for name, value in login.items() if value}
+    servers = ((stun, {}), (turn, given))
+    return tuple({"urls": [url], **extra} for url, extra in servers if url.startswith(ICE_SCHEMES))
 
 
 def _to_int(values: Mapping[str, str], name: str, default: int) -> int:

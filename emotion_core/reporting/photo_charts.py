@@ -113,20 +113,18 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", values=[0, 0.5, 1]),
     )
-    bars = alt.Chart(long).mark_bar(stroke=GREY, strokeWidth=0.8)
-    if len(faces) > 1:
-        rows: alt.Chart = bars.encode(
-            x=share,
-            y=alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False)),
-            color=emotion_colour(columns=2),  # pages show it in narrow columns
-            order="rank:O",
-            tooltip=tooltip,
-        ).properties(height=alt.Step(22))
-        return rows
-    single: alt.Chart = bars.encode(
-        x=share, y=_emotion_rows(), color=emotion_colour(legend=False), tooltip=tooltip
-    ).properties(height=alt.Step(20))
-    return single
+    is_stacked = len(faces) > 1
+    face_rows = alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False))
+    rows = face_rows if is_stacked else _emotion_rows()
+    # pages show stacked bars in narrow columns
+    colour = emotion_colour(columns=2) if is_stacked else emotion_colour(legend=False)
+    bars: alt.Chart = (
+        alt.Chart(long)
+        .mark_bar(stroke=GREY, strokeWidth=0.8)
+        .encode(x=share, y=rows, color=colour, tooltip=tooltip)
+        .properties(height=alt.Step(22 if is_stacked else 20))
+    )
+    return bars.encode(order="rank:O") if is_stacked else bars
 
 
 def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -105,23 +105,21 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
         order="time_s:Q",
         size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 2.5]), legend=None),
     )
+    encoding: dict[str, Any] = {
+        "color": emotion_colour(legend=False),
+        "shape": emotion_shape(),
+        "tooltip": reading_tooltip(),
+    }
     points = shown.mark_point(filled=True).encode(
-        color=emotion_colour(legend=False),
-        shape=emotion_shape(),
+        **encoding,
         size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[20, 110]), legend=None),
         opacity=alt.Opacity(
             "age:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 0.95]), legend=None
         ),
-        tooltip=reading_tooltip(),
     )
-    last = (
-        shown.transform_filter("datum.time_s == datum.last")
-        .mark_point(filled=True, size=170, opacity=1, stroke=GREY, strokeWidth=1)
-        .encode(
-            color=emotion_colour(legend=False), shape=emotion_shape(), tooltip=reading_tooltip()
-        )
-    )
-    return [trail, points, last]
+    newest = shown.transform_filter("datum.time_s == datum.last")
+    last = newest.mark_point(filled=True, size=170, opacity=1, stroke=GREY, strokeWidth=1)
+    return [trail, points, last.encode(**encoding)]
 
 
 def share_bars(chart: alt.Chart, names: Sequence[str], *, has_legend: bool) -> alt.Chart:

@@ -29,7 +29,7 @@ const nameFrame = () => {  // otherwise screen readers say the name of the compo
 export default function ({ data, parentElement, setStateValue }) {
   nameFrame();
   setTimeout(nameFrame, 1500);
-  if (parentElement.emoscopeLook) {
+  if (parentElement.emoscopeCheck) {
     parentElement.emoscopeKnown = data.fault;
     return;
   }
@@ -40,26 +40,26 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!window.isSecureContext || !devices) return "insecure";
     try {
       permission ??= await navigator.permissions.query({ name: "camera" });
-      permission.onchange = look;
+      permission.onchange = check;
       if (permission.state === "denied") return "refused";
     } catch {}  // some browsers do not tell
     const all = await devices.enumerateDevices();
     return all.some((device) => device.kind === "videoinput") ? "" : "absent";
   };
-  const look = async () => {
+  const check = async () => {
     const fault = await find();
     if (fault !== parentElement.emoscopeKnown) {
       parentElement.emoscopeKnown = fault;
       setStateValue("fault", fault);
     }
   };
-  parentElement.emoscopeLook = look;
-  devices?.addEventListener("devicechange", look);
-  look();
+  parentElement.emoscopeCheck = check;
+  devices?.addEventListener("devicechange", check);
+  check();
   return () => {
-    devices?.removeEventListener("devicechange", look);
+    devices?.removeEventListener("devicechange", check);
     if (permission) permission.onchange = null;
-    parentElement.emoscopeLook = null;
+    parentElement.emoscopeCheck = null;
   };
 }
 """
