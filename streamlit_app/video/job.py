@@ -201,17 +201,16 @@ class VideoJob:
 
     def _run(self) -> None:
         try:
-            slot, source, target = (
+            with (
                 self._queue.slot(self),
-                self._source.in_use(),
-                self.video.in_use(),
-            )
-            with slot, source as source_path, target as target_path:
+                self._source.in_use() as source,
+                self.video.in_use() as target,
+            ):
                 result = analyze_video(
-                    source_path,
+                    source,
                     self._analyzer,
                     self.spec.settings,
-                    target=target_path,
+                    target=target,
                     on_progress=self._on_progress,
                     embedder=self._embedder,
                 )

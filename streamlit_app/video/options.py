@@ -20,7 +20,7 @@ _EVERY, _NTH, _RATE = "Every frame", "Every nth frame", "Fixed rate (fps)"
 
 
 def choose_settings(options: VisitorOptions) -> VideoSettings:
-    """Lets the visitor choose the frames to analyse and the smoothing; ``options`` are general."""
+    """Lets the visitor choose frames and smoothing, in addition to the options of all pages."""
     with st.sidebar:
         st.header("Video")
         every, hz = _choose_rate()
@@ -77,9 +77,8 @@ def _choose_rate() -> tuple[int, float | None]:
         help="Fewer frames are faster. Between them, boxes follow the faces.",
     )
     if kind == _NTH:
-        return st.number_input(
-            "Interval (n)", 2, 1000, 3, 1, key="every", persist_state="session"
-        ), None
+        every = st.number_input("Interval (n)", 2, 1000, 3, 1, key="every", persist_state="session")
+        return every, None
     if kind == _RATE:
         hz = st.number_input(
             "Rate (fps)", 0.1, 120.0, 5.0, 1.0, "%.1f", key="hz", persist_state="session"

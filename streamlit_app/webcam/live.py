@@ -33,7 +33,7 @@ def show_now(session: WebcamSession) -> None:
         spec={**now, "config": config},
         key="live bars",
         width="stretch",
-        alt="The probability of each emotion now, for each person",  # must not change
+        alt="The probability of each emotion now, for each person",  # constant, or it is redrawn
     )
     st.vega_lite_chart(
         spec={**plane, "config": config},
