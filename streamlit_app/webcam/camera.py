@@ -142,8 +142,8 @@ def show_record(state: WebcamState, session: WebcamSession, *, is_on: bool) -> N
     record = st.toggle(
         "Record",
         key=f"record {state.sessions}",  # off again in each session
-        help="Records the video as shown, with annotations and blurred faces, without sound. It is "
-        "kept on this server until you start again or leave, and played after STOP.",
+        help="Records the video as shown (blurred, if faces are), without sound. It is kept on "
+        "this server until you start again or leave, and played after STOP.",
     )
     if is_on or not record:
         try:
@@ -184,8 +184,7 @@ def show_help(state: WebcamState) -> None:
     with st.expander("Camera not working?", expanded=bool(state.failure), icon=":material/help:"):
         st.markdown(_CHECKLIST)
         if not (state.failure or state.wants_still):
-            icon = ":material/photo_camera:"
-            st.button("Use a photo", on_click=state.want_still, args=(True,), icon=icon)
+            st.button("Use a photo", on_click=state.toggle_still, icon=":material/photo_camera:")
 
 
 def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) -> None:
@@ -193,7 +192,7 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     st.header("Use a photo", anchor=False)
     upload = st.camera_input("Take a photo", key="still")
     if state.wants_still and not state.failure:
-        st.button("Cancel", on_click=state.want_still, args=(False,), icon=":material/close:")
+        st.button("Cancel", on_click=state.toggle_still, icon=":material/close:")
     if upload is None:
         return
     photo = Photo("camera.jpg", upload.getvalue, upload.file_id)

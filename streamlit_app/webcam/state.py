@@ -228,9 +228,9 @@ class WebcamState:
             self.current.clear()
         self.mounts += 1
 
-    def want_still(self, wants_still: bool) -> None:
-        """Sets whether the visitor takes a photo instead."""
-        self.wants_still = wants_still
+    def toggle_still(self) -> None:
+        """Switches to a photo instead, or back."""
+        self.wants_still = not self.wants_still
 
     def clear(self) -> None:
         """Ends the session and frees everything."""
