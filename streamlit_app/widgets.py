@@ -34,12 +34,12 @@ _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
 
-def plain(text: str) -> str:
+def escape(text: str) -> str:
     """Escapes foreign text, such as a file's name, for Markdown."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def to_the_letter(text: str) -> str:
+def as_code(text: str) -> str:
     """A name as Markdown code, which is shown literally.
 
     In other text, escaped or not, Streamlit inserts icons, links, dashes and arrows.
@@ -48,7 +48,7 @@ def to_the_letter(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     """A name without its middle if it is too long."""
     return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
 
@@ -59,7 +59,7 @@ def errors_as_messages(title: str) -> Iterator[None]:
     try:
         yield
     except EmotionError as error:
-        st.error(plain(str(error)), title=title, icon=":material/error:")
+        st.error(escape(str(error)), title=title, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:")
         st.stop()
 
@@ -108,15 +108,15 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
         for notice in info.notices:  # not a warning, since the fallback does everything
-            st.info(plain(notice), icon=":material/cloud_off:")
+            st.info(escape(notice), icon=":material/cloud_off:")
         if info.notices:
             st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
         st.header("Models in use")
         st.caption(f"Running on the {device}.")
         for origin in info.origins:
-            st.caption(plain(origin))
+            st.caption(escape(origin))
         if info.emotion.note:
-            st.caption(plain(info.emotion.note))
+            st.caption(escape(info.emotion.note))
         st.caption(va_sentence(info.emotion.va_source))
 
 

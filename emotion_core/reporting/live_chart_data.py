@@ -51,7 +51,7 @@ def trail_rows(history: pd.DataFrame) -> pd.DataFrame:
         (history["age_s"] <= TRAIL_S) & history["track"].isin(people_now(history)[:MOST_PEOPLE])
     ]
     newest = recent[~recent["track"].duplicated(keep="last")]
-    thinned = _thinned(recent, _TRAIL_STEP_S)
+    thinned = _mean_per_span(recent, _TRAIL_STEP_S)
     rows = pd.concat(
         [thinned.assign(is_newest=False), newest[thinned.columns].assign(is_newest=True)]
     )
@@ -68,7 +68,7 @@ def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     there = people_now(history)
     latest = history.groupby("track")["time_s"].max().nlargest(MOST_PEOPLE).index
     shown = history[history["track"].isin(latest)]
-    rows = _thinned(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
+    rows = _mean_per_span(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
     starts = (rows["time_s"].diff() > _GAP_S + _MINUTE_STEP_S) | (rows["track"].diff() != 0)
     rows["run"] = starts.cumsum()
     rows["ago_s"] = -rows["age_s"]
@@ -79,7 +79,7 @@ def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     return rows[["run", "style", "name", "ago_s", "valence", "arousal"]]
 
 
-def _thinned(history: pd.DataFrame, step_s: float) -> pd.DataFrame:
+def _mean_per_span(history: pd.DataFrame, step_s: float) -> pd.DataFrame:
     """Means over fixed spans of time, with the last emotion of each span.
 
     Uses NumPy: a page does this several times a second, and pandas takes ten times as long.

@@ -56,10 +56,10 @@ def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
         view=alt.ViewBackground(stroke=None),
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     )
-    return _inlined(framed.to_dict())
+    return _inline(framed.to_dict())
 
 
-def _inlined(spec: dict[str, Any]) -> dict[str, Any]:
+def _inline(spec: dict[str, Any]) -> dict[str, Any]:
     """Inlines the data that never changes; named data sets are sent with each update."""
     fixed = {name: rows for name, rows in spec.pop("datasets").items() if name != LIVE}
 
@@ -128,7 +128,7 @@ def _plane_template() -> dict[str, Any]:
     names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
     layers = plane_chart([trail, points, last, names], _PLANE_PX)
     chart: ChartType = layers.resolve_scale(size="independent").properties(datasets={LIVE: []})
-    return _inlined(chart.to_dict())
+    return _inline(chart.to_dict())
 
 
 @functools.cache

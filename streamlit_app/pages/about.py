@@ -6,7 +6,7 @@ import streamlit as st
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.models.card import Task
 from emotion_core.models.registry import cards_for
-from streamlit_app.widgets import plain
+from streamlit_app.widgets import escape
 
 _TASKS = {
     Task.DETECTION: "Face detectors",
@@ -69,7 +69,7 @@ for task in Task:
     for card in cards_for(task):
         facts = [f"{len(card.labels)} emotions"] if card.labels else []
         facts += [card.licence, *(f"{name} {value:.3f}" for name, value in card.metrics.items())]
-        lines.append(f"- **{card.name}**: {plain('; '.join(facts))}.")
+        lines.append(f"- **{card.name}**: {escape('; '.join(facts))}.")
     st.markdown("\n".join(lines))
 st.caption("Metrics of models that are not ours are their publishers'.")
 

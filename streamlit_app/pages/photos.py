@@ -19,7 +19,7 @@ from streamlit_app.photos.views import (
 from streamlit_app.resources import SAMPLE, page_analyzer, sample_photo, visitor_state
 from streamlit_app.session_cleanup import BACK_S
 from streamlit_app.settings import load_settings
-from streamlit_app.widgets import invitation, plain, sidebar
+from streamlit_app.widgets import escape, invitation, sidebar
 
 UPLOADS = "uploads"
 
@@ -105,7 +105,7 @@ if waiting and not state.is_stopped:
 if waiting:
     with progress.container(horizontal=True, vertical_alignment="center"):
         if state.failure:
-            st.error(plain(state.failure), icon=":material/error:")
+            st.error(escape(state.failure), icon=":material/error:")
         else:
             st.info(f"Stopped: {len(state.results)} of {len(photos)} photos are analysed.")
         st.button("Resume", on_click=state.resume, type="primary", icon=":material/play_arrow:")

@@ -19,7 +19,7 @@ from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import show_result
 from streamlit_app.video.state import VideoState
 from streamlit_app.video.views import invite, offer_analysis, show_clip, show_failure, show_running
-from streamlit_app.widgets import errors_as_messages, plain, sidebar, take_upload
+from streamlit_app.widgets import errors_as_messages, escape, sidebar, take_upload
 
 SUFFIXES = ["mp4", "m4v", "mov", "avi", "mkv", "webm"]
 
@@ -45,7 +45,7 @@ if upload:
     try:
         state.put(upload.name, take_upload(upload, field))
     except EmotionError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(escape(str(error)), icon=":material/error:")
         st.stop()
     st.rerun()
 

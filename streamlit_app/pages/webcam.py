@@ -21,7 +21,7 @@ from streamlit_app.webcam.state import WebcamState
 from streamlit_app.widgets import (
     choose_smoothing,
     errors_as_messages,
-    plain,
+    escape,
     side_by_side,
     sidebar,
 )
@@ -42,7 +42,7 @@ with st.sidebar:
 st.title("Webcam", anchor=False)
 st.caption(
     "What does your face show right now? The video of your camera is analysed on "
-    f"{plain(settings.server.host) or 'this server'} while it runs. It is not kept, unless you "
+    f"{escape(settings.server.host) or 'this server'} while it runs. It is not kept, unless you "
     "record it, and not sent anywhere else."
 )
 # Everything that comes and goes has its own container: if the camera's widget moved to another one,

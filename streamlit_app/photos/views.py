@@ -23,13 +23,13 @@ from emotion_core.reporting.photo_charts import (
 )
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
+    as_code,
     download,
     edge_colour,
-    plain,
+    escape,
     readable,
-    shortened,
+    shorten,
     side_by_side,
-    to_the_letter,
     va_sentence,
 )
 
@@ -154,12 +154,12 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
     """One photo: the annotated image, its faces, and the original on request."""
     record, analysis = result.record, result.record.analysis
     with st.container(border=True):
-        st.markdown(f"**{to_the_letter(shortened(record.source))}**")
+        st.markdown(f"**{as_code(shorten(record.source))}**")
         if analysis is None:
-            st.error(plain(record.error), icon=":material/broken_image:")
+            st.error(escape(record.error), icon=":material/broken_image:")
             return
         for warning in record.warnings:
-            st.warning(plain(warning), icon=":material/warning:")
+            st.warning(escape(warning), icon=":material/warning:")
         width, height = analysis.size_wh
         n = _count_faces(len(analysis))
         st.caption(f"{width} by {height} px, {n}, {analysis.time_s * 1000:.0f} ms")

@@ -9,7 +9,7 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.video.types import VideoSettings
 from streamlit_app import resources
-from streamlit_app.widgets import choose_smoothing, plain
+from streamlit_app.widgets import choose_smoothing, escape
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
@@ -59,7 +59,7 @@ def choose_embedder(state: VideoState) -> FaceEmbedder | None:
             except EmotionError as error:
                 state.reidentify_error = str(error)
         st.warning(
-            f"{plain(state.reidentify_error)} Until then, a person who returns after more than a "
+            f"{escape(state.reidentify_error)} Until then, a person who returns after more than a "
             "second or two counts as another person.",
             icon=":material/cloud_off:",
         )

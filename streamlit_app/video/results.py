@@ -14,7 +14,7 @@ from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, select_people
 from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import download, plain, show_metrics, side_by_side
+from streamlit_app.widgets import download, escape, show_metrics, side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,10 +43,10 @@ def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, b
     if blur and not result.settings.blur:
         result, video = hide_faces(result), None
     for warning in result.info.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
+        st.warning(escape(warning), icon=":material/warning:")
     if result.fault:
         words = f"{result.fault} What could be read is shown and offered below."
-        st.warning(plain(words), icon=":material/broken_image:")
+        st.warning(escape(words), icon=":material/broken_image:")
     frames, result = state.smoother.smooth(result, smoothing_s)
     length_s = result.frames.attrs.get("end_s", float(result.frames["time_s"].max()))
     fps = result.n_frames / max(result.elapsed_s, 1e-6)

@@ -29,7 +29,7 @@ from emotion_core.video.tables import (
     select_time,
     to_analysis,
 )
-from streamlit_app.widgets import plain, readable, va_sentence
+from streamlit_app.widgets import escape, readable, va_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +222,7 @@ def _show_frame(
         with file.in_use() as path:
             image = frame_at(path, at_s).image
     except EmotionError as error:
-        st.warning(plain(str(error)), icon=":material/broken_image:")
+        st.warning(escape(str(error)), icon=":material/broken_image:")
         return
     analysis = to_analysis(rows, (image.shape[1], image.shape[0]))
     words = ", ".join(

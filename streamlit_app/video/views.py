@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration
 from streamlit_app.video.job import JobState
-from streamlit_app.widgets import invitation, plain, shortened, side_by_side, to_the_letter
+from streamlit_app.widgets import as_code, escape, invitation, shorten, side_by_side
 
 if TYPE_CHECKING:
     from emotion_core.errors import EmotionError
@@ -36,7 +36,7 @@ def show_clip(state: VideoState) -> None:
     size = state.clip.file.size
     size_words = f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{-(-size // 2**10)} KB"
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = to_the_letter(shortened(state.clip.name))
+        name = as_code(shorten(state.clip.name))
         st.markdown(f"**{name}**  \n{size_words}", width="content")
         st.button("Remove video", on_click=state.clear, icon=":material/close:")
 
@@ -82,7 +82,7 @@ def offer_analysis(state: VideoState, words: str, icon: str) -> None:
 def show_failure(state: VideoState, error: EmotionError) -> None:
     """Why the analysis failed, with a button that tries again."""
     st.error(
-        plain(str(error)), title="The video could not be analysed", icon=":material/broken_image:"
+        escape(str(error)), title="The video could not be analysed", icon=":material/broken_image:"
     )
     st.button("Try again", on_click=state.forget_job, icon=":material/refresh:")
 

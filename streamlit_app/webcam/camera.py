@@ -15,7 +15,7 @@ from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import show_photo, show_photo_downloads
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
-from streamlit_app.widgets import errors_as_messages, plain
+from streamlit_app.widgets import errors_as_messages, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLi
     try:
         limiter.check()
     except EmotionError as error:
-        st.warning(plain(str(error)), title="Others are using it", icon=":material/hourglass:")
+        st.warning(escape(str(error)), title="Others are using it", icon=":material/hourglass:")
         st.button("Try again", icon=":material/refresh:")
         return False
     return True
@@ -149,7 +149,7 @@ def show_record(state: WebcamState, session: WebcamSession, *, is_on: bool) -> N
         try:
             session.record(is_on=record)
         except EmotionError as error:
-            st.warning(plain(str(error)), icon=":material/error:")
+            st.warning(escape(str(error)), icon=":material/error:")
     if record and not is_on and not state.failure:
         st.caption("The recording will start with the first frame.")
 
@@ -177,7 +177,7 @@ def show_help(state: WebcamState) -> None:
     """A checklist for missing video, and the alternative of a photo."""
     if state.failure:
         st.warning(
-            f"{plain(state.failure)} Check the points below, or take a photo.",
+            f"{escape(state.failure)} Check the points below, or take a photo.",
             title="There is no video",
             icon=":material/wifi_off:",
         )
@@ -213,9 +213,9 @@ def _show_recording(session: WebcamSession) -> None:
         if done := session.recording:
             length = format_duration(done.length_s, decimals=0)
             words = f"Recorded: {length}; a new recording will replace it."
-        st.caption(plain(words))
+        st.caption(escape(words))
     elif recorder.error:
-        st.caption(plain(recorder.error))
+        st.caption(escape(recorder.error))
     else:
         full = ", the maximum length" if recorder.is_full else ""
         length = format_duration(recorder.length_s, decimals=0)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion_core.reporting.live_chart_data import MOST_PEOPLE, people_now
 from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
-from streamlit_app.widgets import chart_config, plain
+from streamlit_app.widgets import chart_config, escape
 
 if TYPE_CHECKING:
     from emotion_core.live.types import LiveStatus
@@ -75,7 +75,7 @@ def show_last_minute(session: WebcamSession) -> None:
 
 def _show_problems(error: str, status: LiveStatus) -> None:
     if error:
-        st.warning(plain(error), icon=":material/error:")
+        st.warning(escape(error), icon=":material/error:")
     elif status.is_dark:
         st.info(
             "The camera sends black frames: it is switched off or covered.",
@@ -83,7 +83,7 @@ def _show_problems(error: str, status: LiveStatus) -> None:
         )
     elif status.error:
         st.warning(
-            f"{plain(status.error)} The video continues without analysis.",
+            f"{escape(status.error)} The video continues without analysis.",
             title="The analysis fails",
             icon=":material/error:",
         )

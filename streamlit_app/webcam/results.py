@@ -10,7 +10,7 @@ from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
 from streamlit_app.video.results import show_highlights, show_player, show_video_downloads
 from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import plain, show_metrics, side_by_side
+from streamlit_app.widgets import escape, show_metrics, side_by_side
 
 if TYPE_CHECKING:
     from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
@@ -44,7 +44,7 @@ def show_session(
             icon=":material/blur_on:",
         )
     if result.fault:
-        st.warning(plain(result.fault), icon=":material/timer:")
+        st.warning(escape(result.fault), icon=":material/timer:")
     length_s = max(result.elapsed_s, 1e-6)
     show_metrics(
         {
@@ -59,7 +59,7 @@ def show_session(
     if result.began:
         st.caption(f"Started at {wall_clock(result.began)}; times in tables count from then.")
     if session.recording_error:
-        st.warning(plain(session.recording_error), icon=":material/error:")
+        st.warning(escape(session.recording_error), icon=":material/error:")
     if result.people.empty:
         _show_recording(recording)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")
@@ -83,4 +83,4 @@ def _show_recording(recording: Recording | None) -> None:
         f"The recording starts {recording.start_s:.2f} s after the session; times in tables and "
         "charts are those of the session."
     )
-    st.caption(plain(" ".join(filter(None, (begins, recording.note)))))
+    st.caption(escape(" ".join(filter(None, (begins, recording.note)))))
