@@ -95,7 +95,7 @@ def _ice_servers(values: Mapping[str, str]) -> tuple[dict[str, object], ...]:
     )
     login = {"username": username, "credential": credential}
     given: dict[str, object] = {name: value for name, value in login.items() if value}
-    servers = ((stun, {}), (turn, given))
+    servers: list[tuple[str, dict[str, object]]] = [(stun, {}), (turn, given)]
     return tuple({"urls": [url], **extra} for url, extra in servers if url.startswith(ICE_SCHEMES))
 
 
