@@ -44,6 +44,6 @@ def test_photos_and_videos_are_analysed_by_the_server(
         expect_text(page, "How do these faces change?")
         upload(page, ("clip.mp4", clip.read_bytes()))
         page.get_by_role("button", name="Report (HTML)").wait_for()
-        expect_text(page, "seen 1.0 s, mostly happiness")
+        expect_text(page, "visible 1.0 s, mostly happiness")
         page.get_by_role("link", name="Webcam").click()
-        expect_text(page, "Your camera's picture is analysed on 127.0.0.1")
+        expect_text(page, "The video of your camera is analysed on 127.0.0.1")
