@@ -1,4 +1,4 @@
-"""Loading networks beside the page, so that a visitor sees the download move."""
+"""Loads models in the background, so that a page can show the progress of downloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """How far a download is; ``total`` is 0 where it is not known."""
+    """Progress of a download in bytes; ``total`` is 0 if it is unknown."""
 
     filename: str
     done: int
@@ -32,14 +32,14 @@ class Download:
 
 
 class AnalyzerLoader:
-    """Loads one choice of networks in a thread of its own. Shared by all visitors.
+    """Loads one choice of models in a thread. Shared by all visitors.
 
     Args:
-        emotion: Name of the emotion network; empty for the project's choice.
-        detector: Name of the face detector; empty for the project's choice.
+        emotion: Name of the emotion model; empty for the default.
+        detector: Name of the face detector; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        server: Where it is set, it does the work, with its own networks.
-        timeout_s: Seconds that the server may take for an answer.
+        server: A server that analyses with its own models instead, if its URL is set.
+        timeout_s: Timeout of the server's responses in seconds.
     """
 
     def __init__(
@@ -54,21 +54,19 @@ class AnalyzerLoader:
         self.download: Download | None = None
         self._future: Future[Analyzer] = Future()
 
-        def load() -> Analyzer:
-            if server and server.url:
-                return _reach(server, timeout_s)
-            return self._load(emotion, detector, device)
-
         def run() -> None:
             try:
-                self._future.set_result(load())
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                if server and server.url:
+                    self._future.set_result(_connect(server, timeout_s))
+                else:
+                    self._future.set_result(self._load(emotion, detector, device))
+            except BaseException as error:  # noqa: BLE001 - raised by ``result``
                 self._future.set_exception(error)
 
         threading.Thread(target=run, name="load", daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait a while; tell whether loading has ended, well or not."""
+        """Waits; returns whether loading has ended, successfully or not."""
         try:
             self._future.exception(timeout_s)
         except TimeoutError:
@@ -76,7 +74,7 @@ class AnalyzerLoader:
         return True
 
     def result(self) -> Analyzer:
-        """The loaded core.
+        """The loaded analyzer.
 
         Raises:
             EmotionError: It could not be loaded.
@@ -85,7 +83,7 @@ class AnalyzerLoader:
 
     @property
     def has_failed(self) -> bool:
-        """Whether loading has ended badly, so that another try makes sense."""
+        """Whether loading has failed."""
         return self._future.done() and self._future.exception() is not None
 
     def _load(self, emotion: str, detector: str, device: str) -> Analyzer:
@@ -100,7 +98,7 @@ class AnalyzerLoader:
         self.download = Download(filename, done, total)
 
 
-def _reach(server: RemoteServer, timeout_s: float) -> Analyzer:
+def _connect(server: RemoteServer, timeout_s: float) -> Analyzer:
     analyzer = load_remote_analyzer(server.url, server.token, timeout_s=timeout_s)
     origin = f"Analysed by the server at {server.host}."
     analyzer.info = replace(analyzer.info, origins=(origin, *analyzer.info.origins))
@@ -108,14 +106,14 @@ def _reach(server: RemoteServer, timeout_s: float) -> Analyzer:
 
 
 def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:
-    """The visitor's choice, and after it what is there in any case; a sentence if it is not."""
+    """The chosen model before the defaults, or the defaults and why it is unavailable."""
     defaults = candidates(task)
     if not name:
         return defaults, []
     try:
         chosen = find_model(name, task)
     except WeightsUnavailableError as error:
-        if is_path(name):  # its folder is nothing for visitors
+        if is_path(name):  # visitors must not see its folder
             return defaults, [
                 f"There is no {Path(name).name} on this machine. Going on without it."
             ]

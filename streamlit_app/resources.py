@@ -1,10 +1,11 @@
-"""What all visitors share: the only cached functions of the app."""
+"""Everything that visitors share: the only cached functions of the app."""
 
 from __future__ import annotations
 
 import atexit
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 from streamlit import runtime
@@ -17,18 +18,21 @@ from emotion_core.live.micro_batching import BatchingAnalyzer
 from emotion_core.recognition.embedding import load_embedder
 from emotion_core.types import AnalyzeOptions
 from streamlit_app.analyzer_loader import AnalyzerLoader
-from streamlit_app.session_cleanup import BACK_S, GRACE_S, SessionReaper, StreamlitFiles
+from streamlit_app.session_cleanup import BACK_S, GRACE_S, Clearable, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
 from streamlit_app.video.job import JobQueue
 from streamlit_app.video.sample import make_sample_clip
+from streamlit_app.widgets import errors_as_messages, sidebar_info
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.session_cleanup import Clearable
+    from streamlit_app.photos.state import VisitorOptions
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
+
+_State = TypeVar("_State", bound=Clearable)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -37,11 +41,11 @@ def _loader(emotion: str, detector: str, device: str) -> AnalyzerLoader:
 
 
 def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
-    """The core for a choice of networks; loaded once for all visitors, with its progress shown.
+    """The analyzer for a choice of models; loaded once for all visitors, with a progress bar.
 
     Args:
-        emotion: Name of the emotion network; empty for the project's choice.
-        detector: Name of the face detector; empty for the project's choice.
+        emotion: Name of the emotion model; empty for the default.
+        detector: Name of the face detector; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
@@ -52,7 +56,7 @@ def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
         _loader.clear(emotion, detector, device)
         loader = _loader(emotion, detector, device)
     if not loader.wait(0.3):
-        with st.spinner("Loading the networks…"):
+        with st.spinner("Loading the models…"):
             bar = st.empty()
             while not loader.wait(0.2):
                 if at := loader.download:
@@ -63,28 +67,34 @@ def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
 
 
 def forget_analyzer(emotion: str, detector: str, device: str) -> None:
-    """Load a choice of networks anew on the next run: what was out of reach may be there now."""
+    """Loads a choice of models again on the next run, when a download may succeed."""
     _loader.clear(emotion, detector, device)
 
 
-def live_core(analyzer: Analyzer) -> BatchingAnalyzer:
-    """The core that all webcams share, warmed up: no first frame pays for loading.
+def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
+    """The analyzer of a page, described in the sidebar; ends the page if it cannot be loaded."""
+    choice = (options.emotion, options.detector, device)
+    with errors_as_messages("The models could not be loaded"):
+        analyzer = get_analyzer(*choice)
+    sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
+    return analyzer
 
-    Args:
-        analyzer: What does the work.
+
+def live_analyzer(analyzer: Analyzer) -> BatchingAnalyzer:
+    """The analyzer that all webcams share, warmed up so that the first frame is not slow.
 
     Raises:
-        EmotionError: It does not work; the next call tries again.
+        EmotionError: The analysis failed; the next call tries again.
     """
-    return _live_core(analyzer, id(analyzer))
+    return _live_analyzer(analyzer, id(analyzer))
 
 
 @st.cache_resource(
     max_entries=3,
-    show_spinner="Warming up the networks for live pictures…",
+    show_spinner="Warming up the models for live video…",
     on_release=BatchingAnalyzer.retire,  # others may still use it
 )
-def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
+def _live_analyzer(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
     photo = decode_image(sample_photo()).pixels
     for search_px in (SEARCH_PX, None):
         _analyzer.analyze([photo], AnalyzeOptions(search_px=search_px))
@@ -92,12 +102,8 @@ def _live_core(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa:
 
 
 @st.cache_resource(show_spinner=False)
-def stream_gate(limit: int) -> StreamLimiter:
-    """Counts the webcams of all visitors.
-
-    Args:
-        limit: Webcams at once.
-    """
+def stream_limiter(limit: int) -> StreamLimiter:
+    """Counts the webcams of all visitors, of which ``limit`` may run at once."""
     return StreamLimiter(limit)
 
 
@@ -113,42 +119,45 @@ def sample_clip() -> bytes:
     return make_sample_clip(sample_photo())
 
 
-@st.cache_resource(show_spinner="Fetching the network that recognises people (37 MB, once)…")
+@st.cache_resource(show_spinner="Downloading the model that re-identifies people (37 MB, once)…")
 def get_embedder() -> FaceEmbedder:
-    """What tells people apart by their faces; loaded once for all visitors.
+    """The face embedder for re-identifying people; loaded once for all visitors.
 
     Raises:
-        EmotionError: It could not be had; the next call tries again.
+        EmotionError: It could not be loaded; the next call tries again.
     """
     return load_embedder()
 
 
 @st.cache_resource(show_spinner=False)
-def job_line(at_once: int) -> JobQueue:
-    """The line in which the videos of all visitors wait.
+def job_queue(at_once: int) -> JobQueue:
+    """The queue of the videos of all visitors, of which ``at_once`` are analysed at once."""
+    queue = JobQueue(at_once)
+    atexit.register(queue.end_all)
+    return queue
+
+
+def visitor_state(kind: type[_State], grace_s: float = GRACE_S) -> _State:
+    """What a visitor has on a page, kept while they visit other pages, cleared when they leave.
+
+    Their uploads are freed then, too.
 
     Args:
-        at_once: Videos analysed at once.
+        kind: Class of the state; also its key in the session state.
+        grace_s: Seconds without a connection after which a visitor has left.
     """
-    line = JobQueue(at_once)
-    atexit.register(line.end_all)
-    return line
-
-
-def register_cleanup(desk: Clearable, grace_s: float = GRACE_S) -> None:
-    """Have what a visitor left on a desk, and all that they uploaded, freed when they are gone.
-
-    Args:
-        desk: The same one each time.
-        grace_s: For how long they may be away, in seconds.
-    """
+    key = kind.__name__
+    if key not in st.session_state:
+        st.session_state[key] = kind()
+    state = cast("_State", st.session_state[key])
     context = get_script_run_ctx()
     if context and runtime.exists():
         visitor = context.session_id
-        _attendance(type(desk).__name__, grace_s).register(visitor, desk)
-        _attendance(StreamlitFiles.__name__, BACK_S).register(visitor, StreamlitFiles(visitor))
+        _reaper(key, grace_s).register(visitor, state)
+        _reaper(StreamlitFiles.__name__, BACK_S).register(visitor, StreamlitFiles(visitor))
+    return state
 
 
 @st.cache_resource(show_spinner=False)
-def _attendance(kind: str, grace_s: float) -> SessionReaper:  # noqa: ARG001 - one for each kind
+def _reaper(kind: str, grace_s: float) -> SessionReaper:  # noqa: ARG001 - one of each kind
     return SessionReaper(runtime.get_instance().is_active_session, grace_s)

@@ -1,4 +1,4 @@
-"""Visitors who have gone, and what is freed then."""
+"""Frees what visitors leave behind."""
 
 from __future__ import annotations
 
@@ -15,94 +15,94 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 GRACE_S = 30.0
-"""A visitor whose connection is lost for longer is gone: longer than a browser needs to connect
-again, short enough that the next visitor need not wait for a job that nobody sees the end of."""
+"""A visitor without a connection for longer has left: long enough for a browser to reconnect,
+short enough that other visitors do not wait for a job whose result nobody will see."""
 
 BACK_S = 120.0
-"""So long Streamlit lets a visitor come back to what they had on the page."""
+"""Time for which Streamlit keeps the session of a disconnected visitor."""
 
 
 class Clearable(Protocol):
-    """What one visitor has on a page."""
+    """State of one visitor on a page."""
 
     def clear(self) -> None:
-        """Free everything."""
+        """Frees everything."""
 
 
 class SessionReaper:
-    """Clears the desks of visitors who have gone.
+    """Clears the state of visitors who have left.
 
-    Streamlit tells of a lost connection at once, also where it is back in a second; a visitor on
-    a train should not lose a finished video to that.
+    Streamlit reports a lost connection at once, even if it is back in a second; a visitor on a
+    train should not lose a finished video because of that.
 
     Args:
-        is_here: Whether a visitor, by their id, has a connection now.
-        grace_s: For how long they may be without one, in seconds.
-        clock: Gives the time in seconds.
+        is_connected: Whether the visitor with an id has a connection.
+        grace_s: Seconds for which they may be without one.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
         self,
-        is_here: Callable[[str], bool],
+        is_connected: Callable[[str], bool],
         grace_s: float = GRACE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._is_here, self._grace_s, self._clock = is_here, grace_s, clock
-        self._desks: dict[str, Clearable] = {}
+        self._is_connected, self._grace_s, self._clock = is_connected, grace_s, clock
+        self._states: dict[str, Clearable] = {}
         self._lock = threading.Lock()
         self._is_watching = False
 
-    def register(self, visitor: str, desk: Clearable) -> None:
-        """Look after a visitor's desk until they have gone."""
+    def register(self, visitor: str, state: Clearable) -> None:
+        """Watches a visitor, and clears their state when they have left."""
         with self._lock:
-            self._desks[visitor] = desk
-            is_watched, self._is_watching = self._is_watching, True
-        if not is_watched:
-            threading.Thread(target=self._watch, name="attendance", daemon=True).start()
+            self._states[visitor] = state
+            was_watching, self._is_watching = self._is_watching, True
+        if not was_watching:
+            threading.Thread(target=self._watch, name="session-reaper", daemon=True).start()
 
     def _watch(self) -> None:
         last_seen: dict[str, float] = {}
         while True:
             now = self._clock()
             with self._lock:
-                visitors = list(self._desks)
+                visitors = list(self._states)
             for visitor in visitors:
-                if self._is_here(visitor):
+                if self._is_connected(visitor):
                     last_seen[visitor] = now
                 elif now - last_seen.setdefault(visitor, now) >= self._grace_s:
-                    self._leave(visitor)
+                    self._clear(visitor)
             with self._lock:
-                if not self._desks:
+                if not self._states:
                     self._is_watching = False
                     return
             time.sleep(min(1.0, self._grace_s / 4))
 
-    def _leave(self, visitor: str) -> None:
+    def _clear(self, visitor: str) -> None:
         with self._lock:
-            desk = self._desks.pop(visitor)
+            state = self._states.pop(visitor)
         try:
-            desk.clear()
-        except Exception as error:  # noqa: BLE001 - the other desks are still to be looked after
-            _log.warning("What a visitor left could not be cleared.", exc_info=error)
+            state.clear()
+        except Exception as error:  # noqa: BLE001 - the others must still be cleared
+            _log.warning("A visitor's state could not be cleared.", exc_info=error)
 
 
 class StreamlitFiles:
-    """What Streamlit itself keeps for a visitor: files uploaded, and those shown or offered.
+    """Files that Streamlit itself keeps for a visitor: uploads, media and downloads.
 
-    It frees them when the garbage collector comes upon their session, which may be hours later
+    Streamlit frees them when their session is garbage collected, which may be hours later
     (see ``.streamlit/config.toml``).
 
     Args:
-        visitor: Id of their session.
+        visitor: Id of the visitor's session.
     """
 
     def __init__(self, visitor: str) -> None:
         self._visitor = visitor
 
     def clear(self) -> None:
-        """Free them; for those who can no longer come back."""
+        """Frees the files, once the visitor can no longer return."""
         server = runtime.get_instance()
         server.uploaded_file_mgr.remove_session_files(self._visitor)
         server.media_file_mgr.clear_session_refs(self._visitor)
-        for _ in range(2):  # what is offered for download goes in the second round
+        for _ in range(2):  # downloads are removed in the second round
             server.media_file_mgr.remove_orphaned_files()

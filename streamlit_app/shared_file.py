@@ -1,4 +1,4 @@
-"""A scratch file that several threads use and that is freed when the last of them is done."""
+"""A temporary file that is freed when the last thread that uses it is done."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class SharedTempFile:
     """A file without a name on the disk.
 
-    Its path leads through a number that the system gives to another file once this one is closed,
-    so it must be used only inside ``in_use``.
+    Its path must only be used inside ``in_use``: once the file is closed, the system may give the
+    path's descriptor number to another file.
 
     Args:
-        file: By default an empty one.
+        file: By default an empty file.
     """
 
     def __init__(self, file: AnonymousTempFile | None = None) -> None:
@@ -32,7 +32,7 @@ class SharedTempFile:
 
     @contextmanager
     def in_use(self) -> Iterator[Path]:
-        """The file's path; it stays open inside the with-block.
+        """Keeps the file open inside the with-block; yields its path.
 
         Raises:
             EmotionError: The file was closed before.
@@ -49,7 +49,7 @@ class SharedTempFile:
                 self._close_if_unused()
 
     def read(self) -> bytes:
-        """All of the file.
+        """The content of the file.
 
         Raises:
             EmotionError: The file was closed before.
@@ -59,12 +59,12 @@ class SharedTempFile:
 
     @property
     def size(self) -> int:
-        """Bytes; 0 once it is closed."""
+        """Size in bytes; 0 once the file is closed."""
         with self._lock:
             return 0 if self._is_closing else self._file.size
 
     def close(self) -> None:
-        """Free the file as soon as nobody uses it."""
+        """Frees the file as soon as nobody uses it."""
         with self._lock:
             self._is_closing = True
             self._close_if_unused()

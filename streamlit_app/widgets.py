@@ -1,4 +1,4 @@
-"""Widgets that several places share, and the one place where an error becomes a message."""
+"""Widgets that pages share, and the one place where an error becomes a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photos.state import VisitorOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from altair.typing import ChartType
     from streamlit.delta_generator import DeltaGenerator
@@ -34,46 +34,46 @@ _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
 
-def plain(text: str) -> str:
-    """Escape text that is not ours, such as a file's name, for places that read Markdown."""
+def escape(text: str) -> str:
+    """Escapes foreign text, such as a file's name, for Markdown."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def to_the_letter(text: str) -> str:
-    """A name as Markdown that shows it as it is, as code.
+def as_code(text: str) -> str:
+    """A name as Markdown code, which is shown literally.
 
-    Of other text, escaped or not, Streamlit makes icons, links, dashes and arrows.
+    In other text, escaped or not, Streamlit inserts icons, links, dashes and arrows.
     """
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}"
 
 
-def shortened(name: str) -> str:
-    """A name with its middle left out where it is too long to show."""
+def shorten(name: str) -> str:
+    """A name without its middle if it is too long."""
     return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
 
 
 @contextmanager
 def errors_as_messages(title: str) -> Iterator[None]:
-    """Show an ``EmotionError`` as a message with a way to try again, and end the page there."""
+    """Shows an ``EmotionError`` as a message with a button to try again, and ends the page."""
     try:
         yield
     except EmotionError as error:
-        st.error(plain(str(error)), title=title, icon=":material/error:")
+        st.error(escape(str(error)), title=title, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:")
         st.stop()
 
 
 def sidebar(settings: AppSettings) -> VisitorOptions:
-    """Let the visitor choose, for all pages; everything has a default that needs no choice."""
+    """The options for all pages."""
     with st.sidebar:
-        st.header("Settings")
+        st.header("Analysis settings")
         emotion = detector = ""
-        if not settings.server.url:  # which has its own networks
-            emotion = _choose("Emotion network", Task.EMOTION, settings.model)
+        if not settings.server.url:  # which has its own models
+            emotion = _choose("Emotion model", Task.EMOTION, settings.model)
             detector = _choose("Face detector", Task.DETECTION, "")
         min_score = st.slider(
-            "Least face confidence",
+            "Minimum detection confidence",
             0.3,
             0.95,
             DEFAULT_MIN_SCORE,
@@ -83,77 +83,89 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             persist_state="session",
         )
         min_face_px = st.slider(
-            "Smallest face",
+            "Minimum face size",
             8,
             200,
             DEFAULT_MIN_FACE_PX,
             2,
             "%d px",
             key="min_face_px",
-            help="Faces whose shorter side has fewer pixels are left out. A larger value is faster "
-            "on large photos, which are then not searched for small faces.",
+            help="Faces with fewer pixels on their shorter side are left out. A larger value is "
+            "faster on large photos, which are then not searched for small faces.",
             persist_state="session",
         )
         blur = st.toggle(
             "Blur faces",
             key="blur",
-            help="Makes every face unrecognisable in what is shown and downloaded.",
+            help="Makes every face unrecognisable on the page and in downloads.",
             persist_state="session",
         )
     return VisitorOptions(emotion, detector, min_score, min_face_px, blur)
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
-    """Tell what is at work, where it runs and where it came from.
-
-    Args:
-        info: Of the core in use.
-        on_retry: Called when the visitor wants another try at what could not be had.
-    """
+    """The models in use, where they run and came from, and a retry of failed downloads."""
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
-        for notice in info.notices:  # what stands in does all, so that it is no warning
-            st.info(plain(notice), icon=":material/cloud_off:")
+        for notice in info.notices:  # not a warning, since the fallback does everything
+            st.info(escape(notice), icon=":material/cloud_off:")
         if info.notices:
-            st.button("Try again", on_click=on_retry, icon=":material/refresh:")
-        st.header("At work")
+            st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
+        st.header("Models in use")
         st.caption(f"Running on the {device}.")
         for origin in info.origins:
-            st.caption(plain(origin))
+            st.caption(escape(origin))
         if info.emotion.note:
-            st.caption(plain(info.emotion.note))
+            st.caption(escape(info.emotion.note))
         st.caption(va_sentence(info.emotion.va_source))
 
 
 def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:
-    """What an empty page offers; tells whether the sample was asked for.
-
-    Args:
-        photo: The sample, or what it is made of.
-        alt: What the photo shows.
-        title: Of the offer.
-        words: What there is to see.
-    """
+    """The sample offered on an empty page, with its photo; returns whether it was requested."""
     with st.container(border=True), st.container(horizontal=True, gap="large"):
         st.image(photo, width=180, alt=alt)
         with st.container(width="stretch"):
             st.header(title, anchor=False)
             st.markdown(words)
-            is_wanted = st.button("Try the sample", type="primary", icon=":material/play_arrow:")
+            label, icon = "Start with a sample", ":material/play_arrow:"
+            is_requested = st.button(label, type="primary", icon=icon)
             st.caption("Eileen Collins, photo: NASA, public domain.")
-    return is_wanted
+    return is_requested
+
+
+def choose_smoothing(default_s: float, key: str, explanation: str) -> float:
+    """A slider for the time constant of the smoothing in seconds."""
+    return st.slider(
+        "Smoothing",
+        0.0,
+        2.0,
+        default_s,
+        0.1,
+        "%.1f s",
+        key=key,
+        persist_state="session",
+        help=explanation,
+    )
+
+
+def show_metrics(values: Mapping[str, str | int]) -> None:
+    """Tiles of labels and values."""
+    with st.grid(min_column_width=115):
+        for label, value in values.items():
+            st.metric(label, value, border=True)
 
 
 def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Two places of equal width, the second below the first where there is no room for both."""
+    """Two columns of equal width, below each other if the page is narrow."""
     grid = st.grid(2, min_column_width=320, gap="medium")
     return grid.cell(), grid.cell()
 
 
 def chart_config() -> dict[str, Any]:
-    """What makes a chart readable, also for a screen reader.
+    """Configuration that makes a chart readable, also by screen readers.
 
-    Streamlit's grey has less than 4.5 to 1; what is read out is the description, not every mark.
+    Streamlit's grey has a contrast below 4.5 to 1; screen readers read the description instead of
+    every mark.
     """
     colour = _CHART_TEXT.get(st.context.theme.type or "")
     if colour is None:
@@ -164,18 +176,18 @@ def chart_config() -> dict[str, Any]:
 
 
 def edge_colour() -> str:
-    """Of the shapes in a chart, so that they stand out from the page and from each other."""
+    """Edge colour of shapes in a chart, distinct from the page and from each other."""
     return _EDGES.get(st.context.theme.type or "", INK)
 
 
 def readable(chart: ChartType) -> ChartType:
-    """A chart as a page shows it, see ``chart_config``."""
+    """A chart with ``chart_config``."""
     shown: ChartType = chart.configure(**chart_config())
     return shown
 
 
 def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:
-    """Offer a file that is made when its button is pressed."""
+    """A download button whose file is made when it is pressed."""
     st.download_button(
         label,
         data,
@@ -188,33 +200,29 @@ def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: 
 
 
 def take_upload(upload: UploadedFile, key: str) -> UploadedFile:
-    """Take an upload out of where Streamlit keeps it in memory until the visitor leaves.
+    """Removes an upload from Streamlit's memory, which would keep it until the visitor leaves.
 
-    Whoever takes it has the only copy, and shows an upload field of another key from now on.
-
-    Args:
-        upload: What the upload field gave.
-        key: Of the upload field.
+    The caller has the only copy then, and must use an upload field with another key.
     """
     context = get_script_run_ctx()
     if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-    del st.session_state[key]  # of its own accord it goes only after a run without st.stop
+    del st.session_state[key]  # otherwise it is only removed by a run without st.stop
     return upload
 
 
 def va_sentence(source: VaSource) -> str:
-    """Say how valence and arousal were come by."""
+    """Explains where valence and arousal come from."""
     if source is VaSource.HEAD:
-        return "Valence and arousal come from the network's own outputs."
+        return "Valence and arousal are outputs of the model."
     return (
         "Valence and arousal are expected values: published coordinates of each emotion word, "
-        "weighted by the network's probabilities."
+        "weighted by the model's probabilities."
     )
 
 
 def _choose(label: str, task: Task, preset: str) -> str:
-    """Offer the catalog's models of one task; empty means the project's choice."""
+    """A choice of the registered models of one task; empty means the default."""
     names = [card.name for card in cards_for(task)]
     if preset and preset not in names:
         names.insert(0, preset)
@@ -226,9 +234,9 @@ def _choose(label: str, task: Task, preset: str) -> str:
         format_func=_describe,
         key=f"{task} network",
         persist_state="session",
-        help="Automatic takes the best that is at hand. Others are downloaded when first used.",
+        help="Automatic uses the best model installed. Others are downloaded when first used.",
     )
-    return chosen if chosen in options else ""  # Streamlit compares what is shown: file names
+    return chosen if chosen in options else ""  # Streamlit compares displayed file names
 
 
 def _describe(name: str) -> str:

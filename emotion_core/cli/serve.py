@@ -24,7 +24,6 @@ from emotion_core.serving.server import (
     drain,
     prepare_server,
     start_application,
-    stop_signals,
     url_of,
 )
 
@@ -104,7 +103,7 @@ def run_serve(chosen: argparse.Namespace) -> int:
             batch=chosen.batch,
             queue=chosen.queue,
         )
-        with stop_signals() as stop:
+        with StopSignals() as stop:
             return _serve(chosen, settings, drain_key, stop)
 
 

@@ -1,1 +1,1 @@
-"""What people look at: Altair charts, HTML reports, and result folders."""
+"""Altair charts, HTML reports, and folders of results."""

@@ -1,4 +1,4 @@
-"""What charts share: the valence-arousal plane, and the colour and shape of each emotion."""
+"""Parts that charts share: the valence-arousal plane, and the colour and shape of each emotion."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ EMOTION_SHAPES = (
     "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
 )
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
-"""Vega expression of axis labels: a sign before all but zero."""
+"""Vega expression for axis labels that puts a sign before every number but zero."""
 
 FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")
-"""Of a chart that takes the width that a page gives it, axes included."""
+"""Sizing of a chart that takes the width that a page gives it, axes included."""
 
 _PLANE_TITLES = {
     "valence": "Valence (unpleasant to pleasant)",
-    "arousal": "Arousal (calm to excited)",
+    "arousal": "Arousal (low to high)",
 }
 _QUADRANTS = pd.DataFrame(
     {
@@ -50,12 +50,28 @@ Model of Affect", Journal of Personality and Social Psychology 39, 1980, figure 
 
 
 def plane_layers() -> list[ChartType]:
-    """What lies behind points in the valence-arousal plane: unit circle, zero lines and words."""
-    return [_circle(), _zero_lines(), _quadrant_words()]
+    """The background of the valence-arousal plane: unit circle, zero lines and words."""
+    angle = np.linspace(0, 2 * np.pi, 97)
+    points = pd.DataFrame({"valence": np.cos(angle), "arousal": np.sin(angle), "order": angle})
+    circle = (
+        alt.Chart(points)
+        .mark_line(color=GREY, strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
+        .encode(x=plane_axis("valence"), y=plane_axis("arousal"), order="order:Q")
+    )
+    rule = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, strokeWidth=1, opacity=0.9)
+    zero_lines = alt.layer(rule.encode(x="zero:Q"), rule.encode(y="zero:Q"))
+    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+    words = [
+        alt.Chart(_QUADRANTS[_QUADRANTS["align"] == side])
+        .mark_text(align=side, fontSize=12, fontStyle="italic")
+        .encode(x="valence:Q", y="arousal:Q", text="word:N")
+        for side in sides
+    ]
+    return [circle, zero_lines, alt.layer(*words)]
 
 
 def plane_chart(layers: Sequence[ChartType], side_px: int) -> Any:
-    """Layers in the valence-arousal plane: a square, also where a page stretches the width."""
+    """Layers in the valence-arousal plane, which stays square when a page stretches its width."""
     square = alt.param(name="height", expr="width")
     return (
         alt.layer(*plane_layers(), *layers)
@@ -65,19 +81,18 @@ def plane_chart(layers: Sequence[ChartType], side_px: int) -> Any:
 
 
 def plane_axis(field: Literal["valence", "arousal"]) -> Any:
-    """An axis of the plane, from -1 to 1: of x for valence, of y for arousal."""
+    """An axis of the plane from -1 to 1: the x axis for valence, the y axis for arousal."""
     encoding = alt.X if field == "valence" else alt.Y
-    scale = alt.Scale(domain=[-1, 1], nice=False)
     return encoding(
         f"{field}:Q",
         title=_PLANE_TITLES[field],
-        scale=scale,
+        scale=alt.Scale(domain=[-1, 1], nice=False),
         axis=alt.Axis(values=[-1, -0.5, 0, 0.5, 1], grid=False, labelExpr=SIGNED),
     )
 
 
 def emotion_shape() -> alt.Shape:
-    """The fixed shape of each emotion, by the column ``emotion``."""
+    """Encodes the column ``emotion`` as shapes, always the same one per emotion."""
     return alt.Shape(
         "emotion:N",
         title="Emotion",
@@ -86,11 +101,11 @@ def emotion_shape() -> alt.Shape:
 
 
 def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
-    """The fixed colour of each emotion, by the column ``emotion``.
+    """Encodes the column ``emotion`` as colours, always the same one per emotion.
 
     Args:
-        legend: Whether to say below the chart which is which.
-        columns: Of the legend.
+        legend: Whether there is a legend below the chart.
+        columns: Number of columns of the legend.
     """
     return alt.Color(
         "emotion:N",
@@ -102,36 +117,3 @@ def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
         if legend
         else None,
     )
-
-
-def _circle() -> ChartType:
-    angle = np.linspace(0, 2 * np.pi, 97)
-    points = pd.DataFrame({"valence": np.cos(angle), "arousal": np.sin(angle), "order": angle})
-    circle: alt.Chart = (
-        alt.Chart(points)
-        .mark_line(color=GREY, strokeWidth=1, strokeDash=[3, 3], opacity=0.7)
-        .encode(
-            x=plane_axis("valence"),
-            y=plane_axis("arousal"),
-            order="order:Q",
-        )
-    )
-    return circle
-
-
-def _zero_lines() -> ChartType:
-    zero = pd.DataFrame({"zero": [0]})
-    rule = alt.Chart(zero).mark_rule(color=GREY, strokeWidth=1, opacity=0.9)
-    return alt.layer(rule.encode(x="zero:Q"), rule.encode(y="zero:Q"))
-
-
-def _quadrant_words() -> ChartType:
-    def words(align: Literal["left", "right"]) -> ChartType:
-        chart: alt.Chart = (
-            alt.Chart(_QUADRANTS[_QUADRANTS["align"] == align])
-            .mark_text(align=align, fontSize=12, fontStyle="italic")
-            .encode(x="valence:Q", y="arousal:Q", text="word:N")
-        )
-        return chart
-
-    return alt.layer(words("left"), words("right"))

@@ -1,4 +1,4 @@
-"""All charts of a video in one, linked: a span of time brushed in the first filters the others."""
+"""All charts of a video in one: a span of time brushed in the first filters the others."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 PLANE_PX, PLANE_ROOM_PX = 230, 70
-"""Side of a valence-arousal plane, and what its axis takes beside it."""
+"""Side of a valence-arousal plane, and the space for the axis beside it."""
 
-_WIDTH_PX = 900  # of the whole; a page draws it as wide as itself
+_WIDTH_PX = 900  # of the dashboard; a page draws it at its own width
 
 
 def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VConcatChart:
     """Timeline, probabilities, shares of time and trajectories, below each other.
 
-    Everything runs where it is shown: brushed shares are summed up anew from the seconds of each
-    emotion, in spans of time as fine as the drawing.
+    The browser does all the filtering: it sums the shares of a brushed span from the seconds of
+    each emotion, which are as fine as the timeline.
 
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
-            people. Long videos are thinned.
-        smoothing_s: Time constant in seconds with which the frames were smoothed, said above the
-            charts; 0 for saying nothing.
+            people. Long videos are downsampled.
+        smoothing_s: Time constant in seconds with which the frames were smoothed, stated above
+            the charts unless it is 0.
     """
     rows, seconds = timeline_rows(frames), emotion_seconds(frames)
     names, span = names_of(rows), time_range(frames, rows)
@@ -45,6 +45,13 @@ def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VC
     chart = _chart_of("course", rows)
     brushed = chart.transform_filter({"param": SPAN})
     guides = plane_layers()
+    shares = (
+        _chart_of("seconds", seconds)
+        .transform_filter({"param": SPAN})
+        .transform_aggregate(seconds="sum(seconds)", groupby=["person", "emotion"])
+        .transform_joinaggregate(total="sum(seconds)", groupby=["person"])
+        .transform_calculate(share="datum.total > 0 ? datum.seconds / datum.total : 0")
+    )
     plot_px = _WIDTH_PX - ROOM_PX
     planes = [
         alt.layer(
@@ -60,18 +67,18 @@ def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VC
     parts: list[ChartType] = [
         timeline_layers(chart, names, span).properties(width=plot_px),
         probability_layers(brushed, names, span, has_click=False).properties(width=plot_px),
-        share_bars(_brushed_shares(seconds), names, has_legend=False).properties(width=plot_px),
+        share_bars(shares, names, has_legend=False).properties(width=plot_px),
     ]
     if planes:
         parts.append(alt.concat(*planes, columns=_WIDTH_PX // (PLANE_PX + PLANE_ROOM_PX)))
-    # as text: Altair copies and checks every value of a table many times over
+    # as text, since Altair copies and checks every value of a table many times
     texts = {name: table.to_csv(index=False) for name, table in tables.items()}
-    whole = alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)
+    charts = alt.vconcat(*parts, spacing=28, resolve=_independent("color", "shape"), datasets=texts)
     if not smoothing_s:
-        return whole
+        return charts
     words = f"Smoothed with a time constant of {smoothing_s:g} s"
     note = alt.TitleParams(words, anchor="start", fontSize=12, fontWeight="normal", offset=12)
-    return whole.properties(title=note)
+    return charts.properties(title=note)
 
 
 def _independent(*channels: str) -> alt.Resolve:
@@ -80,21 +87,9 @@ def _independent(*channels: str) -> alt.Resolve:
 
 
 def _chart_of(name: str, table: pd.DataFrame) -> alt.Chart:
-    """A chart of a table that stands, as CSV, among the data sets of the whole."""
+    """A chart of a table that is among the dashboard's data sets, as CSV."""
     parse = {
         str(column): "number" if pd.api.types.is_numeric_dtype(table[column]) else "string"
         for column in table.columns
     }
     return alt.Chart(alt.NamedData(name, format=alt.CsvDataFormat(type="csv", parse=parse)))
-
-
-def _brushed_shares(seconds: pd.DataFrame) -> alt.Chart:
-    """Rows with person, emotion and share of the time seen in the brushed span."""
-    chart: alt.Chart = (
-        _chart_of("seconds", seconds)
-        .transform_filter({"param": SPAN})
-        .transform_aggregate(seconds="sum(seconds)", groupby=["person", "emotion"])
-        .transform_joinaggregate(total="sum(seconds)", groupby=["person"])
-        .transform_calculate(share="datum.total > 0 ? datum.seconds / datum.total : 0")
-    )
-    return chart

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from the files in ``templates/``: nothing is fetched from anywhere."""
+"""Self-contained HTML pages from the files in ``templates/``; they load nothing over a network."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def render_page(template: str, charts: ChartType | None, **values: Any) -> str:
 
     Args:
         template: Name of a file in ``templates/`` that extends ``page.html``.
-        charts: A dashboard, drawn as wide as the page and in its colours into the element of id
-            ``charts``; ``None`` for none.
-        values: What the template needs, ``title`` among them.
+        charts: A dashboard for the element with the id ``charts``, drawn at the page's width and
+            in its colours, or ``None``.
+        values: The template's variables, including ``title``.
     """
     if charts is not None:
         values["spec"] = json.dumps(charts.to_dict(validate=False), cls=ScriptJson)
@@ -47,7 +47,7 @@ def _templates() -> jinja2.Environment:
 
 @lru_cache(maxsize=1)
 def vega_script() -> str:
-    """Vega, Vega-Lite and vega-embed in the version that Altair writes for, as one script."""
+    """Vega, Vega-Lite and vega-embed, in the version that Altair targets, as one script."""
     start = "window.vegaEmbed = vegaEmbed;"
     bundle: str = vl_convert.javascript_bundle(start, vegalite_release())
     return bundle

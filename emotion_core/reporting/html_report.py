@@ -1,4 +1,4 @@
-"""One HTML file that tells all of a video: numbers, pictures and linked charts, offline."""
+"""The HTML report of a video: numbers, key moments and linked charts in one offline file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult, VideoSettings
 
 MOST_PEOPLE = 24
-"""People of whom a report tells numbers and moments; the tables tell of all."""
+"""Maximum number of people in a report; the tables have all of them."""
 
 _CHARTED = 6
-_MOMENT_WORDS = {
+_HIGHLIGHT_WORDS = {
     HighlightKind.POSITIVE: "Most positive",
     HighlightKind.NEGATIVE: "Most negative",
     HighlightKind.INTENSE: "Most intense",
@@ -34,11 +34,11 @@ _MOMENT_WORDS = {
 
 
 def report_page(result: VideoResult, name: str) -> str:
-    """A self-contained page on one video; it asks nothing of any network.
+    """The report of one video as a self-contained page.
 
     Args:
-        result: Of the analysis. Charts show its frames smoothed as its settings say.
-        name: Of the video's file, as the user knows it.
+        result: Result whose frames are charted with the smoothing of its settings.
+        name: File name of the video, as the user knows it.
     """
     people = result.people[result.people["track"].isin(longest_seen(result.people, MOST_PEOPLE))]
     charted = longest_seen(result.people, _CHARTED)
@@ -63,28 +63,15 @@ def report_page(result: VideoResult, name: str) -> str:
 
 
 def charts_page(charts: ChartType, title: str) -> str:
-    """The linked charts alone as a self-contained page.
-
-    Args:
-        charts: As ``dashboard_chart`` makes them.
-        title: Plain text.
-    """
+    """A self-contained page with only the ``dashboard_chart``; the title is plain text."""
     return render_page("charts.html", charts, title=title)
 
 
 def describe_rate(settings: VideoSettings) -> str:
-    """Which pictures were analysed, in words."""
+    """Which frames were analysed, in words."""
     if settings.hz is not None:
-        return f"{settings.hz:g} a second"
-    return "every picture" if settings.every == 1 else f"one in {settings.every}"
-
-
-def _rate(result: VideoResult) -> str:
-    """Which pictures were analysed; nothing of a webcam that brought more than could be."""
-    settings = result.settings
-    if settings.every == 1 and settings.hz is None and result.n_analyzed < result.n_frames:
-        return ""
-    return f" ({describe_rate(settings)})"
+        return f"{settings.hz:g} fps"
+    return "every frame" if settings.every == 1 else f"one in {settings.every}"
 
 
 def _facts(result: VideoResult) -> dict[str, str]:
@@ -92,14 +79,17 @@ def _facts(result: VideoResult) -> dict[str, str]:
     length = info.duration_s
     if length is None:
         length = float(result.frames["time_s"].max()) if len(result.frames) else 0.0
-    facts = {"Begun": wall_clock(result.started_at)} if result.started_at else {}
+    facts = {"Started": wall_clock(result.started_at)} if result.started_at else {}
+    # a webcam may deliver more frames than can be analysed
+    dropped = settings.every == 1 and settings.hz is None and result.n_analyzed < result.n_frames
+    rate = "" if dropped else f" ({describe_rate(settings)})"
     return facts | {
         "Length": format_duration(length),
-        "Picture": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
-        + (f", {info.fps:.4g} a second" if info.fps else ""),
-        "Pictures analysed": f"{result.n_analyzed:,} of {result.n_frames:,}{_rate(result)}",
+        "Frame size": f"{info.size_wh[0]} \u00d7 {info.size_wh[1]}"
+        + (f", {info.fps:.4g} fps" if info.fps else ""),
+        "Frames analysed": f"{result.n_analyzed:,} of {result.n_frames:,}{rate}",
         "People": f"{len(result.people):,}",
-        "Emotion network": result.model,
+        "Emotion model": result.model,
         "Face detector": result.detector,
         "Smoothing": f"{settings.smoothing_s:g} s" if settings.smoothing_s else "none",
         "Faces left out": f"score below {settings.min_score:.2g},"
@@ -109,9 +99,12 @@ def _facts(result: VideoResult) -> dict[str, str]:
 
 
 def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    """A row of the table of people, as words."""
+    """A row of the people table as text."""
     shares = {e: row[f"share_{e}"] for e in ALL_EMOTIONS if row.get(f"share_{e}", 0) > 0}
-    words = [f"{e} {_percent(shares[e])}" for e in sorted(shares, key=lambda e: -shares[e])]
+    words = [
+        f"{e} {f'{shares[e]:.0%}' if shares[e] >= 0.005 else 'under 1%'}"
+        for e in sorted(shares, key=lambda e: -shares[e])
+    ]
     means = [
         f"{_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
         for name in ("valence", "arousal")
@@ -127,20 +120,20 @@ def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 
 def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[str, str]]]:
-    """The strongest moments by name of the person."""
+    """The key moments by name of the person."""
     found: dict[str, list[dict[str, str]]] = {}
-    for moment in result.highlights:
-        if moment.track not in tracks:
+    for highlight in result.highlights:
+        if highlight.track not in tracks:
             continue
-        name, time = person_name(moment.track), format_duration(moment.time_s)
+        name, time = person_name(highlight.track), format_duration(highlight.time_s)
         figure = {
-            "data": base64.b64encode(moment.jpeg).decode(),
-            "alt": f"Face of {name} at {time}, {moment.emotion}",
-            "what": _MOMENT_WORDS[moment.kind],
+            "data": base64.b64encode(highlight.jpeg).decode(),
+            "alt": f"Face of {name} at {time}, {highlight.emotion}",
+            "what": _HIGHLIGHT_WORDS[highlight.kind],
             "time": time,
-            "emotion": moment.emotion,
-            "valence": _signed(moment.valence),
-            "arousal": _signed(moment.arousal),
+            "emotion": highlight.emotion,
+            "valence": _signed(highlight.valence),
+            "arousal": _signed(highlight.arousal),
         }
         found.setdefault(name, []).append(figure)
     return found
@@ -148,7 +141,3 @@ def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[st
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "\u2212")
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.005 else "under 1%"

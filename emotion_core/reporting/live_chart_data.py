@@ -1,4 +1,4 @@
-"""What the charts of a running stream draw: few rows of the last minute, made many times."""
+"""Rows for the charts of a running stream: few rows of the last minute, made many times."""
 
 from __future__ import annotations
 
@@ -16,25 +16,21 @@ TRAIL_S = 8.0
 MINUTE_S = 60.0
 """Length of the chart over time."""
 
-_NOW_S = 0.4  # whoever was seen within this time is there; a detector may miss a frame
-_GAP_S = 1.0  # without a reading for longer, a line is broken
+_NOW_S = 0.4  # people seen within this time are there; a detector may miss a frame
+_GAP_S = 1.0  # a line breaks where a person is not seen for longer
 _MINUTE_STEP_S, _TRAIL_STEP_S = 0.5, 0.25
-_BAR = 0.7  # of the room of a person; the rest is for the number beside it
+_BAR = 0.7  # share of a person's column; the rest is for the number beside the bar
 _MEANS = ["time_s", "age_s", "valence", "arousal"]
 
 
 def people_now(history: pd.DataFrame) -> list[int]:
-    """Tracks of the people that are there, those that came first first.
-
-    Args:
-        history: As ``SessionLog.history`` makes it.
-    """
+    """Tracks of the people who are there now in a ``SessionLog.history``, in order of arrival."""
     there = history[history["age_s"] <= _NOW_S]
     return sorted(int(track) for track in there["track"].unique())
 
 
 def bar_rows(history: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
-    """A row per person and emotion, and one with an empty word that names the person."""
+    """A row per person and emotion, and one per person with an empty word and the name."""
     people = people_now(history)[:MOST_PEOPLE]
     rows: list[dict[str, object]] = []
     for i, track in enumerate(people):
@@ -50,12 +46,12 @@ def bar_rows(history: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
 
 
 def trail_rows(history: pd.DataFrame) -> pd.DataFrame:
-    """A row per person and quarter of a second, and the newest reading."""
+    """A row per person and quarter of a second, and the newest prediction."""
     recent = history[
         (history["age_s"] <= TRAIL_S) & history["track"].isin(people_now(history)[:MOST_PEOPLE])
     ]
     newest = recent[~recent["track"].duplicated(keep="last")]
-    thinned = _thinned(recent, _TRAIL_STEP_S)
+    thinned = _mean_per_span(recent, _TRAIL_STEP_S)
     rows = pd.concat(
         [thinned.assign(is_newest=False), newest[thinned.columns].assign(is_newest=True)]
     )
@@ -65,14 +61,14 @@ def trail_rows(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
-    """A row per half second of those seen last, with the number of its unbroken stretch.
+    """A row per half second of the people seen last, with the number of its unbroken stretch.
 
-    Where there are several people now, the last row of each carries the person's name.
+    If several people are there now, the last row of each has the person's name.
     """
     there = people_now(history)
     latest = history.groupby("track")["time_s"].max().nlargest(MOST_PEOPLE).index
     shown = history[history["track"].isin(latest)]
-    rows = _thinned(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
+    rows = _mean_per_span(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
     starts = (rows["time_s"].diff() > _GAP_S + _MINUTE_STEP_S) | (rows["track"].diff() != 0)
     rows["run"] = starts.cumsum()
     rows["ago_s"] = -rows["age_s"]
@@ -83,14 +79,14 @@ def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     return rows[["run", "style", "name", "ago_s", "valence", "arousal"]]
 
 
-def _thinned(history: pd.DataFrame, step_s: float) -> pd.DataFrame:
-    """Means over spans of time that stand still while time goes on; the word is the last one's.
+def _mean_per_span(history: pd.DataFrame, step_s: float) -> pd.DataFrame:
+    """Means over fixed spans of time, with the last emotion of each span.
 
-    By hand, since a page does it several times a second and pandas takes ten times as long.
+    Uses NumPy: a page does this several times a second, and pandas takes ten times as long.
     """
     tracks = history["track"].to_numpy(np.int64)
     bins = np.floor(history["time_s"].to_numpy() / step_s)
-    order = np.lexsort((bins, tracks))  # stable: within a span, times rise
+    order = np.lexsort((bins, tracks))  # stable: times ascend within a span
     tracks, bins = tracks[order], bins[order]
     is_first = (np.diff(tracks, prepend=-1) != 0) | (np.diff(bins, prepend=-1) != 0)
     starts = np.flatnonzero(is_first)

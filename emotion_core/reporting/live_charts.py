@@ -1,8 +1,9 @@
-"""Charts of a stream that runs: their size and frame stay as they are, only their rows change.
+"""Charts of a running stream: their size and frame stay the same, only their rows change.
 
-A page draws them twice a second for each visitor. Each is a Vega-Lite specification that is made
-once, and a table that takes the place of its data set ``LIVE``: a browser then exchanges the rows
-and nothing flickers, and the server saves the making, which takes as long as some analyses.
+A page draws them twice a second for each visitor. Each function takes a table made by
+``SessionLog.history`` and returns a Vega-Lite specification of which only the data set ``LIVE``
+depends on that table. The rest is made once, since making it takes as long as some analyses; a
+browser only replaces the rows, so that nothing flickers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
 from emotion_core.reporting.live_chart_data import MINUTE_S, bar_rows, minute_rows, trail_rows
-from emotion_core.reporting.timeline_layers import AROUSAL_COLOUR, VALENCE_COLOUR
+from emotion_core.reporting.timeline_layers import dimension_colour, fold_dimensions
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -31,61 +32,35 @@ _BARS_PX, _PLANE_PX, _MINUTE_PX = 250, 320, 170
 _DASHES: list[list[int]] = [[1, 0], [6, 3], [2, 3]]
 
 
-def bars(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
-    """The probabilities of now: a column of bars per person, a row per emotion.
-
-    Args:
-        history: As ``SessionLog.history`` makes it.
-        labels: Of the network.
-
-    Returns:
-        A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
-    """
+def bars_spec(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
+    """The current probabilities of the network's labels: people as columns, emotions as rows."""
     words = tuple(str(e) for e in ALL_EMOTIONS if e in labels)
-    return _filled(_bars_spec(words), bar_rows(history, words))
+    return {**_bars_template(words), "datasets": {LIVE: bar_rows(history, words)}}
 
 
-def plane(history: pd.DataFrame) -> dict[str, Any]:
-    """The people of now in the valence-arousal plane, each with a trail that fades.
-
-    Args:
-        history: As ``SessionLog.history`` makes it.
-
-    Returns:
-        A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
-    """
-    return _filled(_plane_spec(), trail_rows(history))
+def plane_spec(history: pd.DataFrame) -> dict[str, Any]:
+    """The people who are there now in the valence-arousal plane, each with a trail that fades."""
+    return {**_plane_template(), "datasets": {LIVE: trail_rows(history)}}
 
 
-def minute(history: pd.DataFrame) -> dict[str, Any]:
-    """Valence and arousal over the last minute, of those seen last; now is at the right.
-
-    Args:
-        history: As ``SessionLog.history`` makes it.
-
-    Returns:
-        A Vega-Lite specification; only its data set ``LIVE`` depends on the history.
-    """
-    return _filled(_minute_spec(), minute_rows(history))
-
-
-def _filled(spec: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
-    return {**spec, "datasets": {LIVE: rows}}
+def minute_spec(history: pd.DataFrame) -> dict[str, Any]:
+    """Valence and arousal of the people seen last over the last minute; now is at the right."""
+    return {**_minute_template(), "datasets": {LIVE: minute_rows(history)}}
 
 
 def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
-    """The specification of a chart that is as wide as the page lets it be."""
+    """The specification of a chart that takes the full width of its column."""
     framed: ChartType = chart.properties(
         datasets={LIVE: []},
         height=height_px,
         view=alt.ViewBackground(stroke=None),
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     )
-    return _inlined(framed.to_dict())
+    return _inline(framed.to_dict())
 
 
-def _inlined(spec: dict[str, Any]) -> dict[str, Any]:
-    """Put the data that never changes where it is used; the rest is sent with each change."""
+def _inline(spec: dict[str, Any]) -> dict[str, Any]:
+    """Inlines the data that never changes; named data sets are sent with each update."""
     fixed = {name: rows for name, rows in spec.pop("datasets").items() if name != LIVE}
 
     def put(part: Any) -> Any:
@@ -101,10 +76,10 @@ def _inlined(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
+def _bars_template(words: tuple[str, ...]) -> dict[str, Any]:
     rows = alt.Chart(alt.NamedData(LIVE))
     across = alt.X("start:Q", axis=None, scale=alt.Scale(domain=[0, 1], nice=False))
-    # unlike the others, the first row is no emotion: there stands who it is
+    # the first row holds the person's name instead of an emotion
     down = alt.Y(
         "word:N",
         title=None,
@@ -115,10 +90,7 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
     colour: Any = emotion_colour().to_dict()
     lines = shown.mark_bar(
         height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2, stroke=GREY, strokeWidth=0.8
-    ).encode(
-        x2="end:Q",
-        color=alt.Color("word:N", scale=colour["scale"], legend=None),
-    )
+    ).encode(x2="end:Q", color=alt.Color("word:N", scale=colour["scale"], legend=None))
     numbers = shown.mark_text(align="left", dx=5, fontSize=12).encode(
         x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
     )
@@ -131,11 +103,8 @@ def _bars_spec(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plane_spec() -> dict[str, Any]:
-    shown = alt.Chart(alt.NamedData(LIVE)).encode(
-        x=plane_axis("valence"),
-        y=plane_axis("arousal"),
-    )
+def _plane_template() -> dict[str, Any]:
+    shown = alt.Chart(alt.NamedData(LIVE)).encode(x=plane_axis("valence"), y=plane_axis("arousal"))
     trail = shown.mark_trail(color=GREY, opacity=0.45).encode(
         detail="track:N",
         order="time_s:Q",
@@ -159,42 +128,12 @@ def _plane_spec() -> dict[str, Any]:
     names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
     layers = plane_chart([trail, points, last, names], _PLANE_PX)
     chart: ChartType = layers.resolve_scale(size="independent").properties(datasets={LIVE: []})
-    return _inlined(chart.to_dict())
+    return _inline(chart.to_dict())
 
 
 @functools.cache
-def _minute_spec() -> dict[str, Any]:
-    fields = {"valence": VALENCE_COLOUR, "arousal": AROUSAL_COLOUR}
-    both = (
-        alt.Chart(alt.NamedData(LIVE))
-        .transform_fold(list(fields), as_=["reading", "value"])
-        .encode(x=_ago_x(), y=_signed_y())
-    )
-    lines = both.mark_line(strokeWidth=2, strokeCap="round", strokeJoin="round", clip=True).encode(
-        color=alt.Color(
-            "reading:N",
-            title=None,
-            scale=alt.Scale(domain=list(fields), range=list(fields.values())),
-            legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
-        ),
-        strokeDash=alt.StrokeDash(
-            "style:O",
-            scale=alt.Scale(domain=list(range(len(_DASHES))), range=_DASHES),
-            legend=None,
-        ),
-        detail="run:N",
-    )
-    names = (
-        both.transform_filter("datum.name && datum.reading == 'valence'")
-        .mark_text(align="right", dx=-4, dy=-9, fontSize=12)
-        .encode(text="name:N")
-    )
-    zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, opacity=0.8)
-    return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)
-
-
-def _ago_x() -> alt.X:
-    return alt.X(
+def _minute_template() -> dict[str, Any]:
+    ago = alt.X(
         "ago_s:Q",
         title=None,
         scale=alt.Scale(domain=[-MINUTE_S, 0], nice=False),
@@ -205,10 +144,7 @@ def _ago_x() -> alt.X:
             grid=False,
         ),
     )
-
-
-def _signed_y() -> alt.Y:
-    return alt.Y(
+    value = alt.Y(
         "value:Q",
         title=None,
         scale=alt.Scale(domain=[-1, 1], nice=False),
@@ -220,3 +156,18 @@ def _signed_y() -> alt.Y:
             maxExtent=28,
         ),
     )
+    both = fold_dimensions(alt.Chart(alt.NamedData(LIVE))).encode(x=ago, y=value)
+    lines = both.mark_line(strokeWidth=2, strokeCap="round", strokeJoin="round", clip=True).encode(
+        color=dimension_colour(),
+        strokeDash=alt.StrokeDash(
+            "style:O", scale=alt.Scale(domain=list(range(len(_DASHES))), range=_DASHES), legend=None
+        ),
+        detail="run:N",
+    )
+    names = (
+        both.transform_filter("datum.name && datum.reading == 'valence'")
+        .mark_text(align="right", dx=-4, dy=-9, fontSize=12)
+        .encode(text="name:N")
+    )
+    zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, opacity=0.8)
+    return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)

@@ -1,4 +1,4 @@
-"""Tables to Altair charts. Colours are fixed per emotion, whichever emotions are present."""
+"""Altair charts of the faces in photos, and charts as HTML and PNG files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import vl_convert
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 BRUSH = "brush"
-"""Name of the selection in the valence-arousal chart: a rectangle given by both axes' ranges."""
+"""Name of the selection in the valence-arousal chart: a rectangle as the ranges of both axes."""
 
 _PLANE_PX = 460
 _COMPOUNDS: dict[type, str] = {
@@ -35,8 +34,8 @@ _COMPOUNDS: dict[type, str] = {
 def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     """Every face in the valence-arousal plane.
 
-    Both axes run from -1 to 1 through zero, with the unit circle; colour and shape tell the
-    emotion, size the confidence. A rectangle drawn with the mouse selects (parameter ``BRUSH``).
+    Colour and shape encode the emotion, size the confidence. Dragging selects a rectangle
+    (parameter ``BRUSH``).
 
     Args:
         faces: As ``photos.tables.faces_table`` makes it; may be empty.
@@ -72,11 +71,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
 
 
 def distribution_chart(faces: pd.DataFrame) -> ChartType:
-    """How many faces show each emotion.
-
-    Args:
-        faces: As ``photos.tables.faces_table`` makes it.
-    """
+    """Number of faces per emotion, from a ``photos.tables.faces_table``."""
     counts = faces.groupby("emotion", as_index=False).size().rename(columns={"size": "faces"})
     chart: alt.Chart = (
         alt.Chart(counts)
@@ -98,7 +93,7 @@ def distribution_chart(faces: pd.DataFrame) -> ChartType:
 def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     """The probabilities of each face of one photo.
 
-    A single face has a bar per emotion; of several, each is one row of bars laid end to end.
+    A single face gets a bar per emotion, several faces get a stacked bar each.
 
     Args:
         faces: Rows of one photo from ``photos.tables.faces_table``.
@@ -118,42 +113,36 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", values=[0, 0.5, 1]),
     )
-    bars = alt.Chart(long).mark_bar(stroke=GREY, strokeWidth=0.8)
-    if len(faces) > 1:
-        rows: alt.Chart = bars.encode(
-            x=share,
-            y=alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False)),
-            color=emotion_colour(columns=2),  # it stands in narrow columns
-            order="rank:O",
-            tooltip=tooltip,
-        ).properties(height=alt.Step(22))
-        return rows
-    single: alt.Chart = bars.encode(
-        x=share,
-        y=_emotion_rows(),
-        color=emotion_colour(legend=False),
-        tooltip=tooltip,
-    ).properties(height=alt.Step(20))
-    return single
+    is_stacked = len(faces) > 1
+    face_rows = alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False))
+    rows = face_rows if is_stacked else _emotion_rows()
+    # pages show stacked bars in narrow columns
+    colour = emotion_colour(columns=2) if is_stacked else emotion_colour(legend=False)
+    bars: alt.Chart = (
+        alt.Chart(long)
+        .mark_bar(stroke=GREY, strokeWidth=0.8)
+        .encode(x=share, y=rows, color=colour, tooltip=tooltip)
+        .properties(height=alt.Step(22 if is_stacked else 20))
+    )
+    return bars.encode(order="rank:O") if is_stacked else bars
 
 
 def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """The faces inside a brushed rectangle; all of them where nothing is brushed.
+    """The faces inside a rectangle of the valence-arousal plane.
 
     Args:
         faces: As ``photos.tables.faces_table`` makes it.
         ranges: ``{"valence": [low, high], "arousal": [low, high]}``, either may be missing.
     """
-    chosen = np.ones(len(faces), bool)
     for axis in ("valence", "arousal"):
         if axis in ranges:
             low, high = sorted(ranges[axis])
-            chosen &= faces[axis].between(low, high).to_numpy()
-    return faces[chosen]
+            faces = faces[faces[axis].between(low, high)]
+    return faces
 
 
 def to_html(chart: ChartType, *, title: str) -> str:
-    """A page with the chart and all that draws it; it opens without a network."""
+    """A self-contained page with the chart, which opens without a network."""
     html = alt.utils.spec_to_html(
         standalone_spec(chart),
         mode="vega-lite",
@@ -169,28 +158,28 @@ def to_html(chart: ChartType, *, title: str) -> str:
 
 
 class ScriptJson(json.JSONEncoder):
-    """JSON that may stand in a script element: a file name cannot end it."""
+    """JSON for a script element, which no file name in it can end."""
 
     def encode(self, o: Any) -> str:
-        """Write a value as JSON without any ``<``."""
+        """Writes a value as JSON without any ``<``."""
         return super().encode(o).replace("<", "\\u003c")
 
 
 def to_png(chart: ChartType) -> bytes:
-    """The chart as a PNG picture on white, twice as large as on the screen."""
+    """The chart as a PNG image on white, at twice the size on the screen."""
     png: bytes = vl_convert.vegalite_to_png(standalone_spec(chart), vegalite_release(), scale=2)
     return png
 
 
 def vegalite_release() -> str:
-    """The release of Vega-Lite that Altair writes for, as ``vl_convert`` names it."""
+    """The release of Vega-Lite that Altair targets, as ``vl_convert`` names it."""
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
 def standalone_spec(chart: ChartType) -> dict[str, Any]:
-    """The chart by itself, on white, in the terms of Vega-Lite, of any number of rows.
+    """The Vega-Lite specification of a chart with any number of rows, on white.
 
-    Its tables join it last: Altair would check each row of theirs, and refuse the 5001st.
+    Tables are added last, since Altair would check each of their rows and reject the 5001st.
     """
     tables: dict[str, pd.DataFrame] = {}
     bare: ChartType = _without_tables(chart, tables).configure_text(color=WORDS)
@@ -200,7 +189,7 @@ def standalone_spec(chart: ChartType) -> dict[str, Any]:
 
 
 def _without_tables(chart: ChartType, tables: dict[str, pd.DataFrame]) -> ChartType:
-    """A copy that knows its tables by name only; they are added to ``tables``, each once."""
+    """A copy that only names its tables; each is added to ``tables`` once."""
     copy = chart.copy(deep=False)
     if isinstance(copy.data, pd.DataFrame):
         known = [name for name, table in tables.items() if table is copy.data]

@@ -1,4 +1,4 @@
-"""Photos on disk: which files are meant, and results written beside each other in a folder."""
+"""Photos on disk: finding them, and writing their results to a folder."""
 
 from __future__ import annotations
 
@@ -23,43 +23,36 @@ from emotion_core.photos.tables import (
     unique_names,
 )
 from emotion_core.reporting.photo_charts import to_html, valence_arousal_chart
-from emotion_core.types import (
-    DEFAULT_OPTIONS,
-    AnalyzeOptions,
-)
+from emotion_core.types import DEFAULT_OPTIONS, AnalyzeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.models.card import AnalyzerInfo
 
-_PICTURES = "annotated"
+_ANNOTATED = "annotated"
 
 
 def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
-    """List the files meant by paths.
+    """Lists the named files, whatever their suffix, and all photos in and below the named folders.
 
-    A file that is named is taken whatever its ending; of a folder, all pictures in it and below.
     A path that does not exist is kept, so that it is reported like any other failure.
-
-    A file that is named goes by its own name, one found in a folder by its path below that folder,
-    ``anna/1.jpg``; where two would be the same, both go by their whole path.
 
     Args:
         paths: Files and folders.
-        out: Where results go; annotated pictures of an earlier run there are left out.
+        out: Folder for results; annotated photos of an earlier run in it are left out.
 
     Returns:
-        Each file once, by its name, in order.
+        Each file once, by name, in order. A file that was named keeps its name, one found in a
+        folder is called by its path below that folder, ``anna/1.jpg``; two files of one name are
+        called by their full paths.
     """
-    earlier = (out / _PICTURES).resolve()
+    earlier = (out / _ANNOTATED).resolve()
     found: dict[Path, str] = {}
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
-            inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
-            for photo in inside:
-                if photo.is_file() and not photo.resolve().is_relative_to(earlier):
+            for photo in iter_files(path, SUFFIXES):
+                if not photo.resolve().is_relative_to(earlier):
                     found.setdefault(photo, readable_path(photo.relative_to(path)))
         else:
             found.setdefault(path, readable_path(Path(path.name)))
@@ -70,8 +63,15 @@ def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     return dict(zip(names, found, strict=True))
 
 
+def iter_files(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """The files in and below a folder with one of the suffixes (without a dot), in order."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix[1:].lower() in suffixes and path.is_file():
+            yield path
+
+
 def readable_path(path: Path) -> str:
-    """A path with ``/``, for people; bytes that are no UTF-8 stand in it as hex digits."""
+    """A path for display, with ``/``; bytes that are not UTF-8 appear as hex digits."""
     return readable_name(os.fsencode(path.as_posix()).decode(errors="backslashreplace"))
 
 
@@ -83,82 +83,74 @@ def write_results(
     *,
     blur: bool = False,
 ) -> Iterator[PhotoRecord]:
-    """Analyse photos into a folder; yields what became of each as it is written.
+    """Analyses photos and writes the results to a folder; yields the record of each photo.
 
-    Writes ``annotated/<name>.jpg`` as results come, and ``faces.csv``, ``photos.csv``,
-    ``valence_arousal.html`` and ``settings.json`` at the end, also when the caller stops early.
+    Writes ``annotated/<name>.jpg`` as results arrive, and ``faces.csv``, ``photos.csv``,
+    ``valence_arousal.html`` and ``settings.json`` at the end, also if the caller stops early.
 
     Args:
-        analyzer: The core.
-        photos: As ``find_photos`` gives them.
-        out: Made if it does not exist; the tables and pictures of the same photos are replaced.
+        analyzer: The analyzer.
+        photos: Photos by name, as ``find_photos`` returns them.
+        out: Folder, made if it does not exist; earlier results of the same photos are replaced.
         options: Which faces count.
-        blur: Make faces unrecognisable in the pictures.
+        blur: Whether faces are made unrecognisable in the annotated photos.
 
     Raises:
-        EmotionError: The folder cannot be written or holds annotated pictures of other photos,
-            which would be mixed with these; or the core is gone (see ``iter_photo_batches``).
+        EmotionError: The folder cannot be written or holds annotated photos of another run,
+            which would be mixed with these; or the analyzer failed (see ``iter_photo_batches``).
     """
     stems = dict(zip(photos, safe_stems(list(photos)), strict=True))
     sources = [PhotoSource(name, partial(_read, path)) for name, path in photos.items()]
     results = iter_photos(analyzer, sources, options, blur=blur)
-    pictures = out / _PICTURES
+    annotated = out / _ANNOTATED
     records: list[PhotoRecord] = []
     try:
-        pictures.mkdir(parents=True, exist_ok=True)
-        _clear(pictures, {stem + ".jpg" for stem in stems.values()})
+        annotated.mkdir(parents=True, exist_ok=True)
+        _clear(annotated, {stem + ".jpg" for stem in stems.values()})
         try:
             for result in results:
                 records.append(result.record)
                 if result.annotated:
                     name = stems[result.record.source] + ".jpg"
-                    atomic_write(pictures / name, result.annotated)
+                    atomic_write(annotated / name, result.annotated)
                 yield result.record
         finally:
-            _write_tables(records, out)
+            faces = faces_table(records)
+            atomic_write(out / "faces.csv", table_to_csv(faces))
+            atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
+            page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
+            atomic_write(out / "valence_arousal.html", page.encode())
             settings = {
+                "model": analyzer.info.emotion.version,
+                "detector": analyzer.info.detector.version,
                 "min_score": options.min_score,
                 "min_face_px": options.min_face_px,
                 "blur": blur,
             }
-            _write_note(analyzer.info, settings, out)
-    except EmotionError:  # some are an OSError too, but not of this folder
+            atomic_write(out / "settings.json", json.dumps(settings, indent=2).encode())
+    except EmotionError:  # some are also an OSError, but not about this folder
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
 
 
-def _clear(pictures: Path, names: Collection[str]) -> None:
-    """Remove what a run is going to replace; all of it, for a photo may fail this time.
+def _clear(annotated: Path, names: Collection[str]) -> None:
+    """Removes all files that a run may replace, since a photo may fail this time.
 
     Raises:
-        EmotionError: There are other pictures; then nothing is removed.
+        EmotionError: There are other files; then nothing is removed.
     """
-    there = sorted(pictures.glob("*.jpg"))
-    others = [path.name for path in there if path.name not in names]
+    present = sorted(annotated.glob("*.jpg"))
+    others = [path.name for path in present if path.name not in names]
     if others:
         raise EmotionError(
-            f"{pictures} holds pictures of other photos, e.g. {readable_name(others[0])}; "
+            f"{annotated} holds images of other photos, e.g. {readable_name(others[0])}; "
             "remove them, or choose another folder for the results."
         )
-    for path in there:
+    for path in present:
         path.unlink()
 
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         return read_image_file(file)
-
-
-def _write_tables(records: list[PhotoRecord], out: Path) -> None:
-    faces = faces_table(records)
-    atomic_write(out / "faces.csv", table_to_csv(faces))
-    atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
-    page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
-    atomic_write(out / "valence_arousal.html", page.encode())
-
-
-def _write_note(info: AnalyzerInfo, settings: Mapping[str, object], out: Path) -> None:
-    """Write down what decided on the results, as the other commands do."""
-    note = {"model": info.emotion.version, "detector": info.detector.version, **settings}
-    atomic_write(out / "settings.json", json.dumps(note, indent=2).encode())

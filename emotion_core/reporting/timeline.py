@@ -1,4 +1,4 @@
-"""What charts draw of a video: few enough rows, lines that break where nobody is seen."""
+"""Rows for the charts of a video: few enough to draw, and broken where nobody is seen."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 LONGEST = 600
-"""Points in time that a chart shows at most; more do not fit a screen's pixels."""
+"""Maximum number of points in time in a chart; more do not fit a screen's pixels."""
 
 _MISSES = 1
-"""Analysed pictures in a row without a person that do not break the person's line."""
+"""Consecutive analysed frames without a person that do not break the person's line."""
 
 _LONE_S = 1.0
-"""How long the only picture of a table is drawn, so that it can be seen."""
+"""For how long the only frame of a table is drawn, so that it is visible."""
 
 MOST_ROWS = 4500
-"""Points of all people that a chart shows at most; Altair refuses 5000 by itself."""
+"""Maximum number of points of all people in a chart; Altair rejects more than 5000."""
 
 
 def downsample(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
-    """Fewer rows for drawing: means over equal spans of time, never over a whole gap.
+    """Reduces the rows for drawing to means over equal spans of time; gaps stay gaps.
 
     Args:
         frames: As ``tables.FrameTableBuilder.table`` makes it.
-        longest: Points in time that are left at most.
+        longest: Maximum number of points in time.
 
     Returns:
-        ``frames`` itself where it has few enough pictures. Else columns frame, time_s (of the
-        first picture of the span), track, emotion, confidence, ``p_<label>``..., valence, arousal:
-        one row per person seen in the span, or one with an empty track where there is none.
+        ``frames`` itself if it has few enough frames. Otherwise columns frame, time_s (of the
+        first frame of the span), track, emotion, confidence, ``p_<label>``..., valence, arousal:
+        one row per person seen in the span, or one with an empty track if there is none.
     """
     bins = _time_bins(frames, longest)
     if bins is None:
         return frames
     labels = [column for column in frames.columns if column.startswith("p_")]
     binned = frames.assign(bin=bins)
-    pictures = binned.groupby("bin", as_index=False)[["frame", "time_s"]].min()
+    starts = binned.groupby("bin", as_index=False)[["frame", "time_s"]].min()
     seen = binned[binned["track"].notna()]
     groups = seen.groupby(["bin", "track"], as_index=False)
     means = groups[[*labels, "valence", "arousal"]].mean()
@@ -54,7 +54,7 @@ def downsample(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
     else:
         means["emotion"] = pd.Series(dtype="str")
     means["confidence"] = means[labels].max(axis=1)
-    thinned = pictures.merge(means, on="bin", how="left").drop(columns="bin")
+    thinned = starts.merge(means, on="bin", how="left").drop(columns="bin")
     thinned.attrs = frames.attrs
     return thinned[["frame", "time_s", "track", "emotion", "confidence", *means.columns[2:-2]]]
 
@@ -66,13 +66,12 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
         frames: As ``tables.FrameTableBuilder.table`` makes it, raw or smoothed.
 
     Returns:
-        In order of people and time: time_s, end_s (up to when the row stands), clock (the time as
-        words), track, row (of the person, from 0), person (in words), run (number of an unbroken
+        In order of people and time: time_s, end_s (until when the row is drawn), clock (the time
+        as text), track, row (of the person, from 0), person (name), run (number of an unbroken
         stretch), emotion, confidence, ``p_<label>``..., valence, arousal. Each stretch ends with a
-        copy of its last row at the time at which that ends; there time_s equals end_s.
+        copy of its last row at the end time of that row, where time_s equals end_s.
     """
-    n_people = max(1, frames["track"].nunique())
-    thinned = downsample(frames, max(2, min(LONGEST, MOST_ROWS // n_people)))
+    thinned = downsample(frames, _most_times(frames))
     order = thinned["frame"].rank(method="dense")
     rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
@@ -88,8 +87,7 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
     rows["row"] = rows["track"].rank(method="dense").astype("int64") - 1
     rows["person"] = [person_name(track) for track in rows["track"]]
     rows["clock"] = [format_duration(time) for time in rows["time_s"]]
-    columns = ["time_s", "end_s", "clock", "track", "row", "person", "run"]
-    columns += ["emotion", "confidence"]
+    columns = ["time_s", "end_s", "clock", "track", "row", "person", "run", "emotion", "confidence"]
     numbers = [c for c in rows.columns if c.startswith("p_")] + ["valence", "arousal"]
     rounded = {name: rows[name].astype("float64").round(3) for name in ["confidence", *numbers]}
     rounded |= {name: rows[name].round(6) for name in ("time_s", "end_s")}
@@ -97,13 +95,12 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
 
 
 def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFrame:
-    """For how long each person showed each emotion most, by spans of time as in ``timeline_rows``.
+    """Seconds for which each emotion was a person's most probable, in ``timeline_rows``' spans.
 
     Returns:
-        Columns time_s, track, emotion, seconds; of one person they sum to the time seen.
+        Columns time_s, track, emotion, seconds, which sum to each person's visible time.
     """
-    n_people = max(1, frames["track"].nunique())
-    bins = _time_bins(frames, max(2, min(longest, MOST_ROWS // n_people)))
+    bins = _time_bins(frames, _most_times(frames, longest))
     rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=_shown_seconds(frames))
     rows["bin"] = frames["frame"].to_numpy() if bins is None else bins
     rows["time_s"] = rows.groupby("bin")["time_s"].transform("min").round(6)
@@ -113,40 +110,44 @@ def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFram
 
 
 def person_name(track: int) -> str:
-    """How a person is called: ``Person 3``."""
+    """The name of a person: ``Person 3``."""
     return f"Person {track}"
 
 
 def format_duration(time_s: float, *, decimals: int = 1) -> str:
-    """A time in a video as people read it: ``1:02.4`` or ``1:00:02.4``.
+    """Formats a time in a video: ``1:02.4`` or ``1:00:02.4``.
 
     Args:
         time_s: Seconds, not negative.
-        decimals: Of the seconds.
+        decimals: Number of decimals of the seconds.
     """
     units = 10**decimals
-    whole, fraction = divmod(round(time_s * units), units)
-    minutes, seconds = divmod(whole, 60)
+    seconds, fraction = divmod(round(time_s * units), units)
+    minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{start}:{seconds:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
 
 
-def wall_clock(moment: datetime) -> str:
-    """A moment as other logs have it: ``2026-11-22 12:57:03.250 UTC``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+def wall_clock(when: datetime) -> str:
+    """Formats a point in time in UTC: ``2026-11-22 12:57:03.250 UTC``."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def _shown_seconds(frames: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """For how many seconds each row is drawn: a lone picture for one, or to the video's end."""
+    """For how many seconds each row is drawn: a lone frame for one, or until the video ends."""
     seconds = seen_seconds(frames)
     if not seconds.any():
         seconds = seen_seconds(frames, _LONE_S)
     return seconds if seconds.any() else np.full(len(frames), _LONE_S)
 
 
+def _most_times(frames: pd.DataFrame, longest: int = LONGEST) -> int:
+    return max(2, min(longest, MOST_ROWS // max(1, frames["track"].nunique())))
+
+
 def _time_bins(frames: pd.DataFrame, longest: int) -> npt.NDArray[np.int64] | None:
-    """Number of the span of time in which each row lies; ``None`` where there is no need."""
+    """The number of the span of time of each row; ``None`` if no downsampling is needed."""
     if frames["frame"].nunique() <= longest:
         return None
     times = frames["time_s"].to_numpy(float)

@@ -1,7 +1,7 @@
-"""Layers that the charts of a video are made of; they take their rows from wherever they stand.
+"""Layers of the charts of a video.
 
-People stand in rows below each other within one plot: one drag selects a span of time for all, and
-the plot fits any width, which charts of several plots do not.
+People are rows within one plot: one drag selects a span of time for all of them, and the plot fits
+any width, which charts of several plots do not.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ SPAN = "span"
 """Name of the selection in the timeline: a span of time, ``{"time_s": [start, end]}``."""
 
 CLICK = "moment"
-"""Name of the selection of one picture in the timeline: ``[{"time_s": time}]``."""
+"""Name of the selection of one frame in the timeline: ``[{"time_s": time}]``."""
 
 LABEL_PX = 72
-"""Room left of a plot; the same for all, so that those below each other line up."""
+"""Space to the left of every plot, so that plots below each other line up."""
 
 ROOM_PX = LABEL_PX + 32
-"""What a plot's width is less than that of the whole: padding, and half of the last time."""
+"""Width of a chart beyond its plot: labels, padding, and half of the last time label."""
 
-VALENCE_COLOUR, AROUSAL_COLOUR = "#2E86C9", "#D9692A"
-"""Of the two lines; both stand out on light and on dark, also to colour-blind eyes."""
+DIMENSION_COLOURS = {"valence": "#2E86C9", "arousal": "#D9692A"}
+"""Colours that stand out on light and on dark backgrounds, also to colour-blind eyes."""
 
 _HOVER = "hover"
 _MIDDLE, _REACH = 0.08, 0.36
-"""Where the middle of a person's row lies and how far it reaches up and down, in rows."""
+"""Offset of the middle of a person's row and its reach up and down, in rows."""
 
+_TOP, _BOTTOM = _MIDDLE - _REACH, _MIDDLE + _REACH
 _NAME = -0.43
-"""Where a person's name stands in the row."""
+"""Offset of a person's name in the row."""
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
 _CLOCK = (
@@ -55,26 +56,20 @@ _NO_FRAME = alt.ViewBackground(stroke=None)
 
 
 def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, float]) -> ChartType:
-    """The timeline without a size of its own, for a page or as a part of more.
+    """The timeline of valence and arousal, without a width.
 
     Args:
         rows: Chart of the rows that ``timeline.timeline_rows`` makes.
-        names: Of the people, in order of their rows.
-        span: Seconds from which to which time runs.
+        names: Names of the people, in order of their rows.
+        span: Start and end of the time axis in seconds.
     """
-    fields = {"valence": VALENCE_COLOUR, "arousal": AROUSAL_COLOUR}
     both = (
-        rows.transform_fold(list(fields), as_=["reading", "value"])
+        fold_dimensions(rows)
         .transform_calculate(height=f"datum.row + {_MIDDLE} - {_REACH} * datum.value")
         .encode(
             x=_time_x(span),
             y=_row_y(names, ("+1", "0", "\u22121")),
-            color=alt.Color(
-                "reading:N",
-                title=None,
-                scale=alt.Scale(domain=list(fields), range=list(fields.values())),
-                legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
-            ),
+            color=dimension_colour(),
         )
     )
     lines = both.mark_line(strokeWidth=1.6, strokeCap="round", strokeJoin="round").encode(
@@ -83,31 +78,31 @@ def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, fl
     dots = both.transform_filter({"param": _HOVER, "empty": False}).mark_point(
         filled=True, size=55, opacity=1
     )
+    mark = alt.BrushConfig(fill=GREY, fillOpacity=0.22, stroke=GREY, strokeOpacity=0.9)
+    # zooming the span with the wheel would keep the page from scrolling
+    brush = alt.selection_interval(name=SPAN, encodings=["x"], mark=mark, zoom=False)
+    hover = alt.selection_point(
+        name=_HOVER, fields=["time_s"], on="pointerover", clear="pointerout", toggle=False
+    )
     return alt.layer(
         _row_lines(len(names)),
         lines,
         _rule(rows, span, _HOVER, 1),
         _rule(rows, span, CLICK, 2.5),
         dots,
-        _bars(rows, span).add_params(_span_selection(), _click_selection(), _hover_selection()),
+        _bars(rows, span).add_params(brush, _click_selection(), hover),
     ).properties(height=_height(len(names), 116), view=_NO_FRAME)
 
 
 def probability_layers(
     rows: alt.Chart, names: Sequence[str], span: tuple[float, float], *, has_click: bool
 ) -> ChartType:
-    """The stacked probabilities without a size of their own.
+    """The stacked probabilities over time, without a width; arguments as in ``timeline_layers``.
 
-    Args:
-        rows: Chart of the rows that ``timeline.timeline_rows`` makes.
-        names: Of the people, in order of their rows.
-        span: Seconds from which to which time runs.
-        has_click: Whether a click selects one picture (parameter ``CLICK``).
+    With ``has_click`` a click selects one frame (parameter ``CLICK``).
     """
     columns: list[str | alt.FieldName] = [f"p_{emotion}" for emotion in ALL_EMOTIONS]
-    low, high = (
-        f"datum.row + {_MIDDLE + _REACH} - {2 * _REACH} * datum.{name}" for name in ("y0", "y1")
-    )
+    low, high = (f"datum.row + {_BOTTOM} - {2 * _REACH} * datum.{name}" for name in ("y0", "y1"))
     areas = (
         rows.transform_fold(columns, as_=["column", "probability"])
         .transform_filter("isValid(datum.probability)")
@@ -141,26 +136,24 @@ def probability_layers(
 
 
 def _time_x(span: tuple[float, float]) -> alt.X:
-    """Time from one end to the other, with ticks at round minutes and seconds."""
+    """The time axis, with ticks at round minutes and seconds."""
     start, end = span
     if end - start < 5:
-        axis = alt.Axis(format="~g", tickCount=5, grid=False, labelFlush=False)
-        return _seconds_x("Time (s)", axis, span)
-    fitting = [step for step in _STEPS_S if (end - start) / step <= 10]
-    step = fitting[0] if fitting else _STEPS_S[-1]
-    values = [step * i for i in range(math.ceil(start / step), int(end // step) + 1)]
-    axis = alt.Axis(values=values, labelExpr=_CLOCK, grid=False, labelFlush=False)
-    return _seconds_x("Time", axis, span)
-
-
-def _seconds_x(title: str, axis: alt.Axis, span: tuple[float, float]) -> alt.X:
-    return alt.X("time_s:Q", title=title, axis=axis, scale=alt.Scale(domain=span, nice=False))
+        title, ticks = "Time (s)", alt.Axis(format="~g", tickCount=5, grid=False, labelFlush=False)
+    else:
+        step = next((s for s in _STEPS_S if (end - start) / s <= 10), _STEPS_S[-1])
+        values = [step * i for i in range(math.ceil(start / step), int(end // step) + 1)]
+        title = "Time"
+        ticks = alt.Axis(values=values, labelExpr=_CLOCK, grid=False, labelFlush=False)
+    return alt.X("time_s:Q", title=title, axis=ticks, scale=alt.Scale(domain=span, nice=False))
 
 
 def _row_y(names: Sequence[str], words: tuple[str, str, str]) -> alt.Y:
-    """People below each other: each with a name and words for the top, middle and bottom."""
-    ticks = [r + at for r in range(len(names)) for at in (_NAME, *_levels())]
-    place = "(datum.value - floor(datum.value + 0.5))"
+    """The axis of people, each with a name and labels for the top, middle and bottom."""
+    ticks = [
+        row + offset for row in range(len(names)) for offset in (_NAME, _TOP, _MIDDLE, _BOTTOM)
+    ]
+    offset = "(datum.value - floor(datum.value + 0.5))"
     name = f"{json.dumps(list(names))}[floor(datum.value + 0.5)]"
     top, middle, bottom = words
     return alt.Y(
@@ -170,13 +163,13 @@ def _row_y(names: Sequence[str], words: tuple[str, str, str]) -> alt.Y:
         axis=alt.Axis(
             values=ticks,
             labelExpr=(
-                f"{place} < -0.35 ? {name} : {place} < -0.1 ? '{top}' : "
-                f"{place} < 0.2 ? '{middle}' : '{bottom}'"
+                f"{offset} < -0.35 ? {name} : {offset} < -0.1 ? '{top}' : "
+                f"{offset} < 0.2 ? '{middle}' : '{bottom}'"
             ),
             labelFontWeight=alt.condition(
-                f"{place} < -0.35", alt.value("bold"), alt.value("normal")
+                f"{offset} < -0.35", alt.value("bold"), alt.value("normal")
             ),
-            tickCount=len(ticks),  # or Vega leaves some of them out
+            tickCount=len(ticks),  # otherwise Vega leaves some of them out
             labelOverlap=False,
             labelLimit=LABEL_PX,
             minExtent=LABEL_PX,
@@ -188,28 +181,23 @@ def _row_y(names: Sequence[str], words: tuple[str, str, str]) -> alt.Y:
     )
 
 
-def _levels() -> tuple[float, float, float]:
-    return _MIDDLE - _REACH, _MIDDLE, _MIDDLE + _REACH
-
-
 def _row_lines(n_rows: int) -> ChartType:
-    """A line through the middle of each row, fainter ones at its limits."""
-    middle = pd.DataFrame({"height": [r + _MIDDLE for r in range(n_rows)]})
-    limits = [r + at for r in range(n_rows) for at in (_MIDDLE - _REACH, _MIDDLE + _REACH)]
-    edges = pd.DataFrame({"height": limits})
-    lines = [
-        alt.Chart(table).mark_rule(color=GREY, strokeWidth=1, opacity=opacity).encode(y="height:Q")
-        for table, opacity in ((middle, 0.8), (edges, 0.3))
-    ]
+    """A line through the middle of each row and fainter ones at its edges."""
+    lines = []
+    for offsets, opacity in (([_MIDDLE], 0.8), ([_TOP, _BOTTOM], 0.3)):
+        heights = pd.DataFrame(
+            {"height": [r + offset for r in range(n_rows) for offset in offsets]}
+        )
+        rule = alt.Chart(heights).mark_rule(color=GREY, strokeWidth=1, opacity=opacity)
+        lines.append(rule.encode(y="height:Q"))
     return alt.layer(*lines)
 
 
 def _bars(rows: alt.Chart, span: tuple[float, float]) -> alt.Chart:
-    """Unseen bars that tell the values of the picture under the pointer."""
-    top, _, bottom = _levels()
+    """Invisible bars with the values of the frame under the pointer as a tooltip."""
     bars: alt.Chart = (
         rows.transform_filter("datum.end_s > datum.time_s")
-        .transform_calculate(height=f"datum.row + {top}", low=f"datum.row + {bottom}")
+        .transform_calculate(height=f"datum.row + {_TOP}", low=f"datum.row + {_BOTTOM}")
         .mark_rect(opacity=0)
         .encode(x=_time_x(span), x2="end_s:Q", y="height:Q", y2="low:Q", tooltip=reading_tooltip())
     )
@@ -217,7 +205,7 @@ def _bars(rows: alt.Chart, span: tuple[float, float]) -> alt.Chart:
 
 
 def _rule(rows: alt.Chart, span: tuple[float, float], name: str, width: float) -> alt.Chart:
-    """A line across all rows at the picture that a selection holds."""
+    """A line across all rows at the frame that a selection holds."""
     rule: alt.Chart = (
         rows.transform_filter({"param": name, "empty": False})
         .transform_filter("datum.end_s > datum.time_s")
@@ -228,24 +216,28 @@ def _rule(rows: alt.Chart, span: tuple[float, float], name: str, width: float) -
     return rule
 
 
-def _span_selection() -> alt.Parameter:
-    brush = alt.BrushConfig(fill=GREY, fillOpacity=0.22, stroke=GREY, strokeOpacity=0.9)
-    # a wheel that zooms the span would keep the page from scrolling
-    return alt.selection_interval(name=SPAN, encodings=["x"], mark=brush, zoom=False)
-
-
 def _click_selection() -> alt.Parameter:
     return alt.selection_point(name=CLICK, fields=["time_s"], on="click", toggle=False)
 
 
-def _hover_selection() -> alt.Parameter:
-    return alt.selection_point(
-        name=_HOVER, fields=["time_s"], on="pointerover", clear="pointerout", toggle=False
+def fold_dimensions(rows: alt.Chart) -> alt.Chart:
+    """Turns each row into two, for valence and for arousal: columns ``reading`` and ``value``."""
+    folded: alt.Chart = rows.transform_fold(list(DIMENSION_COLOURS), as_=["reading", "value"])
+    return folded
+
+
+def dimension_colour() -> alt.Color:
+    """Encodes the column ``reading`` as the colours of valence and arousal."""
+    return alt.Color(
+        "reading:N",
+        title=None,
+        scale=alt.Scale(domain=list(DIMENSION_COLOURS), range=list(DIMENSION_COLOURS.values())),
+        legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
     )
 
 
 def reading_tooltip() -> list[alt.Tooltip]:
-    """What is read of one face at one time, in words, for rows of ``timeline_rows``."""
+    """A tooltip with the prediction for one face at one time, from a row of ``timeline_rows``."""
     return [
         alt.Tooltip("person:N", title="Person"),
         alt.Tooltip("clock:N", title="Time"),
@@ -257,5 +249,5 @@ def reading_tooltip() -> list[alt.Tooltip]:
 
 
 def _height(n_rows: int, row_px: int) -> int:
-    """Pixels for so many rows; one or two are given more."""
+    """Height of a plot in pixels; one or two rows get more space each."""
     return max(1, n_rows) * (row_px if n_rows > 2 else round(1.35 * row_px))

@@ -1,9 +1,9 @@
-"""The course of emotions in a video as Altair charts."""
+"""Altair charts of the emotions in a video."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -18,9 +18,7 @@ from emotion_core.reporting.chart_base import (
 )
 from emotion_core.reporting.timeline import person_name, timeline_rows
 from emotion_core.reporting.timeline_layers import (
-    CLICK,
     LABEL_PX,
-    SPAN,
     probability_layers,
     reading_tooltip,
     timeline_layers,
@@ -32,41 +30,25 @@ if TYPE_CHECKING:
     import pandas as pd
     from altair.typing import ChartType
 
-__all__ = [
-    "CLICK",
-    "SPAN",
-    "probabilities_course_chart",
-    "shares_chart",
-    "timeline_chart",
-    "trajectory_chart",
-]
-
 _PLANE_PX = 320
 
 
 def timeline_chart(frames: pd.DataFrame) -> ChartType:
     """Valence and arousal over time: a row per person, broken where the person is not seen.
 
-    Dragging selects a span of time (parameter ``SPAN``), a click one picture (``CLICK``).
+    Dragging selects a span of time (parameter ``SPAN``), a click one frame (``CLICK``).
 
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
-            people. Long videos are thinned.
+            people. Long videos are downsampled.
     """
     rows = timeline_rows(frames)
     layers = timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows))
     return layers.properties(autosize=FIT_WIDTH)
 
 
-def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
-    """Probabilities of the emotions over time, stacked: a row per person, gaps where not seen.
-
-    A click selects one picture (parameter ``CLICK``).
-
-    Args:
-        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
-            people. Long videos are thinned.
-    """
+def probability_timeline_chart(frames: pd.DataFrame) -> ChartType:
+    """Stacked probabilities over time, laid out like ``timeline_chart``; clicks select a frame."""
     rows = timeline_rows(frames)
     chart, span = alt.Chart(rows), time_range(frames, rows)
     layers = probability_layers(chart, names_of(rows), span, has_click=True)
@@ -74,10 +56,10 @@ def probabilities_course_chart(frames: pd.DataFrame) -> ChartType:
 
 
 def trajectory_chart(frames: pd.DataFrame) -> ChartType:
-    """The way of one person through the valence-arousal plane; what is long ago fades.
+    """The path of one person through the valence-arousal plane; its beginning is faded.
 
     Args:
-        frames: Rows of one person; others in it are left out. May be empty.
+        frames: Frame table of which only the first person is drawn. May be empty.
     """
     rows = timeline_rows(frames)
     first = rows[rows["row"] == 0]
@@ -88,7 +70,7 @@ def trajectory_chart(frames: pd.DataFrame) -> ChartType:
 
 
 def shares_chart(people: pd.DataFrame) -> ChartType:
-    """Share of the time seen in which each emotion was the most probable, a bar per person.
+    """Share of the visible time in which each emotion was the most probable, a bar per person.
 
     Args:
         people: As ``tables.people_table`` makes it.
@@ -107,7 +89,7 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
 
     Args:
         rows: Chart of the rows that ``timeline.timeline_rows`` makes.
-        row: Whose.
+        row: Number of the person's row.
     """
     shown = (
         rows.transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
@@ -116,44 +98,37 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
             age="datum.last > datum.first ?"
             " (datum.time_s - datum.first) / (datum.last - datum.first) : 1"
         )
-        .encode(
-            x=plane_axis("valence"),
-            y=plane_axis("arousal"),
-        )
+        .encode(x=plane_axis("valence"), y=plane_axis("arousal"))
     )
     trail = shown.mark_trail(color=GREY, opacity=0.35).encode(
         detail="run:N",
         order="time_s:Q",
         size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 2.5]), legend=None),
     )
+    encoding: dict[str, Any] = {
+        "color": emotion_colour(legend=False),
+        "shape": emotion_shape(),
+        "tooltip": reading_tooltip(),
+    }
     points = shown.mark_point(filled=True).encode(
-        color=emotion_colour(legend=False),
-        shape=emotion_shape(),
+        **encoding,
         size=alt.Size("age:Q", scale=alt.Scale(domain=[0, 1], range=[20, 110]), legend=None),
         opacity=alt.Opacity(
             "age:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 0.95]), legend=None
         ),
-        tooltip=reading_tooltip(),
     )
-    last = (
-        shown.transform_filter("datum.time_s == datum.last")
-        .mark_point(filled=True, size=170, opacity=1, stroke=GREY, strokeWidth=1)
-        .encode(
-            color=emotion_colour(legend=False),
-            shape=emotion_shape(),
-            tooltip=reading_tooltip(),
-        )
-    )
-    return [trail, points, last]
+    newest = shown.transform_filter("datum.time_s == datum.last")
+    last = newest.mark_point(filled=True, size=170, opacity=1, stroke=GREY, strokeWidth=1)
+    return [trail, points, last.encode(**encoding)]
 
 
 def share_bars(chart: alt.Chart, names: Sequence[str], *, has_legend: bool) -> alt.Chart:
-    """Bars laid end to end.
+    """Stacked bars of the shares of emotions.
 
     Args:
-        chart: Of rows with person, emotion and share (0-1).
-        names: Of the people, from top to bottom.
-        has_legend: Whether to say which colour is which emotion.
+        chart: Chart of rows with person, emotion and share (0-1).
+        names: Names of the people, from top to bottom.
+        has_legend: Whether there is a legend of the emotions' colours.
     """
     ranked = chart.transform_calculate(
         rank=f"indexof({json.dumps([str(e) for e in ALL_EMOTIONS])}, datum.emotion)"
@@ -189,16 +164,16 @@ def share_bars(chart: alt.Chart, names: Sequence[str], *, has_legend: bool) -> a
 
 
 def names_of(rows: pd.DataFrame) -> list[str]:
-    """Names of the people in a course, in order of their rows."""
+    """Names of the people in ``timeline_rows``, in order of their rows."""
     return list(rows.drop_duplicates("row")["person"])
 
 
 def time_range(frames: pd.DataFrame, rows: pd.DataFrame) -> tuple[float, float]:
-    """From when to when charts of a table of frames run; a second where there is no length.
+    """Start and end of the charts of a frame table in seconds, at least a second apart if empty.
 
     Args:
         frames: As ``tables.FrameTableBuilder.table`` makes it.
-        rows: Their course, whose last rows stand for a while after the last picture.
+        rows: Their ``timeline_rows``, the last of which reach beyond the last frame.
     """
     if frames.empty:
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Videos on disk: which files are meant, and each one's results in a folder of its own."""
+"""Videos on disk: finding them, and writing the results of each to its own folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from emotion_core.photos.tables import numbered, readable_name, safe_stems, tabl
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
+from emotion_core.reporting.photo_folder import iter_files
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.tables import longest_seen, select_people
@@ -27,25 +28,36 @@ if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult, VideoSettings
 
 SUFFIXES = (
-    *("mp4", "m4v", "mov", "avi", "mkv", "webm", "mpg"),
-    *("mpeg", "ts", "wmv", "flv", "3gp", "ogv"),
+    "mp4",
+    "m4v",
+    "mov",
+    "avi",
+    "mkv",
+    "webm",
+    "mpg",
+    "mpeg",
+    "ts",
+    "wmv",
+    "flv",
+    "3gp",
+    "ogv",
 )
-"""Endings by which videos are known in a folder; a file that is named is tried whatever its own."""
+"""Suffixes of videos in a folder; a file that is named is tried whatever its suffix."""
 
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
 _SETTINGS = "settings.json"
-_LAYOUT = 2  # of the results; raised when they change, so that videos are analysed anew
+_LAYOUT = 2  # of the results; raised when it changes, so that videos are analysed again
 
 
 @dataclass(frozen=True, slots=True)
 class VideoTask:
-    """What is to be done with each of some videos.
+    """How a video is analysed and what is written.
 
     Attributes:
-        settings: How they are analysed.
+        settings: Settings of the analysis.
         has_video: Whether the annotated video is written.
-        embedder: Recognises people after longer gaps.
+        embedder: Re-identifies people after longer gaps.
     """
 
     settings: VideoSettings
@@ -54,39 +66,42 @@ class VideoTask:
 
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
-    """List the files meant by paths, none twice.
+    """Lists the named files and all videos in and below the named folders, each once.
 
-    Of a folder, all videos in it and below, but for annotated ones of an earlier run. A path that
-    does not exist is kept, so that it is reported like any other failure.
+    Annotated videos of an earlier run are left out. A path that does not exist is kept, so that it
+    is reported like any other failure.
     """
     found: list[Path] = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
-            inside = (p for p in sorted(path.rglob("*")) if p.suffix[1:].lower() in SUFFIXES)
-            found.extend(p for p in inside if p.is_file() and not _is_result(p))
+            found += [
+                video
+                for video in iter_files(path, SUFFIXES)
+                if video.name != _VIDEO or not (video.parent / _SETTINGS).is_file()
+            ]
         else:
             found.append(path)
-    return list({_whole(path): path for path in reversed(found)}.values())[::-1]
+    return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Choose a folder in ``out`` for each video: the one of an earlier run, or a new one.
+    """Chooses a folder in ``out`` for each video: the one of an earlier run, or a new one.
 
-    Folders are called like their video; a number tells apart videos of the same name. A folder
-    with another video's results is left to it.
+    Folders have the name of their video, with a number if the results of another video have it.
 
     Raises:
         EmotionError: ``out`` cannot be read.
     """
-    known = {
-        note["source"]["path"]: folder
-        for folder in _list_folder(out)
-        if (note := _read_note(folder))
-    }
+    try:
+        folders = sorted(out.iterdir()) if out.is_dir() else []
+    except OSError as error:
+        raise EmotionError(f"{out} cannot be read ({error.strerror or error}).") from error
+    notes = {folder: _read_note(folder) for folder in folders}
+    known = {note["source"]["path"]: folder for folder, note in notes.items() if note}
     taken = {folder.name.casefold() for folder in known.values()}
     chosen = []
     for path in paths:
-        folder = known.get(_whole(path))
+        folder = known.get(os.path.realpath(path))
         if folder is None:
             (stem,) = safe_stems([path.name])
             folder = out / next(n for n in numbered(stem) if n.casefold() not in taken)
@@ -95,15 +110,8 @@ def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
     return chosen
 
 
-def _list_folder(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise EmotionError(f"{folder} cannot be read ({error.strerror or error}).") from error
-
-
 def is_done(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> bool:
-    """Whether a folder has the finished results of this very file, settings and networks."""
+    """Whether a folder has the finished results of exactly this file, settings and models."""
     note = _read_note(folder)
     if note is None or (task.has_video and not (folder / _VIDEO).is_file()):
         return False
@@ -120,22 +128,22 @@ def write_video(
     task: VideoTask,
     on_progress: OnProgress | None = None,
 ) -> VideoResult:
-    """Analyse a video into a folder.
+    """Analyses a video and writes the results to a folder.
 
-    Nothing is written before all is analysed, each file appears whole, and the note by which
-    ``is_done`` knows finished results comes last: whenever this is interrupted, no half file is
-    left, and no folder that looks finished.
+    Nothing is written before the analysis is complete, each file is written atomically, and the
+    note by which ``is_done`` recognises finished results comes last: an interruption leaves
+    neither partial files nor a folder that looks finished.
 
     Args:
         path: The video.
-        folder: Made if it does not exist; files of the same names in it are replaced.
-        analyzer: The core.
-        task: What is to be done.
+        folder: Folder, made if it does not exist; files of the same names in it are replaced.
+        analyzer: The analyzer.
+        task: How the video is analysed and what is written.
         on_progress: See ``analyze_video``.
 
     Raises:
-        VideoDecodeError: The file is missing or no video.
-        EmotionError: The analyser failed, or the folder cannot be written.
+        VideoDecodeError: The file is missing or not a video.
+        EmotionError: The analyzer failed, or the folder cannot be written.
     """
     try:
         note = _make_note(path, analyzer, task)
@@ -154,7 +162,7 @@ def write_video(
             )
             _publish(result, path.name, folder, video if task.has_video else None)
         atomic_write(folder / _SETTINGS, json.dumps(note, indent=2).encode())
-    except EmotionError:  # some are an OSError too, but not of this folder
+    except EmotionError:  # some are also an OSError, but not about this folder
         raise
     except OSError as error:
         raise EmotionError(f"{folder} cannot be written ({error.strerror or error}).") from error
@@ -162,7 +170,7 @@ def write_video(
 
 
 def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempFile | None) -> None:
-    """Write everything but the note; what an earlier run wrote beyond that goes, its note first."""
+    """Writes everything but the note; removes an earlier run's note and other files before."""
     files = {
         "frames.csv": table_to_csv(result.frames),
         "people.csv": table_to_csv(result.people),
@@ -180,40 +188,28 @@ def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempF
 
 
 def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
-    """The linked charts of those seen longest, as a page and as a picture; none without a face."""
+    """The linked charts of the people seen longest as a page and an image; none without a face."""
     if result.people.empty:
         return {}
     smoothing_s = result.settings.smoothing_s
     smooth = smooth_frames(result.frames, smoothing_s)
     frames = select_people(smooth, longest_seen(result.people))
     charts = dashboard_chart(frames, smoothing_s=smoothing_s)
-    page, picture = _CHARTS
-    return {
-        page: charts_page(charts, f"Emotions in {readable_name(name)}").encode(),
-        picture: to_png(charts),
-    }
-
-
-def _whole(path: Path) -> str:
-    """The path of the file itself; of links in a circle as far as it can be told."""
-    return os.path.realpath(path)
-
-
-def _is_result(path: Path) -> bool:
-    return path.name == _VIDEO and (path.parent / _SETTINGS).is_file()
+    page = charts_page(charts, f"Emotions in {readable_name(name)}").encode()
+    return dict(zip(_CHARTS, (page, to_png(charts)), strict=True))
 
 
 def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any]:
-    """All that decides on the results.
+    """Everything that determines the results.
 
     Raises:
-        OSError: There is no such file.
+        OSError: The file does not exist.
     """
     status, info = path.stat(), analyzer.info
     return {
         "layout": _LAYOUT,
         "source": {
-            "path": _whole(path),
+            "path": os.path.realpath(path),
             "bytes": status.st_size,
             "modified_ns": status.st_mtime_ns,
         },
@@ -228,7 +224,7 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
 
 
 def _read_note(folder: Path) -> dict[str, Any] | None:
-    """The note of finished results; none where there is none that can be read."""
+    """The note of finished results, or ``None`` if there is no readable one."""
     try:
         note = json.loads((folder / _SETTINGS).read_text("utf-8"))
         return note if isinstance(note["source"]["path"], str) else None

@@ -1,5 +1,4 @@
-"""The core over HTTP: wire format, client, and a server on Ray Serve.
+"""The analyzer over HTTP: JSON schema, client, and a server on Ray Serve.
 
-``wire`` and ``client`` need neither torch nor Ray; everything that needs Ray is imported when a
-server is started.
+``schema`` and ``client`` need neither torch nor Ray, which is imported when a server is started.
 """

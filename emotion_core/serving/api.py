@@ -1,4 +1,4 @@
-"""The server's pages: both formats over HTTP, described by OpenAPI under ``/docs``."""
+"""The server's HTTP API in both formats, described by OpenAPI under ``/docs``."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ from emotion_core.serving.schema_examples import ANALYZE_DOCS, PREDICT_DOCS
 from emotion_core.serving.v1_protocol import (
     MAX_JSON_BYTES,
     PredictFormatError,
-    crop_prediction,
-    picture_prediction,
+    face_prediction,
+    image_prediction,
     read_instances,
 )
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from emotion_core.serving.service import EmotionService
 
 MODEL = "emotion"
-"""The name under which protocol V1 knows the network."""
+"""The model's name in protocol V1."""
 
 MIN_SCORE = 0.1
-"""Below it a picture has thousands of places that might be faces; all would be read."""
+"""Below it an image has thousands of face candidates, and all of them would be classified."""
 
 MAX_SEARCH_PX = 2048
-"""One look takes memory by its area, about 50 bytes a pixel: this 0.2 GB, 10,000 would take 5."""
+"""A search takes about 50 bytes per pixel: 0.2 GB at this size, 5 GB at 10,000 pixels."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,33 +49,25 @@ class _InMemory(MultiPartParser):
     spool_max_size = MAX_BYTES  # nothing of a request touches the disk
 
 
-class _Unacceptable(Exception):  # noqa: N818 - an answer, not a failure
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 def make_web_app(service: EmotionService) -> FastAPI:
-    """Make the pages around a service."""
+    """Makes the ASGI application of a service."""
     app = FastAPI(
         title="Emoscope",
         summary="Reads emotions, valence and arousal from faces.",
         docs_url="/docs",
         redoc_url=None,
+        exception_handlers={
+            RequestValidationError: _on_wrong_query,
+            HTTPException: _on_http_error,
+            PredictFormatError: _handler(400),
+            ImageDecodeError: _handler(422),
+            EmotionError: _handler(500),
+            Exception: _on_fault,
+        },
     )
     _add_analyze(app, service)
     _add_protocol_v1(app, service)
     _add_states(app, service)
-    for kind, handler in (
-        (RequestValidationError, _on_wrong_query),
-        (HTTPException, _on_http_error),
-        (_Unacceptable, _on_unacceptable),
-        (PredictFormatError, _on_wrong_format),
-        (ImageDecodeError, _on_bad_picture),
-        (EmotionError, _on_failure),
-        (Exception, _on_fault),
-    ):
-        app.add_exception_handler(kind, handler)
     return app
 
 
@@ -85,78 +79,74 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
     ) -> JSONResponse:
-        """Find the faces of one picture and read their emotions.
+        """Find the faces in one image and recognise their emotions.
 
-        The body is the picture's file (JPEG, PNG, WebP, HEIC, ...), or multipart/form-data with
-        one file. Faces that the detector is less sure of than ``min_score``, or whose shorter side
-        has fewer than ``min_face_px`` pixels, are left out. With ``search_px`` the picture is
-        searched in one quick look with so many pixels on its longest side.
+        The body is an image file (JPEG, PNG, WebP, HEIC, ...), or multipart/form-data with one
+        file. Faces with a detection score below ``min_score``, or whose shorter side has fewer
+        than ``min_face_px`` pixels, are left out. With ``search_px`` the image is searched only
+        once, downscaled to that many pixels on its longer side, which is fast.
         """
         start = time.perf_counter()
-        data = await _picture_of(request)
-        answer = await service.analyze(data, AnalyzeOptions(min_score, min_face_px, search_px))
-        content = analysis_to_wire(
-            answer.analysis,
-            server_ms=(time.perf_counter() - start) * 1000,
-            warnings=answer.warnings,
-        )
-        return JSONResponse(content, headers={BATCH_HEADER: str(answer.batch)})
+        data = await _read_image(request)
+        found = await service.analyze(data, AnalyzeOptions(min_score, min_face_px, search_px))
+        server_ms = (time.perf_counter() - start) * 1000
+        content = analysis_to_wire(found.analysis, server_ms=server_ms, warnings=found.warnings)
+        return JSONResponse(content, headers={BATCH_HEADER: str(found.batch)})
 
 
 def _add_protocol_v1(app: FastAPI, service: EmotionService) -> None:
     @app.get("/v1/models", response_model=None)
     async def models() -> dict[str, Any]:
-        """Names of the models that protocol V1 offers."""
+        """Names of the models in protocol V1."""
         return {"models": [MODEL]}
 
     @app.get(f"/v1/models/{MODEL}", response_model=None)
     async def model_status() -> dict[str, Any]:
-        """Status of the network, as KServe (``ready``) and TensorFlow Serving give it."""
+        """Status of the model, as in KServe (``ready``) and TensorFlow Serving."""
         status = {"error_code": "OK", "error_message": ""}
         version = {"version": "1", "state": "AVAILABLE", "status": status}
         return {"name": MODEL, "ready": True, "model_version_status": [version]}
 
     @app.post(f"/v1/models/{MODEL}:predict", openapi_extra=PREDICT_DOCS, response_model=None)
     async def predict(request: Request) -> JSONResponse:
-        """Read emotions by the V1 inference protocol of TensorFlow Serving and KServe.
+        """Recognise emotions by the V1 inference protocol of TensorFlow Serving and KServe.
 
-        Each instance is a whole picture in base64, or a face crop as nested lists, H x W x 3
-        numbers, RGB, 0-255, any size, read as it is without a search for faces. The answer has one
+        Each instance is an image in base64, or a face crop as nested lists: H x W x 3 numbers,
+        RGB, 0-255, any size, classified without a search for faces. The response has one
         prediction per instance: ``emotion``, ``probabilities`` (by name), ``valence`` and
-        ``arousal``, for a whole picture those of its largest face (null if there is none) and
-        ``faces`` with ``box`` (x1, y1, x2, y2 in pixels), ``score`` and the same of each face.
+        ``arousal``. For an image they are those of its largest face (null if there is none), and
+        ``faces`` has ``box`` (x1, y1, x2, y2 in pixels), ``score`` and the same of each face.
         """
         data = await request.body()
         if len(data) > MAX_JSON_BYTES:
-            raise _Unacceptable(413, f"JSON of more than {MAX_JSON_BYTES >> 20} MB is not read.")
+            raise HTTPException(413, f"JSON of more than {MAX_JSON_BYTES >> 20} MB is not read.")
         instances = await service.in_thread(lambda: read_instances(data))
-        done = await _predict_all(service, instances)
-        batch = max(size for _, size in done)
-        content = {"predictions": [prediction for prediction, _ in done]}
-        return JSONResponse(content, headers={BATCH_HEADER: str(batch)})
+        predictions, batches = zip(*await _predict_all(service, instances), strict=True)
+        headers = {BATCH_HEADER: str(max(batches))}
+        return JSONResponse({"predictions": predictions}, headers=headers)
 
 
 def _add_states(app: FastAPI, service: EmotionService) -> None:
     @app.get("/", response_model=None)
     async def alive() -> dict[str, str]:
-        """Whether the server lives, as clients of protocol V1 ask."""
+        """Whether the server is running, as clients of protocol V1 ask."""
         return {"status": "alive"}
 
     @app.get("/readyz", response_model=None)
     async def ready() -> dict[str, bool]:
-        """Whether a replica with loaded networks answers."""
+        """Whether a replica with loaded models responds."""
         return {"ready": True}
 
     @app.get("/v1/info", response_model=None)
     async def info() -> dict[str, Any]:
-        """The networks' cards and the device that is at work."""
+        """The model cards, and the device in use."""
         return info_to_wire(service.info)
 
 
 async def _predict_all(
     service: EmotionService, instances: list[Any]
 ) -> list[tuple[dict[str, Any], int]]:
-    """All at once, so that they share batches; the first that fails ends the others."""
+    """Runs all instances at once, so that they share batches; a failure cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -170,65 +160,57 @@ async def _predict_all(
 
 async def _predict(service: EmotionService, instance: Any, i: int) -> tuple[dict[str, Any], int]:
     if not isinstance(instance, bytes):
-        read, batch = await service.classify(instance)
-        return crop_prediction(read, 0), batch
+        predictions, batch = await service.classify(instance)
+        return face_prediction(predictions, 0), batch
     try:
-        answer = await service.analyze(instance, AnalyzeOptions())
+        found = await service.analyze(instance, AnalyzeOptions())
     except ImageDecodeError as error:
         raise ImageDecodeError(f"Instance {i}: {error}") from None
-    return picture_prediction(answer.analysis), answer.batch
+    return image_prediction(found.analysis), found.batch
 
 
-async def _picture_of(request: Request) -> bytes:
-    """The body, or the file in a form."""
+async def _read_image(request: Request) -> bytes:
+    """The body of a request, or the file in its form."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await request.body()
     try:
         form = await _InMemory(request.headers, request.stream(), max_files=1, max_fields=8).parse()
     except (MultiPartException, KeyError) as error:
         reason = error.message if isinstance(error, MultiPartException) else "no boundary"
-        raise _Unacceptable(400, f"The form cannot be read ({reason}).") from None
+        raise HTTPException(400, f"The form cannot be read ({reason}).") from None
     files = [value for value in form.values() if isinstance(value, UploadFile)]
     try:
         if not files:
-            raise _Unacceptable(400, "The form holds no file; put the picture into one.")
+            raise HTTPException(400, "The form holds no file; send the image as one.")
         return await files[0].read()
     finally:
         await form.close()
 
 
-def _sentence(status: int, text: str) -> JSONResponse:
+def _error_response(status: int, text: str) -> JSONResponse:
     return JSONResponse({"error": text}, status)
 
 
-async def _on_wrong_query(_: Request, error: Exception) -> JSONResponse:
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
-    where = first.get("loc", ("query",))[-1]
-    return _sentence(422, f"{where}: {first.get('msg', 'not valid')}.")
+def _handler(status: int) -> Callable[[Request, Exception], Coroutine[Any, Any, JSONResponse]]:
+    """Makes an exception handler that responds with the error's message."""
+
+    async def handle(_: Request, error: Exception) -> JSONResponse:
+        return _error_response(status, str(error))
+
+    return handle
 
 
-async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else ""
-    return _sentence(status, f"{detail}; what there is, is listed under /docs.")
+async def _on_wrong_query(_: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    return _error_response(422, f"{first['loc'][-1]}: {first['msg']}.")
 
 
-async def _on_unacceptable(_: Request, error: Exception) -> JSONResponse:
-    return _sentence(error.status if isinstance(error, _Unacceptable) else 400, str(error))
-
-
-async def _on_bad_picture(_: Request, error: Exception) -> JSONResponse:
-    return _sentence(422, str(error))
-
-
-async def _on_wrong_format(_: Request, error: Exception) -> JSONResponse:
-    return _sentence(400, str(error))
-
-
-async def _on_failure(_: Request, error: Exception) -> JSONResponse:
-    return _sentence(500, str(error))
+async def _on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+    is_unknown = error.status_code in (404, 405)
+    hint = "; what there is, is listed under /docs." if is_unknown else ""
+    return _error_response(error.status_code, f"{error.detail}{hint}")
 
 
 async def _on_fault(_: Request, error: Exception) -> JSONResponse:
     _LOG.error("A request failed.", exc_info=error)
-    return _sentence(500, "The server failed at this request; its log says why.")
+    return _error_response(500, "The server failed to handle this request; see its log.")

@@ -1,4 +1,4 @@
-"""What the ingress and the dispatcher share: a body that is read again, and short answers."""
+"""ASGI helpers of the ingress and the dispatcher: a replayed body, and short responses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class ReplayReceive:
-    """A ``receive`` that gives a body that was read before, then what still comes.
+    """A ``receive`` that returns a body that was already read, then what follows it.
 
     Attributes:
-        is_gone: Whether the client was found to have gone away.
+        is_gone: Whether the client has disconnected.
     """
 
     def __init__(self, body: bytes, receive: Receive) -> None:
@@ -34,13 +34,13 @@ class ReplayReceive:
 
 
 async def respond_error(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:
-    """Answer a request of ASGI with a sentence, as ``{"error": text}``."""
+    """Responds to an ASGI request with ``{"error": text}``."""
     body = json.dumps({"error": text}).encode()
     await respond(send, status, body, {"content-type": "application/json", **headers})
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    """Answer a request of ASGI in one piece."""
+    """Responds to an ASGI request in one piece."""
     sent = {**headers, "content-length": str(len(body))}
     pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})

@@ -1,10 +1,10 @@
-"""The core on another machine, as an ``Analyzer``. Needs neither torch nor Ray."""
+"""An ``Analyzer`` that runs on another machine. Needs neither torch nor Ray."""
 
 from __future__ import annotations
 
 import random
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, AnalyzeOptions, Image
 
 QUALITY = 95
-"""Of the JPEGs that are sent; boxes moved by less than a pixel against lossless (see the tests)."""
+"""JPEG quality of sent images; boxes differ from lossless by less than a pixel (see the tests)."""
 
 CONNECTIONS = 8
-"""Pictures on their way at the same time."""
+"""Maximum number of concurrent requests."""
 
 _CONNECT_S = 5.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
-_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 _TOO_LONG = "it took too long"
-_AGAIN = (429, 502, 503, 504)
-"""Answers after which the same request may succeed a little later."""
+_RETRIED = (429, 502, 503, 504)
+"""Status codes after which the same request may succeed a little later."""
 
 
 class RemoteAnalyzer(ReadsOneImage):
-    """An ``Analyzer`` whose work a server does. Thread-safe; pictures travel as JPEG.
+    """An ``Analyzer`` backed by a server. Thread-safe; images are sent as JPEG.
 
-    Busy servers and lost connections are tried again, with growing and random waits, until the
-    call's time is over: analysing a picture twice does no harm.
+    Requests to busy servers and over lost connections are retried, with growing random waits,
+    until the call times out: analysing an image twice does no harm.
 
     Args:
         url: Address of the server, e.g. ``http://10.0.0.5:8000``; a path before ``/v1`` may follow.
-        token: Bearer token, if the server wants one.
-        timeout_s: Seconds that a call may take per ``CONNECTIONS`` pictures.
+        token: Bearer token, if the server requires one.
+        timeout_s: Seconds that a call may take per ``CONNECTIONS`` images.
 
     Raises:
-        RemoteError: The server cannot be reached, refuses, or is no Emoscope server.
+        RemoteError: The server cannot be reached, refuses, or is not an Emoscope server.
     """
 
     def __init__(self, url: str, token: str = "", *, timeout_s: float = 30.0) -> None:
@@ -67,45 +67,39 @@ class RemoteAnalyzer(ReadsOneImage):
         )
 
     def analyze(
-        self,
-        images: Sequence[Image],
-        options: AnalyzeOptions = DEFAULT_OPTIONS,
+        self, images: Sequence[Image], options: AnalyzeOptions = DEFAULT_OPTIONS
     ) -> list[Analysis]:
         """See ``Analyzer``.
 
         Raises:
-            RemoteError: No answer in time, or not in the agreed form.
-            ImageDecodeError: The server cannot read a picture.
+            RemoteError: There is no valid response in time.
+            ImageDecodeError: The server cannot read an image.
         """
-        wanted = asdict(options)
-        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        given = {name: value for name, value in asdict(options).items() if value is not None}
+        query = urlencode(given)
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s
         futures = [
             self._threads.submit(self._analyze_one, image, query, deadline) for image in images
         ]
         try:
-            return [self._result(future, deadline) for future in futures]
+            # The thread gives up at the deadline by itself; this is for one that never began.
+            return [f.result(max(0.0, deadline - time.monotonic()) + 1.0) for f in futures]
+        except FutureTimeoutError:
+            raise self._late("all connections were in use") from None
         finally:
             for future in futures:
                 future.cancel()
 
     def analyze_jpeg(self, data: bytes, *, search_px: int | None = None) -> Analysis:
-        """Analyse a picture that is a file already, in this thread; errors as of ``analyze``."""
+        """Analyses an image file in this thread; raises the errors of ``analyze``."""
         query = urlencode({"search_px": search_px} if search_px else {})
         return self._send(data, query, time.monotonic() + self._timeout_s)
 
     def close(self) -> None:
-        """End the connections and threads; what is on its way is finished first."""
+        """Closes the connections and threads after the current requests have finished."""
         self._threads.shutdown()
         self._pool.clear()
-
-    def _result(self, future: Future[Analysis], deadline: float) -> Analysis:
-        try:
-            # The thread gives up at the deadline by itself; this is for one that never began.
-            return future.result(max(0.0, deadline - time.monotonic()) + 1.0)
-        except FutureTimeoutError:
-            raise self._late("all connections were in use") from None
 
     def _analyze_one(self, image: Image, query: str, deadline: float) -> Analysis:
         return self._send(encode_jpeg(image, quality=QUALITY), query, deadline)
@@ -114,13 +108,13 @@ class RemoteAnalyzer(ReadsOneImage):
         return analysis_from_json(self._request("POST", f"/v1/analyze?{query}", data, deadline))
 
     def _request(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
-        """Ask until there is an answer or no time left."""
+        """Sends a request until there is a response or no time left."""
         wait_s, reason = _FIRST_WAIT_S, ""
         while (left_s := deadline - time.monotonic()) > 0:
-            asked_s = 0.0
+            retry_after_s = 0.0
             try:
-                status, data, asked_s = self._ask(method, path, body, left_s)
-            except RemoteError:  # an OSError, too, but one that does not pass by
+                status, data, retry_after_s = self._send_once(method, path, body, left_s)
+            except RemoteError:  # also an OSError, but a permanent one
                 raise
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 reason = _reason(error)
@@ -128,40 +122,42 @@ class RemoteAnalyzer(ReadsOneImage):
                 if status == 200:
                     return data
                 reason = _error_of(data)
-                if status not in _AGAIN:
+                if status not in _RETRIED:
                     raise self._refused(status, reason)
-            pause_s = max(asked_s, wait_s * random.uniform(0.5, 1.0))
+            pause_s = max(retry_after_s, wait_s * random.uniform(0.5, 1.0))
             time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
             wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
         raise self._late(reason)
 
-    def _ask(self, method: str, path: str, body: bytes, left_s: float) -> tuple[int, bytes, float]:
-        """One request: status, body, and the seconds that Retry-After asks for."""
+    def _send_once(
+        self, method: str, path: str, body: bytes, left_s: float
+    ) -> tuple[int, bytes, float]:
+        """Sends one request; returns status, body, and the seconds that Retry-After asks for."""
         end = time.monotonic() + left_s
         headers = {**self._headers, "Content-Type": "image/jpeg"} if body else self._headers
-        answer = self._pool.request(
+        response = self._pool.request(
             method,
             self._url + path,
             body=body or None,
             headers=headers,
             timeout=urllib3.Timeout(connect=min(_CONNECT_S, left_s), read=left_s),
-            redirect=False,  # nobody else gets to see the picture or the token
+            redirect=False,  # no other server may see the image or the token
             preload_content=False,
         )
         try:
-            data = self._read(answer, end)
+            data = self._read(response, end)
         except BaseException:
-            answer.close()
+            response.close()
             raise
-        answer.release_conn()
-        after = answer.headers.get("Retry-After", "")
-        return answer.status, data, float(after) if after.isdecimal() and len(after) < 5 else 0.0
+        response.release_conn()
+        after = response.headers.get("Retry-After", "")
+        return response.status, data, float(after) if after.isdecimal() and len(after) < 5 else 0.0
 
-    def _read(self, answer: urllib3.BaseHTTPResponse, end: float) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
         parts, size = [], 0
-        for part in answer.stream(64 * 1024):
+        for part in response.stream(64 * 1024):
             size += len(part)
-            if size > _MAX_ANSWER_BYTES:
+            if size > _MAX_RESPONSE_BYTES:
                 raise RemoteError(f"{self._url} answers with far too much; is it the right server?")
             if time.monotonic() > end:
                 raise TimeoutError("it answers too slowly")
@@ -177,26 +173,26 @@ class RemoteAnalyzer(ReadsOneImage):
     def _refused(self, status: int, reason: str) -> RemoteError | ImageDecodeError:
         if status == 401:
             return RemoteError(
-                f"The server {self._url} wants a token, or another one; set EMOSCOPE_SERVER_TOKEN "
-                "to the server's."
+                f"The server {self._url} requires a token, or a different one; set "
+                "EMOSCOPE_SERVER_TOKEN to the server's."
             )
-        if status == 413 or (status == 422 and reason):  # a proxy before it may give no reason
+        if status == 413 or (status == 422 and reason):  # a proxy may give no reason
             return ImageDecodeError(
-                reason or f"The picture is larger than {self._url} takes; make it smaller."
+                reason or f"The image is larger than {self._url} accepts; make it smaller."
             )
         return RemoteError(
-            f"{self._url} does not do as asked (HTTP {status}{': ' + reason if reason else ''}); "
+            f"{self._url} rejected the request (HTTP {status}{': ' + reason if reason else ''}); "
             "check that the address is that of an Emoscope server of the same version."
         )
 
 
 def load_remote_analyzer(url: str, token: str = "", *, timeout_s: float = 30.0) -> RemoteAnalyzer:
-    """Connect to a server; arguments and errors as of ``RemoteAnalyzer``."""
+    """Connects to a server; arguments and errors are those of ``RemoteAnalyzer``."""
     return RemoteAnalyzer(url, token, timeout_s=timeout_s)
 
 
 def _checked_url(url: str) -> str:
-    wrong = RemoteError(f"{url!r} is no address of a server; write it like http://10.0.0.5:8000.")
+    wrong = RemoteError(f"{url!r} is not a server address; write it like http://10.0.0.5:8000.")
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -210,18 +206,18 @@ def _checked_url(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why there was no answer, in a few words."""
+    """Why there was no response, in a few words."""
     if isinstance(error, (urllib3.exceptions.NewConnectionError, ConnectionRefusedError)):
         return "nothing listens at this address"
     if isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
         return _TOO_LONG
     if isinstance(error, urllib3.exceptions.SSLError):
-        return "its certificate is not trusted, or it speaks no TLS"
+        return "its certificate is not trusted, or it does not speak TLS"
     return "the connection was lost"
 
 
 def _error_of(data: bytes) -> str:
-    """The sentence that an error's body holds, if it is one of ours."""
+    """The message in the body of an error response, if it is one of ours."""
     try:
         body = parse_json(data[:10_000])
     except ValueError:

@@ -1,8 +1,8 @@
-"""Limits on what a connection may ask of the server before and between requests, and after them.
+"""Limits on a connection before, between and after requests.
 
-Ray Serve's HTTP proxy runs uvicorn, which knows none of them: whoever sends a header a minute would
-keep a connection for ever, and headers without end would fill the memory before anybody asked for
-a token. Bodies are the gate's business.
+Ray Serve's HTTP proxy runs uvicorn, which has none of them: a client could keep a connection
+forever by sending a header a minute, and endless headers would fill the memory before any token is
+checked. The ingress limits bodies.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     import asyncio
 
 HEADERS_S = 10.0
-"""A request's headers must be complete within so many seconds."""
+"""Seconds within which a request's headers must be complete."""
 
 HEADERS_BYTES = 64 * 1024
-"""More without a word of a body is no request; the last piece that is read may exceed it."""
+"""Maximum size of a request's headers; the last part that is read may exceed it."""
 
 UNREAD_S = 30.0
-"""A client that takes nothing of its answers for so long is gone."""
+"""Seconds without reading a response after which a client counts as gone."""
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol; closes connections that go beyond the limits."""
+    """uvicorn's protocol, which also closes connections that exceed the limits."""
 
     _timer: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _headers_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client that says nothing has no more time than one that says little."""
+        """Starts the timer, for a client that sends nothing."""
         super().connection_made(transport)
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """What comes after an answer must be the next request, and in time."""
+        """Counts header bytes; data after a response must be the next request."""
         self._headers_bytes += len(data)
         super().data_received(data)
         if self._headers_bytes > HEADERS_BYTES and not self.transport.is_closing():
@@ -50,40 +50,42 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_timer()
 
     def on_message_begin(self) -> None:
-        """The first byte of a request, also of a later one on the same connection."""
+        """Restarts the timer at the first byte of each request."""
         super().on_message_begin()
         self._start_timer()
 
     def on_headers_complete(self) -> None:
-        """The request is known; from here on the gate looks after it."""
+        """Stops the timer; from here on the ingress is in charge."""
         self._stop_timer()
         self._headers_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Of a body that was answered before its end nobody reads the rest."""
+        """Does not count a body as headers."""
         self._headers_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What comes next are the headers of another request."""
+        """Starts counting the headers of the next request."""
         self._headers_bytes = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """The client does not take its answers."""
+        """The client has stopped reading responses."""
         super().pause_writing()
         self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It does after all."""
+        """The client reads again."""
         super().resume_writing()
-        self._stop_waiting()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is left to wait for."""
+        """Cancels the timers."""
         self._stop_timer()
-        self._stop_waiting()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
 
     def _start_timer(self) -> None:
@@ -95,12 +97,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
-    def _stop_waiting(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
 
 def limit_connections() -> None:
-    """Have servers that uvicorn starts in this process from now on use ``LimitedProtocol``."""
+    """Makes uvicorn servers started in this process from now on use ``LimitedProtocol``."""
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{LimitedProtocol.__name__}"

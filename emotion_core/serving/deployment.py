@@ -1,4 +1,4 @@
-"""The server as a Ray Serve application: replicas of the core behind bounded lines.
+"""The server as a Ray Serve application: replicas of the analyzer behind bounded queues.
 
 A Serve config file names ``build``: ``import_path: emotion_core.serving.deployment:build``.
 """
@@ -13,13 +13,13 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 
 from emotion_core.errors import EmotionError
-from emotion_core.local_analyzer import LocalAnalyzer, load_analyzer
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.hub import resolve_models
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.api import make_web_app
 from emotion_core.serving.ingress import Ingress, settings_from
-from emotion_core.serving.replica_dispatch import RETRY_AFTER_S, answer_whole
+from emotion_core.serving.replica_dispatch import RETRY_AFTER_S, respond_once
 from emotion_core.serving.service import EmotionService
 
 if TYPE_CHECKING:
@@ -28,31 +28,30 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from starlette.types import ASGIApp, Scope
 
-    from emotion_core.serving.replica_dispatch import Answered
+    from emotion_core.serving.replica_dispatch import CompleteResponse
 
-
-_LEAST_IN_HAND = 16
+_MIN_ONGOING = 16
 _ROUTER_BACKOFF_S = 0.02
-"""A proxy asks replicas with full hands again so soon; Ray's own half a second leaves them idle."""
+"""Wait before a proxy asks full replicas again; Ray's half a second would leave them idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """How the server is laid out.
+    """Settings of the server.
 
     Attributes:
-        model: Emotion network: a name of the catalog, or ``owner/name@commit`` on the Hub; empty
-            for the project's choice.
-        detector: Face detector by name; empty for the project's choice.
+        model: Emotion model: a name in the registry, or ``owner/name@commit`` on the Hub; empty
+            for the default.
+        detector: Face detector by name; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         gpus: Share of a GPU that a replica takes; 0 on the CPU.
-        min_replicas: Copies of the core that are always there.
-        max_replicas: Copies at most; more than ``min_replicas`` lets their number follow the load.
-        batch: Pictures analysed together at most.
-        batch_wait_ms: The first picture of a batch waits so long for others.
-        at_once: Batches that one replica analyses at the same time; the second one takes the cores
+        min_replicas: Minimum number of copies of the analyzer.
+        max_replicas: Maximum number of copies; if greater, the number follows the load.
+        batch: Maximum number of images analysed together.
+        batch_wait_ms: Time for which the first image of a batch waits for others.
+        at_once: Batches that a replica analyses at the same time; the second one uses the cores
             that the first leaves idle.
-        queue: Requests that wait, at each proxy, for a replica to take them; more get 503.
+        queue: Requests that wait at each proxy for a replica; more get status 503.
     """
 
     model: str = ""
@@ -67,16 +66,16 @@ class ServerSettings:
     queue: int = 64
 
     def __post_init__(self) -> None:
-        least = min(self.min_replicas, self.batch, self.at_once, self.queue)
-        if least < 1 or self.max_replicas < self.min_replicas or self.batch_wait_ms < 0:
+        minimum = min(self.min_replicas, self.batch, self.at_once, self.queue)
+        if minimum < 1 or self.max_replicas < self.min_replicas or self.batch_wait_ms < 0:
             raise EmotionError(
-                "Replicas, batch, at_once and queue must be at least 1, and the most replicas "
-                "not fewer than the least."
+                "Replicas, batch, at_once and queue must be at least 1, and max_replicas not less "
+                "than min_replicas."
             )
 
 
 class EmotionServer:
-    """One replica: the core, loaded once, behind the pages and a second gate."""
+    """One replica: the analyzer, loaded once, behind the API and a second ingress."""
 
     def __init__(self, settings: ServerSettings) -> None:
         analyzer = load_analyzer(
@@ -84,41 +83,43 @@ class EmotionServer:
             resolve_models(settings.detector, Task.DETECTION),
             device="cpu" if settings.device == "auto" and not settings.gpus else settings.device,
         )
-        self._service = EmotionService(
+        if not isinstance(analyzer.classifier, EmotionClassifier):
+            raise TypeError("A server needs a classifier that reads crops.")
+        service = EmotionService(
             analyzer,
-            _classifier_of(analyzer).classify_crops,
+            analyzer.classifier.classify_crops,
             batch=settings.batch,
             wait_s=settings.batch_wait_ms / 1000,
             at_once=settings.at_once,
         )
-        self._service.warm_up()
-        self._pages = make_web_app(self._service)
+        service.warm_up()
+        self._app = make_web_app(service)
 
-    async def answer(self, scope: Scope, body: bytes) -> Answered:
-        """Called by the proxy for a request that its gate let in."""
-        return await answer_whole(self._pages, scope, body)
+    async def answer(self, scope: Scope, body: bytes) -> CompleteResponse:
+        """Called by the proxy for a request that its ingress admitted."""
+        return await respond_once(self._app, scope, body)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Called by Ray Serve; for requests of proxies that were started without a gate."""
-        return Ingress(self._pages, settings_from(os.environ))
+        """Called by Ray Serve for requests of proxies that were started without an ingress."""
+        return Ingress(self._app, settings_from(os.environ))
 
 
 def make_application(settings: ServerSettings) -> Application:
-    """Lay out the application; nothing is started."""
+    """Makes the application without starting anything."""
     scaling: dict[str, Any] = {"num_replicas": settings.min_replicas}
-    # What is at work, as much that gathers meanwhile, and no wait for the proxy.
-    in_hand = max(_LEAST_IN_HAND, settings.batch * settings.at_once * 2)
+    # Enough for the running batches and for gathering the next ones without waiting for the proxy.
+    ongoing = max(_MIN_ONGOING, settings.batch * settings.at_once * 2)
     if settings.max_replicas > settings.min_replicas:
         scaling = {
             "autoscaling_config": AutoscalingConfig(
                 min_replicas=settings.min_replicas,
                 max_replicas=settings.max_replicas,
-                target_ongoing_requests=max(1, in_hand // 2),
+                target_ongoing_requests=max(1, ongoing // 2),
             )
         }
     deploy: Any = serve.deployment(
         name="EmotionServer",
-        max_ongoing_requests=in_hand,
+        max_ongoing_requests=ongoing,
         max_queued_requests=settings.queue,
         request_router_config=RequestRouterConfig.model_validate(
             {"initial_backoff_s": _ROUTER_BACKOFF_S, "max_backoff_s": _ROUTER_BACKOFF_S}
@@ -137,13 +138,13 @@ def make_application(settings: ServerSettings) -> Application:
 
 
 def build(arguments: Mapping[str, Any]) -> Application:
-    """Lay out the application of a Serve config file.
+    """Makes the application of a Serve config file.
 
     Args:
-        arguments: Its ``args``: fields of ``ServerSettings``.
+        arguments: The file's ``args``, which are fields of ``ServerSettings``.
 
     Raises:
-        EmotionError: There is no such field.
+        EmotionError: A field does not exist.
     """
     known = {field.name for field in fields(ServerSettings)}
     if unknown := set(arguments) - known:
@@ -151,9 +152,3 @@ def build(arguments: Mapping[str, Any]) -> Application:
             f"args has no field {min(unknown)!r}; there are: {', '.join(sorted(known))}."
         )
     return make_application(ServerSettings(**arguments))
-
-
-def _classifier_of(analyzer: LocalAnalyzer) -> EmotionClassifier:
-    if not isinstance(analyzer.classifier, EmotionClassifier):
-        raise TypeError("A server needs a classifier that reads crops.")
-    return analyzer.classifier

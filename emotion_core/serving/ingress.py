@@ -1,9 +1,9 @@
-"""The door of the server: who may enter, how much they may bring, and what is counted.
+"""The ingress of the server: authentication, limits and metrics.
 
-A request's body is read here, whole and within limits, before a replica hears of it: whoever
-sends slowly, or too much, holds up nobody else. The body of a request whose replica died is sent
-to another one, once. Stands in the HTTP proxy of every node (see ``middlewares``), and again
-before each replica, for clusters whose proxies were started without it.
+It reads the whole body of a request within limits before a replica receives it, so that a client
+that sends slowly or too much delays nobody else. If a replica dies, its request is sent to another
+one, once. Runs in the HTTP proxy of every node (see ``middlewares``), and again before each
+replica, for clusters whose proxies were started without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BATCH_HEADER = "x-emoscope-batch"
-"""In answers: how many pictures were analysed together with this one."""
+"""Response header with the number of images that were analysed together."""
 
 TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "EMOSCOPE_SERVER_TOKEN", "EMOSCOPE_SERVER_TOKEN_FILE"
 DRAIN_VARIABLE = "EMOSCOPE_SERVER_DRAIN_KEY"
@@ -34,7 +34,7 @@ LIMIT_VARIABLE = "EMOSCOPE_SERVER_BODY_MB"
 READ_VARIABLE = "EMOSCOPE_SERVER_READ_S"
 
 _OPEN = ("/healthz", "/readyz")
-"""Answered without a token: probes of orchestrators have none."""
+"""Paths without a token, for the probes of orchestrators."""
 
 _ATTEMPTS = 2
 _HELD_BYTES = 512 * 1024 * 1024
@@ -43,14 +43,14 @@ _FORM_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class IngressSettings:
-    """What the gate allows.
+    """Limits and keys of the ingress.
 
     Attributes:
-        token: What clients must send as ``Authorization: Bearer``; empty for nobody must.
-        drain_key: The same for ``POST /drain``, which ends the intake; empty for no such page.
-        body_bytes: Bytes of a body at most.
-        idle_s: Seconds within which some of a body must come.
-        read_s: Seconds within which all of it must.
+        token: Token that clients must send as ``Authorization: Bearer``; empty for none.
+        drain_key: The same for ``POST /drain``, which stops the intake; empty to disable it.
+        body_bytes: Maximum size of a body.
+        idle_s: Seconds within which the next part of a body must arrive.
+        read_s: Seconds within which the whole body must arrive.
     """
 
     token: str = field(default="", repr=False)
@@ -61,11 +61,10 @@ class IngressSettings:
 
 
 def settings_from(variables: Mapping[str, str]) -> IngressSettings:
-    """Read the settings from environment variables.
+    """Reads the settings from environment variables.
 
     Raises:
-        EmotionError: The token's file cannot be read or is empty: no server without the token
-            that was meant.
+        EmotionError: The token file cannot be read or is empty.
     """
     default = IngressSettings()
     body_mb, read_s = variables.get(LIMIT_VARIABLE, ""), variables.get(READ_VARIABLE, "")
@@ -79,7 +78,7 @@ def settings_from(variables: Mapping[str, str]) -> IngressSettings:
 
 
 def read_token(variables: Mapping[str, str]) -> str:
-    """The bearer token that is set, or an empty string; errors as of ``settings_from``."""
+    """The bearer token, or an empty string if none is set; see ``settings_from`` for errors."""
     token, file = variables.get(TOKEN_VARIABLE, ""), variables.get(TOKEN_FILE_VARIABLE, "")
     if not file:
         return token.strip()
@@ -100,21 +99,21 @@ class _HttpError(Exception):
 
 
 class Ingress:
-    """ASGI middleware; see the module."""
+    """The ASGI middleware; see the module."""
 
     def __init__(self, app: ASGIApp, settings: IngressSettings) -> None:
         self._app = app
         self._settings = settings
-        # Imported here: the command line reads this module's names without the extra `serve`.
+        # Imported here, since the command line uses this module without the extra `serve`.
         from emotion_core.serving.ingress_metrics import IngressMetrics
 
         self._metrics = IngressMetrics()
         self._held_bytes = 0
-        self._in_hand = 0
+        self._in_flight = 0
         self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI; websockets are refused, as nothing here speaks them."""
+        """See ASGI; websockets are rejected, since the server has none."""
         if scope["type"] == "http":
             await self._handle(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -137,43 +136,43 @@ class Ingress:
             else:
                 await self._admit(scope, receive, seen)
                 self._metrics.count(seen.status, time.perf_counter() - start, seen.batch)
-        except _HttpError as refusal:
-            headers = {"connection": "close", **refusal.headers}
-            await respond_error(send, refusal.status, str(refusal), headers)
-            self._metrics.count(refusal.status, time.perf_counter() - start, 0)
+        except _HttpError as error:
+            headers = {"connection": "close", **error.headers}
+            await respond_error(send, error.status, str(error), headers)
+            self._metrics.count(error.status, time.perf_counter() - start, 0)
 
     async def _admit(self, scope: Scope, receive: Receive, seen: _SendRecorder) -> None:
         if self._is_draining:
             raise _HttpError(503, "The server is shutting down.", **{"retry-after": "5"})
         if scope["path"] not in _OPEN:
             self._check_token(scope, self._settings.token)
-        self._in_hand += 1
-        self._metrics.in_hand.set(self._in_hand)
+        self._in_flight += 1
+        self._metrics.in_flight.set(self._in_flight)
         try:
             body = await self._read(scope, receive)
             try:
-                await self._pass_on(scope, body, receive, seen)
+                await self._forward(scope, body, receive, seen)
             finally:
                 self._held_bytes -= len(body)
         except _ClientDisconnected:
-            seen.status = 499  # as nginx counts those who went away
+            seen.status = 499  # nginx's status for a client that disconnected
         finally:
-            self._in_hand -= 1
-            self._metrics.in_hand.set(self._in_hand)
+            self._in_flight -= 1
+            self._metrics.in_flight.set(self._in_flight)
 
     def _check_token(self, scope: Scope, token: str) -> None:
         if not token:
             return
         sent = dict(scope["headers"]).get(b"authorization", b"")
         kind, _, value = sent.partition(b" ")
-        # compare_digest takes as long for a wrong first letter as for a wrong last one.
+        # compare_digest takes equally long wherever the first wrong letter is
         if kind.lower() != b"bearer" or not hmac.compare_digest(value.strip(), token.encode()):
             raise _HttpError(
-                401, "This server wants a bearer token.", **{"www-authenticate": "Bearer"}
+                401, "This server requires a bearer token.", **{"www-authenticate": "Bearer"}
             )
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the whole body; what is held is accounted for by ``_held_bytes``."""
+        """Reads the whole body, and adds its size to ``_held_bytes``."""
         limit = self._settings.body_bytes
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared[:12]) > limit:
@@ -204,12 +203,12 @@ class Ingress:
         return b"".join(parts)
 
     def _too_large(self) -> _HttpError:
-        return _HttpError(413, f"At most {self._settings.body_bytes >> 20} MB are taken.")
+        return _HttpError(413, f"At most {self._settings.body_bytes >> 20} MB are accepted.")
 
-    async def _pass_on(
+    async def _forward(
         self, scope: Scope, body: bytes, receive: Receive, seen: _SendRecorder
     ) -> None:
-        """Let the app answer. If it ends without a word, its replica has died: once more."""
+        """Lets the app respond; retries once if it ends without a response: its replica died."""
         for _ in range(_ATTEMPTS):
             replay = ReplayReceive(body, receive)
             await self._app(dict(scope), replay, seen)
@@ -220,20 +219,20 @@ class Ingress:
         raise _HttpError(503, "The request could not be finished.", **{"retry-after": "1"})
 
     async def _drain(self, scope: Scope, send: Send) -> None:
-        """Take nothing more in; answer once everything that is in hand has been answered."""
+        """Stops the intake, and responds once no request is in flight."""
         self._check_token(scope, self._settings.drain_key)
         self._is_draining = True
-        while self._in_hand:
+        while self._in_flight:
             await asyncio.sleep(0.02)
         await respond(send, 200, b"drained", {"content-type": "text/plain"})
 
 
-class _ClientDisconnected(Exception):  # noqa: N818 - nothing is wrong: the client went away
+class _ClientDisconnected(Exception):  # noqa: N818 - not an error
     pass
 
 
 class _SendRecorder:
-    """A ``send`` that notes the status and the batch."""
+    """A ``send`` that records status and batch size."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -249,10 +248,10 @@ class _SendRecorder:
 
 
 def middlewares() -> list[Any]:
-    """What Ray Serve puts before every HTTP proxy; also limits connections there.
+    """The middlewares of every HTTP proxy; also limits its connections.
 
-    Ray Serve calls it by the name in ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``, in the proxy's
-    process, before it listens.
+    Ray Serve finds this function by ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` and calls it in
+    the proxy's process, before it listens.
     """
     from starlette.middleware import Middleware
 
@@ -260,5 +259,5 @@ def middlewares() -> list[Any]:
     from emotion_core.serving.replica_dispatch import ReplicaDispatcher
 
     limit_connections()
-    # The last one is met first.
+    # the last one runs first
     return [Middleware(ReplicaDispatcher), Middleware(Ingress, settings=settings_from(os.environ))]

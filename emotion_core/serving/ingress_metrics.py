@@ -1,4 +1,4 @@
-"""What a gate counts, as a page that Prometheus reads."""
+"""Metrics of the ingress, as a page for Prometheus."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class IngressMetrics:
-    """Counts of one gate.
+    """Metrics of one ingress.
 
     Attributes:
-        in_hand: Requests that are read, waiting in line or analysed right now.
+        in_flight: Requests that are being read, are queued or are being analysed.
     """
 
     headers = {"content-type": CONTENT_TYPE_LATEST}  # noqa: RUF012 - read only
@@ -28,35 +28,35 @@ class IngressMetrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "emoscope_requests",
-            "Requests answered, by status; 499: the client went away.",
+            "Requests answered, by status; 499: the client disconnected.",
             ["status"],
             registry=self._registry,
         )
         self._latency = Histogram(
             "emoscope_request_seconds",
-            "From a request's first line to its answer; only answers with status 200.",
+            "Time from a request's first line to its response; only status 200.",
             buckets=_LATENCY_S,
             registry=self._registry,
         )
         self._batch = Histogram(
             "emoscope_batch_size",
-            "Pictures that were analysed together with a request's own, itself included.",
+            "Images that were analysed together, including the request's own.",
             buckets=_BATCHES,
             registry=self._registry,
         )
-        self.in_hand = Gauge(
+        self.in_flight = Gauge(
             "emoscope_requests_in_hand",
-            "Requests that are read, waiting in line or analysed now.",
+            "Requests that are being read, are queued or are being analysed.",
             registry=self._registry,
         )
 
     def count(self, status: int, seconds: float, batch: int) -> None:
-        """Count an answer.
+        """Counts a response.
 
         Args:
-            status: Of HTTP.
-            seconds: What it took.
-            batch: Pictures analysed together with it; 0 if there was nothing to analyse.
+            status: HTTP status code.
+            seconds: Time since the request.
+            batch: Number of images analysed together; 0 if nothing was analysed.
         """
         self._requests.labels(str(status)).inc()
         if status == 200:
@@ -65,5 +65,5 @@ class IngressMetrics:
             self._batch.observe(batch)
 
     def page(self) -> bytes:
-        """All counts in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Many callers, one network: what is asked at about the same time goes through it together."""
+"""Micro-batching: items submitted at about the same time are processed together."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Wait(Generic[Item, Result]):
+class _Pending(Generic[Item, Result]):
     key: Hashable
     item: Item
-    answer: asyncio.Future[tuple[Result, int]]
+    result: asyncio.Future[tuple[Result, int]]
 
 
 class Batcher(Generic[Item, Result]):
-    """Gathers items of concurrent coroutines. To be used in one event loop.
+    """Gathers items of concurrent coroutines in one event loop.
 
-    While a batch is at work the next one gathers by itself; the wait is for the moments when
-    nothing is at work. The number of items in line is bounded by the callers: each waits for its
-    own.
+    While a batch runs, the next one gathers; ``wait_s`` is for when none runs. Callers bound the
+    queue, since each waits for its own item.
 
     Args:
-        run: Works on items that share a key, in a thread; one result each, in their order.
-        pool: Threads that ``run`` may use; as many batches are at work at the same time.
-        at_once: Batches at work at the same time at most.
-        size: Items in a batch at most.
-        wait_s: Seconds that the first item of a batch waits for others at most.
+        run: Processes items that share a key, in a thread; returns their results in order.
+        pool: Threads for ``run``.
+        at_once: Maximum number of batches that run at the same time.
+        size: Maximum number of items in a batch.
+        wait_s: Seconds that the first item of a batch waits for others.
     """
 
     def __init__(
@@ -48,68 +47,63 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._run, self._pool = run, pool
         self._at_once, self._size, self._wait_s = at_once, size, wait_s
-        self._line: deque[_Wait[Item, Result]] = deque()
+        self._queue: deque[_Pending[Item, Result]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: Hashable, item: Item) -> tuple[Result, int]:
-        """Wait for an item's turn.
+        """Submits an item and waits for its result.
 
         Args:
-            key: Items go together only if theirs are the same.
-            item: What ``run`` gets.
+            key: Only items with equal keys share a batch.
+            item: The input of ``run``.
 
         Returns:
-            The item's result, and how many items were in its batch.
+            The item's result and the size of its batch.
 
         Raises:
-            Exception: What ``run`` raised for this item alone; others of its batch are unharmed.
+            Exception: ``run`` raised it for this item alone; other items are unaffected.
         """
         loop = asyncio.get_running_loop()
-        wait: _Wait[Item, Result] = _Wait(key, item, loop.create_future())
-        self._line.append(wait)
+        pending: _Pending[Item, Result] = _Pending(key, item, loop.create_future())
+        self._queue.append(pending)
         if len(self._workers) < self._at_once:
             self._workers.add(loop.create_task(self._work()))
-        return await wait.answer
+        return await pending.result
 
-    def _take(self) -> list[_Wait[Item, Result]]:
-        """The longest waiting item and those after it with its key; who has gone is left out."""
-        batch: list[_Wait[Item, Result]] = []
-        others: deque[_Wait[Item, Result]] = deque()
-        while self._line and len(batch) < self._size:
-            wait = self._line.popleft()
-            if wait.answer.done():
+    def _take(self) -> list[_Pending[Item, Result]]:
+        """Takes the oldest item and later ones with its key; drops those that were cancelled."""
+        batch: list[_Pending[Item, Result]] = []
+        others: deque[_Pending[Item, Result]] = deque()
+        while self._queue and len(batch) < self._size:
+            pending = self._queue.popleft()
+            if pending.result.done():
                 continue
-            (batch if not batch or wait.key == batch[0].key else others).append(wait)
-        self._line.extendleft(reversed(others))
+            (batch if not batch or pending.key == batch[0].key else others).append(pending)
+        self._queue.extendleft(reversed(others))
         return batch
 
     async def _work(self) -> None:
-        if self._wait_s and len(self._line) < self._size:
+        if self._wait_s and len(self._queue) < self._size:
             await asyncio.sleep(self._wait_s)
         try:
             while batch := self._take():
                 await self._serve(batch)
         finally:
-            # Not by a callback of the task: who submits before that runs would wait for nobody.
+            # Not in a done callback: an item submitted before it ran would get no worker.
             self._workers = {task for task in self._workers if task is not asyncio.current_task()}
 
-    async def _serve(self, batch: list[_Wait[Item, Result]]) -> None:
+    async def _serve(self, batch: list[_Pending[Item, Result]]) -> None:
         loop = asyncio.get_running_loop()
-        items = [wait.item for wait in batch]
+        items = [pending.item for pending in batch]
         try:
             results = await loop.run_in_executor(self._pool, self._run, batch[0].key, items)
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            if len(batch) == 1:
-                _fail(batch[0], error)
-            else:
-                for wait in batch:
-                    await self._serve([wait])
+        except Exception as error:  # noqa: BLE001 - handed to the caller
+            if len(batch) > 1:
+                for pending in batch:
+                    await self._serve([pending])
+            elif not batch[0].result.done():
+                batch[0].result.set_exception(error)
             return
-        for wait, result in zip(batch, results, strict=True):
-            if not wait.answer.done():
-                wait.answer.set_result((result, len(batch)))
-
-
-def _fail(wait: _Wait[Item, Result], error: Exception) -> None:
-    if not wait.answer.done():
-        wait.answer.set_exception(error)
+        for pending, result in zip(batch, results, strict=True):
+            if not pending.result.done():
+                pending.result.set_result((result, len(batch)))

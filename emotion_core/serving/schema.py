@@ -1,4 +1,4 @@
-"""What goes over the wire: results and cards as JSON, and back under strict checks.
+"""JSON of analyses and model cards, and its strict validation.
 
 An analysis, version 1::
 
@@ -24,9 +24,9 @@ An analysis, version 1::
       "warnings": ["..."]
     }
 
-Pixels are those of the picture that was sent, upright. ``time_s`` is the analysis' own,
-``server_ms`` also counts decoding and the wait for a batch. A reader ignores fields that it does
-not know; a change of meaning gets a new version.
+Coordinates are pixels of the sent image, upright. ``time_s`` is the time of the analysis,
+``server_ms`` also includes decoding and waiting for a batch. Readers ignore unknown fields; a
+change of meaning gets a new version.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray
 
 VERSION = 1
-"""Of both forms, the analysis and the description of a server."""
+"""Version of both documents, the analysis and the description of a server."""
 
 _MAX_FACES = 100_000
 _MAX_SIDE_PX = 1_000_000
@@ -60,14 +60,14 @@ _T = TypeVar("_T")
 def analysis_to_wire(
     analysis: Analysis, *, server_ms: float, warnings: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Turn an analysis into what JSON can hold; the form is described above.
+    """Converts an analysis to the JSON document described above.
 
     Args:
-        analysis: What was found in a picture.
-        server_ms: Milliseconds between the picture's arrival and now.
-        warnings: What is odd about the picture, one sentence each.
+        analysis: The analysis of an image.
+        server_ms: Milliseconds since the image arrived.
+        warnings: Sentences about problems with the image.
     """
-    faces, read = analysis.faces, analysis.predictions
+    faces, predictions = analysis.faces, analysis.predictions
     return {
         "version": VERSION,
         "size_wh": list(analysis.size_wh),
@@ -81,30 +81,27 @@ def analysis_to_wire(
             "track_ids": None if faces.track_ids is None else faces.track_ids.tolist(),
         },
         "predictions": {
-            "labels": [str(label) for label in read.labels],
-            "probabilities": read.probabilities.tolist(),
-            "valence": read.valence.tolist(),
-            "arousal": read.arousal.tolist(),
-            "va_source": str(read.va_source),
+            "labels": [str(label) for label in predictions.labels],
+            "probabilities": predictions.probabilities.tolist(),
+            "valence": predictions.valence.tolist(),
+            "arousal": predictions.arousal.tolist(),
+            "va_source": str(predictions.va_source),
         },
         "warnings": list(warnings),
     }
 
 
 def analysis_from_json(data: bytes) -> Analysis:
-    """Read an analysis that a server sent.
-
-    Args:
-        data: UTF-8 JSON of the form described above.
+    """Parses the JSON document of an analysis, as described above.
 
     Raises:
-        RemoteError: It is anything else.
+        RemoteError: The document is not valid.
     """
     return _read(data, _to_analysis)
 
 
 def info_to_wire(info: AnalyzerInfo) -> dict[str, Any]:
-    """Describe what is at work: both cards whole, so that a page can cite them."""
+    """Converts the description of an analyzer to JSON, with both full model cards."""
     return {
         "version": VERSION,
         "emotion": info.emotion.to_fields(),
@@ -116,20 +113,20 @@ def info_to_wire(info: AnalyzerInfo) -> dict[str, Any]:
 
 
 def info_from_json(data: bytes) -> AnalyzerInfo:
-    """Read a server's description of itself.
+    """Parses the JSON description of a server's analyzer.
 
     Raises:
-        RemoteError: It is none.
+        RemoteError: The document is not valid.
     """
     return _read(data, _to_info)
 
 
 def parse_json(data: bytes) -> Any:
-    """Read JSON that anybody may have written; stricter than ``json.loads``.
+    """Parses JSON from an untrusted source, more strictly than ``json.loads``.
 
     Raises:
-        ValueError: It is not JSON, holds NaN or Infinity, or is nested too deeply. The message is
-            a sentence that may be shown.
+        ValueError: It is not JSON, has NaN or Infinity, or is nested too deeply. The message is a
+            sentence that may be shown.
     """
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refuse)
@@ -141,19 +138,18 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"This is not JSON: {error.msg} at character {error.pos}.") from None
     except _NoNumberError:
         raise
-    except ValueError:  # of int(), which refuses thousands of digits
-        raise ValueError("The JSON holds a number with too many digits.") from None
+    except ValueError:  # from int(), which rejects thousands of digits
+        raise ValueError("The JSON has a number with too many digits.") from None
 
 
 def read_numbers(lists: list[Any]) -> npt.NDArray[np.float64]:
-    """Numbers in nested lists of one shape, as JSON has them.
+    """Converts nested lists of numbers from JSON to an array.
 
-    Each entry is looked at before an array is made of them: of text, NumPy's would take as much
-    for every entry as for the longest.
+    Checks each entry first: in an array of text, every entry would take the memory of the longest.
 
     Raises:
         ValueError: The lists hold something else, or differ in length.
-        OverflowError: A number is beyond all bounds.
+        OverflowError: A number is too large.
     """
     entries = np.array(lists, object)
     if not set(map(type, entries.flat)) <= {int, float}:
@@ -171,37 +167,41 @@ def _refuse(constant: str) -> None:
 
 def _read(data: bytes, convert: Callable[[dict[str, Any]], _T]) -> _T:
     try:
-        fields = _as(dict, parse_json(data), "the answer")
+        fields = _expect(dict, parse_json(data), "the response")
         if fields.get("version") != VERSION:
             raise ValueError(f"its version is not {VERSION}")
         return convert(fields)
     except (ValueError, TypeError, LookupError, OverflowError, WeightsMismatchError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise RemoteError(
-            f"The server's answer is not in the agreed form ({str(reason)[:200]}); use the same "
-            "version of Emoscope on both sides, and check that the address is that of its server."
+            f"The server's response is not valid ({str(reason)[:200]}); use the same version of "
+            "Emoscope on both sides, and check that the address is that of its server."
         ) from error
 
 
 def _to_analysis(fields: dict[str, Any]) -> Analysis:
-    width, height = (_whole(side, "size_wh") for side in _as(list, fields["size_wh"], "size_wh"))
+    width, height = (
+        _to_int(side, "size_wh") for side in _expect(list, fields["size_wh"], "size_wh")
+    )
     if max(width, height) > _MAX_SIDE_PX:
-        raise ValueError("size_wh is beyond all bounds")
-    found = _as(dict, fields["faces"], "faces")
-    read = _as(dict, fields["predictions"], "predictions")
-    n = len(_as(list, found["boxes"], "boxes"))
-    labels = tuple(Emotion(label) for label in _as(list, read["labels"], "labels"))
+        raise ValueError("size_wh is too large")
+    found = _expect(dict, fields["faces"], "faces")
+    read = _expect(dict, fields["predictions"], "predictions")
+    n = len(_expect(list, found["boxes"], "boxes"))
+    labels = tuple(Emotion(label) for label in _expect(list, read["labels"], "labels"))
     if n > _MAX_FACES or not labels or len(set(labels)) != len(labels):
-        raise ValueError("faces or labels are beyond all bounds")
+        raise ValueError("there are too many faces, or no distinct labels")
     points, ids = found["landmarks"], found["track_ids"]
     faces = Faces(
         _floats(found["boxes"], (n, 4), "boxes"),
         _floats(found["scores"], (n,), "scores"),
         None if points is None else _floats(points, (n, 5, 2), "landmarks"),
-        None if ids is None else _track_ids(ids),
+        None
+        if ids is None
+        else np.array([_to_int(i, "track_ids") for i in _expect(list, ids, "track_ids")], np.int64),
     )
     if (faces.boxes < 0).any() or (faces.boxes > [width, height, width, height]).any():
-        raise ValueError("boxes reach beyond the picture")
+        raise ValueError("boxes extend beyond the image")
     predictions = Predictions(
         labels,
         _floats(read["probabilities"], (n, len(labels)), "probabilities"),
@@ -209,7 +209,7 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
         _floats(read["arousal"], (n,), "arousal"),
         VaSource(read["va_source"]),
     )
-    model = _as(str, fields["model"], "model")
+    model = _expect(str, fields["model"], "model")
     time_s = float(_floats([fields["time_s"]], (1,), "time_s")[0])
     return Analysis((width, height), faces, predictions, model[:200], time_s)
 
@@ -222,37 +222,37 @@ def _to_info(fields: dict[str, Any]) -> AnalyzerInfo:
         _to_card(fields["emotion"], Task.EMOTION),
         _to_card(fields["detector"], Task.DETECTION),
         device,
-        _sentences(fields["origins"], "origins"),
-        _sentences(fields["notices"], "notices"),
+        _to_texts(fields["origins"], "origins"),
+        _to_texts(fields["notices"], "notices"),
     )
 
 
 def _to_card(value: object, task: Task) -> ModelCard:
-    fields: dict[str, Any] = _as(dict, value, "a card")
+    fields: dict[str, Any] = _expect(dict, value, "a card")
     for name in ("repo_id", "revision"):
         if fields[name] is not None:
-            _as(str, fields[name], name)
+            _expect(str, fields[name], name)
     card = ModelCard.from_json(json.dumps(fields), repo_id="", revision="")
     if card.task is not task:
-        raise ValueError(f"{card.name} is no {task} network")
+        raise ValueError(f"{card.name} is not a {task} model")
     return replace(card, repo_id=fields["repo_id"], revision=fields["revision"])
 
 
-def _as(kind: type[_T], value: object, name: str) -> _T:
+def _expect(kind: type[_T], value: object, name: str) -> _T:
     if not isinstance(value, kind):
-        raise TypeError(f"{name} is no {kind.__name__}")
+        raise TypeError(f"{name} is not of type {kind.__name__}")
     return value
 
 
-def _whole(value: object, name: str) -> int:
+def _to_int(value: object, name: str) -> int:
     if isinstance(value, bool):
-        raise TypeError(f"{name} is no number")
-    return _as(int, value, name)
+        raise TypeError(f"{name} is not a number")
+    return _expect(int, value, name)
 
 
 def _floats(value: object, shape: tuple[int, ...], name: str) -> FloatArray:
-    """Numbers in nested lists of a shape; no text, no truth values, nothing infinite."""
-    array = read_numbers(_as(list, value, name))
+    """Converts nested lists to an array of a shape; rejects text, booleans and infinity."""
+    array = read_numbers(_expect(list, value, name))
     if np.abs(array).max(initial=0) > np.finfo(np.float32).max:
         raise ValueError(f"{name} must be finite")
     if array.size and array.shape != shape:
@@ -260,11 +260,5 @@ def _floats(value: object, shape: tuple[int, ...], name: str) -> FloatArray:
     return array.astype(np.float32).reshape(shape)
 
 
-def _track_ids(value: object) -> npt.NDArray[np.int64]:
-    return np.array(
-        [_whole(number, "track_ids") for number in _as(list, value, "track_ids")], np.int64
-    )
-
-
-def _sentences(value: object, name: str) -> tuple[str, ...]:
-    return tuple(_as(str, one, name)[:1000] for one in _as(list, value, name))
+def _to_texts(value: object, name: str) -> tuple[str, ...]:
+    return tuple(_expect(str, one, name)[:1000] for one in _expect(list, value, name))

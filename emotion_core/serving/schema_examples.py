@@ -1,4 +1,4 @@
-"""What the OpenAPI page says of bodies and answers that are more than a few plain fields."""
+"""OpenAPI descriptions of request bodies and responses with nested fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
-def _answer(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+def _response(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"schema": schema or _ERROR}}}
 
 
@@ -21,27 +21,27 @@ def _record(fields: dict[str, Any]) -> dict[str, Any]:
 
 _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
-_WHOLE = {"type": "integer"}
+_INTEGER = {"type": "integer"}
 _UNIT = {"type": "number", "minimum": -1, "maximum": 1}
 
-_REFUSALS = {
-    "400": _answer("The body is not of the agreed form."),
-    "401": _answer("The bearer token is missing or wrong."),
-    "408": _answer("The body did not arrive in time."),
-    "413": _answer("The body is too large."),
-    "422": _answer("A value is out of range, or the picture cannot be read."),
-    "503": _answer("Too many requests are waiting; try again after Retry-After seconds."),
+_ERRORS = {
+    "400": _response("The body is not valid."),
+    "401": _response("The bearer token is missing or wrong."),
+    "408": _response("The body did not arrive in time."),
+    "413": _response("The body is too large."),
+    "422": _response("A value is out of range, or the image cannot be read."),
+    "503": _response("Too many requests are waiting; try again after Retry-After seconds."),
 }
 
 _ANALYSIS = _record(
     {
         "version": {"const": 1},
-        "size_wh": _list_of(_WHOLE, "Width and height of the picture, upright, in pixels."),
+        "size_wh": _list_of(_INTEGER, "Width and height of the upright image in pixels."),
         "model": _TEXT,
-        "time_s": {"type": "number", "description": "Seconds of analysis."},
+        "time_s": {"type": "number", "description": "Time of the analysis in seconds."},
         "server_ms": {
             "type": "number",
-            "description": "Milliseconds in the server, with decoding and the wait for a batch.",
+            "description": "Milliseconds in the server, with decoding and waiting for a batch.",
         },
         "faces": _record(
             {
@@ -49,10 +49,10 @@ _ANALYSIS = _record(
                 "scores": _list_of({"type": "number", "minimum": 0, "maximum": 1}),
                 "landmarks": {
                     "type": ["array", "null"],
-                    "description": "Per face five x, y: eyes, nose tip, mouth corners.",
+                    "description": "Five points x, y per face: eyes, nose tip, mouth corners.",
                     "items": _list_of(_list_of(_NUMBER)),
                 },
-                "track_ids": {"type": ["array", "null"], "items": _WHOLE},
+                "track_ids": {"type": ["array", "null"], "items": _INTEGER},
             }
         ),
         "predictions": _record(
@@ -64,7 +64,7 @@ _ANALYSIS = _record(
                 "va_source": {"enum": ["head", "expectation"]},
             }
         ),
-        "warnings": _list_of(_TEXT, "What is odd about the picture, one sentence each."),
+        "warnings": _list_of(_TEXT, "Sentences about problems with the image."),
     }
 )
 
@@ -78,54 +78,38 @@ ANALYZE_DOCS: dict[str, Any] = {
             },
         },
     },
-    "responses": {"200": _answer("All that was found.", _ANALYSIS), **_REFUSALS},
+    "responses": {"200": _response("The analysis of the image.", _ANALYSIS), **_ERRORS},
 }
-"""Of ``POST /v1/analyze``."""
+"""OpenAPI description of ``POST /v1/analyze``."""
 
 _B64 = _record({"b64": {"type": "string", "format": "byte"}})
-_READING = {
+_FIELDS = {
     "emotion": {"type": ["string", "null"]},
     "probabilities": {"type": ["object", "null"], "additionalProperties": _NUMBER},
     "valence": {"type": ["number", "null"]},
     "arousal": {"type": ["number", "null"]},
 }
-_FACE = _record({"box": _list_of(_NUMBER), "score": _NUMBER, **_READING})
-_PREDICTION = _record(_READING)
-_PREDICTION["properties"] = {
-    **_READING,
-    "faces": _list_of(_FACE, "Of whole pictures only, from left to right."),
-}
+_FACE = _record({"box": _list_of(_NUMBER), "score": _NUMBER, **_FIELDS})
+_FACES = {"faces": _list_of(_FACE, "Only for images; from left to right.")}
+_PREDICTION = {**_record(_FIELDS), "properties": {**_FIELDS, **_FACES}}
+_CROP = _list_of(_list_of(_list_of(_NUMBER)), "A face crop, H x W x 3, RGB, 0-255.")
+_INSTANCE = {"anyOf": [_B64, _record({"image_bytes": _B64}), _CROP]}
 
 PREDICT_DOCS: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": _record(
-                    {
-                        "instances": _list_of(
-                            {
-                                "anyOf": [
-                                    _B64,
-                                    _record({"image_bytes": _B64}),
-                                    _list_of(
-                                        _list_of(_list_of(_NUMBER)),
-                                        "A face crop, H x W x 3, RGB, 0-255.",
-                                    ),
-                                ]
-                            }
-                        )
-                    }
-                ),
+                "schema": _record({"instances": _list_of(_INSTANCE)}),
                 "example": {"instances": [{"b64": "/9j/4AAQSkZJRg..."}]},
             }
         },
     },
     "responses": {
-        "200": _answer(
+        "200": _response(
             "One prediction per instance.", _record({"predictions": _list_of(_PREDICTION)})
         ),
-        **_REFUSALS,
+        **_ERRORS,
     },
 }
-"""Of ``POST /v1/models/emotion:predict``."""
+"""OpenAPI description of ``POST /v1/models/emotion:predict``."""

@@ -1,4 +1,4 @@
-"""What one replica does: decodes, gathers batches, asks the core. Knows neither HTTP nor Ray."""
+"""The work of one replica: decoding, batching, analysis. Depends on neither HTTP nor Ray."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.serving.micro_batching import Batcher
-from emotion_core.serving.v1_protocol import fit_crop
+from emotion_core.serving.v1_protocol import resize_crop
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
@@ -23,20 +23,22 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image, Predictions
 
 DECODERS = 2
-"""Pictures decoded at the same time."""
+"""Images decoded at the same time."""
 
 DECODED_BYTES = 600_000_000
-"""Decoded pictures held before further ones are decoded: two of the largest allowed."""
+"""Size of decoded images above which decoding pauses: two of the largest allowed."""
+
+_CROPS = "crops"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class AnalyzeResponse:
-    """What became of one picture.
+    """The result for one image.
 
     Attributes:
-        analysis: What was found.
-        warnings: What is odd about the picture, one sentence each.
-        batch: How many pictures were analysed together with it, itself included.
+        analysis: The analysis.
+        warnings: Sentences about problems with the image.
+        batch: Number of images that were analysed together.
     """
 
     analysis: Analysis
@@ -44,17 +46,14 @@ class AnalyzeResponse:
     batch: int
 
 
-_CROPS = "crops"
-
-
 class EmotionService:
-    """A core for many concurrent callers in one event loop.
+    """An analyzer for many concurrent callers in one event loop.
 
     Args:
-        analyzer: The core; its classifier also reads face crops.
-        classify_crops: ``EmotionClassifier.classify_crops`` of the same network.
-        batch: Pictures or crops analysed together at most; 1 switches gathering off.
-        wait_s: Seconds that the first of a batch waits for others.
+        analyzer: The analyzer.
+        classify_crops: ``EmotionClassifier.classify_crops`` of the same model.
+        batch: Maximum number of images or crops analysed together; 1 disables batching.
+        wait_s: Seconds that the first item of a batch waits for others.
         at_once: Batches analysed at the same time.
     """
 
@@ -80,61 +79,52 @@ class EmotionService:
         self._freed = asyncio.Condition()
 
     async def analyze(self, data: bytes, options: AnalyzeOptions) -> AnalyzeResponse:
-        """Decode and analyse a picture.
-
-        Args:
-            data: The whole file.
-            options: How it is analysed.
+        """Decodes and analyses an image file.
 
         Raises:
-            ImageDecodeError: It is not a picture that can be read.
+            ImageDecodeError: The file is not a readable image.
         """
-        async with self._decoded(data) as picture:
-            analysis, batch = await self._batcher.submit(options, picture.pixels)
-        return AnalyzeResponse(analysis, picture.warnings, batch)
+        async with self._decode(data) as image:
+            analysis, batch = await self._batcher.submit(options, image.pixels)
+        return AnalyzeResponse(analysis, image.warnings, batch)
 
     async def classify(self, crop: Image) -> tuple[Predictions, int]:
-        """Read the emotion of a face that is cut out already.
-
-        Args:
-            crop: RGB ``(H, W, 3)``, any size.
+        """Classifies a face crop, RGB ``(H, W, 3)``, any size.
 
         Returns:
-            One row, and how many crops were read together with it.
+            One row of predictions, and the number of crops classified together.
         """
         preprocessing = self.info.emotion.preprocessing
         if preprocessing is None:
             raise ValueError(f"{self.info.emotion.name} has no preprocessing.")
-        fitted = await self.in_thread(lambda: fit_crop(crop, preprocessing))
-        row: Predictions
-        row, batch = await self._batcher.submit(_CROPS, fitted)
-        return row, batch
+        resized = await self.in_thread(lambda: resize_crop(crop, preprocessing))
+        return await self._batcher.submit(_CROPS, resized)
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:
-        """Do what would hold up the event loop in a thread of the decoders."""
+        """Runs blocking work in a decoder thread."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
     def warm_up(self) -> None:
-        """Analyse a grey picture, so that the first visitor does not wait for it."""
+        """Analyses a grey image, so that the first request is not slow."""
         self._analyzer.analyze([np.full((240, 320, 3), 128, np.uint8)])
 
     @asynccontextmanager
-    async def _decoded(self, data: bytes) -> AsyncIterator[DecodedImage]:
-        """Decode; while many pixels are held already, wait first."""
+    async def _decode(self, data: bytes) -> AsyncIterator[DecodedImage]:
+        """Decodes an image, once few enough decoded pixels are held."""
         async with self._slots:
             async with self._freed:
                 await self._freed.wait_for(lambda: self._held < DECODED_BYTES)
-            picture: DecodedImage = await self.in_thread(lambda: decode_image(data))
-            self._held += picture.pixels.nbytes
+            image: DecodedImage = await self.in_thread(lambda: decode_image(data))
+            self._held += image.pixels.nbytes
         try:
-            yield picture
+            yield image
         finally:
-            self._held -= picture.pixels.nbytes
+            self._held -= image.pixels.nbytes
             async with self._freed:
                 self._freed.notify_all()
 
     def _run(self, key: Hashable, images: Sequence[Image]) -> list[Any]:
         if isinstance(key, AnalyzeOptions):
             return self._analyzer.analyze(images, key)
-        read = self._classify_crops(np.stack(images))
-        return [read[i : i + 1] for i in range(len(images))]
+        predictions = self._classify_crops(np.stack(images))
+        return [predictions[i : i + 1] for i in range(len(images))]

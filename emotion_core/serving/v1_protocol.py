@@ -1,4 +1,4 @@
-"""The V1 inference protocol that TensorFlow Serving and KServe share: instances and predictions.
+"""The V1 inference protocol of TensorFlow Serving and KServe: instances and predictions.
 
 Source: https://www.tensorflow.org/tfx/serving/api_rest (Predict API, row format, base64) and
 https://kserve.github.io/website/latest/modelserving/data_plane/v1_protocol/.
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image, Predictions
 
 MAX_INSTANCES = 64
-"""In one request; more go into another."""
+"""Maximum number of instances in a request."""
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
-"""Text that is parsed at most: a megabyte of it may become twenty in memory."""
+"""Maximum size of the JSON, of which a megabyte may take twenty in memory."""
 
 _MAX_LISTS = 1_000_000
 _MAX_SIDE_PX = 2048
@@ -37,24 +37,24 @@ _FORMS = 'an instance is {"b64": "..."}, {"image_bytes": {"b64": "..."}} or a fa
 
 
 class PredictFormatError(ValueError):
-    """A request is not of this protocol; the message is a sentence for its sender."""
+    """A request does not follow the protocol; the message is for its sender."""
 
 
 def read_instances(data: bytes) -> list[bytes | Image]:
-    """Read the body of a predict request.
+    """Parses the body of a predict request.
 
     Args:
         data: ``{"instances": [...]}``; other fields, such as ``signature_name``, are ignored.
 
     Returns:
-        For each instance the bytes of a picture file, or a face crop, RGB ``(H, W, 3)``.
+        For each instance the bytes of an image file, or a face crop, RGB ``(H, W, 3)``.
 
     Raises:
-        PredictFormatError: It is anything else.
+        PredictFormatError: The body is not valid.
     """
     if data.count(b"[") + data.count(b"{") > _MAX_LISTS:
         raise PredictFormatError(
-            "The JSON holds more than a million lists; send fewer or smaller crops."
+            "The JSON has more than a million lists; send fewer or smaller crops."
         )
     try:
         body = parse_json(data)
@@ -72,45 +72,45 @@ def read_instances(data: bytes) -> list[bytes | Image]:
     return [_read_instance(instance, i) for i, instance in enumerate(instances)]
 
 
-def fit_crop(crop: Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """Bring a face crop to the network's size; what a square lacks repeats the crop's edge.
+def resize_crop(crop: Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Resizes a face crop to the network's input, padded to a square by repeating its edge.
 
     Args:
-        crop: RGB ``(H, W, 3)``, a face as a detector's box cuts it out.
-        preprocessing: From the network's card; its margin is not added to what is cut out already.
+        crop: RGB ``(H, W, 3)``, cut out by a detector's box.
+        preprocessing: From the model card, except for its margin, which a crop already has.
 
     Returns:
         ``(S, S, 3)`` RGB, 0-255.
     """
     box = np.array([[0, 0, crop.shape[1], crop.shape[0]]], np.float32)
-    whole = Faces(box, np.ones(1, np.float32))
-    fitted: npt.NDArray[np.uint8] = crop_faces(crop, whole, replace(preprocessing, margin=0.0))[0]
-    return fitted
+    face = Faces(box, np.ones(1, np.float32))
+    resized: npt.NDArray[np.uint8] = crop_faces(crop, face, replace(preprocessing, margin=0.0))[0]
+    return resized
 
 
-def crop_prediction(read: Predictions, i: int) -> dict[str, Any]:
-    """What was read in face ``i``, as it is sent."""
-    probabilities = read.probabilities[i].tolist()
+def face_prediction(predictions: Predictions, i: int) -> dict[str, Any]:
+    """The JSON prediction of face ``i``."""
+    probabilities = predictions.probabilities[i].tolist()
     return {
-        "emotion": str(read.top[i]),
-        "probabilities": dict(zip(map(str, read.labels), probabilities, strict=True)),
-        "valence": float(read.valence[i]),
-        "arousal": float(read.arousal[i]),
+        "emotion": str(predictions.top[i]),
+        "probabilities": dict(zip(map(str, predictions.labels), probabilities, strict=True)),
+        "valence": float(predictions.valence[i]),
+        "arousal": float(predictions.arousal[i]),
     }
 
 
-def picture_prediction(analysis: Analysis) -> dict[str, Any]:
-    """What was read in a whole picture: the largest face's reading, then every face.
+def image_prediction(analysis: Analysis) -> dict[str, Any]:
+    """The JSON prediction of an image: that of its largest face, and all faces.
 
-    Where there is no face, ``emotion``, ``probabilities``, ``valence`` and ``arousal`` are null
-    and ``faces`` is empty.
+    Without a face, ``emotion``, ``probabilities``, ``valence`` and ``arousal`` are null and
+    ``faces`` is empty.
     """
     boxes = analysis.faces.boxes
     faces = [
         {
             "box": box.tolist(),
             "score": float(analysis.faces.scores[i]),
-            **crop_prediction(analysis.predictions, i),
+            **face_prediction(analysis.predictions, i),
         }
         for i, box in enumerate(boxes)
     ]
@@ -122,18 +122,14 @@ def picture_prediction(analysis: Analysis) -> dict[str, Any]:
 
 
 def _read_instance(instance: object, i: int) -> bytes | Image:
-    if isinstance(instance, list):
-        return _read_crop(instance, i)
     content = instance
     if isinstance(content, dict) and "b64" not in content and len(content) == 1:
-        content = next(iter(content.values()))  # a named input; what it is called is the client's
+        content = next(iter(content.values()))  # a named input, with a name of the client's choice
     if isinstance(content, dict) and isinstance(content.get("b64"), str):
         try:
             return base64.b64decode(content["b64"], validate=True)
         except (binascii.Error, ValueError):
-            raise PredictFormatError(
-                f"Instance {i}: what stands under b64 is not base64."
-            ) from None
+            raise PredictFormatError(f"Instance {i}: the value of b64 is not base64.") from None
     if isinstance(content, list):
         return _read_crop(content, i)
     raise PredictFormatError(f"Instance {i} cannot be read: {_FORMS}.")

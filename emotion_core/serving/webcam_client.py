@@ -1,10 +1,10 @@
-"""A camera, a server, and the newest of both: capture never waits for the server."""
+"""A camera and a server: capturing frames never waits for an analysis."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 import cv2
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
 
 SENT_PX = 640
-"""Pictures are shrunk to this side before they are sent and shown, as a webcam gives them."""
+"""Longer side of the frames that are sent and shown; a webcam's usual size."""
 
 _SEARCH_PX = 480
 _WAIT_S = 0.5
 
 
 class Camera:
-    """Reads a camera or a video file in a thread of its own; only the newest picture is kept.
+    """Reads a camera or a video file in a thread and keeps only the newest frame.
 
     Args:
         source: Index of a camera, or path of a file, which plays at its own speed.
 
     Raises:
-        VideoDecodeError: It cannot be opened.
+        VideoDecodeError: The source cannot be opened.
     """
 
     def __init__(self, source: str) -> None:
@@ -42,7 +42,7 @@ class Camera:
         if not self._capture.isOpened():
             raise VideoDecodeError(
                 f"{source} cannot be opened; give the number of a camera (0, 1, ...) that no other "
-                "program uses, or a video file."
+                "program is using, or a video file."
             )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._pause_s = 0.0 if source.isdecimal() else 1 / (rate if 1 <= rate <= 240 else 25)
@@ -61,11 +61,10 @@ class Camera:
         self._capture.release()
 
     def newer_than(self, number: int) -> tuple[int, Image] | None:
-        """Wait for a picture after the one with that number.
+        """Waits for a frame after the one with that number.
 
         Returns:
-            Its number, counted from 1 over all that were captured, and the picture; ``None`` once
-            there will be no more.
+            The frame's number, from 1 over all captured frames, and the frame; ``None`` at the end.
         """
         with self._changed:
             while True:
@@ -78,8 +77,8 @@ class Camera:
     def _run(self) -> None:
         due, number = time.monotonic(), 0
         while not self._is_over:
-            done, bgr = self._capture.read()
-            if not done:
+            is_read, bgr = self._capture.read()
+            if not is_read:
                 break
             number += 1
             rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
@@ -96,13 +95,13 @@ class Camera:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TimedAnalysis:
-    """The newest answer.
+    """The newest analysis.
 
     Attributes:
-        analysis: ``None`` before the first.
-        answered: Answers so far.
-        delay_s: From asking to the newest answer.
-        error: Why the newest question has no answer; empty otherwise.
+        analysis: The analysis; ``None`` before the first.
+        answered: Number of analyses so far.
+        delay_s: Time from the request to the newest analysis.
+        error: Why the newest request failed; empty otherwise.
     """
 
     analysis: Analysis | None = None
@@ -112,14 +111,14 @@ class TimedAnalysis:
 
 
 class AnalysisWorker:
-    """Asks an analyzer about the newest picture, again and again, in a thread of its own."""
+    """Analyses the newest frame again and again, in a thread."""
 
     def __init__(self, camera: Camera, analyzer: Analyzer) -> None:
         self._camera, self._analyzer = camera, analyzer
         self.reading = TimedAnalysis()
         self._is_over = False
         self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="ask", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="analyze", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -136,40 +135,38 @@ class AnalysisWorker:
             number = 0
             while not self._is_over and (found := self._camera.newer_than(number)):
                 number, image = found
-                self._ask(image)
+                self._analyze(image)
         except BaseException as error:  # noqa: BLE001 - re-raised by the owner
             self._fault = error
 
-    def _ask(self, image: Image) -> None:
+    def _analyze(self, image: Image) -> None:
         start, before = time.monotonic(), self.reading
         try:
             analysis = self._analyzer.analyze([image], AnalyzeOptions(search_px=_SEARCH_PX))[0]
         except EmotionError as error:
-            self.reading = TimedAnalysis(
-                before.analysis, before.answered, before.delay_s, str(error)
-            )
+            self.reading = replace(before, error=str(error))
             return
         self.reading = TimedAnalysis(analysis, before.answered + 1, time.monotonic() - start)
 
 
 class FrameSink(Protocol):
-    """Where pictures go: a window, a file."""
+    """A destination of annotated frames: a window or a file."""
 
     def show(self, image: Image) -> bool:
-        """Take an annotated picture; tell whether more are wanted."""
+        """Shows an annotated frame; returns whether to continue."""
 
     def close(self) -> None:
-        """Finish."""
+        """Closes the window or file."""
 
 
 @dataclass(eq=False, slots=True)
 class RunStats:
-    """What was captured, shown and answered.
+    """Statistics of a run.
 
     Attributes:
-        shown: Pictures that reached the outlets.
-        captured: Pictures that the camera gave.
-        reading: The newest answer.
+        shown: Number of frames shown.
+        captured: Number of frames captured.
+        reading: The newest analysis.
     """
 
     shown: int = 0
@@ -178,21 +175,21 @@ class RunStats:
 
 
 def iter_shown(
-    camera: Camera, asker: AnalysisWorker, seconds: float | None
+    camera: Camera, worker: AnalysisWorker, seconds: float | None
 ) -> Iterator[tuple[Image, RunStats]]:
-    """Each picture that there is time to show, and what is known by then.
+    """Yields the frames to show, with the statistics so far.
 
     Args:
-        camera: Runs.
-        asker: Runs.
-        seconds: When to end; ``None`` for as long as there are pictures.
+        camera: A running camera.
+        worker: A running worker.
+        seconds: When to end; ``None`` for the end of the frames.
     """
-    tally, start = RunStats(), time.monotonic()
+    stats, start = RunStats(), time.monotonic()
     while seconds is None or time.monotonic() - start < seconds:
-        found = camera.newer_than(tally.captured)
+        found = camera.newer_than(stats.captured)
         if found is None:
             return
-        tally.captured, image = found
-        tally.shown += 1
-        tally.reading = asker.reading
-        yield image, tally
+        stats.captured, image = found
+        stats.shown += 1
+        stats.reading = worker.reading
+        yield image, stats

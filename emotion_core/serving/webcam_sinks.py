@@ -1,4 +1,4 @@
-"""Where the webcam client's pictures go: a window, an MP4, lines of text."""
+"""Outputs of the webcam client: a window, an MP4, lines of text."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from emotion_core.serving.webcam_client import RunStats
     from emotion_core.types import Image
 
-TITLE = "Emoscope (q ends)"
+TITLE = "Emoscope (q quits)"
 
 _MILLISECOND = Fraction(1, 1000)
 
 
 class Window:
-    """A window of OpenCV; q or Esc ends.
+    """An OpenCV window, closed with q or Esc.
 
     Raises:
-        EmotionError: There can be none.
+        EmotionError: A window cannot be opened.
     """
 
     def __init__(self) -> None:
@@ -35,8 +35,8 @@ class Window:
             cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
         except cv2.error as error:
             raise EmotionError(
-                "There can be no window: this OpenCV was built without one, or there is no "
-                "display. Use --no-window, or install opencv-python in place of "
+                "A window cannot be opened: this OpenCV was built without windows, or there is no "
+                "display. Use --no-window, or install opencv-python instead of "
                 "opencv-python-headless."
             ) from error
 
@@ -53,7 +53,7 @@ class Window:
 
 
 class VideoFileSink:
-    """An H.264 MP4 that keeps the times at which pictures were shown.
+    """An H.264 MP4 that keeps the times at which frames were shown.
 
     Raises:
         EmotionError: The file cannot be written.
@@ -61,7 +61,7 @@ class VideoFileSink:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("wb")  # by av it would be opened at the first picture
+            self._file = path.open("wb")  # av would only open it at the first frame
         except OSError as error:
             raise EmotionError(f"{path} cannot be written ({error.strerror}).") from error
         self._container: Any = av.open(self._file, "w", format="mp4")
@@ -97,28 +97,24 @@ class StatusLine:
     def __init__(self) -> None:
         self._next = time.monotonic()
 
-    def tell(self, tally: RunStats) -> None:
-        """Say what is seen now, if the last line is a second old."""
+    def tell(self, stats: RunStats) -> None:
+        """Prints the newest analysis, if the last line is a second old."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 1.0
-        sys.stdout.write(f"{describe(tally)}\n")
+        sys.stdout.write(f"{describe(stats)}\n")
         sys.stdout.flush()
 
 
-def describe(tally: RunStats) -> str:
-    """One line: what is seen in the newest answer, and how fast answers come."""
-    reading = tally.reading
+def describe(stats: RunStats) -> str:
+    """The newest analysis and its delay as one line."""
+    reading = stats.reading
     if reading.error:
         return reading.error
     if reading.analysis is None:
         return "waiting for the first answer"
-    read = reading.analysis.predictions
-    faces = [
-        f"{emotion} {share:.0%}, valence {valence:+.2f}, arousal {arousal:+.2f}"
-        for emotion, share, valence, arousal in zip(
-            read.top, read.confidence, read.valence, read.arousal, strict=True
-        )
-    ]
+    found = reading.analysis.predictions
+    rows = zip(found.top, found.confidence, found.valence, found.arousal, strict=True)
+    faces = [f"{e} {share:.0%}, valence {v:+.2f}, arousal {a:+.2f}" for e, share, v, a in rows]
     seen = "; ".join(faces) or "no face"
     return f"{seen} ({reading.delay_s * 1000:.0f} ms, {reading.answered} answers)"

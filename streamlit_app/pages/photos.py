@@ -1,41 +1,35 @@
 """Photos: upload, annotated faces, statistics, the valence-arousal plane."""
 
 from dataclasses import replace
-from functools import partial
 
 import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.pipeline import iter_photos
-from streamlit_app.photos.state import Photo
+from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.photos.views import (
     PER_PAGE,
-    forget_choice,
+    clear_selection,
     show_kept,
     show_overview,
     show_photo,
     show_photo_downloads,
 )
-from streamlit_app.resources import SAMPLE, forget_analyzer, get_analyzer, sample_photo
-from streamlit_app.session_state import photo_batch
+from streamlit_app.resources import SAMPLE, page_analyzer, sample_photo, visitor_state
+from streamlit_app.session_cleanup import BACK_S
 from streamlit_app.settings import load_settings
-from streamlit_app.widgets import (
-    errors_as_messages,
-    invitation,
-    plain,
-    sidebar,
-    sidebar_info,
-)
+from streamlit_app.widgets import escape, invitation, sidebar
 
 UPLOADS = "uploads"
 
 st.set_page_config(page_title="Photos · Emoscope")
 settings = load_settings()
-batch = photo_batch()
+state = visitor_state(PhotosState, BACK_S)
 options = sidebar(settings)
 
-st.title("What do these faces show?", anchor=False)
+st.title("Photos", anchor=False)
+st.caption("What do these faces show?")
 is_back = UPLOADS not in st.session_state
 uploads = st.file_uploader(
     "Photos",
@@ -43,89 +37,80 @@ uploads = st.file_uploader(
     accept_multiple_files=True,
     max_upload_size=MAX_BYTES // 2**20,
     key=UPLOADS,
-    help=f"{ACCEPTED}. Photos stay in this server's memory and are gone when you leave.",
+    help=f"{ACCEPTED}. Photos stay in this server's memory and are deleted when you leave.",
 )
-photos = batch.merge_uploads(uploads, is_back=is_back)
-if batch.kept:
-    show_kept(batch)
+photos = state.merge_uploads(uploads, is_back=is_back)
+if state.kept:
+    show_kept(state)
 if len(photos) > settings.max_photos:
     st.warning(
-        f"Only the first {settings.max_photos} of {len(photos)} photos are analysed; take some "
-        "away, or use the command line for large collections."
+        f"Only the first {settings.max_photos} of {len(photos)} photos are analysed; remove some, "
+        "or use the command line for large collections."
     )
     photos = photos[: settings.max_photos]
-if not photos and batch.sample:
-    photos = [Photo("sample", SAMPLE.name, sample_photo)]
-    st.button("Take the sample away", on_click=batch.hide_sample, icon=":material/close:")
+if not photos and state.sample:
+    photos = [Photo(SAMPLE.name, sample_photo, "sample")]
+    st.button("Remove sample", on_click=state.hide_sample, icon=":material/close:")
 
 if not photos and invitation(
     sample_photo(),
     alt="Portrait of the astronaut Eileen Collins, smiling, in an orange suit",
     title="No photo at hand?",
     words="Try this portrait, or drop your own photos above: each face gets its emotion with "
-    "a probability, and its place between unpleasant and pleasant, calm and excited. "
-    "Tables, pictures and charts can be downloaded.",
+    "a probability, and its position between unpleasant and pleasant, calm and excited. "
+    "You can download tables, images and charts.",
 ):
-    batch.show_sample()
+    state.sample = True
     st.rerun()
 
-choice = (options.emotion, options.detector, settings.device)
-with errors_as_messages("The networks could not be loaded"):
-    analyzer = get_analyzer(*choice)
-sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
+analyzer = page_analyzer(options, settings.device)
 if not photos:
-    forget_choice()
+    clear_selection()
     st.stop()
 
 info = analyzer.info
-at_work = replace(options, emotion=info.emotion.name, detector=info.detector.name)
-waiting = batch.begin(photos, at_work)
-# Where nothing is analysed yet, what was shown before goes at once: it may show faces that are to
-# be blurred.
-place = st.container if batch.results else st.empty
-progress, summary = st.empty(), place()
+in_use = replace(options, emotion=info.emotion.name, detector=info.detector.name)
+waiting = state.begin(photos, in_use)
+# Without results, what was shown before is removed at once: it may show faces that must be blurred.
+make_slot = st.container if state.results else st.empty
+progress, summary = st.empty(), make_slot()
 pages = -(-len(photos) // PER_PAGE)
 page = 1
 if pages > 1:
     page = st.pagination(pages, key="page")
 shown = photos[(page - 1) * PER_PAGE : page * PER_PAGE]
-slots = {photo.key: place() for photo in shown}
+slots = {photo.key: make_slot() for photo in shown}
 for photo in shown:
-    if photo.key in batch.results:
+    if photo.key in state.results:
         with slots[photo.key].container():
-            show_photo(photo, batch.results[photo.key], may_show_original=not options.blur)
+            show_photo(photo, state.results[photo.key], may_show_original=not options.blur)
 
-if waiting and not batch.is_stopped:
+if waiting and not state.is_stopped:
     done = len(photos) - len(waiting)
     with progress.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(done / len(photos), f"Photo {done + 1} of {len(photos)}")
-        st.button("Stop", on_click=batch.stop, icon=":material/stop:")
-    results = iter_photos(
-        analyzer,
-        [photo.to_source() for photo in waiting],
-        options.analyze_options,
-        blur=options.blur,
-    )
+        st.button("Stop", on_click=state.stop, icon=":material/stop:")
+    results = iter_photos(analyzer, waiting, options.analyze_options, blur=options.blur)
     try:
         for photo, result in zip(waiting, results, strict=True):
-            batch.results[photo.key] = result
+            state.results[photo.key] = result
             done += 1
             bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
             if photo.key in slots:
                 with slots[photo.key].container():
                     show_photo(photo, result, may_show_original=not options.blur)
     except EmotionError as error:
-        batch.fail(str(error))
+        state.fail(str(error))
     st.rerun()
 if waiting:
     with progress.container(horizontal=True, vertical_alignment="center"):
-        if batch.failure:
-            st.error(plain(batch.failure), icon=":material/error:")
+        if state.failure:
+            st.error(escape(state.failure), icon=":material/error:")
         else:
-            st.info(f"Stopped: {len(batch.results)} of {len(photos)} photos are analysed.")
-        st.button("Go on", on_click=batch.resume, type="primary", icon=":material/play_arrow:")
+            st.info(f"Stopped: {len(state.results)} of {len(photos)} photos are analysed.")
+        st.button("Resume", on_click=state.resume, type="primary", icon=":material/play_arrow:")
 
-finished = [batch.results[photo.key] for photo in photos if photo.key in batch.results]
+finished = [state.results[photo.key] for photo in photos if photo.key in state.results]
 if finished:
     with summary.container():
         show_overview(finished)

@@ -1,12 +1,9 @@
-"""Webcam: the live picture with what is read from it, and what a session leaves."""
-
-from functools import partial
+"""Webcam: live video with its analysis, and the results of a session."""
 
 import streamlit as st
 
 from emotion_core.live.types import LiveSettings
-from streamlit_app.resources import forget_analyzer, get_analyzer, live_core, stream_gate
-from streamlit_app.session_state import webcam_desk
+from streamlit_app.resources import live_analyzer, page_analyzer, stream_limiter, visitor_state
 from streamlit_app.settings import load_settings
 from streamlit_app.webcam.camera import (
     show_camera,
@@ -18,83 +15,84 @@ from streamlit_app.webcam.camera import (
     watch_connection,
 )
 from streamlit_app.webcam.camera_probe import CameraFault, camera_fault
-from streamlit_app.webcam.live import show_course_now, show_readings
+from streamlit_app.webcam.live import show_last_minute, show_now
 from streamlit_app.webcam.results import show_session
-from streamlit_app.widgets import errors_as_messages, plain, side_by_side, sidebar, sidebar_info
+from streamlit_app.webcam.state import WebcamState
+from streamlit_app.widgets import (
+    choose_smoothing,
+    errors_as_messages,
+    escape,
+    side_by_side,
+    sidebar,
+)
 
 st.set_page_config(page_title="Webcam · Emoscope")
 settings = load_settings()
-desk = webcam_desk()
+state = visitor_state(WebcamState)
 options = sidebar(settings)
 with st.sidebar:
     st.header("Webcam")
-    smoothing_s = st.slider(
-        "Smoothing",
-        0.0,
-        2.0,
+    smoothing_s = choose_smoothing(
         LiveSettings().smoothing_s,
-        0.1,
-        "%.1f s",
-        key="live smoothing",
-        persist_state="session",
-        help="Evens out what is drawn, charts, emotions and moments; means and the file of frames "
-        "have none.",
+        "live smoothing",
+        "Smooths the live video, charts and dominant emotions. Means and frames.csv stay "
+        "unsmoothed.",
     )
 
-st.title("What does your face show right now?", anchor=False)
+st.title("Webcam", anchor=False)
 st.caption(
-    f"Your camera's picture is analysed on {plain(settings.server.host) or 'this server'} while it "
-    "runs. It is not kept, unless you record it, and not sent anywhere else."
+    "What does your face show right now? The video of your camera is analysed on "
+    f"{escape(settings.server.host) or 'this server'} while it runs. It is not kept, unless you "
+    "record it, and not sent anywhere else."
 )
-# Whatever comes and goes has a place of its own: if the camera's part moved to another one, the
-# browser would put it up anew, and a stream that runs would end.
+# Everything that comes and goes has its own container: if the camera's widget moved to another one,
+# the browser would create it again, which would end a running stream.
 loading, notices, columns, below = (st.container() for _ in range(4))
 with columns:
     left, right = side_by_side()
 with left:
     camera, under_camera = st.container(), st.container()
 
-choice = (options.emotion, options.detector, settings.device)
-with loading, errors_as_messages("The networks could not be loaded"):
-    analyzer = get_analyzer(*choice)
-    core = live_core(analyzer)
-sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
+with loading:
+    analyzer = page_analyzer(options, settings.device)
+    with errors_as_messages("The models could not be loaded"):
+        shared = live_analyzer(analyzer)
 if options.blur:
     st.sidebar.caption(
-        "With blurred faces you see only pictures that were searched for faces: fewer and later."
+        "With blurred faces you only see analysed frames, which are fewer and delayed."
     )
 
-gate = stream_gate(settings.max_streams)
+limiter = stream_limiter(settings.max_streams)
 live_settings = LiveSettings(options.min_score, options.min_face_px, options.blur, smoothing_s)
-session = desk.session(core, gate, live_settings)
+session = state.session(shared, limiter, live_settings)
 with notices:
-    may_start = show_obstacles(desk, session, gate)
+    may_start = show_obstacles(state, session, limiter)
 is_on = False
 if may_start:
     with camera:
-        is_on = show_camera(desk, session, settings.ice_servers)
-has_pictures = is_on and session.processor.frames > 0
+        is_on = show_camera(state, session, settings.ice_servers)
+has_frames = is_on and session.processor.frames > 0
 with under_camera:
     if may_start:
-        show_record(desk, session, is_on=is_on)
+        show_record(state, session, is_on=is_on)
     if is_on:
-        watch_connection(desk, session, has_pictures=has_pictures)
-    if has_pictures:
-        show_course_now(session)
-    if desk.fault != CameraFault.INSECURE:
-        show_help(desk)
+        watch_connection(state, session, has_frames=has_frames)
+    if has_frames:
+        show_last_minute(session)
+    if state.fault != CameraFault.INSECURE:
+        show_help(state)
 with right:
-    if has_pictures:
-        show_readings(session)
-    elif may_start and not desk.last:
-        show_steps(gate)
+    if has_frames:
+        show_now(session)
+    elif may_start and not state.last:
+        show_steps(limiter)
 with below:
-    if desk.failure or (not is_on and (desk.wants_still or not may_start)):
-        show_still(desk, analyzer, options)
-    if desk.last and not is_on:
-        show_session(desk, desk.last, smoothing_s=smoothing_s, blur=options.blur)
+    if state.failure or (not is_on and (state.wants_still or not may_start)):
+        show_still(state, analyzer, options)
+    if state.last and not is_on:
+        show_session(state, state.last, smoothing_s=smoothing_s, blur=options.blur)
 
-fault = camera_fault(desk.fault)
-if fault != desk.fault:
-    desk.fault = fault
+fault = camera_fault(state.fault)
+if fault != state.fault:
+    state.fault = fault
     st.rerun()

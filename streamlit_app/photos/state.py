@@ -1,4 +1,4 @@
-"""The photos of one visitor and what became of them."""
+"""The photos of one visitor and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emotion_core.photos.tables import unique_names
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VisitorOptions:
-    """What a visitor chose in the sidebar.
+    """Options from the sidebar.
 
     Attributes:
-        emotion: Name of the emotion network; empty for the project's choice.
-        detector: Name of the face detector; empty for the project's choice.
-        min_score: Faces that the detector is less sure of, 0-1, are left out.
-        min_face_px: Faces whose shorter side is less, in pixels of the photo, are left out.
+        emotion: Name of the emotion model; empty for the default.
+        detector: Name of the face detector; empty for the default.
+        min_score: Minimum detection score, 0-1.
+        min_face_px: Minimum length of a face's shorter side in pixels of the photo.
         blur: Whether faces are made unrecognisable.
     """
 
@@ -42,36 +42,28 @@ class VisitorOptions:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Photo:
+class Photo(PhotoSource):
     """A photo on the page.
 
     Attributes:
-        key: Tells uploads apart, also two of the same name.
-        name: Readable and unique on the page.
-        read: Gives its bytes.
+        key: Unique, even for uploads of the same name.
     """
 
     key: str
-    name: str
-    read: Callable[[], bytes]
-
-    def to_source(self) -> PhotoSource:
-        """The photo as the core takes it."""
-        return PhotoSource(self.name, self.read)
 
 
 @dataclass(slots=True)
 class PhotosState:
-    """Results so far; a rerun of the page goes on where the last one was interrupted.
+    """Photos and results; a rerun of the page resumes where the last one was interrupted.
 
     Attributes:
-        options: With which the results were made.
-        results: By the key of the photo.
-        is_stopped: Whether the rest waits until the visitor wants it.
-        failure: Why nothing can be analysed at present; empty if that is not so.
-        sample: Whether the sample is on the page while there is nothing else.
-        kept: Photos that were in the upload field before the visitor looked at another page; the
-            field itself forgets them then.
+        options: Options of the results.
+        results: Results by key of the photo.
+        is_stopped: Whether the analysis is paused.
+        failure: Why the analysis failed; empty if it did not.
+        sample: Whether the sample is shown if there is no other photo.
+        kept: Photos from before the visitor was on another page, when the upload field forgets
+            them.
     """
 
     options: VisitorOptions | None = None
@@ -83,10 +75,10 @@ class PhotosState:
     _uploaded: list[Photo] = field(default_factory=list)
 
     def merge_uploads(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
-        """All photos on the page: those kept, then those in the upload field, under unique names.
+        """All photos on the page with unique names: those kept, then the uploads.
 
         Args:
-            uploads: What is in the upload field.
+            uploads: Value of the upload field.
             is_back: Whether the field is a new one, since the visitor was on another page.
         """
         if is_back:
@@ -95,7 +87,7 @@ class PhotosState:
         self.kept = [photo for photo in self.kept if photo.key not in present]
         names = unique_names([*(p.name for p in self.kept), *(u.name for u in uploads)])
         self._uploaded = [
-            Photo(upload.file_id, name, upload.getvalue)
+            Photo(name, upload.getvalue, upload.file_id)
             for upload, name in zip(uploads, names[len(self.kept) :], strict=True)
         ]
         photos = [*self.kept, *self._uploaded]
@@ -104,23 +96,22 @@ class PhotosState:
         return photos
 
     def discard_kept(self) -> None:
-        """Take the kept photos off the page."""
+        """Removes the kept photos."""
         self.kept = []
 
     def clear(self) -> None:
-        """Free everything."""
+        """Frees everything."""
         self.results, self.kept, self._uploaded = {}, [], []
 
     def begin(self, photos: Sequence[Photo], options: VisitorOptions) -> list[Photo]:
-        """Forget what is no longer on the page or was analysed otherwise.
+        """Drops results of other options and of photos that are no longer on the page.
 
         Args:
-            photos: What is on the page.
-            options: With the names of the networks that are at work, which may be others than the
-                visitor chose.
+            photos: Photos on the page.
+            options: Options with the names of the models in use, which may differ from the choice.
 
         Returns:
-            The photos that are still to be analysed.
+            The photos still to be analysed.
         """
         names = {photo.key: photo.name for photo in photos}
         if options != self.options:
@@ -136,21 +127,17 @@ class PhotosState:
         return waiting
 
     def stop(self) -> None:
-        """Leave the photos that are not analysed yet."""
+        """Pauses the analysis."""
         self.is_stopped = True
 
     def fail(self, reason: str) -> None:
-        """Leave them since nothing can be analysed."""
+        """Pauses the analysis because it failed."""
         self.is_stopped, self.failure = True, reason
 
     def resume(self) -> None:
-        """Analyse them after all."""
+        """Resumes the analysis."""
         self.is_stopped, self.failure = False, ""
 
-    def show_sample(self) -> None:
-        """Put the sample photo on the page."""
-        self.sample = True
-
     def hide_sample(self) -> None:
-        """Take the sample photo off the page."""
+        """Removes the sample."""
         self.sample = False

@@ -1,4 +1,4 @@
-"""How photos and their faces are shown."""
+"""Views of photos and their faces."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from emotion_core.reporting.photo_charts import (
 )
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
+    as_code,
     download,
     edge_colour,
-    plain,
+    escape,
     readable,
-    shortened,
+    shorten,
     side_by_side,
-    to_the_letter,
     va_sentence,
 )
 
@@ -39,16 +39,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.photos.pipeline import PhotoResult
-    from emotion_core.types import Analysis
     from streamlit_app.photos.state import Photo, PhotosState
 
-_PLANE, _NUMBERS = "plane turn", "numbers turn"
-"""Keys of counts: how often a rectangle was given up."""
+_PLANE, _INPUTS = "plane version", "inputs version"
+"""Keys of counters in the keys of widgets; counting up clears the selection in them."""
 
 PER_PAGE = 8
-"""Photos shown at once; more are on further pages."""
+"""Photos per page."""
 
-_GALLERY, _GALLERY_BRUSHED = 12, 48
+_GALLERY, _GALLERY_SELECTED = 12, 48
 _TABLE_COLUMNS = {
     "face": st.column_config.NumberColumn("Face", width=38),
     "emotion": st.column_config.TextColumn("Emotion", width=78),
@@ -58,17 +57,17 @@ _TABLE_COLUMNS = {
 }
 
 
-def show_kept(batch: PhotosState) -> None:
-    """Say how many photos are here from before, with a way to take them off the page."""
-    n = len(batch.kept)
-    words, take = ("1 photo", "Take it away") if n == 1 else (f"{n} photos", "Take them away")
+def show_kept(state: PhotosState) -> None:
+    """The number of photos kept from before, and a button that removes them."""
+    n = len(state.kept)
+    words = "1 photo" if n == 1 else f"{n} photos"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{words}** uploaded before", width="content")
-        st.button(take, on_click=batch.discard_kept, icon=":material/close:")
+        st.button("Remove", on_click=state.discard_kept, icon=":material/close:")
 
 
 def show_overview(results: Sequence[PhotoResult]) -> None:
-    """Totals, the valence-arousal plane, the distribution, and the faces that are brushed."""
+    """Totals, the valence-arousal plane, the distribution, and the selected faces."""
     faces = faces_table(result.record for result in results)
     _show_totals(results, faces)
     if faces.empty:
@@ -79,61 +78,58 @@ def show_overview(results: Sequence[PhotoResult]) -> None:
         event: Any = st.altair_chart(
             readable(valence_arousal_chart(faces, edge=edge_colour())),
             width="stretch",
-            on_select=partial(_renew, _NUMBERS),  # what is chosen last counts
+            on_select=partial(_reset, _INPUTS),  # the last selection counts
             selection_mode=[BRUSH],
-            key=f"plane {_turn(_PLANE)}",
-            alt=_describe_plane(faces),
+            key=f"plane {_version(_PLANE)}",
+            alt=f"{_count_faces(len(faces))} in the valence-arousal plane; mean valence "
+            f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}",
         )
         st.caption(
-            "Drag a rectangle over points to see their faces. "
+            "Drag a rectangle over points to select their faces. "
             + va_sentence(VaSource(faces["va_source"].iloc[0]))
         )
-        ranges = _choose_by_numbers() or event.selection.get(BRUSH, {})
-        st.button(
-            "Show all",
-            on_click=forget_choice,
-            icon=":material/zoom_out_map:",
-            disabled=not ranges,
-        )
+        ranges = _select_by_values() or event.selection.get(BRUSH, {})
+        icon = ":material/zoom_out_map:"
+        st.button("Clear selection", on_click=clear_selection, icon=icon, disabled=not ranges)
     chosen = select_faces(faces, ranges)
     with right:
         st.header("Emotions", anchor=False)
-        st.altair_chart(readable(distribution_chart(faces)), alt=_describe_distribution(faces))
-        _show_gallery(results, chosen, is_brushed=len(chosen) < len(faces))
+        counts = ", ".join(f"{word} {n}" for word, n in faces["emotion"].value_counts().items())
+        st.altair_chart(readable(distribution_chart(faces)), alt=f"Faces per emotion: {counts}")
+        _show_gallery(results, chosen, is_selection=len(chosen) < len(faces))
 
 
-def forget_choice() -> None:
-    """Choose all faces again: no rectangle, drawn or by numbers."""
-    _renew(_PLANE)
-    _renew(_NUMBERS)
+def clear_selection() -> None:
+    """Clears the selection in the chart and by values."""
+    _reset(_PLANE)
+    _reset(_INPUTS)
 
 
-def _choose_by_numbers() -> dict[str, tuple[float, float]]:
-    """A rectangle in the plane, for whom dragging is no way; empty for all of it."""
-    whole = (-1.0, 1.0)
-    with st.expander("Choose by numbers", icon=":material/keyboard:"):
+def _select_by_values() -> dict[str, tuple[float, float]]:
+    """A rectangle in the plane without a mouse; empty for the full plane."""
+    limits = (-1.0, 1.0)
+    with st.expander("Select by values", icon=":material/keyboard:"):
         ranges = {
             axis: st.slider(
                 axis.capitalize(),
-                *whole,
-                whole,
+                *limits,
+                limits,
                 0.05,
                 "%+.2f",
-                key=f"{axis} {_turn(_NUMBERS)}",
-                on_change=partial(_renew, _PLANE),
+                key=f"{axis} {_version(_INPUTS)}",
+                on_change=partial(_reset, _PLANE),
             )
             for axis in ("valence", "arousal")
         }
-    return {axis: chosen for axis, chosen in ranges.items() if chosen != whole}
+    return {axis: chosen for axis, chosen in ranges.items() if chosen != limits}
 
 
-def _renew(what: str) -> None:
-    """Give up what is chosen in the chart or by numbers: its widgets get new keys."""
-    st.session_state[what] = _turn(what) + 1
+def _reset(counter: str) -> None:
+    st.session_state[counter] = _version(counter) + 1
 
 
-def _turn(what: str) -> int:
-    return int(st.session_state.get(what, 0))
+def _version(counter: str) -> int:
+    return int(st.session_state.get(counter, 0))
 
 
 def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
@@ -141,40 +137,39 @@ def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
     records = [result.record for result in results]
     faces = faces_table(records)
     with st.container(horizontal=True):
-        download("Faces (CSV)", lambda: table_to_csv(faces), "faces.csv", "text/csv")
-        download(
-            "Photos (CSV)", lambda: table_to_csv(photos_table(records)), "photos.csv", "text/csv"
-        )
+        download("Faces (CSV)", partial(table_to_csv, faces), "faces.csv", "text/csv")
+        photos = photos_table(records)
+        download("Photos (CSV)", partial(table_to_csv, photos), "photos.csv", "text/csv")
         if any(result.annotated for result in results):
-            download(
-                "Annotated photos (ZIP)", lambda: _to_zip(results), "photos.zip", "application/zip"
-            )
+            zipped = partial(_to_zip, results)
+            download("Annotated photos (ZIP)", zipped, "photos.zip", "application/zip")
         if not faces.empty:
             chart = valence_arousal_chart(faces)
-            title = "Valence and arousal"
-            name = "valence_arousal"
-            download(
-                "Chart (HTML)", lambda: to_html(chart, title=title), f"{name}.html", "text/html"
-            )
-            download("Chart (PNG)", lambda: to_png(chart), f"{name}.png", "image/png")
+            page = partial(to_html, chart, title="Valence and arousal")
+            download("Chart (HTML)", page, "valence_arousal.html", "text/html")
+            download("Chart (PNG)", partial(to_png, chart), "valence_arousal.png", "image/png")
 
 
 def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) -> None:
-    """One photo: the annotated picture, its faces, and the original on demand."""
+    """One photo: the annotated image, its faces, and the original on request."""
     record, analysis = result.record, result.record.analysis
     with st.container(border=True):
-        st.markdown(f"**{to_the_letter(shortened(record.source))}**")
+        st.markdown(f"**{as_code(shorten(record.source))}**")
         if analysis is None:
-            st.error(plain(record.error), icon=":material/broken_image:")
+            st.error(escape(record.error), icon=":material/broken_image:")
             return
         for warning in record.warnings:
-            st.warning(plain(warning), icon=":material/warning:")
-        st.caption(_describe_photo(analysis))
-        wants_original = may_show_original and st.toggle("Show original", key=photo.key)
+            st.warning(escape(warning), icon=":material/warning:")
+        width, height = analysis.size_wh
+        n = _count_faces(len(analysis))
+        st.caption(f"{width} by {height} px, {n}, {analysis.time_s * 1000:.0f} ms")
+        shows_original = may_show_original and st.toggle("Show original", key=photo.key)
         left, right = side_by_side()
         with left:
-            st.image(result.preview, alt=_describe_faces(record.source, analysis), width="stretch")
-        if wants_original:
+            words = ", ".join(str(emotion) for emotion in analysis.predictions.top)
+            found = f" with its faces marked: {words}" if words else ", no face found"
+            st.image(result.preview, alt=f"{record.source}{found}", width="stretch")
+        if shows_original:
             original = make_preview(decode_image(photo.read()).pixels)
             with right:
                 st.image(original, alt=f"{record.source} as it was uploaded", width="stretch")
@@ -192,26 +187,26 @@ def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
         st.metric("Photos", len(results) - failed, border=True)
         st.metric("Faces", len(faces), border=True)
         if failed:
-            st.metric("Not readable", failed, border=True)
+            st.metric("Failed", failed, border=True)
         if not faces.empty:
-            st.metric("Most frequent", faces["emotion"].mode()[0], border=True)
+            st.metric("Most frequent emotion", faces["emotion"].mode()[0], border=True)
             st.metric("Mean valence", f"{faces['valence'].mean():+.2f}", border=True)
             st.metric("Mean arousal", f"{faces['arousal'].mean():+.2f}", border=True)
 
 
 def _show_gallery(
-    results: Sequence[PhotoResult], chosen: pd.DataFrame, *, is_brushed: bool
+    results: Sequence[PhotoResult], chosen: pd.DataFrame, *, is_selection: bool
 ) -> None:
-    st.header("Faces in the rectangle" if is_brushed else "Faces", anchor=False)
+    st.header(f"Selected faces ({len(chosen)})" if is_selection else "Faces", anchor=False)
     if chosen.empty:
-        st.caption("There is no face in it.")
+        st.caption("No face is in this range.")
     thumbnails = {result.record.source: result.thumbnails for result in results}
-    limit = _GALLERY_BRUSHED if is_brushed else _GALLERY
+    limit = _GALLERY_SELECTED if is_selection else _GALLERY
     with st.container(horizontal=True, gap="small", key="gallery"):
         for row in chosen.head(limit).itertuples():
             words = f"{row.emotion}, face {row.face} of {row.source}"
-            picture = thumbnails[str(row.source)][int(row.face) - 1]  # type: ignore[arg-type]
-            st.image(picture, caption=str(row.emotion), alt=words, width=88)
+            face = thumbnails[str(row.source)][int(row.face) - 1]  # type: ignore[arg-type]
+            st.image(face, caption=str(row.emotion), alt=words, width=88)
     if len(chosen) > limit:
         st.caption(f"and {len(chosen) - limit} more")
 
@@ -235,7 +230,7 @@ def _show_faces(result: PhotoResult) -> None:
 
 
 def _to_zip(results: Sequence[PhotoResult]) -> bytes:
-    """The annotated photos; JPEG does not shrink further, so they are only stored."""
+    """The annotated photos as a ZIP, uncompressed since JPEG does not shrink further."""
     done = [result for result in results if result.annotated]
     stems = safe_stems([result.record.source for result in done])
     buffer = io.BytesIO()
@@ -245,26 +240,5 @@ def _to_zip(results: Sequence[PhotoResult]) -> bytes:
     return buffer.getvalue()
 
 
-def _describe_photo(analysis: Analysis) -> str:
-    width, height = analysis.size_wh
-    n = len(analysis)
-    faces = "no face" if not n else "1 face" if n == 1 else f"{n} faces"
-    return f"{width} by {height} px, {faces}, {analysis.time_s * 1000:.0f} ms"
-
-
-def _describe_faces(name: str, analysis: Analysis) -> str:
-    words = ", ".join(str(emotion) for emotion in analysis.predictions.top)
-    return f"{name} with its faces marked: {words}" if words else f"{name}, no face found"
-
-
-def _describe_plane(faces: pd.DataFrame) -> str:
-    n = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    return (
-        f"{n} in the valence-arousal plane; mean valence "
-        f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}"
-    )
-
-
-def _describe_distribution(faces: pd.DataFrame) -> str:
-    counts = faces["emotion"].value_counts()
-    return "Faces per emotion: " + ", ".join(f"{word} {n}" for word, n in counts.items())
+def _count_faces(n: int) -> str:
+    return {0: "no face", 1: "1 face"}.get(n, f"{n} faces")

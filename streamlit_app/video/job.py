@@ -1,4 +1,4 @@
-"""One analysis of a video in a thread of its own, and the line in which such jobs wait."""
+"""The analysis of a video in a thread, and the queue of such jobs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.imaging.resize import shrink
 from emotion_core.live.overlay import scale_analysis
-from emotion_core.types import (
-    DEFAULT_OPTIONS,
-    Analysis,
-    AnalyzeOptions,
-)
+from emotion_core.types import DEFAULT_OPTIONS, Analysis, AnalyzeOptions
 from emotion_core.video.pipeline import analyze_video
 from streamlit_app.shared_file import SharedTempFile
 
@@ -37,11 +33,9 @@ _PREVIEW_PERIOD_S = 0.4
 
 
 class JobState(StrEnum):
-    """How far a job is."""
+    """State of a job."""
 
     WAITING = "waiting"
-    """For others to end."""
-
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -50,13 +44,13 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """All that decides on what an analysis finds.
+    """Everything that determines the result of an analysis.
 
     Attributes:
-        emotion: Name of the emotion network at work.
-        detector: Name of the face detector at work.
-        settings: Which pictures are analysed, and how.
-        reidentify: Whether people are recognised after a gap.
+        emotion: Name of the emotion model in use.
+        detector: Name of the face detector in use.
+        settings: Settings of the analysis.
+        reidentify: Whether people are re-identified after a gap.
     """
 
     emotion: str
@@ -65,109 +59,103 @@ class JobSpec:
     reidentify: bool
 
     def finds_the_same_as(self, other: JobSpec) -> bool:
-        """Whether two analyses give the same numbers; smoothing comes after them."""
+        """Whether two analyses find the same; smoothing is applied later."""
         unsmoothed = replace(self.settings, smoothing_s=other.settings.smoothing_s)
         return replace(self, settings=unsmoothed) == other
 
 
 class JobQueue:
-    """Lets some jobs run at once and the others wait in the order in which they came."""
+    """Runs the first few jobs; the others wait in order of arrival."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._waiting: list[VideoJob] = []
-        self._running: list[VideoJob] = []
+        self._jobs: list[VideoJob] = []
         self._changed = threading.Condition()
 
     def join(self, job: VideoJob) -> None:
-        """Stand at the end of the line."""
+        """Appends a job."""
         with self._changed:
-            self._waiting.append(job)
+            self._jobs.append(job)
 
     def leave(self, job: VideoJob) -> None:
-        """Wait no longer."""
+        """Removes a job."""
         with self._changed:
-            self._waiting.remove(job)
+            self._jobs.remove(job)
             self._changed.notify_all()
 
-    def before(self, job: VideoJob) -> int | None:
-        """How many wait before a job; ``None`` if it waits no more."""
+    def n_before(self, job: VideoJob) -> int | None:
+        """The number of jobs that wait before a job; ``None`` if it does not wait."""
         with self._changed:
-            return self._waiting.index(job) if job in self._waiting else None
+            if job not in self._jobs[self._at_once :]:
+                return None
+            return self._jobs.index(job) - self._at_once
 
     @contextmanager
-    def turn(self, job: VideoJob) -> Iterator[None]:
-        """Wait for a job's turn, and hold a place inside the with-block.
+    def slot(self, job: VideoJob) -> Iterator[None]:
+        """Waits for a job's turn; the job leaves the queue at the end of the with-block.
 
         Raises:
             CancelledError: The job was cancelled while it waited.
         """
-        with self._changed:
-            try:
-                while self._waiting[0] is not job or len(self._running) >= self._at_once:
+        try:
+            with self._changed:
+                while self._jobs.index(job) >= self._at_once:
                     job.raise_if_cancelled()
                     self._changed.wait(0.2)
-                self._running.append(job)
-            finally:
-                self._waiting.remove(job)
-                self._changed.notify_all()
-        try:
             yield
         finally:
-            with self._changed:
-                self._running.remove(job)
-                self._changed.notify_all()
+            self.leave(job)
 
     def end_all(self, timeout_s: float = 3.0) -> None:
-        """End all jobs and wait for that: a process that ends amid native code aborts."""
+        """Ends all jobs and waits for them: a process that exits during native code aborts."""
         with self._changed:
-            for job in (*self._waiting, *self._running):
+            for job in self._jobs:
                 job.cancel()
-            self._changed.wait_for(lambda: not self._waiting and not self._running, timeout_s)
+            self._changed.wait_for(lambda: not self._jobs, timeout_s)
 
 
 class VideoJob:
-    """Analyses one video beside the page. It starts when it is made, or waits in the line.
+    """Analyses one video in a thread, at once or when it is its turn in the queue.
 
     Attributes:
-        recipe: What was asked for.
-        progress: The last that was heard; ``None`` before the first picture.
-        preview: A small JPEG of a picture that was just analysed; empty before the first, and
-            where faces are to be blurred.
-        video: The annotated video; to be read once the job is done.
+        spec: Everything that determines the result.
+        progress: The latest progress; ``None`` before the first frame.
+        preview: A small JPEG of a frame that was just analysed; empty before the first, and if
+            faces are to be blurred.
+        video: The annotated video; complete once the job is done.
 
     Raises:
-        EmotionError: The system has no room for it.
+        EmotionError: The system cannot start another thread.
     """
 
     def __init__(
         self,
         source: SharedTempFile,
-        recipe: JobSpec,
+        spec: JobSpec,
         analyzer: Analyzer,
-        line: JobQueue,
+        queue: JobQueue,
         embedder: FaceEmbedder | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.spec = spec
         self.progress: VideoProgress | None = None
         self.preview = b""
         self.video = SharedTempFile()
         self._source = source
         self._analyzer, self._embedder = _CancellableAnalyzer(analyzer, self), embedder
-        self._line = line
+        self._queue = queue
         self._cancelled = threading.Event()
         self._ended: Future[VideoResult] = Future()
-        line.join(self)
+        queue.join(self)
         try:
             threading.Thread(target=self._run, name="video-job", daemon=True).start()
-        except RuntimeError as error:  # the system gives no more threads
-            line.leave(self)
+        except RuntimeError as error:  # the system has no more threads
+            queue.leave(self)
             self.close()
             raise EmotionError("The server has no room for another video now.") from error
 
     @property
     def state(self) -> JobState:
-        """How far the job is; cancelled as soon as that was asked for."""
+        """The state of the job, which is cancelled as soon as that is requested."""
         if self._ended.done():
             error = self._ended.exception()
             if error is None:
@@ -176,15 +164,15 @@ class VideoJob:
             return JobState.CANCELLED if is_cancelled else JobState.FAILED
         if self._cancelled.is_set():
             return JobState.CANCELLED
-        return JobState.RUNNING if self._line.before(self) is None else JobState.WAITING
+        return JobState.RUNNING if self._queue.n_before(self) is None else JobState.WAITING
 
     @property
-    def before(self) -> int:
-        """How many wait for their turn before this job."""
-        return self._line.before(self) or 0
+    def n_before(self) -> int:
+        """The number of jobs that wait before this one."""
+        return self._queue.n_before(self) or 0
 
     def result(self, timeout_s: float | None = None) -> VideoResult:
-        """What was found; waits for the end of the job.
+        """The result; waits for the end of the job.
 
         Raises:
             EmotionError: The video could not be analysed.
@@ -194,16 +182,16 @@ class VideoJob:
         return self._ended.result(timeout_s)
 
     def cancel(self) -> None:
-        """End the job soon, and free what it wrote. A finished job stays as it is."""
+        """Ends the job soon and frees its files; a finished job stays as it is."""
         self._cancelled.set()
 
     def close(self) -> None:
-        """End the job and free its result."""
+        """Ends the job and frees its result."""
         self.cancel()
         self.video.close()
 
     def raise_if_cancelled(self) -> None:
-        """End the analysis from inside.
+        """Ends the analysis from inside.
 
         Raises:
             CancelledError: The job was cancelled.
@@ -213,24 +201,24 @@ class VideoJob:
 
     def _run(self) -> None:
         try:
-            with self._line.turn(self):
-                result = self._analyze()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            with (
+                self._queue.slot(self),
+                self._source.in_use() as source,
+                self.video.in_use() as target,
+            ):
+                result = analyze_video(
+                    source,
+                    self._analyzer,
+                    self.spec.settings,
+                    target=target,
+                    on_progress=self._on_progress,
+                    embedder=self._embedder,
+                )
+        except BaseException as error:  # noqa: BLE001 - raised by ``result``
             self.video.close()
             self._ended.set_exception(error)
         else:
             self._ended.set_result(result)
-
-    def _analyze(self) -> VideoResult:
-        with self._source.in_use() as source, self.video.in_use() as target:
-            return analyze_video(
-                source,
-                self._analyzer,
-                self.recipe.settings,
-                target=target,
-                on_progress=self._on_progress,
-                embedder=self._embedder,
-            )
 
     def _on_progress(self, progress: VideoProgress) -> None:
         self.progress = progress
@@ -238,7 +226,7 @@ class VideoJob:
 
 
 class _CancellableAnalyzer:
-    """An analyzer that stops where its job is cancelled, and shows what it just saw."""
+    """An analyzer that stops when its job is cancelled, and makes its previews."""
 
     def __init__(self, analyzer: Analyzer, job: VideoJob) -> None:
         self._analyzer, self._job = analyzer, job
@@ -249,21 +237,15 @@ class _CancellableAnalyzer:
         return self._analyzer.info
 
     def analyze(
-        self,
-        images: Sequence[Image],
-        options: AnalyzeOptions = DEFAULT_OPTIONS,
+        self, images: Sequence[Image], options: AnalyzeOptions = DEFAULT_OPTIONS
     ) -> list[Analysis]:
         self._job.raise_if_cancelled()
         analyses = self._analyzer.analyze(images, options)
         now = time.monotonic()
-        shows = not self._job.recipe.settings.blur  # which is done later
-        if shows and analyses and now - self._last_s >= _PREVIEW_PERIOD_S:
+        may_show = not self._job.spec.settings.blur  # faces are blurred later
+        if may_show and analyses and now - self._last_s >= _PREVIEW_PERIOD_S:
             self._last_s = now
-            self._job.preview = _to_preview(images[-1], analyses[-1])
+            small = shrink(images[-1], _PREVIEW_PX)
+            drawn = annotate(small, scale_analysis(analyses[-1], (small.shape[1], small.shape[0])))
+            self._job.preview = encode_jpeg(drawn, quality=80)
         return analyses
-
-
-def _to_preview(image: Image, analysis: Analysis) -> bytes:
-    small = shrink(image, _PREVIEW_PX)
-    drawn = annotate(small, scale_analysis(analysis, (small.shape[1], small.shape[0])))
-    return encode_jpeg(drawn, quality=80)

@@ -1,4 +1,4 @@
-"""The sample video, made of the sample photo: somebody in a slow zoom, joined by a second face."""
+"""The sample video, made of the sample photo: a slow zoom on a face, joined by a second one."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TINT = ("#10204a", "#eaf2ff")
 
 
 def make_sample_clip(photo: bytes) -> bytes:
-    """Make a silent video of ``LENGTH_S`` seconds.
+    """Makes a silent video of ``LENGTH_S`` seconds.
 
-    The camera moves slowly towards the face and the light flares up once; for a while a second
-    person, the mirror image tinted blue, is there in a frame of its own and comes into focus.
-    Readings change with light and focus, so that the charts have something to show.
+    The camera slowly zooms in on the face while the light flares up once; for a while a second
+    person appears, the mirror image tinted blue in a frame, and comes into focus. Predictions
+    change with light and focus, so that the charts have something to show.
 
     Args:
         photo: The sample photo, 512 by 330 pixels.
@@ -37,8 +37,8 @@ def make_sample_clip(photo: bytes) -> bytes:
     Returns:
         An MP4 (H.264).
     """
-    picture = PIL.Image.open(io.BytesIO(photo)).convert("RGB")
-    second = PIL.ImageOps.mirror(picture.crop(_HEAD)).resize(_INSET, PIL.Image.Resampling.BICUBIC)
+    image = PIL.Image.open(io.BytesIO(photo)).convert("RGB")
+    second = PIL.ImageOps.mirror(image.crop(_HEAD)).resize(_INSET, PIL.Image.Resampling.BICUBIC)
     tinted = PIL.ImageOps.colorize(PIL.ImageOps.grayscale(second), *_TINT)
     second = PIL.Image.blend(second, tinted, 0.55)
     buffer = io.BytesIO()
@@ -49,7 +49,7 @@ def make_sample_clip(photo: bytes) -> bytes:
         stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
         stream.time_base = Fraction(1, FPS)
         for i in range(round(LENGTH_S * FPS)):
-            pixels = np.asarray(_draw(picture, second, i / FPS))
+            pixels = np.asarray(_draw(image, second, i / FPS))
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = i
             container.mux(stream.encode(frame))
@@ -57,15 +57,15 @@ def make_sample_clip(photo: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(picture: PIL.Image.Image, second: PIL.Image.Image, time_s: float) -> PIL.Image.Image:
+def _draw(image: PIL.Image.Image, second: PIL.Image.Image, time_s: float) -> PIL.Image.Image:
     done = 0.5 - 0.5 * math.cos(math.pi * time_s / LENGTH_S)
     width = 500 - 180 * done
     height = width * _HEIGHT / _WIDTH
-    left = min(max(0.0, _FACE[0] - width * (0.45 - 0.1 * done)), picture.width - width)
-    top = min(max(0.0, _FACE[1] - 0.48 * height), picture.height - height)
+    left = min(max(0.0, _FACE[0] - width * (0.45 - 0.1 * done)), image.width - width)
+    top = min(max(0.0, _FACE[1] - 0.48 * height), image.height - height)
     box = (left, top, left + width, top + height)
     size = (_WIDTH, _HEIGHT)
-    canvas = picture.resize(size, PIL.Image.Resampling.BICUBIC, box=box)
+    canvas = image.resize(size, PIL.Image.Resampling.BICUBIC, box=box)
     light = 1 + 2.0 * math.exp(-(((time_s - 3.0) / 0.6) ** 2))
     canvas = PIL.ImageEnhance.Brightness(canvas).enhance(light)
     there = min(time_s - _JOINS_S, _LEAVES_S - time_s) / _SLIDES_S

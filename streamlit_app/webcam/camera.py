@@ -1,4 +1,4 @@
-"""The camera's part of the Webcam page: START and STOP, recording, what may be in the way."""
+"""The camera on the Webcam page: START and STOP, recording, and help with problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import show_photo, show_photo_downloads
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
-from streamlit_app.widgets import errors_as_messages, plain
+from streamlit_app.widgets import errors_as_messages, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.concurrency_limit import StreamLimiter
     from streamlit_app.photos.state import VisitorOptions
-    from streamlit_app.settings import IceServer
     from streamlit_app.webcam.state import WebcamSession, WebcamState
 
 _log = logging.getLogger(__name__)
@@ -33,8 +32,8 @@ _VIDEO = {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"idea
 _FAULTS = {
     CameraFault.INSECURE: (
         "The camera needs a secure page",
-        "Browsers hand out the camera only to pages on HTTPS or on localhost, and this address is "
-        "neither. Open the page by its https address, or ask whoever runs it to set one up.",
+        "Browsers only allow the camera on HTTPS and localhost, and this address is neither. Open "
+        "the page by its https address, or ask its operator to set one up.",
     ),
     CameraFault.REFUSED: (
         "The camera is blocked for this page",
@@ -53,61 +52,60 @@ _CHECKLIST = """
   the camera or the lock beside the address, and allow it.
 - **"Requested device not found" or "Could not start video source"**: no camera is plugged in, or
   another program is using it. SELECT DEVICE chooses another one.
-- **The picture stays away although the camera is on**: a firewall, a VPN or a company network lets
-  no UDP through. Try another network, or ask whoever runs this server to set up a TURN server.
-- **The picture is black**: the camera is switched off or covered.
+- **There is no video although the camera is on**: a firewall, a VPN or a company network lets
+  no UDP through. Try another network, or ask this server's operator to set up a TURN server.
+- **The video is black**: the camera is switched off or covered.
 """
 
 
-def show_obstacles(desk: WebcamState, session: WebcamSession, gate: StreamLimiter) -> bool:
-    """Say what stands in the way of the camera; tells whether START makes sense all the same."""
-    if desk.fault:
-        title, words = _FAULTS[CameraFault(desk.fault)]
+def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLimiter) -> bool:
+    """Explains what prevents using the camera; returns whether START may still work."""
+    if state.fault:
+        title, words = _FAULTS[CameraFault(state.fault)]
         st.warning(words, title=title, icon=":material/videocam_off:")
         st.page_link(
             "streamlit_app/pages/photos.py",
             label="Analyse photos instead",
             icon=":material/photo_library:",
         )
-        if desk.fault == CameraFault.INSECURE:
+        if state.fault == CameraFault.INSECURE:
             return False
     if session.is_begun:
         return True
     try:
-        gate.check()
+        limiter.check()
     except EmotionError as error:
-        st.warning(plain(str(error)), title="Others are using it", icon=":material/hourglass:")
+        st.warning(escape(str(error)), title="Others are using it", icon=":material/hourglass:")
         st.button("Try again", icon=":material/refresh:")
         return False
     return True
 
 
-def show_steps(gate: StreamLimiter) -> None:
-    """What will happen, before it does."""
+def show_steps(limiter: StreamLimiter) -> None:
+    """Instructions before the first session."""
     st.header("How it works", anchor=False)
     st.markdown(
         "1. Press **START** and let the browser use the camera.\n"
-        "2. Faces get their emotion, valence and arousal, in the picture and in charts here.\n"
-        "3. After **STOP** the whole session is charted, and its tables can be downloaded."
+        "2. Faces get their emotion, valence and arousal, in the video and in charts here.\n"
+        "3. After **STOP** the session is charted, and you can download its tables."
     )
-    st.caption(f"{gate.running} of {gate.limit} places for webcams are taken.")
+    st.caption(f"{limiter.running} of {limiter.limit} webcams are in use.")
 
 
-def show_camera(desk: WebcamState, session: WebcamSession, servers: Sequence[IceServer]) -> bool:
-    """The picture with START and STOP; tells whether the stream is on.
+def show_camera(
+    state: WebcamState, session: WebcamSession, servers: Sequence[dict[str, object]]
+) -> bool:
+    """The video with START and STOP; returns whether the stream is on.
 
-    Args:
-        desk: Of the visitor.
-        session: What START starts.
-        servers: The only ones that browser and server may ask for a way to each other.
+    No servers but those given are asked for a connection.
     """
-    key = f"camera {desk.mounts}"
+    key = f"camera {state.mounts}"
     try:
         context = streamlit_webrtc.webrtc_streamer(
             key=key,
-            # An explicit list, empty or not: left to itself, the library asks servers of others,
-            # and shows them tokens that it finds in the environment.
-            rtc_configuration={"iceServers": [server.to_dict() for server in servers]},
+            # Always a list: by default, the library asks other servers, and sends them tokens that
+            # it finds in the environment.
+            rtc_configuration={"iceServers": list(servers)},
             media_stream_constraints={"video": _VIDEO, "audio": False},
             sink_video_track=session.track,
             source_video_track=session.track,
@@ -120,120 +118,105 @@ def show_camera(desk: WebcamState, session: WebcamSession, servers: Sequence[Ice
                 "style": {"width": "100%"},
             },
         )
-    except Exception as error:  # noqa: BLE001 - whatever WebRTC fails with, the page goes on
+    except Exception as error:  # noqa: BLE001 - the page works without WebRTC
         _log.warning("A webcam stream could not be set up.", exc_info=error)
-        was_asked = key in st.session_state and st.session_state[key].state.signalling
-        desk.remount()
-        desk.failure = f"{NO_CONNECTION} ({type(error).__name__}: {error})"
-        if was_asked:  # or it would fail again and again
+        was_started = key in st.session_state and st.session_state[key].state.signalling
+        state.remount()
+        state.failure = f"{NO_CONNECTION} ({type(error).__name__}: {error})"
+        if was_started:  # otherwise it would fail again and again
             st.rerun()
         return False
     if context.sink_video_track is session.track:
-        desk.begin(session)
-    elif context.state.playing:  # the server's side has ended, the browser's does not know
-        desk.remount()
+        state.begin(session)
+    elif context.state.playing:  # the server's side has ended, but the browser's has not
+        state.remount()
         st.rerun()
     is_on = session.is_begun and session.is_live
-    if is_on and session.processor.frames:  # maybe later than hoped for
-        desk.failure = ""
+    if is_on and session.processor.frames:  # perhaps after PATIENCE_S
+        state.failure = ""
     return is_on
 
 
-def show_record(desk: WebcamState, session: WebcamSession, *, is_on: bool) -> None:
-    """Let the visitor record what is shown; off until asked for."""
-    is_wanted = st.toggle(
+def show_record(state: WebcamState, session: WebcamSession, *, is_on: bool) -> None:
+    """Lets the visitor record the annotated video; off by default."""
+    record = st.toggle(
         "Record",
-        key=f"record {desk.sessions}",  # off again for each
-        help="Records the picture with what is drawn on it (and blurred, if faces are), without "
-        "sound. It is kept on this server until you start again or leave, and played after STOP.",
+        key=f"record {state.sessions}",  # off again in each session
+        help="Records the video as shown (blurred, if faces are), without sound. It is kept on "
+        "this server until you start again or leave, and played after STOP.",
     )
-    if is_on or not is_wanted:
+    if is_on or not record:
         try:
-            session.record(is_wanted=is_wanted)
+            session.record(is_on=record)
         except EmotionError as error:
-            st.warning(plain(str(error)), icon=":material/error:")
-    if is_wanted and not is_on and not desk.failure:
-        st.caption("The recording will begin with the first picture.")
+            st.warning(escape(str(error)), icon=":material/error:")
+    if record and not is_on and not state.failure:
+        st.caption("The recording will start with the first frame.")
 
 
 @st.fragment(run_every=0.5)
-def watch_connection(desk: WebcamState, session: WebcamSession, *, has_pictures: bool) -> None:
-    """Notice by itself when pictures come, when none comes, and when the stream has ended.
-
-    Args:
-        desk: Of the visitor.
-        session: That runs.
-        has_pictures: Whether the page shows already what is read from pictures.
-    """
+def watch_connection(state: WebcamState, session: WebcamSession, *, has_frames: bool) -> None:
+    """Reruns the page when the first frame arrives, when none does, and when the stream ends."""
     if not session.is_live:
-        if not session.processor.frames:  # the browser goes on trying what the server gave up
-            desk.failure = NO_CONNECTION
-            desk.remount()
+        if not session.processor.frames:  # the browser keeps trying although the server gave up
+            state.failure = NO_CONNECTION
+            state.remount()
         st.rerun()
-    if session.waiting_s > PATIENCE_S and not desk.failure:
-        desk.failure = NO_CONNECTION
+    if session.waiting_s > PATIENCE_S and not state.failure:
+        state.failure = NO_CONNECTION
         st.rerun()
-    if session.processor.frames and not has_pictures:
+    if session.processor.frames and not has_frames:
         st.rerun()
-    if not has_pictures:
+    if not has_frames:
         st.caption("Connecting…")
     else:
         _show_recording(session)
 
 
-def show_help(desk: WebcamState) -> None:
-    """What to look at where there is no picture, and a photo as the other way."""
-    if desk.failure:
+def show_help(state: WebcamState) -> None:
+    """A checklist for missing video, and the alternative of a photo."""
+    if state.failure:
         st.warning(
-            f"{plain(desk.failure)} Check the points below, or take a photo.",
-            title="No picture has come",
+            f"{escape(state.failure)} Check the points below, or take a photo.",
+            title="There is no video",
             icon=":material/wifi_off:",
         )
-    with st.expander("No picture?", expanded=bool(desk.failure), icon=":material/help:"):
+    with st.expander("Camera not working?", expanded=bool(state.failure), icon=":material/help:"):
         st.markdown(_CHECKLIST)
-        if not (desk.failure or desk.wants_still):
-            st.button(
-                "Take a photo instead", on_click=desk.take_still, icon=":material/photo_camera:"
-            )
+        if not (state.failure or state.wants_still):
+            st.button("Use a photo", on_click=state.toggle_still, icon=":material/photo_camera:")
 
 
-def show_still(desk: WebcamState, analyzer: Analyzer, options: VisitorOptions) -> None:
+def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) -> None:
     """A photo from the camera, analysed like any other; it needs no video connection."""
-    st.header("A photo instead", anchor=False)
+    st.header("Use a photo", anchor=False)
     upload = st.camera_input("Take a photo", key="still")
-    if desk.wants_still and not desk.failure:
-        st.button("No photo", on_click=desk.no_still, icon=":material/close:")
+    if state.wants_still and not state.failure:
+        st.button("Cancel", on_click=state.toggle_still, icon=":material/close:")
     if upload is None:
         return
-    photo = Photo(upload.file_id, "camera.jpg", upload.getvalue)
-    if desk.stills.begin([photo], options):
-        results = iter_photos(
-            analyzer,
-            [photo.to_source()],
-            options.analyze_options,
-            blur=options.blur,
-        )
+    photo = Photo("camera.jpg", upload.getvalue, upload.file_id)
+    if state.stills.begin([photo], options):
+        results = iter_photos(analyzer, [photo], options.analyze_options, blur=options.blur)
         with errors_as_messages("The photo could not be analysed"):
-            desk.stills.results[photo.key] = next(results)
-    result = desk.stills.results[photo.key]
+            state.stills.results[photo.key] = next(results)
+    result = state.stills.results[photo.key]
     show_photo(photo, result, may_show_original=not options.blur)
     show_photo_downloads([result])
 
 
 def _show_recording(session: WebcamSession) -> None:
-    """Whether a recording runs and how long it is; one line in any case, so that nothing moves."""
+    """The state and length of the recording; always one line, so that nothing moves."""
     recorder = session.processor.recorder
     if recorder is None:
-        done = session.recording
-        words = (
-            f"Recorded: {format_duration(done.length_s, decimals=0)}" if done else "Not recording"
-        )
-        if done:
-            words += "; a new recording takes its place."
-        st.caption(plain(words))
+        words = "Not recording"
+        if done := session.recording:
+            length = format_duration(done.length_s, decimals=0)
+            words = f"Recorded: {length}; a new recording will replace it."
+        st.caption(escape(words))
     elif recorder.error:
-        st.caption(plain(recorder.error))
+        st.caption(escape(recorder.error))
     else:
-        full = ", which is as long as it may be" if recorder.is_full else ""
+        full = ", the maximum length" if recorder.is_full else ""
         length = format_duration(recorder.length_s, decimals=0)
         st.markdown(f":red[:material/fiber_manual_record:] **Recording** {length}{full}")

@@ -1,4 +1,4 @@
-"""Asks the browser what stands in the way of its camera, which the server cannot know."""
+"""Asks the browser why its camera is unavailable, which the server cannot know."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ class CameraFault(StrEnum):
     """Why there is no camera."""
 
     INSECURE = "insecure"
-    """Browsers hand out the camera on HTTPS and localhost only."""
+    """Browsers only allow the camera on HTTPS and localhost."""
 
     REFUSED = "refused"
-    """The visitor, or whoever manages the browser, does not allow it."""
+    """The visitor or the browser's administrator does not allow it."""
 
     ABSENT = "absent"
-    """There is none, or another program keeps it."""
+    """There is none, or another program is using it."""
 
 
 _SCRIPT = """
-const nameFrame = () => {  // for screen readers, which say the name of the component otherwise
+const nameFrame = () => {  // otherwise screen readers say the name of the component
   for (const frame of document.querySelectorAll('iframe[title*="webrtc_streamer"]')) {
     frame.title = "Camera";
   }
@@ -29,7 +29,7 @@ const nameFrame = () => {  // for screen readers, which say the name of the comp
 export default function ({ data, parentElement, setStateValue }) {
   nameFrame();
   setTimeout(nameFrame, 1500);
-  if (parentElement.emoscopeLook) {
+  if (parentElement.emoscopeCheck) {
     parentElement.emoscopeKnown = data.fault;
     return;
   }
@@ -40,39 +40,39 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!window.isSecureContext || !devices) return "insecure";
     try {
       permission ??= await navigator.permissions.query({ name: "camera" });
-      permission.onchange = look;
+      permission.onchange = check;
       if (permission.state === "denied") return "refused";
     } catch {}  // some browsers do not tell
     const all = await devices.enumerateDevices();
     return all.some((device) => device.kind === "videoinput") ? "" : "absent";
   };
-  const look = async () => {
+  const check = async () => {
     const fault = await find();
     if (fault !== parentElement.emoscopeKnown) {
       parentElement.emoscopeKnown = fault;
       setStateValue("fault", fault);
     }
   };
-  parentElement.emoscopeLook = look;
-  devices?.addEventListener("devicechange", look);
-  look();
+  parentElement.emoscopeCheck = check;
+  devices?.addEventListener("devicechange", check);
+  check();
   return () => {
-    devices?.removeEventListener("devicechange", look);
+    devices?.removeEventListener("devicechange", check);
     if (permission) permission.onchange = null;
-    parentElement.emoscopeLook = null;
+    parentElement.emoscopeCheck = null;
   };
 }
 """
 
 
 def camera_fault(known: str) -> str:
-    """Ask the browser; it tells again when a camera is plugged in or a permission changes.
+    """Asks the browser, which reports again when a camera or a permission changes.
 
     Args:
-        known: What it said before.
+        known: The browser's previous report.
 
     Returns:
-        A ``CameraFault``, or an empty string where nothing is wrong that it knows of.
+        A ``CameraFault``, or an empty string if no fault is known.
     """
     probe = st.components.v2.component("camera_probe", js=_SCRIPT)
     found = probe(

@@ -1,4 +1,4 @@
-"""What is read while a stream runs: numbers and charts that renew themselves."""
+"""Numbers and charts of a running stream, which refresh themselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.reporting.live_chart_data import MOST_PEOPLE, people_now
-from emotion_core.reporting.live_charts import bars, minute, plane
-from streamlit_app.widgets import chart_config, plain
+from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
+from streamlit_app.widgets import chart_config, escape
 
 if TYPE_CHECKING:
     from emotion_core.live.types import LiveStatus
@@ -19,87 +19,78 @@ _EVERY_S = 0.5
 
 
 @st.fragment(run_every=_EVERY_S)
-def show_readings(session: WebcamSession) -> None:
-    """The probabilities of now, and the valence-arousal plane."""
+def show_now(session: WebcamSession) -> None:
+    """The current probabilities, and the valence-arousal plane."""
     history = session.stream.log.history()
-    # Both are made before anything is shown: what a page waits for, it shows pale.
-    now, way = bars(history, session.stream.info.emotion.labels), plane(history)
-    words = chart_config()
-    st.caption(_people_words(len(people_now(history))))
+    # Both are made before anything is shown, since a page fades elements while it waits.
+    now, plane = bars_spec(history, session.stream.info.emotion.labels), plane_spec(history)
+    config = chart_config()
+    n = len(people_now(history))
+    people = {0: "Nobody", 1: "One person"}.get(n, f"{n} people")
+    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
+    st.caption(f"{people} visible{shown}.")
     st.vega_lite_chart(
-        spec={**now, "config": words},
+        spec={**now, "config": config},
         key="live bars",
         width="stretch",
-        alt="The probability of each emotion now, for each person",  # another would be a new chart
+        alt="The probability of each emotion now, for each person",  # constant, or it is redrawn
     )
     st.vega_lite_chart(
-        spec={**way, "config": words},
+        spec={**plane, "config": config},
         key="live plane",
         width="stretch",
-        alt="The people of now in the valence-arousal plane, with the way of the last seconds",
+        alt="The people visible now in the valence-arousal plane, with their last seconds",
     )
 
 
 @st.fragment(run_every=_EVERY_S)
-def show_course_now(session: WebcamSession) -> None:
-    """How the stream is doing, what stands in its way, and the last minute."""
-    status, course = session.stream.status(), minute(session.stream.log.history())
-    _show_numbers(status, session.track.lag_s)
-    st.vega_lite_chart(
-        spec={**course, "config": chart_config()},
-        key="live minute",
-        width="stretch",
-        alt="Valence and arousal over the last minute",
-    )
-    _show_troubles(session.processor.error, status)
-
-
-def _show_numbers(status: LiveStatus, behind_s: float) -> None:
+def show_last_minute(session: WebcamSession) -> None:
+    """Rates and problems of the stream, and the last minute."""
+    status, timeline = session.stream.status(), minute_spec(session.stream.log.history())
     with st.grid(min_column_width=130):
-        st.metric("Pictures", f"{status.frames_per_s:.0f} /s")
+        st.metric("Frames", f"{status.frames_per_s:.0f} fps")
         st.metric(
             "Analyses",
-            f"{status.analyses_per_s:.0f} /s",
-            help="Only the newest picture is analysed; what is drawn moves on with the rest.",
+            f"{status.analyses_per_s:.0f} fps",
+            help="Only the newest frame is analysed; annotations follow the faces in the others.",
         )
         st.metric(
             "Analysis",
             _milliseconds(status.analysis_ms),
-            help="Time for one, with waiting for other visitors.",
+            help="Time per analysis, including waiting for other visitors.",
         )
         st.metric(
             "Delay",
-            _milliseconds(status.delay_ms + behind_s * 1000),
-            help="From the picture's arrival to its reading, with what waits to be decoded.",
+            _milliseconds(status.delay_ms + session.track.lag_s * 1000),
+            help="Time from the arrival of a frame to its analysis, including decoding.",
         )
+    st.vega_lite_chart(
+        spec={**timeline, "config": chart_config()},
+        key="live minute",
+        width="stretch",
+        alt="Valence and arousal over the last minute",
+    )
+    _show_problems(session.processor.error, status)
 
 
-def _show_troubles(error: str, status: LiveStatus) -> None:
+def _show_problems(error: str, status: LiveStatus) -> None:
     if error:
-        st.warning(plain(error), icon=":material/error:")
+        st.warning(escape(error), icon=":material/error:")
     elif status.is_dark:
         st.info(
-            "The camera sends black pictures: it is switched off or covered.",
+            "The camera sends black frames: it is switched off or covered.",
             icon=":material/videocam_off:",
         )
     elif status.error:
         st.warning(
-            f"{plain(status.error)} The picture goes on without what is read from it.",
+            f"{escape(status.error)} The video continues without analysis.",
             title="The analysis fails",
             icon=":material/error:",
         )
     if status.is_log_full:
-        st.info("The session is too long for its table; from here on it is only shown.")
+        st.info("The session is too long for its table; the rest is only shown.")
 
 
 def _milliseconds(value: float) -> str:
-    """Rounded to tens, so that the last digit does not flicker; nothing where nothing is known."""
+    """Milliseconds, rounded to tens so that the last digit does not flicker, or a dash for 0."""
     return f"{10 * math.ceil(value / 10):.0f} ms" if value else "\u2013"
-
-
-def _people_words(n: int) -> str:
-    if not n:
-        return "Nobody is in the picture."
-    people = "One person" if n == 1 else f"{n} people"
-    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
-    return f"{people} in the picture{shown}."

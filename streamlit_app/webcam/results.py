@@ -1,4 +1,4 @@
-"""What a stream left behind: totals, the recording, charts over time, files."""
+"""The results of a session: totals, the recording, charts over time, downloads."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
-from streamlit_app.video.results import show_moments, show_player, show_video_downloads
-from streamlit_app.video.timeline import show_course
-from streamlit_app.widgets import plain, side_by_side
+from streamlit_app.video.results import show_highlights, show_player, show_video_downloads
+from streamlit_app.video.timeline import show_timeline
+from streamlit_app.widgets import escape, show_metrics, side_by_side
 
 if TYPE_CHECKING:
-    from emotion_core.video.types import VideoResult
     from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
 
 _NAME = "webcam"
 
 
 def show_session(
-    desk: WebcamState, session: WebcamSession, *, smoothing_s: float, blur: bool
+    state: WebcamState, session: WebcamSession, *, smoothing_s: float, blur: bool
 ) -> None:
-    """All that is known of a stream that has ended.
+    """Everything from a session that has ended and had at least one frame.
 
-    Args:
-        desk: With what is chosen in the charts.
-        session: Of which there was at least one picture.
-        smoothing_s: Time constant of the smoothing of charts and numbers.
-        blur: Whether no face may be shown, however it was seen in the session.
+    With ``blur`` all faces are hidden, even if they were not blurred in the session.
     """
-    with st.spinner("Summing up the session…"):
+    with st.spinner("Summarising the session…"):
         result = session.result()
-    frames, result = desk.course.smoothed(hide_faces(result) if blur else result, smoothing_s)
+    if blur:
+        result = hide_faces(result)
+    frames, result = state.smoother.smooth(result, smoothing_s)
     st.header(
         "Your last session",
         anchor=False,
@@ -47,10 +44,22 @@ def show_session(
             icon=":material/blur_on:",
         )
     if result.fault:
-        st.warning(plain(result.fault), icon=":material/timer:")
-    _show_totals(result)
+        st.warning(escape(result.fault), icon=":material/timer:")
+    length_s = max(result.elapsed_s, 1e-6)
+    show_metrics(
+        {
+            "People": len(result.people),
+            "Length": format_duration(result.elapsed_s, decimals=0),
+            "Frames": result.n_frames,
+            "Frames analysed": result.n_analyzed,
+            "Frame rate": f"{result.n_frames / length_s:.0f} fps",
+            "Analysis rate": f"{result.n_analyzed / length_s:.0f} fps",
+        }
+    )
+    if result.started_at:
+        st.caption(f"Started at {wall_clock(result.started_at)}; times in tables count from then.")
     if session.recording_error:
-        st.warning(plain(session.recording_error), icon=":material/error:")
+        st.warning(escape(session.recording_error), icon=":material/error:")
     if result.people.empty:
         _show_recording(recording)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")
@@ -59,22 +68,9 @@ def show_session(
         with left:
             _show_recording(recording)
         with right:
-            show_moments(result)
-        show_course(desk.course, result, frames)
+            show_highlights(result)
+        show_timeline(state.selection, result, frames)
     show_video_downloads(_NAME, result, frames, recording.file if recording else None)
-
-
-def _show_totals(result: VideoResult) -> None:
-    length_s = max(result.elapsed_s, 1e-6)
-    with st.grid(min_column_width=115):
-        st.metric("People", len(result.people), border=True)
-        st.metric("Length", format_duration(result.elapsed_s, decimals=0), border=True)
-        st.metric("Pictures", result.n_frames, border=True)
-        st.metric("Analysed", result.n_analyzed, border=True)
-        st.metric("Pictures/s", f"{result.n_frames / length_s:.0f}", border=True)
-        st.metric("Analyses/s", f"{result.n_analyzed / length_s:.0f}", border=True)
-    if result.started_at:
-        st.caption(f"Begun at {wall_clock(result.started_at)}; times in tables count from then.")
 
 
 def _show_recording(recording: Recording | None) -> None:
@@ -84,7 +80,7 @@ def _show_recording(recording: Recording | None) -> None:
     alt = f"The recording, {length} long, with faces marked"
     show_player("The recording", recording.file, alt)
     begins = (
-        f"The recording begins {recording.start_s:.2f} s after the session; times in tables and "
+        f"The recording starts {recording.start_s:.2f} s after the session; times in tables and "
         "charts are those of the session."
     )
-    st.caption(plain(" ".join(filter(None, (begins, recording.note)))))
+    st.caption(escape(" ".join(filter(None, (begins, recording.note)))))

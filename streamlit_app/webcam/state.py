@@ -1,4 +1,4 @@
-"""One visitor's webcam: the stream that runs or may be started, and what the last one left."""
+"""One visitor's webcam: the running or next session, and the results of the last one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
 from streamlit_app.photos.state import PhotosState
 from streamlit_app.shared_file import SharedTempFile
-from streamlit_app.video.state import VideoState
+from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult
 
 PATIENCE_S = 10.0
-"""Without a picture for so long after START there is no connection."""
+"""Time without a frame after START after which the connection has failed."""
 
 NO_CONNECTION = "No connection could be established between your browser and this server."
 
 _HASTY_S = 4.0
-"""A stream that ends without a picture sooner was stopped by the visitor."""
+"""A stream without frames that ends sooner was stopped by the visitor."""
 
 _END_S = 15.0
-"""Waited for the end of a stream: the encoder of its recording may take ten."""
+"""Timeout for the end of a stream; the encoder of its recording may take ten seconds."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,10 +39,10 @@ class Recording:
 
     Attributes:
         file: The MP4.
-        start_s: Its first picture, in seconds after the first of the session.
-        length_s: From its first picture to its last.
-        has_clear_faces: Whether faces were not blurred in some of it.
-        note: One sentence on what is missing; empty if nothing is.
+        start_s: Time of its first frame in seconds after the first frame of the session.
+        length_s: Time from its first frame to its last.
+        has_clear_faces: Whether faces are not blurred in a part of it.
+        note: A sentence about missing parts; empty if there are none.
     """
 
     file: SharedTempFile
@@ -56,23 +56,23 @@ class WebcamSession:
     """A stream from START to STOP, and its results.
 
     Args:
-        core: Shared by all streams.
-        gate: Lets it in.
-        settings: To start with.
+        analyzer: Analyzer that all streams share.
+        limiter: Admits the stream.
+        settings: Initial settings.
 
     Attributes:
-        core: What analyses it.
-        stream: Its analysis.
-        processor: Its pictures.
-        track: What connects them with the browser.
-        recording: The last one that was finished.
-        recording_error: Why there is none although it was asked for; else empty.
+        analyzer: Analyzer of the stream.
+        stream: Analysis of the stream.
+        processor: Processor of the frames.
+        track: Track that exchanges frames with the browser.
+        recording: The last finished recording.
+        recording_error: Why the recording failed; empty if it did not.
     """
 
-    def __init__(self, core: Analyzer, gate: StreamLimiter, settings: LiveSettings) -> None:
-        self.core = core
-        self.stream = LiveStream(core, settings)
-        self.processor = FrameProcessor(self.stream, gate)
+    def __init__(self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings) -> None:
+        self.analyzer = analyzer
+        self.stream = LiveStream(analyzer, settings)
+        self.processor = FrameProcessor(self.stream, limiter)
         self.track = LiveTrack(self.processor.recv, self._end)
         self.recording: Recording | None = None
         self.recording_error = ""
@@ -90,49 +90,49 @@ class WebcamSession:
 
     @property
     def is_live(self) -> bool:
-        """Whether it runs or may still be started."""
+        """Whether the stream runs or can still be started."""
         return self.track.readyState == "live"
 
     @property
     def waiting_s(self) -> float:
-        """For how long there has been no picture since START; 0 once there was one."""
+        """Seconds without a frame since START; 0 once there was one."""
         if self._begun_s is None or self.processor.frames:
             return 0.0
         return time.monotonic() - self._begun_s
 
     def apply(self, settings: LiveSettings) -> None:
-        """Go on with other settings."""
+        """Changes the settings."""
         self._has_clear_faces |= not settings.blur
         if settings != self.stream.settings:
             self.stream.settings = settings
 
     def begin(self) -> None:
-        """Note that START was pressed."""
+        """Records that START was pressed."""
         if self._begun_s is None:
             self._begun_s = time.monotonic()
 
-    def record(self, *, is_wanted: bool) -> None:
-        """Begin or finish a recording; a new one takes the place of the last.
+    def record(self, *, is_on: bool) -> None:
+        """Starts or finishes a recording; a new one replaces the last.
 
         Raises:
-            EmotionError: There is no room for it on the disk.
+            EmotionError: There is no space for it on the disk.
         """
-        if is_wanted and self.is_live:
+        if is_on and self.is_live:
             if self.processor.recorder is None:
                 self._has_clear_faces = not self.stream.settings.blur
             self.processor.start_recording()
-        elif not is_wanted:
+        elif not is_on:
             self._stop_recording()
 
     def result(self) -> VideoResult:
-        """What was learned; waits until all of the stream has ended."""
+        """The result; waits until the stream has ended completely."""
         self._ended.wait(_END_S)
         if self._result is None:
             self._result = session_result(self.stream)
         return self._result
 
     def clear(self) -> None:
-        """End the stream and free what it left."""
+        """Ends the stream and frees its results."""
         with self._lock:
             self._is_cleared = True
             recording, self.recording = self.recording, None
@@ -157,36 +157,38 @@ class WebcamSession:
         if file is None or recorder.start_s is None:
             return
         start_s = recorder.start_s - self.stream.start_s
-        note = "It has become too long or too large and ends there." if recorder.is_full else ""
+        note = "It reached the maximum length or size and ends there." if recorder.is_full else ""
         new: Recording | None = Recording(
             SharedTempFile(file), start_s, recorder.length_s, self._has_clear_faces, note
         )
         with self._lock:
             if not self._is_cleared:
                 new, self.recording = self.recording, new
-        if new:  # the one before, or this one where the visitor has gone
+        if new:  # the previous one, or this one if the visitor has left
             new.file.close()
 
 
 @dataclass(slots=True)
 class WebcamState:
-    """One stream at a time; the results of the last one stay until the next START.
+    """One session at a time; the results of the last one stay until the next START.
 
     Attributes:
-        current: The stream that runs, or will with the next START.
-        last: The one before, if it had pictures.
-        course: What is chosen in the charts of the results.
+        current: The session that runs, or will start with the next START.
+        last: The one before, if it had frames.
+        selection: Selection in the charts of the results.
+        smoother: Smooths the results.
         stills: Photos taken instead.
-        sessions: Counts the streams.
-        mounts: Counts how often the camera's part of the page was put up anew.
-        failure: Why the last START led to nothing; empty otherwise.
-        wants_still: Whether the visitor wants to take a photo instead.
-        fault: What the browser says is wrong with the camera, see ``webcam_probe``.
+        sessions: Counts the sessions.
+        mounts: Counts how often the camera's widget was replaced.
+        failure: Why the last START failed; empty otherwise.
+        wants_still: Whether the visitor takes a photo instead.
+        fault: The browser's report about the camera, see ``camera_probe``.
     """
 
     current: WebcamSession | None = None
     last: WebcamSession | None = None
-    course: VideoState = field(default_factory=VideoState)
+    selection: TimelineSelection = field(default_factory=TimelineSelection)
+    smoother: ResultSmoother = field(default_factory=ResultSmoother)
     stills: PhotosState = field(default_factory=PhotosState)
     mounts: int = 0
     sessions: int = 0
@@ -194,30 +196,26 @@ class WebcamState:
     wants_still: bool = False
     fault: str = ""
 
-    def session(self, core: Analyzer, gate: StreamLimiter, settings: LiveSettings) -> WebcamSession:
-        """The stream that runs, or a new one that waits for START.
-
-        Args:
-            core: For a new one; what runs keeps its own.
-            gate: Lets streams in.
-            settings: Hold from now on.
-        """
+    def session(
+        self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings
+    ) -> WebcamSession:
+        """The running session, which keeps its analyzer, or a new one that waits for START."""
         session = self.current
         if session and not session.is_live:
-            self._put_by(session)
+            self._finish(session)
             session = None
-        if session and not session.is_begun and session.core is not core:
+        if session and not session.is_begun and session.analyzer is not analyzer:
             session.clear()
             session = None
         if session is None:
-            session = WebcamSession(core, gate, settings)
+            session = WebcamSession(analyzer, limiter, settings)
             self.sessions += 1
         session.apply(settings)
         self.current = session
         return session
 
     def begin(self, session: WebcamSession) -> None:
-        """START was pressed: forget what the last stream left."""
+        """Starts a session, and drops the results of the last one."""
         if session.is_begun:
             return
         session.begin()
@@ -225,28 +223,24 @@ class WebcamState:
         self._forget_last()
 
     def remount(self) -> None:
-        """Put up the camera's part of the page anew; it shows START again."""
+        """Replaces the camera's widget by a new one, which shows START."""
         if self.current:
             self.current.clear()
         self.mounts += 1
 
-    def take_still(self) -> None:
-        """Let the visitor take a photo instead."""
-        self.wants_still = True
-
-    def no_still(self) -> None:
-        """Take no photo after all."""
-        self.wants_still = False
+    def toggle_still(self) -> None:
+        """Switches to a photo instead, or back."""
+        self.wants_still = not self.wants_still
 
     def clear(self) -> None:
-        """End the stream and free everything."""
+        """Ends the session and frees everything."""
         if self.current:
             self.current.clear()
         self.current = None
         self._forget_last()
 
-    def _put_by(self, session: WebcamSession) -> None:
-        """Keep the results of a stream that has ended."""
+    def _finish(self, session: WebcamSession) -> None:
+        """Keeps the results of a session that has ended."""
         if session.processor.frames:
             self._forget_last()
             self.last = session
@@ -259,4 +253,5 @@ class WebcamState:
         if self.last:
             self.last.clear()
         self.last = None
-        self.course.forget_job()
+        self.smoother = ResultSmoother()
+        self.selection.clear()

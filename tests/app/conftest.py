@@ -11,7 +11,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 from emotion_core.reporting.photo_charts import BRUSH
-from emotion_core.reporting.video_charts import CLICK, SPAN
+from emotion_core.reporting.timeline_layers import CLICK, SPAN
 from tests.factories import make_fake_analyzer
 
 CHARTS = {
@@ -22,7 +22,7 @@ CHARTS = {
     ],
     "streamlit_app.video.timeline": [
         "timeline_chart",
-        "probabilities_course_chart",
+        "probability_timeline_chart",
         "shares_chart",
         "trajectory_chart",
     ],
@@ -73,9 +73,15 @@ def core(monkeypatch):
 
 
 @pytest.fixture
-def app(core, monkeypatch, request):
-    """The app's entry, not run yet."""
+def app(core, app_alone):
+    """The app's entry, not run yet, with that core."""
     assert core
+    return app_alone
+
+
+@pytest.fixture
+def app_alone(monkeypatch, request):
+    """The app's entry, not run yet."""
     root = request.config.rootpath
     monkeypatch.chdir(root)
     for name in [name for name in os.environ if name.startswith("EMOSCOPE_")]:

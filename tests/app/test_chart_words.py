@@ -11,7 +11,7 @@ from emotion_core.imaging.palette import luminance
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.session_log import SessionLog
 from emotion_core.reporting.chart_base import plane_layers
-from emotion_core.reporting.live_charts import bars, minute, plane
+from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
 from emotion_core.reporting.photo_charts import standalone_spec
 from streamlit_app import widgets
 from streamlit_app.widgets import chart_config, readable
@@ -48,9 +48,9 @@ def words_of(spec):
     "spec",
     [
         alt.layer(*plane_layers()).to_dict(),
-        bars(SessionLog().history(), ALL_EMOTIONS),
-        plane(SessionLog().history()),
-        minute(SessionLog().history()),
+        bars_spec(SessionLog().history(), ALL_EMOTIONS),
+        plane_spec(SessionLog().history()),
+        minute_spec(SessionLog().history()),
     ],
     ids=["plane", "live bars", "live plane", "live minute"],
 )

@@ -17,7 +17,7 @@ from tests.live.fakes import ManualClock
 
 
 class Things:
-    """What lies on a desk."""
+    """What a visitor has on a page."""
 
     def __init__(self):
         self.are_there = True
@@ -26,16 +26,16 @@ class Things:
         self.are_there = False
 
 
-def test_a_desk_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
+def test_a_state_that_cannot_be_cleared_keeps_no_other_from_it(caplog):
     class Stuck:
         def clear(self):
             raise OSError("busy")
 
-    attendance = SessionReaper(lambda _: False, grace_s=0.1)
-    desk = Things()
-    attendance.register("first", Stuck())
-    attendance.register("second", desk)
-    until(lambda: not desk.are_there)
+    reaper = SessionReaper(lambda _: False, grace_s=0.1)
+    state = Things()
+    reaper.register("first", Stuck())
+    reaper.register("second", state)
+    until(lambda: not state.are_there)
     assert "could not be cleared" in caplog.text
 
 
@@ -57,19 +57,19 @@ class Presence:
 
 
 def test_a_connection_that_is_soon_back_costs_nothing():
-    visitor, clock, desk = Presence(), ManualClock(), Things()
-    SessionReaper(visitor, grace_s=0.02, clock=clock).register("visitor", desk)
+    visitor, clock, state = Presence(), ManualClock(), Things()
+    SessionReaper(visitor, grace_s=0.02, clock=clock).register("visitor", state)
     for _ in range(2):
         visitor.becomes(is_here=False)
         clock.now_s += 0.015
         visitor.becomes(is_here=True)
         clock.now_s += 10
         visitor.becomes(is_here=True)
-        assert desk.are_there
+        assert state.are_there
     visitor.becomes(is_here=False)
-    assert desk.are_there
+    assert state.are_there
     clock.now_s += 0.021
-    until(lambda: not desk.are_there)
+    until(lambda: not state.are_there)
 
 
 @pytest.fixture
@@ -102,9 +102,9 @@ def test_a_visitor_who_has_gone_leaves_no_photo_behind(server, monkeypatch):
         server.uploaded_file_mgr.add_file(visitor, upload)
     assert [see() for see in shown] == [b"face", b"table"]
 
-    attendance = SessionReaper(lambda visitor: visitor == "stays", grace_s=0.1)
+    reaper = SessionReaper(lambda visitor: visitor == "stays", grace_s=0.1)
     for visitor in ("gone", "stays"):
-        attendance.register(visitor, StreamlitFiles(visitor))
+        reaper.register(visitor, StreamlitFiles(visitor))
     until(lambda: not server.uploaded_file_mgr.get_files("gone", ["1"]))
     for see in shown:
         with pytest.raises(MediaFileStorageError):
@@ -114,7 +114,7 @@ def test_a_visitor_who_has_gone_leaves_no_photo_behind(server, monkeypatch):
 
 
 def test_a_batch_that_is_cleared_holds_no_photo():
-    batch = PhotosState(kept=[Photo("1", "a.jpg", bytes)])
+    batch = PhotosState(kept=[Photo("a.jpg", bytes, "1")])
     batch.results["1"] = object()
     batch.clear()
     assert (batch.results, batch.merge_uploads([], is_back=True)) == ({}, [])

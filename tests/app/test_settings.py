@@ -3,7 +3,7 @@
 import pytest
 import streamlit as st
 
-from streamlit_app.settings import AppSettings, IceServer, RemoteServer, load_settings
+from streamlit_app.settings import AppSettings, RemoteServer, load_settings
 
 NAMES = (
     "EMOSCOPE_MODEL",
@@ -52,7 +52,7 @@ STUN, TURN = "stun:a.example:3478", "turn:b.example:3478?transport=udp"
             ),
             AppSettings(
                 *("a/b@c", "cpu", 7, 20, 30, 1, 9),
-                (IceServer(STUN), IceServer(TURN, "me", "key")),
+                ({"urls": [STUN]}, {"urls": [TURN], "username": "me", "credential": "key"}),
                 RemoteServer(SERVER, "token"),
             ),
             id="all set",
@@ -81,25 +81,12 @@ def test_load_settings(environment, expected, monkeypatch, tmp_path):
 
 
 def test_a_credential_is_not_shown_where_settings_are_printed():
-    assert "hidden" not in repr(AppSettings(ice_servers=(IceServer(TURN, "me", "hidden"),)))
+    assert "hidden" not in repr(
+        AppSettings(ice_servers=({"urls": [TURN], "credential": "hidden"},))
+    )
     assert "hidden" not in repr(AppSettings(server=RemoteServer(SERVER, "hidden")))
 
 
 def test_a_login_in_an_address_is_not_shown():
     assert RemoteServer("http://me:hidden@c.example:8000/").host == "c.example:8000"
     assert RemoteServer().host == ""
-
-
-@pytest.mark.parametrize(
-    ("server", "expected"),
-    [
-        pytest.param(IceServer(STUN), {"urls": [STUN]}, id="without a login"),
-        pytest.param(
-            IceServer(TURN, "me", "key"),
-            {"urls": [TURN], "username": "me", "credential": "key"},
-            id="with a login",
-        ),
-    ],
-)
-def test_servers_as_browsers_take_them(server, expected):
-    assert server.to_dict() == expected

@@ -140,7 +140,7 @@ def test_photos_and_choices_stay_while_another_page_is_looked_at(
         wait_for_results(page)
         expect_text(page, "pair.jpg")
         assert page.get_by_role("switch", name="Blur faces").is_checked()
-    page.get_by_role("button", name="Take them away").click()
+    page.get_by_role("button", name="Remove").click()
     expect_text(page, "No photo at hand?")
 
 
@@ -154,20 +154,20 @@ def test_brushing_the_plane_shows_the_faces_in_it(page: Page, pair: bytes) -> No
     assert box is not None
     left = box["x"] + 0.2 * box["width"]
     drag(page, (left, box["y"] + 0.45 * box["width"]), (left + 60, box["y"] + 0.6 * box["width"]))
-    expect_text(page, "There is no face in it.")
+    expect_text(page, "No face is in this range.")
     drag(
         page,
         (box["x"] + 0.6 * box["width"], box["y"] + 0.02 * box["width"]),
         (box["x"] + box["width"] - 4, box["y"] + 0.45 * box["width"]),
     )
-    page.get_by_role("heading", name="Faces in the rectangle").wait_for()
+    page.get_by_role("heading", name="Selected faces").wait_for()
     page.get_by_role("img", name="happiness, face 2 of pair.jpg").wait_for()
 
 
 @pytest.mark.slow
 def test_the_sample_blurred_and_its_files(page: Page) -> None:
     """Reached by the keyboard alone."""
-    button = page.get_by_role("button", name="Try the sample")
+    button = page.get_by_role("button", name="Start with a sample")
     button.wait_for()
     for _ in range(40):
         page.keyboard.press("Tab")

@@ -37,13 +37,13 @@ def test_photos_and_videos_are_analysed_by_the_server(
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", [on_canvas(sample_face(150), (160, 120))] * 10, fps=10)
     with opened(browser, served_url) as page:
-        page.get_by_role("button", name="Try the sample").click()
+        page.get_by_role("button", name="Start with a sample").click()
         page.get_by_role("img", name="astronaut.jpg with its faces marked: happiness").wait_for()
         expect_text(page, "Analysed by the server at 127.0.0.1")
         page.get_by_role("link", name="Video").click()
         expect_text(page, "How do these faces change?")
         upload(page, ("clip.mp4", clip.read_bytes()))
         page.get_by_role("button", name="Report (HTML)").wait_for()
-        expect_text(page, "seen 1.0 s, mostly happiness")
+        expect_text(page, "visible 1.0 s, mostly happiness")
         page.get_by_role("link", name="Webcam").click()
-        expect_text(page, "Your camera's picture is analysed on 127.0.0.1")
+        expect_text(page, "The video of your camera is analysed on 127.0.0.1")

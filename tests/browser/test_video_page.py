@@ -95,9 +95,9 @@ def brush(page: Page, start: float, end: float) -> None:
 
 def choose_by_keys(page: Page) -> None:
     """Narrow the span from its start by three tenths of a second, without a mouse."""
-    page.locator("summary", has_text="Choose by numbers").focus()
+    page.locator("summary", has_text="Select by values").focus()
     page.keyboard.press("Enter")
-    start = page.get_by_role("slider", name="Span of time").first
+    start = page.get_by_role("slider", name="Time range").first
     start.wait_for()
     page.keyboard.press("Tab")
     wait_until(page, lambda: start.evaluate("thumb => thumb === document.activeElement"))
@@ -147,7 +147,7 @@ def test_a_frame_and_a_span_are_chosen_on_the_timeline_or_by_keys(page: Page, cl
     upload(page, ("a smile.mp4", clip))
     wait_for_result(page)
     click_the_middle(page)
-    pixels = picture(page, page.get_by_role("img", name="The picture at 0:0"))
+    pixels = picture(page, page.get_by_role("img", name="The frame at 0:0"))
     assert pixels.shape == (SIZE[1], SIZE[0], 3)
     below = pixels[170:].astype(int)  # where no label is drawn
     columns = np.flatnonzero((np.abs(below - (70, 80, 95)).max(axis=2) > 40).any(axis=0))
@@ -162,7 +162,7 @@ def test_a_frame_and_a_span_are_chosen_on_the_timeline_or_by_keys(page: Page, cl
     page.get_by_role("heading", name="People from 0:00.3").wait_for(state="detached")
     page.get_by_role("heading", name="People from 0:00").wait_for()
     wait_until(page, lambda: seconds(people(page)) < 0.6 * seconds(whole))
-    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Clear selection").click()
     page.get_by_role("heading", name="People", exact=True).wait_for()
     wait_until(page, lambda: people(page) == whole)
 
@@ -189,14 +189,14 @@ def test_a_run_is_cancelled_at_once_or_ends_with_the_server(
     with running_app(tmp_path, {"HF_HUB_OFFLINE": "1"}) as url:
         with opened(browser, f"{url}/video") as page:
             upload(page, ("long.mp4", long_clip))
-            page.get_by_text(" a second").first.wait_for()
+            page.get_by_text(" fps").first.wait_for()
             start = time.monotonic()
             page.get_by_role("button", name="Cancel").click()
             expect_text(page, "The analysis was cancelled.")
             # A second to end, the rest is the page's on a busy machine.
             assert time.monotonic() - start < 15
             page.get_by_role("button", name="Analyse again").click()
-            page.get_by_text(" a second").first.wait_for()
+            page.get_by_text(" fps").first.wait_for()
         start = time.monotonic()
     assert time.monotonic() - start < 14  # a second; at 15 it would be killed
     log = (tmp_path / "app.log").read_text(encoding="utf-8", errors="replace")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SIZE, FPS = (320, 240), 10
 """Of the camera: the browser encodes and decodes without help, and so does the server."""
 
-TITLE = "What does your face show right now?"
+QUESTION = "What does your face show right now?"
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def start(page: Page) -> Frame:
             if is_last:
                 raise
             page.reload()
-            page.get_by_role("heading", name=TITLE).wait_for()
+            page.get_by_text(QUESTION).wait_for()
         else:
             return frame
     raise AssertionError
@@ -181,12 +181,12 @@ def stop(page: Page) -> None:
 
 def places(page: Page, n: int) -> None:
     """Wait until so many places for streams are taken."""
-    words = page.get_by_text("places for webcams are taken")
+    words = page.get_by_text("webcams are in use")
     words.wait_for()
     for _ in range(150):
         if words.inner_text().startswith(f"{n} of"):
             return
-        page.get_by_text(TITLE).click()
+        page.get_by_text(QUESTION).click()
         page.keyboard.press("r")  # Streamlit's key for another run of the page
         page.wait_for_timeout(500)
     raise AssertionError
@@ -206,7 +206,7 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
     name, data = download(page, "Frames (CSV)")
     assert name == "webcam_frames.csv"
     frames = pd.read_csv(io.BytesIO(data))
-    assert frames["frame"].nunique() == metric(page, "Analysed") > 3
+    assert frames["frame"].nunique() == metric(page, "Frames analysed") > 3
     assert frames["emotion"].mode()[0] == "happiness"
     assert download(page, "Annotated video (MP4)")[1][4:8] == b"ftyp"
 

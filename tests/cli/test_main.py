@@ -187,7 +187,7 @@ def test_a_folder_with_pictures_of_other_photos_is_refused(photos, tmp_path, cap
     assert main(["photos", str(photos / "sub" / "deep"), "--out", str(out)]) == 2
     assert {p: p.read_bytes() for p in out.rglob("*.*")} == before
     said = capsys.readouterr().err
-    assert f"error: {out / 'annotated'} holds pictures of other photos, e.g. a.jpg;" in said
+    assert f"error: {out / 'annotated'} holds images of other photos, e.g. a.jpg;" in said
 
 
 @pytest.mark.usefixtures("asked")

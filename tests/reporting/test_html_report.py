@@ -154,7 +154,7 @@ def test_page_tells_what_was_analysed():
     settings = VideoSettings(every=3, blur=True, smoothing_s=0.5, min_face_px=20, min_score=0.7)
     words = words_of(replace(NO_FACE, settings=settings))
     for expected in (
-        *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 a second", "5 of 5 (one in 3)"),
+        *("Emotions in clip.mp4", "0:20.0", "1280 \u00d7 720, 25 fps", "5 of 5 (one in 3)"),
         *(
             "emoscope-tiny",
             "tiny-faces",
@@ -170,27 +170,27 @@ def test_page_tells_what_was_analysed():
 def test_page_of_a_webcam_tells_when_it_began():
     began = datetime(2026, 11, 22, 13, 57, 3, 250400, timezone(timedelta(hours=1)))
     words = words_of(replace(NO_FACE, started_at=began))
-    assert "Begun 2026-11-22 12:57:03.250 UTC Length" in words
-    assert "Begun" not in words_of(NO_FACE)
+    assert "Started 2026-11-22 12:57:03.250 UTC Length" in words
+    assert "Started" not in words_of(NO_FACE)
 
 
 def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_picture():
     assert "5 of 99 People" in words_of(replace(NO_FACE, n_frames=99))
-    assert "5 of 5 (every picture) People" in words_of(NO_FACE)
+    assert "5 of 5 (every frame) People" in words_of(NO_FACE)
 
 
 @pytest.mark.parametrize(("name", "is_told"), [("two", True), ("crowd", False)])
 def test_numbers_of_people_are_told_to_be_smoothed(name, is_told):
     words = Outline(page_of(name)).words()
-    assert ("of the smoothed readings, the means are not." in words) is is_told
+    assert ("of the smoothed predictions, the means are not." in words) is is_told
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (VideoSettings(), "every picture"),
+        (VideoSettings(), "every frame"),
         (VideoSettings(every=4), "one in 4"),
-        (VideoSettings(every=4, hz=2.5), "2.5 a second"),
+        (VideoSettings(every=4, hz=2.5), "2.5 fps"),
     ],
     ids=["every", "fourth", "rate"],
 )
@@ -200,7 +200,7 @@ def test_rate_in_words(settings, words):
 
 def test_length_is_of_the_last_picture_where_the_header_has_none():
     words = words_of(replace(NO_FACE, info=replace(NO_FACE.info, duration_s=None, fps=0.0)))
-    assert "Length 0:00.4 Picture 1280 \u00d7 720 Pictures" in words
+    assert "Length 0:00.4 Frame size 1280 \u00d7 720 Frames" in words
 
 
 def test_names_and_sentences_are_text_only():
@@ -254,15 +254,15 @@ def test_moments_carry_their_pictures_and_words():
 @pytest.mark.slow
 def test_no_moment_is_no_section():
     words = words_of(replace(TWO, highlights=()))
-    assert "Strongest moments" not in words
-    assert "Course over time" in words
+    assert "Key moments" not in words
+    assert "Over time" in words
 
 
 def test_a_video_without_a_face_says_so_and_draws_nothing():
     page = page_of("no face")
     words = Outline(page).words()
     assert "No face was found" in words
-    assert "None of the 5 pictures" in words
+    assert "None of the 5 analysed frames" in words
     assert "vegaEmbed" not in page
     assert len(page) < 20_000
 
@@ -271,7 +271,7 @@ def test_charts_show_the_six_seen_longest_and_the_table_more():
     page = page_of("crowd")
     assert len(spec_in(page)["vconcat"][-1]["concat"]) == 6
     words = Outline(page).words()
-    assert "Shown are the 6 people seen longest." in words
+    assert "The charts show the 6 people visible longest." in words
     assert words.count("Most positive") == MOST_PEOPLE
 
 
@@ -279,7 +279,8 @@ def test_a_crowd_is_cut_and_counted():
     outline = Outline(page_of("crowd"))
     assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MOST_PEOPLE
     assert (
-        f"These are the {MOST_PEOPLE} people seen longest, of {MOST_PEOPLE + 3}." in outline.words()
+        f"These are the {MOST_PEOPLE} people visible longest, of {MOST_PEOPLE + 3}."
+        in outline.words()
     )
 
 

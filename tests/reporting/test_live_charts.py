@@ -8,10 +8,14 @@ import vl_convert
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.live.session_log import SessionLog
 from emotion_core.reporting.live_chart_data import MINUTE_S, TRAIL_S, people_now
-from emotion_core.reporting.live_charts import LIVE, bars, minute, plane
+from emotion_core.reporting.live_charts import LIVE, bars_spec, minute_spec, plane_spec
 from tests.factories import SEVEN
 
-CHARTS = {"bars": lambda history: bars(history, SEVEN), "plane": plane, "minute": minute}
+CHARTS = {
+    "bars": lambda history: bars_spec(history, SEVEN),
+    "plane": plane_spec,
+    "minute": minute_spec,
+}
 
 
 def history_of(*spans, newest_s=70.0, step_s=0.1):
@@ -68,7 +72,7 @@ def test_people_of_now_are_those_seen_last_even_if_missed_for_a_moment():
 
 def test_bars_give_each_person_a_part_of_the_width_and_a_name():
     history = history_of((60, 70), (60, 70))
-    rows = rows_of(bars(history, SEVEN))
+    rows = rows_of(bars_spec(history, SEVEN))
     assert list(rows["word"].unique()) == ["", *[str(e) for e in ALL_EMOTIONS if e in SEVEN]]
     assert rows["start"].unique().tolist() == [0, 0.5]
     assert (rows["end"] <= rows["start"] + 0.5).all()
@@ -79,13 +83,13 @@ def test_bars_give_each_person_a_part_of_the_width_and_a_name():
 
 def test_no_more_than_three_people_are_drawn():
     history = history_of(*[(60, 70)] * 5)
-    assert rows_of(bars(history, SEVEN))["person"].nunique() == 3
-    assert rows_of(plane(history))["track"].nunique() == 3
-    assert rows_of(minute(history))["style"].nunique() == 3
+    assert rows_of(bars_spec(history, SEVEN))["person"].nunique() == 3
+    assert rows_of(plane_spec(history))["track"].nunique() == 3
+    assert rows_of(minute_spec(history))["style"].nunique() == 3
 
 
 def test_the_trail_ends_at_the_newest_reading_and_fades():
-    rows = rows_of(plane(history_of((0, 70), (0, 60))))
+    rows = rows_of(plane_spec(history_of((0, 70), (0, 60))))
     assert rows["person"].unique().tolist() == ["Person 1"]
     assert rows["age_s"].max() <= TRAIL_S
     newest = rows[rows["is_newest"]]
@@ -96,21 +100,21 @@ def test_the_trail_ends_at_the_newest_reading_and_fades():
 
 def test_the_minute_breaks_where_nobody_was_seen():
     gap = pd.concat([history_of((20, 40)), history_of((50, 70))], ignore_index=True)
-    rows = rows_of(minute(gap))
+    rows = rows_of(minute_spec(gap))
     assert rows["run"].nunique() == 2
     assert rows["ago_s"].between(-MINUTE_S, 1e-9).all()
     assert len(rows) < len(gap) / 4
 
 
 def test_the_minute_names_people_only_where_there_are_several():
-    assert set(rows_of(minute(history_of((60, 70))))["name"]) == {""}
-    names = rows_of(minute(history_of((60, 70), (60, 70), (60, 65))))["name"]
+    assert set(rows_of(minute_spec(history_of((60, 70))))["name"]) == {""}
+    names = rows_of(minute_spec(history_of((60, 70), (60, 70), (60, 65))))["name"]
     assert sorted(names[names != ""]) == ["Person 1", "Person 2"]
 
 
 def test_thinned_rows_are_means_over_spans_of_time():
     history = history_of((60, 70), (61, 70))
-    rows = rows_of(minute(history))
+    rows = rows_of(minute_spec(history))
     shown = history[history["track"] == 2]
     span = shown[shown["time_s"].between(64.9999, 65.4999)]
     row = rows[(rows["style"] == 1) & rows["ago_s"].between(-5.0001, -4.5)].iloc[0]

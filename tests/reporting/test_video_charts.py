@@ -19,11 +19,9 @@ from emotion_core.reporting.timeline import (
     format_duration,
     timeline_rows,
 )
-from emotion_core.reporting.timeline_layers import AROUSAL_COLOUR, VALENCE_COLOUR
+from emotion_core.reporting.timeline_layers import CLICK, DIMENSION_COLOURS, SPAN
 from emotion_core.reporting.video_charts import (
-    CLICK,
-    SPAN,
-    probabilities_course_chart,
+    probability_timeline_chart,
     shares_chart,
     timeline_chart,
     trajectory_chart,
@@ -48,7 +46,7 @@ def shares_of(frames):
 
 CHARTS = {
     "timeline": timeline_chart,
-    "probabilities": probabilities_course_chart,
+    "probabilities": probability_timeline_chart,
     "trajectory": trajectory_chart,
     "shares": shares_of,
     "dashboard": dashboard_chart,
@@ -116,7 +114,7 @@ def test_colours_are_those_of_the_emotions(chart):
 
 
 @pytest.mark.parametrize("paper", ["#FDFCFA", "#FFFFFF", "#14171C"])
-@pytest.mark.parametrize("colour", [VALENCE_COLOUR, AROUSAL_COLOUR])
+@pytest.mark.parametrize("colour", DIMENSION_COLOURS.values())
 def test_lines_stand_out_on_light_and_dark(colour, paper):
     """WCAG 2.2, 1.4.11: graphical objects have a contrast of at least 3 to 1."""
     low, high = sorted((luminance(colour), luminance(paper)))
@@ -166,7 +164,9 @@ def test_values_lie_where_the_scale_says():
     }
     (line,) = [
         path
-        for path in re.findall(r'<path[^>]*\bd="(M[^"]*)"[^>]*stroke="' + VALENCE_COLOUR, svg)
+        for path in re.findall(
+            r'<path[^>]*\bd="(M[^"]*)"[^>]*stroke="' + DIMENSION_COLOURS["valence"], svg
+        )
         if path.count("L") == 3
     ]
     drawn = [float(y) for _, y in re.findall(r"[ML]([\d.]+),([\d.]+)", line)]
@@ -245,7 +245,7 @@ def test_a_lone_picture_is_drawn():
 
 def test_the_last_stretch_ends_inside_the_chart():
     frames = make_table([(i, i / 2, make_one(1, H)) for i in range(4)])
-    for make in (timeline_chart, probabilities_course_chart):
+    for make in (timeline_chart, probability_timeline_chart):
         domains = [x["scale"]["domain"] for x in find(make(frames).to_dict(), "x") if "scale" in x]
         assert domains == [[0, 2.0]] * len(domains)
         assert domains

@@ -149,17 +149,21 @@ def test_waits_between_tries_grow(server, clock):
 @pytest.mark.parametrize(
     ("step", "kind", "text"),
     [
-        ((401, b'{"error": "No."}'), RemoteError, "wants a token.*EMOSCOPE_SERVER_TOKEN"),
+        ((401, b'{"error": "No."}'), RemoteError, "requires a token.*EMOSCOPE_SERVER_TOKEN"),
         ((404, b"Not Found"), RemoteError, "HTTP 404.*same version"),
         ((500, b'{"error": "Sorry."}'), RemoteError, r"HTTP 500: Sorry\."),
         ((302, b"", {"Location": "http://127.0.0.1:9/"}), RemoteError, "HTTP 302"),
-        ((200, b"<html>"), RemoteError, "not in the agreed form"),
-        ((200, b""), RemoteError, "not in the agreed form"),
-        ((200, b'{"version": 1}'), RemoteError, "not in the agreed form"),
+        ((200, b"<html>"), RemoteError, "response is not valid"),
+        ((200, b""), RemoteError, "response is not valid"),
+        ((200, b'{"version": 1}'), RemoteError, "response is not valid"),
         ((200, b" " * (33 << 20)), RemoteError, "far too much"),
         ((422, b'{"error": "The picture is damaged."}'), ImageDecodeError, "is damaged"),
         ((413, b'{"error": "At most 60 MB."}'), ImageDecodeError, "At most 60 MB"),
-        ((413, b"<html>nginx</html>"), ImageDecodeError, "larger than http.* takes; make it smal"),
+        (
+            (413, b"<html>nginx</html>"),
+            ImageDecodeError,
+            "larger than http.* accepts; make it smal",
+        ),
         ((400, b'{"error": {"a": 1}}'), RemoteError, r"\(HTTP 400\)"),
         ((400, b'{"error": "' + b"x" * 5000 + b'"}'), RemoteError, "x{300}[^x]"),
     ],
@@ -203,7 +207,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so():
     ["", "server", "ftp://server", "http://", "http://a:99999", "http://u:p@a", "http://a/?x=1"],
 )
 def test_what_is_no_address_is_said_to_be_none(url):
-    with pytest.raises(RemoteError, match="is no address of a server"):
+    with pytest.raises(RemoteError, match="is not a server address"):
         load_remote_analyzer(url)
 
 

@@ -73,7 +73,7 @@ def test_a_body_in_parts_arrives_whole():
 def test_without_the_token_nobody_enters(headers):
     gate = Ingress(echo, IngressSettings(token=SESAME))
     status, text, sent = ask(gate, b"x", headers=headers)
-    assert (status, error_of(text)) == (401, "This server wants a bearer token.")
+    assert (status, error_of(text)) == (401, "This server requires a bearer token.")
     assert sent[b"www-authenticate"] == b"Bearer"
 
 
@@ -135,7 +135,7 @@ def test_more_than_memory_allows_is_put_off(monkeypatch):
 def test_who_goes_away_while_sending_is_not_answered():
     gate = Ingress(echo, IngressSettings())
     assert ask(gate, b"ab", gone=True)[0] is None
-    assert gate._in_hand == gate._held_bytes == 0
+    assert gate._in_flight == gate._held_bytes == 0
 
 
 def test_a_request_whose_replica_died_goes_to_another():

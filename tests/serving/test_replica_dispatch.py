@@ -16,7 +16,7 @@ from ray.serve.exceptions import (
 from emotion_core.serving import replica_dispatch
 from emotion_core.serving.api import make_web_app
 from emotion_core.serving.ingress import Ingress, IngressSettings
-from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, ReplicaDispatcher, answer_whole
+from emotion_core.serving.replica_dispatch import ONE_CALL_BYTES, ReplicaDispatcher, respond_once
 
 HEADERS = [(b"content-type", b"text/plain"), (b"x-emoscope-batch", b"2")]
 
@@ -139,7 +139,7 @@ def test_without_an_application_the_proxy_answers_and_it_is_looked_for_again_lat
     app = ReplicaDispatcher(rays_own)
     assert [run(app)[:2] for _ in range(3)] == [(418, b"/v1/analyze")] * 3
     assert len(looked) == 1
-    monkeypatch.setattr(replica_dispatch, "_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(replica_dispatch, "_RETRY_LOOKUP_S", 0.0)
     served_by(Replicas((200, [], b"there")))
     assert run(app)[:2] == (200, b"there")
 
@@ -213,7 +213,7 @@ def test_who_leaves_frees_the_replica(served_by):
 
 def answer(app, body=b""):
     scope = {"type": "http", "path": "/"}
-    return asyncio.run(answer_whole(app, scope, body))
+    return asyncio.run(respond_once(app, scope, body))
 
 
 def test_an_answer_in_parts_is_put_together():

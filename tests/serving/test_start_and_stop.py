@@ -13,7 +13,7 @@ import pytest
 
 from emotion_core.cli import serve as serve_command
 from emotion_core.serving.schema import analysis_from_json
-from emotion_core.serving.server import StopSignals, drain, prepare_server, stop_signals
+from emotion_core.serving.server import StopSignals, drain, prepare_server
 from tests.paths import PORTRAIT
 from tests.serving.misbehaving_server import MisbehavingServer
 
@@ -56,7 +56,7 @@ def started(monkeypatch, capsys):
         monkeypatch.setattr(serve_command, "prepare_server", lambda: "the key")
         monkeypatch.setattr(serve_command, "start_application", start_application)
         monkeypatch.setattr(serve_command, "drain", drained)
-        monkeypatch.setattr(serve_command, "stop_signals", stopped_at_once)
+        monkeypatch.setattr(serve_command, "StopSignals", stopped_at_once)
         monkeypatch.setattr(serve_command, "usable_cores", lambda: 2)
         chosen = parse(*arguments, *NETWORKS)
         seen.code = chosen.run(chosen)
@@ -156,7 +156,7 @@ def test_a_signal_ends_the_start_then_the_wait_and_a_second_one_all():
 
 def test_signals_are_handled_while_a_server_runs():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), stop_signals():
+    with pytest.raises(KeyboardInterrupt), StopSignals():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -185,4 +185,4 @@ def test_no_thread_is_left(clip):
     with MisbehavingServer() as server:
         run("--server", server.url, "--source", clip, "--no-window", "--seconds", "0.2")
     names = [thread.name for thread in threading.enumerate()]
-    assert [name for name in names if name.startswith(("capture", "ask", "remote"))] == []
+    assert [name for name in names if name.startswith(("capture", "analyze", "remote"))] == []

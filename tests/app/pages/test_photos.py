@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
-from emotion_core.models.registry import CARDS
+from emotion_core.models.card import Task
+from emotion_core.models.download import WEIGHTS_DIR
+from emotion_core.models.registry import CARDS, candidates
 from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
 
 
@@ -26,7 +28,7 @@ def metrics(app):
 def test_empty_page_invites_and_needs_no_choice(app):
     app.run()
     assert not app.exception
-    assert [b.label for b in app.button] == ["Try the sample"]
+    assert [b.label for b in app.button] == ["Start with a sample"]
     assert app.metric == []
     assert "Running on the processor (CPU)." in texts(app.sidebar.caption)
 
@@ -42,7 +44,7 @@ def test_photos_with_and_without_faces_and_a_broken_one(app):
     )
     assert not app.exception
     shown = metrics(app)
-    assert (shown["Photos"], shown["Faces"], shown["Not readable"]) == ("2", "2", "2")
+    assert (shown["Photos"], shown["Faces"], shown["Failed"]) == ("2", "2", "2")
     errors = texts(app.error)
     assert "not an image" in errors[0]
     assert "empty" in errors[1]
@@ -68,7 +70,7 @@ def test_one_pixel_picture(app):
 def test_only_broken_files_offer_no_pictures(app):
     upload(app.run(), ("broken.jpg", b"nothing"))
     assert not app.exception
-    assert metrics(app) == {"Photos": "0", "Faces": "0", "Not readable": "1"}
+    assert metrics(app) == {"Photos": "0", "Faces": "0", "Failed": "1"}
     assert [b.label for b in app.get("download_button")] == ["Faces (CSV)", "Photos (CSV)"]
 
 
@@ -134,9 +136,9 @@ def test_faces_are_chosen_without_a_mouse(app):
     upload(app.run(), ("a.png", make_counting_photo(3)))
     assert "Faces" in [header.value for header in app.header]
     valence_slider(app).set_value((0.95, 1.0)).run()
-    assert "Faces in the rectangle" in [header.value for header in app.header]
-    assert "There is no face in it." in texts(app.caption)
-    next(button for button in app.button if button.label == "Show all").click().run()
+    assert "Selected faces (0)" in [header.value for header in app.header]
+    assert "No face is in this range." in texts(app.caption)
+    next(button for button in app.button if button.label == "Clear selection").click().run()
     assert valence_slider(app).value == (-1.0, 1.0)
     assert "Faces" in [header.value for header in app.header]
 
@@ -146,8 +148,8 @@ def test_a_chosen_part_of_the_plane_is_not_kept_for_other_photos(app):
     app.switch_page("streamlit_app/pages/about.py").run()
     app.switch_page("streamlit_app/pages/photos.py").run()
     valence_slider(app).set_value((0.95, 1.0)).run()
-    assert "Faces in the rectangle" in [header.value for header in app.header]
-    press(app, "Take it away")
+    assert "Selected faces (0)" in [header.value for header in app.header]
+    press(app, "Remove")
     upload(app, ("b.png", make_counting_photo(3)))
     assert valence_slider(app).value == (-1.0, 1.0)
     assert "Faces" in [header.value for header in app.header]
@@ -174,21 +176,21 @@ def test_original_on_demand(app):
 
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):
     upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))
-    batch = app.session_state["photo_batch"]
-    del batch.results[next(iter(batch.results))]
-    batch.stop()
+    state = app.session_state["PhotosState"]
+    del state.results[next(iter(state.results))]
+    state.stop()
     app.run()
     assert metrics(app)["Photos"] == "2"
     assert texts(app.info) == ["Stopped: 2 of 3 photos are analysed."]
-    next(b for b in app.button if b.label == "Go on").click().run()
+    next(b for b in app.button if b.label == "Resume").click().run()
     assert metrics(app)["Photos"] == "3"
     assert texts(app.info) == []
 
 
 def test_a_core_that_is_gone_keeps_what_is_done_and_can_be_tried_again(app, core, monkeypatch):
     upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
-    batch = app.session_state["photo_batch"]
-    del batch.results[next(iter(batch.results))]
+    state = app.session_state["PhotosState"]
+    del state.results[next(iter(state.results))]
     analyze = core.analyze
 
     def fail(*_):
@@ -199,38 +201,38 @@ def test_a_core_that_is_gone_keeps_what_is_done_and_can_be_tried_again(app, core
     assert texts(app.error) == ["The server at h is gone\\."]
     assert metrics(app)["Photos"] == "1"
     monkeypatch.setattr(core, "analyze", analyze)
-    next(b for b in app.button if b.label == "Go on").click().run()
+    next(b for b in app.button if b.label == "Resume").click().run()
     assert texts(app.error) == []
     assert metrics(app)["Photos"] == "2"
 
 
 def test_what_was_stopped_stays_so_when_settings_change_until_other_photos_come(app):
     upload(app.run(), *((f"{i}.png", make_counting_photo(1)) for i in range(3)))
-    batch = app.session_state["photo_batch"]
-    del batch.results[next(iter(batch.results))]
-    batch.stop()
+    state = app.session_state["PhotosState"]
+    del state.results[next(iter(state.results))]
+    state.stop()
     app.sidebar.slider[0].set_value(0.8).run()
     assert texts(app.info) == ["Stopped: 0 of 3 photos are analysed."]
-    batch.merge_uploads([], is_back=False)
-    assert not batch.is_stopped
+    state.merge_uploads([], is_back=False)
+    assert not state.is_stopped
 
 
 def test_photos_stay_while_the_visitor_looks_at_another_page(app):
     """AppTest knows one page; that its field is gone is all that the page learns of others."""
     upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
-    batch = app.session_state["photo_batch"]
-    results = dict(batch.results)
-    assert batch.merge_uploads([], is_back=True) == batch.kept
-    app.session_state["photo_batch"] = batch
+    state = app.session_state["PhotosState"]
+    results = dict(state.results)
+    assert state.merge_uploads([], is_back=True) == state.kept
+    app.session_state["PhotosState"] = state
     app.file_uploader[0].set_value([])
     app.run()
     assert metrics(app)["Faces"] == "3"
-    assert batch.results == results
+    assert state.results == results
     assert "**2 photos** uploaded before" in texts(app.markdown)
     upload(app, ("a.png", make_counting_photo(3)))
     assert metrics(app)["Faces"] == "6"
     assert "**` a (2).png `**" in texts(app.markdown)
-    next(b for b in app.button if b.label == "Take them away").click().run()
+    next(b for b in app.button if b.label == "Remove").click().run()
     assert metrics(app)["Faces"] == "3"
 
 
@@ -245,8 +247,8 @@ def test_sample_and_away_again(app):
     app.run()
     app.button[0].click().run()
     assert metrics(app)["Photos"] == "1"
-    next(b for b in app.button if b.label == "Take the sample away").click().run()
-    assert [b.label for b in app.button] == ["Try the sample"]
+    next(b for b in app.button if b.label == "Remove sample").click().run()
+    assert [b.label for b in app.button] == ["Start with a sample"]
 
 
 def test_networks_that_cannot_be_had_are_a_message_with_a_way_on(app, monkeypatch):
@@ -257,7 +259,7 @@ def test_networks_that_cannot_be_had_are_a_message_with_a_way_on(app, monkeypatc
     app.run()
     assert not app.exception
     assert texts(app.error) == ["The Hub cannot be reached; check the network\\."]
-    assert [b.label for b in app.button] == ["Try the sample", "Try again"]
+    assert [b.label for b in app.button] == ["Start with a sample", "Try again"]
 
 
 def test_notices_are_shown(app, monkeypatch):
@@ -281,3 +283,17 @@ def test_about_page(app):
     assert "must not" in text or "prohibited" in text
     for name in CARDS:
         assert f"- **{name}**: " in text
+
+
+def test_a_published_network_is_fetched_from_the_hub(hub, app_alone, monkeypatch):
+    card = next(card for card in candidates(Task.EMOTION) if card.is_local)
+    published = replace(card, name="team", note="The team's own checkpoint.", torch_weights=None)
+    data = (WEIGHTS_DIR / card.weights.filename).read_bytes()
+    files = {card.weights.filename: data, "config.json": published.to_json().encode()}
+    monkeypatch.setenv("EMOSCOPE_MODEL", "team/faces@" + hub.add("team/faces", files))
+    app_alone.run()
+    said = "\n".join(element.value for element in app_alone.sidebar.caption).replace("\\", "")
+    assert "team: downloaded from 127.0.0.1" in said
+    assert "The team's own checkpoint." in said
+    app_alone.button[0].click().run()
+    assert metrics(app_alone)["Faces"] == "1"

@@ -40,8 +40,8 @@ def video_app(app):
     """The Video page, opened."""
     app.run()
     yield app.switch_page("streamlit_app/pages/video.py").run()
-    if "video_desk" in app.session_state:
-        app.session_state["video_desk"].clear()
+    if "VideoState" in app.session_state:
+        app.session_state["VideoState"].clear()
 
 
 def picture(left=0, right=0):
@@ -76,7 +76,7 @@ def upload(app, name, data):
 
 def finish(app):
     """Wait for the job and show what became of it."""
-    job = app.session_state["video_desk"].job
+    job = app.session_state["VideoState"].job
     until(lambda: job is None or job.state not in (JobState.WAITING, JobState.RUNNING))
     return app.run()
 
@@ -104,10 +104,10 @@ def downloads(app):
 
 def test_empty_page_invites_and_tells_the_limit(video_app):
     assert not video_app.exception
-    assert labels(video_app) == ["Try the sample"]
+    assert labels(video_app) == ["Start with a sample"]
     assert video_app.metric == []
     assert video_app.file_uploader[0].proto.max_upload_size_mb == 500
-    assert video_app.title[0].value == "How do these faces change?"
+    assert video_app.title[0].value == "Video"
 
 
 def test_limit_can_be_set_up_to_the_servers(video_app, monkeypatch):
@@ -122,7 +122,7 @@ def test_video_with_two_people(video_app, clips):
     upload(video_app, "a *b*.mp4", clips["two"])
     assert not video_app.exception
     shown = metrics(video_app)
-    assert (shown["People"], shown["Pictures"], shown["Analysed"]) == ("2", "10", "10")
+    assert (shown["People"], shown["Frames"], shown["Frames analysed"]) == ("2", "10", "10")
     assert shown["Length"] == "0:01"
     assert any("` a *b*.mp4 `" in text for text in texts(video_app.markdown))
     assert len(video_app.get("video")) == 1
@@ -144,7 +144,7 @@ def test_video_without_a_face(video_app, clips):
     upload(video_app, "none.mp4", clips["none"])
     assert not video_app.exception
     assert metrics(video_app)["People"] == "0"
-    assert texts(video_app.info) == ["No face was found in the pictures that were analysed."]
+    assert texts(video_app.info) == ["No face was found in the analysed frames."]
     assert video_app.get("vega_lite_chart") == []
     assert downloads(video_app) == [
         "Annotated video (MP4)",
@@ -163,9 +163,9 @@ def test_what_is_no_video_is_said_and_can_be_tried_again(video_app, data):
     assert not video_app.exception
     assert len(video_app.error) == 1
     assert "Try again" in labels(video_app)
-    before = video_app.session_state["video_desk"].job
+    before = video_app.session_state["VideoState"].job
     finish(press(video_app, "Try again"))
-    assert video_app.session_state["video_desk"].job is not before
+    assert video_app.session_state["VideoState"].job is not before
     assert len(video_app.error) == 1
 
 
@@ -174,7 +174,7 @@ def test_truncated_video_is_shown_up_to_the_fault(video_app, tmp_path):
     data = path.read_bytes()
     upload(video_app, "cut.mkv", data[: len(data) // 2])
     assert not video_app.exception
-    assert 5 < int(metrics(video_app)["Pictures"]) < 55
+    assert 5 < int(metrics(video_app)["Frames"]) < 55
     assert "What could be read is shown and offered below" in texts(video_app.warning)[-1]
 
 
@@ -195,8 +195,8 @@ def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
     monkeypatch.setattr("streamlit_app.video.job.analyze_video", steps)
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_JOBS", "1")
     video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
-    desk = video_app.session_state["video_desk"]
-    first, desk.job = desk.job, None
+    state = video_app.session_state["VideoState"]
+    first, state.job = state.job, None
     video_app.run()
     assert video_app.progress[0].text.startswith("Waiting: other videos are being analysed")
     first.close()
@@ -207,7 +207,7 @@ def test_of_a_long_video_only_the_beginning_is_analysed(video_app, tmp_path, mon
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MINUTES", "1")
     clip = make_clip(tmp_path / "long.mp4", [picture(160)] * 65, fps=1)
     upload(video_app, "long.mp4", clip.read_bytes())
-    assert metrics(video_app)["Analysed"] == "61"
+    assert metrics(video_app)["Frames analysed"] == "61"
     assert "Only the first 1 min of the video" in " ".join(texts(video_app.warning))
 
 
@@ -235,14 +235,14 @@ def test_blur_takes_what_shows_faces_away_until_they_are_blurred(video_app, clip
 
 
 def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
-    video_app.sidebar.selectbox(key="pictures").set_value("Every n-th picture").run()
+    video_app.sidebar.selectbox(key="rate").set_value("Every nth frame").run()
     video_app.sidebar.number_input(key="every").set_value(5).run()
     upload(video_app, "one.mp4", clips["one"])
-    assert (metrics(video_app)["Pictures"], metrics(video_app)["Analysed"]) == ("10", "2")
-    video_app.sidebar.selectbox(key="pictures").set_value("So many a second").run()
+    assert (metrics(video_app)["Frames"], metrics(video_app)["Frames analysed"]) == ("10", "2")
+    video_app.sidebar.selectbox(key="rate").set_value("Fixed rate (fps)").run()
     video_app.sidebar.number_input(key="hz").set_value(3.0).run()
     finish(press(video_app, "Analyse again"))
-    assert metrics(video_app)["Analysed"] in ("3", "4")
+    assert metrics(video_app)["Frames analysed"] in ("3", "4")
 
 
 def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, core):
@@ -252,7 +252,7 @@ def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, 
     after = video_app.dataframe[0].value
     assert core.detector.calls == calls
     assert (after["changes"] < before["changes"]).any()
-    assert "The video was drawn with a smoothing of 0.3 s." in texts(video_app.caption)
+    assert "The annotated video was made with a smoothing of 0.3 s." in texts(video_app.caption)
     assert texts(video_app.info) == []
 
 
@@ -273,9 +273,9 @@ def test_a_span_and_a_picture_are_chosen_without_a_mouse(video_app, clips):
     video_app.slider(key="span 1 0").set_value((0.2, 0.5)).run()
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
     assert 0 < video_app.dataframe[0].value["seen_s"].iloc[0] < 0.6 * whole
-    video_app.number_input(key="picture 1").set_value(0.4).run()
+    video_app.number_input(key="frame 1").set_value(0.4).run()
     assert "At 0:00.4" in captions_of_images(video_app)
-    press(video_app, "Show all")
+    press(video_app, "Clear selection")
     assert "People" in [header.value for header in video_app.header]
     assert video_app.dataframe[0].value["seen_s"].iloc[0] == whole
     assert "At 0:00.4" not in captions_of_images(video_app)
@@ -300,12 +300,12 @@ def test_settings_and_result_stay_while_another_page_is_open(video_app, clips, c
 
 def test_a_new_video_takes_the_place_of_the_old_and_can_be_taken_away(video_app, clips):
     upload(video_app, "two.mp4", clips["two"])
-    first = video_app.session_state["video_desk"].job
+    first = video_app.session_state["VideoState"].job
     upload(video_app, "one.mp4", clips["one"])
     assert metrics(video_app)["People"] == "1"
     assert first.video.size == 0
-    press(video_app, "Take the video away")
-    assert labels(video_app) == ["Try the sample"]
+    press(video_app, "Remove video")
+    assert labels(video_app) == ["Start with a sample"]
     assert video_app.metric == []
 
 
@@ -317,7 +317,7 @@ def test_an_upload_is_not_kept_in_memory_beside_the_file(video_app):
 
 def test_sample(video_app, clips, monkeypatch):
     monkeypatch.setattr("streamlit_app.resources.sample_clip", lambda: clips["one"])
-    finish(press(video_app, "Try the sample"))
+    finish(press(video_app, "Start with a sample"))
     assert not video_app.exception
     assert metrics(video_app)["People"] == "1"
     assert any("` sample.mp4 `" in text for text in texts(video_app.markdown))
@@ -337,7 +337,7 @@ def test_network_for_recognising_people_out_of_reach(video_app, clips, monkeypat
     upload(video_app, "one.mp4", clips["one"])
     assert metrics(video_app)["People"] == "1"
     assert len(asked) == 1
-    press(video_app, "Try again")
+    press(video_app, "Retry download")
     assert len(asked) == 2
     video_app.sidebar.toggle(key="reidentify").set_value(False).run()
     assert texts(video_app.sidebar.warning) == []

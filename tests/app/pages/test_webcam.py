@@ -65,15 +65,15 @@ def page(app, streamer, fault):
     assert not streamer.calls
     app.run()
     yield app.switch_page(PAGE).run()
-    if "webcam_desk" in app.session_state:
-        app.session_state["webcam_desk"].clear()
-    resources._live_core.clear()
-    resources.stream_gate.clear()
+    if "WebcamState" in app.session_state:
+        app.session_state["WebcamState"].clear()
+    resources._live_analyzer.clear()
+    resources.stream_limiter.clear()
     wait_until(lambda: not live_threads())
 
 
 def session(page):
-    return page.session_state["webcam_desk"].current
+    return page.session_state["WebcamState"].current
 
 
 def picture(n_faces, width=64, height=48):
@@ -94,7 +94,7 @@ def detail(image):
 
 
 def last(page):
-    return page.session_state["webcam_desk"].last
+    return page.session_state["WebcamState"].last
 
 
 def start(page, streamer):
@@ -146,14 +146,14 @@ def labels(page, kind):
 
 def test_before_start_nothing_runs_and_the_core_is_warm(page, streamer, core):
     assert not page.exception
-    assert page.title[0].value == "What does your face show right now?"
+    assert page.title[0].value == "Webcam"
     assert any("is not kept" in text for text in texts(page.caption))
     assert core.detector.search_sides == [640, None]
     page.run()
     assert core.detector.search_sides == [640, None]
     assert live_threads() == ["live-batches"]
     assert len({call["key"] for call in streamer.calls}) == 1
-    assert "0 of 4 places for webcams are taken." in texts(page.caption)
+    assert "0 of 4 webcams are in use." in texts(page.caption)
     assert page.metric == []
 
 
@@ -193,20 +193,20 @@ def test_the_library_asks_nobody_for_servers_even_with_a_token(app, fault, monke
     app.switch_page(PAGE).run()
     assert not app.exception
     assert not app.warning
-    app.session_state["webcam_desk"].clear()
-    resources._live_core.clear()
+    app.session_state["WebcamState"].clear()
+    resources._live_analyzer.clear()
 
 
 def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
     monkeypatch.setattr(micro_batching, "_UNUSED_S", 30.0)
     first, *others = (make_fake_analyzer() for _ in range(6))
-    core = resources.live_core(first)
+    core = resources.live_analyzer(first)
     for other in others:
-        resources.live_core(other)
+        resources.live_analyzer(other)
     assert len(core.analyze([picture(1)])) == 1
     core.close()
     monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
-    resources._live_core.clear()
+    resources._live_analyzer.clear()
     wait_until(lambda: not live_threads())
 
 
@@ -216,8 +216,8 @@ def test_a_stream_from_start_to_files(page, streamer):
     show(page, picture(2))
     page.run()
     assert not page.exception
-    assert set(metrics(page)) == {"Pictures", "Analyses", "Analysis", "Delay"}
-    assert "2 people in the picture." in texts(page.caption)
+    assert set(metrics(page)) == {"Frames", "Analyses", "Analysis", "Delay"}
+    assert "2 people visible." in texts(page.caption)
     charts = page.get("vega_lite_chart")
     assert len(charts) == 3
     assert all(chart.proto.alt for chart in charts)
@@ -226,7 +226,7 @@ def test_a_stream_from_start_to_files(page, streamer):
     stop(page, streamer)
     assert not page.exception
     shown = metrics(page)
-    assert (shown["People"], shown["Pictures"], shown["Analysed"]) == ("2", "5", "5")
+    assert (shown["People"], shown["Frames"], shown["Frames analysed"]) == ("2", "5", "5")
     assert labels(page, "download_button") == FILES
     assert page.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
     assert page.get("video") == []
@@ -237,14 +237,14 @@ def test_results_stay_until_the_next_start(page, streamer):
     start(page, streamer)
     show(page, picture(1))
     stop(page, streamer)
-    first = page.session_state["webcam_desk"].last
+    first = page.session_state["WebcamState"].last
     page.switch_page("streamlit_app/pages/about.py").run()
     page.switch_page(PAGE).run()
-    assert metrics(page)["Pictures"] == "5"
-    assert page.session_state["webcam_desk"].last is first
+    assert metrics(page)["Frames"] == "5"
+    assert page.session_state["WebcamState"].last is first
 
     start(page, streamer)
-    assert page.session_state["webcam_desk"].last is None
+    assert page.session_state["WebcamState"].last is None
     assert labels(page, "download_button") == []
     assert session(page) is not first
 
@@ -270,7 +270,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
 def test_a_session_without_a_face_is_told(page, streamer):
     start(page, streamer)
     show(page, picture(0))
-    assert "Nobody is in the picture." in texts(page.run().caption)
+    assert "Nobody visible." in texts(page.run().caption)
     stop(page, streamer)
     assert not page.exception
     assert texts(page.info) == ["No face was found in this session."]
@@ -289,7 +289,7 @@ def test_recording_is_off_until_asked_for_and_plays_afterwards(page, streamer):
     assert not page.exception
     assert len(page.get("video")) == 1
     assert labels(page, "download_button")[0] == "Annotated video (MP4)"
-    file = page.session_state["webcam_desk"].last.recording.file
+    file = page.session_state["WebcamState"].last.recording.file
     assert file.read()[4:8] == b"ftyp"
     assert record_toggle(page).value is False
     start(page, streamer)
@@ -306,7 +306,7 @@ def test_when_in_the_session_a_recording_begins_is_told(page, streamer):
     times = last(page).result().frames["time_s"]
     begin_s = last(page).recording.start_s
     assert times[4] + 0.2 <= begin_s == pytest.approx(times[5], abs=1e-5)
-    words = f"The recording begins {begin_s:.2f} s after the session; "
+    words = f"The recording starts {begin_s:.2f} s after the session; "
     assert any(text.replace("\\", "").startswith(words) for text in texts(page.caption))
 
 
@@ -318,7 +318,7 @@ def test_a_recording_that_was_ended_early_is_kept_and_replaced_by_the_next(page,
         show(page, picture(1))
         record_toggle(page).set_value(False).run()
         files.append(session(page).recording.file)
-    assert any("a new recording takes its place" in text for text in texts(page.run().caption))
+    assert any("a new recording will replace it" in text for text in texts(page.run().caption))
     assert [file.size > 0 for file in files] == [False, True]
 
 
@@ -361,7 +361,7 @@ def test_a_recording_that_fails_is_told(page, streamer, monkeypatch):
     sentence = "The recording could not be written (No space left on device)."
     assert any("No space left" in text for text in texts(page.run().caption))
     stop(page, streamer)
-    assert page.session_state["webcam_desk"].last.recording_error == sentence
+    assert page.session_state["WebcamState"].last.recording_error == sentence
     assert page.get("video") == []
 
 
@@ -385,7 +385,7 @@ def test_blur_and_other_choices_hold_while_the_stream_runs(page, streamer):
     assert session(page) is current
     assert current.stream.settings.blur is True
     assert current.stream.settings.smoothing_s == 1.0
-    assert any("only pictures that were searched" in text for text in texts(page.sidebar.caption))
+    assert any("only see analysed frames" in text for text in texts(page.sidebar.caption))
 
 
 def test_other_networks_wait_for_the_next_start(page, streamer, monkeypatch):
@@ -397,14 +397,14 @@ def test_other_networks_wait_for_the_next_start(page, streamer, monkeypatch):
     assert session(page) is first
     show(page, picture(1))
     stop(page, streamer)
-    assert session(page).core is not first.core
+    assert session(page).analyzer is not first.analyzer
 
 
 def test_black_pictures_are_told(page, streamer):
     start(page, streamer)
     show(page, np.zeros((48, 64, 3), np.uint8))
     page.run()
-    assert texts(page.info) == ["The camera sends black pictures: it is switched off or covered."]
+    assert texts(page.info) == ["The camera sends black frames: it is switched off or covered."]
 
 
 def test_a_failing_analysis_is_told_and_the_picture_goes_on(page, streamer, core, monkeypatch):
@@ -416,22 +416,21 @@ def test_a_failing_analysis_is_told_and_the_picture_goes_on(page, streamer, core
     show(page, picture(1))
     page.run()
     assert texts(page.warning) == [
-        "The network is broken; choose another one\\. "
-        "The picture goes on without what is read from it."
+        "The network is broken; choose another one\\. The video continues without analysis."
     ]
     assert session(page).processor.frames == 5
 
 
 def test_a_full_server_says_so_before_start_and_offers_a_photo(page, streamer, monkeypatch):
     monkeypatch.setenv("EMOSCOPE_MAX_STREAMS", "1")
-    gate = resources.stream_gate(1)
-    gate.enter()
+    limiter = resources.stream_limiter(1)
+    limiter.enter()
     asked = len(streamer.calls)
     page.run()
     assert "this server runs 1 webcam stream at once" in texts(page.warning)[0]
     assert len(streamer.calls) == asked
     assert len(page.get("camera_input")) == 1
-    gate.leave()
+    limiter.leave()
     press(page, "Try again")
     assert len(streamer.calls) > asked
     assert not page.warning
@@ -525,9 +524,9 @@ def test_what_the_browser_says_is_told(page, streamer, fault, said, title, is_sh
 
 def test_a_photo_can_be_taken_instead(page):
     assert page.get("camera_input") == []
-    press(page, "Take a photo instead")
+    press(page, "Use a photo")
     assert len(page.get("camera_input")) == 1
-    press(page, "No photo")
+    press(page, "Cancel")
     assert page.get("camera_input") == []
 
 
@@ -535,9 +534,9 @@ def test_leaving_for_good_frees_everything(page, streamer):
     start(page, streamer)
     record_toggle(page).set_value(True).run()
     show(page, picture(1))
-    page.session_state["webcam_desk"].clear()
+    page.session_state["WebcamState"].clear()
     wait_until(lambda: live_threads() == ["live-batches"])
-    assert resources.stream_gate(4).running == 0
+    assert resources.stream_limiter(4).running == 0
 
 
 def test_networks_that_cannot_be_had_are_a_message(page, monkeypatch):

@@ -1,4 +1,4 @@
-"""Analyses beside the page: their line, their end, and what they leave behind (nothing)."""
+"""Analyses beside the page: their queue, their end, and what they leave behind (nothing)."""
 
 import tempfile
 import threading
@@ -17,11 +17,12 @@ from streamlit_app.session_cleanup import SessionReaper
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video import job as video_job
 from streamlit_app.video.job import JobQueue, JobSpec, JobState, VideoJob
+from streamlit_app.video.selection import TimelineSelection
 from streamlit_app.video.state import VideoState
 from tests.factories import make_fake_analyzer, make_image
 from tests.video.clips import make_clip
 
-RECIPE = JobSpec("tiny", "tiny-faces", VideoSettings(), reidentify=False)
+SPEC = JobSpec("tiny", "tiny-faces", VideoSettings(), reidentify=False)
 
 
 def until(condition, limit_s=30.0):
@@ -34,7 +35,7 @@ def until(condition, limit_s=30.0):
 
 def job_threads():
     """Threads of the test that runs; pages that other tests opened have some of their own."""
-    ours = ("video-job", "attendance")
+    ours = ("video-job", "session-reaper")
     return [t for t in threading.enumerate() if t.name in ours and t not in earlier_threads]
 
 
@@ -96,8 +97,8 @@ def steps(monkeypatch):
     steps.go_on.set()
 
 
-def start(source, line=None, recipe=RECIPE, analyzer=None):
-    return VideoJob(source, recipe, analyzer or make_fake_analyzer(), line or JobQueue(2))
+def start(source, queue=None, spec=SPEC, analyzer=None):
+    return VideoJob(source, spec, analyzer or make_fake_analyzer(), queue or JobQueue(2))
 
 
 def test_a_job_runs_to_its_end_beside_the_caller(source, steps):
@@ -160,9 +161,9 @@ def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch
         raise VideoDecodeError("The file is empty (0 bytes).")
 
     monkeypatch.setattr(video_job, "analyze_video", fail)
-    line = JobQueue(1)
+    queue = JobQueue(1)
     for _ in range(2):
-        job = start(source, line)
+        job = start(source, queue)
         with pytest.raises(VideoDecodeError, match="empty"):
             job.result(5)
         assert job.state is JobState.FAILED
@@ -170,12 +171,12 @@ def test_failure_is_raised_to_who_asks_and_the_next_job_runs(source, monkeypatch
 
 
 def test_jobs_wait_for_their_turn_in_the_order_in_which_they_came(source, steps):
-    line = JobQueue(1)
-    recipes = [replace(RECIPE, settings=VideoSettings(every=n)) for n in (1, 2, 3)]
-    jobs = [start(source, line, recipe) for recipe in recipes]
+    queue = JobQueue(1)
+    specs = [replace(SPEC, settings=VideoSettings(every=n)) for n in (1, 2, 3)]
+    jobs = [start(source, queue, spec) for spec in specs]
     until(lambda: jobs[0].state is JobState.RUNNING)
     assert [job.state for job in jobs[1:]] == [JobState.WAITING] * 2
-    assert [job.before for job in jobs[1:]] == [0, 1]
+    assert [job.n_before for job in jobs[1:]] == [0, 1]
     steps.go_on.set()
     for job in jobs:
         job.result(5)
@@ -185,8 +186,8 @@ def test_jobs_wait_for_their_turn_in_the_order_in_which_they_came(source, steps)
 
 
 def test_two_jobs_run_at_once_where_two_may(source, steps):
-    line = JobQueue(2)
-    jobs = [start(source, line) for _ in range(3)]
+    queue = JobQueue(2)
+    jobs = [start(source, queue) for _ in range(3)]
     until(lambda: steps.running == 2)
     assert [job.state for job in jobs].count(JobState.WAITING) == 1
     for job in jobs:
@@ -197,11 +198,11 @@ def test_two_jobs_run_at_once_where_two_may(source, steps):
 
 @pytest.mark.usefixtures("steps")
 def test_a_job_that_waits_can_be_cancelled(source):
-    line = JobQueue(1)
-    first, second, third = (start(source, line) for _ in range(3))
+    queue = JobQueue(1)
+    first, second, third = (start(source, queue) for _ in range(3))
     second.cancel()
     until(lambda: second.state is JobState.CANCELLED)
-    until(lambda: third.before == 0)
+    until(lambda: third.n_before == 0)
     first.close()
     until(lambda: third.state is JobState.RUNNING)
     third.close()
@@ -211,22 +212,22 @@ def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, 
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    line = JobQueue(1)
+    queue = JobQueue(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(EmotionError, match="no room for another video"):
-            start(source, line)
+            start(source, queue)
     assert list(scratch.iterdir()) == []
     monkeypatch.setattr("streamlit_app.video.job.analyze_video", lambda *_, **__: "done")
-    assert start(source, line).result(5) == "done"
+    assert start(source, queue).result(5) == "done"
 
 
 @pytest.mark.usefixtures("steps")
 def test_all_jobs_end_with_the_server(source):
-    line = JobQueue(1)
-    jobs = [start(source, line) for _ in range(3)]
+    queue = JobQueue(1)
+    jobs = [start(source, queue) for _ in range(3)]
     until(lambda: jobs[0].progress)
-    line.end_all()
+    queue.end_all()
     until(lambda: not job_threads())
     assert [job.state for job in jobs] == [JobState.CANCELLED] * 3
 
@@ -242,7 +243,7 @@ def test_all_jobs_end_with_the_server(source):
     ],
 )
 def test_only_smoothing_needs_no_new_analysis(other, same):
-    assert RECIPE.finds_the_same_as(replace(RECIPE, **other)) is same
+    assert SPEC.finds_the_same_as(replace(SPEC, **other)) is same
 
 
 def test_a_held_file_is_freed_when_its_last_user_is_done():
@@ -258,32 +259,32 @@ def test_a_held_file_is_freed_when_its_last_user_is_done():
 
 
 @pytest.mark.usefixtures("steps")
-def test_a_desk_holds_one_video_and_frees_the_one_before():
+def test_the_page_holds_one_video_and_frees_the_one_before():
     before = open_files()
-    desk = VideoState()
-    desk.put("first\u202e.mp4", BytesIO(b"first"))
-    assert desk.clip.name == "first.mp4"
-    desk.job = job = start(desk.clip.file)
+    state = VideoState()
+    state.put("first\u202e.mp4", BytesIO(b"first"))
+    assert state.clip.name == "first.mp4"
+    state.job = job = start(state.clip.file)
     until(lambda: job.progress)
-    desk.put("second.mp4", BytesIO(b"second"))
-    assert (desk.clip.file.read(), desk.job) == (b"second", None)
+    state.put("second.mp4", BytesIO(b"second"))
+    assert (state.clip.file.read(), state.job) == (b"second", None)
     until(lambda: not job_threads())
-    desk.clear()
-    assert desk.clip is None
+    state.clear()
+    assert state.clip is None
     assert open_files() == before
 
 
 def test_the_last_click_in_any_chart_counts():
-    desk = VideoState()
-    desk.click("timeline", "timeline 0 [1]", 1.5)
-    desk.click("probabilities", "probabilities 0 [1]", 2.0)
-    desk.click("timeline", "timeline 0 [1]", 1.5)  # told again as another span is brushed
-    assert desk.moment == ("probabilities", 2.0)
-    desk.click("timeline", "timeline 0 [1]", None)
-    assert desk.moment is None
-    desk.click("timeline", "timeline 0 [1]", 3.0)
-    desk.show_all()
-    assert desk.moment is None
+    selection = TimelineSelection()
+    selection.click("timeline", "timeline 0 [1]", 1.5)
+    selection.click("probabilities", "probabilities 0 [1]", 2.0)
+    selection.click("timeline", "timeline 0 [1]", 1.5)  # told again as another span is brushed
+    assert selection.frame == ("probabilities", 2.0)
+    selection.click("timeline", "timeline 0 [1]", None)
+    assert selection.frame is None
+    selection.click("timeline", "timeline 0 [1]", 3.0)
+    selection.clear()
+    assert selection.frame is None
 
 
 def test_a_full_disk_is_said(monkeypatch):
@@ -291,26 +292,26 @@ def test_a_full_disk_is_said(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copyfileobj", full)
-    desk = VideoState()
+    state = VideoState()
     with pytest.raises(EmotionError, match=r"No space left on device\). Try a smaller one"):
-        desk.put("a.mp4", BytesIO(b"bytes"))
-    assert desk.clip is None
+        state.put("a.mp4", BytesIO(b"bytes"))
+    assert state.clip is None
 
 
 @pytest.mark.usefixtures("steps")
-def test_the_desk_of_a_visitor_who_has_gone_is_cleared():
+def test_the_state_of_a_visitor_who_has_gone_is_cleared():
     here = {"gone", "stays"}
-    attendance = SessionReaper(lambda visitor: visitor in here, grace_s=0.2)
-    desks = {visitor: VideoState() for visitor in here}
-    for visitor, desk in desks.items():
-        desk.put("a.mp4", BytesIO(b"bytes"))
-        desk.job = start(desk.clip.file)
-        attendance.register(visitor, desk)
-        attendance.register(visitor, desk)
-    running = desks["gone"].job
+    reaper = SessionReaper(lambda visitor: visitor in here, grace_s=0.2)
+    states = {visitor: VideoState() for visitor in here}
+    for visitor, state in states.items():
+        state.put("a.mp4", BytesIO(b"bytes"))
+        state.job = start(state.clip.file)
+        reaper.register(visitor, state)
+        reaper.register(visitor, state)
+    running = states["gone"].job
     here.remove("gone")
-    until(lambda: desks["gone"].clip is None)
+    until(lambda: states["gone"].clip is None)
     assert running.state is JobState.CANCELLED
-    assert desks["stays"].job.state is JobState.RUNNING
+    assert states["stays"].job.state is JobState.RUNNING
     here.clear()
-    until(lambda: desks["stays"].clip is None)
+    until(lambda: states["stays"].clip is None)

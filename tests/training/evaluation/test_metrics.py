@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion, to_label_set
-from emotion_core.recognition.classifier import softmax
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
 from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
 from emotion_core.training.evaluation.metrics import (
@@ -169,7 +169,7 @@ def test_full_confidence_falls_into_the_last_bin():
 def test_temperature_is_found_again():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (4000, 9)).astype(np.float32)
-    odds = softmax(logits).cumsum(axis=1)
+    odds = softmax(logits, axis=1).cumsum(axis=1)
     classes = (odds < rng.random((4000, 1))).sum(axis=1).clip(0, 8)
     assert fit_temperature(2 * logits, make_faces(classes)) == pytest.approx(2, abs=0.15)
 
@@ -178,7 +178,3 @@ def test_temperature_needs_clear_faces():
     faces = make_faces(np.full((2, 9), 1 / 9), [NO_CLASS] * 2)
     with pytest.raises(DatasetError, match="Tiny has no face with a clear class"):
         fit_temperature(np.zeros((2, 9), np.float32), faces)
-
-
-def test_probabilities_of_huge_logits_are_finite():
-    assert softmax(np.array([[1e4, 0]], np.float32)).tolist() == [[1, 0]]
