@@ -215,15 +215,13 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
 def test_two_streams_run_side_by_side_and_end_with_their_tabs(
     page: Page, with_camera: Callable[..., Browser], browser: Browser, app_url: str
 ) -> None:
-    frame = start(page)
     gone = with_camera()
     other = gone.new_page()
     other.goto(f"{app_url}/webcam")
-    beside = start(other)
-    for one, its_frame in ((page, frame), (other, beside)):
-        wait_for_metric(one, "Analyses")
-        wait_for_pictures(its_frame, pictures(its_frame) + 10)
     with opened(browser, f"{app_url}/webcam") as third:
+        frame, beside = start(page), start(other)
+        for one in (frame, beside):
+            wait_for_pictures(one, pictures(one) + 10)
         places(third, 2)
         with suppress(PlaywrightError):  # nobody is left to answer
             gone.new_browser_cdp_session().send("Browser.crash")
