@@ -129,8 +129,10 @@ def test_every_picture_and_chart_has_words(results: Page) -> None:
 def test_photos_and_choices_stay_while_another_page_is_looked_at(
     page: Page, pair: bytes, empty: bytes
 ) -> None:
-    page.get_by_text("Blur faces").click()
     upload(page, ("pair.jpg", pair), ("empty.jpg", empty))
+    wait_for_results(page)
+    page.get_by_text("Blur faces").click()
+    page.get_by_text("Show original").wait_for(state="detached")
     wait_for_results(page)
     for other in ("About", "Video"):
         page.get_by_role("link", name=other, exact=True).click()

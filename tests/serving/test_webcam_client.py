@@ -123,7 +123,7 @@ def test_the_command_prints_and_records(clip, tmp_path, capsys):
     with MisbehavingServer() as server:
         assert run("--server", server.url, "--source", clip, "--no-window", "--out", out) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("13 pictures captured, ")
+    assert lines[-1].startswith("13 frames captured, ")
     with av.open(str(out)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         times = container.streams.video[0].duration * container.streams.video[0].time_base
