@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import zipfile
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import it themselves
 # More threads on images this small only wait for each other; read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Imports make no garbage: looking for it took a third of the time in which tests are collected.
+gc.disable()
 
 
 _WORKERS = 3
@@ -43,6 +46,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return "browser" if file.startswith("tests/browser/") else file
 
     return ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, leaving out all that was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 _LONGEST = ("browser", "batch", "serving", "training", "cli", "reporting", "app")

@@ -253,6 +253,7 @@ def test_hostile_names_are_shown_as_they_are(page: Page, portrait: bytes) -> Non
     assert read_csv(page, "Photos (CSV)")["source"][0] == "'=портрет.jpg"
 
 
+@pytest.mark.slow
 def test_about(browser: Browser, app_url: str) -> None:
     with opened(browser, f"{app_url}/about") as page:
         expect_text(page, "Article 5(1)(f)")

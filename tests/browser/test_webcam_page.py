@@ -266,6 +266,7 @@ def test_without_a_connection_a_photo_is_offered_and_analysed(
         assert "happiness" in str(photo.get_attribute("alt"))
 
 
+@pytest.mark.slow
 def test_a_browser_without_a_camera_is_told_so(browser: Browser, app_url: str) -> None:
     with opened(browser, f"{app_url}/webcam") as page:
         expect_text(page, "No camera was found")

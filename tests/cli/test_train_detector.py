@@ -86,6 +86,7 @@ def test_training_fills_the_run_folder(data, capsys):
     assert [image.step for image in events.Images("held-out pictures")] == [2]
 
 
+@pytest.mark.slow
 def test_second_start_goes_on_with_the_settings_of_the_first(data, monkeypatch, capsys):
     def stop(trainer, *words, **named):
         yield next(iter_epochs(trainer, *words, **named))

@@ -132,6 +132,7 @@ def test_classifier_is_no_detector() -> None:
 # Running
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_the_library(vit_folder: Path, commit: str) -> None:
     import transformers
     from PIL import Image as PilImage

@@ -275,6 +275,7 @@ def test_charts_show_the_six_seen_longest_and_the_table_more():
     assert words.count("Most positive") == MOST_PEOPLE
 
 
+@pytest.mark.slow
 def test_a_crowd_is_cut_and_counted():
     outline = Outline(page_of("crowd"))
     assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MOST_PEOPLE

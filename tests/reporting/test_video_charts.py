@@ -192,6 +192,7 @@ def test_time_has_round_ticks(seconds, step_s, last_s):
         assert axis["values"] == list(range(0, last_s + 1, step_s))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "ticks"),
     [

@@ -134,6 +134,7 @@ def test_imagenet_weights_fill_the_layers(imagenet):
     assert source == "torchvision ResNet18_Weights.IMAGENET1K_V1"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imagenet")
 def test_imagenet_weights_are_loaded_for_a_fresh_start_only(tmp_path):
     rule = CheckpointPolicy(tmp_path / "run")

@@ -83,6 +83,7 @@ def test_onnx_of_a_colour_network_for_emotions_alone_equals_torch(tmp_path):
     _assert_graph_equals_torch(path, ["logits"])
 
 
+@pytest.mark.slow
 def test_released_file_holds_the_averaged_weights_and_tells_what_it_is(tiny_checkpoint, tiny_files):
     weights, graph = tiny_files
     saved = load_checkpoint(tiny_checkpoint)
@@ -101,6 +102,7 @@ def test_released_file_holds_the_averaged_weights_and_tells_what_it_is(tiny_chec
     assert json.loads(metadata["preprocessing"])["size_px"] == config.size_px
 
 
+@pytest.mark.slow
 def test_line_of_a_released_file_has_what_the_catalog_needs(tiny_files):
     for file in tiny_files:
         assert str(file) == (
@@ -109,6 +111,7 @@ def test_line_of_a_released_file_has_what_the_catalog_needs(tiny_files):
         )
 
 
+@pytest.mark.slow
 def test_classifier_reads_a_checkpoint_and_its_released_files_alike(tiny_checkpoint, tiny_files):
     crops = make_faces(6).images.load(np.arange(6), SIDE, 3)
     weights, graph = (load_model(str(file.path), "cpu").classifier for file in tiny_files)
@@ -159,6 +162,7 @@ def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):
         release_emotion(tiny_checkpoint, tmp_path / "net.onnx", make_faces(4))
 
 
+@pytest.mark.slow
 def test_released_files_are_for_all_to_read(tiny_files, tmp_path):
     (tmp_path / "usual").touch()
     usual = (tmp_path / "usual").stat().st_mode
@@ -172,6 +176,7 @@ def test_a_file_that_cannot_be_written_is_told(tiny_checkpoint):
         release_emotion(tiny_checkpoint, path, make_faces(4))
 
 
+@pytest.mark.slow
 def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
     weights, graph = tiny_files
     with safe_open(weights.path, framework="pt") as file:
@@ -183,6 +188,7 @@ def test_graph_of_other_weights_is_found_out(tiny_files, tmp_path):
         check_emotion_onnx(tmp_path / "other.safetensors", graph.path)
 
 
+@pytest.mark.slow
 def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoint, tiny_files):
     faces = make_faces(6)
     network = load_trained(tiny_checkpoint).network
@@ -196,6 +202,7 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
     np.testing.assert_allclose(taught, logits.softmax(1).numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_teacher_takes_its_share_and_all_of_what_is_unlabelled(tiny_files):
     faces = make_faces(6)
     faces.targets[0] = 0

@@ -52,6 +52,7 @@ def rated():
     return replace(faces, va=va)
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_the_summary(rated, tmp_path):
     trainer = _train(tmp_path, 3, make_faces(), rated)
     events = _read(tmp_path)

@@ -155,6 +155,7 @@ def test_axes_do_not_depend_on_the_data(make, channel, domain):
     assert all(found == domain for found in domains)
 
 
+@pytest.mark.slow
 def test_a_page_holds_all_charts_and_needs_no_network():
     page = evaluation_page(report := make_report())
     assert page.startswith("<!DOCTYPE html>")
