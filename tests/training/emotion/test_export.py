@@ -71,6 +71,7 @@ def _assert_graph_equals_torch(weights, outputs):
             np.testing.assert_allclose(its, ours.numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_onnx_equals_torch(tiny_files):
     _assert_graph_equals_torch(tiny_files[0].path, ["logits", "va"])
 
