@@ -47,7 +47,7 @@ ACTORS = {"bulk, 1 actor": 1, "bulk, 2 actors": 2}
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     chosen = make_parser(__doc__ or "").parse_args()
     n_photos, rounds = (96, 2) if chosen.quick else (320, 5)
     with tempfile.TemporaryDirectory() as name:
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_rounds(ray: Any, photos: Path, out: Path, rounds: int) -> dict[str, list[Run]]:
-    """Measure everything in turn, so many times."""
+    """Measures everything in turn, ``rounds`` times."""
     emotion, detector = find_any("emoscope-fer-s"), find_any("emoscope-face-s")
     analyzer = load_analyzer([emotion], [detector], device="cpu")
     paths = sorted(photos.iterdir())
@@ -159,11 +159,11 @@ class Watch:
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Starts watching."""
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stops watching."""
         self._end.set()
         self._thread.join()
 

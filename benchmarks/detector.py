@@ -53,7 +53,7 @@ IN_TORCH = "yunet, torch"
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--yunet", type=Path, metavar="FILE", help="a YuNet's ONNX file")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="measure these, too")

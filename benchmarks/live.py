@@ -75,19 +75,19 @@ class Server:
         self.networks: str = self._connection.recv()
 
     async def ask(self, *request: Any) -> Any:
-        """Send a request and wait for the answer, while streams go on."""
+        """Sends a request and waits for the answer, while streams go on."""
         async with self._lock:
             self._connection.send(request)
             return await asyncio.to_thread(self._connection.recv)
 
     def quit(self) -> None:
-        """End the process."""
+        """Ends the process."""
         self._connection.send(("quit",))
         self._process.join(10)
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--streams", type=int, default=1, help="at once (1)")
     parser.add_argument("--processes", type=int, default=1, help="that share the streams (1)")
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _join(everyone: Barrier) -> None:
-    """Begin a process of clients, which begins to measure when all others do."""
+    """Sets up a process of clients, which starts measuring when all others do."""
     global _everyone
     _everyone = everyone
 
@@ -177,7 +177,7 @@ async def measure_streams(
 
 
 async def measure_restarts(server: Server, clip: CameraClip, restarts: int) -> dict[str, Any]:
-    """Start and stop again and again: what stays behind in the server."""
+    """Starts and stops streams repeatedly; measures what stays behind in the server."""
     sizes, first_s, freed_s = [], [], []
     for number in range(restarts):
         visitor = Visitor(1000 + number, clip)

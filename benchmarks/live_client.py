@@ -64,7 +64,7 @@ class Visitor:
     _watch: Any = None
 
     async def start(self, ask: Ask) -> None:
-        """Connect; returns as soon as the answer is there."""
+        """Connects; returns once the answer has arrived."""
         self.start_s = time.monotonic()
         self._camera = _Camera(self.clip)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -81,10 +81,10 @@ class Visitor:
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     async def first_annotated_s(self, timeout_s: float = 20.0) -> float:
-        """Wait for the first annotated picture; seconds since ``start``.
+        """Waits for the first annotated frame; returns the seconds since ``start``.
 
         Raises:
-            TimeoutError: None came.
+            TimeoutError: None arrived.
         """
         end_s = time.monotonic() + timeout_s
         while not (seen := [r for r in self.received if r.is_annotated]):
@@ -94,7 +94,7 @@ class Visitor:
         return seen[0].at_s - self.start_s
 
     async def stop(self, ask: Ask) -> float:
-        """Stop the server's side, then this one; seconds until the server was free of it."""
+        """Stops both sides; returns the seconds until the server was free of the stream."""
         freed_s: float = await ask("stop", self.name)
         self._camera.stop()
         await self._peer.close()

@@ -46,7 +46,7 @@ class CameraClip:
 
 
 def make_clip() -> CameraClip:
-    """Render and encode the clip: the sample portrait, which sways and comes closer."""
+    """Renders and encodes the clip: the sample portrait, which sways and comes closer."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels
     encoder = av.CodecContext.create("libvpx", "w")
     encoder.width, encoder.height = SIZE_WH

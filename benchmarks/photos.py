@@ -39,7 +39,7 @@ FACES = (1, 5, 20)
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     chosen = make_parser(__doc__ or "").parse_args()
     repeats = 3 if chosen.quick else 10
     machine = describe_machine()

@@ -50,7 +50,7 @@ BARS = {
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument(
         "--peers",
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def make_clip(path: Path) -> None:
-    """Write ``CLIP_S`` seconds of H.264."""
+    """Writes ``CLIP_S`` seconds of H.264."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels[:200]  # the head
     rng = np.random.default_rng(0)
     noises = [rng.normal(0, 4, (*SIZE_WH[::-1], 1)) for _ in range(FPS)]
@@ -98,7 +98,7 @@ def _view(portrait: Image, time_s: float) -> Image:
 
 
 def repeat_clip(clip: Path, path: Path, times: int) -> None:
-    """Write a clip several times in a row, without encoding it anew."""
+    """Writes a clip several times in a row, without encoding it again."""
     with av.open(str(path), "w") as container, av.open(str(clip)) as source:
         stream = source.streams.video[0]
         copy = container.add_stream_from_template(stream)
@@ -148,7 +148,7 @@ def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
 
 
 def transcode(clip: Path, target: Path) -> None:
-    """Decode and encode, nothing else."""
+    """Only decodes and encodes."""
     with VideoReader(clip) as reader, VideoWriter(target, reader, audio=clip) as writer:
         for frame in reader.frames():
             writer.write(frame, frame.image)
@@ -220,7 +220,7 @@ def measure_peers(clip: Path, python: str) -> dict[str, float]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the tables, and the bars beside what was reached."""
+    """Prints the tables, and the bars beside the values reached."""
     for device, found in figures["devices"].items():
         header = ["way", "pictures/s", "ratio", "times real time", "processor ms a picture"]
         rows = [[name, *values.values()] for name, values in found["ways"].items()]

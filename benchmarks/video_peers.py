@@ -16,7 +16,7 @@ PICTURES = 50
 
 
 def main() -> None:
-    """Read the clip named on the command line, time fer and print."""
+    """Reads the clip named on the command line, times fer and prints the result."""
     with redirect_stdout(sys.stderr):
         speeds = measure(sys.argv[1])
     print(json.dumps(speeds))

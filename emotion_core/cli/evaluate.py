@@ -33,7 +33,7 @@ _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate``; sets ``run``."""
+    """Adds the arguments of ``evaluate``; sets ``run``."""
     parser.description = (
         "Measure an emotion network. Faces of a data set are used uncropped; `photos` takes the "
         "product's complete pipeline: detector, crop, network. Prints a table; --json also "
@@ -96,7 +96,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
-    """Measure, print and write.
+    """Measures, prints and writes the figures.
 
     Returns:
         0, or 1 if photos could not be read (they count as wrong).
@@ -115,7 +115,7 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
 
 
 def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
-    """Find mistakes before anything takes time."""
+    """Refuses invalid combinations of options before anything takes time."""
     if is_photos and chosen.split:
         raise EmotionError("--split is for data sets; choose photos by --half or --only.")
     if is_photos and chosen.unseen:
@@ -131,7 +131,7 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
 
 
 def _check_outputs(chosen: argparse.Namespace) -> None:
-    """Find out before a long measurement that it, or writing its results, would fail."""
+    """Checks before a long measurement that it, and writing its results, can succeed."""
     check_report_path(chosen.json)
     plot = chosen.calibration_plot
     if plot is not None:
@@ -154,7 +154,7 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
 
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
-    """Read the requested split, else the validation split, else the test split."""
+    """Reads the requested split, by default the validation split, else the test split."""
     if dataset.lower() not in READERS:
         known = ", ".join([*READERS, _PHOTOS])
         raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")

@@ -116,7 +116,7 @@ class YuNet(nn.Module):
         return torch.cat(heads, dim=1).flatten(2)  # (B, 16, h * w)
 
     def _decode(self, raw: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode offsets, which count from the upper left corner of a cell, not from its centre."""
+        """Decodes offsets, which count from a cell's upper left corner, not from its centre."""
         corners = grid_centres(size_wh).to(raw.device)
         corners[:, :2] -= corners[:, 2:] / 2
         scores = torch.sqrt(raw[..., 0].sigmoid() * raw[..., 1].sigmoid())
@@ -125,7 +125,7 @@ class YuNet(nn.Module):
 
 
 def load_yunet(path: Path) -> YuNet:
-    """Build the YuNet of an ONNX file, ready to predict.
+    """Builds the YuNet of an ONNX file, ready to predict.
 
     Args:
         path: As published by its authors, OpenCV's model zoo or the Hub, with a fixed or a free
@@ -208,7 +208,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
 
 
 def _fill(network: YuNet, graph: _Graph) -> str | None:
-    """Copy the weights of a graph; returns what does not fit, or ``None``."""
+    """Copies the weights of a graph; returns what does not fit, or ``None``."""
     matched: dict[nn.Module, _Node] = {}
     for level, stride in enumerate(STRIDES):
         for head in HEADS:
@@ -229,7 +229,7 @@ def _fill(network: YuNet, graph: _Graph) -> str | None:
 
 
 def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | None:
-    """Copy weight and bias of one convolution; returns what does not fit, or ``None``."""
+    """Copies the weight and bias of one convolution; returns what does not fit, or ``None``."""
     names = dict(zip(("weight", "bias"), inputs[1:], strict=False))
     for kind, parameter in layer.named_parameters():
         value = graph.weights.get(names.get(kind, ""))

@@ -66,7 +66,7 @@ def iter_detector_batches(
     device: Device,
     n_workers: int,
 ) -> Iterator[Batch]:
-    """Yield the batches of a run.
+    """Yields the batches of a run.
 
     Args:
         samples: To learn from.
@@ -96,7 +96,7 @@ def iter_detector_batches(
 
 
 def _prepare_worker(_: int) -> None:
-    """Use one thread per process; Ctrl-C is left to the main process, which ends the workers."""
+    """Uses one thread per process; leaves Ctrl-C to the main process, which ends the workers."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = _say_unless_left
@@ -105,13 +105,13 @@ def _prepare_worker(_: int) -> None:
 def _say_unless_left(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Stay silent if the main process ended while a batch was handed over to it."""
+    """Stays silent if the main process ended while a batch was handed over to it."""
     if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
         sys.__excepthook__(kind, error, trace)
 
 
 def collate(mosaics: Sequence[Mosaic]) -> Batch:
-    """Stack images, and pad their labels to equal counts."""
+    """Stacks images, and pads their labels to equal counts."""
     images = np.stack([s.image for s in mosaics])
     faces = max(1, *(len(s.boxes) for s in mosaics))
     ignored = max(1, *(len(s.ignored) for s in mosaics))
