@@ -104,11 +104,11 @@ def measure_bulk(ray: Any, job: Job, photos: Path, actors: int) -> Run:
 
 
 def time_run(counts: Iterable[int], total: int, processor_s: Callable[[], float]) -> Run:
-    """Photos a second in the middle of a run, and seconds to its first result.
+    """Photos per second in the middle of a run, and seconds to its first result.
 
     Args:
-        counts: Photos finished, as they are.
-        total: So many there are.
+        counts: Numbers of photos, as they are finished.
+        total: Number of photos.
         processor_s: Tells the seconds of processor time used so far.
     """
     start = time.perf_counter()

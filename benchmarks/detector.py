@@ -46,7 +46,7 @@ SIZES_WH = {
     "48 MP": (8000, 6000),
 }
 ONE_LOOK_SHARE = 1 / 95
-"""Whoever asks for no smaller faces, as a share of the longer side, gets one look."""
+"""A minimum face size, as a share of the longer side, from which one look is enough."""
 BATCH = 16
 IN_TORCH = "yunet, torch"
 """Not how the product runs it on a CPU; measured for comparison, on one frame."""
@@ -149,7 +149,7 @@ def read_photos(folder: Path | None) -> dict[str, Image]:
 def measure_picture(
     network: tuple[str, FaceModel], name: str, image: Image, repeats: int
 ) -> dict[str, Any]:
-    """Faces found and pictures a second, with finer looks and without."""
+    """Faces found and images per second, with and without finer looks."""
     detector = FaceDetector(network[1], OWN)
     row: dict[str, Any] = {"network": network[0], "picture": name}
     one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)
@@ -177,7 +177,7 @@ def measure_memory() -> float:
 
 
 def measure_cuda(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
-    """Pictures a second of each network, from pixels in memory to faces in memory."""
+    """Images per second of each network, from pixels in memory to faces in memory."""
     batch = [make_picture((640, 640), 5, 60)] * BATCH
     rates = {}
     for name, network in networks.items():

@@ -54,7 +54,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
 
 
 def write_json(path: Path | None, figures: dict[str, Any]) -> None:
-    """Writes figures as JSON, if a file is asked for."""
+    """Writes figures as JSON, if a file is given."""
     if path:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print(f"\nwritten: {path}", file=sys.stderr)

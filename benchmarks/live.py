@@ -2,7 +2,7 @@
 
 The server is a process of its own and runs what the app runs: streamlit-webrtc's track around
 ``FrameProcessor``. Its clients send a 640 by 480 clip of one face at 30 frames a second, encoded
-beforehand, and read each returning picture's number from its pixels. On the machine that runs
+beforehand, and read each returning frame's number from its pixels. On the machine that runs
 both, the clients take cores from the server: about a tenth of a core a stream.
 
 One process is one interpreter, which a handful of streams keep busy. ``--processes`` spreads the
@@ -145,7 +145,7 @@ async def _measure(server: Server, share: Share) -> dict[str, Any]:
 async def measure_streams(
     server: Server, clip: CameraClip, names: range, seconds: float
 ) -> dict[str, Any]:
-    """Streams at once: pictures, analyses, delays, memory."""
+    """Concurrent streams: frames, analyses, delays, memory."""
     visitors = [Visitor(name, clip) for name in names]
     for visitor in visitors:
         await visitor.start(server.ask)
@@ -229,7 +229,7 @@ def _show(figures: dict[str, Any], seconds: float) -> None:
 
 
 def _delays(received: list[Received], start_s: float, end_s: float) -> dict[str, float]:
-    """Pictures a second, and delays in the first and last quarter."""
+    """Frames per second, and delays in the first and last quarter."""
     seen = [r for r in received if start_s <= r.at_s < end_s]
     result = {"annotated_per_s": sum(r.is_annotated for r in seen) / (end_s - start_s)}
     quarter_s = (end_s - start_s) / 4

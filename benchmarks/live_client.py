@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from benchmarks.live_clip import CameraClip
 
     Ask = Callable[..., Awaitable[Any]]
-    """Sends a request to the server, gives its answer."""
+    """Sends a request to the server and returns its answer."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One new picture that came back.
+    """One new frame that came back.
 
     Attributes:
         at_s: When, by the client's monotonic clock.
@@ -50,8 +50,8 @@ class Visitor:
     Attributes:
         name: Of the stream, for the server.
         clip: What is sent.
-        received: New pictures, in order; repeated ones are left out.
-        unreadable: Pictures whose number could not be read.
+        received: New frames, in order; repeated ones are left out.
+        unreadable: Frames whose number could not be read.
     """
 
     name: int

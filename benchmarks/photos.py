@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def measure(analyzer: LocalAnalyzer, n_faces: int, repeats: int) -> dict[str, Any]:
-    """Time whole batches of photos, then each stage of one photo alone."""
+    """Times whole batches of photos, then each stage of one photo alone."""
     data = encode_jpeg(make_scene(n_faces))
     sources = [PhotoSource(f"{i}.jpg", lambda: data) for i in range(8)]
     list(iter_photos(analyzer, sources))  # warm up
@@ -111,7 +111,7 @@ def make_scene(n_faces: int) -> Image:
 
 
 def compare_runtimes(repeats: int) -> dict[str, float]:
-    """Milliseconds a face of the shipped emotion network in ONNX Runtime and in eager torch."""
+    """Milliseconds per face of the shipped emotion network in ONNX Runtime and in eager torch."""
     from emotion_core.models.download import WEIGHTS_DIR
     from emotion_core.models.runtime import OnnxNetwork, TorchNetwork
     from emotion_core.networks.emotion_net import load_network

@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def compare(kind: str, single_url: str, batched_url: str, seconds: float) -> dict[str, float]:
-    """Medians over rounds of what was measured, and of the ratios that there are bars for.
+    """Medians over the rounds of the figures, and of the ratios that there are bars for.
 
     A machine that others share is faster now and slower then. Each round measures all sides one
     after the other, so that a ratio is one of figures of about the same time.
@@ -129,7 +129,7 @@ class Core:
         self._run(BATCH)
 
     def per_s(self, size: int, seconds: float) -> float:
-        """Pictures a second, from JPEG to analysis, so many at a time."""
+        """Images per second, from JPEG to analysis, in batches of ``size``."""
         start, done = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
             self._run(size)

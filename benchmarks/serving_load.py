@@ -56,7 +56,7 @@ class LoadClient:
             self.latencies.append(time.monotonic() - due_s)
 
     def finish(self) -> dict[str, Any]:
-        """What was measured; hangs up."""
+        """Closes the connection; returns what was measured."""
         self._analyzer.close()
         return summarise(self.latencies, len(self.errors), time.monotonic() - self._start_s)
 

@@ -1,6 +1,6 @@
 """Videos end to end: what analysis adds to decoding and encoding, memory by length, stages.
 
-The clip is made from the sample portrait: 1280 by 720, 25 pictures a second, one face that moves
+The clip is made from the sample portrait: 1280 by 720, 25 frames per second, one face that moves
 and is zoomed, with the noise of a camera, so that encoding takes what it takes in life. All times
 are ratios of runs on this machine, one after the other, the best of some.
 """
@@ -114,7 +114,7 @@ def repeat_clip(clip: Path, path: Path, times: int) -> None:
 
 
 def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
-    """Time the ways to go through the clip, taking turns, and then each stage alone."""
+    """Times the ways to process the clip, in turn, and then each stage alone."""
     analyzer = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device=device)
     target = clip.with_name("target.mp4")
     ways: dict[str, Callable[[], object]] = {
@@ -155,7 +155,7 @@ def transcode(clip: Path, target: Path) -> None:
 
 
 def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, float]:
-    """Milliseconds a picture of each stage when nothing else runs."""
+    """Milliseconds per frame of each stage when nothing else runs."""
     pictures = 64
     with VideoReader(clip) as reader:
         start = time.perf_counter()
@@ -195,7 +195,7 @@ def measure_memory(clip: Path, long_s: int) -> dict[str, float]:
 
 
 def _peak_memory(clip: Path) -> float:
-    """Peak resident megabytes of a new process that analyses every picture of a video."""
+    """Peak resident megabytes of a new process that analyses every frame of a video."""
     script = (
         "import re, sys\n"
         "from benchmarks.video import *\n"
@@ -211,7 +211,7 @@ def _peak_memory(clip: Path) -> float:
 
 
 def measure_peers(clip: Path, python: str) -> dict[str, float]:
-    """Pictures a second of others on the clip: faces and emotions, without decoding it."""
+    """Frames per second of other projects on the clip: faces and emotions, without decoding."""
     script = Path(__file__).with_name("video_peers.py")
     command = [python, str(script), str(clip)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

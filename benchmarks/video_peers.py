@@ -1,6 +1,6 @@
 """What ``benchmarks.video --peers`` runs with another environment's Python: fer on a clip.
 
-Prints pictures a second as JSON, by detector. Needs ``pip install fer av`` and nothing of this
+Prints frames per second as JSON, by detector. Needs ``pip install fer av`` and nothing of this
 project. Decoding is not counted; what fer prints itself goes to standard error.
 """
 
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def measure(clip: str) -> dict[str, float]:
-    """Pictures a second of fer with each of its two face detectors."""
+    """Frames per second of fer with each of its two face detectors."""
     import av
 
     fer = import_module("fer.fer")  # this project's environment does not have it

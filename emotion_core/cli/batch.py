@@ -113,7 +113,7 @@ def run_batch(chosen: argparse.Namespace) -> int:
     """Runs or resumes a bulk analysis.
 
     Returns:
-        0: all inputs are analysed, 1: some failed, 2: there is none.
+        0 if all inputs are analysed, 1 if some failed, 2 if there are none.
 
     Raises:
         EmotionError: The analysis cannot start as requested, or had to end early.

@@ -156,7 +156,7 @@ def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
 
     Not ``AutoModel.from_pretrained(folder)``, which looks for adapters, remote code, other formats
     and further files; and not ``load_state_dict``, since the library renames the tensors of older
-    checkpoints. Like in the library, unknown tensors are ignored.
+    checkpoints. As in the library, unknown tensors are ignored.
     """
     import torch
 

@@ -48,7 +48,7 @@ class HubFileRef:
 
 @contextmanager
 def hub_errors(ref: HubFileRef) -> Iterator[None]:
-    """Turns errors of huggingface_hub into one sentence for the person at the screen.
+    """Turns errors of huggingface_hub into one sentence for the user.
 
     Raises:
         HubUnreachableError: The Hub does not answer for now, or must not be asked.

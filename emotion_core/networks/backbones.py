@@ -156,7 +156,7 @@ def _cut_resnet(network: Any) -> Features:
 def _cut(network: Any) -> Features:
     """A torchvision network that has its layers in ``features``, without its classifier.
 
-    ConvNeXt's normalisation after pooling is kept, and gives maps of one pixel.
+    ConvNeXt's normalisation after pooling is kept; the resulting maps have one pixel.
     """
     first, *others = network.classifier
     if isinstance(first, nn.LayerNorm):

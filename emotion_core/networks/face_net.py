@@ -49,7 +49,7 @@ class FaceNetworkConfig:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
-        """From JSON, which has lists in place of tuples; raises ``TypeError`` or ``KeyError``."""
+        """Converts fields of JSON, which has no tuples; raises ``TypeError`` or ``KeyError``."""
         return cls(**{**fields, "deep": tuple(fields["deep"])})
 
 

@@ -24,7 +24,7 @@ _MEANS = ["time_s", "age_s", "valence", "arousal"]
 
 
 def people_now(history: pd.DataFrame) -> list[int]:
-    """Tracks of the people who are there now in a ``SessionLog.history``, in order of arrival."""
+    """Tracks of the people present now in a ``SessionLog.history``, in order of arrival."""
     there = history[history["age_s"] <= _NOW_S]
     return sorted(int(track) for track in there["track"].unique())
 

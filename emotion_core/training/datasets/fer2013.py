@@ -1,4 +1,4 @@
-"""FER2013 as Kaggle gives it: one CSV file of pixels, or folders of images."""
+"""FER2013 as Kaggle publishes it: one CSV file of pixels, or folders of images."""
 
 from __future__ import annotations
 

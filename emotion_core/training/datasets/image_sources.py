@@ -219,7 +219,7 @@ def batch_images(
 
 
 def _resize(image: Image, size_px: int) -> Image:
-    """Brings a square to a size; areas are averaged where it shrinks, splines go between pixels."""
+    """Resizes a square; areas are averaged where it shrinks, splines go between pixels."""
     if image.shape[0] == size_px:
         return image
     method = cv2.INTER_AREA if size_px < image.shape[0] else cv2.INTER_CUBIC
@@ -227,7 +227,7 @@ def _resize(image: Image, size_px: int) -> Image:
 
 
 def _to_channels(faces: npt.NDArray[np.uint8], channels: Channels) -> Image:
-    """Brings ``(N, S, S)`` or ``(N, S, S, 3)`` to ``(N, S, S, channels)``."""
+    """Converts ``(N, S, S)`` or ``(N, S, S, 3)`` to ``(N, S, S, channels)``."""
     n, size_px = faces.shape[:2]
     if faces.ndim == 3:
         return np.repeat(faces[..., None], channels, axis=3)

@@ -91,7 +91,7 @@ def _check_token() -> None:
 
 @contextmanager
 def _kaggle_errors(folder: Path, source: KaggleSource) -> Iterator[None]:
-    """Turns what kagglehub raises into one sentence for the person at the screen."""
+    """Turns what kagglehub raises into one sentence for the user."""
     from zipfile import BadZipFile
 
     import requests

@@ -40,7 +40,7 @@ class DatasetSource:
     split: str = "train"
 
     def read(self) -> FaceSet:
-        """Reads it; raises ``DatasetError`` as its reader does."""
+        """Reads the faces; raises ``DatasetError`` as its reader does."""
         return read_faces(self.dataset, self.root, self.split)
 
 

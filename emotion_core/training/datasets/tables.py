@@ -47,14 +47,14 @@ class TableRow:
 
 
 class TableFile(Protocol):
-    """A file of a folder (``Path``) or of a ZIP file; ``str`` gives its path."""
+    """A file of a folder (``Path``) or of a ZIP file; ``str`` returns its path."""
 
     @property
     def name(self) -> str:
-        """Its name for messages."""
+        """The name for messages."""
 
     def open(self, mode: Literal["rb"], /) -> BinaryIO:
-        """Opens it for reading."""
+        """Opens the file for reading."""
 
 
 @contextmanager

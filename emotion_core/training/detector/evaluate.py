@@ -91,7 +91,7 @@ def measure_marked(
     settings: EvalSettings,
     wider_truths: Mapping[str, WiderTruth] | None = None,
 ) -> MarkedMetrics:
-    """Measures on images marked by hand.
+    """Measures a detector on images marked by hand.
 
     A detector runs twice, for all scores and with the product's threshold, since its search may
     depend on what it finds.
@@ -135,7 +135,7 @@ def measure_marked(
 def measure_portraits(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> PortraitMetrics:
-    """Measures on portraits that a teacher has marked."""
+    """Measures a detector on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
     for sample, found in _find_all(detector, samples, settings):
@@ -168,7 +168,7 @@ def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
 def measure_scenes(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> SceneMetrics:
-    """Measures on images without faces."""
+    """Measures a detector on images without faces."""
     false = [len(found) for _, found in _find_all(detector, samples, settings)]
     return SceneMetrics(len(samples), int(np.count_nonzero(false)), sum(false))
 
@@ -210,7 +210,7 @@ def measure_detector_speed(
 
 
 def expose(image: Image, factor: float) -> Image:
-    """Multiplies all values of an image, 0-255, and clips them."""
+    """Multiplies all values of an image and clips them to 0-255."""
     if factor == 1:
         return image
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)

@@ -142,7 +142,7 @@ class Sources:
     wider: Path | None = None
 
     def read(self) -> dict[str, list[DetectionSample]]:
-        """Reads all of them.
+        """Reads all sources.
 
         Returns:
             Images by attribute; empty lists for sources that are not named.

@@ -55,7 +55,7 @@ class DetectorTrainJob:
         init: Released weights to start from, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        keep_every: Every n-th epoch's checkpoint is kept; 0 keeps none.
         n_workers: Processes that compose images; ``None``: one less than there are cores.
     """
 
@@ -75,7 +75,7 @@ def run_detector_training(job: DetectorTrainJob) -> int:
     """Trains, or resumes an interrupted run.
 
     Returns:
-        Exit code: 0 if done, 130 if stopped by the user.
+        The exit code: 0 if done, 130 if stopped by the user.
 
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.

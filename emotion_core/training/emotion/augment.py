@@ -113,7 +113,7 @@ def _relight(faces: torch.Tensor, gamma: float, generator: torch.Generator) -> t
 
 
 def _erase(faces: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Fills a rectangle of a random grey or colour into a share of the faces.
+    """Covers a rectangle of a share of the faces with a random grey or colour.
 
     Source: Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
     """

@@ -42,7 +42,7 @@ def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
-    """Spread a share of every target evenly over all classes; rows of zeros stay.
+    """Spreads a share of every target evenly over all classes; rows of zeros stay.
 
     Source: C. Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """

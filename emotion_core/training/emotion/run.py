@@ -53,7 +53,7 @@ class EmotionTrainJob:
         teacher: Name or file of a teacher, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        keep_every: Every n-th epoch's checkpoint is kept; 0 keeps none.
     """
 
     config: TrainConfig
@@ -71,7 +71,7 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
     """Trains, or resumes an interrupted run.
 
     Returns:
-        Exit code: 0 if done, 130 if stopped by the user.
+        The exit code: 0 if done, 130 if stopped by the user.
 
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.

@@ -26,7 +26,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class ReleasedFile:
-    """A written file with what its model card needs; ``str`` gives one line."""
+    """A written file with what its model card needs; ``str`` returns one line."""
 
     path: Path
     size_bytes: int

@@ -118,7 +118,7 @@ def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize
 def measure_emotion_speed(
     classifier: EmotionClassifier, network: Network, crops: Image
 ) -> Speed | None:
-    """Time a network face by face and in batches; ``None`` without a face.
+    """Times a network face by face and in batches; ``None`` without a face.
 
     Args:
         classifier: Runs ``network``.
