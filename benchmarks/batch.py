@@ -2,13 +2,13 @@
 
 The photos are made from the sample portrait: copies of its face on a grey ground of 1280 by 960
 pixels, as of ``benchmarks.photos``. "With pictures" is ``iter_photos``, which draws and encodes
-annotated pictures, too; a bulk run does not, and is compared with the core without them.
+annotated images, too; a bulk run does not, and is compared with the core without them.
 
 All are measured in turn, several times, because other programs on the machine slow each of them
 down at another time; the table has medians, and of the ratios the lowest and highest. Speeds are of
 the middle of a run, from a quarter to all but an eighth of the photos: neither start nor end count.
-Processor time a photo, of this process and the actors over the same stretch, hardly depends on who
-else is at work.
+Processor time per photo, of this process and the actors over that stretch, hardly depends on what
+else is running.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Face detection: one webcam frame, pictures by size, memory, batches on a GPU.
+"""Face detection: one webcam frame, images by size, memory, batches on a GPU.
 
-The pictures are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the picture but
+The images are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the image but
 at least 24 pixels ("group"), or once and half as high ("one"); ``--photos FOLDER`` adds real ones.
-"one look" asks only for faces that the first look at the shrunk picture can see.
+"one look" asks only for faces that the first look at the shrunk image can see.
 """
 
 from __future__ import annotations

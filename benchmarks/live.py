@@ -1,6 +1,6 @@
 """Live streams end to end: real WebRTC peers on loopback around the app's own frame processing.
 
-The server is a process of its own and runs what the app runs: streamlit-webrtc's track around
+The server is a separate process and runs what the app runs: streamlit-webrtc's track around
 ``FrameProcessor``. Its clients send a 640 by 480 clip of one face at 30 frames a second, encoded
 beforehand, and read each returning frame's number from its pixels. On the machine that runs
 both, the clients take cores from the server: about a tenth of a core a stream.

@@ -1,6 +1,6 @@
 """Photos through the core: speed by number of faces, share of each stage, memory, start-up.
 
-The pictures are made from the sample portrait: 1, 5 and 20 copies of its face on a grey ground of
+The images are made from the sample portrait: 1, 5 and 20 copies of its face on a grey ground of
 1280 by 960 pixels.
 """
 

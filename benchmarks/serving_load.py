@@ -62,7 +62,7 @@ class LoadClient:
 
 
 def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
-    """Sends requests from ``clients`` threads; returns the figures, and every latency."""
+    """Sends requests from several threads for ``seconds``; returns all figures and latencies."""
     asker, end_s = LoadClient(url, kind), time.monotonic() + seconds
 
     def ask() -> None:

@@ -1,8 +1,8 @@
 """Videos end to end: what analysis adds to decoding and encoding, memory by length, stages.
 
 The clip is made from the sample portrait: 1280 by 720, 25 frames per second, one face that moves
-and is zoomed, with the noise of a camera, so that encoding takes what it takes in life. All times
-are ratios of runs on this machine, one after the other, the best of some.
+and is zoomed, with the noise of a camera, so that encoding takes as long as in real use. All times
+are ratios of runs on this machine, one after the other, the best of several.
 """
 
 from __future__ import annotations

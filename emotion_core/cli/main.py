@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; by default ``sys.argv``.
 
     Returns:
-        0 if all is done, 1 if only some inputs failed, 2 for wrong usage or nothing to process.
+        0 if all is done, 1 if some inputs failed (others are done), 2 for wrong usage or no input.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # Errors only: its warnings are about its own choice of engine.

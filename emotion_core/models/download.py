@@ -104,7 +104,7 @@ def is_available(card: ModelCard) -> bool:
         return (
             find_cached(HubFileRef(card.repo_id, card.weights.filename, card.revision)) is not None
         )
-    except WeightsUnavailableError:  # a name that can be nowhere
+    except WeightsUnavailableError:  # a name that cannot exist
         return False
 
 
@@ -151,7 +151,7 @@ def _folder_of(card: ModelCard) -> Path:
 def _from_folder(card: ModelCard, file: WeightFile) -> FetchedFile:
     path = _folder_of(card) / file.filename
     if not path.is_file():
-        if card.folder:  # visitors may see this, and the folder is nothing for them
+        if card.folder:  # visitors may see this, but must not see the folder
             raise WeightsUnavailableError(f"{path.name} is missing.")
         raise WeightsUnavailableError(
             f"{path} is missing; it ships with the project, so get the project's files again."

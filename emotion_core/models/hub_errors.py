@@ -1,4 +1,4 @@
-"""Errors of the Hub, each as one sentence for the person at the screen.
+"""Errors of the Hub, each as one sentence for the user.
 
 huggingface_hub is imported on use, see ``download``.
 """

@@ -25,7 +25,7 @@ _TIMEOUT_S = 20
 
 
 class Standardise(nn.Module):
-    """Normalise every image to mean 0 and deviation about 1, whatever its exposure and contrast."""
+    """Normalises each image to mean 0 and deviation about 1, whatever its exposure and contrast."""
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
         """Standardises ``(N, C, S, S)`` one by one; images of one colour become zeros."""

@@ -40,7 +40,7 @@ HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 """Outputs of each cell by their names in the graph, with their number of channels."""
 
 _LAYERS = {"Conv": nn.Conv2d, "Relu": nn.ReLU, "MaxPool": nn.MaxPool2d}
-_AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the form of an output
+_AROUND = ("Sigmoid", "Reshape", "Transpose")  # convert a head's maps to the form of an output
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
     """The nodes from the image to an output, in order, without the pyramid's downward path."""
     nodes = []
     name = output
-    for _ in makers:  # a way is no longer than that, whatever a broken file says
+    for _ in makers:  # no path is longer, except in a broken file
         node = makers.get(name)
         if node is None or not node.inputs:
             break

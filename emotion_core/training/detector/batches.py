@@ -44,7 +44,7 @@ class _Batches(Dataset[Any]):
         try:
             return collate(self.compose(step))
         except EmotionError as error:
-            return error  # raised over there it would reach the user with a traceback in its text
+            return error  # raised in the worker, it would reach the user with a traceback
 
     def compose(self, step: int) -> list[Mosaic]:
         rngs = (np.random.default_rng([self._seed, step, i]) for i in range(self._size))

@@ -180,7 +180,7 @@ def _list_folder(path: Path) -> Iterator[ImageFile]:
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder, name)
-            if file.is_file():  # not a link that leads nowhere
+            if file.is_file():  # not a broken link
                 yield ImageFile(path, file.relative_to(path).as_posix(), file.stat().st_size)
 
 
