@@ -149,7 +149,7 @@ def read_photos(folder: Path | None) -> dict[str, Image]:
 def measure_picture(
     network: tuple[str, FaceModel], name: str, image: Image, repeats: int
 ) -> dict[str, Any]:
-    """Faces found and images per second, with and without finer looks."""
+    """Faces found and images per second, with and without finer passes."""
     detector = FaceDetector(network[1], OWN)
     row: dict[str, Any] = {"network": network[0], "picture": name}
     one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)

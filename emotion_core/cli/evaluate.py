@@ -205,17 +205,17 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     if chosen.boxes is not None:
         boxes = read_box_table(chosen.boxes, [label.image for label in labels])
         model = _load(chosen)
-        look = read_in_boxes(model.classifier, boxes)
+        read_photos = read_in_boxes(model.classifier, boxes)
         framing = f"Faces are cut out as {chosen.boxes.name} marks them; no detector is used."
     else:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
         print_notices(analyzer.info.notices)
-        look = read_with_detector(analyzer)
+        read_photos = read_with_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
     folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
-    return evaluate_photos(model, look, folder, labels, framing)
+    return evaluate_photos(model, read_photos, folder, labels, framing)
 
 
 def _load(chosen: argparse.Namespace) -> LoadedModel:

@@ -99,13 +99,13 @@ def _prepare_worker(_: int) -> None:
     """Uses one thread per process; leaves Ctrl-C to the main process, which ends the workers."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.excepthook = _say_unless_left
+    sys.excepthook = _print_unless_orphaned
 
 
-def _say_unless_left(
+def _print_unless_orphaned(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Stays silent if the main process ended while a batch was handed over to it."""
+    """Prints an error, unless the main process ended while a batch was handed over to it."""
     if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
         sys.__excepthook__(kind, error, trace)
 

@@ -117,7 +117,7 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         device: Where it is to run.
         path: Of its file, for the card; it need not exist.
     """
-    looks = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
+    runner = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
     card = ModelCard(
         name=path.name,
         task=Task.DETECTION,
@@ -126,4 +126,4 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         licence="not stated",
         source=f"the file {path.name}",
     )
-    return FaceDetector(MultiScaleFaceModel(looks), card)
+    return FaceDetector(MultiScaleFaceModel(runner), card)
