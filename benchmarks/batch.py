@@ -2,13 +2,13 @@
 
 The photos are made from the sample portrait: copies of its face on a grey ground of 1280 by 960
 pixels, as of ``benchmarks.photos``. "With pictures" is ``iter_photos``, which draws and encodes
-annotated pictures, too; a bulk run does not, and is compared with the core without them.
+annotated images, too; a bulk run does not, and is compared with the core without them.
 
 All are measured in turn, several times, because other programs on the machine slow each of them
 down at another time; the table has medians, and of the ratios the lowest and highest. Speeds are of
 the middle of a run, from a quarter to all but an eighth of the photos: neither start nor end count.
-Processor time a photo, of this process and the actors over the same stretch, hardly depends on who
-else is at work.
+Processor time per photo, of this process and the actors over that stretch, hardly depends on what
+else is running.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ACTORS = {"bulk, 1 actor": 1, "bulk, 2 actors": 2}
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     chosen = make_parser(__doc__ or "").parse_args()
     n_photos, rounds = (96, 2) if chosen.quick else (320, 5)
     with tempfile.TemporaryDirectory() as name:
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_rounds(ray: Any, photos: Path, out: Path, rounds: int) -> dict[str, list[Run]]:
-    """Measure everything in turn, so many times."""
+    """Measures everything in turn, ``rounds`` times."""
     emotion, detector = find_any("emoscope-fer-s"), find_any("emoscope-face-s")
     analyzer = load_analyzer([emotion], [detector], device="cpu")
     paths = sorted(photos.iterdir())
@@ -104,11 +104,11 @@ def measure_bulk(ray: Any, job: Job, photos: Path, actors: int) -> Run:
 
 
 def time_run(counts: Iterable[int], total: int, processor_s: Callable[[], float]) -> Run:
-    """Photos a second in the middle of a run, and seconds to its first result.
+    """Photos per second in the middle of a run, and seconds to its first result.
 
     Args:
-        counts: Photos finished, as they are.
-        total: So many there are.
+        counts: Numbers of photos, as they are finished.
+        total: Number of photos.
         processor_s: Tells the seconds of processor time used so far.
     """
     start = time.perf_counter()
@@ -159,11 +159,11 @@ class Watch:
         self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Starts watching."""
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stops watching."""
         self._end.set()
         self._thread.join()
 

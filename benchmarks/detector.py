@@ -1,8 +1,8 @@
-"""Face detection: one webcam frame, pictures by size, memory, batches on a GPU.
+"""Face detection: one webcam frame, images by size, memory, batches on a GPU.
 
-The pictures are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the picture but
+The images are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the image but
 at least 24 pixels ("group"), or once and half as high ("one"); ``--photos FOLDER`` adds real ones.
-"one look" asks only for faces that the first look at the shrunk picture can see.
+"one look" asks only for faces that the first look at the shrunk image can see.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ SIZES_WH = {
     "48 MP": (8000, 6000),
 }
 ONE_LOOK_SHARE = 1 / 95
-"""Whoever asks for no smaller faces, as a share of the longer side, gets one look."""
+"""A minimum face size, as a share of the longer side, from which one look is enough."""
 BATCH = 16
 IN_TORCH = "yunet, torch"
 """Not how the product runs it on a CPU; measured for comparison, on one frame."""
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--yunet", type=Path, metavar="FILE", help="a YuNet's ONNX file")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="measure these, too")
@@ -149,7 +149,7 @@ def read_photos(folder: Path | None) -> dict[str, Image]:
 def measure_picture(
     network: tuple[str, FaceModel], name: str, image: Image, repeats: int
 ) -> dict[str, Any]:
-    """Faces found and pictures a second, with finer looks and without."""
+    """Faces found and images per second, with and without finer passes."""
     detector = FaceDetector(network[1], OWN)
     row: dict[str, Any] = {"network": network[0], "picture": name}
     one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)
@@ -177,7 +177,7 @@ def measure_memory() -> float:
 
 
 def measure_cuda(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
-    """Pictures a second of each network, from pixels in memory to faces in memory."""
+    """Images per second of each network, from pixels in memory to faces in memory."""
     batch = [make_picture((640, 640), 5, 60)] * BATCH
     rates = {}
     for name, network in networks.items():

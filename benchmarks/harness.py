@@ -27,7 +27,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Where and with what the figures were made."""
+    """The machine and the software that the figures were measured with."""
     import torch
 
     onnxruntime = load_onnxruntime()
@@ -45,7 +45,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table with aligned columns; floats with three significant digits."""
+    """Prints a table with aligned columns; floats with three significant digits."""
     cells = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     print(f"\n{title}")
@@ -54,7 +54,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
 
 
 def write_json(path: Path | None, figures: dict[str, Any]) -> None:
-    """Write figures as JSON, if a file is asked for."""
+    """Writes figures as JSON, if a file is given."""
     if path:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print(f"\nwritten: {path}", file=sys.stderr)

@@ -1,8 +1,8 @@
 """Live streams end to end: real WebRTC peers on loopback around the app's own frame processing.
 
-The server is a process of its own and runs what the app runs: streamlit-webrtc's track around
+The server is a separate process and runs what the app runs: streamlit-webrtc's track around
 ``FrameProcessor``. Its clients send a 640 by 480 clip of one face at 30 frames a second, encoded
-beforehand, and read each returning picture's number from its pixels. On the machine that runs
+beforehand, and read each returning frame's number from its pixels. On the machine that runs
 both, the clients take cores from the server: about a tenth of a core a stream.
 
 One process is one interpreter, which a handful of streams keep busy. ``--processes`` spreads the
@@ -75,19 +75,19 @@ class Server:
         self.networks: str = self._connection.recv()
 
     async def ask(self, *request: Any) -> Any:
-        """Send a request and wait for the answer, while streams go on."""
+        """Sends a request and waits for the answer, while streams go on."""
         async with self._lock:
             self._connection.send(request)
             return await asyncio.to_thread(self._connection.recv)
 
     def quit(self) -> None:
-        """End the process."""
+        """Ends the process."""
         self._connection.send(("quit",))
         self._process.join(10)
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--streams", type=int, default=1, help="at once (1)")
     parser.add_argument("--processes", type=int, default=1, help="that share the streams (1)")
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _join(everyone: Barrier) -> None:
-    """Begin a process of clients, which begins to measure when all others do."""
+    """Sets up a process of clients, which starts measuring when all others do."""
     global _everyone
     _everyone = everyone
 
@@ -145,7 +145,7 @@ async def _measure(server: Server, share: Share) -> dict[str, Any]:
 async def measure_streams(
     server: Server, clip: CameraClip, names: range, seconds: float
 ) -> dict[str, Any]:
-    """Streams at once: pictures, analyses, delays, memory."""
+    """Concurrent streams: frames, analyses, delays, memory."""
     visitors = [Visitor(name, clip) for name in names]
     for visitor in visitors:
         await visitor.start(server.ask)
@@ -177,7 +177,7 @@ async def measure_streams(
 
 
 async def measure_restarts(server: Server, clip: CameraClip, restarts: int) -> dict[str, Any]:
-    """Start and stop again and again: what stays behind in the server."""
+    """Starts and stops streams repeatedly; measures what stays behind in the server."""
     sizes, first_s, freed_s = [], [], []
     for number in range(restarts):
         visitor = Visitor(1000 + number, clip)
@@ -229,7 +229,7 @@ def _show(figures: dict[str, Any], seconds: float) -> None:
 
 
 def _delays(received: list[Received], start_s: float, end_s: float) -> dict[str, float]:
-    """Pictures a second, and delays in the first and last quarter."""
+    """Frames per second, and delays in the first and last quarter."""
     seen = [r for r in received if start_s <= r.at_s < end_s]
     result = {"annotated_per_s": sum(r.is_annotated for r in seen) / (end_s - start_s)}
     quarter_s = (end_s - start_s) / 4

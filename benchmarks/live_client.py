@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from benchmarks.live_clip import CameraClip
 
     Ask = Callable[..., Awaitable[Any]]
-    """Sends a request to the server, gives its answer."""
+    """Sends a request to the server and returns its answer."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One new picture that came back.
+    """One new frame that came back.
 
     Attributes:
         at_s: When, by the client's monotonic clock.
@@ -50,8 +50,8 @@ class Visitor:
     Attributes:
         name: Of the stream, for the server.
         clip: What is sent.
-        received: New pictures, in order; repeated ones are left out.
-        unreadable: Pictures whose number could not be read.
+        received: New frames, in order; repeated ones are left out.
+        unreadable: Frames whose number could not be read.
     """
 
     name: int
@@ -64,7 +64,7 @@ class Visitor:
     _watch: Any = None
 
     async def start(self, ask: Ask) -> None:
-        """Connect; returns as soon as the answer is there."""
+        """Connects; returns once the answer has arrived."""
         self.start_s = time.monotonic()
         self._camera = _Camera(self.clip)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -81,10 +81,10 @@ class Visitor:
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     async def first_annotated_s(self, timeout_s: float = 20.0) -> float:
-        """Wait for the first annotated picture; seconds since ``start``.
+        """Waits for the first annotated frame; returns the seconds since ``start``.
 
         Raises:
-            TimeoutError: None came.
+            TimeoutError: None arrived.
         """
         end_s = time.monotonic() + timeout_s
         while not (seen := [r for r in self.received if r.is_annotated]):
@@ -94,7 +94,7 @@ class Visitor:
         return seen[0].at_s - self.start_s
 
     async def stop(self, ask: Ask) -> float:
-        """Stop the server's side, then this one; seconds until the server was free of it."""
+        """Stops both sides; returns the seconds until the server was free of the stream."""
         freed_s: float = await ask("stop", self.name)
         self._camera.stop()
         await self._peer.close()

@@ -21,7 +21,7 @@ SAMPLE = Path(__file__).resolve().parents[1] / "streamlit_app" / "assets" / "ast
 SIZE_WH = (640, 480)
 FPS = 30
 N_FRAMES = 300
-"""Length of the clip, after which it begins anew; delays up to its ten seconds can be told."""
+"""Length of the clip, after which it starts again; delays up to its ten seconds can be told."""
 
 TIME_BASE = Fraction(1, 90_000)
 _KEYFRAME_EVERY = 30
@@ -46,7 +46,7 @@ class CameraClip:
 
 
 def make_clip() -> CameraClip:
-    """Render and encode the clip: the sample portrait, which sways and comes closer."""
+    """Renders and encodes the clip: the sample portrait, which sways and comes closer."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels
     encoder = av.CodecContext.create("libvpx", "w")
     encoder.width, encoder.height = SIZE_WH

@@ -50,7 +50,7 @@ class Streams:
         self.processors: dict[int, FrameProcessor] = {}
 
     async def start(self, name: int, sdp: str) -> str:
-        """Answer an offer."""
+        """Answers an offer."""
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         processor = FrameProcessor(LiveStream(self._analyzer))
         self._peers[name], self.processors[name] = peer, processor
@@ -73,13 +73,13 @@ class Streams:
         return str(peer.localDescription.sdp)
 
     async def stop(self, name: int) -> None:
-        """End a stream as STOP does."""
+        """Ends a stream as STOP does."""
         del self.processors[name]
         await self._peers.pop(name).close()
 
 
 def serve(connection: Connection, device: str, path: str) -> None:
-    """Answer the client's requests until it says ``quit``; the target of the server process."""
+    """Answers the client's requests until it says ``quit``; the target of the server process."""
     loaded = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device=device)
     analyzer = BatchingAnalyzer(loaded)
     photo = decode_image(SAMPLE.read_bytes()).pixels
@@ -122,7 +122,7 @@ def _counts(processor: FrameProcessor) -> dict[str, Any]:
 
 
 def _stop(name: int, streams: Streams, loop: asyncio.AbstractEventLoop) -> float:
-    """Stop a stream; seconds until its threads are gone."""
+    """Stops a stream; returns the seconds until its threads are gone."""
     processor = streams.processors[name]
     start = time.monotonic()
     asyncio.run_coroutine_threadsafe(streams.stop(name), loop).result(20)

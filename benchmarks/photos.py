@@ -1,6 +1,6 @@
 """Photos through the core: speed by number of faces, share of each stage, memory, start-up.
 
-The pictures are made from the sample portrait: 1, 5 and 20 copies of its face on a grey ground of
+The images are made from the sample portrait: 1, 5 and 20 copies of its face on a grey ground of
 1280 by 960 pixels.
 """
 
@@ -39,7 +39,7 @@ FACES = (1, 5, 20)
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     chosen = make_parser(__doc__ or "").parse_args()
     repeats = 3 if chosen.quick else 10
     machine = describe_machine()
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def measure(analyzer: LocalAnalyzer, n_faces: int, repeats: int) -> dict[str, Any]:
-    """Time whole batches of photos, then each stage of one photo alone."""
+    """Times whole batches of photos, then each stage of one photo alone."""
     data = encode_jpeg(make_scene(n_faces))
     sources = [PhotoSource(f"{i}.jpg", lambda: data) for i in range(8)]
     list(iter_photos(analyzer, sources))  # warm up
@@ -111,7 +111,7 @@ def make_scene(n_faces: int) -> Image:
 
 
 def compare_runtimes(repeats: int) -> dict[str, float]:
-    """Milliseconds a face of the shipped emotion network in ONNX Runtime and in eager torch."""
+    """Milliseconds per face of the shipped emotion network in ONNX Runtime and in eager torch."""
     from emotion_core.models.download import WEIGHTS_DIR
     from emotion_core.models.runtime import OnnxNetwork, TorchNetwork
     from emotion_core.networks.emotion_net import load_network

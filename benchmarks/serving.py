@@ -46,7 +46,7 @@ BATCH = 8
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     chosen = make_parser(__doc__ or "").parse_args()
     seconds = 5.0 if chosen.quick else 20.0
     with (
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def compare(kind: str, single_url: str, batched_url: str, seconds: float) -> dict[str, float]:
-    """Medians over rounds of what was measured, and of the ratios that there are bars for.
+    """Medians over the rounds of the figures, and of the ratios that there are bars for.
 
     A machine that others share is faster now and slower then. Each round measures all sides one
     after the other, so that a ratio is one of figures of about the same time.
@@ -91,7 +91,7 @@ def compare(kind: str, single_url: str, batched_url: str, seconds: float) -> dic
 def measure_round(
     core: Core, single_url: str, batched_url: str, seconds: float
 ) -> dict[str, float]:
-    """Each side for so many seconds; the one with random arrivals for twice as many."""
+    """Each side for ``seconds``; the one with random arrivals for twice as long."""
     kind = core.kind
     alone, together = core.per_s(1, seconds), core.per_s(BATCH, seconds)
     single = drive_processes(single_url, kind, seconds)
@@ -129,7 +129,7 @@ class Core:
         self._run(BATCH)
 
     def per_s(self, size: int, seconds: float) -> float:
-        """Pictures a second, from JPEG to analysis, so many at a time."""
+        """Images per second, from JPEG to analysis, in batches of ``size``."""
         start, done = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
             self._run(size)
@@ -171,7 +171,7 @@ def measure_faults(url: str, process: subprocess.Popen[str], seconds: float) -> 
 
 
 def kill_replica(url: str, process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
-    """Kill a replica under the load of eight clients; what they saw of it."""
+    """Kills a replica under the load of eight clients; returns what they noticed."""
     drive(url, FRAME, 1.0, 2)
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(drive, url, FRAME, seconds, 8)
@@ -187,7 +187,7 @@ def kill_replica(url: str, process: subprocess.Popen[str], seconds: float) -> di
 
 
 def flood(url: str, requests: int) -> tuple[list[int], float]:
-    """Send requests all at once, without trying again; statuses, and the slowest one's seconds."""
+    """Sends all requests at once, without retries; returns statuses and the longest time in s."""
     data = request_data(FRAME)
     pool = urllib3.PoolManager(maxsize=requests, retries=False)
 

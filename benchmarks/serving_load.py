@@ -47,7 +47,7 @@ class LoadClient:
         self.errors: list[str] = []
 
     def ask(self, due_s: float) -> None:
-        """Send one; it should have been sent at this time (``time.monotonic``)."""
+        """Sends one request, which was due at this time (``time.monotonic``)."""
         try:
             self._analyzer.analyze_jpeg(self._data, search_px=self._search_px)
         except EmotionError as error:
@@ -56,13 +56,13 @@ class LoadClient:
             self.latencies.append(time.monotonic() - due_s)
 
     def finish(self) -> dict[str, Any]:
-        """What was measured; hangs up."""
+        """Closes the connection; returns what was measured."""
         self._analyzer.close()
         return summarise(self.latencies, len(self.errors), time.monotonic() - self._start_s)
 
 
 def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
-    """Ask with so many threads for so long; what was measured, and every latency."""
+    """Sends requests from several threads for ``seconds``; returns all figures and latencies."""
     asker, end_s = LoadClient(url, kind), time.monotonic() + seconds
 
     def ask() -> None:
@@ -78,7 +78,7 @@ def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
 
 
 def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
-    """Ask at random times at a mean rate (a Poisson process), whatever answers come back."""
+    """Sends requests at random times at a mean rate (a Poisson process), whatever the answers."""
     asker, chance = LoadClient(url, kind), random.Random(0)
     start_s = due_s = time.monotonic()
     with ThreadPoolExecutor(2 * CLIENTS) as pool:

@@ -60,9 +60,9 @@ def running_server(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]
 
 
 def wait_until_ready(process: subprocess.Popen[str]) -> None:
-    """Read what a server says until it is ready; then go on reading in a thread."""
+    """Reads a server's messages until it is ready, then goes on reading in a thread."""
     if process.stderr is None:
-        raise RuntimeError("The server's messages are not to be had.")
+        raise RuntimeError("The server's messages are not available.")
     for line in process.stderr:
         if line.startswith("Ready: "):
             threading.Thread(target=process.stderr.read, daemon=True).start()

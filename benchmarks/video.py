@@ -1,8 +1,8 @@
 """Videos end to end: what analysis adds to decoding and encoding, memory by length, stages.
 
-The clip is made from the sample portrait: 1280 by 720, 25 pictures a second, one face that moves
-and is zoomed, with the noise of a camera, so that encoding takes what it takes in life. All times
-are ratios of runs on this machine, one after the other, the best of some.
+The clip is made from the sample portrait: 1280 by 720, 25 frames per second, one face that moves
+and is zoomed, with the noise of a camera, so that encoding takes as long as in real use. All times
+are ratios of runs on this machine, one after the other, the best of several.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ BARS = {
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measures, prints and writes the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument(
         "--peers",
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def make_clip(path: Path) -> None:
-    """Write ``CLIP_S`` seconds of H.264."""
+    """Writes ``CLIP_S`` seconds of H.264."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels[:200]  # the head
     rng = np.random.default_rng(0)
     noises = [rng.normal(0, 4, (*SIZE_WH[::-1], 1)) for _ in range(FPS)]
@@ -98,7 +98,7 @@ def _view(portrait: Image, time_s: float) -> Image:
 
 
 def repeat_clip(clip: Path, path: Path, times: int) -> None:
-    """Write a clip several times in a row, without encoding it anew."""
+    """Writes a clip several times in a row, without encoding it again."""
     with av.open(str(path), "w") as container, av.open(str(clip)) as source:
         stream = source.streams.video[0]
         copy = container.add_stream_from_template(stream)
@@ -114,7 +114,7 @@ def repeat_clip(clip: Path, path: Path, times: int) -> None:
 
 
 def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
-    """Time the ways to go through the clip, taking turns, and then each stage alone."""
+    """Times the ways to process the clip, in turn, and then each stage alone."""
     analyzer = load_analyzer(candidates(Task.EMOTION), candidates(Task.DETECTION), device=device)
     target = clip.with_name("target.mp4")
     ways: dict[str, Callable[[], object]] = {
@@ -148,14 +148,14 @@ def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
 
 
 def transcode(clip: Path, target: Path) -> None:
-    """Decode and encode, nothing else."""
+    """Only decodes and encodes."""
     with VideoReader(clip) as reader, VideoWriter(target, reader, audio=clip) as writer:
         for frame in reader.frames():
             writer.write(frame, frame.image)
 
 
 def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, float]:
-    """Milliseconds a picture of each stage when nothing else runs."""
+    """Milliseconds per frame of each stage when nothing else runs."""
     pictures = 64
     with VideoReader(clip) as reader:
         start = time.perf_counter()
@@ -195,7 +195,7 @@ def measure_memory(clip: Path, long_s: int) -> dict[str, float]:
 
 
 def _peak_memory(clip: Path) -> float:
-    """Peak resident megabytes of a new process that analyses every picture of a video."""
+    """Peak resident megabytes of a new process that analyses every frame of a video."""
     script = (
         "import re, sys\n"
         "from benchmarks.video import *\n"
@@ -211,7 +211,7 @@ def _peak_memory(clip: Path) -> float:
 
 
 def measure_peers(clip: Path, python: str) -> dict[str, float]:
-    """Pictures a second of others on the clip: faces and emotions, without decoding it."""
+    """Frames per second of other projects on the clip: faces and emotions, without decoding."""
     script = Path(__file__).with_name("video_peers.py")
     command = [python, str(script), str(clip)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -220,7 +220,7 @@ def measure_peers(clip: Path, python: str) -> dict[str, float]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the tables, and the bars beside what was reached."""
+    """Prints the tables, and the bars beside the values reached."""
     for device, found in figures["devices"].items():
         header = ["way", "pictures/s", "ratio", "times real time", "processor ms a picture"]
         rows = [[name, *values.values()] for name, values in found["ways"].items()]

@@ -1,6 +1,6 @@
 """What ``benchmarks.video --peers`` runs with another environment's Python: fer on a clip.
 
-Prints pictures a second as JSON, by detector. Needs ``pip install fer av`` and nothing of this
+Prints frames per second as JSON, by detector. Needs ``pip install fer av`` and nothing of this
 project. Decoding is not counted; what fer prints itself goes to standard error.
 """
 
@@ -16,14 +16,14 @@ PICTURES = 50
 
 
 def main() -> None:
-    """Read the clip named on the command line, time fer and print."""
+    """Reads the clip named on the command line, times fer and prints the result."""
     with redirect_stdout(sys.stderr):
         speeds = measure(sys.argv[1])
     print(json.dumps(speeds))
 
 
 def measure(clip: str) -> dict[str, float]:
-    """Pictures a second of fer with each of its two face detectors."""
+    """Frames per second of fer with each of its two face detectors."""
     import av
 
     fer = import_module("fer.fer")  # this project's environment does not have it

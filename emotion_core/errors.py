@@ -1,4 +1,4 @@
-"""Errors written for the person at the screen: what is wrong and what to do about it."""
+"""Errors written for the user: what is wrong and what to do about it."""
 
 
 class EmotionError(Exception):

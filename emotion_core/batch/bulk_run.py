@@ -62,7 +62,7 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
     Args:
         job: Its folder is prepared.
         sources: Paths and URLs, see ``list_inputs``.
-        retry_failed: Repeat inputs that failed in an earlier run.
+        retry_failed: Whether to repeat inputs that failed in an earlier run.
 
     Raises:
         EmotionError: Sources cannot be read, or the folder cannot be written.

@@ -34,7 +34,7 @@ TABLES_HELP = "The columns of the tables are explained in docs/tables.md of the 
 
 
 def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
-    """Add the options of an analysis on this machine; the help calls its inputs ``noun``."""
+    """Adds the options of an analysis on this machine; the help calls its inputs ``noun``."""
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
@@ -47,7 +47,7 @@ def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
 
 
 def add_networks(parser: _Arguments) -> None:
-    """Add ``--model`` and ``--detector``."""
+    """Adds ``--model`` and ``--detector``."""
     parser.add_argument(
         "--model",
         type=network,
@@ -59,7 +59,7 @@ def add_networks(parser: _Arguments) -> None:
 
 
 def add_detector(parser: _Arguments) -> None:
-    """Add ``--detector``."""
+    """Adds ``--detector``."""
     parser.add_argument(
         "--detector",
         type=network,
@@ -74,7 +74,7 @@ def network(text: str) -> str:
 
 
 def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Add ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
+    """Adds ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
@@ -92,7 +92,7 @@ def add_faces(parser: _Arguments, *, noun: str) -> None:
 
 
 def add_video_settings(parser: _Arguments) -> None:
-    """Add ``--every``, ``--hz`` and ``--smooth``."""
+    """Adds ``--every``, ``--hz`` and ``--smooth``."""
     often = parser.add_mutually_exclusive_group()
     often.add_argument(
         "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
@@ -122,7 +122,7 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
 
 
 def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
-    """Load the networks chosen by the options of ``add_analysis``, and print their names.
+    """Loads the networks chosen by the options of ``add_analysis``, and prints their names.
 
     Raises:
         EmotionError: See ``load_analyzer`` and ``find_model``.
@@ -144,7 +144,7 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
 def fetch_chosen(
     name: str | None, task: Task, device: Device, on_progress: Progress | None = None
 ) -> ResolvedModel:
-    """Fetch the network that was named, or else the first default that is available.
+    """Fetches the network that was named, or else the first available default.
 
     Raises:
         EmotionError: See ``find_model`` and ``fetch_first``.
@@ -157,13 +157,13 @@ def fetch_chosen(
 
 
 def print_notices(notices: Iterable[str]) -> None:
-    """Print which preferred networks are not available."""
+    """Prints which preferred networks are not available."""
     for notice in notices:
         eprint(f"note: {notice}")
 
 
 def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
-    """Add the options that both trainings share; ``example`` is a setting for the help text."""
+    """Adds the options that both trainings share; ``example`` is a setting for the help text."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings, in the format of config.json"
     )
@@ -187,14 +187,14 @@ def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add ``--threads``."""
+    """Adds ``--threads``."""
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU threads of torch (default: torch's choice)"
     )
 
 
 def set_threads(n: int | None) -> None:
-    """Set the number of torch's CPU threads; ``None`` leaves it as it is."""
+    """Sets the number of torch's CPU threads; ``None`` leaves it as it is."""
     if n is not None:
         import torch
 
@@ -209,7 +209,7 @@ def to_settings(chosen: argparse.Namespace, names: Iterable[str]) -> dict[str, A
 
 
 def check_report_path(path: Path | None) -> None:
-    """Raise an ``EmotionError`` before a long measurement if its report cannot be written."""
+    """Raises an ``EmotionError`` before a long measurement if its report cannot be written."""
     if path is None:
         return
     if path.suffix == ".html":
@@ -218,20 +218,20 @@ def check_report_path(path: Path | None) -> None:
 
 
 def check_parent(path: Path) -> None:
-    """Raise an ``EmotionError`` if the folder of a file does not exist."""
+    """Raises an ``EmotionError`` if the folder of a file does not exist."""
     if not path.parent.is_dir():
         raise EmotionError(f"There is no folder {path.parent} to write {path.name} to.")
 
 
 def write_report(path: Path, json: str, page: str) -> None:
-    """Write metrics as JSON, and their charts to the ``.html`` file beside it."""
+    """Writes metrics as JSON, and their charts to the ``.html`` file beside it."""
     with write_errors(path):
         path.write_text(json, encoding="utf-8")
         path.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
-    """Make a parser of integers from ``low`` to ``high``; ``what`` describes them in errors."""
+    """Makes a parser of integers from ``low`` to ``high``; ``what`` describes them in errors."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -242,7 +242,7 @@ def int_in_range(low: int, high: float, what: str) -> Callable[[str], int]:
 
 
 def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[str], float]:
-    """Make a parser of numbers that pass ``is_right``; ``what`` describes them in errors."""
+    """Makes a parser of numbers that pass ``is_right``; ``what`` describes them in errors."""
 
     def read(text: str) -> float:
         try:
@@ -265,7 +265,7 @@ _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:
-    """Update a progress line on stderr, if that is a terminal."""
+    """Updates a progress line on stderr, if that is a terminal."""
     if sys.stderr.isatty():
         all_of_it = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
@@ -276,5 +276,5 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 
 
 def eprint(text: str) -> None:
-    """Print to stderr, with the control characters of file names escaped."""
+    """Prints to stderr, with the control characters of file names escaped."""
     sys.stderr.write(text.translate(_ESCAPED) + "\n")

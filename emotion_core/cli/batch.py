@@ -45,7 +45,7 @@ _SHOWN_FAILURES = 5
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``batch``; sets ``run``."""
+    """Adds the arguments of ``batch``; sets ``run``."""
     parser.description = (
         "Analyse any number of photos and videos with several processes on Ray Data. SOURCE is a "
         "folder, a file, or a text file (.txt, .list) with one path or URL per line; all may be "
@@ -110,13 +110,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run_batch(chosen: argparse.Namespace) -> int:
-    """Run or resume a bulk analysis.
+    """Runs or resumes a bulk analysis.
 
     Returns:
-        0 all inputs are analysed, 1 some failed, 2 there is none.
+        0 if all inputs are analysed, 1 if some failed, 2 if there are none.
 
     Raises:
-        EmotionError: It cannot start as requested, or had to end early.
+        EmotionError: The analysis cannot start as requested, or had to end early.
     """
     # Ray itself is imported only after its environment has been set up.
     if not all(find_spec(name) for name in ("ray", "fsspec", "pyarrow")):
@@ -157,7 +157,7 @@ def _make_job(chosen: argparse.Namespace) -> Job:
 
 
 def _work(chosen: argparse.Namespace, job: Job, summary: WorkSummary) -> tuple[int, int]:
-    """Do the remaining work with a progress bar; returns the numbers of inputs done and failed."""
+    """Does the remaining work with a progress bar; returns how many inputs are done and failed."""
     from emotion_core.batch.bulk_run import WorkerConfig, iter_steps, resolve_workers
 
     config = WorkerConfig(
@@ -201,7 +201,7 @@ def _sum_up(job: Job, summary: WorkSummary, done: int, failed: int) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does, with everything that was started."""
+    """Lets SIGTERM end the run, with everything that it started, as Ctrl-C does."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

@@ -33,7 +33,7 @@ _DATASETS = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add ``download``, ``show``, ``template`` and ``crop``; each sets ``run``."""
+    """Adds ``download``, ``show``, ``template`` and ``crop``; each sets ``run``."""
     commands = parser.add_subparsers(title="commands", required=True)
     _add_download(commands.add_parser("download", help="fetch a data set from Kaggle"))
     show = commands.add_parser("show", help="count the faces of a data set by emotion")

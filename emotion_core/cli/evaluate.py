@@ -33,7 +33,7 @@ _PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate``; sets ``run``."""
+    """Adds the arguments of ``evaluate``; sets ``run``."""
     parser.description = (
         "Measure an emotion network. Faces of a data set are used uncropped; `photos` takes the "
         "product's complete pipeline: detector, crop, network. Prints a table; --json also "
@@ -96,7 +96,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
-    """Measure, print and write.
+    """Measures, prints and writes the figures.
 
     Returns:
         0, or 1 if photos could not be read (they count as wrong).
@@ -115,7 +115,7 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
 
 
 def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
-    """Find mistakes before anything takes time."""
+    """Refuses invalid combinations of options before anything takes time."""
     if is_photos and chosen.split:
         raise EmotionError("--split is for data sets; choose photos by --half or --only.")
     if is_photos and chosen.unseen:
@@ -131,7 +131,7 @@ def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
 
 
 def _check_outputs(chosen: argparse.Namespace) -> None:
-    """Find out before a long measurement that it, or writing its results, would fail."""
+    """Checks before a long measurement that it, and writing its results, can succeed."""
     check_report_path(chosen.json)
     plot = chosen.calibration_plot
     if plot is not None:
@@ -154,7 +154,7 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
 
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
-    """Read the requested split, else the validation split, else the test split."""
+    """Reads the requested split, by default the validation split, else the test split."""
     if dataset.lower() not in READERS:
         known = ", ".join([*READERS, _PHOTOS])
         raise DatasetError(f"There is no data set {dataset!r}; there are: {known}.")
@@ -205,17 +205,17 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     if chosen.boxes is not None:
         boxes = read_box_table(chosen.boxes, [label.image for label in labels])
         model = _load(chosen)
-        look = read_in_boxes(model.classifier, boxes)
+        read_photos = read_in_boxes(model.classifier, boxes)
         framing = f"Faces are cut out as {chosen.boxes.name} marks them; no detector is used."
     else:
         model = _load(chosen)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
         print_notices(analyzer.info.notices)
-        look = read_with_detector(analyzer)
+        read_photos = read_with_detector(analyzer)
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
     folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
-    return evaluate_photos(model, look, folder, labels, framing)
+    return evaluate_photos(model, read_photos, folder, labels, framing)
 
 
 def _load(chosen: argparse.Namespace) -> LoadedModel:

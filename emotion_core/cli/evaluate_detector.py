@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``evaluate-detector``; sets ``run``."""
+    """Adds the arguments of ``evaluate-detector``; sets ``run``."""
     parser.description = (
         "Measure face detectors as the product runs them, on the images that training holds out. "
         "Prints a table; --json also writes all metrics, and a page of charts beside them."
@@ -66,7 +66,7 @@ def add_evaluate_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def run_evaluate_detector(chosen: argparse.Namespace) -> int:
-    """Measure, print and write; returns 0.
+    """Measures, prints and writes the figures; returns 0.
 
     Raises:
         EmotionError: Something that was requested is missing or impossible.

@@ -49,13 +49,13 @@ _PHOTOS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Runs one command.
 
     Args:
         arguments: Without the program's name; by default ``sys.argv``.
 
     Returns:
-        0 all done, 1 some inputs failed (the others are done), 2 wrong use or nothing to work with.
+        0 if all is done, 1 if some inputs failed (others are done), 2 for wrong usage or no input.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # Errors only: its warnings are about its own choice of engine.
@@ -208,7 +208,7 @@ def _run_verify(chosen: argparse.Namespace) -> int:
 
 
 def _for_each(names: Sequence[str], run: Callable[[ModelCard], str]) -> int:
-    """Run a function for each named model, even if it fails for another one."""
+    """Runs a function for each named model, even if it fails for one of them."""
     code = OK
     for card in [_card_of(name) for name in names]:
         try:

@@ -34,7 +34,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``serve``; sets ``run``."""
+    """Adds the arguments of ``serve``; sets ``run``."""
     parser.description = "Serve the core over HTTP (Ray Serve); see /docs of the server."
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     parser.add_argument("--port", type=_port, default=8000)
@@ -73,10 +73,10 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def run_serve(chosen: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; then finish running requests and clean up.
+    """Serves until SIGINT or SIGTERM; then finishes running requests and cleans up.
 
     Returns:
-        0 after a clean end, 1 if requests were still running when the time for them was over.
+        0 after a clean end, 1 if requests were still running when their time was up.
 
     Raises:
         EmotionError: The server cannot be started as requested.

@@ -52,7 +52,7 @@ _FLAGS = (
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``train``; sets ``run``."""
+    """Adds the arguments of ``train``; sets ``run``."""
     parser.description = (
         "Train an emotion network, or resume an interrupted run. Several GPUs: "
         "torchrun --nproc-per-node N -m emotion_core train ..."
@@ -99,7 +99,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``export``; sets ``run``."""
+    """Adds the arguments of ``export``; sets ``run``."""
     parser.description = "Calibrate a checkpoint and release it as safetensors and ONNX."
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")

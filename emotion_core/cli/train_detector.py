@@ -44,7 +44,7 @@ _FLAGS: tuple[tuple[str, str, type, str, str], ...] = (
 
 
 def add_train_detector(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``train-detector``; sets ``run``."""
+    """Adds the arguments of ``train-detector``; sets ``run``."""
     parser.description = (
         "Train a face detector, or resume an interrupted run. A fifth of the images, and WIDER's "
         "validation images, are held out."
@@ -75,7 +75,7 @@ def add_train_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def add_export_detector(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``export-detector``; sets ``run``."""
+    """Adds the arguments of ``export-detector``; sets ``run``."""
     parser.description = "Release a detector's checkpoint as safetensors and ONNX."
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("out", type=Path, metavar="OUT.safetensors", help="the .onnx goes beside")
@@ -103,7 +103,7 @@ def add_export_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add the options for data and teacher."""
+    """Adds the options for data and teacher."""
     for option, text in (
         ("--boxes", "folder or ZIP of images with boxes.csv: image, x1, y1, x2, y2 (and lx1, ly1 "
          "to lx5, ly5); may be repeated"),
@@ -141,7 +141,7 @@ def to_sources(chosen: argparse.Namespace) -> Sources:
 
 
 def to_teacher(chosen: argparse.Namespace) -> str | None:
-    """Name or file of the teacher; ``None`` for none."""
+    """The teacher's name or file; ``None`` for none."""
     return None if chosen.teacher == _NO_TEACHER else str(chosen.teacher)
 
 

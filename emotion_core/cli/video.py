@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def add_video(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``video``; sets ``run``."""
+    """Adds the arguments of ``video``; sets ``run``."""
     parser.description = (
         "Analyse videos. Each gets a folder in DIR with annotated.mp4, frames.csv, people.csv, "
         "report.html, settings.json and, if there are faces, charts.html and charts.png. The same "
@@ -93,7 +93,7 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
 
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:
-    """Analyse one video with a progress bar."""
+    """Analyses one video with a progress bar."""
     from emotion_core.photos.tables import readable_name
     from emotion_core.reporting.video_folder import write_video
 

@@ -23,7 +23,7 @@ OK, FAILED = 0, 1
 
 
 def add_webcam(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``webcam``; sets ``run``."""
+    """Adds the arguments of ``webcam``; sets ``run``."""
     parser.description = (
         "Show a camera's frames with a server's results. If the server requires a token, it is "
         "taken from EMOSCOPE_SERVER_TOKEN."
@@ -44,7 +44,7 @@ def add_webcam(parser: argparse.ArgumentParser) -> None:
 
 
 def run_webcam(chosen: argparse.Namespace) -> int:
-    """Run until the source, the time or the user ends it.
+    """Runs until the source, the time or the user ends it.
 
     Returns:
         0, or 1 if the server never analysed a frame.

@@ -135,8 +135,8 @@ class MultiScaleFaceModel:
 
     Args:
         runner: Runs the network.
-        is_yunet: Give what ``cv2.FaceDetectorYN`` gives: one pass, boxes that share 0.3 are one
-            face.
+        is_yunet: Whether to return what ``cv2.FaceDetectorYN`` does: one pass, boxes that share
+            0.3 are one face.
     """
 
     def __init__(self, runner: AnyRunner, *, is_yunet: bool = False) -> None:

@@ -91,7 +91,7 @@ def refine_in_tiles(
         last = ScalePass(scale, _find_in_tiles(find, image, scale, centres(hints)))
         new = last.faces[last.faces.scores >= options.min_score]
         rest = sort_by_score(concat(faces[~is_sure], new))
-        rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # each tile may have so many
+        rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # the limit of each tile
         faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), _SAME_FACE)
 
 

@@ -24,8 +24,8 @@ def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool)
         image: RGB ``(H, W, 3)``; not changed.
         result: The newest one, possibly of a frame of another size.
         now_s: When ``image`` arrived, by the clock of the result.
-        blur: Make faces unrecognisable; without a result younger than ``MAX_RESULT_AGE_S``, blur
-            the whole frame.
+        blur: Whether to blur faces; without a result younger than ``MAX_RESULT_AGE_S``, the
+            whole frame is blurred.
 
     Returns:
         ``image`` itself if there is nothing to draw.

@@ -171,7 +171,7 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str, *, repo_id: str, revision: str) -> ModelCard:
-        """Read a published card.
+        """Reads a published card.
 
         Args:
             text: What ``to_json`` wrote.
@@ -221,7 +221,7 @@ def _check_types(fields: dict[str, Any]) -> None:
 
 
 def to_tuples(value: Any) -> Any:
-    """Turn JSON's lists, at any depth, back into the tuples that they were."""
+    """Turns JSON's lists, at any depth, back into tuples."""
     return tuple(map(to_tuples, value)) if isinstance(value, list) else value
 
 

@@ -52,7 +52,7 @@ class FetchedFile:
 def fetch(
     card: ModelCard, file: WeightFile | None = None, *, on_progress: Progress | None = None
 ) -> FetchedFile:
-    """Find a card's file on this machine or download it, and verify it.
+    """Finds a card's file on this machine or downloads it, and verifies it.
 
     Args:
         card: The model.
@@ -73,7 +73,7 @@ def fetch(
 
 
 def verify(card: ModelCard, file: WeightFile | None = None) -> FetchedFile:
-    """Check a card's file offline; nothing is removed.
+    """Checks a card's file offline; nothing is removed.
 
     Args:
         card: The model.
@@ -104,12 +104,12 @@ def is_available(card: ModelCard) -> bool:
         return (
             find_cached(HubFileRef(card.repo_id, card.weights.filename, card.revision)) is not None
         )
-    except WeightsUnavailableError:  # a name that can be nowhere
+    except WeightsUnavailableError:  # a name that cannot exist
         return False
 
 
 def read_text(ref: HubFileRef, parse: Callable[[str], _T]) -> _T:
-    """Read a text file of a repository from the cache or the Hub.
+    """Reads a text file of a repository from the cache or the Hub.
 
     Args:
         ref: The file; ``revision`` should be a commit, as cached files are never updated.
@@ -151,7 +151,7 @@ def _folder_of(card: ModelCard) -> Path:
 def _from_folder(card: ModelCard, file: WeightFile) -> FetchedFile:
     path = _folder_of(card) / file.filename
     if not path.is_file():
-        if card.folder:  # visitors may see this, and the folder is nothing for them
+        if card.folder:  # visitors may see this, but must not see the folder
             raise WeightsUnavailableError(f"{path.name} is missing.")
         raise WeightsUnavailableError(
             f"{path} is missing; it ships with the project, so get the project's files again."
@@ -176,7 +176,7 @@ def _check_hash(path: Path, file: WeightFile) -> None:
 def _obtain(
     ref: HubFileRef, check: Callable[[Path], object], on_progress: Progress | None
 ) -> FetchedFile:
-    """Take a file from the cache or the Hub; files that ``check`` refuses are removed."""
+    """Takes a file from the cache or the Hub; removes files that ``check`` refuses."""
     with hub_errors(ref):
         path = find_cached(ref)
         if path is not None:
@@ -215,7 +215,7 @@ def _download(ref: HubFileRef, on_progress: Progress | None) -> Path:
 
 
 def _discard(path: Path) -> None:
-    """Remove a file of the Hub cache: the link and, if it is in the cache, its target."""
+    """Removes a file of the Hub cache: the link and, if it is in the cache, its target."""
     from huggingface_hub import constants
 
     blob = path.resolve()

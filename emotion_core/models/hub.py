@@ -65,7 +65,7 @@ def resolve_models(name: str | None, task: Task) -> list[ModelCard]:
 
 
 def find_model(name: str, task: Task) -> ModelCard:
-    """Turn what a user typed into a card.
+    """Finds the card for a name that a user typed.
 
     Args:
         name: A name in the registry, the path of a file (see ``read_file_card``), or a Hub
@@ -109,7 +109,7 @@ def find_model(name: str, task: Task) -> ModelCard:
 
 
 def load_transformers_module(card: ModelCard) -> Any:
-    """Build a transformers network from downloaded files, which are verified again.
+    """Builds a transformers network from downloaded files, which are verified again.
 
     Args:
         card: From ``find_model``.
@@ -143,7 +143,7 @@ def load_transformers_module(card: ModelCard) -> Any:
 
 
 def _require_transformers() -> None:
-    """Report a missing library before a download rather than after it."""
+    """Reports a missing library before a download rather than after it."""
     if find_spec("transformers") is None:
         raise MissingExtraError(
             "Models of other Hub authors need the package transformers: "
@@ -152,11 +152,11 @@ def _require_transformers() -> None:
 
 
 def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
-    """Build from settings and tensors alone.
+    """Builds from settings and tensors alone.
 
     Not ``AutoModel.from_pretrained(folder)``, which looks for adapters, remote code, other formats
     and further files; and not ``load_state_dict``, since the library renames the tensors of older
-    checkpoints. Like in the library, unknown tensors are ignored.
+    checkpoints. As in the library, unknown tensors are ignored.
     """
     import torch
 
@@ -184,7 +184,7 @@ def _make_network(config: Mapping[str, Any], tensors: dict[str, Any]) -> Any:
 
 @contextmanager
 def _build_errors(card: ModelCard) -> Iterator[None]:
-    """Turn errors of transformers and torch about unsuitable files into one sentence."""
+    """Turns errors of transformers and torch about unsuitable files into one sentence."""
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
@@ -228,7 +228,7 @@ def _ask_hub(repo_id: str, revision: str | None) -> _Listing:
 
 
 def _look_in_cache(repo_id: str, commit: str) -> _Listing | None:
-    """Describe downloaded weights, whose names in huggingface_hub's cache are their SHA-256.
+    """Describes downloaded weights, whose names in huggingface_hub's cache are their SHA-256.
 
     ``None`` if they are not here, or the cache has no links and thus no such names.
     """
@@ -260,7 +260,7 @@ def _read_json(repo_id: str, filename: str, commit: str) -> dict[str, Any]:
 
 
 def _to_transformers_card(config: dict[str, Any], repo_id: str, commit: str) -> ModelCard:
-    """Describe a transformers repository by its own files."""
+    """Describes a transformers repository by its files."""
     labels = read_config_labels(config, repo_id)
     _require_transformers()
     listing = _look_in_cache(repo_id, commit) or _ask_hub(repo_id, commit)

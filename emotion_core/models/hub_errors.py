@@ -1,4 +1,4 @@
-"""Errors of the Hub, each as one sentence for the person at the screen.
+"""Errors of the Hub, each as one sentence for the user.
 
 huggingface_hub is imported on use, see ``download``.
 """
@@ -48,7 +48,7 @@ class HubFileRef:
 
 @contextmanager
 def hub_errors(ref: HubFileRef) -> Iterator[None]:
-    """Turn errors of huggingface_hub into one sentence for the person at the screen.
+    """Turns errors of huggingface_hub into one sentence for the user.
 
     Raises:
         HubUnreachableError: The Hub does not answer for now, or must not be asked.
@@ -112,7 +112,7 @@ def _explain(error: Exception, ref: HubFileRef) -> WeightsUnavailableError:
 
 
 def _explain_answer(error: HfHubHTTPError, ref: HubFileRef) -> WeightsUnavailableError:
-    """Explain an error response; the order matters, since gated is a subclass of not found."""
+    """Explains an error response; the order matters, since gated is a subclass of not found."""
     from huggingface_hub import errors
 
     host = host_name()

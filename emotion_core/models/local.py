@@ -33,7 +33,7 @@ def is_path(name: str) -> bool:
 
 
 def read_file_card(path: Path, task: Task) -> ModelCard:
-    """Describe a network by its file.
+    """Describes a network by its file.
 
     Args:
         path: An exported ``.safetensors`` or ``.onnx``, or a YuNet's ``.onnx``. On a GPU an emotion
@@ -75,7 +75,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
 
 
 def read_released_card(path: Path) -> ModelCard:
-    """Describe a network that ``export`` wrote, so that it can be published.
+    """Describes a network that ``export`` wrote, so that it can be published.
 
     Args:
         path: Either of its two files; the other lies beside it.
@@ -97,7 +97,7 @@ def read_released_card(path: Path) -> ModelCard:
 
 
 def validate_io(network: Network, card: ModelCard) -> None:
-    """Run a network on a grey face, and check that its outputs fit its card.
+    """Runs a network on a grey face, and checks that its outputs fit its card.
 
     Raises:
         WeightsMismatchError: They do not.
@@ -135,7 +135,7 @@ def describe_file(path: Path) -> WeightFile:
 
 @contextmanager
 def unreadable(path: Path, what: str) -> Iterator[None]:
-    """Turn errors from reading a foreign or damaged file into a ``WeightsMismatchError``."""
+    """Turns errors from reading a foreign or damaged file into a ``WeightsMismatchError``."""
     try:
         yield
     except EmotionError:

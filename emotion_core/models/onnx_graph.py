@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_onnxruntime() -> Any:
-    """Import ONNX Runtime without telemetry; the only place that imports it.
+    """Imports ONNX Runtime without telemetry; the only place that imports it.
 
     Since 1.29 it reports each network (its file name, its hashes) and the machine to Microsoft,
     also on Linux, and keeps an identifier of the machine in the user's cache and a file in the
@@ -39,7 +39,7 @@ class DynamicBatchGraph:
 
 
 def make_batch_dynamic(data: bytes) -> DynamicBatchGraph:
-    """Let a graph take any batch size, if its results stay the same.
+    """Lets a graph take any batch size, if its results stay the same.
 
     The batch dimension of inputs and outputs is freed, and so is a leading 1 in the target shape of
     a ``Reshape`` of activations. The changed graph is used only if two random inputs give the same
@@ -88,7 +88,7 @@ def run_errors() -> tuple[type[Exception], ...]:
 
 
 def _free_reshapes(model: Any, constants: set[str]) -> None:
-    """Turn a leading 1 in Reshape targets into 0, which means "as in the input"."""
+    """Turns a leading 1 in Reshape targets into 0, which means "as in the input"."""
     from onnx import numpy_helper
 
     targets = {

@@ -26,7 +26,7 @@ _REFERENCE = re.compile(rf"({_REPO_ID.pattern})@([0-9a-f]{{40}})", re.ASCII)
 
 
 def parse_repo_reference(reference: str) -> tuple[str, str]:
-    """Split ``owner/name@commit``.
+    """Splits ``owner/name@commit``.
 
     Raises:
         WeightsUnavailableError: It has another form. Branches and tags are refused, since they may
@@ -42,7 +42,7 @@ def parse_repo_reference(reference: str) -> tuple[str, str]:
 
 
 def load_published_card(reference: str) -> ModelCard:
-    """Read the card of a network that ``publish`` put on the Hub.
+    """Reads the card of a network that ``publish`` put on the Hub.
 
     Args:
         reference: What it returned, ``owner/name@commit``.
@@ -60,7 +60,7 @@ def load_published_card(reference: str) -> ModelCard:
 
 
 def publish(card: ModelCard, weights_dir: Path, repo_id: str, *, private: bool = False) -> str:
-    """Push a network's files, card and description to the Hub as one commit.
+    """Pushes a network's files, card and description to the Hub as one commit.
 
     Args:
         card: The network; its files must be in ``weights_dir`` and have the hashes it states.

@@ -202,7 +202,7 @@ def candidates(task: Task) -> list[ModelCard]:
 
 
 def find_card(name: str, task: Task) -> ModelCard:
-    """Look up a card of one task.
+    """Looks up a card of one task.
 
     Raises:
         UnknownModelError: There is none of that name.
@@ -215,7 +215,7 @@ def find_card(name: str, task: Task) -> ModelCard:
 
 
 def find_any(name: str) -> ModelCard:
-    """Look up a card of any task.
+    """Looks up a card of any task.
 
     Raises:
         UnknownModelError: There is none of that name.

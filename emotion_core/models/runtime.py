@@ -41,7 +41,7 @@ class Network(Protocol):
 
     @property
     def device(self) -> Device:
-        """Where it runs."""
+        """The device that it runs on."""
 
     def run(self, batch: FloatArray) -> list[FloatArray]:
         """One forward pass.
@@ -130,7 +130,7 @@ def has_gpu_driver() -> bool:
 
 
 def pick_device(asked: str = "auto") -> Device:
-    """Choose an existing device.
+    """Chooses an existing device.
 
     Args:
         asked: ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``.

@@ -21,7 +21,7 @@ _OTHER_STEPS = frozenset({"include_top", "rescale_offset"})
 
 
 def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
-    """Read the order of a network's outputs.
+    """Reads the order of a network's outputs.
 
     Args:
         config: Content of its ``config.json``.
@@ -45,7 +45,7 @@ def read_config_labels(config: Mapping[str, Any], repo_id: str) -> LabelSet:
 
 
 def read_preprocessing(config: Mapping[str, Any], repo_id: str) -> Preprocessing:
-    """Read size and normalisation from a network's ``preprocessor_config.json``.
+    """Reads size and normalisation from a network's ``preprocessor_config.json``.
 
     The library scales pixels by ``rescale_factor``, then subtracts ``image_mean`` and divides by
     ``image_std``; here both are on the 0-255 scale. Other steps are refused. The library resizes

@@ -63,7 +63,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 
 
 def find_architecture(name: str) -> Architecture:
-    """Look up an architecture.
+    """Looks up an architecture.
 
     Raises:
         UnknownModelError: There is none of that name.

@@ -25,10 +25,10 @@ _TIMEOUT_S = 20
 
 
 class Standardise(nn.Module):
-    """Normalise every image to mean 0 and deviation about 1, whatever its exposure and contrast."""
+    """Normalises each image to mean 0 and deviation about 1, whatever its exposure and contrast."""
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Standardise ``(N, C, S, S)`` one by one; images of one colour become zeros."""
+        """Standardises ``(N, C, S, S)`` one by one; images of one colour become zeros."""
         centred = planes - planes.mean((2, 3), keepdim=True)
         deviation = centred.square().mean((2, 3), keepdim=True).sqrt()
         return centred / (deviation + 0.05)
@@ -60,7 +60,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential()
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Map ``(N, C, H, W)`` to ``(N, width, H', W')``."""
+        """Maps ``(N, C, H, W)`` to ``(N, width, H', W')``."""
         return torch.relu(self.body(planes) + self.shortcut(planes))
 
 
@@ -84,7 +84,7 @@ class Attention(nn.Module):
         self.places = nn.Conv2d(2, 1, 7, padding=3)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Weigh ``(N, C, H, W)``; the shape stays."""
+        """Weights ``(N, C, H, W)``; the shape stays the same."""
         mean, peak = maps.mean((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
         maps = maps * torch.sigmoid(self.channels(mean) + self.channels(peak))  # (N, C, 1, 1)
         both = torch.cat([maps.mean(1, keepdim=True), maps.amax(1, keepdim=True)], 1)
@@ -98,7 +98,7 @@ _OWN: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
 
 
 def make_features(architecture: str, *, imagenet: bool = False) -> Features:
-    """Build an architecture's layers with fresh weights, or torchvision's ImageNet weights.
+    """Builds an architecture's layers with fresh weights, or torchvision's ImageNet weights.
 
     Args:
         architecture: A name in ``ARCHITECTURES``.
@@ -156,7 +156,7 @@ def _cut_resnet(network: Any) -> Features:
 def _cut(network: Any) -> Features:
     """A torchvision network that has its layers in ``features``, without its classifier.
 
-    ConvNeXt's normalisation after pooling is kept, and gives maps of one pixel.
+    ConvNeXt's normalisation after pooling is kept; the resulting maps have one pixel.
     """
     first, *others = network.classifier
     if isinstance(first, nn.LayerNorm):
@@ -167,7 +167,7 @@ def _cut(network: Any) -> Features:
 
 
 def _add_attention(network: Any) -> None:
-    """Put attention at the end of each residual branch of a torchvision ResNet, before the sum."""
+    """Puts attention at the end of each residual branch of a torchvision ResNet, before the sum."""
     for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
         for block in layer:
             block.bn3 = nn.Sequential(block.bn3, Attention(block.bn3.num_features))
@@ -198,7 +198,7 @@ def _load_imagenet(name: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Limit connections opened in the block; torch.hub has no timeout of its own."""
+    """Limits connections opened in the block; torch.hub has no timeout of its own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

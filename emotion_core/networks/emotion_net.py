@@ -32,7 +32,7 @@ class EmotionNet(nn.Module):
         self.va_head = nn.Linear(width, 2) if has_va else None
 
     def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Map faces from ``alignment.to_input`` to predictions.
+        """Maps faces from ``alignment.to_input`` to predictions.
 
         Returns:
             ``(N, n_labels)`` logits and, with ``has_va``, ``(N, 2)`` valence and arousal in [-1,
@@ -48,7 +48,7 @@ class EmotionNet(nn.Module):
 def make_network(
     architecture: str, n_labels: int, *, has_va: bool = False, imagenet: bool = False
 ) -> EmotionNet:
-    """Build a network with fresh weights.
+    """Builds a network with fresh weights.
 
     Args:
         architecture: A name in ``ARCHITECTURES``.
@@ -66,7 +66,7 @@ def make_network(
 
 
 def load_network(path: Path) -> EmotionNet:
-    """Build a network by its weight file's metadata, ready to predict on the CPU.
+    """Builds a network by its weight file's metadata, ready to predict on the CPU.
 
     Args:
         path: A safetensors file whose metadata names ``architecture`` and ``labels``.

@@ -49,7 +49,7 @@ class FaceNetworkConfig:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
-        """From JSON, which has lists in place of tuples; raises ``TypeError`` or ``KeyError``."""
+        """Converts fields of JSON, which has no tuples; raises ``TypeError`` or ``KeyError``."""
         return cls(**{**fields, "deep": tuple(fields["deep"])})
 
 
@@ -74,7 +74,7 @@ class ResidualUnit(nn.Module):
         self.unit = DepthwiseUnit(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(B, C, h, w)`` to the same shape."""
+        """Maps ``(B, C, h, w)`` to the same shape."""
         added: Tensor = self.unit(x)
         return x + added
 
@@ -136,7 +136,7 @@ class FaceNetwork(nn.Module):
 
 
 def merge_down(features: list[Tensor], laterals: nn.ModuleList) -> list[Tensor]:
-    """Pass coarse maps down to the finer ones: enlarge, add, convolve.
+    """Passes coarse maps down to the finer ones: enlarges, adds, convolves.
 
     Args:
         features: ``(B, C, H, W)`` each, from fine to coarse, each half as wide as the one before.
@@ -197,7 +197,7 @@ class DecodedFaceNetwork(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Find candidates, without suppressing overlapping ones.
+        """Finds candidates, without suppressing overlapping ones.
 
         Args:
             images: ``(B, 3, H, W)`` RGB, float, 0-255; H and W multiples of 32.
@@ -212,7 +212,7 @@ class DecodedFaceNetwork(nn.Module):
 
 
 def load_face_network(path: Path) -> DecodedFaceNetwork:
-    """Build the network by its weight file's metadata, ready to predict.
+    """Builds the network by its weight file's metadata, ready to predict.
 
     Args:
         path: A safetensors file whose metadata holds ``config``.

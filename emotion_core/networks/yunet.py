@@ -40,7 +40,7 @@ HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 """Outputs of each cell by their names in the graph, with their number of channels."""
 
 _LAYERS = {"Conv": nn.Conv2d, "Relu": nn.ReLU, "MaxPool": nn.MaxPool2d}
-_AROUND = ("Sigmoid", "Reshape", "Transpose")  # bring a head's maps into the form of an output
+_AROUND = ("Sigmoid", "Reshape", "Transpose")  # convert a head's maps to the form of an output
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class YuNet(nn.Module):
         return torch.cat(heads, dim=1).flatten(2)  # (B, 16, h * w)
 
     def _decode(self, raw: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode offsets, which count from the upper left corner of a cell, not from its centre."""
+        """Decodes offsets, which count from a cell's upper left corner, not from its centre."""
         corners = grid_centres(size_wh).to(raw.device)
         corners[:, :2] -= corners[:, 2:] / 2
         scores = torch.sqrt(raw[..., 0].sigmoid() * raw[..., 1].sigmoid())
@@ -125,7 +125,7 @@ class YuNet(nn.Module):
 
 
 def load_yunet(path: Path) -> YuNet:
-    """Build the YuNet of an ONNX file, ready to predict.
+    """Builds the YuNet of an ONNX file, ready to predict.
 
     Args:
         path: As published by its authors, OpenCV's model zoo or the Hub, with a fixed or a free
@@ -195,7 +195,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
     """The nodes from the image to an output, in order, without the pyramid's downward path."""
     nodes = []
     name = output
-    for _ in makers:  # a way is no longer than that, whatever a broken file says
+    for _ in makers:  # no path is longer, except in a broken file
         node = makers.get(name)
         if node is None or not node.inputs:
             break
@@ -208,7 +208,7 @@ def _nodes_to(output: str, makers: dict[str, _Node]) -> list[_Node]:
 
 
 def _fill(network: YuNet, graph: _Graph) -> str | None:
-    """Copy the weights of a graph; returns what does not fit, or ``None``."""
+    """Copies the weights of a graph; returns what does not fit, or ``None``."""
     matched: dict[nn.Module, _Node] = {}
     for level, stride in enumerate(STRIDES):
         for head in HEADS:
@@ -229,7 +229,7 @@ def _fill(network: YuNet, graph: _Graph) -> str | None:
 
 
 def _copy(layer: nn.Conv2d, inputs: tuple[str, ...], graph: _Graph) -> str | None:
-    """Copy weight and bias of one convolution; returns what does not fit, or ``None``."""
+    """Copies the weight and bias of one convolution; returns what does not fit, or ``None``."""
     names = dict(zip(("weight", "bias"), inputs[1:], strict=False))
     for kind, parameter in layer.named_parameters():
         value = graph.weights.get(names.get(kind, ""))

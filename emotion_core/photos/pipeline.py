@@ -93,7 +93,7 @@ def iter_photos(
         analyzer: Local or remote.
         sources: The photos.
         options: Which faces count.
-        blur: Make faces unrecognisable in all images, even faces that do not count.
+        blur: Whether to make faces unrecognisable in all images, even faces that do not count.
 
     Raises:
         EmotionError: As in ``iter_photo_batches``.

@@ -64,7 +64,7 @@ class EmotionClassifier:
         parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
         widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
         outputs = []
-        for i, width in enumerate(widths):  # some networks give (N, C, 1, 1)
+        for i, width in enumerate(widths):  # some networks return (N, C, 1, 1)
             rows = [np.asarray(part[i], np.float32).reshape(len(part[i]), width) for part in parts]
             outputs.append(np.concatenate([np.empty((0, width), np.float32), *rows]))
         if not all(np.isfinite(output).all() for output in outputs):

@@ -16,7 +16,7 @@ TRAIL_S = 8.0
 MINUTE_S = 60.0
 """Length of the chart over time."""
 
-_NOW_S = 0.4  # people seen within this time are there; a detector may miss a frame
+_NOW_S = 0.4  # people seen within this time are present; a detector may miss a frame
 _GAP_S = 1.0  # a line breaks where a person is not seen for longer
 _MINUTE_STEP_S, _TRAIL_STEP_S = 0.5, 0.25
 _BAR = 0.7  # share of a person's column; the rest is for the number beside the bar
@@ -24,7 +24,7 @@ _MEANS = ["time_s", "age_s", "valence", "arousal"]
 
 
 def people_now(history: pd.DataFrame) -> list[int]:
-    """Tracks of the people who are there now in a ``SessionLog.history``, in order of arrival."""
+    """Tracks of the people present now in a ``SessionLog.history``, in order of arrival."""
     there = history[history["age_s"] <= _NOW_S]
     return sorted(int(track) for track in there["track"].unique())
 

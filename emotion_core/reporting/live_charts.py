@@ -39,7 +39,7 @@ def bars_spec(history: pd.DataFrame, labels: LabelSet) -> dict[str, Any]:
 
 
 def plane_spec(history: pd.DataFrame) -> dict[str, Any]:
-    """The people who are there now in the valence-arousal plane, each with a trail that fades."""
+    """The people present now in the valence-arousal plane, each with a trail that fades."""
     return {**_plane_template(), "datasets": {LIVE: trail_rows(history)}}
 
 

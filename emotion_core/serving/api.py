@@ -79,7 +79,7 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
     ) -> JSONResponse:
-        """Find the faces in one image and recognise their emotions.
+        """Finds the faces in one image and recognises their emotions.
 
         The body is an image file (JPEG, PNG, WebP, HEIC, ...), or multipart/form-data with one
         file. Faces with a detection score below ``min_score``, or whose shorter side has fewer
@@ -109,7 +109,7 @@ def _add_protocol_v1(app: FastAPI, service: EmotionService) -> None:
 
     @app.post(f"/v1/models/{MODEL}:predict", openapi_extra=PREDICT_DOCS, response_model=None)
     async def predict(request: Request) -> JSONResponse:
-        """Recognise emotions by the V1 inference protocol of TensorFlow Serving and KServe.
+        """Recognises emotions by the V1 inference protocol of TensorFlow Serving and KServe.
 
         Each instance is an image in base64, or a face crop as nested lists: H x W x 3 numbers,
         RGB, 0-255, any size, classified without a search for faces. The response has one

@@ -176,7 +176,7 @@ class RemoteAnalyzer(ReadsOneImage):
                 f"The server {self._url} requires a token, or a different one; set "
                 "EMOSCOPE_SERVER_TOKEN to the server's."
             )
-        if status == 413 or (status == 422 and reason):  # a proxy may give no reason
+        if status == 413 or (status == 422 and reason):  # a proxy may state no reason
             return ImageDecodeError(
                 reason or f"The image is larger than {self._url} accepts; make it smaller."
             )

@@ -32,7 +32,7 @@ _MOST_PEOPLE = 12
 
 
 def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
-    """Everything in the result of the job, smoothed anew.
+    """Everything in the result of the job, smoothed again.
 
     With ``blur`` all faces are hidden, even if the job did not blur them.
     """

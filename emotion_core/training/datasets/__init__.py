@@ -35,7 +35,7 @@ READERS: Mapping[str, Callable[[Path, str], FaceSet]] = MappingProxyType(
 
 
 def read_faces(dataset: str, root: Path, split: str) -> FaceSet:
-    """Read one split of a data set.
+    """Reads one split of a data set.
 
     Args:
         dataset: A name in ``READERS``, in any case.

@@ -41,7 +41,7 @@ _HOW = "AffectNet is given to researchers who ask for it on mohammadmahoor.com/a
 
 
 def read_affectnet(root: Path, split: str) -> FaceSet:
-    """Read one split of the manually annotated part of AffectNet.
+    """Reads one split of the manually annotated part of AffectNet.
 
     In the first release, faces labelled "none" or "uncertain" become uncertain, images without a
     face are left out, and the given box is cut from each image.
@@ -68,7 +68,7 @@ def read_affectnet(root: Path, split: str) -> FaceSet:
 
 
 def read_affectnet_automatic(root: Path, split: str) -> FaceSet:
-    """Read the automatically annotated part of AffectNet, which is for training only.
+    """Reads the automatically annotated part of AffectNet, which is for training only.
 
     Args:
         root: Holds ``automatically_annotated.csv`` (or the folder
@@ -129,7 +129,7 @@ def _find(candidates: list[Path], message: str) -> Path:
 
 
 def _iter_cells(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield lines with their location; only some copies of the release have a heading."""
+    """Yields lines with their location; only some copies of the release have a heading."""
     with open_table(path) as file:
         reader = csv.reader(file)
         for cells in reader:
@@ -172,7 +172,7 @@ def _to_box(cells: list[str], location: str) -> tuple[float, float, float, float
 
 
 def _read_npy_split(root: Path, split: str) -> FaceSet:
-    """Read the later release, with ``images/N.jpg`` and ``annotations/N_exp.npy`` etc."""
+    """Reads the later release, with ``images/N.jpg`` and ``annotations/N_exp.npy`` etc."""
     folder = root / _FOLDERS[split]
     for inner in ("images", "annotations"):
         if not (folder / inner).is_dir():

@@ -50,7 +50,7 @@ class CropCount:
 
 
 def read_labelled_photos(root: Path, *, skip: Collection[Emotion] = ()) -> list[PhotoLabel]:
-    """Read the labels of a folder or its CSV file, except those of the emotions in ``skip``.
+    """Reads the labels of a folder or its CSV file, except those of the emotions in ``skip``.
 
     Raises:
         DatasetError: The file is missing, a line is invalid, or no photo is left.
@@ -71,7 +71,7 @@ def write_crops(
     preprocessing: Preprocessing,
     halves: str | None = None,
 ) -> Iterator[CropCount]:
-    """Cut the largest face out of each photo into ``out``, or into its folders ``a`` and ``b``.
+    """Cuts the largest face out of each photo into ``out``, or into its folders ``a`` and ``b``.
 
     Crops are PNG files with the paths of their photos, and ``labels.csv`` has the photos' lines.
     ``out/missed.csv`` lists photos without a crop, and the reason. Lines are written at once, so
@@ -129,7 +129,7 @@ def _write(
 
 
 def _name_crop(image: str, taken: set[str]) -> str:
-    """Name a crop after its photo; names are unique even if case is ignored."""
+    """Names a crop after its photo; names are unique even if case is ignored."""
     path = PurePosixPath(image.replace("\\", "/")).with_suffix("")
     name = next(n for n in numbered(str(path), ".png") if n.lower() not in taken)
     taken.add(name.lower())

@@ -39,7 +39,7 @@ def drop_duplicates(faces: FaceSet, learnt: FaceSet) -> FaceSet:
 
 
 def _iter_marks(images: ImageSource) -> Iterator[bytes]:
-    """Yield a hash of the pixels of each image, in order."""
+    """Yields a hash of each image's pixels, in order."""
     for start in range(0, len(images), _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, len(images)))
         for image in images.load(chosen, _SIDE_PX, 1):

@@ -38,7 +38,7 @@ class FaceSetBuilder:
         return len(self.files)
 
     def add(self, file: str, emotion: Emotion | None, va: tuple[float, float] = NOT_RATED) -> None:
-        """Add a face.
+        """Adds a face.
 
         Args:
             file: Name of its image inside the data set.
@@ -56,7 +56,7 @@ class FaceSetBuilder:
         classes: LabelSet,
         boxes: FloatArray | None = None,
     ) -> FaceSet:
-        """Build the ``FaceSet``.
+        """Builds the ``FaceSet``.
 
         Args:
             name: For people, e.g. ``"RAF-DB train"``.

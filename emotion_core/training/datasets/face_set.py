@@ -29,7 +29,7 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, indices: Indices, size_px: int, channels: Channels) -> Image:
-        """Load some of the images.
+        """Loads some of the images.
 
         Args:
             indices: Of the images, in the order of the result.

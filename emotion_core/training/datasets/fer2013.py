@@ -1,4 +1,4 @@
-"""FER2013 as Kaggle gives it: one CSV file of pixels, or folders of images."""
+"""FER2013 as Kaggle publishes it: one CSV file of pixels, or folders of images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SIDE_PX = 48
 
 
 def read_fer2013(root: Path, split: str) -> FaceSet:
-    """Read one split of FER2013.
+    """Reads one split of FER2013.
 
     Args:
         root: Holds ``fer2013.csv`` or ``icml_face_data.csv``, whose public test is the split

@@ -37,7 +37,7 @@ _SIDE_PX = 48
 
 
 def read_ferplus(root: Path, split: str) -> FaceSet:
-    """Read one split of FER+ into memory: all faces with a vote left after ``_drop_single_votes``.
+    """Reads one split of FER+ into memory: all faces with a vote left after ``_drop_single_votes``.
 
     Args:
         root: Holds ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` as folders or zip files,
@@ -129,7 +129,7 @@ def _drop_single_votes(votes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
-    """Make a soft target of ten FER+ votes ``(10,)``, in the order of ``label.csv``.
+    """Makes a soft target of ten FER+ votes ``(10,)``, in the order of ``label.csv``.
 
     Returns:
         ``(9,)`` shares in the order of ``LABELS``, "unknown" counted as uncertain; ``None`` if no
@@ -146,7 +146,7 @@ def to_target(votes: npt.NDArray[np.int64]) -> FloatArray | None:
 
 
 def find_majority(votes: npt.NDArray[np.int64]) -> int:
-    """Apply the official majority rule to ten FER+ votes ``(10,)``, in the order of ``label.csv``.
+    """Applies the official majority rule to ten FER+ votes ``(10,)`` in the order of ``label.csv``.
 
     Single votes are dropped; then the winner needs more than half of what is left, and must be one
     of the eight emotions.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_folders(root: Path, split: str) -> FaceSet:
-    """Read images from folders named after emotions.
+    """Reads images from folders named after emotions.
 
     Args:
         root: Holds ``<emotion>/`` folders of images, or ``train/``, ``valid/`` (also ``val/``,
@@ -52,7 +52,7 @@ def read_folders(root: Path, split: str) -> FaceSet:
 
 
 def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
-    """Yield the images in and below a folder's emotion folders, as paths inside it, sorted by name.
+    """Yields the images in or below a folder's emotion folders, as paths in it, sorted by name.
 
     Raises:
         DatasetError: A folder is not named after an emotion.
@@ -66,7 +66,7 @@ def iter_folder_images(folder: Path) -> Iterator[tuple[str, Emotion]]:
 
 
 def list_classes(folder: Path) -> list[tuple[str, Emotion]]:
-    """List the folders in a folder with the emotions that they are named after.
+    """Lists the folders in a folder with the emotions that they are named after.
 
     Raises:
         DatasetError: A folder is not named after an emotion.

@@ -70,14 +70,14 @@ class Crop:
 def measure_template(
     faces: FaceSet, detector: FaceDetector, *, limit: int = MAX_IMAGES
 ) -> Template:
-    """Measure where eyes, nose tip and mouth corners lie in the images of a data set.
+    """Measures where eyes, nose tip and mouth corners lie in the images of a data set.
 
     Takes medians over random images, each scaled to 80 px with a replicated border of 40 px, and
     over the largest faces with a score of at least 0.8.
 
     Args:
         faces: The data set.
-        detector: Must give landmarks.
+        detector: Must return landmarks.
         limit: Maximum number of images; always the same ones.
 
     Raises:
@@ -111,7 +111,7 @@ def crop_largest(
     detector: FaceDetector,
     preprocessing: Preprocessing,
 ) -> Iterator[Crop]:
-    """Cut the largest face out of each photo, as the product does for a network.
+    """Cuts the largest face out of each photo, as the product does for a network.
 
     Photos are read on demand, so that memory does not grow with their number.
 

@@ -144,7 +144,7 @@ class _ImageSubset:
 
 
 def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
-    """Concatenate face sets; a set that is given twice counts twice.
+    """Concatenates face sets; a set that is given twice counts twice.
 
     Args:
         sets: At least one.
@@ -168,7 +168,7 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
 
 
 def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> FaceSet:
-    """Take the faces at some indices, in that order, or of a mask ``(N,)``; no image is copied."""
+    """Takes the faces at some indices, in that order, or of a mask ``(N,)``; no image is copied."""
     chosen = np.arange(len(faces))[indices]
     return replace(
         faces,
@@ -181,7 +181,7 @@ def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> Face
 
 
 def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[str, Image | str]]]:
-    """Decode photos of a folder on demand, in the batches of ``batch_images``.
+    """Decodes photos of a folder on demand, in the batches of ``batch_images``.
 
     Yields:
         Name and RGB ``(H, W, 3)`` of each photo, or in place of the image why it cannot be used.
@@ -201,7 +201,7 @@ def iter_photos_of(folder: Path, names: Iterable[str]) -> Iterator[list[tuple[st
 def batch_images(
     items: Iterable[tuple[_T, _Pixels]],
 ) -> Iterator[list[tuple[_T, _Pixels]]]:
-    """Group images into batches of at most 16 and at most 25 million pixels, which bounds memory.
+    """Groups images into batches of at most 16 and at most 25 million pixels, which bounds memory.
 
     A single larger image makes a batch of its own.
     """
@@ -219,7 +219,7 @@ def batch_images(
 
 
 def _resize(image: Image, size_px: int) -> Image:
-    """Bring a square to a size; areas are averaged where it shrinks, splines go between pixels."""
+    """Resizes a square; areas are averaged where it shrinks, splines go between pixels."""
     if image.shape[0] == size_px:
         return image
     method = cv2.INTER_AREA if size_px < image.shape[0] else cv2.INTER_CUBIC
@@ -227,7 +227,7 @@ def _resize(image: Image, size_px: int) -> Image:
 
 
 def _to_channels(faces: npt.NDArray[np.uint8], channels: Channels) -> Image:
-    """Bring ``(N, S, S)`` or ``(N, S, S, 3)`` to ``(N, S, S, channels)``."""
+    """Converts ``(N, S, S)`` or ``(N, S, S, 3)`` to ``(N, S, S, channels)``."""
     n, size_px = faces.shape[:2]
     if faces.ndim == 3:
         return np.repeat(faces[..., None], channels, axis=3)

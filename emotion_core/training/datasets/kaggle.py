@@ -53,7 +53,7 @@ SOURCES: Mapping[str, KaggleSource] = MappingProxyType(
 
 
 def download_fer2013(folder: Path, source: KaggleSource) -> None:
-    """Download FER2013 into a folder for the reader ``fer2013``, unless it is already there.
+    """Downloads FER2013 into a folder for the reader ``fer2013``, unless it is already there.
 
     Args:
         folder: Is created if needed; must be empty, or hold an earlier download from there.
@@ -80,7 +80,7 @@ def download_fer2013(folder: Path, source: KaggleSource) -> None:
 
 
 def _check_token() -> None:
-    """Check that an existing token can be read; whether it is valid, Kaggle decides."""
+    """Checks that an existing token can be read; whether it is valid, Kaggle decides."""
     from kagglehub.config import get_kaggle_credentials
 
     try:
@@ -91,7 +91,7 @@ def _check_token() -> None:
 
 @contextmanager
 def _kaggle_errors(folder: Path, source: KaggleSource) -> Iterator[None]:
-    """Turn what kagglehub raises into one sentence for the person at the screen."""
+    """Turns what kagglehub raises into one sentence for the user."""
     from zipfile import BadZipFile
 
     import requests

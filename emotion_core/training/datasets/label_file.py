@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_label_file(root: Path, split: str) -> FaceSet:
-    """Read the faces that a CSV file lists.
+    """Reads the faces that a CSV file lists.
 
     Its first line names the columns: ``image``, a path relative to the file; ``label`` or
     ``emotion``, a word; ``valence`` and ``arousal`` in [-1, 1]; ``split``. All but ``image`` may be

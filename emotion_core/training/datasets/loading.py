@@ -40,7 +40,7 @@ class DatasetSource:
     split: str = "train"
 
     def read(self) -> FaceSet:
-        """Read it; raises ``DatasetError`` as its reader does."""
+        """Reads the faces; raises ``DatasetError`` as its reader does."""
         return read_faces(self.dataset, self.root, self.split)
 
 
@@ -50,7 +50,7 @@ def read_sources(
     valid: DatasetSource | None,
     config: TrainConfig,
 ) -> tuple[FaceSet, FaceSet]:
-    """Read the faces that a run learns from and those that it is validated on.
+    """Reads the faces that a run learns from and those that it is validated on.
 
     Args:
         main: The first data set.
@@ -75,7 +75,7 @@ def read_sources(
 
 
 def _hold_out(main: DatasetSource, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
-    """Find faces for validation, and log it if they are not the "valid" split."""
+    """Finds faces for validation, and logs it if they are not the "valid" split."""
     for split in ("valid", "test"):
         try:
             found = DatasetSource(main.dataset, main.root, split).read()

@@ -53,7 +53,7 @@ class PhotoLabel:
 
 
 def read_photo_labels(root: Path) -> list[PhotoLabel]:
-    """Read the photos of a folder and their labels; whether the files exist is not checked.
+    """Reads the photos of a folder and their labels; whether the files exist is not checked.
 
     Args:
         root: A folder with ``labels.csv``, or the file, with the columns image, emotion (or label),
@@ -73,7 +73,7 @@ def read_photo_labels(root: Path) -> list[PhotoLabel]:
 
 
 def find_label_file(root: Path) -> Path:
-    """Find ``labels.csv`` in a folder; the path of a file is returned as it is.
+    """Finds ``labels.csv`` in a folder; the path of a file is returned as it is.
 
     Raises:
         DatasetError: There is none.
@@ -88,7 +88,7 @@ def find_label_file(root: Path) -> Path:
 
 
 def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
-    """Convert a row to what it says about an image.
+    """Converts a row to the label of an image.
 
     Raises:
         DatasetError: A label or rating is invalid.
@@ -98,12 +98,12 @@ def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
 
 
 def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[PhotoLabel]:
-    """Keep one of two halves that share no value of a column, e.g. no person; see ``to_half``."""
+    """Keeps one of two halves that share no value of a column, e.g. no person; see ``to_half``."""
     return [label for label in labels if to_half(label.row, column) == half]
 
 
 def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
-    """Keep the photos that another CSV file names in its column image.
+    """Keeps the photos that another CSV file names in its column image.
 
     Raises:
         DatasetError: The file is missing, has no such column, or names none of the photos.
@@ -119,7 +119,7 @@ def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
 
 
 def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
-    """Read faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
+    """Reads faces marked by hand: image, x1, y1, x2, y2 in pixels of the upright photo.
 
     With the columns lx1, ly1 to lx5, ly5 (eyes, nose tip, mouth corners; of each pair the one that
     is left in the image first) faces are aligned; otherwise the square around the box is cut out.
@@ -153,7 +153,7 @@ def read_box_table(path: Path, needed: Collection[str]) -> dict[str, Faces]:
 
 
 def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str = "") -> FaceSet:
-    """Build a ``FaceSet`` of labelled images; ``classes`` are the eight emotions.
+    """Builds a ``FaceSet`` of labelled images; ``classes`` are the eight emotions.
 
     Args:
         folder: Holds the images.

@@ -39,7 +39,7 @@ _ALIGNED = Path("Image", "aligned")
 
 
 def read_rafdb(root: Path, split: str) -> FaceSet:
-    """Read one split of RAF-DB's basic emotions.
+    """Reads one split of RAF-DB's basic emotions.
 
     Args:
         root: The folder ``basic`` or its parent, with ``EmoLabel/list_patition_label.txt`` and

@@ -27,7 +27,7 @@ def is_split(word: str) -> bool:
 
 
 def to_split(word: str) -> str:
-    """Bring the name of a split to ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
+    """Converts the name of a split to ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
 
     Raises:
         DatasetError: The word names no split.

@@ -47,19 +47,19 @@ class TableRow:
 
 
 class TableFile(Protocol):
-    """A file of a folder (``Path``) or of a ZIP file; ``str`` gives its path."""
+    """A file of a folder (``Path``) or of a ZIP file; ``str`` returns its path."""
 
     @property
     def name(self) -> str:
-        """Its name for messages."""
+        """The name for messages."""
 
     def open(self, mode: Literal["rb"], /) -> BinaryIO:
-        """Open it for reading."""
+        """Opens the file for reading."""
 
 
 @contextmanager
 def open_table(path: TableFile) -> Iterator[TextIO]:
-    """Open a text file for ``csv``; errors while it is read become a ``DatasetError``.
+    """Opens a text file for ``csv``; errors while it is read become a ``DatasetError``.
 
     Raises:
         DatasetError: The file cannot be read, or is no CSV file in UTF-8.
@@ -86,7 +86,7 @@ def read_columns(path: Path) -> list[str]:
 
 
 def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
-    """Yield the rows of a table, except empty lines.
+    """Yields the rows of a table, except empty lines.
 
     Args:
         path: A CSV file whose first line names the columns, in any case; separated by commas,
@@ -126,7 +126,7 @@ def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int,
 
 
 def iter_table_images(path: Path) -> Iterator[tuple[str, TableRow]]:
-    """Yield the rows of a table with the image that each names in its column image.
+    """Yields the rows of a table with the image that each names in its column image.
 
     An image that is listed twice would count twice, or be both learnt from and measured on.
 
@@ -146,7 +146,7 @@ def iter_table_images(path: Path) -> Iterator[tuple[str, TableRow]]:
 
 
 def to_inner_path(text: str, location: str) -> str:
-    """Check that a path leads to a file inside the folder that it is relative to.
+    """Checks that a path leads to a file inside the folder that it is relative to.
 
     Raises:
         DatasetError: It is empty, absolute, or leaves the folder by "..".

@@ -26,13 +26,13 @@ _FADE = _ellipse_fade(64)
 
 
 def paint(canvas: Image, image: Image, matrix: Matrix, *, blended: bool = False) -> Image:
-    """Draw an image through an affine map onto a copy of a canvas; averages areas when it shrinks.
+    """Draws an image through an affine map onto a copy of a canvas; averages areas when it shrinks.
 
     Args:
         canvas: RGB ``(H, W, 3)``, 0-255.
         image: RGB, any size.
         matrix: Pixels of ``image`` to pixels of ``canvas``, counted from pixel edges.
-        blended: Fade the image out towards an ellipse instead of ending it at an edge.
+        blended: Whether the image fades out towards an ellipse instead of ending at an edge.
     """
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     image = np.ascontiguousarray(image)
@@ -65,7 +65,7 @@ def paint(canvas: Image, image: Image, matrix: Matrix, *, blended: bool = False)
 
 
 def cover_part(image: Image, boxes: FloatArray, rng: np.random.Generator) -> Image:
-    """Hide a part of some faces behind a plain patch, as hands, masks and other heads do."""
+    """Hides a part of some faces behind a plain patch, as hands, masks and other heads do."""
     if not len(boxes) or rng.random() > 0.2:
         return image
     image = image.copy()
@@ -78,7 +78,7 @@ def cover_part(image: Image, boxes: FloatArray, rng: np.random.Generator) -> Ima
 
 
 def degrade(image: Image, rng: np.random.Generator) -> Image:
-    """Change light and colour; at random make it grey, blurred, noisy or badly compressed."""
+    """Changes light and colour; at random makes it grey, blurred, noisy or badly compressed."""
     image = _relight(image, rng)
     if rng.random() < 0.15:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -97,7 +97,7 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _relight(image: Image, rng: np.random.Generator) -> Image:
-    """Change brightness, contrast, gamma, exposure and colour cast by one table per channel."""
+    """Changes brightness, contrast, gamma, exposure and colour cast by one table per channel."""
     if rng.random() < 0.15:
         return image
     levels = np.arange(256, dtype=np.float32) / 255
@@ -112,14 +112,14 @@ def _relight(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _expose(curve: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Simulate underexposure or overexposure, sometimes with a flare."""
+    """Simulates underexposure or overexposure, sometimes with a flare."""
     gain = math.exp(rng.uniform(math.log(0.08), math.log(3.2)))
     veil = rng.uniform(0, 0.5) if gain > 0.7 and rng.random() < 0.5 else 0.0
     return np.asarray(np.clip(curve, 0, 1) * gain + veil, np.float32)
 
 
 def draw_badge(canvas: Image, rng: np.random.Generator) -> None:
-    """Draw a round object that is no face: a disc with a rim, spokes, dots or letters."""
+    """Draws a round object that is no face: a disc with a rim, spokes, dots or letters."""
     height, width = canvas.shape[:2]
     radius = int(math.exp(rng.uniform(math.log(6), math.log(max(7, min(height, width) / 2)))))
     centre = np.array([rng.integers(0, width), rng.integers(0, height)])

@@ -44,7 +44,7 @@ class _Batches(Dataset[Any]):
         try:
             return collate(self.compose(step))
         except EmotionError as error:
-            return error  # raised over there it would reach the user with a traceback in its text
+            return error  # raised in the worker, it would reach the user with a traceback
 
     def compose(self, step: int) -> list[Mosaic]:
         rngs = (np.random.default_rng([self._seed, step, i]) for i in range(self._size))
@@ -66,7 +66,7 @@ def iter_detector_batches(
     device: Device,
     n_workers: int,
 ) -> Iterator[Batch]:
-    """Yield the batches of a run.
+    """Yields the batches of a run.
 
     Args:
         samples: To learn from.
@@ -96,22 +96,22 @@ def iter_detector_batches(
 
 
 def _prepare_worker(_: int) -> None:
-    """Use one thread per process; Ctrl-C is left to the main process, which ends the workers."""
+    """Uses one thread per process; leaves Ctrl-C to the main process, which ends the workers."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.excepthook = _say_unless_left
+    sys.excepthook = _print_unless_orphaned
 
 
-def _say_unless_left(
+def _print_unless_orphaned(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Stay silent if the main process ended while a batch was handed over to it."""
+    """Prints an error, unless the main process ended while a batch was handed over to it."""
     if not issubclass(kind, ConnectionError):  # of which a broken pipe is one
         sys.__excepthook__(kind, error, trace)
 
 
 def collate(mosaics: Sequence[Mosaic]) -> Batch:
-    """Stack images, and pad their labels to equal counts."""
+    """Stacks images, and pads their labels to equal counts."""
     images = np.stack([s.image for s in mosaics])
     faces = max(1, *(len(s.boxes) for s in mosaics))
     ignored = max(1, *(len(s.ignored) for s in mosaics))

@@ -80,7 +80,7 @@ def measure_ap(detector: FaceDetector, samples: Sequence[DetectionSample]) -> fl
 
 
 def match_large(detector: FaceDetector, samples: Sequence[DetectionSample]) -> DetectionMatches:
-    """Match all detections of faces from 16 px in images marked by hand."""
+    """Matches all detections of faces from 16 px in images marked by hand."""
     found = _find_all(detector, samples, EvalSettings(threshold=MIN_AP_SCORE))
     return pool([match_detections(faces, _to_truth(p), SIZES[LARGE]) for p, faces in found])
 
@@ -91,7 +91,7 @@ def measure_marked(
     settings: EvalSettings,
     wider_truths: Mapping[str, WiderTruth] | None = None,
 ) -> MarkedMetrics:
-    """Measure on images marked by hand.
+    """Measures a detector on images marked by hand.
 
     A detector runs twice, for all scores and with the product's threshold, since its search may
     depend on what it finds.
@@ -135,7 +135,7 @@ def measure_marked(
 def measure_portraits(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> PortraitMetrics:
-    """Measure on portraits that a teacher has marked."""
+    """Measures a detector on portraits that a teacher has marked."""
     wrong, total, n_found = 0, 0, 0
     errors: list[float] = []
     for sample, found in _find_all(detector, samples, settings):
@@ -168,7 +168,7 @@ def landmark_error(marks: FloatArray, truth: FloatArray) -> float:
 def measure_scenes(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> SceneMetrics:
-    """Measure on images without faces."""
+    """Measures a detector on images without faces."""
     false = [len(found) for _, found in _find_all(detector, samples, settings)]
     return SceneMetrics(len(samples), int(np.count_nonzero(false)), sum(false))
 
@@ -176,7 +176,7 @@ def measure_scenes(
 def measure_detector_speed(
     names: Sequence[str], photo: Image, *, limit_s: float = _LIMIT_S
 ) -> dict[str, dict[str, float]]:
-    """Measure the time of detectors in turn, from pixels to faces, on one core.
+    """Measures the time of detectors in turn, from pixels to faces, on one core.
 
     Args:
         names: See ``load_detector``.
@@ -210,7 +210,7 @@ def measure_detector_speed(
 
 
 def expose(image: Image, factor: float) -> Image:
-    """Multiply all values of an image, 0-255, and clip them."""
+    """Multiplies all values of an image and clips them to 0-255."""
     if factor == 1:
         return image
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
@@ -220,7 +220,7 @@ def expose(image: Image, factor: float) -> Image:
 def _find_all(
     detector: FaceDetector, samples: Sequence[DetectionSample], settings: EvalSettings
 ) -> Iterator[tuple[DetectionSample, Faces]]:
-    """Run a detector on all images, in batches."""
+    """Runs a detector on all images, in batches."""
     for chosen, images in _iter_images(samples, settings.exposure):
         found = detector.detect(images, AnalyzeOptions(settings.threshold, settings.min_face_px))
         yield from zip(chosen, found, strict=True)
@@ -229,7 +229,7 @@ def _find_all(
 def _iter_images(
     samples: Sequence[DetectionSample], exposure: float
 ) -> Iterator[tuple[list[DetectionSample], list[Image]]]:
-    """Read images in batches that memory can hold."""
+    """Reads images in batches that fit in memory."""
     bar: Any = tqdm(samples, unit="image", disable=None, leave=False)
     for batch in batch_images((sample, expose(sample.file.read(), exposure)) for sample in bar):
         yield [sample for sample, _ in batch], [image for _, image in batch]

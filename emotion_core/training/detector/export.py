@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def release_detector(
     checkpoint: Path, path: Path, *, shift: float = 0.0
 ) -> tuple[ReleasedFile, ReleasedFile]:
-    """Write the averaged weights of a checkpoint as both files, and compare them.
+    """Writes the averaged weights of a checkpoint as both files, and compares them.
 
     Args:
         checkpoint: Saved by a ``DetectorTrainer``.
@@ -57,7 +57,7 @@ def release_detector(
 
 
 def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: float) -> float:
-    """Find the shift of all scores that gives a precision at the product's threshold.
+    """Finds the shift of all scores that gives a precision at the product's threshold.
 
     Args:
         checkpoint: Saved by a ``DetectorTrainer``.
@@ -80,7 +80,7 @@ def find_shift(checkpoint: Path, samples: Sequence[DetectionSample], precision: 
 
 
 def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
-    """Write a network as ONNX with decoded boxes, for any batch, height and width.
+    """Writes a network as ONNX with decoded boxes, for any batch, height and width.
 
     Raises:
         WeightsMismatchError: The network could not be translated.
@@ -95,7 +95,7 @@ def export_detector_onnx(network: FaceNetwork, path: Path) -> None:
 
 
 def check_detector_onnx(weights: Path, graph: Path) -> None:
-    """Compare both files on random images, one and three; see ``compare_onnx``."""
+    """Compares both files on random images, one and three; see ``compare_onnx``."""
     inputs = (
         torch.rand(n, 3, 64, 96, generator=torch.Generator().manual_seed(n)) * 255 for n in (1, 3)
     )

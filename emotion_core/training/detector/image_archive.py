@@ -102,7 +102,7 @@ class ImageFile:
             raise DatasetError(f"{self} cannot be used: {error}") from error
 
     def read_scaled(self, scale: float) -> tuple[Image, int]:
-        """Decode for use at a scale, in pixels per pixel of the file; JPEGs are decoded reduced.
+        """Decodes for use at a scale, in pixels per pixel of the file; JPEGs are decoded reduced.
 
         Returns:
             RGB, and pixels of the file per pixel of it: 1, 2, 4 or 8.
@@ -115,7 +115,7 @@ class ImageFile:
         return (self.read(), 1) if decoded is None else (decoded, reduction)
 
     def read_shrunk(self, longest_px: int) -> Image:
-        """Decode quickly, with the longer side reduced to at most ``longest_px``.
+        """Decodes quickly, with the longer side reduced to at most ``longest_px``.
 
         Raises:
             DatasetError: The file is not a readable image.
@@ -180,12 +180,12 @@ def _list_folder(path: Path) -> Iterator[ImageFile]:
     for folder, _, names in os.walk(path):
         for name in names:
             file = Path(folder, name)
-            if file.is_file():  # not a link that leads nowhere
+            if file.is_file():  # not a broken link
                 yield ImageFile(path, file.relative_to(path).as_posix(), file.stat().st_size)
 
 
 def _read_member(path: Path, member: Member) -> bytes:
-    """Read a file of a ZIP file without its directory, which would be parsed again every time.
+    """Reads a file of a ZIP file without its directory, which would be parsed again every time.
 
     Source: PKWARE, APPNOTE.TXT 6.3.10, section 4.3.7: name and extra field follow a local header of
     30 bytes whose last four give their lengths.
@@ -205,7 +205,7 @@ def _read_member(path: Path, member: Member) -> bytes:
 
 
 def _decode(data: bytes, reduction: int) -> Image | None:
-    """Decode with OpenCV, in half of Pillow's time; ``None`` if it cannot."""
+    """Decodes with OpenCV, in half of Pillow's time; ``None`` if it cannot."""
     flag = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

@@ -49,7 +49,7 @@ class LoadedDetector:
 
 
 def load_detector(name: str, device: Device) -> LoadedDetector:
-    """Load a detector.
+    """Loads a detector.
 
     Args:
         name: See ``find_model``; or a ``.pt`` of a training run, whose averaged weights are taken.
@@ -68,7 +68,7 @@ def load_detector(name: str, device: Device) -> LoadedDetector:
 
 
 def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
-    """Load the averaged network of a checkpoint onto the CPU, ready for use.
+    """Loads the averaged network of a checkpoint onto the CPU, ready for use.
 
     Args:
         path: Checkpoint.
@@ -93,7 +93,7 @@ def load_average(path: Path, *, shift: float = 0.0) -> FaceNetwork:
 
 
 def read_train_config(path: Path) -> DetectorTrainConfig:
-    """Read the configuration of the training of a checkpoint.
+    """Reads the configuration of the training of a checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -110,14 +110,14 @@ def read_train_config(path: Path) -> DetectorTrainConfig:
 
 
 def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetector:
-    """Put a network in training into the product's detector.
+    """Puts a network in training into the product's detector.
 
     Args:
         network: Is switched to evaluation.
         device: Where it is to run.
         path: Of its file, for the card; it need not exist.
     """
-    looks = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
+    runner = TorchMultiScaleRunner(DecodedFaceNetwork(network), device)
     card = ModelCard(
         name=path.name,
         task=Task.DETECTION,
@@ -126,4 +126,4 @@ def wrap_network(network: FaceNetwork, device: Device, path: Path) -> FaceDetect
         licence="not stated",
         source=f"the file {path.name}",
     )
-    return FaceDetector(MultiScaleFaceModel(looks), card)
+    return FaceDetector(MultiScaleFaceModel(runner), card)

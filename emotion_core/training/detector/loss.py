@@ -72,7 +72,7 @@ def efficient_overlap_loss(a: Tensor, b: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(raw: Tensor, boxes: Tensor, centres: Tensor, targets: Targets) -> Tensor:
-    """Choose the cells that are responsible for each face.
+    """Chooses the cells that are responsible for each face.
 
     Candidates lie within 1.5 strides of the face's centre on a grid meant for faces of that size.
     Of these a face takes as many as its ten best overlaps add up to, cheapest first.

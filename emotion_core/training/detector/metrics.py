@@ -61,7 +61,7 @@ class DetectionMatches:
 def match_detections(
     found: Faces, truth: GroundTruth, sizes: SizeRange = EVERY_SIZE
 ) -> DetectionMatches:
-    """Match the detections in one image with its faces.
+    """Matches the detections in one image with its faces.
 
     Args:
         found: In any order.
@@ -91,7 +91,7 @@ def match_detections(
 
 
 def pool(groups: Sequence[DetectionMatches]) -> DetectionMatches:
-    """Join the matches of several images."""
+    """Joins the matches of several images."""
     scores = np.concatenate([np.zeros(0, np.float32), *(j.scores for j in groups)])
     right = np.concatenate([np.zeros(0, bool), *(j.right for j in groups)])
     order = np.argsort(-scores, kind="stable")

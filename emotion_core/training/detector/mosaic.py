@@ -60,7 +60,7 @@ class MosaicSampler:
         self._size_px = size_px
 
     def compose(self, rng: np.random.Generator) -> Mosaic:
-        """Compose one training image: a grid of parts, randomly mirrored, covered and degraded.
+        """Composes one training image: a grid of parts, randomly mirrored, covered and degraded.
 
         Raises:
             DatasetError: An image cannot be read.
@@ -89,7 +89,7 @@ class MosaicSampler:
         return samples[rng.integers(len(samples))] if samples else None
 
     def _fill(self, size_wh: tuple[int, int], rng: np.random.Generator) -> Mosaic:
-        """Fill one part of the grid with a scene, or with a face at a random scale."""
+        """Fills one part of the grid with a scene, or with a face at a random scale."""
         kind = list(_KIND_ODDS)[rng.choice(len(_KIND_ODDS), p=list(_KIND_ODDS.values()))]
         background = self._background(size_wh, rng)
         sample = self._pick(kind, rng)
@@ -128,7 +128,7 @@ class MosaicSampler:
 def _paste(
     canvas: Image, samples: Sequence[DetectionSample], target: float, rng: np.random.Generator
 ) -> Mosaic:
-    """Paste images so that a face of each has the target size; later ones if there is room."""
+    """Pastes images so that a face of each has the target size; later ones if there is room."""
     size_wh = (canvas.shape[1], canvas.shape[0])
     taken: list[FloatArray] = []
     parts = []
@@ -153,7 +153,7 @@ def _bare(image: Image) -> Mosaic:
 
 
 def _cells(n: int, size: int, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
-    """Cut the square into n x n parts of uneven size: x1, y1, x2, y2 each."""
+    """Cuts the square into n x n parts of uneven size: x1, y1, x2, y2 each."""
     jitter = size / n * 0.25
 
     def cuts() -> list[int]:
@@ -193,7 +193,7 @@ def _window(
 
 
 def _add_distractors(canvas: Image, scene: Image, rng: np.random.Generator) -> None:
-    """Paste small pieces of a scene, so that the edge of a piece does not indicate a face."""
+    """Pastes small pieces of a scene, so that the edge of a piece does not indicate a face."""
     height, width = canvas.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
         side = int(min(width, height, math.exp(rng.uniform(math.log(16), math.log(120)))))
@@ -218,7 +218,7 @@ def _touch(a: FloatArray, b: FloatArray) -> bool:
 def move_labels(
     sample: DetectionSample, matrix: Matrix, size_wh: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Transform the labels of an image as ``paint`` transforms its pixels.
+    """Transforms the labels of an image as ``paint`` transforms its pixels.
 
     Returns:
         Boxes ``(N, 4)`` clipped to the canvas, landmarks ``(N, 10)``, ignored boxes ``(M, 4)``:
@@ -237,7 +237,7 @@ def move_labels(
 
 
 def _move_boxes(boxes: FloatArray, matrix: Matrix) -> FloatArray:
-    """Move centres and scale sides: a face that is turned a little keeps its proportions."""
+    """Moves centres and scales sides: a face that is turned a little keeps its proportions."""
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
     half = (boxes[:, 2:] - boxes[:, :2]) * scale / 2
@@ -249,7 +249,7 @@ def _clip(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
 
 
 def mirror(mosaic: Mosaic) -> Mosaic:
-    """Flip horizontally; left and right landmarks are swapped."""
+    """Flips horizontally; left and right landmarks are swapped."""
     width = mosaic.image.shape[1]
     marks = mosaic.landmarks[:, FLIPPED].copy()
     marks[:, 0::2] = width - marks[:, 0::2]

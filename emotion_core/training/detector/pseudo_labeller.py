@@ -57,7 +57,7 @@ class PseudoLabeller:
             raise WeightsMismatchError(f"{path.name} is no YuNet ({error.err}).") from error
 
     def __call__(self, image: Image, *, scale: float = 1.0, pad: float = 0.0) -> FloatArray:
-        """Find faces.
+        """Finds faces.
 
         Args:
             image: RGB ``(H, W, 3)``, 0-255.
@@ -96,7 +96,7 @@ class PseudoLabeller:
 
 
 def load_pseudo_labeller(name: str) -> PseudoLabeller:
-    """Load a teacher by the name of a YuNet in the registry, or by its ONNX file.
+    """Loads a teacher by the name of a YuNet in the registry, or by its ONNX file.
 
     Raises:
         UnknownModelError: There is no YuNet of that name.
@@ -130,7 +130,7 @@ def mark(teacher: PseudoLabeller, image: Image, kind: SampleKind) -> FloatArray:
 
 
 def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
-    """Find the faces of a tight portrait by adding a border, a wider one if no face was certain.
+    """Finds the faces of a tight portrait by adding a border, a wider one if no face was certain.
 
     The landmarks of the best face are means over several views, mirrored ones among them: those of
     one view lie 6 % of the eye distance off the mean of eighteen (250 portraits).
@@ -147,7 +147,7 @@ def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
 
 
 def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> FloatArray:
-    """Average a face's landmarks over views in which the teacher sees the same face."""
+    """Averages a face's landmarks over views in which the teacher sees the same face."""
     width = image.shape[1]
     mirrored = np.ascontiguousarray(image[:, ::-1])
     views = [face[4:14].reshape(5, 2)]
@@ -165,7 +165,7 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
 
 
 def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample | None:
-    """Add the faces that the teacher found to the labels of an image.
+    """Adds the faces that the teacher found to the labels of an image.
 
     Args:
         sample: To learn from, or a portrait.
@@ -195,7 +195,7 @@ def join_labels(sample: DetectionSample, found: FloatArray) -> DetectionSample |
 
 
 def _fill_landmarks(sample: DetectionSample, found: FloatArray, shared: FloatArray) -> FloatArray:
-    """Take the teacher's landmarks for the faces that lack them and that it finds, too."""
+    """Takes the teacher's landmarks for the faces that lack them and that it finds, too."""
     marks = sample.landmarks.copy()
     for i, row in enumerate(shared):
         if np.isfinite(marks[i]).all() or not row.size:

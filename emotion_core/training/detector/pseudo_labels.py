@@ -37,7 +37,7 @@ _Labels = dict[tuple[str, int], "FloatArray | None"]
 def pseudo_label(
     samples: Sequence[DetectionSample], teacher: PseudoLabeller, folder: Path
 ) -> list[DetectionSample]:
-    """Let a teacher mark portraits, and complete the labels of training images.
+    """Lets a teacher mark portraits, and completes the labels of training images.
 
     Held-out images keep the labels made by hand, and scenes have no face.
 
@@ -91,7 +91,7 @@ def _path_of(sample: DetectionSample, teacher: PseudoLabeller, folder: Path) -> 
 
 
 def _complete(samples: Sequence[DetectionSample], teacher: PseudoLabeller, path: Path) -> _Labels:
-    """Read a file of labels, and add what is missing."""
+    """Reads a file of labels, and adds what is missing."""
     try:
         labels = _read(path)
         missing = [p for p in samples if _key(p) not in labels]
@@ -112,7 +112,7 @@ def _complete(samples: Sequence[DetectionSample], teacher: PseudoLabeller, path:
 def _iter_marked(
     samples: Sequence[DetectionSample], teacher: PseudoLabeller
 ) -> Iterator[tuple[DetectionSample, FloatArray | None]]:
-    """Run the teacher on all cores, in order; ``None`` for images that cannot be read."""
+    """Runs the teacher on all cores, in order; ``None`` for images that cannot be read."""
 
     def work(sample: DetectionSample) -> FloatArray | None:
         try:
@@ -140,7 +140,7 @@ def _iter_marked(
 
 @contextlib.contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """Limit OpenCV to one thread, as several images are processed at once."""
+    """Limits OpenCV to one thread, as several images are processed at once."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -158,7 +158,7 @@ def _to_line(sample: DetectionSample, found: FloatArray | None) -> str:
 
 
 def _read(path: Path) -> _Labels:
-    """Read the labels of a file; an incomplete last line, left by an interruption, is removed."""
+    """Reads the labels of a file; an incomplete last line, left by an interruption, is removed."""
     labels: _Labels = {}
     if not path.is_file():
         return labels

@@ -29,7 +29,7 @@ BOXES_FILE = "boxes.csv"
 
 
 def read_box_samples(path: Path) -> list[DetectionSample]:
-    """Read images whose faces are marked in ``boxes.csv``, one face per line.
+    """Reads images whose faces are marked in ``boxes.csv``, one face per line.
 
     Columns: image, a path relative to the table; x1, y1, x2, y2 in pixels of the upright image, all
     empty in the one line of an image without faces; optionally landmarks lx1, ly1 to lx5, ly5.
@@ -63,7 +63,7 @@ def read_box_samples(path: Path) -> list[DetectionSample]:
 
 
 def read_portraits(path: Path) -> list[DetectionSample]:
-    """Read portraits, whose faces a teacher will mark.
+    """Reads portraits, whose faces a teacher will mark.
 
     Args:
         path: Folder or ZIP file. With a ``labels.csv`` that has the columns image and person,
@@ -88,7 +88,7 @@ def read_portraits(path: Path) -> list[DetectionSample]:
 
 
 def read_scenes(path: Path) -> list[DetectionSample]:
-    """Read images without faces from a folder or ZIP file.
+    """Reads images without faces from a folder or ZIP file.
 
     Raises:
         DatasetError: There is no image.
@@ -142,7 +142,7 @@ class Sources:
     wider: Path | None = None
 
     def read(self) -> dict[str, list[DetectionSample]]:
-        """Read all of them.
+        """Reads all sources.
 
         Returns:
             Images by attribute; empty lists for sources that are not named.

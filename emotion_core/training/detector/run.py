@@ -55,7 +55,7 @@ class DetectorTrainJob:
         init: Released weights to start from, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        keep_every: Every n-th epoch's checkpoint is kept; 0 keeps none.
         n_workers: Processes that compose images; ``None``: one less than there are cores.
     """
 
@@ -72,10 +72,10 @@ class DetectorTrainJob:
 
 
 def run_detector_training(job: DetectorTrainJob) -> int:
-    """Train, or resume an interrupted run.
+    """Trains, or resumes an interrupted run.
 
     Returns:
-        Exit code: 0 done, 130 stopped by the user.
+        The exit code: 0 if done, 130 if stopped by the user.
 
     Raises:
         EmotionError: Data, a checkpoint or a setting does not fit; the message says which.
@@ -112,7 +112,7 @@ def run_detector_training(job: DetectorTrainJob) -> int:
 def _ask_teacher(
     job: DetectorTrainJob, samples: list[DetectionSample]
 ) -> tuple[list[DetectionSample], DetectorTrainConfig]:
-    """Complete the labels, and record the teacher in the configuration."""
+    """Completes the labels, and records the teacher in the configuration."""
     if job.teacher is None:
         if any(p.kind is SampleKind.PORTRAITS for p in samples):
             raise EmotionError("Portraits need a teacher that marks the faces: --teacher yunet.")
@@ -156,7 +156,7 @@ def _train(
 
 
 def _make_bar(trainer: DetectorTrainer) -> Progress:
-    """Over steps, or over seconds where the clock ends the run."""
+    """A bar over steps, or over seconds where the clock ends the run."""
     n_steps = trainer.config.n_steps
     if n_steps:
         return Progress(n_steps, trainer.step, is_visible=True)

@@ -22,7 +22,7 @@ _TILE_PX = 320
 
 
 def write_samples(summary: Any, mosaics: Sequence[Mosaic]) -> None:
-    """Show composed images: green boxes and points to learn, grey boxes to ignore."""
+    """Shows composed images: green boxes and points to learn, grey boxes to ignore."""
     tiles = [
         draw_boxes(draw_boxes(s.image, s.ignored, None, _IGNORED), s.boxes, s.landmarks)
         for s in mosaics
@@ -31,7 +31,7 @@ def write_samples(summary: Any, mosaics: Sequence[Mosaic]) -> None:
 
 
 def write_found(summary: Any, images: Sequence[Image], found: Sequence[Faces], epoch: int) -> None:
-    """Show what is found in held-out images."""
+    """Shows what is found in held-out images."""
     tiles = [
         draw_boxes(image, faces.boxes, faces.landmarks)
         for image, faces in zip(images, found, strict=True)
@@ -40,7 +40,7 @@ def write_found(summary: Any, images: Sequence[Image], found: Sequence[Faces], e
 
 
 def write_epoch(summary: Any, report: DetectorEpochReport) -> None:
-    """Add an epoch to all curves."""
+    """Adds an epoch to all curves."""
     for name, value in report.losses.items():
         summary.add_scalar(f"loss/{name}", value, report.epoch)
     summary.add_scalar("learning rate", report.learning_rate, report.epoch)
@@ -55,7 +55,7 @@ def draw_boxes(
     landmarks: FloatArray | None,
     colour: tuple[int, int, int] = _FACE,
 ) -> Image:
-    """Draw boxes ``(N, 4)`` and known landmarks, ten numbers a face, on a copy of an image."""
+    """Draws boxes ``(N, 4)`` and known landmarks, ten numbers a face, on a copy of an image."""
     canvas = image.copy()
     width = max(1, max(image.shape[:2]) // 320)
     for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
@@ -67,7 +67,7 @@ def draw_boxes(
 
 
 def lay_out(images: Sequence[Image]) -> Image:
-    """Arrange images in four columns, each at most 320 pixels long: RGB ``(H, W, 3)``."""
+    """Arranges images in four columns, each at most 320 pixels long: RGB ``(H, W, 3)``."""
     rows = -(-len(images) // _COLUMNS)
     grid = np.zeros((max(1, rows) * _TILE_PX, _COLUMNS * _TILE_PX, 3), np.uint8)
     for i, image in enumerate(images):

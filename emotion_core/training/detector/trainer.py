@@ -121,7 +121,7 @@ class DetectorTrainer:
         *,
         n_workers: int = 0,
     ) -> Iterator[DetectorEpochReport]:
-        """Train to the end.
+        """Trains to the end.
 
         Args:
             samples: To learn from; the same ones after every resume.
@@ -181,7 +181,7 @@ class DetectorTrainer:
         return report
 
     def advance(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
-        """Take one step on ``(B, 3, S, S)`` uint8 images; the loss and its parts, ``(4,)``."""
+        """Takes a step on uint8 images ``(B, 3, S, S)``; returns loss and its parts, ``(4,)``."""
         set_rate(self._optimiser, self._rate())
         self.network.train()
         pixels = images.float().contiguous(memory_format=torch.channels_last)
@@ -217,7 +217,7 @@ class DetectorTrainer:
         self.saving.save(state, is_best=best_row(self.history) is self.history[-1])
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
+        """Copies the checkpoint as the best one; an earlier, better one is not in this folder."""
         if best_row(self.history) is not self.history[-1]:
             self.history = self.history[-1:]
         if best_row(self.history) is not None:

@@ -43,7 +43,7 @@ class WiderTruth:
 
 
 def read_wider(root: Path) -> list[DetectionSample]:
-    """Read the training and validation images, as far as they exist.
+    """Reads the training and validation images, as far as they exist.
 
     Boxes that the list calls invalid, or that have no area, are ignored. The validation images are
     held out; if they are missing, a fifth of the others is. Landmarks of the training faces come
@@ -158,7 +158,7 @@ def find_settings(root: Path) -> Path | None:
 
 
 def read_settings(folder: Path) -> dict[str, WiderTruth]:
-    """Read which faces count as easy, medium and hard.
+    """Reads which faces count as easy, medium and hard.
 
     Args:
         folder: Holds ``wider_easy_val.mat`` and the other two.

@@ -18,7 +18,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def augment(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    """Change position, size, rotation, sharpness, colour, light and noise of faces; erase a part.
+    """Changes position, size, rotation, sharpness, colour, light and noise of faces; erases a part.
 
     Args:
         faces: ``(N, 1 or 3, S, S)`` float, 0-255, grey or RGB.
@@ -46,7 +46,7 @@ def _uniform(
 
 
 def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    """Mirror half of the faces; shift, zoom, rotate and slightly stretch all; edges repeat."""
+    """Mirrors half of the faces; shifts, zooms, turns and slightly stretches all; edges repeat."""
     n = len(faces)
 
     def draw(low: float, high: float) -> torch.Tensor:
@@ -69,7 +69,7 @@ def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) 
 
 
 def _blur(faces: torch.Tensor, blur_px: float, generator: torch.Generator) -> torch.Tensor:
-    """Blur two in five faces with a Gaussian of random width, which is relative to the side."""
+    """Blurs two in five faces with a Gaussian of random width, which is relative to the side."""
     n, channels, side, _ = faces.shape
     scale = side / _BLUR_SIDE_PX
     radius = max(1, min(math.ceil(3 * scale), side - 1))
@@ -90,7 +90,7 @@ def _chosen(n: int, share: float, generator: torch.Generator) -> torch.Tensor:
 
 
 def _colour(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    """Change the saturation and each channel's gain; turn a share of the faces grey."""
+    """Changes the saturation and each channel's gain; turns a share of the faces grey."""
     n = len(faces)
     luma = torch.tensor(_LUMA, device=faces.device).view(1, 3, 1, 1)
     grey = (faces * luma).sum(1, keepdim=True)
@@ -102,7 +102,7 @@ def _colour(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator
 
 
 def _relight(faces: torch.Tensor, gamma: float, generator: torch.Generator) -> torch.Tensor:
-    """Bend the brightness curve, and add a gradient of light."""
+    """Bends the brightness curve, and adds a gradient of light."""
     n, _, height, width = faces.shape
     exponent = torch.exp(_uniform(n, -1, 1, generator) * math.log(gamma))
     bent = 255 * (faces.clamp(0, 255) / 255) ** exponent
@@ -113,7 +113,7 @@ def _relight(faces: torch.Tensor, gamma: float, generator: torch.Generator) -> t
 
 
 def _erase(faces: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Fill a rectangle of a random grey or colour into a share of the faces.
+    """Covers a rectangle of a share of the faces with a random grey or colour.
 
     Source: Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
     """

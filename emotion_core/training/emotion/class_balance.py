@@ -38,7 +38,7 @@ def to_face_weights(targets: FloatArray) -> Weights:
 
 
 def draw_balanced(targets: FloatArray, generator: np.random.Generator) -> Indices:
-    """Draw N faces with replacement, all classes equally often: ``(N,)``."""
+    """Draws N faces with replacement, all classes equally often: ``(N,)``."""
     n = len(targets)
     return np.asarray(generator.choice(n, size=n, p=to_face_weights(targets)), np.int64)
 

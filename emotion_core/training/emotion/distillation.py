@@ -36,7 +36,7 @@ class EmotionTeacher:
 
 
 def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
-    """Load a released network by its name in the registry or its .safetensors or .onnx file.
+    """Loads a released network by its name in the registry or its .safetensors or .onnx file.
 
     Raises:
         UnknownModelError: There is no such network.
@@ -49,7 +49,7 @@ def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
 
 
 def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float) -> FaceSet:
-    """Mix a teacher's probabilities into the targets.
+    """Mixes a teacher's probabilities into the targets.
 
     Args:
         faces: Rows of zeros in their targets become the teacher's probabilities alone.

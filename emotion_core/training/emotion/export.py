@@ -51,7 +51,7 @@ class Trained:
 def release_emotion(
     checkpoint: Path, path: Path, faces: FaceSet, *, logit_adjustment: float = 0.0
 ) -> tuple[ReleasedFile, ReleasedFile]:
-    """Calibrate the averaged weights of a checkpoint, write both files, and compare them.
+    """Calibrates the averaged weights of a checkpoint, writes both files, and compares them.
 
     Args:
         checkpoint: Saved by an ``EmotionTrainer``.
@@ -76,7 +76,7 @@ def release_emotion(
 
 
 def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
-    """Load the averaged network of a checkpoint, with adjusted logits.
+    """Loads the averaged network of a checkpoint, with adjusted logits.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -113,7 +113,7 @@ def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
 
 @torch.no_grad()
 def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
-    """Make rare classes likelier: subtract ``tau`` times the log of their training share.
+    """Makes rare classes likelier: subtracts ``tau`` times the log of their training share.
 
     Folded into the last layer's bias. A class that did not occur in training is left as it is.
 
@@ -125,12 +125,12 @@ def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
 
 
 def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:
-    """Write a network with its metadata; the temperature is not folded into the weights."""
+    """Writes a network with its metadata; the temperature is not folded into the weights."""
     save_network(trained.network, path, trained.metadata | {"temperature": str(temperature)})
 
 
 def export_emotion_onnx(weights: Path, path: Path) -> None:
-    """Make the ONNX of a safetensors file, with its metadata, for any number of faces.
+    """Makes the ONNX of a safetensors file, with its metadata, for any number of faces.
 
     Inputs and outputs: "faces" ``(N, 1 or 3, S, S)``, "logits" ``(N, 9)`` and, if the network has
     them, "va" ``(N, 2)``.
@@ -149,7 +149,7 @@ def export_emotion_onnx(weights: Path, path: Path) -> None:
 
 
 def check_emotion_onnx(weights: Path, graph: Path) -> None:
-    """Compare both files on random input, for one face and for three; see ``compare_onnx``."""
+    """Compares both files on random input, for one face and for three; see ``compare_onnx``."""
     inputs = (_example(_read_metadata(weights), n) for n in (1, 3))
     compare_onnx(weights, graph, load_network(weights), inputs)
 

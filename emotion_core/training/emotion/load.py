@@ -57,7 +57,7 @@ class LoadedModel:
 
 
 def load_model(model: str | None, device: str = "auto") -> LoadedModel:
-    """Load a network.
+    """Loads a network.
 
     Args:
         model: A name in the registry, a Hub repository as ``owner/name[@commit]``, or a path: to a
@@ -82,7 +82,7 @@ def load_model(model: str | None, device: str = "auto") -> LoadedModel:
 
 
 def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto") -> LocalAnalyzer:
-    """Put a network behind a face detector, as the product does.
+    """Puts a network behind a face detector, as the product does.
 
     Args:
         model: The emotion network.
@@ -117,7 +117,7 @@ def _load_file(path: Path, device: Device) -> LoadedModel:
 
 
 def load_averaged(path: Path) -> tuple[EmotionNet, TrainConfig, dict[str, Any]]:
-    """Load the averaged network of a run onto the CPU, with its configuration and checkpoint.
+    """Loads the averaged network of a run onto the CPU, with its configuration and checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
@@ -145,7 +145,7 @@ def _load_module(card: ModelCard, path: Path) -> Any:
 
 
 def make_card(config: TrainConfig, weights: WeightFile, source: str) -> ModelCard:
-    """Describe a network in training, which is not calibrated."""
+    """Describes a network in training, which is not calibrated."""
     return ModelCard(
         name=weights.filename,
         task=Task.EMOTION,
@@ -160,12 +160,12 @@ def make_card(config: TrainConfig, weights: WeightFile, source: str) -> ModelCar
 
 
 def make_classifier(network: Any, config: TrainConfig, device: Device) -> EmotionClassifier:
-    """Put an ``EmotionNet`` into the product's classifier, in evaluation mode and uncalibrated."""
+    """Puts an ``EmotionNet`` into the product's classifier, in evaluation mode and uncalibrated."""
     card = make_card(config, WeightFile("checkpoint", "0" * 64), "a training run")
     return EmotionClassifier(TorchNetwork(network, device), card)
 
 
 def validate(network: Any, config: TrainConfig, device: Device, faces: FaceSet) -> Metrics:
-    """Measure a network on held-out faces."""
+    """Measures a network on held-out faces."""
     probabilities, va = predict(make_classifier(network, config, device), faces)
     return to_metrics(probabilities, va, faces)

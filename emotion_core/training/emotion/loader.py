@@ -38,7 +38,7 @@ class EpochRngs:
 
 
 def epoch_rngs(seed: int, epoch: int, context: DistributedContext) -> EpochRngs:
-    """Seed all random generators of an epoch, including torch's own (dropout)."""
+    """Seeds all random generators of an epoch, including torch's own (dropout)."""
     common = np.random.SeedSequence([seed, epoch])
     own = np.random.SeedSequence([seed, epoch, context.rank + 1])
     mixing, augmentation, dropout = own.spawn(3)
@@ -59,7 +59,7 @@ def draw_order(faces: FaceSet, config: TrainConfig, rng: np.random.Generator) ->
 
 
 def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
-    """Cut an order into steps.
+    """Cuts an order into steps.
 
     The last step is cut to a multiple of the processes, and left out if a process would get a
     single face, which batch normalisation and concordance cannot use.
@@ -85,7 +85,7 @@ def count_steps(faces: FaceSet, config: TrainConfig, context: DistributedContext
 def iter_emotion_batches(
     faces: FaceSet, steps: Sequence[Indices], config: TrainConfig, context: DistributedContext
 ) -> Iterator[Batch]:
-    """Read the faces of each step onto the device, some steps ahead.
+    """Reads the faces of each step onto the device, some steps ahead.
 
     Args:
         faces: All of them.

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
 
 def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Replace missing ratings by the expectation of ``VALENCE_AROUSAL`` under the targets.
+    """Replaces missing ratings by the expectation of ``VALENCE_AROUSAL`` under the targets.
 
     Args:
         va: ``(N, 2)`` ratings; NaN if missing.
@@ -42,7 +42,7 @@ def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
-    """Spread a share of every target evenly over all classes; rows of zeros stay.
+    """Spreads a share of every target evenly over all classes; rows of zeros stay.
 
     Source: C. Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """
@@ -51,7 +51,7 @@ def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
-    """Blend every face with another of the batch by mixup or CutMix, at random if both are on.
+    """Blends every face with another of the batch by mixup or CutMix, at random if both are on.
 
     Args:
         batch: Without NaN.
@@ -83,7 +83,7 @@ def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
 def _cut_and_paste(
     faces: torch.Tensor, others: torch.Tensor, share: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, float]:
-    """Paste one rectangle of the others, of ``1 - share`` of the area if it is not cut off.
+    """Pastes one rectangle of the others, of ``1 - share`` of the area if it is not cut off.
 
     Returns:
         The faces, and the share of their own pixels that is left.

@@ -53,7 +53,7 @@ class EmotionTrainJob:
         teacher: Name or file of a teacher, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
-        keep_every: Keep the checkpoint of every n-th epoch; 0 keeps none.
+        keep_every: Every n-th epoch's checkpoint is kept; 0 keeps none.
     """
 
     config: TrainConfig
@@ -68,10 +68,10 @@ class EmotionTrainJob:
 
 
 def run_emotion_training(job: EmotionTrainJob) -> int:
-    """Train, or resume an interrupted run.
+    """Trains, or resumes an interrupted run.
 
     Returns:
-        Exit code: 0 done, 130 stopped by the user.
+        The exit code: 0 if done, 130 if stopped by the user.
 
     Raises:
         EmotionError: A data set, a checkpoint or a setting does not fit; the message says which.
@@ -150,7 +150,7 @@ def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
 def _teach(
     faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
 ) -> FaceSet:
-    """Run the teacher once, in the first process."""
+    """Runs the teacher once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
     if context.is_first:
         _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))

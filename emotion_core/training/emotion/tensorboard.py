@@ -33,12 +33,12 @@ _GRID = 8
 
 
 def write_samples(summary: Any, faces: FaceSet, config: TrainConfig) -> None:
-    """Show training faces as augmentation leaves them."""
+    """Shows training faces as augmentation leaves them."""
     summary.add_image("faces, augmented", to_sample_grid(faces, config), 0, dataformats="HWC")
 
 
 def write_epoch(summary: Any, report: EmotionEpochReport) -> None:
-    """Add an epoch to all curves, and its confusion matrix."""
+    """Adds an epoch to all curves, and its confusion matrix."""
     epoch, metrics = report.epoch, report.metrics
     summary.add_scalar("loss/training", report.loss, epoch)
     summary.add_scalar("learning rate", report.learning_rate, epoch)
@@ -55,14 +55,14 @@ def write_epoch(summary: Any, report: EmotionEpochReport) -> None:
 
 
 def draw_confusion(metrics: Metrics) -> Image:
-    """Render the confusion matrix, without empty rows: RGB ``(H, W, 3)``."""
+    """Renders the confusion matrix, without empty rows: RGB ``(H, W, 3)``."""
     png = io.BytesIO()
     confusion_chart(metrics).configure(background="white", padding=16).save(png, format="png")
     return decode_image(png.getvalue()).pixels
 
 
 def to_sample_grid(faces: FaceSet, config: TrainConfig) -> Image:
-    """Augment up to 64 faces, drawn by the seed, in 8 columns: RGB ``(H, W, 3)``."""
+    """Augments up to 64 faces, drawn by the seed, in 8 columns: RGB ``(H, W, 3)``."""
     chosen = np.random.default_rng(config.seed).permutation(len(faces))[: _GRID**2]
     channels = find_architecture(config.architecture).channels
     images = torch.from_numpy(faces.images.load(chosen, config.size_px, channels))

@@ -118,7 +118,7 @@ class EmotionTrainer:
     def iter_epochs(
         self, faces: FaceSet, held_out: FaceSet, on_step: OnStep | None = None
     ) -> Iterator[EmotionEpochReport]:
-        """Train until the last epoch or the early stop.
+        """Trains until the last epoch or the early stop.
 
         Args:
             faces: To learn from; the same ones in every process and after every resume.
@@ -151,7 +151,7 @@ class EmotionTrainer:
     def _finish_epoch(
         self, faces: FaceSet, held_out: FaceSet, loss: float, start_s: float
     ) -> EmotionEpochReport:
-        """Validate and save in the first process; all processes keep its row of metrics."""
+        """Validates and saves in the first process; all processes keep its row of metrics."""
         metrics = row = None
         if self._context.is_first:
             metrics = validate(self.averaged, self.config, self._context.device, held_out)
@@ -232,7 +232,7 @@ class EmotionTrainer:
         self.saving.save(state, is_best=best_epoch(history) == self.epoch)
 
     def _take_as_best(self, checkpoint: Path) -> None:
-        """Copy the checkpoint as the best one; a better one before it is not in this folder."""
+        """Copies the checkpoint as the best one; an earlier, better one is not in this folder."""
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
         if self.history and self._context.is_first:

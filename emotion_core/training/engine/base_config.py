@@ -28,7 +28,7 @@ class BaseConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what ``to_json`` wrote; missing fields take their defaults.
+        """Reads what ``to_json`` wrote; missing fields take their defaults.
 
         Raises:
             EmotionError: The text is no JSON object, or a field is unknown or has an invalid value.
@@ -43,7 +43,7 @@ class BaseConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a JSON file.
+        """Reads a JSON file.
 
         Raises:
             EmotionError: The file cannot be read or is invalid.
@@ -73,7 +73,7 @@ class BaseConfig:
 
 
 def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str) -> None:
-    """Refuse values of another type than the default's, or outside of the limits of their field.
+    """Refuses values of another type than the default's, or outside of the limits of their field.
 
     A whole number also counts as a float.
 
@@ -98,18 +98,18 @@ def check_fields(settings: BaseConfig, fits: Callable[[Any], bool], tuples: str)
 
 
 def limited(default: _T, low: float, high: float = math.inf) -> _T:
-    """Declare a field whose value is finite and lies between ``low`` and ``high``, inclusively."""
+    """Declares a field whose value is finite and lies between ``low`` and ``high``, inclusively."""
     value: _T = field(default=default, metadata={"limits": (low, high)})
     return value
 
 
 def positive(default: float) -> float:
-    """Declare a field whose value is finite and above 0."""
+    """Declares a field whose value is finite and above 0."""
     return limited(default, _ABOVE_ZERO)
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, Any]:
-    """Parse ``KEY=VALUE`` words; a value is JSON, or else text.
+    """Parses ``KEY=VALUE`` words; a value is JSON, or else text.
 
     Raises:
         EmotionError: A word has no ``=``.

@@ -58,7 +58,7 @@ class CheckpointPolicy:
     def find(
         self, config: BaseConfig, load: Callable[[Path], dict[str, Any]]
     ) -> dict[str, Any] | None:
-        """Load the checkpoint to start from: ``resume``, or the run's last one; ``None`` if new.
+        """Loads the checkpoint to start from: ``resume``, or the run's last one; ``None`` if new.
 
         Args:
             config: Of the run; its own last checkpoint must have the same.
@@ -82,7 +82,7 @@ class CheckpointPolicy:
         return found
 
     def save(self, checkpoint: dict[str, Any], *, is_best: bool) -> None:
-        """Write the checkpoint of an epoch; an interruption leaves the old ones intact.
+        """Writes the checkpoint of an epoch; an interruption leaves the old ones intact.
 
         ``last.pt`` comes last: after an interruption before it, the epoch is repeated.
         """
@@ -99,7 +99,7 @@ class CheckpointPolicy:
 def load_checkpoint(
     path: Path, keys: Sequence[str] = _KEYS, what: str = "an emotion network"
 ) -> dict[str, Any]:
-    """Read what a trainer saved.
+    """Reads what a trainer saved.
 
     Args:
         path: Checkpoint.

@@ -48,7 +48,7 @@ class DistributedContext:
 
 @contextlib.contextmanager
 def join_processes(device: str) -> Iterator[DistributedContext]:
-    """Join the other processes that ``torchrun`` started, if any.
+    """Joins the other processes that ``torchrun`` started, if any.
 
     Args:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; on CUDA each process takes the GPU of its local
@@ -79,7 +79,7 @@ def _take_gpu(local_rank: int) -> None:
 
 
 def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
-    """Let several processes train one network, starting from the weights of the first process.
+    """Lets several processes train one network, starting from the weights of the first process.
 
     On CUDA batch normalisation spans all processes; on the CPU torch cannot do that, and each
     process normalises by its own faces.
@@ -93,7 +93,7 @@ def wrap(network: nn.Module, context: DistributedContext) -> nn.Module:
 
 
 def share_buffers(network: nn.Module, context: DistributedContext) -> None:
-    """Copy the first process's buffers, e.g. the means of batch normalisation, to all."""
+    """Copies the first process's buffers, e.g. the means of batch normalisation, to all."""
     if context.world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)

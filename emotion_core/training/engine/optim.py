@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 def start_network(
     config: TrainConfig, context: DistributedContext, *, is_fresh: bool
 ) -> tuple[EmotionNet, str]:
-    """Build the network of a run.
+    """Builds the network of a run.
 
     Args:
         config: Has the architecture, and whether to use ImageNet weights.
@@ -96,7 +96,7 @@ def one_cycle(progress: float, warmup: float) -> float:
 def apply_gradients(
     loss: torch.Tensor, network: nn.Module, optimiser: torch.optim.Optimizer, clip_norm: float
 ) -> None:
-    """Take one step of the optimiser, with gradients clipped to a norm of ``clip_norm``."""
+    """Takes one step of the optimiser, with gradients clipped to a norm of ``clip_norm``."""
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
@@ -104,14 +104,14 @@ def apply_gradients(
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Sets the learning rate of all parameters."""
     for group in optimiser.param_groups:
         group["lr"] = rate
 
 
 @torch.no_grad()
 def move_average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move averaged weights towards a network's (exponential moving average), in place.
+    """Moves averaged weights towards a network's (exponential moving average), in place.
 
     Args:
         averaged: Of the same architecture as ``network``.

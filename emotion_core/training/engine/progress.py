@@ -45,7 +45,7 @@ class Progress:
         self._bar.close()
 
     def on_step(self, n_done: int, loss: torch.Tensor) -> None:
-        """Move the bar."""
+        """Moves the bar."""
         if self._bar.disable:
             return
         self._bar.update(n_done - self._bar.n)
@@ -55,14 +55,14 @@ class Progress:
             self._bar.set_postfix_str(f"loss {float(loss):.3f}{self._result}", refresh=False)
 
     def on_share(self, share: float, loss: torch.Tensor) -> None:
-        """Move the bar to a share of the run, 0-1."""
+        """Moves the bar to a share of the run, 0-1."""
         self.on_step(round(share * self._bar.total), loss)
 
     def on_epoch(self, metrics: Metrics | None) -> None:
-        """Show the new validation accuracy from now on."""
+        """Shows the new validation accuracy from now on."""
         if metrics and metrics.accuracy is not None:
             self.show(f"validation accuracy {metrics.accuracy:.4f}")
 
     def show(self, result: str) -> None:
-        """Show a validation's result from now on."""
+        """Shows a validation's result from now on."""
         self._result = f", {result}"

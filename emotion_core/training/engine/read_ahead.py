@@ -18,7 +18,7 @@ _AHEAD = 4
 
 
 def iter_ahead(work: Callable[[_T], _R], items: Iterable[_T], ahead: int = _AHEAD) -> Iterator[_R]:
-    """Map on one background thread that stays a few items ahead of the consumer.
+    """Applies ``work`` on one background thread that stays a few items ahead of the consumer.
 
     An error reaches the consumer in place of its item; the thread ends when the consumer stops or
     closes the iterator.

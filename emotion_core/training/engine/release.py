@@ -26,7 +26,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class ReleasedFile:
-    """A written file with what its model card needs; ``str`` gives one line."""
+    """A written file with what its model card needs; ``str`` returns one line."""
 
     path: Path
     size_bytes: int
@@ -35,7 +35,7 @@ class ReleasedFile:
 
     @classmethod
     def of(cls, path: Path, temperature: float | None = None) -> Self:
-        """Describe an existing file."""
+        """Describes an existing file."""
         return cls(path, path.stat().st_size, describe_file(path).sha256, temperature)
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class ReleasedFile:
 
 
 def check_release(path: Path) -> None:
-    """Check before anything long that the files can be written.
+    """Checks, before anything slow, that the files can be written.
 
     Raises:
         EmotionError: The file name is invalid, or onnxscript is not installed.
@@ -60,7 +60,7 @@ def check_release(path: Path) -> None:
 
 
 def save_network(network: torch.nn.Module, path: Path, metadata: dict[str, str]) -> None:
-    """Write weights as safetensors; raises ``EmotionError`` if that fails."""
+    """Writes weights as safetensors; raises ``EmotionError`` if that fails."""
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(path, save(state, metadata))
 
@@ -68,7 +68,7 @@ def save_network(network: torch.nn.Module, path: Path, metadata: dict[str, str])
 def to_onnx(
     network: torch.nn.Module, images: torch.Tensor, inputs: str, outputs: list[str], sizes: Any
 ) -> onnx.ModelProto:
-    """Translate a network in evaluation mode to an ONNX graph.
+    """Translates a network in evaluation mode to an ONNX graph.
 
     Args:
         network: The network.
@@ -101,7 +101,7 @@ def to_onnx(
 def compare_onnx(
     weights: Path, graph: Path, network: torch.nn.Module, inputs: Iterable[torch.Tensor]
 ) -> None:
-    """Compare the outputs of a graph with those of the network it was made from.
+    """Compares the outputs of a graph with those of the network it was made from.
 
     Raises:
         WeightsMismatchError: An output is off by more than 1e-4, or 1e-4 of its largest value.

@@ -57,16 +57,16 @@ class RunFolder:
         return self.path / "logs"
 
     def write_config(self, config: BaseConfig) -> None:
-        """Write ``config.json``."""
+        """Writes ``config.json``."""
         save_file(self.path / "config.json", f"{config.to_json()}\n".encode())
 
     def write_history(self, history: Sequence[Row]) -> None:
-        """Write ``logs/metrics.csv``, one row per epoch; cells of missing metrics are empty."""
+        """Writes ``logs/metrics.csv``, one row per epoch; cells of missing metrics are empty."""
         table = pd.DataFrame(history).to_csv(index=False, lineterminator="\n")
         save_file(self.logs / "metrics.csv", table.encode())
 
     def open_summary(self, n_done: int) -> Any | None:
-        """Open a ``SummaryWriter`` for TensorBoard; ``None`` if the package is not installed.
+        """Opens a ``SummaryWriter`` for TensorBoard; ``None`` if the package is not installed.
 
         Args:
             n_done: Epochs done before; later ones from an earlier start are hidden.
@@ -83,7 +83,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """Remove the folder, if it is new, when an ``EmotionError`` ends the block before training.
+        """Removes the folder, if new, when an ``EmotionError`` ends the block before training.
 
         No file in it may still be open at the end of the block.
         """
@@ -97,7 +97,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def keep_log(self) -> Iterator[None]:
-        """Write what training logs to ``logs/train.log`` with the time, and without it to stderr.
+        """Writes what training logs to ``logs/train.log`` with the time, to stderr without it.
 
         Raises:
             EmotionError: The folder cannot be written.

@@ -75,7 +75,7 @@ def to_intervals(
     found: Mask,
     people: Sequence[str] | None = None,
 ) -> Intervals:
-    """Resample the faces, with a fixed seed.
+    """Resamples the faces, with a fixed seed.
 
     Args:
         probabilities: ``(N, 9)``, and the next three, as for ``to_metrics``.

@@ -36,7 +36,7 @@ class CalibrationBin:
 
 
 def to_calibration(probabilities: FloatArray, truth: Indices) -> tuple[CalibrationBin, ...]:
-    """Sort faces into equal bins of confidence.
+    """Sorts faces into equal bins of confidence.
 
     Args:
         probabilities: ``(N, C)``, rows sum to 1.

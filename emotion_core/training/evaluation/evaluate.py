@@ -63,7 +63,7 @@ class PredictionBuffer:
     def fill(
         self, rows: slice | list[int], labels: LabelSet, probabilities: FloatArray, va: FloatArray
     ) -> None:
-        """Store predictions for some faces; columns of ``probabilities`` are ``labels``."""
+        """Stores predictions for some faces; columns of ``probabilities`` are ``labels``."""
         wide = np.zeros((len(probabilities), len(LABELS)), np.float32)
         wide[:, [LABELS.index(label) for label in labels]] = probabilities
         self.probabilities[rows] = wide
@@ -116,7 +116,7 @@ class EmotionReport:
 
 
 def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
-    """Measure a network on the faces of a data set, which are used whole and resized.
+    """Measures a network on the faces of a data set, which are used whole and resized.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -141,7 +141,7 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
 
 
 def predict_faces(classifier: EmotionClassifier, faces: FaceSet) -> PredictionBuffer:
-    """Predict all faces of a data set, with a progress bar.
+    """Predicts all faces of a data set, with a progress bar.
 
     Raises:
         DatasetError: An image cannot be read.
@@ -160,7 +160,7 @@ def predict(
     mirrored: bool = False,
     on_faces: Callable[[int], object] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Predict all faces of a set, used whole, as the product does for its crops.
+    """Predicts all faces of a set, used whole, as the product does for its crops.
 
     Args:
         classifier: Its card has the size.

@@ -43,7 +43,7 @@ _PERSON = "person"  # column of labels.csv, if there is one
 
 
 def read_with_detector(analyzer: Analyzer) -> PhotoReader:
-    """Find and read faces as the product does."""
+    """Finds and reads faces as the product does."""
 
     def read_photos(
         _names: Sequence[str], images: Sequence[Image]
@@ -54,7 +54,7 @@ def read_with_detector(analyzer: Analyzer) -> PhotoReader:
 
 
 def read_in_boxes(classifier: EmotionClassifier, boxes: Mapping[str, Faces]) -> PhotoReader:
-    """Read faces that were marked by hand, one per photo, without a detector."""
+    """Reads faces that were marked by hand, one per photo, without a detector."""
 
     def read_photos(
         names: Sequence[str], images: Sequence[Image]
@@ -72,12 +72,12 @@ def evaluate_photos(
     labels: Sequence[PhotoLabel],
     framing: str,
 ) -> EmotionReport:
-    """Measure the way from a file to a prediction.
+    """Measures everything from a file to its prediction.
 
     Args:
         model: What ``read_photos`` uses.
         read_photos: Finds and reads faces.
-        folder: Where the photos are.
+        folder: Holds the photos.
         labels: The ground truth; memory grows with it by only a few bytes each.
         framing: How ``read_photos`` finds faces, one sentence.
 

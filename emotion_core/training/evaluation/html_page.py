@@ -73,7 +73,7 @@ def with_head(charts: ChartType, title: str, subtitle: list[str]) -> ChartType:
 
 
 def save_plot(chart: ChartType, path: Path) -> None:
-    """Write a chart as SVG or PNG, on white.
+    """Writes a chart as SVG or PNG, on white.
 
     Raises:
         EmotionError: The ending is another, or the file cannot be written.

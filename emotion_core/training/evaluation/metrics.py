@@ -84,7 +84,7 @@ class Metrics:
 def to_metrics(
     probabilities: FloatArray, va: FloatArray, faces: FaceSet, found: Mask | None = None
 ) -> Metrics:
-    """Compare a network's predictions with people's labels of the same faces.
+    """Compares a network's predictions with people's labels of the same faces.
 
     Args:
         probabilities: ``(N, 9)`` in the order of ``LABELS``, rows sum to 1; 0 for classes that the
@@ -127,7 +127,7 @@ def to_metrics(
 
 
 def fit_temperature(logits: FloatArray, faces: FaceSet) -> float:
-    """Find the temperature that makes the nine-class majority likeliest.
+    """Finds the temperature that makes the nine-class majority likeliest.
 
     Args:
         logits: ``(N, 9)`` of the faces.
@@ -164,7 +164,7 @@ def to_predicted(probabilities: FloatArray, faces: FaceSet, found: Mask) -> Indi
 
 
 def to_confusion(truth: Indices, predicted: Indices, n_classes: int) -> Indices:
-    """Count pairs: ``(C, C)``, rows the truth, columns the prediction."""
+    """Counts pairs: ``(C, C)``, rows the truth, columns the prediction."""
     counts = np.bincount(truth * n_classes + predicted, minlength=n_classes**2)
     return np.asarray(counts.reshape(n_classes, n_classes), np.int64)
 
@@ -190,7 +190,7 @@ def to_macro_f1(confusion: Indices, totals: Indices) -> float | None:
 def to_agreement(
     predicted: FloatArray, rated: FloatArray, name: str
 ) -> dict[str, int | float | None]:
-    """Compare two ``(N,)`` series of numbers without gaps; the keys are fields of ``Metrics``.
+    """Compares two ``(N,)`` series of numbers without gaps; the keys are fields of ``Metrics``.
 
     Correlations need two numbers, Pearson's also that both series vary; the concordance is
     undefined only if both series are the same constant.

@@ -61,7 +61,7 @@ class Speed:
 
 
 def count_onnx(path: Path, shape: tuple[int, ...]) -> NetworkSize:
-    """Measure an ONNX graph with an input of ``shape``, ``(1, C, S, S)``."""
+    """Measures an ONNX graph with an input of ``shape``, ``(1, C, S, S)``."""
     import onnx
     from onnx import TensorProto
 
@@ -104,7 +104,7 @@ def _multiply_adds(node: Any, shapes: dict[str, tuple[int, ...]]) -> int | None:
 
 
 def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize:
-    """Measure a torch module in evaluation mode on the CPU, with an input of ``(1, C, S, S)``."""
+    """Measures a torch module in evaluation mode on the CPU, with an input of ``(1, C, S, S)``."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -118,7 +118,7 @@ def count_module(module: Any, shape: tuple[int, ...], file: Path) -> NetworkSize
 def measure_emotion_speed(
     classifier: EmotionClassifier, network: Network, crops: Image
 ) -> Speed | None:
-    """Time a network face by face and in batches; ``None`` without a face.
+    """Times a network face by face and in batches; ``None`` without a face.
 
     Args:
         classifier: Runs ``network``.
@@ -171,7 +171,7 @@ def _cpu_name() -> str:
 
 @contextmanager
 def limited_cores(n: int) -> Iterator[None]:
-    """Limit this process to ``n`` CPU cores, whichever library computes.
+    """Limits this process to ``n`` CPU cores, whichever library computes.
 
     Where the system cannot limit cores, only the threads of torch and OpenCV are limited.
     """
