@@ -151,5 +151,6 @@ def iter_steps(ray: Any, job: Job, workers: WorkerConfig, parts: int) -> Iterato
         cause: BaseException = getattr(error, "cause", None) or error
         *_, reason = str(cause).strip().splitlines() or [type(cause).__name__]
         raise EmotionError(
-            f"The run ended early: {reason}. What is finished stays; the same command goes on."
+            f"The run ended early: {reason}. "
+            "Finished results are kept; run the same command to resume."
         ) from error

@@ -211,7 +211,7 @@ def _terminable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        eprint("What is finished stays; the same command goes on.")
+        eprint("Finished results are kept; run the same command to resume.")
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -41,7 +41,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(inputs, undisturbed, t
     arguments = (inputs, "--out", tmp_path, *OPTIONS)
     stopped = run_here(*arguments, stop_after=4)
     assert isinstance(stopped.code, KeyboardInterrupt)
-    assert "What is finished stays; the same command goes on." in stopped.said
+    assert "Finished results are kept; run the same command to resume." in stopped.said
     assert len(read_parts(tmp_path)) < len(read_parts(undisturbed.out))
     again = run_here(*arguments)
     assert again.code == 1

@@ -67,7 +67,7 @@ def test_a_run_that_is_told_to_end_says_what_stays(tmp_path, capsys, monkeypatch
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         run(PORTRAIT, "--out", tmp_path)
-    assert "What is finished stays; the same command goes on.\n" in capsys.readouterr().err
+    assert "Finished results are kept; run the same command to resume.\n" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
     assert not list((tmp_path / "_unfinished").iterdir())
 

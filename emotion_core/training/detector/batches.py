@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -88,11 +89,22 @@ def iter_detector_batches(
         worker_init_fn=_prepare_worker,
         multiprocessing_context=_START if n_workers else None,
     )
-    for batch in loader:
-        if isinstance(batch, EmotionError):
-            raise batch
-        images, targets = batch
-        yield images.to(device, non_blocking=True), targets.to(device)
+    batches = iter(loader)
+    try:
+        for batch in batches:
+            if isinstance(batch, EmotionError):
+                raise batch
+            images, targets = batch
+            yield images.to(device, non_blocking=True), targets.to(device)
+    finally:
+        _end_workers(batches)
+
+
+def _end_workers(batches: object) -> None:
+    """Ends the processes; left to itself torch prints a traceback if one of them crashes then."""
+    if end := getattr(batches, "_shutdown_workers", None):
+        with suppress(RuntimeError):
+            end()
 
 
 def _prepare_worker(_: int) -> None:
