@@ -132,7 +132,7 @@ def test_photos_and_choices_stay_while_another_page_is_looked_at(
     upload(page, ("pair.jpg", pair), ("empty.jpg", empty))
     wait_for_results(page)
     page.get_by_text("Blur faces").click()
-    page.get_by_text("Show original").wait_for(state="detached")
+    wait_until(page, lambda: page.get_by_text("Show original").count() == 0)
     wait_for_results(page)
     for other in ("About", "Video"):
         page.get_by_role("link", name=other, exact=True).click()
