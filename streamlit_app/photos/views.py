@@ -138,8 +138,9 @@ def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
     faces = faces_table(records)
     with st.container(horizontal=True):
         download("Faces (CSV)", partial(table_to_csv, faces), "faces.csv", "text/csv")
-        photos = photos_table(records)
-        download("Photos (CSV)", partial(table_to_csv, photos), "photos.csv", "text/csv")
+        download(
+            "Photos (CSV)", lambda: table_to_csv(photos_table(records)), "photos.csv", "text/csv"
+        )
         if any(result.annotated for result in results):
             zipped = partial(_to_zip, results)
             download("Annotated photos (ZIP)", zipped, "photos.zip", "application/zip")
