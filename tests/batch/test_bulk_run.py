@@ -89,4 +89,4 @@ def test_what_ended_a_run_is_told(inputs, tmp_path, cause, reason):
     error.cause = cause
     failed = run_here(inputs, "--out", tmp_path, *OPTIONS, error=error)
     assert isinstance(failed.code, EmotionError)
-    assert str(failed.code).startswith(f"The run ended early: {reason}. What is finished stays")
+    assert str(failed.code).startswith(f"The run ended early: {reason}. Finished results are kept")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,7 +47,9 @@ def wait_until_read(pipe, process):
 
 @pytest.fixture(scope="module")
 def killed(inputs, tmp_path_factory):
-    """The folder of a run that was killed on this machine while it read its fourth input."""
+    """A run that was killed on this machine while it read its fourth input: its folder, and how
+    many files were finished then.
+    """
     out = tmp_path_factory.mktemp("killed")
     first, photo = [inputs / f"portrait{i}.jpg" for i in range(3)], inputs / "portrait3.jpg"
     with held_up(photo):
@@ -54,7 +57,7 @@ def killed(inputs, tmp_path_factory):
         pipe = wait_until_read(photo, process)
         process.kill()
         process.communicate()
-    yield out
+    yield SimpleNamespace(out=out, n_parts=len(read_parts(out)))
     os.close(pipe)  # not sooner: an actor that has outlived the command would go on
 
 
@@ -62,7 +65,7 @@ def killed(inputs, tmp_path_factory):
 def on_two_nodes(inputs, killed):
     """What ``two_nodes`` tells of the rest of the run, and of a server."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.batch.two_nodes", str(inputs), str(killed)],
+        [sys.executable, "-m", "tests.batch.two_nodes", str(inputs), str(killed.out)],
         cwd=ROOT,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
@@ -74,15 +77,15 @@ def on_two_nodes(inputs, killed):
 
 
 def test_what_was_finished_when_a_run_was_killed_is_kept(killed, undisturbed):
-    assert 0 < len(read_parts(killed)) < len(read_parts(undisturbed.out))
+    assert 0 < killed.n_parts < len(read_parts(undisturbed.out))
 
 
 def test_two_nodes_finish_the_run_to_the_same_bytes(on_two_nodes, killed, undisturbed):
     assert on_two_nodes["code"] == undisturbed.code
     assert len(set(on_two_nodes["workers"])) == 2
     assert "of 10 inputs were finished before." in on_two_nodes["said"]
-    assert differing(killed, undisturbed.out) == []
-    assert not list((killed / "_unfinished").iterdir())
+    assert differing(killed.out, undisturbed.out) == []
+    assert not list((killed.out / "_unfinished").iterdir())
 
 
 def test_replicas_on_two_nodes_share_the_work(on_two_nodes):
