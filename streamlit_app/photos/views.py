@@ -190,7 +190,7 @@ def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
         if failed:
             st.metric("Failed", failed, border=True)
         if not faces.empty:
-            st.metric("Most frequent emotion", faces["emotion"].mode()[0], border=True)
+            st.metric("Most frequent", faces["emotion"].mode()[0], border=True)
             st.metric("Mean valence", f"{faces['valence'].mean():+.2f}", border=True)
             st.metric("Mean arousal", f"{faces['arousal'].mean():+.2f}", border=True)
 

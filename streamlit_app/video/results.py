@@ -55,8 +55,8 @@ def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, b
             "People": len(result.people),
             "Length": format_duration(length_s, decimals=0),
             "Frames": result.n_frames,
-            "Frames analysed": result.n_analyzed,
-            "Processing time": format_duration(result.elapsed_s, decimals=0),
+            "Analysed": result.n_analyzed,
+            "Processing": format_duration(result.elapsed_s, decimals=0),
             "Speed": f"{fps:.0f} fps",
         }
     )

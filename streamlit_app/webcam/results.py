@@ -51,7 +51,7 @@ def show_session(
             "People": len(result.people),
             "Length": format_duration(result.elapsed_s, decimals=0),
             "Frames": result.n_frames,
-            "Frames analysed": result.n_analyzed,
+            "Analysed": result.n_analyzed,
             "Frame rate": f"{result.n_frames / length_s:.0f} fps",
             "Analysis rate": f"{result.n_analyzed / length_s:.0f} fps",
         }

@@ -122,7 +122,7 @@ def test_video_with_two_people(video_app, clips):
     upload(video_app, "a *b*.mp4", clips["two"])
     assert not video_app.exception
     shown = metrics(video_app)
-    assert (shown["People"], shown["Frames"], shown["Frames analysed"]) == ("2", "10", "10")
+    assert (shown["People"], shown["Frames"], shown["Analysed"]) == ("2", "10", "10")
     assert shown["Length"] == "0:01"
     assert any("` a *b*.mp4 `" in text for text in texts(video_app.markdown))
     assert len(video_app.get("video")) == 1
@@ -207,7 +207,7 @@ def test_of_a_long_video_only_the_beginning_is_analysed(video_app, tmp_path, mon
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MINUTES", "1")
     clip = make_clip(tmp_path / "long.mp4", [picture(160)] * 65, fps=1)
     upload(video_app, "long.mp4", clip.read_bytes())
-    assert metrics(video_app)["Frames analysed"] == "61"
+    assert metrics(video_app)["Analysed"] == "61"
     assert "Only the first 1 min of the video" in " ".join(texts(video_app.warning))
 
 
@@ -238,11 +238,11 @@ def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
     video_app.sidebar.selectbox(key="rate").set_value("Every nth frame").run()
     video_app.sidebar.number_input(key="every").set_value(5).run()
     upload(video_app, "one.mp4", clips["one"])
-    assert (metrics(video_app)["Frames"], metrics(video_app)["Frames analysed"]) == ("10", "2")
+    assert (metrics(video_app)["Frames"], metrics(video_app)["Analysed"]) == ("10", "2")
     video_app.sidebar.selectbox(key="rate").set_value("Fixed rate (fps)").run()
     video_app.sidebar.number_input(key="hz").set_value(3.0).run()
     finish(press(video_app, "Analyse again"))
-    assert metrics(video_app)["Frames analysed"] in ("3", "4")
+    assert metrics(video_app)["Analysed"] in ("3", "4")
 
 
 def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, core):

@@ -226,7 +226,7 @@ def test_a_stream_from_start_to_files(page, streamer):
     stop(page, streamer)
     assert not page.exception
     shown = metrics(page)
-    assert (shown["People"], shown["Frames"], shown["Frames analysed"]) == ("2", "5", "5")
+    assert (shown["People"], shown["Frames"], shown["Analysed"]) == ("2", "5", "5")
     assert labels(page, "download_button") == FILES
     assert page.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
     assert page.get("video") == []
