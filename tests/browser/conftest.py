@@ -194,8 +194,11 @@ def upload(page: Page, *files: tuple[str, bytes]) -> None:
 
 def download(page: Page, label: str) -> tuple[str, bytes]:
     """What a button gives: a file's name and its bytes."""
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=label).click()
+    for _ in range(2):  # Chromium has cancelled one in some hundred, for a reason not found
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=label).click()
+        if waiting.value.failure() != "canceled":
+            break
     return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
