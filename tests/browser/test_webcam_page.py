@@ -170,10 +170,6 @@ def metric(page: Page, label: str) -> float:
     return float("".join(c for c in value if c.isdigit() or c == ".") or 0)
 
 
-def wait_for_metric(page: Page, label: str) -> None:
-    wait_until(page, lambda: metric(page, label) > 0)
-
-
 def stop(page: Page) -> None:
     camera(page).get_by_role("button", name="STOP").click()
     page.get_by_role("button", name="Report (HTML)").wait_for()
