@@ -199,7 +199,8 @@ def _suffix(name: str) -> str:
 
 
 def _is_media(name: str) -> bool:
-    return _suffix(name) in (*codec.SUFFIXES, *video_folder.SUFFIXES)
+    suffix = _suffix(name)
+    return suffix in codec.SUFFIXES or suffix in video_folder.SUFFIXES
 
 
 def _list_local(path: Path) -> Iterator[Input]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
+from emotion_core.files.save import write_errors
 from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
-from emotion_core.training.engine.atomic_write import write_errors
 from emotion_core.training.engine.base_config import parse_settings
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.types import VideoSettings

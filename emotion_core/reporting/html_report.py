@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from emotion_core.video.types import VideoResult, VideoSettings
 
-MOST_PEOPLE = 24
+MAX_REPORTED_PEOPLE = 24
 """Maximum number of people in a report; the tables have all of them."""
 
 _CHARTED = 6
@@ -40,7 +40,9 @@ def report_page(result: VideoResult, name: str) -> str:
         result: Result whose frames are charted with the smoothing of its settings.
         name: File name of the video, as the user knows it.
     """
-    people = result.people[result.people["track"].isin(longest_seen(result.people, MOST_PEOPLE))]
+    people = result.people[
+        result.people["track"].isin(longest_seen(result.people, MAX_REPORTED_PEOPLE))
+    ]
     charted = longest_seen(result.people, _CHARTED)
     charts = None
     if charted:

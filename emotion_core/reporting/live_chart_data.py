@@ -7,7 +7,7 @@ import pandas as pd
 
 from emotion_core.reporting.timeline import person_name
 
-MOST_PEOPLE = 3
+MAX_CHARTED_PEOPLE = 3
 """People drawn at once; more could not be told apart."""
 
 TRAIL_S = 8.0
@@ -31,7 +31,7 @@ def people_now(history: pd.DataFrame) -> list[int]:
 
 def bar_rows(history: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
     """A row per person and emotion, and one per person with an empty word and the name."""
-    people = people_now(history)[:MOST_PEOPLE]
+    people = people_now(history)[:MAX_CHARTED_PEOPLE]
     rows: list[dict[str, object]] = []
     for i, track in enumerate(people):
         newest = history[history["track"] == track].iloc[-1]
@@ -48,7 +48,8 @@ def bar_rows(history: pd.DataFrame, words: tuple[str, ...]) -> pd.DataFrame:
 def trail_rows(history: pd.DataFrame) -> pd.DataFrame:
     """A row per person and quarter of a second, and the newest prediction."""
     recent = history[
-        (history["age_s"] <= TRAIL_S) & history["track"].isin(people_now(history)[:MOST_PEOPLE])
+        (history["age_s"] <= TRAIL_S)
+        & history["track"].isin(people_now(history)[:MAX_CHARTED_PEOPLE])
     ]
     newest = recent[~recent["track"].duplicated(keep="last")]
     thinned = _mean_per_span(recent, _TRAIL_STEP_S)
@@ -66,7 +67,7 @@ def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     If several people are there now, the last row of each has the person's name.
     """
     there = people_now(history)
-    latest = history.groupby("track")["time_s"].max().nlargest(MOST_PEOPLE).index
+    latest = history.groupby("track")["time_s"].max().nlargest(MAX_CHARTED_PEOPLE).index
     shown = history[history["track"].isin(latest)]
     rows = _mean_per_span(shown, _MINUTE_STEP_S).sort_values(["track", "time_s"], ignore_index=True)
     starts = (rows["time_s"].diff() > _GAP_S + _MINUTE_STEP_S) | (rows["track"].diff() != 0)

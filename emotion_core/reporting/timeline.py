@@ -23,7 +23,7 @@ _MISSES = 1
 _LONE_S = 1.0
 """For how long the only frame of a table is drawn, so that it is visible."""
 
-MOST_ROWS = 4500
+MAX_ROWS = 4500
 """Maximum number of points of all people in a chart; Altair rejects more than 5000."""
 
 
@@ -71,7 +71,7 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
         stretch), emotion, confidence, ``p_<label>``..., valence, arousal. Each stretch ends with a
         copy of its last row at the end time of that row, where time_s equals end_s.
     """
-    thinned = downsample(frames, _most_times(frames))
+    thinned = downsample(frames, _max_times(frames))
     order = thinned["frame"].rank(method="dense")
     rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
@@ -100,7 +100,7 @@ def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFram
     Returns:
         Columns time_s, track, emotion, seconds, which sum to each person's visible time.
     """
-    bins = _time_bins(frames, _most_times(frames, longest))
+    bins = _time_bins(frames, _max_times(frames, longest))
     rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=_shown_seconds(frames))
     rows["bin"] = frames["frame"].to_numpy() if bins is None else bins
     rows["time_s"] = rows.groupby("bin")["time_s"].transform("min").round(6)
@@ -142,8 +142,8 @@ def _shown_seconds(frames: pd.DataFrame) -> npt.NDArray[np.float64]:
     return seconds if seconds.any() else np.full(len(frames), _LONE_S)
 
 
-def _most_times(frames: pd.DataFrame, longest: int = LONGEST) -> int:
-    return max(2, min(longest, MOST_ROWS // max(1, frames["track"].nunique())))
+def _max_times(frames: pd.DataFrame, longest: int = LONGEST) -> int:
+    return max(2, min(longest, MAX_ROWS // max(1, frames["track"].nunique())))
 
 
 def _time_bins(frames: pd.DataFrame, longest: int) -> npt.NDArray[np.int64] | None:

@@ -31,7 +31,7 @@ CONNECTIONS = 8
 """Maximum number of concurrent requests."""
 
 _CONNECT_S = 5.0
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+_FIRST_WAIT_S, _MAX_WAIT_S = 0.1, 2.0
 _MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 _TOO_LONG = "it took too long"
 _RETRIED = (429, 502, 503, 504)
@@ -126,7 +126,7 @@ class RemoteAnalyzer(ReadsOneImage):
                     raise self._refused(status, reason)
             pause_s = max(retry_after_s, wait_s * random.uniform(0.5, 1.0))
             time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
-            wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
+            wait_s = min(_MAX_WAIT_S, 2 * wait_s)
         raise self._late(reason)
 
     def _send_once(

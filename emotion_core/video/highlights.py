@@ -135,7 +135,7 @@ def _improve(
             kind=kind,
             frame=frame.index,
             time_s=frame.time_s,
-            emotion=str(analysis.predictions.top[index]),
+            emotion=str(analysis.predictions[index : index + 1].top[0]),
             valence=valence,
             arousal=arousal,
             jpeg=jpeg,

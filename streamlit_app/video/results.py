@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from streamlit_app.shared_file import SharedTempFile
     from streamlit_app.video.state import VideoState
 
-_LARGEST_PLAYED = 400 * 2**20
+_MAX_PLAYED_BYTES = 400 * 2**20
 """Size in bytes above which a video is not played, since Streamlit keeps it in memory."""
 
-_MOST_PEOPLE = 12
+_MAX_PEOPLE = 12
 
 
 def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
@@ -96,7 +96,7 @@ def _show_video(
 
 def show_player(what: str, file: SharedTempFile, alt: str) -> None:
     """A player for an MP4, or a note that ``what`` is too large to play."""
-    if file.size > _LARGEST_PLAYED:
+    if file.size > _MAX_PLAYED_BYTES:
         st.info(
             f"{what} has {file.size / 2**20:.0f} MB and is too large to play here; "
             "download it below.",
@@ -112,7 +112,7 @@ def show_highlights(result: VideoResult) -> None:
     highlights: dict[int, list[Highlight]] = {}
     for highlight in result.highlights:
         highlights.setdefault(highlight.track, []).append(highlight)
-    shown = longest_seen(result.people, _MOST_PEOPLE)
+    shown = longest_seen(result.people, _MAX_PEOPLE)
     height: Height = 420 if len(shown) > 2 else "content"
     with st.container(height=height, border=False, key="moments", gap="small"):
         for track in shown:

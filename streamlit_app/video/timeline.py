@@ -42,7 +42,7 @@ _TIMELINE, _PROBABILITIES = "timeline", "probabilities"
 
 _FINE_S = 120.0  # longer spans are selected by whole seconds
 
-_MOST_PILLS = 12
+_MAX_PILLS = 12
 """Maximum number of people shown as pills; more are a list."""
 
 _COLUMNS = {
@@ -134,7 +134,7 @@ def _choose_people(selection: TimelineSelection, people: pd.DataFrame) -> list[i
     options = [int(track) for track in people["track"]]
     if len(options) == 1:
         return options
-    choose = st.pills if len(options) <= _MOST_PILLS else st.multiselect
+    choose = st.pills if len(options) <= _MAX_PILLS else st.multiselect
     default = longest_seen(people)
     kind: dict[str, Any] = {"selection_mode": "multi"} if choose is st.pills else {}
     chosen = choose(

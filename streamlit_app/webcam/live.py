@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.reporting.live_chart_data import MOST_PEOPLE, people_now
+from emotion_core.reporting.live_chart_data import MAX_CHARTED_PEOPLE, people_now
 from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
 from streamlit_app.widgets import chart_config, escape
 
@@ -27,7 +27,7 @@ def show_now(session: WebcamSession) -> None:
     config = chart_config()
     n = len(people_now(history))
     people = {0: "Nobody", 1: "One person"}.get(n, f"{n} people")
-    shown = f"; the first {MOST_PEOPLE} are charted" if n > MOST_PEOPLE else ""
+    shown = f"; the first {MAX_CHARTED_PEOPLE} are charted" if n > MAX_CHARTED_PEOPLE else ""
     st.caption(f"{people} visible{shown}.")
     st.vega_lite_chart(
         spec={**now, "config": config},

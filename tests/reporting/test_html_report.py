@@ -17,7 +17,12 @@ import pytest
 from emotion_core.imaging.codec import decode_image, encode_jpeg
 from emotion_core.reporting import html_page
 from emotion_core.reporting.dashboard import dashboard_chart
-from emotion_core.reporting.html_report import MOST_PEOPLE, charts_page, describe_rate, report_page
+from emotion_core.reporting.html_report import (
+    MAX_REPORTED_PEOPLE,
+    charts_page,
+    describe_rate,
+    report_page,
+)
 from emotion_core.reporting.timeline import timeline_rows
 from emotion_core.video.tables import people_table
 from emotion_core.video.types import Highlight, HighlightKind, VideoInfo, VideoResult, VideoSettings
@@ -85,7 +90,7 @@ def make_result(frames, **changes):
 TWO = make_result(walk(2, seconds=3), settings=VideoSettings(smoothing_s=1.0))
 NO_FACE = make_result(make_table([(i, i / 10, make_none()) for i in range(5)]))
 CROWD = make_result(
-    walk(MOST_PEOPLE + 3, seconds=1, gaps=False), settings=VideoSettings(smoothing_s=0)
+    walk(MAX_REPORTED_PEOPLE + 3, seconds=1, gaps=False), settings=VideoSettings(smoothing_s=0)
 )
 
 
@@ -272,15 +277,15 @@ def test_charts_show_the_six_seen_longest_and_the_table_more():
     assert len(spec_in(page)["vconcat"][-1]["concat"]) == 6
     words = Outline(page).words()
     assert "The charts show the 6 people visible longest." in words
-    assert words.count("Most positive") == MOST_PEOPLE
+    assert words.count("Most positive") == MAX_REPORTED_PEOPLE
 
 
 @pytest.mark.slow
 def test_a_crowd_is_cut_and_counted():
     outline = Outline(page_of("crowd"))
-    assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MOST_PEOPLE
+    assert len([a for a in outline.all("th") if a["scope"] == "row"]) == MAX_REPORTED_PEOPLE
     assert (
-        f"These are the {MOST_PEOPLE} people visible longest, of {MOST_PEOPLE + 3}."
+        f"These are the {MAX_REPORTED_PEOPLE} people visible longest, of {MAX_REPORTED_PEOPLE + 3}."
         in outline.words()
     )
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from emotion_core.errors import EmotionError
+from emotion_core.files.save import save_file
 from emotion_core.networks.face_net import DecodedFaceNetwork, load_face_network
 from emotion_core.training.detector.evaluate import match_large
 from emotion_core.training.detector.load import load_average, wrap_network
 from emotion_core.training.detector.metrics import threshold_for
-from emotion_core.training.engine.atomic_write import save_file
 from emotion_core.training.engine.release import (
     ReleasedFile,
     check_release,

@@ -153,10 +153,10 @@ def _mean_landmarks(image: Image, teacher: PseudoLabeller, face: FloatArray) -> 
     views = [face[4:14].reshape(5, 2)]
     for pad, longest_px in _VIEWS:
         scale = longest_px / max(image.shape[:2])
-        for sample in (image, mirrored):
-            for face_in_view in teacher(sample, scale=scale, pad=pad)[:1]:
+        for view in (image, mirrored):
+            for face_in_view in teacher(view, scale=scale, pad=pad)[:1]:
                 points = face_in_view[4:14].reshape(5, 2)
-                if sample is mirrored:
+                if view is mirrored:
                     points = (points * (-1, 1) + (width, 0))[[1, 0, 2, 4, 3]]
                 eyes = np.linalg.norm(views[0][0] - views[0][1])
                 if np.linalg.norm(points - views[0], axis=1).mean() < 0.4 * eyes:

@@ -19,7 +19,11 @@ from emotion_core.training.detector.pseudo_labeller import load_pseudo_labeller
 from emotion_core.training.detector.pseudo_labels import pseudo_label
 from emotion_core.training.detector.readers import Sources, choose_validation
 from emotion_core.training.detector.samples import SampleKind
-from emotion_core.training.detector.tensorboard import write_epoch, write_found, write_samples
+from emotion_core.training.detector.tensorboard import (
+    write_detector_epoch,
+    write_found,
+    write_mosaics,
+)
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.progress import Progress
@@ -144,7 +148,7 @@ def _train(
         bar = stack.enter_context(_make_bar(trainer))
         summary = None if trainer.is_done else job.run.open_summary(trainer.epoch)
         if summary:
-            write_samples(stack.enter_context(summary), compose_step(training, config, 0))
+            write_mosaics(stack.enter_context(summary), compose_step(training, config, 0))
         validate = _make_validation(held_out, device, trainer, summary) if held_out else None
         for report in trainer.iter_epochs(training, validate, bar.on_share, n_workers=n_workers):
             if report.ap is not None:
@@ -152,7 +156,7 @@ def _train(
             _LOG.info("%s", epoch_line(report, trainer.progress))
             job.run.write_history(trainer.history)
             if summary:
-                write_epoch(summary, report)
+                write_detector_epoch(summary, report)
 
 
 def _make_bar(trainer: DetectorTrainer) -> Progress:

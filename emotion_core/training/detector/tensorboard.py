@@ -21,7 +21,7 @@ _COLUMNS = 4
 _TILE_PX = 320
 
 
-def write_samples(summary: Any, mosaics: Sequence[Mosaic]) -> None:
+def write_mosaics(summary: Any, mosaics: Sequence[Mosaic]) -> None:
     """Shows composed images: green boxes and points to learn, grey boxes to ignore."""
     tiles = [
         draw_boxes(draw_boxes(s.image, s.ignored, None, _IGNORED), s.boxes, s.landmarks)
@@ -39,7 +39,7 @@ def write_found(summary: Any, images: Sequence[Image], found: Sequence[Faces], e
     summary.add_image("held-out pictures", lay_out(tiles), epoch, dataformats="HWC")
 
 
-def write_epoch(summary: Any, report: DetectorEpochReport) -> None:
+def write_detector_epoch(summary: Any, report: DetectorEpochReport) -> None:
     """Adds an epoch to all curves."""
     for name, value in report.losses.items():
         summary.add_scalar(f"loss/{name}", value, report.epoch)

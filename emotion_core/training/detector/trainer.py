@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.files.tempfiles import atomic_write
 from emotion_core.networks.face_net import FaceNetwork, grid_centres
 from emotion_core.training.detector.batches import iter_detector_batches
 from emotion_core.training.detector.epoch_report import DetectorEpochReport, best_row
@@ -221,7 +220,7 @@ class DetectorTrainer:
         if best_row(self.history) is not self.history[-1]:
             self.history = self.history[-1:]
         if best_row(self.history) is not None:
-            atomic_write(self.saving.best, checkpoint.read_bytes())
+            self.saving.take_as_best(checkpoint)
 
     def _restore(self, found: dict[str, Any]) -> None:
         _fill(self.network, found["network"], "The checkpoint's network is")

@@ -11,10 +11,10 @@ import torch
 from safetensors import safe_open
 
 from emotion_core.errors import EmotionError
+from emotion_core.files.save import save_file
 from emotion_core.networks.emotion_net import load_network
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.load import load_averaged, make_classifier
-from emotion_core.training.engine.atomic_write import save_file
 from emotion_core.training.engine.release import (
     ReleasedFile,
     check_release,

@@ -16,15 +16,11 @@ from emotion_core.models.runtime import TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.evaluation.evaluate import predict
-from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.profile import NetworkSize, count_module, count_onnx
 
 if TYPE_CHECKING:
     from emotion_core.models.runtime import Network
     from emotion_core.networks.emotion_net import EmotionNet
-    from emotion_core.training.datasets.face_set import FaceSet
-    from emotion_core.training.evaluation.metrics import Metrics
     from emotion_core.types import Device
 
 FILES = (*local.FILES, ".pt")
@@ -163,9 +159,3 @@ def make_classifier(network: Any, config: TrainConfig, device: Device) -> Emotio
     """Puts an ``EmotionNet`` into the product's classifier, in evaluation mode and uncalibrated."""
     card = make_card(config, WeightFile("checkpoint", "0" * 64), "a training run")
     return EmotionClassifier(TorchNetwork(network, device), card)
-
-
-def validate(network: Any, config: TrainConfig, device: Device, faces: FaceSet) -> Metrics:
-    """Measures a network on held-out faces."""
-    probabilities, va = predict(make_classifier(network, config, device), faces)
-    return to_metrics(probabilities, va, faces)

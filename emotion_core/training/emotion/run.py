@@ -20,7 +20,7 @@ from emotion_core.training.emotion.distillation import (
 from emotion_core.training.emotion.history import best_epoch, progress_line
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
-from emotion_core.training.emotion.tensorboard import write_epoch, write_samples
+from emotion_core.training.emotion.tensorboard import write_emotion_epoch, write_faces
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.training.engine.distributed import (
@@ -121,14 +121,14 @@ def _train(
         writes = context.is_first and not trainer.is_done
         summary = run.open_summary(trainer.epoch) if writes else None
         if summary:
-            write_samples(stack.enter_context(summary), faces, trainer.config)
+            write_faces(stack.enter_context(summary), faces, trainer.config)
         for report in trainer.iter_epochs(faces, held_out, bar.on_step):
             bar.on_epoch(report.metrics)
             _LOG.info("%s", progress_line(report, epochs))
             if writes:
                 run.write_history(trainer.history)
             if summary:
-                write_epoch(summary, report)
+                write_emotion_epoch(summary, report)
 
 
 def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:

@@ -32,12 +32,12 @@ _SCALARS = (
 _GRID = 8
 
 
-def write_samples(summary: Any, faces: FaceSet, config: TrainConfig) -> None:
+def write_faces(summary: Any, faces: FaceSet, config: TrainConfig) -> None:
     """Shows training faces as augmentation leaves them."""
     summary.add_image("faces, augmented", to_sample_grid(faces, config), 0, dataformats="HWC")
 
 
-def write_epoch(summary: Any, report: EmotionEpochReport) -> None:
+def write_emotion_epoch(summary: Any, report: EmotionEpochReport) -> None:
     """Adds an epoch to all curves, and its confusion matrix."""
     epoch, metrics = report.epoch, report.metrics
     summary.add_scalar("loss/training", report.loss, epoch)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
-from emotion_core.files.tempfiles import atomic_write
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.augment import augment
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
@@ -22,7 +21,7 @@ from emotion_core.training.emotion.history import (
     is_exhausted,
     to_row,
 )
-from emotion_core.training.emotion.load import validate
+from emotion_core.training.emotion.load import make_classifier
 from emotion_core.training.emotion.loader import (
     draw_order,
     epoch_rngs,
@@ -47,6 +46,8 @@ from emotion_core.training.engine.optim import (
     start_network,
     uses_bf16,
 )
+from emotion_core.training.evaluation.evaluate import predict
+from emotion_core.training.evaluation.metrics import to_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.engine.run_dir import Row
+    from emotion_core.training.evaluation.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -154,7 +156,7 @@ class EmotionTrainer:
         """Validates and saves in the first process; all processes keep its row of metrics."""
         metrics = row = None
         if self._context.is_first:
-            metrics = validate(self.averaged, self.config, self._context.device, held_out)
+            metrics = self._validate(held_out)
         rate = self._optimiser.param_groups[0]["lr"]
         report = EmotionEpochReport(self.epoch, loss, rate, time.perf_counter() - start_s, metrics)
         if metrics:
@@ -162,6 +164,10 @@ class EmotionTrainer:
             self._save(faces, [*self.history, row])
         self.history.append(share_object(row, self._context) or {})
         return report
+
+    def _validate(self, held_out: FaceSet) -> Metrics:
+        classifier = make_classifier(self.averaged, self.config, self._context.device)
+        return to_metrics(*predict(classifier, held_out), held_out)
 
     def _train_epoch(self, faces: FaceSet, on_step: OnStep | None) -> float:
         rng = epoch_rngs(self.config.seed, self.epoch, self._context)
@@ -236,7 +242,7 @@ class EmotionTrainer:
         if best_epoch(self.history) != self.epoch:
             self.history = self.history[-1:]
         if self.history and self._context.is_first:
-            atomic_write(self.saving.best, checkpoint.read_bytes())
+            self.saving.take_as_best(checkpoint)
 
     def _restore(self, found: dict[str, Any]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,12 @@ class CheckpointPolicy:
             if self.keep_every and epoch % self.keep_every == 0:
                 file.publish(self.folder / f"epoch-{epoch:04d}.pt")
             file.publish(self.last)
+
+    def take_as_best(self, checkpoint: Path) -> None:
+        """Copies a checkpoint, of another run, to ``best.pt``."""
+        with AnonymousTempFile(self.folder) as file:
+            shutil.copyfile(checkpoint, file.path)
+            file.publish(self.best)
 
 
 def load_checkpoint(

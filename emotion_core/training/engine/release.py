@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save
 
 from emotion_core.errors import EmotionError, MissingExtraError, WeightsMismatchError
+from emotion_core.files.save import save_file
 from emotion_core.models.local import describe_file
 from emotion_core.models.onnx_graph import load_onnxruntime
-from emotion_core.training.engine.atomic_write import save_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

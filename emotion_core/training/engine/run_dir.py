@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from emotion_core.errors import EmotionError
-from emotion_core.training.engine.atomic_write import save_file, write_errors
+from emotion_core.files.save import save_file, write_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

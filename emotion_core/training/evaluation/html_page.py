@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 
 from emotion_core.errors import EmotionError
+from emotion_core.files.save import write_errors
 from emotion_core.imaging.palette import WORDS
 from emotion_core.reporting.photo_charts import to_html
-from emotion_core.training.engine.atomic_write import write_errors
 from emotion_core.training.evaluation.bootstrap import to_words
 from emotion_core.training.evaluation.plots import (
     calibration_chart,

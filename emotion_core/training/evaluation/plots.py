@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BAR, _GAP = "#325757", "#AD2A25"
 _SIDE_PX = 340
 _CELL_PX = 52
-_MOST_POINTS = 3000
+_MAX_POINTS = 3000
 _FEW = 10  # faces in a bin; of fewer, the accuracy says little
 _MISSED, _NO_CLASS = "missed", "no class"
 _SHARE_AXIS = [0, 0.2, 0.4, 0.6, 0.8, 1]
@@ -190,7 +190,7 @@ def va_chart(report: EmotionReport, column: int) -> ChartType:
     """Rated against predicted valence (column 0) or arousal (1), a point per face."""
     word, metrics = ("valence", "arousal")[column], report.metrics
     rated = np.flatnonzero(~np.isnan(report.faces.va[:, column]) & report.readings.found)
-    shown = rated[np.linspace(0, len(rated) - 1, min(len(rated), _MOST_POINTS)).astype(int)]
+    shown = rated[np.linspace(0, len(rated) - 1, min(len(rated), _MAX_POINTS)).astype(int)]
     names = [*(label.value for label in LABELS), _NO_CLASS]
     table = pd.DataFrame(
         {

@@ -16,8 +16,8 @@ from emotion_core.training.emotion.history import progress_line
 from emotion_core.training.emotion.tensorboard import (
     draw_confusion,
     to_sample_grid,
-    write_epoch,
-    write_samples,
+    write_emotion_epoch,
+    write_faces,
 )
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
@@ -33,10 +33,10 @@ def _train(folder, n_epochs, faces, held_out):
     summary = RunFolder(folder).open_summary(trainer.epoch)
     with summary or nullcontext():
         if summary:
-            write_samples(summary, faces, TINY)
+            write_faces(summary, faces, TINY)
         for _, report in zip(range(n_epochs), trainer.iter_epochs(faces, held_out), strict=False):
             if summary:
-                write_epoch(summary, report)
+                write_emotion_epoch(summary, report)
     return trainer
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes of files that training leaves behind, with errors that name the file."""
+"""Saving files, with errors that name the file."""
 
 from __future__ import annotations
 
