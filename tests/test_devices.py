@@ -15,8 +15,9 @@ from emotion_core.networks.emotion_net import make_network
 from emotion_core.networks.face_net import DecodedFaceNetwork, FaceNetwork, grid_centres
 from emotion_core.networks.yunet import YUNETS, YuNet
 from emotion_core.training.detector.loss import Targets, detector_loss
-from emotion_core.training.emotion.augment import augment
+from emotion_core.training.emotion.augment import augment, draw_moves, move_actions
 from emotion_core.training.emotion.config import TrainConfig
+from emotion_core.training.emotion.landmarker import N_OUTPUTS
 from emotion_core.training.emotion.losses import to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
 
@@ -72,18 +73,22 @@ def test_face_networks_stay_on_the_gpu(face_module, gpu):
     "name", ["small-face-net", pytest.param("resnet50-cbam", marks=pytest.mark.slow)]
 )
 def test_emotion_training_stays_on_the_gpu(name, request):
-    config = TrainConfig(mixup=0.2, cutmix=1.0)
+    config = TrainConfig(mixup=0.2, cutmix=1.0, coarse=0.5)
     architecture = find_architecture(name)
-    network = make_network(name, N_CLASSES, has_va=True, imagenet=False)
+    network = make_network(name, N_CLASSES, has_va=True, has_actions=True, imagenet=False)
     gpu = request.getfixturevalue("gpu")  # from here on nothing is real
     network = move(network, gpu)
     faces = torch.empty((4, architecture.channels, config.size_px, config.size_px), device=gpu)
     targets = torch.empty((4, N_CLASSES), device=gpu)
-    faces = augment(faces, config, GpuGenerator())
-    batch = Batch(faces, smooth(targets, 0.1), fill_va(torch.empty((4, 2), device=gpu), targets))
+    moves = draw_moves(4, config, GpuGenerator())
+    faces = augment(faces, config, GpuGenerator(), moves)
+    va = fill_va(torch.empty((4, 2), device=gpu), targets)
+    actions = move_actions(torch.empty((4, N_OUTPUTS), device=gpu), moves)
+    batch = Batch(faces, smooth(targets, 0.1), va, actions)
     batch = mix(batch, config, np.random.default_rng(0))
     weights = torch.empty(N_CLASSES, device=gpu)
-    loss = to_loss(network(batch.faces), batch.targets, batch.va, 1.0, weights)
+    outputs = dict(zip(network.output_names, network(batch.faces), strict=True))
+    loss = to_loss(outputs, batch, config, weights)
     assert loss.device == gpu
 
 

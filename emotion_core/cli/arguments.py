@@ -162,6 +162,25 @@ def print_notices(notices: Iterable[str]) -> None:
         eprint(f"note: {notice}")
 
 
+def add_labels(parser: _Arguments, default: str) -> None:
+    """Adds ``--labels`` for photos; ``find_labels`` reads it."""
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help=f"CSV of the labels (default {default}); fairface: the ratings of FairFace that come "
+        "with this program",
+    )
+
+
+def find_labels(labels: str | None, root: Path) -> Path:
+    """The file of the labels, or the folder of the photos if none was named."""
+    from emotion_core.training.datasets.fairface import RATINGS
+
+    if labels is None:
+        return root
+    return RATINGS if labels == "fairface" else Path(labels)
+
+
 def add_run_options(parser: argparse.ArgumentParser, example: str) -> None:
     """Adds the options that both trainings share; ``example`` is a setting for the help text."""
     parser.add_argument(

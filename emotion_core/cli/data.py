@@ -13,8 +13,10 @@ from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
     add_detector,
+    add_labels,
     eprint,
     fetch_chosen,
+    find_labels,
     int_in_range,
 )
 from emotion_core.errors import DatasetError
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
 
 _CROP_PX = 112
-_DATASETS = "ferplus, fer2013, rafdb, affectnet, affectnet-automatic, folders or csv"
+_DATASETS = "ferplus, fer2013, rafdb, fairface, affectnet, affectnet-automatic, folders or csv"
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +69,12 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
 
 def _add_crop(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Cut the largest face out of each photo in FOLDER/labels.csv, aligned like training "
+        "Cut the largest face out of each photo that labels.csv lists, aligned like training "
         "images. OUT/labels.csv labels the crops, so that OUT can be read as data set csv; "
         "OUT/missed.csv lists photos without a face."
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds labels.csv")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds the photos")
+    add_labels(parser, "FOLDER/labels.csv")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new folder")
     parser.add_argument(
         "--size",
@@ -126,6 +129,11 @@ def _run_show(chosen: argparse.Namespace) -> int:
         raise failures[0]
     for faces in shown:
         _show(faces)
+    if chosen.dataset.lower() == "fairface":
+        eprint(
+            "note: A vision-language model rated these faces; docs/fairface_ratings.md says how, "
+            "and how far its ratings can be trusted."
+        )
     for failure in dict.fromkeys(map(str, failures)):  # an unsplit data set fails twice alike
         eprint(f"note: {failure}")
     is_complete = all(isinstance(failure, SplitMissingError) for failure in failures)
@@ -169,11 +177,12 @@ def _run_crop(chosen: argparse.Namespace) -> int:
     )
 
     skip = {_to_emotion(word) for word in chosen.skip}
-    photos = read_labelled_photos(chosen.folder, skip=skip)
+    photos = read_labelled_photos(find_labels(chosen.labels, chosen.folder), skip=skip)
+    folder = chosen.folder if chosen.folder.is_dir() else chosen.folder.parent
     detector = _load_detector(chosen)
     framing = Preprocessing(chosen.size, (127.5,), (127.5,), template=FERPLUS_TEMPLATE)
     count = CropCount()
-    crops = write_crops(chosen.folder, photos, chosen.out, detector, framing, chosen.halves)
+    crops = write_crops(folder, photos, chosen.out, detector, framing, chosen.halves)
     with tqdm(crops, total=len(photos), unit="photo", disable=None) as bar:
         for count in bar:  # noqa: B007 - the last one counts
             pass

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from emotion_core.cli.arguments import (
     add_detector,
+    add_labels,
     check_parent,
     check_report_path,
     count,
     eprint,
+    find_labels,
     print_notices,
     write_report,
 )
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluation.evaluate import EmotionReport
 
 _PHOTOS = "photos"
-_PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves")
+_PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves", "labels", "by")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +50,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument(
         "--split",
-        help="train, valid, test, or all if there are no splits (default: valid, else test)",
+        help="train, valid, test, or all if there are no splits (default: valid, else test); of "
+        "photos, those whose column split says so (default: all)",
     )
     parser.add_argument(
         "--unseen",
@@ -84,6 +87,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     photos.add_argument(
         "--only", type=Path, metavar="FILE", help="CSV: use only the photos in its column image"
     )
+    add_labels(photos, "ROOT/labels.csv")
+    photos.add_argument(
+        "--by",
+        nargs="+",
+        metavar="COLUMN",
+        help="also measure each group of photos with the same value in a column, e.g. age gender",
+    )
     photos.add_argument(
         "--half", choices=["a", "b"], help="use one of the two halves of `data crop --halves`"
     )
@@ -116,8 +126,6 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
 
 def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
     """Refuses invalid combinations of options before anything takes time."""
-    if is_photos and chosen.split:
-        raise EmotionError("--split is for data sets; choose photos by --half or --only.")
     if is_photos and chosen.unseen:
         raise EmotionError("--unseen is for data sets with a training split, not for photos.")
     for name in () if is_photos else _PHOTO_OPTIONS:
@@ -187,6 +195,7 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
     from emotion_core.training.datasets.photo_labels import (
         keep_half,
         keep_only,
+        keep_split,
         read_box_table,
         read_photo_labels,
     )
@@ -197,7 +206,9 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
         read_with_detector,
     )
 
-    labels = read_photo_labels(chosen.root)
+    labels = read_photo_labels(find_labels(chosen.labels, chosen.root))
+    if chosen.split is not None:
+        labels = keep_split(labels, chosen.split)
     if chosen.only is not None:
         labels = keep_only(labels, chosen.only)
     if chosen.half is not None:
@@ -215,7 +226,7 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
         name = analyzer.info.detector.name
         framing = f"Faces are found by {name}; the largest of each photo counts."
     folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
-    return evaluate_photos(model, read_photos, folder, labels, framing)
+    return evaluate_photos(model, read_photos, folder, labels, framing, chosen.by or ())
 
 
 def _load(chosen: argparse.Namespace) -> LoadedModel:

@@ -94,6 +94,13 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher", metavar="T", help="also learn from this network: a name or a released file"
     )
+    parser.add_argument(
+        "--landmarker",
+        type=Path,
+        metavar="FILE",
+        help="also learn the action features and the pose of the head that MediaPipe's "
+        "face_landmarker.task sees (needs ai-edge-litert)",
+    )
     add_run_options(parser, "erase=0.2")
     parser.set_defaults(run=_run_train)
 
@@ -136,6 +143,7 @@ def _run_train(chosen: argparse.Namespace) -> int:
         valid=chosen.valid
         and DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2]),
         teacher=chosen.teacher,
+        landmarker=chosen.landmarker,
         device=chosen.device,
         resume=chosen.resume,
         keep_every=chosen.keep_every,

@@ -46,6 +46,7 @@ _GREY = Architecture((127.5,), (64.0,))
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         "small-face-net": _GREY,
+        "medium-face-net": _GREY,
         "tiny-face-net": _GREY,
         "resnet18": _imagenet("resnet18"),
         "resnet34": _imagenet("resnet34"),

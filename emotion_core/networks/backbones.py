@@ -92,7 +92,11 @@ class Attention(nn.Module):
 
 
 _OWN: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
-    {"small-face-net": ((40, 80, 192), (1, 2, 2)), "tiny-face-net": ((16, 32), (1, 1))}
+    {
+        "small-face-net": ((40, 80, 192), (1, 2, 2)),
+        "medium-face-net": ((48, 96, 192, 320), (1, 2, 2, 1)),
+        "tiny-face-net": ((16, 32), (1, 1)),
+    }
 )
 """Channels and number of residual blocks of each stage of our own networks."""
 
@@ -131,7 +135,7 @@ def imagenet_weights(architecture: str) -> str:
 
 
 def _face_net(widths: tuple[int, ...], depths: tuple[int, ...]) -> Features:
-    """A residual network for grey faces of about 48 pixels; stages at 1/2, 1/4, 1/8 of the side."""
+    """A residual network for grey faces; stages at 1/2, 1/4, 1/8 and so on of the side."""
     width = 32
     layers: list[nn.Module] = [
         Standardise(),

@@ -191,12 +191,6 @@ def test_marked_faces_need_no_detector(tmp_path, photos, tiny, monkeypatch, caps
             id="photo option",
         ),
         pytest.param(
-            ["photos", ".", "--split", "test"],
-            EmotionError,
-            "--split is for data sets",
-            id="photo split",
-        ),
-        pytest.param(
             ["photos", ".", "--half", "a"],
             EmotionError,
             "--half and --halves need each other",

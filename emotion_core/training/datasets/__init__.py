@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.affectnet import read_affectnet, read_affectnet_automatic
+from emotion_core.training.datasets.fairface import read_fairface
 from emotion_core.training.datasets.fer2013 import read_fer2013
 from emotion_core.training.datasets.ferplus import read_ferplus
 from emotion_core.training.datasets.folders import read_folders
@@ -25,6 +26,7 @@ READERS: Mapping[str, Callable[[Path, str], FaceSet]] = MappingProxyType(
         "ferplus": read_ferplus,
         "fer2013": read_fer2013,
         "rafdb": read_rafdb,
+        "fairface": read_fairface,
         "affectnet": read_affectnet,
         "affectnet-automatic": read_affectnet_automatic,
         "folders": read_folders,

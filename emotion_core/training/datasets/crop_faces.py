@@ -17,7 +17,6 @@ from emotion_core.training.datasets.photo_labels import find_label_file, to_phot
 from emotion_core.training.datasets.tables import (
     LABELS_FILE,
     iter_table_images,
-    read_columns,
     to_half,
 )
 
@@ -64,7 +63,7 @@ def read_labelled_photos(root: Path, *, skip: Collection[Emotion] = ()) -> list[
 
 
 def write_crops(
-    root: Path,
+    folder: Path,
     photos: Sequence[PhotoLabel],
     out: Path,
     detector: FaceDetector,
@@ -78,8 +77,8 @@ def write_crops(
     that the tables are complete even after an interruption.
 
     Args:
-        root: The folder of the photos, or its CSV file.
-        photos: From ``read_labelled_photos``.
+        folder: Holds the photos.
+        photos: From ``read_labelled_photos``; at least one.
         out: Must be empty or not exist.
         detector: Finds the faces.
         preprocessing: Size and position of the faces in the crops.
@@ -91,12 +90,11 @@ def write_crops(
     Raises:
         DatasetError: ``out`` is not empty or cannot be written, or the column is missing.
     """
-    path = find_label_file(root)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is not an empty folder; choose another for the crops.")
     folders = [to_half(photo.row, halves) if halves else "" for photo in photos]
-    crops = crop_largest(path.parent, [photo.image for photo in photos], detector, preprocessing)
-    return _write(zip(photos, folders, crops, strict=True), folders, out, read_columns(path))
+    crops = crop_largest(folder, [photo.image for photo in photos], detector, preprocessing)
+    return _write(zip(photos, folders, crops, strict=True), folders, out, list(photos[0].row.cells))
 
 
 def _write(

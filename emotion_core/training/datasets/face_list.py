@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,14 @@ from emotion_core.training.datasets.face_set import LABELS, NO_CLASS, FaceSet
 from emotion_core.training.datasets.image_sources import FileImages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from emotion_core.labels import Emotion, LabelSet
     from emotion_core.training.datasets.face_set import ImageSource
     from emotion_core.types import FloatArray
 
 NOT_RATED = (math.nan, math.nan)
+_NO_SHARES: Mapping[Emotion, float] = MappingProxyType({})
 
 
 class FaceSetBuilder:
@@ -32,21 +34,30 @@ class FaceSetBuilder:
     def __init__(self) -> None:
         self.files: list[str] = []
         self._emotions: list[Emotion | None] = []
+        self._shares: list[Mapping[Emotion, float]] = []
         self._va: list[tuple[float, float]] = []
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def add(self, file: str, emotion: Emotion | None, va: tuple[float, float] = NOT_RATED) -> None:
+    def add(
+        self,
+        file: str,
+        emotion: Emotion | None,
+        va: tuple[float, float] = NOT_RATED,
+        shares: Mapping[Emotion, float] = _NO_SHARES,
+    ) -> None:
         """Adds a face.
 
         Args:
             file: Name of its image inside the data set.
             emotion: ``None`` if it has no label.
             va: Valence and arousal in [-1, 1]; NaN if unrated.
+            shares: Each emotion's share of the votes; by default all of them are for ``emotion``.
         """
         self.files.append(file)
         self._emotions.append(emotion)
+        self._shares.append(shares or ({} if emotion is None else {emotion: 1.0}))
         self._va.append(va)
 
     def to_face_set(
@@ -67,9 +78,9 @@ class FaceSetBuilder:
         """
         targets = np.zeros((len(self), len(LABELS)), np.float32)
         majority = np.full(len(self), NO_CLASS, np.int64)
-        for i, emotion in enumerate(self._emotions):
-            if emotion is not None:
-                targets[i, LABELS.index(emotion)] = 1
+        for i, (emotion, shares) in enumerate(zip(self._emotions, self._shares, strict=True)):
+            for voted, share in shares.items():
+                targets[i, LABELS.index(voted)] = share
             if emotion in classes:
                 majority[i] = LABELS.index(emotion)
         va = np.array(self._va, np.float32).reshape(-1, 2)

@@ -58,6 +58,8 @@ class FaceSet:
         va: ``(N, 2)`` valence and arousal as people rated them, in [-1, 1]; NaN if unrated.
         classes: The emotions between which the data set's protocol decides.
         files: Name of each face's image inside the data set, for messages and tables.
+        actions: ``(N, 54)`` action features in [0, 1] and the pose of the head in degrees, as a
+            landmarker saw them, NaN where it saw no face; ``None`` if none was asked.
     """
 
     name: str
@@ -67,6 +69,7 @@ class FaceSet:
     va: FloatArray
     classes: LabelSet
     files: Sequence[str]
+    actions: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)

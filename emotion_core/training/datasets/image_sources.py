@@ -155,6 +155,7 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
     if not sets:
         raise ValueError("There is no face set to join.")
     names = list(dict.fromkeys(faces.name for faces in sets))
+    actions = [faces.actions for faces in sets if faces.actions is not None]
     classes = {label for faces in sets for label in faces.classes}
     return FaceSet(
         name=" + ".join(names),
@@ -164,6 +165,7 @@ def join_faces(sets: Sequence[FaceSet]) -> FaceSet:
         va=np.concatenate([faces.va for faces in sets]),
         classes=tuple(label for label in LABELS if label in classes),
         files=[file for faces in sets for file in faces.files],
+        actions=np.concatenate(actions) if len(actions) == len(sets) else None,
     )
 
 
@@ -177,6 +179,7 @@ def take_faces(faces: FaceSet, indices: Indices | npt.NDArray[np.bool_]) -> Face
         majority=faces.majority[chosen],
         va=faces.va[chosen],
         files=[faces.files[i] for i in chosen],
+        actions=None if faces.actions is None else faces.actions[chosen],
     )
 
 

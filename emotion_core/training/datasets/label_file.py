@@ -26,7 +26,8 @@ def read_label_file(root: Path, split: str) -> FaceSet:
     """Reads the faces that a CSV file lists.
 
     Its first line names the columns: ``image``, a path relative to the file; ``label`` or
-    ``emotion``, a word; ``valence`` and ``arousal`` in [-1, 1]; ``split``. All but ``image`` may be
+    ``emotion``, a word; ``p_neutral`` and so on, each emotion's share of the votes, where several
+    people named one; ``valence`` and ``arousal`` in [-1, 1]; ``split``. All but ``image`` may be
     missing, and cells may be empty, except those of ``split``. Other columns are ignored.
 
     Args:

@@ -14,7 +14,7 @@ from emotion_core.training.datasets.image_sources import join_faces, take_faces
 from emotion_core.training.datasets.splits import SplitMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from emotion_core.training.datasets.face_set import FaceSet
@@ -49,6 +49,7 @@ def read_sources(
     also: Sequence[DatasetSource],
     valid: DatasetSource | None,
     config: TrainConfig,
+    label: Callable[[FaceSet], FaceSet] = lambda faces: faces,
 ) -> tuple[FaceSet, FaceSet]:
     """Reads the faces that a run learns from and those that it is validated on.
 
@@ -58,9 +59,10 @@ def read_sources(
         valid: For validation; by default the "valid" split of ``main``, else its "test" split, else
             a tenth of it, drawn by the seed.
         config: Has the seed, and whether ratings of valence and arousal are used.
+        label: Adds a landmarker's labels to the faces of each data set to learn from.
 
     Returns:
-        Training faces, without those that have neither label nor rating, and held-out faces.
+        Training faces, without those that teach nothing, and held-out faces.
 
     Raises:
         DatasetError: A data set is not laid out as its reader expects, or has no usable face.
@@ -70,8 +72,10 @@ def read_sources(
         first, held_out = _hold_out(main, first, config.seed)
     else:
         held_out = valid.read()
-    faces = join_faces([first, *(source.read() for source in also)]) if also else first
-    return _drop_unlabelled(faces, has_va=config.has_va), held_out
+    others = {source: label(source.read()) for source in dict.fromkeys(also)}
+    sets = [label(first), *(others[source] for source in also)]
+    faces = join_faces(sets) if also else sets[0]
+    return _drop_unlabelled(faces, config), held_out
 
 
 def _hold_out(main: DatasetSource, faces: FaceSet, seed: int) -> tuple[FaceSet, FaceSet]:
@@ -93,10 +97,13 @@ def _hold_out(main: DatasetSource, faces: FaceSet, seed: int) -> tuple[FaceSet, 
     return take_faces(faces, rest), take_faces(faces, chosen)
 
 
-def _drop_unlabelled(faces: FaceSet, *, has_va: bool) -> FaceSet:
-    of_use = faces.targets.any(axis=1)
-    if has_va:
+def _drop_unlabelled(faces: FaceSet, config: TrainConfig) -> FaceSet:
+    """Keeps faces with a label or a rating; with a teacher all, since it labels them."""
+    of_use = faces.targets.any(axis=1) | bool(config.teacher)
+    if config.has_va:
         of_use |= ~np.isnan(faces.va).any(axis=1)
+    if faces.actions is not None:
+        of_use |= ~np.isnan(faces.actions).any(axis=1)
     if not of_use.any():
         raise DatasetError(f"{faces.name} holds no face with a label to learn from.")
     return faces if of_use.all() else take_faces(faces, np.flatnonzero(of_use))

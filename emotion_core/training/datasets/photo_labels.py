@@ -11,6 +11,7 @@ import numpy as np
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_list import FaceSetBuilder, find_missing
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS
+from emotion_core.training.datasets.splits import to_split
 from emotion_core.training.datasets.tables import (
     BOX,
     LABELS_FILE,
@@ -23,11 +24,12 @@ from emotion_core.training.datasets.tables import (
     to_half,
     to_label,
     to_rating,
+    to_shares,
 )
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from emotion_core.labels import Emotion
     from emotion_core.training.datasets.face_set import FaceSet
@@ -40,6 +42,7 @@ class PhotoLabel:
     Attributes:
         image: Path inside the folder.
         emotion: ``None`` if nobody named one.
+        shares: Each emotion's share of the votes, which sum to 1; empty if they are not known.
         valence: -1 to 1; NaN if unrated.
         arousal: -1 to 1; NaN if unrated.
         row: The complete row of the file.
@@ -47,6 +50,7 @@ class PhotoLabel:
 
     image: str
     emotion: Emotion | None
+    shares: Mapping[Emotion, float]
     valence: float
     arousal: float
     row: TableRow
@@ -94,12 +98,26 @@ def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
         DatasetError: A label or rating is invalid.
     """
     va = (to_rating(row, "valence"), to_rating(row, "arousal"))
-    return PhotoLabel(image, to_label(row), *va, row)
+    return PhotoLabel(image, to_label(row), to_shares(row), *va, row)
 
 
 def keep_half(labels: Sequence[PhotoLabel], half: Half, column: str) -> list[PhotoLabel]:
     """Keeps one of two halves that share no value of a column, e.g. no person; see ``to_half``."""
     return [label for label in labels if to_half(label.row, column) == half]
+
+
+def keep_split(labels: Sequence[PhotoLabel], split: str) -> list[PhotoLabel]:
+    """Keeps the photos of a split, by the column split.
+
+    Raises:
+        DatasetError: There is no such column, it names another split, or no photo is left.
+    """
+    if labels and "split" not in labels[0].row.cells:
+        raise DatasetError("The table of labels has no column 'split'; leave out --split.")
+    kept = [label for label in labels if to_split(label.row.cells["split"]) == to_split(split)]
+    if not kept:
+        raise DatasetError(f"No photo is of the split {split!r}.")
+    return kept
 
 
 def keep_only(labels: Sequence[PhotoLabel], path: Path) -> list[PhotoLabel]:
@@ -175,5 +193,5 @@ def to_face_set(folder: Path, labels: Sequence[PhotoLabel], name: str, hint: str
         )
     faces = FaceSetBuilder()
     for label in labels:
-        faces.add(label.image, label.emotion, (label.valence, label.arousal))
+        faces.add(label.image, label.emotion, (label.valence, label.arousal), label.shares)
     return faces.to_face_set(name, folder, EIGHT_EMOTIONS)

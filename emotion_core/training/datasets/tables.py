@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
 
 from emotion_core.errors import DatasetError
-from emotion_core.labels import to_emotion
+from emotion_core.labels import ALL_EMOTIONS, to_emotion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -201,6 +201,23 @@ def to_face(row: TableRow) -> tuple[list[float], list[float] | None]:
         raise DatasetError(f"{row.location}: x1, y1 must be less than x2, y2.")
     known = all(row.cells.get(point) for point in _POINTS)
     return box, [to_number(row, point) for point in _POINTS] if known else None
+
+
+def to_shares(row: TableRow) -> dict[Emotion, float]:
+    """Each emotion's share of the votes in a row's columns p_neutral, p_happiness, ...
+
+    Returns:
+        Shares that sum to 1; empty if there are no such columns, or all their cells are empty or 0.
+
+    Raises:
+        DatasetError: A cell holds something else than a number of at least 0.
+    """
+    votes = {e: to_number(row, f"p_{e}") for e in ALL_EMOTIONS if row.cells.get(f"p_{e}")}
+    for emotion, vote in votes.items():
+        if vote < 0:
+            raise DatasetError(f"{row.location}: p_{emotion} must not be negative.")
+    total = sum(votes.values())
+    return {emotion: vote / total for emotion, vote in votes.items()} if total else {}
 
 
 def to_rating(row: TableRow, column: str) -> float:

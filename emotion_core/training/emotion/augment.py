@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn import functional
+
+from emotion_core.actions import ACTIONS, MIRRORED, POSE
 
 if TYPE_CHECKING:
     from emotion_core.training.emotion.config import TrainConfig
@@ -14,21 +16,48 @@ if TYPE_CHECKING:
 _BLUR_SIDE_PX = 48
 """Side of the images to which ``TrainConfig.blur_px`` refers."""
 
+_SAME_SIDE = 8
+"""Faces that ``_coarsen`` shrinks to the same side."""
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def augment(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    """Changes position, size, rotation, sharpness, colour, light and noise of faces; erases a part.
+class Moves(NamedTuple):
+    """How faces are moved: by ``theta``, which mirrors some of them and turns all.
+
+    Attributes:
+        theta: ``(N, 2, 3)`` from positions in the result to positions in the image, both from -1 to
+            1, for ``affine_grid``.
+        is_mirrored: ``(N,)``.
+        turned_deg: ``(N,)`` anticlockwise, before mirroring.
+    """
+
+    theta: torch.Tensor
+    is_mirrored: torch.Tensor
+    turned_deg: torch.Tensor
+
+
+def augment(
+    faces: torch.Tensor,
+    config: TrainConfig,
+    generator: torch.Generator,
+    moves: Moves | None = None,
+) -> torch.Tensor:
+    """Changes position, size, rotation, detail, sharpness, colour, light and noise; erases a part.
 
     Args:
         faces: ``(N, 1 or 3, S, S)`` float, 0-255, grey or RGB.
         config: Has the limits.
         generator: Source of the random numbers; on the device of ``faces``.
+        moves: From ``draw_moves``; by default they are drawn here.
 
     Returns:
         As ``faces``.
     """
-    faces = _move(faces, config, generator)
+    moves = moves or draw_moves(len(faces), config, generator)
+    grid = functional.affine_grid(moves.theta, list(faces.shape), align_corners=False)
+    faces = functional.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+    faces = _coarsen(faces, config, generator)
     faces = _blur(faces, config.blur_px, generator)
     if faces.shape[1] == 3:
         faces = _colour(faces, config, generator)
@@ -45,14 +74,14 @@ def _uniform(
     return low + (high - low) * drawn
 
 
-def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+def draw_moves(n: int, config: TrainConfig, generator: torch.Generator) -> Moves:
     """Mirrors half of the faces; shifts, zooms, turns and slightly stretches all; edges repeat."""
-    n = len(faces)
 
     def draw(low: float, high: float) -> torch.Tensor:
         return _uniform(n, low, high, generator).flatten()
 
-    angle = torch.deg2rad(draw(-config.rotation_deg, config.rotation_deg))
+    turned_deg = draw(-config.rotation_deg, config.rotation_deg)
+    angle = torch.deg2rad(turned_deg)
     scale = torch.exp(draw(-1, 1) * math.log(config.zoom))
     stretch = torch.exp(draw(-0.08, 0.08))
     mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
@@ -64,8 +93,36 @@ def _move(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) 
         ],
         1,
     )  # (N, 2, 3)
-    grid = functional.affine_grid(theta, list(faces.shape), align_corners=False)
-    return functional.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+    return Moves(theta, mirror < 0, turned_deg)
+
+
+def move_actions(actions: torch.Tensor, moves: Moves) -> torch.Tensor:
+    """Changes action features and the pose ``(N, 54)`` as moves change the faces; or ``(N, 0)``."""
+    if not actions.shape[1]:
+        return actions
+    features, pose = torch.split(actions, [len(ACTIONS), len(POSE)], 1)
+    pose = pose - functional.pad(moves.turned_deg[:, None], (len(POSE) - 1, 0))  # roll is the last
+    mirrored = torch.cat([features[:, MIRRORED], pose * pose.new_tensor([-1, 1, -1])], 1)
+    return torch.where(moves.is_mirrored[:, None], mirrored, torch.cat([features, pose], 1))
+
+
+def _coarsen(faces: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    """Shrinks a share of the faces and enlarges them again.
+
+    Neighbours get the same side, and sides rise along the batch, whose order is random; evenly on a
+    logarithmic scale, since halving a side loses as much at any size.
+    """
+    side = faces.shape[2]
+    if not config.coarse or config.coarse_px >= side:
+        return faces
+    parts = list(torch.split(faces, _SAME_SIDE))
+    is_coarse = torch.split(_chosen(len(faces), config.coarse, generator), _SAME_SIDE)
+    for i, part in enumerate(parts):
+        small = round(side * (config.coarse_px / side) ** ((i + 0.5) / len(parts)))
+        shrunk = functional.interpolate(part, (small, small), mode="area")
+        coarse = functional.interpolate(shrunk, (side, side), mode="bicubic", align_corners=False)
+        parts[i] = torch.where(is_coarse[i], coarse, part)
+    return torch.cat(parts)
 
 
 def _blur(faces: torch.Tensor, blur_px: float, generator: torch.Generator) -> torch.Tensor:

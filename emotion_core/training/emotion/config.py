@@ -43,6 +43,14 @@ class TrainConfig(BaseConfig):
         teacher_sha256: Of the teacher's file, or empty.
         teacher_share: Weight of a teacher's probabilities in the targets.
         va_weight: Of the concordance loss of valence and arousal beside the cross-entropy.
+        va_square_weight: Of their mean squared difference.
+        landmarker: Name of the file of the landmarker that teaches action features and the pose of
+            the head, or empty for a network without these outputs.
+        landmarker_sha256: Of that file, or empty.
+        action_weight: Of the loss of action features beside the cross-entropy.
+        pose_weight: Of the loss of the pose.
+        va_words: Whether faces without ratings of valence and arousal learn the coordinates of the
+            emotion words; else they learn none.
         seed: Of the first weights, the order of the faces and the augmentation.
         bf16: Whether layers compute in bfloat16 where that is safe.
         shift: Maximum shift, as a fraction of the side.
@@ -53,6 +61,9 @@ class TrainConfig(BaseConfig):
         gamma: Maximum exponent of the brightness curve, or its inverse.
         noise: Maximum deviation of the noise, on the 0-255 scale.
         erase: Share of the faces that lose a rectangle.
+        coarse: Share of the faces that are shrunk, to a side of at least ``coarse_px``, and
+            enlarged again.
+        coarse_px: Minimum side of those.
         saturation: Maximum change of the saturation of colour, as a fraction.
         channel_gain: Maximum factor on each colour channel, or its inverse.
         grey_share: Share of the colour faces that are turned grey.
@@ -81,6 +92,12 @@ class TrainConfig(BaseConfig):
     teacher_sha256: str = ""
     teacher_share: float = limited(0.5, 0, 1)
     va_weight: float = limited(0.5, 0)
+    va_square_weight: float = limited(0.0, 0)
+    va_words: bool = True
+    landmarker: str = ""
+    landmarker_sha256: str = ""
+    action_weight: float = limited(10.0, 0)
+    pose_weight: float = limited(0.2, 0)
     seed: int = limited(0, 0)
     bf16: bool = True
     shift: float = limited(0.1, 0, 1)
@@ -90,6 +107,8 @@ class TrainConfig(BaseConfig):
     gamma: float = limited(1.6, 1)
     noise: float = limited(8.0, 0)
     erase: float = limited(0.4, 0, 1)
+    coarse: float = limited(0.0, 0, 1)
+    coarse_px: int = limited(16, 4)
     saturation: float = limited(0.4, 0, 1)
     channel_gain: float = limited(1.1, 1)
     grey_share: float = limited(0.2, 0, 1)
@@ -104,6 +123,11 @@ class TrainConfig(BaseConfig):
             raise EmotionError(f"warmup must lie between 0 and 1, not be {self.warmup}.")
         if self.effective_beta == 1:
             raise EmotionError("effective_beta must be less than 1.")
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether the network has outputs for action features and the pose of the head."""
+        return bool(self.landmarker)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -88,6 +88,7 @@ def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
         "architecture": config.architecture,
         "labels": ",".join(LABELS),
         "has_va": str(config.has_va),
+        "has_actions": str(config.has_actions),
         "preprocessing": json.dumps(asdict(config.preprocessing)),
         "train_config": saved["config"],
         "epoch": str(saved["epoch"]),
@@ -133,7 +134,7 @@ def export_emotion_onnx(weights: Path, path: Path) -> None:
     """Makes the ONNX of a safetensors file, with its metadata, for any number of faces.
 
     Inputs and outputs: "faces" ``(N, 1 or 3, S, S)``, "logits" ``(N, 9)`` and, if the network has
-    them, "va" ``(N, 2)``.
+    them, "va" ``(N, 2)``, "actions" ``(N, 51)`` and "pose" ``(N, 3)``.
 
     Raises:
         WeightsMismatchError: The network could not be translated.
@@ -141,9 +142,8 @@ def export_emotion_onnx(weights: Path, path: Path) -> None:
     import onnx
 
     network, metadata = load_network(weights), _read_metadata(weights)
-    outputs = ["logits", "va"] if network.va_head is not None else ["logits"]
     sizes = {0: torch.export.Dim("n")}
-    model = to_onnx(network, _example(metadata, 2), "faces", outputs, sizes)
+    model = to_onnx(network, _example(metadata, 2), "faces", list(network.output_names), sizes)
     onnx.helper.set_model_props(model, metadata)
     save_file(path, model.SerializeToString())
 

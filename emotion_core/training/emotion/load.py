@@ -125,7 +125,12 @@ def load_averaged(path: Path) -> tuple[EmotionNet, TrainConfig, dict[str, Any]]:
     with unreadable(path, "is no checkpoint of a training run"):
         saved = load_checkpoint(path)
         config = TrainConfig.from_json(saved["config"])
-        network = build(config.architecture, len(LABELS), has_va=config.has_va)
+        network = build(
+            config.architecture,
+            len(LABELS),
+            has_va=config.has_va,
+            has_actions=config.has_actions,
+        )
         network.load_state_dict(saved["averaged"])
     return network.eval(), config, saved
 

@@ -97,6 +97,9 @@ def iter_emotion_batches(
         DatasetError: An image cannot be read.
     """
     channels = find_architecture(config.architecture).channels
+    actions = faces.actions
+    if actions is None:
+        actions = np.empty((len(faces), 0), np.float32)
     is_cuda = context.device == "cuda"
 
     def load(step: Indices) -> tuple[torch.Tensor, ...]:
@@ -106,9 +109,10 @@ def iter_emotion_batches(
             images.permute(0, 3, 1, 2),
             torch.from_numpy(faces.targets[chosen]),
             torch.from_numpy(faces.va[chosen]),
+            torch.from_numpy(actions[chosen]),
         )
         return tuple(part.pin_memory() for part in parts) if is_cuda else parts
 
     for parts in iter_ahead(load, steps):
-        images, targets, va = (part.to(context.device, non_blocking=True) for part in parts)
-        yield Batch(images.float(), targets, va)
+        images, targets, va, seen = (part.to(context.device, non_blocking=True) for part in parts)
+        yield Batch(images.float(), targets, va, seen)

@@ -21,12 +21,15 @@ class Batch(NamedTuple):
     Attributes:
         faces: ``(N, C, S, S)`` float, 0-255.
         targets: ``(N, 9)`` shares of the emotions of ``LABELS``; rows of zeros do not count.
-        va: ``(N, 2)`` valence and arousal in [-1, 1].
+        va: ``(N, 2)`` valence and arousal in [-1, 1]; NaN if unrated.
+        actions: ``(N, 54)`` action features and pose, see ``FaceSet.actions``; NaN if unknown;
+            ``(N, 0)`` if the network does not learn them.
     """
 
     faces: torch.Tensor
     targets: torch.Tensor
     va: torch.Tensor
+    actions: torch.Tensor
 
 
 def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -54,7 +57,7 @@ def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
     """Blends every face with another of the batch by mixup or CutMix, at random if both are on.
 
     Args:
-        batch: Without NaN.
+        batch: Faces; what is mixed with an unrated one is unrated.
         config: ``mixup`` and ``cutmix`` are the alphas; 0 is off.
         rng: Draws partners and shares.
 
@@ -77,6 +80,7 @@ def mix(batch: Batch, config: TrainConfig, rng: np.random.Generator) -> Batch:
         faces,
         share * batch.targets + (1 - share) * others.targets,
         share * batch.va + (1 - share) * others.va,
+        share * batch.actions + (1 - share) * others.actions,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from emotion_core.training.emotion.distillation import (
     load_emotion_teacher,
 )
 from emotion_core.training.emotion.history import best_epoch, progress_line
+from emotion_core.training.emotion.landmarker import N_OUTPUTS, FaceLandmarker, read_actions
 from emotion_core.training.emotion.load import FILES
 from emotion_core.training.emotion.loader import count_steps
 from emotion_core.training.emotion.tensorboard import write_emotion_epoch, write_faces
@@ -39,6 +41,9 @@ _LOG = logging.getLogger(__name__)
 
 OK, INTERRUPTED = 0, 130
 
+ACTION_LABELS = Path("debug", "action-labels")
+"""Folder of a landmarker's labels, for all runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmotionTrainJob:
@@ -51,6 +56,7 @@ class EmotionTrainJob:
         also: Further ones to learn from.
         valid: For validation, or ``None`` for the main one's own.
         teacher: Name or file of a teacher, or ``None``.
+        landmarker: File of a landmarker, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
         keep_every: Every n-th epoch's checkpoint is kept; 0 keeps none.
@@ -62,6 +68,7 @@ class EmotionTrainJob:
     also: tuple[DatasetSource, ...] = ()
     valid: DatasetSource | None = None
     teacher: str | None = None
+    landmarker: Path | None = None
     device: str = "auto"
     resume: Path | None = None
     keep_every: int = 0
@@ -81,11 +88,18 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
         if context.is_first:
             stack.enter_context(job.run.unless_refused())
             stack.enter_context(job.run.keep_log())
-        faces, held_out = read_sources(job.main, job.also, job.valid, job.config)
-        teacher = _find_teacher(job)
         config = job.config
+        teacher = _find_teacher(job)
         if teacher:
             config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+        landmarker = _find_landmarker(job)
+        if landmarker:
+            config = replace(
+                config, landmarker=landmarker.name, landmarker_sha256=landmarker.sha256
+            )
+        faces, held_out = read_sources(
+            job.main, job.also, job.valid, config, partial(_add_actions, landmarker, context)
+        )
         trainer = EmotionTrainer(config, saving, context)
         if teacher and not trainer.is_done:
             faces = _teach(faces, teacher, config, context)
@@ -145,6 +159,33 @@ def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
             f"The run learns from the teacher {name}; say where it is by --teacher FILE."
         )
     return load_emotion_teacher(name, job.device)
+
+
+def _find_landmarker(job: EmotionTrainJob) -> FaceLandmarker | None:
+    """The landmarker that was requested.
+
+    Raises:
+        EmotionError: It is not available, or the run learns from one and none was given.
+    """
+    if job.landmarker is not None:
+        return FaceLandmarker(job.landmarker)
+    if job.config.landmarker:
+        raise EmotionError(
+            f"The run learns from {job.config.landmarker}; say where it is by --landmarker FILE."
+        )
+    return None
+
+
+def _add_actions(
+    landmarker: FaceLandmarker | None, context: DistributedContext, faces: FaceSet
+) -> FaceSet:
+    """Asks the landmarker in the first process; the others then read what it has kept."""
+    if landmarker is None:
+        return faces
+    actions = torch.zeros(len(faces), N_OUTPUTS)
+    if context.is_first:
+        actions = torch.from_numpy(read_actions(faces, landmarker, ACTION_LABELS))
+    return replace(faces, actions=share_tensor(actions, context).numpy())
 
 
 def _teach(

@@ -12,7 +12,7 @@ import torch
 
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.networks.architectures import find_architecture
-from emotion_core.training.emotion.augment import augment
+from emotion_core.training.emotion.augment import augment, draw_moves, move_actions
 from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import (
@@ -181,9 +181,11 @@ class EmotionTrainer:
             progress = (self.epoch + i / len(steps)) / self.config.epochs
             rate = self.config.learning_rate * one_cycle(progress, self.config.warmup)
             set_rate(self._optimiser, rate)
-            inputs = augment(batch.faces, self.config, rng.augmentation)
+            moves = draw_moves(len(batch.faces), self.config, rng.augmentation)
+            inputs = augment(batch.faces, self.config, rng.augmentation, moves)
             targets = smooth(batch.targets, self.config.label_smoothing)
-            ready = Batch(inputs, targets, fill_va(batch.va, batch.targets))
+            va = fill_va(batch.va, batch.targets) if self.config.va_words else batch.va
+            ready = Batch(inputs, targets, va, move_actions(batch.actions, moves))
             loss = self._step(mix(ready, self.config, rng.mixing), weights)
             total += loss * len(inputs)
             n_faces += len(inputs)
@@ -218,7 +220,8 @@ class EmotionTrainer:
         device = self._context.device
         with torch.autocast(device, torch.bfloat16, enabled=uses_bf16(self.config, device)):
             outputs = self._wrapped(planes)
-        loss = to_loss(outputs, batch.targets, batch.va, self.config.va_weight, class_weights)
+        named = dict(zip(self._network.output_names, outputs, strict=True))
+        loss = to_loss(named, batch, self.config, class_weights)
         apply_gradients(loss, self._network, self._optimiser, self.config.clip_norm)
         return loss.detach()
 

@@ -55,7 +55,11 @@ def start_network(
 
 def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:
     return make_network(
-        config.architecture, len(ALL_EMOTIONS), has_va=config.has_va, imagenet=imagenet
+        config.architecture,
+        len(ALL_EMOTIONS),
+        has_va=config.has_va,
+        has_actions=config.has_actions,
+        imagenet=imagenet,
     )
 
 

@@ -49,16 +49,22 @@ class Intervals:
         n: Their number.
         accuracy: Of the data set's classes.
         macro_f1: Classes that do not occur in a draw are left out of its mean.
+        mean_recall: The same.
         valence_ccc: Concordance correlation.
         arousal_ccc: The same.
+        valence_rmse: Root of the mean squared difference.
+        arousal_rmse: The same.
     """
 
     drawn: Drawn
     n: int
     accuracy: Range | None
     macro_f1: Range | None
+    mean_recall: Range | None
     valence_ccc: Range | None
     arousal_ccc: Range | None
+    valence_rmse: Range | None
+    arousal_rmse: Range | None
 
     @property
     def words(self) -> str:
@@ -101,8 +107,11 @@ def to_intervals(
         n,
         _to_range(_accuracies(confusion)),
         _to_range(_macro_f1s(confusion)),
+        _to_range(_mean_recalls(confusion)),
         _to_range(_concordances(valence)),
         _to_range(_concordances(arousal)),
+        _to_range(_differences(valence)),
+        _to_range(_differences(arousal)),
     )
 
 
@@ -159,6 +168,17 @@ def _macro_f1s(confusion: _Sums) -> _Sums:
     truth, predicted = confusion.sum(axis=2), confusion[:, :, :-1].sum(axis=1)
     f1 = _divide(2 * right, truth + predicted)
     return _divide(np.where(truth > 0, f1, 0).sum(axis=1), (truth > 0).sum(axis=1))
+
+
+def _mean_recalls(confusion: _Sums) -> _Sums:
+    truth = confusion.sum(axis=2)
+    recalls = _divide(np.diagonal(confusion, axis1=1, axis2=2), truth)
+    return _divide(np.where(truth > 0, recalls, 0).sum(axis=1), (truth > 0).sum(axis=1))
+
+
+def _differences(moments: _Sums) -> _Sums:
+    n, xx, yy, xy = moments[:, [0, 3, 4, 5]].T
+    return np.asarray(np.sqrt(np.maximum(_divide(xx - 2 * xy + yy, n), 0)))
 
 
 def _concordances(moments: _Sums) -> _Sums:

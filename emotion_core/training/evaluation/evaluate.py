@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.load import LoadedModel
     from emotion_core.training.evaluation.bootstrap import Intervals
+    from emotion_core.training.evaluation.groups import GroupMetrics
     from emotion_core.training.evaluation.metrics import Mask
     from emotion_core.types import FloatArray, Image
 
@@ -100,6 +101,7 @@ class EmotionReport:
         ece_raw: ``metrics.ece`` without calibration.
         photo_ms: Median milliseconds per photo, detection and reading; ``None`` without a pipeline.
         missed: Photos without a prediction; ``None`` for a data set of faces.
+        groups: The metrics of each group of people, if they were asked for.
     """
 
     card: ModelCard
@@ -113,6 +115,7 @@ class EmotionReport:
     ece_raw: float | None = None
     photo_ms: float | None = None
     missed: MissedPhotos | None = None
+    groups: tuple[GroupMetrics, ...] = ()
 
 
 def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:

@@ -24,6 +24,7 @@ from emotion_core.training.evaluation.evaluate import (
     PredictionBuffer,
     uncalibrated_error,
 )
+from emotion_core.training.evaluation.groups import iter_group_metrics
 from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.types import Faces, Image, Predictions
 
@@ -71,6 +72,7 @@ def evaluate_photos(
     folder: Path,
     labels: Sequence[PhotoLabel],
     framing: str,
+    by: Sequence[str] = (),
 ) -> EmotionReport:
     """Measures everything from a file to its prediction.
 
@@ -80,9 +82,10 @@ def evaluate_photos(
         folder: Holds the photos.
         labels: The ground truth; memory grows with it by only a few bytes each.
         framing: How ``read_photos`` finds faces, one sentence.
+        by: Columns of the labels' table by whose values the photos are also measured in groups.
 
     Raises:
-        DatasetError: There is no photo, or one is missing.
+        DatasetError: There is no photo, one is missing, or there is no such column.
     """
     hint = "; --only measures the photos that another CSV file lists"
     faces = to_face_set(folder, labels, f"photos of {folder.resolve().name}", hint)
@@ -120,4 +123,5 @@ def evaluate_photos(
         ece_raw=uncalibrated_error(readings, faces, card.temperature),
         photo_ms=float(np.median(times_s)) * 1e3 if times_s else None,
         missed=MissedPhotos(tuple(no_face), tuple(unreadable)),
+        groups=tuple(iter_group_metrics(by, labels, faces, readings, people)),
     )

@@ -97,6 +97,7 @@ def _summary(report: EmotionReport) -> str:
         for name, value, interval in (
             ("accuracy", metrics.accuracy, report.intervals.accuracy),
             ("macro-F1", metrics.macro_f1, report.intervals.macro_f1),
+            ("mean recall", metrics.mean_recall, report.intervals.mean_recall),
         )
         if value is not None
     ]

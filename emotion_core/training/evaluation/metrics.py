@@ -29,8 +29,8 @@ class Metrics:
     """Results of a network on one labelled set. ``dataclasses.asdict`` of it is strict JSON.
 
     A face that was not found (only possible in photos) counts as wrong in ``accuracy``,
-    ``macro_f1``, ``per_class_recall`` and ``accuracy_nine``; the other metrics leave it out. A
-    metric without ground truth is ``None``.
+    ``macro_f1``, the recalls and ``accuracy_nine``; the other metrics leave it out. A metric
+    without ground truth is ``None``.
 
     Attributes:
         labels: Order of the rows and columns of ``confusion``.
@@ -38,6 +38,7 @@ class Metrics:
         accuracy: Share of them whose best class is the protocol's; candidates are the classes of
             the data set.
         macro_f1: Mean F1 over the classes that occur in the ground truth.
+        mean_recall: Mean of ``per_class_recall``, so that rare classes count as much as others.
         per_class_recall: By emotion; classes without a face are left out.
         confusion: Rows are the truth, columns the prediction. Faces that were not found are in no
             column: a row and its class in ``missed_per_class`` add up to the faces of the class.
@@ -62,6 +63,7 @@ class Metrics:
     n: int
     accuracy: float | None
     macro_f1: float | None
+    mean_recall: float | None
     per_class_recall: dict[str, float]
     confusion: list[list[int]]
     missed: int
@@ -101,6 +103,7 @@ def to_metrics(
     confusion = to_confusion(truth[has_prediction], predicted[has_prediction], len(LABELS))
     totals = np.bincount(truth, minlength=len(LABELS))
     missed = totals - confusion.sum(axis=1)
+    recalls = to_recalls(confusion, totals)
     nine, nine_truth = nine_class_truth(faces)
     right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
     bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
@@ -113,7 +116,8 @@ def to_metrics(
         n=len(truth),
         accuracy=_mean(predicted == truth),
         macro_f1=to_macro_f1(confusion, totals),
-        per_class_recall=to_recalls(confusion, totals),
+        mean_recall=_mean(np.array(list(recalls.values()))),
+        per_class_recall=recalls,
         confusion=confusion.tolist(),
         missed=int(missed.sum()),
         missed_per_class={LABELS[i].value: int(missed[i]) for i in np.flatnonzero(missed)},

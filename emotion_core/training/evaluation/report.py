@@ -10,10 +10,11 @@ from emotion_core.training.evaluation.bootstrap import to_words
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from emotion_core.training.evaluation.bootstrap import Range
     from emotion_core.training.evaluation.evaluate import EmotionReport, MissedPhotos
+    from emotion_core.training.evaluation.groups import GroupMetrics
     from emotion_core.training.evaluation.metrics import Metrics
 
 _WIDTH = 26
@@ -29,7 +30,8 @@ def emotion_report_json(report: EmotionReport) -> str:
     between which ``accuracy`` decides), ``framing``, ``model``, ``model_sha256``, ``temperature``,
     ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos also ``photo_ms``,
     ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95`` has ``[low, high]``
-    of some metrics, and their origin (``bootstrap.Intervals``).
+    of some metrics, and their origin (``bootstrap.Intervals``). ``groups``, if asked for, has the
+    metrics of each group of people (``groups.GroupMetrics``).
     """
     card = report.card
     content: dict[str, Any] = {
@@ -47,6 +49,8 @@ def emotion_report_json(report: EmotionReport) -> str:
         "size": asdict(report.size),
         "speed": asdict(report.speed) if report.speed else None,
     }
+    if report.groups:
+        content["groups"] = [asdict(group) for group in report.groups]
     if report.missed is not None:
         content["photo_ms"] = report.photo_ms
         content["missed_files"] = list(report.missed.no_face)
@@ -64,6 +68,7 @@ def emotion_report_table(report: EmotionReport) -> str:
         lines += _missed_lines(report.missed, len(report.faces))
     lines += ["", *_class_lines(report, unit), "", *_recall_lines(report.metrics, unit)]
     lines += ["", *_confusion_lines(report.metrics), "", *_va_lines(report, unit), ""]
+    lines += [*_group_lines(report.groups, unit), ""] if report.groups else []
     lines += [report.intervals.words, ""] if report.intervals.words else []
     return "\n".join([*lines, *_cost_lines(report)]) + "\n"
 
@@ -87,6 +92,7 @@ def _class_lines(report: EmotionReport, unit: str) -> Iterator[str]:
     yield _line(f"accuracy, {n_classes} classes", metrics.accuracy, n, interval.accuracy)
     n_true = len(metrics.per_class_recall)
     yield _line(f"macro-F1, {n_true} classes", metrics.macro_f1, n, interval.macro_f1)
+    yield _line(f"mean recall, {n_true} classes", metrics.mean_recall, n, interval.mean_recall)
     yield _line("accuracy, 9 classes", metrics.accuracy_nine, f"{metrics.n_nine} {unit}")
     yield _line(
         "calibration error (ECE)",
@@ -145,6 +151,30 @@ def _va_lines(report: EmotionReport, unit: str) -> Iterator[str]:
         tail = f"; CCC {to_words(interval)}" if interval else ""
         n = getattr(metrics, f"n_{name}")
         yield f"  {name:{_WIDTH - 2}}{'  '.join(values)}  ({n} {unit}{tail})"
+
+
+def _group_lines(groups: Sequence[GroupMetrics], unit: str) -> Iterator[str]:
+    column = ""
+    for group in groups:
+        if group.column != column:
+            column = group.column
+            yield f"by {column}"
+        metrics, interval = group.metrics, group.intervals
+        yield f"  {group.value}, {metrics.n} {unit}"
+        for name, value, span in (
+            ("accuracy", metrics.accuracy, interval.accuracy),
+            (
+                f"mean recall, {len(metrics.per_class_recall)} classes",
+                metrics.mean_recall,
+                interval.mean_recall,
+            ),
+            ("calibration error (ECE)", metrics.ece, None),
+            ("valence RMSE", metrics.valence_rmse, interval.valence_rmse),
+            ("arousal RMSE", metrics.arousal_rmse, interval.arousal_rmse),
+        ):
+            if value is not None:
+                tail = f"  ({to_words(span)})" if span else ""
+                yield f"    {name:{_WIDTH}}{_number(value)}{tail}"
 
 
 def _cost_lines(report: EmotionReport) -> Iterator[str]:

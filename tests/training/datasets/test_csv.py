@@ -44,6 +44,18 @@ def test_columns_may_be_missing(tmp_path, text, rated):
     assert np.isfinite(faces.va).sum() == rated
 
 
+def test_shares_of_the_votes_are_read(tmp_path):
+    text = "image,emotion,p_fear,p_surprise\na.png,fear,2,1\nb.png,sad,,0\n"
+    faces = read_faces("csv", write(tmp_path, text, "a.png", "b.png"), "train")
+    fear, surprise, sadness = (LABELS.index(Emotion(w)) for w in ("fear", "surprise", "sadness"))
+    np.testing.assert_allclose(faces.targets[0, [fear, surprise]], [2 / 3, 1 / 3])
+    assert faces.targets[1, sadness] == 1, "nobody's share is known, so the word counts"
+    assert faces.majority.tolist() == [fear, sadness]
+    write(tmp_path, text.replace("2", "-2"))
+    with pytest.raises(DatasetError, match="p_fear must not be negative"):
+        read_faces("csv", tmp_path, "train")
+
+
 def test_the_file_itself_may_be_given(tmp_path):
     folder = write(tmp_path, "image,label\na.png,sad\n", "a.png", name="my faces.csv")
     faces = read_faces("csv", folder / "my faces.csv", "all")

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from emotion_core.actions import ACTIONS, MIRRORED
 from emotion_core.recognition.alignment import to_input
-from emotion_core.training.emotion.augment import _blur, _colour, augment
+from emotion_core.training.emotion.augment import (
+    Moves,
+    _blur,
+    _coarsen,
+    _colour,
+    augment,
+    draw_moves,
+    move_actions,
+)
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.mixup import Batch, mix, smooth
 from tests.training.synthetic import make_faces
@@ -26,6 +35,7 @@ STILL = replace(
     channel_gain=1.0,
     grey_share=0.0,
 )
+MIRROR = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
 
 
 def _seeded(seed):
@@ -54,7 +64,7 @@ def test_augmentation_is_seeded_and_keeps_range(n, side, channels):
     ("name", "value"),
     [
         *[("shift", 0.3), ("zoom", 1.5), ("rotation_deg", 30.0), ("blur_px", 2.0)],
-        *[("gamma", 2.0), ("noise", 20.0), ("erase", 1.0)],
+        *[("gamma", 2.0), ("noise", 20.0), ("erase", 1.0), ("coarse", 1.0)],
         *[("saturation", 1.0), ("channel_gain", 1.5), ("grey_share", 1.0)],
     ],
 )
@@ -81,6 +91,43 @@ def test_blur_leaves_three_in_five_faces_alone():
     assert 100 < int(same.sum()) < 140
 
 
+def test_coarse_faces_lose_detail_and_keep_their_light():
+    planes = _make_planes(64, 1)
+    changed = _coarsen(planes, replace(CONFIG, coarse=0.5, coarse_px=12), _seeded(0))
+    kept = (changed == planes).flatten(1).all(1)
+    assert 16 < int(kept.sum()) < 48
+    assert changed[~kept].std() < 0.7 * planes.std()
+    torch.testing.assert_close(changed.mean((2, 3)), planes.mean((2, 3)), atol=4, rtol=0)
+
+
+def test_actions_and_pose_change_sides_with_the_face():
+    features = torch.arange(len(ACTIONS)) / 100
+    seen = torch.cat([features, torch.tensor([20.0, 5.0, 10.0])])[None]
+    mirrored = move_actions(seen, Moves(MIRROR, torch.tensor([True]), torch.tensor([4.0])))
+    assert mirrored[0, ACTIONS.index("jawLeft")] == features[ACTIONS.index("jawRight")]
+    assert mirrored[0, -3:].tolist() == [-20, 5, -6]
+    assert [MIRRORED[i] for i in MIRRORED] == list(range(len(ACTIONS)))
+    turned = move_actions(seen, Moves(MIRROR, torch.tensor([False]), torch.tensor([4.0])))
+    assert turned[0, :-1].tolist() == seen[0, :-1].tolist()
+    assert turned[0, -1] == 6
+    assert (
+        move_actions(seen[:, :0], Moves(MIRROR, torch.tensor([True]), torch.zeros(1))).numel() == 0
+    )
+
+
+def test_faces_turn_by_the_angle_that_is_said():
+    """A line from the centre to the right, turned anticlockwise, goes up."""
+    plane = torch.zeros(1, 1, 65, 65)
+    plane[..., 32, 36:] = 255
+    config = replace(STILL, rotation_deg=30.0)
+    for seed in range(6):
+        moves = draw_moves(1, config, _seeded(seed))
+        rows, columns = torch.nonzero(augment(plane, config, _seeded(0), moves)[0, 0] > 60).T
+        across = (columns - 32.0) * (-1 if moves.is_mirrored else 1)
+        angle = torch.rad2deg(torch.atan2(32.0 - rows, across)).mean()
+        assert float(angle) == pytest.approx(float(moves.turned_deg), abs=3)
+
+
 def test_faces_that_turn_grey_have_equal_channels():
     planes = _make_planes(200, 3, 8)
     faces = _colour(planes, replace(CONFIG, grey_share=0.3), _seeded(0))
@@ -101,7 +148,7 @@ def batch():
     """Face i is of the grey value 10 i, of class i, with valence i / 10."""
     faces = (10 * torch.arange(8.0)).view(8, 1, 1, 1).expand(8, 1, 16, 16)
     va = torch.stack([torch.arange(8) / 10, torch.zeros(8)], 1)
-    return Batch(faces, torch.eye(9)[:8], va)
+    return Batch(faces, torch.eye(9)[:8], va, torch.zeros(8, 0))
 
 
 def test_nothing_is_mixed_by_default(batch):

@@ -15,6 +15,7 @@ from emotion_core.networks.backbones import Attention, imagenet_weights, make_fe
 from emotion_core.networks.emotion_net import make_network
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.losses import to_loss
+from emotion_core.training.emotion.mixup import Batch
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import DistributedContext
@@ -40,7 +41,9 @@ def test_every_architecture_builds_and_takes_a_training_step(name):
     assert outputs[1].abs().max() <= 1
     before = [parameter.detach().clone() for parameter in network.parameters()]
     optimiser = make_optimiser(network, config)
-    to_loss(outputs, torch.eye(9)[:2], torch.tensor([[0.5, 0.1], [-0.5, 0.3]]), 0.5).backward()
+    va = torch.tensor([[0.5, 0.1], [-0.5, 0.3]])
+    truth = Batch(faces, torch.eye(9)[:2], va, torch.zeros(2, 0))
+    to_loss(dict(zip(network.output_names, outputs, strict=True)), truth, config).backward()
     optimiser.step()
     after = list(network.parameters())
     changed = sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
@@ -48,11 +51,19 @@ def test_every_architecture_builds_and_takes_a_training_step(name):
     assert all(parameter.isfinite().all() for parameter in after)
 
 
-@pytest.mark.parametrize("has_va", [False, True], ids=["emotions", "with valence and arousal"])
-def test_outputs_follow_the_heads(has_va):
-    network = make_network("tiny-face-net", 7, has_va=has_va).eval()
-    shapes = [tuple(output.shape) for output in network(torch.zeros(3, 1, 48, 48))]
-    assert shapes == [(3, 7), (3, 2)][: 1 + has_va]
+@pytest.mark.parametrize(
+    ("heads", "expected"),
+    [
+        ({}, {"logits": 7}),
+        ({"has_va": True}, {"logits": 7, "va": 2}),
+        ({"has_actions": True}, {"logits": 7, "actions": 51, "pose": 3}),
+        ({"has_va": True, "has_actions": True}, {"logits": 7, "va": 2, "actions": 51, "pose": 3}),
+    ],
+)
+def test_outputs_follow_the_heads(heads, expected):
+    network = make_network("tiny-face-net", 7, **heads).eval()
+    outputs = dict(zip(network.output_names, network(torch.zeros(3, 1, 48, 48)), strict=True))
+    assert {name: output.shape[1] for name, output in outputs.items()} == expected
 
 
 def test_convnext_keeps_the_norm_after_pooling():

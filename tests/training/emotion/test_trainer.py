@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.training.emotion.class_balance import (
     to_class_shares,
@@ -22,9 +23,10 @@ from emotion_core.training.emotion.class_balance import (
 )
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import best_epoch, is_exhausted
+from emotion_core.training.emotion.landmarker import N_OUTPUTS
 from emotion_core.training.emotion.loader import split_order
 from emotion_core.training.emotion.losses import concordance, to_loss
-from emotion_core.training.emotion.mixup import fill_va
+from emotion_core.training.emotion.mixup import Batch, fill_va
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.optim import one_cycle
@@ -292,14 +294,54 @@ def test_missing_ratings_become_the_expectation_under_the_targets():
     torch.testing.assert_close(fill_va(va, targets), torch.tensor([[0.92, 0.1], [0.2, 0.464]]))
 
 
+def _make_truth(n=4):
+    """Faces of one emotion each, with random ratings, actions and poses."""
+    generator = torch.Generator().manual_seed(0)
+    va, actions = (torch.rand(n, k, generator=generator) for k in (2, N_OUTPUTS))
+    return Batch(torch.zeros(n, 1, 8, 8), torch.eye(9)[:n], va, actions)
+
+
 def test_loss_is_cross_entropy_plus_the_lack_of_concordance():
-    logits, targets = torch.zeros(4, 9), torch.eye(9)[:4]
-    va = torch.rand(4, 2, generator=torch.Generator().manual_seed(0))
+    truth, logits = _make_truth(), {"logits": torch.zeros(4, 9)}
     cross_entropy = float(np.log(9))
-    assert float(to_loss((logits,), targets, va, 0.5)) == pytest.approx(cross_entropy)
-    assert float(to_loss((logits, va), targets, va, 0.5)) == pytest.approx(cross_entropy, abs=1e-4)
-    worst = float(to_loss((logits, 2 * va.mean(0) - va), targets, va, 0.5))
-    assert worst == pytest.approx(cross_entropy + 0.5 * 2, abs=1e-3)
+    assert float(to_loss(logits, truth, TrainConfig())) == pytest.approx(cross_entropy)
+    right = to_loss({**logits, "va": truth.va}, truth, TrainConfig())
+    assert float(right) == pytest.approx(cross_entropy, abs=1e-4)
+    opposite = {**logits, "va": 2 * truth.va.mean(0) - truth.va}
+    worst = to_loss(opposite, truth, TrainConfig(va_weight=0.5))
+    assert float(worst) == pytest.approx(cross_entropy + 0.5 * 2, abs=1e-3)
+
+
+def test_what_is_not_known_of_a_face_is_not_learnt():
+    """Each loss is that of the faces that have the truth, and its gradient is theirs alone."""
+    truth, config = _make_truth(), TrainConfig(va_square_weight=1.0)
+    unknown = torch.tensor([False, True, False, True])
+    partly = truth._replace(
+        va=truth.va.masked_fill(unknown[:, None], float("nan")),
+        actions=truth.actions.masked_fill(unknown[:, None], float("nan")),
+    )
+    torch.manual_seed(1)  # other numbers than the truth
+    outputs = {
+        "logits": torch.zeros(4, 9),
+        "va": torch.rand(4, 2).requires_grad_(),
+        "actions": torch.rand(4, len(ACTIONS)).requires_grad_(),
+        "pose": torch.rand(4, len(POSE)).requires_grad_(),
+    }
+    loss = to_loss(outputs, partly, config)
+    known = Batch(*(part[~unknown] for part in truth))
+    alone = to_loss({name: part[~unknown] for name, part in outputs.items()}, known, config)
+    torch.testing.assert_close(loss, alone)
+    loss.backward()
+    for name in ("va", "actions", "pose"):
+        assert (outputs[name].grad[unknown] == 0).all()
+        assert (outputs[name].grad[~unknown] != 0).all()
+
+
+def test_without_any_rating_there_is_still_a_loss():
+    truth = _make_truth()
+    unrated = truth._replace(va=torch.full_like(truth.va, float("nan")))
+    outputs = {"logits": torch.zeros(4, 9), "va": torch.rand(4, 2)}
+    assert to_loss(outputs, unrated, TrainConfig(va_weight=0.0)).isfinite()
 
 
 def test_concordance_equals_the_formula():

@@ -1,6 +1,7 @@
 """Intervals of figures, against drawing the faces one by one."""
 
 import time
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from emotion_core.training.evaluation import bootstrap
 from emotion_core.training.evaluation.bootstrap import Intervals, to_intervals, to_words
 from emotion_core.training.evaluation.metrics import to_metrics
 
-FIGURES = ("accuracy", "macro_f1", "valence_ccc", "arousal_ccc")
+FIGURES = [field.name for field in fields(Intervals) if field.name not in ("drawn", "n")]
 
 
 def make_readings(n, *, seed=0):
@@ -86,7 +87,7 @@ def test_the_same_faces_give_the_same_intervals():
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_faces_have_no_interval(n):
     found = to_intervals(*make_readings(n))
-    assert [getattr(found, name) for name in FIGURES] == [None] * 4
+    assert [getattr(found, name) for name in FIGURES] == [None] * len(FIGURES)
     assert not found.words
 
 
@@ -110,6 +111,6 @@ def test_ten_thousand_faces_take_no_long_wait():
 
 
 def test_intervals_have_words():
-    likely = Intervals("people", 1669, (0.86884, 0.90787), None, None, None)
+    likely = Intervals("people", 1669, (0.86884, 0.90787), *[None] * 6)
     assert to_words(likely.accuracy) == "95 %: 0.869 to 0.908"
     assert likely.words == "95 % intervals: from drawing the 1,669 people anew 2,000 times."

@@ -14,6 +14,7 @@ from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.photo_labels import (
     keep_half,
     keep_only,
+    keep_split,
     read_box_table,
     read_photo_labels,
     to_face_set,
@@ -316,6 +317,36 @@ def test_a_column_that_makes_no_halves_is_named(tmp_path, column, reason):
     labels = read_photo_labels(write_photos(tmp_path, [], ["0.png,happy,"], "image,emotion,person"))
     with pytest.raises(DatasetError, match=reason):
         keep_half(labels, "a", column)
+
+
+def test_photos_of_a_split_are_kept(tmp_path):
+    lines = ["0.png,sad,Train", "1.png,sad,val", "2.png,sad,train"]
+    labels = read_photo_labels(write_photos(tmp_path, [1] * 3, lines, "image,emotion,split"))
+    assert [label.image for label in keep_split(labels, "train")] == ["0.png", "2.png"]
+    assert [label.image for label in keep_split(labels, "validation")] == ["1.png"]
+    with pytest.raises(DatasetError, match="No photo is of the split 'test'"):
+        keep_split(labels, "test")
+    with pytest.raises(DatasetError, match="no column 'split'"):
+        keep_split(read_photo_labels(write_photos(tmp_path, [1])), "train")
+
+
+def test_groups_of_people_are_measured_alone(tmp_path, model):
+    lines = ["0.png,happy,20-29", "1.png,happy,0-2", "2.png,happy,0-2", "3.png,happy,"]
+    folder = write_photos(tmp_path, [1, 1, 0, 1], lines, "image,emotion,Age")
+    look = read_with_detector(make_fake_analyzer())
+    report = evaluate_photos(model, look, folder, read_photo_labels(folder), "Fake.", ["AGE"])
+    young, grown = report.groups
+    assert [(g.column, g.value, g.metrics.n) for g in report.groups] == [
+        ("age", "0-2", 2),
+        ("age", "20-29", 1),
+    ]
+    assert (young.metrics.accuracy, young.metrics.missed) == (grown.metrics.accuracy / 2, 1)
+    text = emotion_report_table(report)
+    assert "by age\n  0-2, 2 photos\n    accuracy" in text
+    groups = json.loads(emotion_report_json(report))["groups"]
+    assert [group["metrics"]["n"] for group in groups] == [2, 1]
+    with pytest.raises(DatasetError, match="no column 'group'; the columns are: image, emotion"):
+        evaluate_photos(model, look, folder, read_photo_labels(folder), "Fake.", ["group"])
 
 
 def test_only_the_photos_of_a_list_are_kept(tmp_path):

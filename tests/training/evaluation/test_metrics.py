@@ -111,6 +111,7 @@ def test_faces_that_were_not_found_are_wrong_and_in_no_column():
     assert (figures.n, figures.accuracy) == (3, pytest.approx(2 / 3))
     assert (figures.missed, figures.missed_per_class) == (1, {"neutral": 1})
     assert figures.per_class_recall == {"neutral": 0.5, "happiness": 1.0}
+    assert figures.mean_recall == 0.75
     assert figures.confusion[NEUTRAL] == [1, *[0] * 8]
     assert figures.macro_f1 == pytest.approx((2 / 3 + 1) / 2)
     assert (figures.n_nine, figures.accuracy_nine) == (3, pytest.approx(2 / 3))
