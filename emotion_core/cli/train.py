@@ -46,6 +46,7 @@ _FLAGS = (
     _Flag("mixup", "A", "alpha of mixup; 0 is off"),
     _Flag("cutmix", "A", "alpha of CutMix; 0 is off"),
     _Flag("label_smoothing", "E", "share of each target spread over all classes"),
+    _Flag("init", "FILE", "start from the tensors of this released .safetensors that fit"),
     _Flag("pretrained", "P", "ImageNet weights of torchvision", choices=get_args(Pretrained)),
     _Flag("seed", "N", "of all random numbers"),
 )

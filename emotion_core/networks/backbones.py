@@ -94,7 +94,7 @@ class Attention(nn.Module):
 _OWN: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
     {
         "small-face-net": ((40, 80, 192), (1, 2, 2)),
-        "medium-face-net": ((40, 80, 160, 320), (1, 2, 2, 1)),
+        "medium-face-net": ((40, 80, 192, 320), (1, 2, 2, 1)),
         "tiny-face-net": ((16, 32), (1, 1)),
     }
 )

@@ -25,6 +25,8 @@ class TrainConfig(BaseConfig):
         has_va: Whether the network also has outputs for valence and arousal.
         pretrained: Whether torchvision's networks start from ImageNet weights: ``"auto"`` if
             available, ``"imagenet"`` or fail, ``"none"``.
+        init: A released network, .safetensors, whose tensors of the same names and shapes the run
+            starts from; or empty.
         epochs: Passes over the training set; the schedule of the learning rate depends on it.
         patience: Epochs without a better validation result after which training ends; 0 never.
         batch_size: Faces in one step, over all processes.
@@ -75,6 +77,7 @@ class TrainConfig(BaseConfig):
     size_px: int = limited(48, 16, 1024)
     has_va: bool = True
     pretrained: Pretrained = "auto"
+    init: str = ""
     epochs: int = limited(28, 1)
     patience: int = limited(0, 0)
     batch_size: int = limited(128, 1)

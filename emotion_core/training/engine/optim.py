@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from emotion_core.errors import WeightsUnavailableError
+from emotion_core.errors import WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.networks.backbones import imagenet_weights
-from emotion_core.networks.emotion_net import EmotionNet, make_network
+from emotion_core.networks.emotion_net import EmotionNet, load_network, make_network
 
 if TYPE_CHECKING:
     from emotion_core.training.detector.config import DetectorTrainConfig
@@ -31,16 +32,19 @@ def start_network(
     """Builds the network of a run.
 
     Args:
-        config: Has the architecture, and whether to use ImageNet weights.
-        context: Only the first process loads ImageNet weights; the others get them from it.
+        config: Has the architecture, and which weights to start from.
+        context: Only the first process loads weights; the others get them from it.
         is_fresh: Whether the run begins; a resumed one brings its own weights.
 
     Returns:
         The network, and the name of the weights that it starts from, empty for random ones.
 
     Raises:
-        WeightsUnavailableError: Required ImageNet weights are not available.
+        WeightsUnavailableError: Required weights are not available.
+        WeightsMismatchError: The file to start from is no network of ours, or no tensor of it fits.
     """
+    if config.init and is_fresh and context.is_first:
+        return _start_from(Path(config.init), config)
     loads_imagenet = config.pretrained != "none" and is_fresh and context.is_first
     if loads_imagenet and find_architecture(config.architecture).torchvision:
         try:
@@ -51,6 +55,21 @@ def start_network(
             _LOG.warning("%s Training starts from random weights.", error)
             torch.manual_seed(config.seed)  # the failed try has drawn from it
     return _make(config, imagenet=False), ""
+
+
+def _start_from(path: Path, config: TrainConfig) -> tuple[EmotionNet, str]:
+    """A network with the tensors of another one that have the same names and shapes."""
+    network, found = _make(config, imagenet=False), load_network(path).state_dict()
+    state = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in found.items()
+        if name in state and state[name].shape == value.shape
+    }
+    if not fitting:
+        raise WeightsMismatchError(f"{path.name} has no tensor that fits {config.architecture}.")
+    network.load_state_dict(state | fitting)
+    return network, f"{path.name}, {len(fitting)} of {len(state)} tensors"
 
 
 def _make(config: TrainConfig, *, imagenet: bool) -> EmotionNet:

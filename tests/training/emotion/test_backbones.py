@@ -9,7 +9,12 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
-from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.errors import (
+    UnknownModelError,
+    WeightsMismatchError,
+    WeightsUnavailableError,
+)
+from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.networks.architectures import ARCHITECTURES
 from emotion_core.networks.backbones import Attention, imagenet_weights, make_features
 from emotion_core.networks.emotion_net import make_network
@@ -20,6 +25,7 @@ from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import DistributedContext
 from emotion_core.training.engine.optim import make_optimiser, start_network
+from emotion_core.training.engine.release import save_network
 from tests.training.synthetic import make_faces
 
 QUICK = {"small-face-net", "tiny-face-net", "resnet18", "efficientnet-b0", "mobilenet-v3"}
@@ -49,6 +55,27 @@ def test_every_architecture_builds_and_takes_a_training_step(name):
     changed = sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert changed > 0.9 * len(before)
     assert all(parameter.isfinite().all() for parameter in after)
+
+
+def test_a_run_starts_from_the_tensors_that_fit(tmp_path):
+    """The other network has the same layers, one input less, and another number of emotions."""
+    other = make_network("tiny-face-net", 7, has_va=True)
+    metadata = {
+        "architecture": "tiny-face-net",
+        "labels": ",".join(ALL_EMOTIONS[:7]),
+        "has_va": "True",
+    }
+    save_network(other, tmp_path / "other.safetensors", metadata)
+    config = TrainConfig(architecture="tiny-face-net", init=str(tmp_path / "other.safetensors"))
+    network, source = start_network(config, DistributedContext(), is_fresh=True)
+    ours, theirs = network.state_dict(), other.state_dict()
+    assert source == f"other.safetensors, {len(ours) - 2} of {len(ours)} tensors"
+    for name in ours.keys() - {"head.1.weight", "head.1.bias"}:
+        assert torch.equal(ours[name], theirs[name]), name
+    assert start_network(config, DistributedContext(), is_fresh=False)[1] == ""
+    colour = replace(config, architecture="resnet18", pretrained="none", has_va=False)
+    with pytest.raises(WeightsMismatchError, match="no tensor that fits resnet18"):
+        start_network(colour, DistributedContext(), is_fresh=True)
 
 
 @pytest.mark.parametrize(
