@@ -163,23 +163,15 @@ def test_information_is_that_of_the_core_inside(crowd):
     assert crowd.core.info is crowd.inner.info
 
 
-def test_streams_that_ask_all_the_time_are_served_alike():
-    inner = GatedAnalyzer()
-    core = BatchingAnalyzer(inner, max_images=1)
-    counts = [0, 0, 0]
-    is_over = threading.Event()
-
-    def ask(name):
-        while not is_over.is_set():
-            core.analyze([grey(name)])
-            counts[name] += 1
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in range(3)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: sum(counts) > 300)
-    is_over.set()
-    for thread in threads:
-        thread.join(WAIT_S)
-    assert min(counts) > 0.6 * max(counts)
-    core.close()
+def test_a_stream_that_asks_again_waits_behind_the_others():
+    crowd = Crowd(GatedAnalyzer(is_open=False), max_images=1)
+    first, *others = crowd.ask(1), crowd.ask(2), crowd.ask(3)
+    crowd.inner.let_go()
+    first.result(WAIT_S)
+    assert crowd.inner.entered.acquire(timeout=WAIT_S)  # the second is being served
+    futures = [*others, crowd.ask(1)]
+    crowd.inner.let_go(3)
+    for future in futures:
+        future.result(WAIT_S)
+    assert crowd.inner.calls == [[1], [2], [3], [1]]
+    crowd.close()
