@@ -386,6 +386,41 @@ def test_nothing_is_written_to_the_picture(sprites):
     np.testing.assert_array_equal(image, before)
 
 
+def call(sprites, orders, hz):
+    """Ids of each person in a video call of tiles, in one order after the other."""
+    places = [box(110 + 210 * i, 150) for i in range(3)]
+
+    def tile(who):
+        return lambda now: places[orders[int(now // 2)].index(who)]
+
+    people = [tile(who) for who in range(3)]
+    moments = times(hz, 2 * len(orders) - 0.5)
+    seen = follow(people, moments, paint=painter(sprites, scene(1)))
+    return [ids(sightings) for sightings in seen]
+
+
+@pytest.mark.parametrize("hz", [3, 12, 25])
+def test_who_changes_tiles_in_a_call_keeps_the_id(sprites, hz):
+    assert call(sprites, [[0, 1, 2], [2, 1, 0]], hz) == [{1}, {2}, {3}]
+    assert call(sprites, [[0, 1, 2], [1, 2, 0], [2, 0, 1]], hz) == [{1}, {2}, {3}]
+
+
+def test_a_false_alarm_takes_no_id_along():
+    """Alarms for single frames at one place are not one track, as a person's sightings are."""
+    alarms = [lambda now: box(400, 200) if round(now * 25) % 6 == 5 else None]
+    (seen,) = follow(alarms, times(25, 2))
+    assert len(ids(seen)) == len(seen)
+
+
+def test_ids_are_confirmed_after_a_while():
+    tracker = FaceTracker()
+    confirmed = []
+    for i in range(10):
+        tracker.update(make_faces([box(200, 200)]), i / 25)
+        confirmed.append(tracker.confirmed_ids())
+    assert confirmed == [set()] * 8 + [{1}] * 2
+
+
 # Recognised by face
 
 

@@ -1,21 +1,30 @@
 """Tables of videos: who is a person, numbers checked by hand, and parts of the table of frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from emotion_core.reporting.timeline import emotion_seconds, timeline_rows
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.frame_table import FrameTableBuilder
+from emotion_core.tracking.tracklets import Sighting, Tracklet
+from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
 from emotion_core.video.tables import (
     analysis_period,
+    link_people,
     longest_seen,
+    mark_brief,
+    min_sightings,
     people_table,
     seen_seconds,
     select_people,
     select_time,
+    with_moments,
+    without_brief,
 )
-from tests.video.frame_tables import THREE, make_none, make_one, make_table, walk
+from emotion_core.video.types import Highlight, HighlightKind
+from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
 
 N, H, S = THREE
 
@@ -184,3 +193,74 @@ def test_longest_seen_come_in_order_of_tracks():
     assert longest_seen(people, 2) == [1, 3]
     assert longest_seen(people) == [1, 2, 3, 4]
     assert longest_seen(people.head(0)) == []
+
+
+# Who is a person
+
+
+def sightings(**runs):
+    """A table at 10 frames a second; each run is a track's first frame and number of frames."""
+    by_frame = {i: [] for i in range(40)}
+    for track, (first, n) in runs.items():
+        for i in range(first, first + n):
+            by_frame[i].append(int(track[1:]))
+    pictures = []
+    for i, tracks in by_frame.items():
+        rows = [[0.2, 0.5, 0.3]] * len(tracks)
+        pictures.append((i, i / 10, make_seen(tracks, rows, [[0.1, 0.1]] * len(tracks))))
+    return make_table(pictures)
+
+
+def test_a_track_counts_once_it_was_seen_in_enough_frames():
+    frames = mark_brief(sightings(t1=(0, 40), t2=(5, 1), t3=(8, 2), t4=(20, 3)))
+    by_track = frames.groupby("track")["is_brief"].first()
+    assert by_track.to_dict() == {1: False, 2: True, 3: True, 4: False}
+    assert frames["is_brief"].dtype == bool
+    assert people_table(frames)["track"].tolist() == [1, 4]
+    assert mark_brief(frames, 0.0).groupby("track")["is_brief"].first().sum() == 1
+
+
+def test_a_frame_with_a_brief_track_only_is_one_without_a_person():
+    frames = mark_brief(sightings(t1=(0, 10), t2=(20, 1)))
+    people = without_brief(frames)
+    assert people["frame"].tolist() == list(range(40))
+    assert people["track"].dropna().unique().tolist() == [1]
+    assert [len(analysis) for _, _, analysis in iter_analyses(frames, (640, 480))] == [1] * 10 + [
+        0
+    ] * 30
+
+
+@pytest.mark.parametrize(
+    ("n", "hz", "expected"),
+    [(100, 25, 8), (100, 10, 3), (100, 5, 2), (100, 0.5, 2), (6, 25, 3), (2, 25, 1), (1, 25, 1)],
+)
+def test_enough_frames_at_any_rate(n, hz, expected):
+    frames = make_table([(i, i / hz, make_one(1, H)) for i in range(n)])
+    assert min_sightings(frames, 0.3) == expected
+
+
+def test_people_are_numbered_in_order_after_linking():
+    frames = sightings(t1=(0, 1), t2=(2, 10), t3=(15, 1), t4=(20, 15))
+    place, look = np.array([300.0, 200.0]), np.full(72, 0.5)
+
+    def tracklet(track, first, n):
+        ends = [Sighting(i / 10, place, 60.0, 0, look * track / 4) for i in (first, first + n - 1)]
+        return Tracklet(track, n, *ends)
+
+    runs = [(1, 0, 1), (2, 2, 10), (3, 15, 1), (4, 20, 15)]
+    linked = link_people(frames, [tracklet(*run) for run in runs])
+    firsts = (
+        linked.dropna(subset="track").groupby("track").agg({"frame": "min", "is_brief": "first"})
+    )
+    assert firsts["frame"].to_dict() == {1: 2, 2: 20, 3: 0, 4: 15}
+    assert firsts["is_brief"].tolist() == [False, False, True, True]
+    assert len(linked) == len(frames)
+
+
+def test_moments_are_those_of_the_highlights():
+    people = people_table(walk(2))
+    highlight = Highlight(2, HighlightKind.POSITIVE, 7, 0.7, "happiness", 0.9, 0.1, b"")
+    found = with_moments(people, [highlight, replace(highlight, track=9)])
+    assert list(found.columns) == list(people.columns)
+    assert found["positive_s"].tolist() == [people["positive_s"][0], 0.7]
+    assert found["negative_s"].tolist() == people["negative_s"].tolist()
