@@ -22,7 +22,7 @@ from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
-from emotion_core.video.tables import people_table
+from emotion_core.video.tables import MOMENT_COLUMNS, people_table, smooth_result
 from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
@@ -344,6 +344,20 @@ def test_raw_rows_and_smoothed_people(tmp_path):
     calm = smooth_frames(smooth.frames, 2)
     pd.testing.assert_frame_equal(smooth.people, people_table(smooth.frames, smoothed=calm))
     assert smooth.people["changes"].sum() < without.people["changes"].sum()
+
+
+def test_table_moments_and_charts_tell_the_same_second(tmp_path):
+    scenes = [make_smooth_image(*SCENE_WH) // 2 + 9 * np.uint8(i % 11) for i in range(30)]
+    clip = make_clip(tmp_path / "clip.mp4", [numbered_scene(1, scene=s)[0] for s in scenes])
+    result = analyze_video(clip, make_fake_analyzer(NumberDetector()), VideoSettings())
+    (person,) = result.people.to_dict("records")
+    assert len(result.highlights) == 3
+    smooth = smooth_result(result)
+    for highlight in result.highlights:
+        assert person[MOMENT_COLUMNS[highlight.kind]] == highlight.time_s
+        row = smooth[smooth["frame"] == highlight.frame].iloc[0]
+        assert (row["valence"], row["arousal"]) == (highlight.valence, highlight.arousal)
+    assert smooth["time_s"][smooth["valence"].idxmax()] == person["positive_s"]
 
 
 def test_video_without_any_face_is_a_result(clip):
