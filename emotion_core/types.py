@@ -35,6 +35,14 @@ street photos' annotated faces of at least 16 pixels this loses none (16 would: 
 """
 
 
+DEFAULT_MIN_SEEN_S = 0.3
+"""Default minimum of seconds for which a face must be seen in a video to count as a person.
+
+False alarms last for a frame or two. SORT (A. Bewley et al., ICIP 2016) and DeepSORT (N. Wojke et
+al., ICIP 2017) wait for three frames; a time suits any rate of analysis.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class AnalyzeOptions:
     """How images are analysed; shared by all images of a batch.

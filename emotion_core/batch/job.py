@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emotion_core.photos.pipeline import AnalyzedPhoto
     from emotion_core.photos.tables import PhotoRecord
 
-_LAYOUT = 2  # version of the tables
+_LAYOUT = 3  # version of the tables
 _READERS = 4  # more than cores, as reading from storage mostly waits
 
 

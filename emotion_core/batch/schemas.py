@@ -23,6 +23,7 @@ _TYPES = {
     **dict.fromkeys(("frame", "frames", "analyzed", "people", "changes"), "int64"),
     **dict.fromkeys(("time_s", "fps", "duration_s", "first_s", "last_s", "seen_s"), "double"),
     **dict.fromkeys(("positive_s", "negative_s", "intense_s"), "double"),
+    "is_brief": "bool",
 }
 """Of columns by name; all others are ``float``."""
 
@@ -49,7 +50,7 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
     tables = {
         "faces": ["source", *face_columns(usual)],
         "photos": ["source", *size, "faces", "dominant_emotion", *means, *_PLANE, *remarks],
-        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:]],
+        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:], "is_brief"],
         "people": [*seen, *shares, *_PLANE, *extremes],
         "videos": ["source", *size, *file, "frames", "analyzed", "people", *remarks],
         "failed": ["source", "kind", "error"],

@@ -97,11 +97,12 @@ def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> V
     from emotion_core.photos.tables import readable_name
     from emotion_core.reporting.video_folder import write_video
 
-    with tqdm(desc=readable_name(path.name), unit="frame", disable=None, leave=False) as bar:
+    name = readable_name(path.name)
+    with tqdm(desc=name, unit="frame", disable=None, leave=False) as bar:
 
         def show(progress: VideoProgress) -> None:
-            bar.total = progress.n_frames
-            bar.update(progress.frames - bar.n)
+            bar.total, bar.n = progress.n_frames, progress.frames
+            bar.set_description(f"{name}, writing" if progress.is_writing else name)
 
         return write_video(path, folder, analyzer, task, show)
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotion_core.live.types import LiveResult
 from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
 from emotion_core.tracking.smoothing import Smoother
@@ -14,6 +16,7 @@ from emotion_core.tracking.tracker import FaceTracker
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.types import LiveFrame, LiveSettings
+    from emotion_core.types import Analysis
 
 SEARCH_PX = 640
 """Longest side at which a frame is searched in a single pass; that of most webcams."""
@@ -57,7 +60,16 @@ class LiveFrameAnalyzer:
         if settings.smoothing_s != self._smoothing_s:
             self._smoothing_s = settings.smoothing_s
             self._smoother = Smoother(settings.smoothing_s)
-        return LiveResult(frame, analysis, self._smoother.update(analysis, frame.time_s), mask)
+        smoothed = self._smoother.update(analysis, frame.time_s)
+        return LiveResult(frame, analysis, self._drop_brief(smoothed), mask)
+
+    def _drop_brief(self, analysis: Analysis) -> Analysis:
+        """Leaves out faces that were not seen for long enough to count as people."""
+        confirmed = list(self._tracker.confirmed_ids())
+        is_person = np.isin(np.asarray(analysis.faces.track_ids), confirmed)
+        return replace(
+            analysis, faces=analysis.faces[is_person], predictions=analysis.predictions[is_person]
+        )
 
     def _is_thorough_search_due(self, frame: LiveFrame) -> bool:
         """Only a thorough search may find a face that fills the frame."""

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.live.overlay import redact
+from emotion_core.video.frame_table import FrameTableBuilder
 from emotion_core.video.highlights import HighlightTracker
-from emotion_core.video.tables import FrameTableBuilder
 from emotion_core.video.types import VideoFrame
 
 if TYPE_CHECKING:

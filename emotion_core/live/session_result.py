@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.tables import people_table
+from emotion_core.video.tables import mark_brief, people_table, with_moments
 from emotion_core.video.types import VideoInfo, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def session_result(stream: LiveStream) -> VideoResult:
     """The results of a running or closed stream up to now."""
     status, log, settings = stream.status(), stream.log, stream.settings
-    frames = log.table()
+    frames = mark_brief(log.table())
+    smooth = smooth_frames(frames, settings.smoothing_s, is_causal=True)
+    people = people_table(frames, smoothed=smooth)
+    shown = set(people["track"])
+    highlights = tuple(moment for moment in log.highlights() if moment.track in shown)
     length_s = log.length_s
     info = VideoInfo(
         size_wh=stream.size_wh or (0, 0),
@@ -37,8 +41,8 @@ def session_result(stream: LiveStream) -> VideoResult:
         model=stream.info.emotion.name,
         detector=stream.info.detector.name,
         frames=frames,
-        people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
-        highlights=log.highlights(),
+        people=with_moments(people, highlights),
+        highlights=highlights,
         n_frames=status.frames,
         n_analyzed=status.analyzed,
         elapsed_s=length_s,

@@ -73,7 +73,8 @@ class LiveResult:
     Attributes:
         frame: The frame.
         analysis: Raw, with track ids.
-        smoothed: The same faces with smoothed predictions, for drawing and charts.
+        smoothed: The faces of people, which were seen for ``DEFAULT_MIN_SEEN_S``, with smoothed
+            predictions, for drawing and charts.
         mask: Faces to blur: these, those that are not reported, and those recently lost; ``None``
             if faces are not blurred.
     """

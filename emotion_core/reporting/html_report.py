@@ -11,8 +11,7 @@ from emotion_core.photos.tables import readable_name
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_page import render_page
 from emotion_core.reporting.timeline import format_duration, person_name, wall_clock
-from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.tables import longest_seen, select_people
+from emotion_core.video.tables import longest_seen, select_people, smooth_result
 from emotion_core.video.types import HighlightKind
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def report_page(result: VideoResult, name: str) -> str:
     charted = longest_seen(result.people, _CHARTED)
     charts = None
     if charted:
-        smooth = smooth_frames(result.frames, result.settings.smoothing_s)
-        charts = dashboard_chart(select_people(smooth, charted))
+        charts = dashboard_chart(select_people(smooth_result(result), charted))
     return render_page(
         "report.html",
         charts,

@@ -15,9 +15,8 @@ from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
 from emotion_core.reporting.photo_folder import iter_files
-from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.pipeline import analyze_video
-from emotion_core.video.tables import longest_seen, select_people
+from emotion_core.video.tables import longest_seen, select_people, smooth_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +46,7 @@ SUFFIXES = (
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
 _SETTINGS = "settings.json"
-_LAYOUT = 2  # of the results; raised when it changes, so that videos are analysed again
+_LAYOUT = 3  # of the results; raised when it changes, so that videos are analysed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +190,8 @@ def _draw_charts(result: VideoResult, name: str) -> dict[str, bytes]:
     """The linked charts of the people seen longest as a page and an image; none without a face."""
     if result.people.empty:
         return {}
-    smoothing_s = result.settings.smoothing_s
-    smooth = smooth_frames(result.frames, smoothing_s)
-    frames = select_people(smooth, longest_seen(result.people))
-    charts = dashboard_chart(frames, smoothing_s=smoothing_s)
+    frames = select_people(smooth_result(result), longest_seen(result.people))
+    charts = dashboard_chart(frames, smoothing_s=result.settings.smoothing_s)
     page = charts_page(charts, f"Emotions in {readable_name(name)}").encode()
     return dict(zip(_CHARTS, (page, to_png(charts)), strict=True))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
@@ -16,6 +17,10 @@ ColorDescriptor = npt.NDArray[np.float64]
 _CELLS = (6, 4)  # rows, columns: hair, face and clothes; left and right
 _SAMPLES = 4  # per cell and axis: enough for a stable mean, more would take longer
 _BESIDE, _ABOVE, _BELOW = 0.25, 0.4, 0.8  # of the box: hair above, collar and clothes below
+
+HEAD = slice(4 * _CELLS[1] * 3)
+"""Upper four rows of a descriptor: head and what is beside it. What is below may be another tile of
+a video call, or a caption."""
 
 DIFFERENT = 0.19
 """Mean difference of the descriptors of two people; measured in a street scene (median; 80 % lie
@@ -28,9 +33,6 @@ SAME, SAME_CHANGE = 0.02, 0.05
 """Mean difference of one person's descriptors: the first, plus the second times the square root of
 the seconds between. Measured there: medians 0.023 after 0.04 s, 0.055 after 0.3 s, 0.079 after
 1 s."""
-
-MIN_COST, MAX_COST = -3.0, 3.0
-"""Bounds of the appearance cost, so that neither twins nor a flash of light decide alone."""
 
 _FRAME_CELLS = (9, 16)  # rows, columns
 _CUT_CORRELATION = 0.6
@@ -78,26 +80,35 @@ def is_shot_boundary(before: ColorDescriptor, after: ColorDescriptor) -> bool:
     return float(before @ after) < _CUT_CORRELATION
 
 
-def appearance_cost(
-    known: ColorDescriptor, gaps_s: npt.NDArray[np.float64], seen: ColorDescriptor
-) -> ColorDescriptor:
+def look_distances(known: ColorDescriptor, seen: ColorDescriptor) -> ColorDescriptor:
+    """Mean differences of the colours of people and faces.
+
+    Args:
+        known: ``(T, L)`` descriptors of people; NaN where they are unknown.
+        seen: ``(N, L)`` descriptors of faces; NaN likewise.
+
+    Returns:
+        ``(T, N)``, 0-1; NaN where a descriptor is unknown.
+    """
+    return np.asarray(cdist(known, seen, "cityblock") / known.shape[1], np.float64)
+
+
+def appearance_cost(apart: ColorDescriptor, gaps_s: npt.NDArray[np.float64]) -> ColorDescriptor:
     """Evidence from appearance against each pair being the same person.
 
     Args:
-        known: ``(T, L)`` descriptors of people.
-        gaps_s: ``(T,)`` seconds since.
-        seen: ``(N, L)`` descriptors of faces.
+        apart: ``(T, N)`` from ``look_distances``.
+        gaps_s: Seconds between the two, broadcast to the same shape.
 
     Returns:
         ``(T, N)`` logarithm of the likelihood ratio, other person to same person, which models
         differences of one person's descriptors as exponential and those of two people as normal.
     """
-    apart = np.abs(known[:, None] - seen).mean(axis=2)
-    scale = (SAME + SAME_CHANGE * np.sqrt(gaps_s))[:, None]
+    scale = SAME + SAME_CHANGE * np.sqrt(gaps_s)
     same = apart / scale + np.log(scale)
     other = (np.minimum(apart, DIFFERENT) - DIFFERENT) ** 2 / (2 * DIFFERENT_SPREAD**2)
     other += np.log(DIFFERENT_SPREAD * np.sqrt(2 * np.pi))
-    return np.asarray(np.clip(same - other, MIN_COST, MAX_COST), np.float64)
+    return np.asarray(same - other, np.float64)
 
 
 def _cells(image: Image, rows: ColorDescriptor, columns: ColorDescriptor) -> ColorDescriptor:

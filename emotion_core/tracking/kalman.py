@@ -106,6 +106,11 @@ class KalmanState:
         spread = (POSITION_NOISE**2, 0.0, FIRST_SPEED**2)
         return cls(centre, np.zeros(2), size, spread, time_s)
 
+    @property
+    def speed(self) -> float:
+        """Face sizes a second."""
+        return float(np.linalg.norm(self.velocity)) / self.size
+
     def centre_at(self, time_s: float) -> Point:
         """Predicted position."""
         return self.centre + self.velocity * min(time_s - self.time_s, COAST_S)

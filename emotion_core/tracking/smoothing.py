@@ -1,7 +1,12 @@
-"""Exponential smoothing of predictions over time, the same for a stream and for a table.
+"""Exponential smoothing of predictions over time: of a stream as it comes, of a table both ways.
 
-Times may be uneven: each new prediction has the weight 1 - exp(-dt / tau), where dt is the time
-since the person was last seen and tau the time constant.
+Times may be uneven. In a stream each new prediction has the weight 1 - exp(-dt / tau), where dt is
+the time since the person was last seen and tau the time constant, so that smoothed predictions lag
+by about tau. In a table, of which the future is known, each is the mean of all with the weights
+exp(-abs(dt) / tau), the kernel of the same recursion forwards and backwards: it has zero phase, so
+that an expression peaks when it did. Source: F. Gustafsson, "Determining the Initial States in
+Forward-Backward Filtering", IEEE Transactions on Signal Processing 44, 1996; here the weights are
+divided by their sum, so that the ends need no initial states.
 """
 
 from __future__ import annotations
@@ -17,8 +22,6 @@ import pandas as pd
 from emotion_core.types import Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from emotion_core.types import Analysis
 
 FORGET = 3.0
@@ -73,13 +76,16 @@ class Smoother:
         return replace(analysis, predictions=smooth)
 
 
-def smooth_frames(frames: pd.DataFrame, time_constant_s: float) -> pd.DataFrame:
-    """Smooths a table of frames as ``Smoother`` smooths a stream.
+def smooth_frames(
+    frames: pd.DataFrame, time_constant_s: float, *, is_causal: bool = False
+) -> pd.DataFrame:
+    """Smooths a table of frames.
 
     Args:
         frames: Columns track (missing if a frame has no face), time_s, emotion, confidence,
             ``p_<label>`` and valence and arousal; for each track in order of time.
         time_constant_s: 0 for no smoothing.
+        is_causal: Whether to smooth as ``Smoother`` smooths a stream, to the last bit.
 
     Returns:
         A table of the same form; emotion and confidence follow the smoothed probabilities.
@@ -97,12 +103,17 @@ def smooth_frames(frames: pd.DataFrame, time_constant_s: float) -> pd.DataFrame:
     by_track = np.flatnonzero(has_face)[np.argsort(tracks[has_face], kind="stable")]
     times_s = frames["time_s"].to_numpy(np.float64)
     weights = _weights(tracks[by_track], times_s[by_track], time_constant_s)
+    counts = None if is_causal else _sum_both_ways([1.0] * len(weights), weights)
     for name in [*labels, "valence", "arousal"]:
         values = frames[name].to_numpy(np.float64, copy=True)
-        values[by_track] = _smooth(values[by_track].tolist(), weights)
+        ordered = values[by_track].tolist()
+        if counts is None:
+            values[by_track] = _follow(ordered, weights)
+        else:
+            values[by_track] = _sum_both_ways(ordered, weights) / counts
         # As in the stream, values are float32, whatever holds them.
-        smooth = pd.Series(values.astype(np.float32), frames.index)
-        result[name] = smooth.astype(frames[name].dtype)
+        column = pd.Series(values.astype(np.float32), frames.index)
+        result[name] = column.astype(frames[name].dtype)
     probabilities = result[labels].to_numpy()[has_face]
     emotions = result["emotion"].to_numpy(object, copy=True)
     words = np.array([label.removeprefix(_PREFIX) for label in labels], object)
@@ -132,8 +143,8 @@ def _weights(
     return [1.0, *(_weight(gap, tau_s) if on else 1.0 for gap, on in later)]
 
 
-def _smooth(values: Iterable[float], weights: Iterable[float]) -> list[float]:
-    """The recursion, with the same arithmetic as the stream.
+def _follow(values: list[float], weights: list[float]) -> list[float]:
+    """The causal recursion, with the same arithmetic as the stream.
 
     Plain floats in a loop are faster than arrays here, as each value needs the previous one.
     """
@@ -141,5 +152,22 @@ def _smooth(values: Iterable[float], weights: Iterable[float]) -> list[float]:
     state = 0.0
     for value, weight in zip(values, weights, strict=True):
         state = value if weight == 1.0 else state + weight * (value - state)
+        result.append(state)
+    return result
+
+
+def _sum_both_ways(values: list[float], weights: list[float]) -> npt.NDArray[np.float64]:
+    """Sums of all values of an unbroken stretch, weighted less the farther away in time."""
+    decays = [1.0 - weight for weight in weights]  # since the value before
+    before = _accumulate(values, decays)
+    after = _accumulate(values[::-1], [0.0, *decays[:0:-1]])[::-1]
+    return np.asarray(np.array(before) + after - np.array(values), np.float64)
+
+
+def _accumulate(values: list[float], decays: list[float]) -> list[float]:
+    result = []
+    state = 0.0
+    for value, decay in zip(values, decays, strict=True):
+        state = value + decay * state
         result.append(state)
     return result

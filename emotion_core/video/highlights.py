@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from emotion_core.imaging.annotate import blur_all
 from emotion_core.imaging.codec import decode_image, encode_jpeg
@@ -14,7 +16,12 @@ from emotion_core.types import Faces
 from emotion_core.video.types import Highlight, HighlightKind
 
 if TYPE_CHECKING:
-    from emotion_core.types import Analysis, Image
+    from collections.abc import Hashable, Mapping
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from emotion_core.types import Analysis, FloatArray, Image
     from emotion_core.video.types import VideoFrame, VideoResult
 
 MAX_PEOPLE = 200
@@ -44,8 +51,69 @@ class _Person:
     best: dict[HighlightKind, Highlight] = field(default_factory=dict)
 
 
+def is_clear(frames: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether the faces of a table of frames are clear enough for an image."""
+    sides = np.minimum(frames["x2"] - frames["x1"], frames["y2"] - frames["y1"])
+    return ((frames["score"] >= MIN_SCORE) & (sides >= MIN_FACE_PX)).to_numpy(bool)
+
+
+class HighlightCutter:
+    """Cuts the images of highlights, whose times are known, out of the frames of a video.
+
+    Args:
+        smoothed: The smoothed table of frames.
+        moments: Times in seconds of each kind of highlight, by track.
+    """
+
+    def __init__(
+        self, smoothed: pd.DataFrame, moments: Mapping[int, Mapping[HighlightKind, float]]
+    ) -> None:
+        self._wanted: dict[int, list[tuple[Highlight, FloatArray]]] = {}
+        self._found: list[Highlight] = []
+        rows = smoothed[smoothed["track"].isin(list(moments))]
+        rows = rows[is_clear(rows)]
+        for row in rows.to_dict("records"):
+            for kind, time_s in moments[row["track"]].items():
+                if row["time_s"] == time_s:
+                    self._want(row, kind)
+
+    @property
+    def frames(self) -> set[int]:
+        """Indices of the frames from which images are still to be cut."""
+        return set(self._wanted)
+
+    def cut(self, index: int, shown: Image) -> None:
+        """Cuts the images of a frame, if there are any.
+
+        Args:
+            index: Of the frame.
+            shown: RGB image to crop faces from, blurred or not.
+        """
+        for highlight, box in self._wanted.pop(index, []):
+            self._found.append(replace(highlight, jpeg=_cut(shown, box)))
+
+    def highlights(self) -> tuple[Highlight, ...]:
+        """The highlights so far, by person and kind."""
+        kinds = list(HighlightKind)
+        return tuple(sorted(self._found, key=lambda h: (h.track, kinds.index(h.kind))))
+
+    def _want(self, row: dict[Hashable, Any], kind: HighlightKind) -> None:
+        highlight = Highlight(
+            track=int(row["track"]),
+            kind=kind,
+            frame=int(row["frame"]),
+            time_s=float(row["time_s"]),
+            emotion=str(row["emotion"]),
+            valence=float(row["valence"]),
+            arousal=float(row["arousal"]),
+            jpeg=b"",
+        )
+        box = np.array([[row[name] for name in ("x1", "y1", "x2", "y2")]], np.float32)
+        self._wanted.setdefault(highlight.frame, []).append((highlight, box))
+
+
 class HighlightTracker:
-    """Keeps each person's most positive, most negative and most intense highlight with its image.
+    """Keeps each person's highlights of a stream with their images, as they come.
 
     Of more than ``MAX_PEOPLE`` people, those seen shortest are forgotten.
     """
@@ -127,9 +195,7 @@ def _improve(
         if old is not None and strength <= _strength(kind, old.valence, old.arousal):
             continue
         if not jpeg:
-            faces = analysis.faces[index : index + 1]
-            crop = crop_faces(shown, Faces(faces.boxes, faces.scores), _CROP)[0]
-            jpeg = encode_jpeg(crop, quality=85)
+            jpeg = _cut(shown, analysis.faces.boxes[index : index + 1])
         person.best[kind] = Highlight(
             track=int(analysis.faces.track_ids[index]),  # type: ignore[index]
             kind=kind,
@@ -140,3 +206,9 @@ def _improve(
             arousal=arousal,
             jpeg=jpeg,
         )
+
+
+def _cut(shown: Image, box: FloatArray) -> bytes:
+    """The image of a face with a box ``(1, 4)``, as JPEG."""
+    faces = Faces(box, np.ones(1, np.float32))
+    return encode_jpeg(crop_faces(shown, faces, _CROP)[0], quality=85)

@@ -1,4 +1,7 @@
-"""The video pipeline: decodes, analyses, draws and writes a video in one pass."""
+"""The video pipeline: analyses a video in a first pass, and draws and writes it in a second.
+
+Who is a person, and how an expression goes on, is only known at the end.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from emotion_core.imaging.annotate import blur_in_place, draw_in_place
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.highlights import HighlightTracker
+from emotion_core.video.annotation import FrameInterpolator, annotate_frames
+from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
+from emotion_core.video.highlights import MAX_PEOPLE, HighlightCutter
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
-from emotion_core.video.tables import FrameTableBuilder, people_table
+from emotion_core.video.tables import link_people, moments, people_table
 from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from emotion_core.video.types import VideoInfo
+    from emotion_core.types import FloatArray
+    from emotion_core.video.types import VideoFrame, VideoInfo
 
 VideoSource = str | Path | Callable[[], BinaryIO]
 """A file's path, or a function that returns a new, independent handle of it at each call."""
@@ -44,8 +49,8 @@ def analyze_video(
 ) -> VideoResult:
     """Analyses a video and writes an annotated copy.
 
-    Memory does not grow with the length, except for the rows of the table (some hundred bytes
-    each).
+    The video is decoded twice. Memory does not grow with the length, except for the rows of the
+    table and for what is blurred (some hundred bytes each).
 
     Args:
         source: The video.
@@ -64,38 +69,44 @@ def analyze_video(
     start = time.perf_counter()
     settings = settings or VideoSettings()
     sampler = FrameSampler(settings)
-    builder, highlights, n_analyzed = FrameTableBuilder(), HighlightTracker(), 0
+    builder, n_analyzed = FrameTableBuilder(), 0
+    blur_boxes: dict[int, FloatArray] = {}
     with ExitStack() as stack:
-        reader = stack.enter_context(
-            VideoReader(_open(source, stack), longest_s=settings.longest_s)
+        reader, again = (
+            stack.enter_context(VideoReader(_open(source, stack), longest_s=settings.longest_s))
+            for _ in range(2)
         )
         writer = None
         if target is not None:
-            writer = VideoWriter(Path(target), reader, audio=_open(source, stack))
+            writer = VideoWriter(Path(target), again, audio=_open(source, stack))
             stack.enter_context(writer)
         progress = _Progress(reader.info, on_progress)
         frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
-        stream = AnalysisStream(reader, frame_analyzer, sampler, is_sparse=target is None)
-        for item in stack.enter_context(stream):
-            frame, canvas = item.frame, item.frame.image
-            if item.blur_boxes is not None:
-                blur_in_place(canvas, item.blur_boxes)
-            if item.raw is not None:
-                n_analyzed += 1
-                builder.add(frame.index, frame.time_s, item.raw)
-                highlights.add(frame, item.shown, canvas)
-            if writer is not None:
-                writer.write(frame, draw_in_place(canvas, item.shown))
-            progress.report(frame.index + 1, frame.time_s)
-    frames = builder.table(sampler.end_s)
+        with AnalysisStream(reader, frame_analyzer, sampler) as items:
+            for item in items:
+                frame = item.frame
+                if item.blur_boxes is not None:
+                    blur_boxes[frame.index] = item.blur_boxes
+                if item.raw is not None:
+                    n_analyzed += 1
+                    builder.add(frame.index, frame.time_s, item.raw)
+                progress.report(frame)
+        tracklets = frame_analyzer.tracker.tracklets()
+        frames = link_people(builder.table(sampler.end_s), tracklets, settings.min_seen_s)
+        smooth = smooth_frames(frames, settings.smoothing_s)
+        people = people_table(frames, smoothed=smooth)
+        shown = FrameInterpolator(iter_analyses(smooth, reader.info.size_wh))
+        cutter = HighlightCutter(smooth, moments(people, MAX_PEOPLE))
+        progress = _Progress(reader.info, on_progress if writer else None, is_writing=True)
+        annotate_frames(again, writer, shown, cutter, blur_boxes, progress.report)
     return VideoResult(
         info=reader.info,
         settings=settings,
         model=analyzer.info.emotion.name,
         detector=analyzer.info.detector.name,
         frames=frames,
-        people=people_table(frames, smoothed=smooth_frames(frames, settings.smoothing_s)),
-        highlights=highlights.highlights(),
+        people=people,
+        highlights=cutter.highlights(),
         n_frames=sampler.n_frames,
         n_analyzed=n_analyzed,
         elapsed_s=time.perf_counter() - start,
@@ -106,19 +117,21 @@ def analyze_video(
 class _Progress:
     """Reports progress at intervals."""
 
-    def __init__(self, info: VideoInfo, on_progress: OnProgress | None) -> None:
-        self._info, self._on_progress = info, on_progress
+    def __init__(
+        self, info: VideoInfo, on_progress: OnProgress | None, *, is_writing: bool = False
+    ) -> None:
+        self._info, self._on_progress, self._is_writing = info, on_progress, is_writing
         self._history: deque[tuple[float, int, float]] = deque()
 
-    def report(self, frames: int, time_s: float) -> None:
+    def report(self, frame: VideoFrame) -> None:
         """Calls ``on_progress`` if the last call is long enough ago.
 
         The speed is measured from the first frame on: what precedes it takes longer.
 
         Args:
-            frames: Frames finished.
-            time_s: Position in the video.
+            frame: The frame that was finished.
         """
+        frames, time_s = frame.index + 1, frame.time_s
         now, history = time.monotonic(), self._history
         if history and now - history[-1][0] < _REPORT_EVERY_S:
             return
@@ -131,7 +144,8 @@ class _Progress:
         fps = (frames - frames_then) / (now - then)
         speed = (time_s - time_s_then) / (now - then)
         left_s = self._left(frames, time_s, fps, speed)
-        self._on_progress(VideoProgress(frames, self._info.n_frames, time_s, fps, left_s))
+        n_frames = self._info.n_frames
+        self._on_progress(VideoProgress(frames, n_frames, time_s, fps, left_s, self._is_writing))
 
     def _left(self, frames: int, time_s: float, fps: float, speed: float) -> float | None:
         """Seconds, by the number of frames, else by the length; a header may be wrong on both."""

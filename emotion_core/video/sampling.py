@@ -47,14 +47,6 @@ class FrameSampler:
         """End of the last frame in seconds; it has the mean duration."""
         return self._last_s * (1 + 1 / max(1, self._last_index))
 
-    def stride(self, fps: float) -> int:
-        """Approximate number of frames per analysed one.
-
-        Args:
-            fps: Of the video; 0 if unknown.
-        """
-        return self._every if self._hz is None else max(1, round(fps / self._hz))
-
     def should_analyze(self, index: int, time_s: float) -> bool:
         """Decides on the next frame; the first one is always analysed.
 

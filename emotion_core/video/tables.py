@@ -1,4 +1,4 @@
-"""Tables of a video: one row per frame and face, one row per person."""
+"""Tables of a video: who is a person, one row per person, and parts of the table of frames."""
 
 from __future__ import annotations
 
@@ -7,98 +7,110 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from emotion_core.labels import to_label_set
-from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.highlights import MIN_FACE_PX, MIN_SCORE
+from emotion_core.tracking.smoothing import smooth_frames
+from emotion_core.tracking.tracklets import link_tracklets
+from emotion_core.types import DEFAULT_MIN_SEEN_S
+from emotion_core.video.highlights import is_clear
+from emotion_core.video.types import HighlightKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy.typing as npt
 
-    from emotion_core.labels import LabelSet
+    from emotion_core.tracking.tracklets import Tracklet
+    from emotion_core.video.types import Highlight, VideoResult
 
 _MAX_PERIODS, _MIN_HOLD_S = 2.0, 1.0
-_NO_TRACK = -1
+_MIN_SIGHTINGS = 2
 _PLANE = ("valence", "arousal")
 
+MOMENT_COLUMNS = {kind: f"{kind}_s" for kind in HighlightKind}
+"""Columns of ``people_table`` with the time of each kind of highlight."""
 
-class FrameTableBuilder:
-    """Collects analysed frames in about 100 bytes per face, whatever the length of the video."""
 
-    def __init__(self) -> None:
-        self._labels: LabelSet | None = None
-        self._model = ""
-        self._va_source = ""
-        self._packed = bytearray()
+def link_people(
+    frames: pd.DataFrame, tracklets: Sequence[Tracklet], min_seen_s: float = DEFAULT_MIN_SEEN_S
+) -> pd.DataFrame:
+    """Gives the rows of each person of a whole video the same track, see ``tracklets``.
 
-    def add(self, frame_index: int, time_s: float, analysis: Analysis) -> None:
-        """Adds an analysed frame; one without a face becomes a row without a track.
+    Args:
+        frames: As ``FrameTableBuilder.table`` makes it.
+        tracklets: Of all its tracks.
+        min_seen_s: See ``mark_brief``.
 
-        Args:
-            frame_index: Index of the frame in the video.
-            time_s: Seconds after the first frame.
-            analysis: Faces have track ids; the network is the same for all frames.
+    Returns:
+        The table with new tracks: people are numbered from 1, and then brief tracks, both in order
+        of appearance. See ``mark_brief`` for the column is_brief.
+    """
+    roots = link_tracklets(tracklets, min_frames=min_sightings(frames, min_seen_s))
+    linked = mark_brief(frames.assign(track=frames["track"].map(roots).astype("Int64")), min_seen_s)
+    seen = linked[linked["track"].notna()].drop_duplicates("track")
+    order = seen.sort_values("is_brief", kind="stable")["track"]
+    numbers = {track: number for number, track in enumerate(order, 1)}
+    return linked.assign(track=linked["track"].map(numbers).astype("Int64"))
 
-        Raises:
-            ValueError: Faces have no track ids, or the network has changed.
-        """
-        faces, predictions = analysis.faces, analysis.predictions
-        if self._labels is None:
-            self._labels, self._model = predictions.labels, analysis.model
-        if predictions.labels != self._labels:
-            raise ValueError("All frames of a video must be analysed by one network.")
-        if len(faces) and faces.track_ids is None:
-            raise ValueError("Faces of a video need track ids.")
-        rows = np.zeros(max(1, len(faces)), _row_type(len(predictions.labels)))
-        rows["frame"], rows["time_s"], rows["track"] = frame_index, time_s, _NO_TRACK
-        if len(faces):
-            self._va_source = str(predictions.va_source)
-            rows["track"], rows["box"], rows["score"] = faces.track_ids, faces.boxes, faces.scores
-            rows["p"] = predictions.probabilities
-            rows["valence"], rows["arousal"] = predictions.valence, predictions.arousal
-        self._packed += rows.tobytes()
 
-    def table(self, end_s: float | None = None) -> pd.DataFrame:
-        """All frames so far, in the order in which they were added.
+def mark_brief(frames: pd.DataFrame, min_seen_s: float = DEFAULT_MIN_SEEN_S) -> pd.DataFrame:
+    """Adds the column is_brief: whether a track was seen too briefly to count as a person.
 
-        Args:
-            end_s: End of the last frame of the video, analysed or not; ``None`` if unknown.
+    Args:
+        frames: As ``FrameTableBuilder.table`` makes it.
+        min_seen_s: Minimum time, see ``min_sightings``.
+    """
+    counts = frames["track"].map(frames["track"].value_counts())
+    is_brief = counts.lt(min_sightings(frames, min_seen_s)).fillna(value=False)
+    return frames.assign(is_brief=is_brief.astype(bool))
 
-        Returns:
-            Columns frame, time_s (to the microsecond), track, x1, y1, x2, y2 (pixels), score,
-            emotion, confidence, one ``p_<label>`` per label of the network, valence, arousal,
-            va_source, model. For a frame without a face only frame, time_s and model are filled.
-            ``attrs`` has ``end_s`` if that is known.
-        """
-        labels = self._labels or ()
-        rows = np.frombuffer(bytes(self._packed), _row_type(len(labels)))
-        has_face = rows["track"] != _NO_TRACK
-        tracks = pd.array(rows["track"].astype(np.int64), dtype="Int64")
-        tracks[~has_face] = pd.NA
-        columns: dict[str, object] = {
-            "frame": rows["frame"],
-            "time_s": rows["time_s"].round(6),
-            "track": tracks,
-        }
-        boxes = np.where(has_face[:, None], rows["box"].round(1), np.nan)
-        columns.update({name: boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))})
-        columns["score"] = np.where(has_face, rows["score"], np.nan)
-        probabilities = np.where(has_face[:, None], rows["p"], np.nan)
-        emotions, sources = np.full((2, len(rows)), None, object)
-        if labels:
-            words = np.array([str(label) for label in labels], object)
-            emotions[has_face] = words[probabilities[has_face].argmax(axis=1)]
-        sources[has_face] = self._va_source
-        columns["emotion"] = pd.Series(emotions, dtype="str")
-        columns["confidence"] = np.where(has_face, rows["p"].max(axis=1, initial=0), np.nan)
-        columns.update({f"p_{label}": probabilities[:, i] for i, label in enumerate(labels)})
-        columns |= {name: np.where(has_face, rows[name], np.nan) for name in _PLANE}
-        columns["va_source"] = pd.Series(sources, dtype="str")
-        columns["model"] = pd.Series(np.full(len(rows), self._model, object), dtype="str")
-        table = pd.DataFrame(columns)
-        table.attrs = {} if end_s is None else {"end_s": end_s}
-        return table
+
+def min_sightings(frames: pd.DataFrame, min_seen_s: float) -> int:
+    """Minimum number of analysed frames with a person.
+
+    At least two, so that no single false alarm is a person, but no more than half the frames of a
+    very short video; one for a single frame.
+
+    Args:
+        frames: Table of frames, for the rate of analysis.
+        min_seen_s: Minimum time in seconds.
+    """
+    period = analysis_period(frames)
+    wanted = np.ceil(min_seen_s / period - 1e-6) if period else _MIN_SIGHTINGS
+    most = max(1, frames["frame"].nunique() // 2)
+    return int(min(max(_MIN_SIGHTINGS, wanted), most))
+
+
+def without_brief(frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows of people; frames with brief tracks only stay, as ones without a face."""
+    if "is_brief" not in frames or not frames["is_brief"].any():
+        return frames
+    return select_people(frames, frames.loc[~frames["is_brief"], "track"].dropna().unique())
+
+
+def smooth_result(result: VideoResult, time_constant_s: float | None = None) -> pd.DataFrame:
+    """Smooths the frames of a video in both directions, those of a webcam as they came.
+
+    Args:
+        result: The result.
+        time_constant_s: By default that of its settings.
+    """
+    tau_s = result.settings.smoothing_s if time_constant_s is None else time_constant_s
+    return smooth_frames(result.frames, tau_s, is_causal=result.started_at is not None)
+
+
+def moments(people: pd.DataFrame, max_people: int) -> dict[int, dict[HighlightKind, float]]:
+    """Times in seconds of each kind of highlight of the people seen longest, by track."""
+    chosen = people.set_index("track").loc[longest_seen(people, max_people)]
+    times = chosen[list(MOMENT_COLUMNS.values())].itertuples()
+    return {int(row[0]): dict(zip(MOMENT_COLUMNS, row[1:], strict=True)) for row in times}
+
+
+def with_moments(people: pd.DataFrame, highlights: Iterable[Highlight]) -> pd.DataFrame:
+    """A table of people with the times of highlights, where there are any."""
+    result = people.set_index("track")
+    for highlight in highlights:
+        if highlight.track in result.index:
+            result.loc[highlight.track, MOMENT_COLUMNS[highlight.kind]] = highlight.time_s
+    return result.reset_index()
 
 
 def people_table(
@@ -107,11 +119,11 @@ def people_table(
     *,
     smoothed: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """One row per person, of a whole video or a part of it.
+    """One row per person, of a whole video or a part of it; brief tracks are left out.
 
     A frame counts for the time to the next analysed frame, at most ``max_hold_s``. Means and
     (population) standard deviations are weighted with that time and computed from raw predictions:
-    smoothed ones lag, which would bias the means of a short video towards its beginning.
+    smoothed ones vary less, and those of a webcam lag.
 
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, including frames without a face.
@@ -131,41 +143,16 @@ def people_table(
     raw = {f"raw_{name}": frames[name].to_numpy() for name in _PLANE}
     shown = frames if smoothed is None else smoothed
     seen = shown.assign(weight=seen_seconds(frames, analysis_period_s), **raw)
+    seen = without_brief(seen)
     seen = seen[seen["track"].notna()].sort_values("time_s", kind="stable")
     columns = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
     columns += [f"share_{label}" for label in labels]
     columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal", "changes"]
-    columns += ["positive_s", "negative_s", "intense_s"]
+    columns += MOMENT_COLUMNS.values()
     rows = [_person_row(rows, labels) for _, rows in seen.groupby("track")]
     return pd.DataFrame(rows, columns=columns).astype(
         {"track": "int64", "frames": "int64", "changes": "int64", "dominant_emotion": "str"}
     )
-
-
-def to_analysis(rows: pd.DataFrame, size_wh: tuple[int, int]) -> Analysis:
-    """Converts one frame's rows of a table back to an analysis.
-
-    Args:
-        rows: As ``FrameTableBuilder.table`` makes them; one without a track stands for no face.
-        size_wh: Of the frame, in pixels.
-    """
-    seen = rows[rows["track"].notna()].sort_values("x1")
-    columns = [name for name in rows.columns if name.startswith("p_")]
-    probabilities = seen[columns].to_numpy(np.float32)
-    total = np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-6)
-    faces = Faces(
-        seen[["x1", "y1", "x2", "y2"]].to_numpy(np.float32),
-        seen["score"].to_numpy(np.float32),
-        track_ids=seen["track"].to_numpy(np.int64),
-    )
-    predictions = Predictions(
-        to_label_set([name.removeprefix("p_") for name in columns]),
-        probabilities / total,
-        seen["valence"].to_numpy(np.float32),
-        seen["arousal"].to_numpy(np.float32),
-        VaSource(seen["va_source"].iloc[0]) if len(seen) else VaSource.HEAD,
-    )
-    return Analysis(size_wh, faces, predictions, str(rows["model"].iloc[0]), 0.0)
 
 
 def select_time(frames: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
@@ -231,21 +218,6 @@ def seen_seconds(
     return np.asarray(lasting[back], np.float64)
 
 
-def _row_type(n_labels: int) -> np.dtype[np.void]:
-    return np.dtype(
-        [
-            ("frame", np.int64),
-            ("time_s", np.float64),
-            ("track", np.int32),
-            ("box", np.float32, 4),
-            ("score", np.float32),
-            ("p", np.float32, n_labels),
-            ("valence", np.float32),
-            ("arousal", np.float32),
-        ]
-    )
-
-
 def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
     """The numbers of one person from their rows, sorted by time."""
     weight = rows["weight"].to_numpy(float)
@@ -263,8 +235,7 @@ def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
         row[f"mean_{name}"] = mean
         row[f"sd_{name}"] = float(np.sqrt(np.average((values - mean) ** 2, weights=weight)))
     row["changes"] = int((emotions[1:] != emotions[:-1]).sum())
-    sides = np.minimum(rows["x2"] - rows["x1"], rows["y2"] - rows["y1"])
-    clear = ((rows["score"] >= MIN_SCORE) & (sides >= MIN_FACE_PX)).to_numpy(bool)
+    clear = is_clear(rows)
     if clear.any():
         rows = rows[clear]
     times, valence, arousal = (rows[name].to_numpy(float) for name in ("time_s", *_PLANE))

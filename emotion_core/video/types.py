@@ -7,7 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, AnalyzeOptions
+from emotion_core.types import (
+    DEFAULT_MIN_FACE_PX,
+    DEFAULT_MIN_SCORE,
+    DEFAULT_MIN_SEEN_S,
+    AnalyzeOptions,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,6 +74,8 @@ class VideoSettings:
         blur: Whether faces are made unrecognisable in the video and in all images.
         smoothing_s: Time constant for smoothing drawings and charts, in seconds; 0 for none. Tables
             of frames are never smoothed.
+        min_seen_s: Minimum time in seconds for which a face must be seen to count as a person; the
+            rows of others are marked as brief.
         longest_s: Maximum number of seconds to read; ``None`` for all of the video.
 
     Raises:
@@ -81,6 +88,7 @@ class VideoSettings:
     min_face_px: float = DEFAULT_MIN_FACE_PX
     blur: bool = False
     smoothing_s: float = 0.3
+    min_seen_s: float = DEFAULT_MIN_SEEN_S
     longest_s: float | None = None
 
     @property
@@ -95,6 +103,10 @@ class VideoSettings:
             raise EmotionError(f"Frames a second must be above 0, up to 1000, not {self.hz}.")
         if not 0 <= self.smoothing_s <= 60:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
+        if not 0 <= self.min_seen_s <= 60:
+            raise EmotionError(
+                f"The minimum time of a person must be from 0 to 60 seconds, not {self.min_seen_s}."
+            )
 
 
 class HighlightKind(StrEnum):
@@ -145,6 +157,8 @@ class VideoProgress:
         time_s: Position in the video.
         fps: Frames finished per second, over the last few seconds.
         left_s: Estimated seconds left; ``None`` if unknown.
+        is_writing: Whether all frames are analysed and the annotated video is being written, for
+            which the counts begin anew.
     """
 
     frames: int
@@ -152,6 +166,7 @@ class VideoProgress:
     time_s: float
     fps: float
     left_s: float | None
+    is_writing: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -163,7 +178,8 @@ class VideoResult:
         settings: How it was analysed.
         model: Name of the emotion network.
         detector: Name of the face detector.
-        frames: Raw, one row per analysed frame and face, see ``tables.FrameTableBuilder.table``.
+        frames: Raw, one row per analysed frame and face, see ``frame_table`` and
+            ``tables.mark_brief``.
         people: One row per person, see ``tables.people_table``.
         highlights: The strongest expressions, by person and kind.
         n_frames: Frames decoded.

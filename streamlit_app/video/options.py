@@ -28,7 +28,8 @@ def choose_settings(options: VisitorOptions) -> VideoSettings:
             VideoSettings().smoothing_s,
             "smoothing",
             "Smooths charts and dominant emotions. Means and frames.csv stay unsmoothed. No new "
-            "analysis is needed; the annotated video keeps the smoothing it was made with.",
+            "analysis is needed; the annotated video and the key moments keep the smoothing they "
+            "were made with.",
         )
     return VideoSettings(
         every=every,

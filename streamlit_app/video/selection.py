@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.tables import people_table
+from emotion_core.video.tables import people_table, smooth_result, with_moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,11 +73,15 @@ class ResultSmoother:
     def smooth(
         self, result: VideoResult, time_constant_s: float
     ) -> tuple[pd.DataFrame, VideoResult]:
-        """The smoothed frame table, and the result with matching people and settings."""
+        """The smoothed frame table, and the result with matching people and settings.
+
+        Key moments stay those of the analysis, whose images there are.
+        """
         key = (id(result.frames), time_constant_s)
         if self._tables is None or key != self._key:
-            frames = smooth_frames(result.frames, time_constant_s)
-            self._tables = frames, people_table(result.frames, smoothed=frames)
+            frames = smooth_result(result, time_constant_s)
+            people = people_table(result.frames, smoothed=frames)
+            self._tables = frames, with_moments(people, result.highlights)
             self._key = key
         frames, people = self._tables
         settings = replace(result.settings, smoothing_s=time_constant_s)

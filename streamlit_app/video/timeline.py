@@ -20,6 +20,7 @@ from emotion_core.reporting.video_charts import (
     trajectory_chart,
 )
 from emotion_core.types import VaSource
+from emotion_core.video.frame_table import iter_analyses
 from emotion_core.video.io.reader import frame_at
 from emotion_core.video.tables import (
     analysis_period,
@@ -27,7 +28,6 @@ from emotion_core.video.tables import (
     people_table,
     select_people,
     select_time,
-    to_analysis,
 )
 from streamlit_app.widgets import escape, readable, va_sentence
 
@@ -224,11 +224,8 @@ def _show_frame(
     except EmotionError as error:
         st.warning(escape(str(error)), icon=":material/broken_image:")
         return
-    analysis = to_analysis(rows, (image.shape[1], image.shape[0]))
-    words = ", ".join(
-        f"{person_name(track)} {emotion}"
-        for track, emotion in zip(rows["track"].dropna(), analysis.predictions.top, strict=True)
-    )
+    ((_, _, analysis),) = iter_analyses(rows, (image.shape[1], image.shape[0]))
+    words = ", ".join(f"{person_name(face.track_id or 0)} {face.emotion}" for face in analysis)
     st.image(
         make_preview(image if is_blurred else annotate(image, analysis)),
         caption=f"At {format_duration(at_s)}",

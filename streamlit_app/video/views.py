@@ -102,4 +102,5 @@ def _describe_progress(job: VideoJob) -> tuple[float, str]:
     if progress.left_s is not None:
         left = f", {format_duration(progress.left_s, decimals=0)} left"
     share = min(1.0, progress.frames / progress.n_frames) if progress.n_frames else 0.0
-    return share, f"Frame {progress.frames}{total}, {progress.fps:.0f} fps{left}"
+    what = "Writing the annotated video: frame" if progress.is_writing else "Frame"
+    return share, f"{what} {progress.frames}{total}, {progress.fps:.0f} fps{left}"

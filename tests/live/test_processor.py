@@ -31,6 +31,14 @@ class Bench:
     def wait_for_reading(self):
         wait_until(lambda: self.stream.latest is not None)
 
+    def confirm_face(self, image):
+        """Shows the face for long enough to count as a person."""
+        for _ in range(4):
+            self.clock.now_s += 0.1
+            n = self.stream.status().analyzed
+            self.show(image)
+            wait_until(lambda n=n: self.stream.status().analyzed > n)
+
     def close(self):
         self.analyzer.open()
         self.processor.close()
@@ -57,10 +65,13 @@ def test_the_newest_reading_is_drawn_on_the_newest_frame(make_bench):
     bench.wait_for_reading()
     bench.clock.now_s += 0.1
     second = bench.show(grey(90, *SIZE))
-    assert (second[150, 210:290] != 90).any()
-    assert (second[400:, 400:] == 90).all()
+    assert (second == 90).all(), "a face of one frame may be a false alarm"
     assert bench.processor.first_ok_s == bench.clock.now_s
-    assert bench.processor.frames == 2
+    bench.confirm_face(grey(60, *SIZE))
+    last = bench.show(grey(90, *SIZE))
+    assert (last[150, 210:290] != 90).any()
+    assert (last[400:, 400:] == 90).all()
+    assert bench.processor.frames == 7
 
 
 def test_the_picture_goes_on_while_the_analysis_hangs(make_bench):
@@ -156,8 +167,7 @@ def test_black_frames_go_through_without_boxes(make_bench):
 def test_what_is_shown_is_recorded_when_asked_for(make_bench):
     bench = make_bench()
     assert bench.processor.stop_recording() is None
-    bench.show(grey(60, *SIZE))
-    bench.wait_for_reading()
+    bench.confirm_face(grey(60, *SIZE))
     bench.processor.start_recording()
     bench.processor.start_recording()
     for i in range(3):

@@ -26,7 +26,8 @@ from emotion_core.reporting.video_charts import (
     timeline_chart,
     trajectory_chart,
 )
-from emotion_core.video.tables import FrameTableBuilder, people_table, select_time
+from emotion_core.video.frame_table import FrameTableBuilder
+from emotion_core.video.tables import people_table, select_time
 from tests.video.frame_tables import THREE, make_none, make_one, make_table, walk
 
 N, H, S = THREE

@@ -39,7 +39,7 @@ def names_in(folder):
 
 @pytest.fixture
 def clip(tmp_path):
-    return make_clip(tmp_path / "in" / "clip.mp4", numbered_images(6, 96, 64))
+    return make_clip(tmp_path / "in" / "clip.mp4", 6 * numbered_images(1, 96, 64))
 
 
 @pytest.fixture(autouse=True)

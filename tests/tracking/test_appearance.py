@@ -5,12 +5,11 @@ import pytest
 
 from emotion_core.tracking.appearance import (
     DIFFERENT,
-    MAX_COST,
-    MIN_COST,
     appearance_cost,
     color_descriptors,
     frame_signature,
     is_shot_boundary,
+    look_distances,
 )
 from tests.factories import make_image, make_smooth_image
 
@@ -62,9 +61,14 @@ def test_a_picture_of_one_colour_has_no_glance():
 
 def test_likeness_counts_less_the_longer_ago_it_was():
     known, seen = np.full((2, 6), 0.5), np.array([[0.5] * 6, [0.5 + DIFFERENT] * 6])
-    found = appearance_cost(known, np.array([0.04, 4.0]), seen)
+    apart = look_distances(known, seen)
+    np.testing.assert_allclose(apart, [[0, DIFFERENT]] * 2)
+    found = appearance_cost(apart, np.array([[0.04], [4.0]]))
     assert found.shape == (2, 2)
     assert (found[:, 0] < 0).all()
     assert found[0, 1] > found[1, 1]
-    far = appearance_cost(known, np.zeros(2), np.ones((1, 6)))
-    assert MIN_COST <= found.min() <= far.max() == MAX_COST
+
+
+def test_what_is_not_known_is_no_likeness():
+    known = np.array([[0.5, 0.5], [np.nan, np.nan]])
+    assert np.isnan(look_distances(known, known)).tolist() == [[False, True], [True, True]]

@@ -1,4 +1,4 @@
-"""Smoothing: the recursion by hand, fresh starts, and the table as the stream, to the last bit."""
+"""Smoothing: the recursion by hand, fresh starts, a table as a stream, and both ways in time."""
 
 import math
 
@@ -9,7 +9,7 @@ import pytest
 from emotion_core.labels import Emotion
 from emotion_core.tracking.smoothing import FORGET, Smoother, smooth_frames
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.tables import FrameTableBuilder
+from emotion_core.video.frame_table import FrameTableBuilder
 from tests.factories import SEVEN, make_analysis, make_faces, make_predictions
 
 TWO = (Emotion.ANGER, Emotion.HAPPINESS)
@@ -148,7 +148,7 @@ def table_of(stream):
     [(0.05, False), (0.3, False), (0.3, True), (2.0, True)],
     ids=["short", "float32", "float64", "long"],
 )
-def test_the_table_is_smoothed_as_the_stream_is(tau_s, wide):
+def test_a_table_may_be_smoothed_as_a_stream_is(tau_s, wide):
     stream = record()
     smoother = Smoother(tau_s)
     expected = table_of([(now, smoother.update(analysis, now)) for now, analysis in stream])
@@ -157,11 +157,48 @@ def test_the_table_is_smoothed_as_the_stream_is(tau_s, wide):
         numbers = raw.select_dtypes("float32").columns
         raw[numbers] = raw[numbers].astype(np.float64)
         expected[numbers] = expected[numbers].astype(np.float64)
-    found = smooth_frames(raw, tau_s)
+    found = smooth_frames(raw, tau_s, is_causal=True)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
     changed = found["valence"].notna() & (found["valence"] != raw["valence"])
     assert changed.mean() > 0.3, "or there was nothing to smooth"
     assert (found["emotion"] != raw["emotion"])[raw["emotion"].notna()].any()
+
+
+def course(values, times=None, tau_s=0.3):
+    """Valence of one person, smoothed."""
+    times = [i / 10 for i in range(len(values))] if times is None else times
+    raw = table_of([(now, seen(0.5, valence=v)) for now, v in zip(times, values, strict=True)])
+    return smooth_frames(raw, tau_s)["valence"].to_numpy()
+
+
+def test_a_file_is_smoothed_both_ways_by_hand():
+    near, far = math.exp(-1), math.exp(-3)
+    found = course([0.0, 1.0, 0.5], times=[0.0, 0.3, 0.9])
+    expected = [
+        (near * 1 + far * 0.5) / (1 + near + far),
+        (1 + math.exp(-2) * 0.5) / (near + 1 + math.exp(-2)),
+        (0.5 + math.exp(-2) * 1) / (far + math.exp(-2) + 1),
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_an_expression_peaks_when_it_did():
+    """As a stream its peak would come later."""
+    values = [math.exp(-(((i - 50) / 8) ** 2)) for i in range(101)]
+    found = course(values)
+    assert found.argmax() == 50
+    np.testing.assert_allclose(found, found[::-1], atol=1e-6)
+    raw = table_of([(i / 10, seen(0.5, valence=v)) for i, v in enumerate(values)])
+    assert smooth_frames(raw, 0.3, is_causal=True)["valence"].argmax() > 51
+
+
+def test_a_face_that_does_not_change_stays_as_it_is():
+    np.testing.assert_allclose(course([0.7] * 30, tau_s=2.0), 0.7, rtol=1e-6)
+
+
+def test_in_a_file_nothing_is_smoothed_across_a_long_gap():
+    found = course([0.0, 0.0, 1.0, 1.0], times=[0.0, 0.1, 5.0, 5.1])
+    np.testing.assert_array_equal(found, [0, 0, 1, 1])
 
 
 def test_the_order_of_rows_and_the_index_are_kept():

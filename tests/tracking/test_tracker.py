@@ -12,9 +12,9 @@ from emotion_core.labels import Emotion
 from emotion_core.local_analyzer import make_detector
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS
-from emotion_core.tracking import tracker as tracker_module
 from emotion_core.tracking.interpolation import interpolate
-from emotion_core.tracking.tracker import EMBED_MIN_PX, LOST_S, SETTLE_S, FaceTracker
+from emotion_core.tracking.tracker import EMBED_MIN_PX, LOST_S, FaceTracker
+from emotion_core.tracking.tracklets import link_tracklets
 from emotion_core.types import Analysis, AnalyzeOptions, Faces
 from tests.factories import make_analysis, make_faces, make_image, make_predictions
 
@@ -230,7 +230,7 @@ def test_two_runs_give_the_same(noise):
 def test_memory_does_not_grow(noise):
     _, tracker = noise
     assert len(tracker._tracks) < 6 * 10 * LOST_S + 6
-    assert tracker._gallery == []
+    assert len(tracker.tracklets()) == len(tracker._tracks), "others are not kept"
 
 
 # With pictures
@@ -386,6 +386,41 @@ def test_nothing_is_written_to_the_picture(sprites):
     np.testing.assert_array_equal(image, before)
 
 
+def call(sprites, orders, hz):
+    """Ids of each person in a video call of tiles, in one order after the other."""
+    places = [box(110 + 210 * i, 150) for i in range(3)]
+
+    def tile(who):
+        return lambda now: places[orders[int(now // 2)].index(who)]
+
+    people = [tile(who) for who in range(3)]
+    moments = times(hz, 2 * len(orders) - 0.5)
+    seen = follow(people, moments, paint=painter(sprites, scene(1)))
+    return [ids(sightings) for sightings in seen]
+
+
+@pytest.mark.parametrize("hz", [3, 12, 25])
+def test_who_changes_tiles_in_a_call_keeps_the_id(sprites, hz):
+    assert call(sprites, [[0, 1, 2], [2, 1, 0]], hz) == [{1}, {2}, {3}]
+    assert call(sprites, [[0, 1, 2], [1, 2, 0], [2, 0, 1]], hz) == [{1}, {2}, {3}]
+
+
+def test_a_false_alarm_takes_no_id_along():
+    """Alarms for single frames at one place are not one track, as a person's sightings are."""
+    alarms = [lambda now: box(400, 200) if round(now * 25) % 6 == 5 else None]
+    (seen,) = follow(alarms, times(25, 2))
+    assert len(ids(seen)) == len(seen)
+
+
+def test_ids_are_confirmed_after_a_while():
+    tracker = FaceTracker()
+    confirmed = []
+    for i in range(10):
+        tracker.update(make_faces([box(200, 200)]), i / 25)
+        confirmed.append(tracker.confirmed_ids())
+    assert confirmed == [set()] * 8 + [{1}] * 2
+
+
 # Recognised by face
 
 
@@ -394,7 +429,6 @@ class ColourEmbedder:
 
     def __init__(self):
         self.asked = []
-        self.blind = False
 
     def embed(self, image, faces):
         self.asked.append(len(faces))
@@ -402,9 +436,6 @@ class ColourEmbedder:
         for x1, y1, x2, y2 in np.clip(faces.boxes.astype(int), 0, None):
             colour = image[y1:y2, x1:x2].reshape(-1, 3).mean(axis=0)
             rows.append((colour - colour.mean()) / np.linalg.norm(colour - colour.mean()))
-        if self.blind:
-            rows = np.random.default_rng(len(self.asked)).normal(0, 1, (len(rows), 3))
-            rows = [row / np.linalg.norm(row) for row in rows]
         return np.array(rows, np.float32).reshape(-1, 3)
 
 
@@ -425,24 +456,27 @@ def plain(*colours):
     return paint
 
 
+def link(people, moments, paint):
+    """Ids of each person after the tracklets of the whole video are linked."""
+    tracker = FaceTracker(ColourEmbedder(), keeps_tracklets=True)
+    seen = follow(people, moments, paint=paint, tracker=tracker)
+    roots = link_tracklets(tracker.tracklets(), min_frames=2)
+    return [{roots[track] for track in ids(sightings)} for sightings in seen]
+
+
 @pytest.mark.parametrize("away_s", [0.5, 5, 600])
 def test_who_comes_back_elsewhere_gets_the_old_id(away_s):
     def person(now):
         return None if 1 < now < 1 + away_s else box(100 if now <= 1 else 500, 200)
 
-    tracker = FaceTracker(ColourEmbedder())
     moments = [0, 0.1, 0.5, 1.0, 1.05 + away_s / 2, 1 + away_s, 1.2 + away_s, 2 + away_s]
-    (seen,) = follow([person], moments, paint=plain(RED), tracker=tracker)
-    assert len(seen) == 7
-    assert ids(seen) == {1}
+    assert link([person], moments, plain(RED)) == [{1}]
 
 
 def test_somebody_else_gets_a_new_id():
     people = [walker(100, 200, 0, end_s=1), walker(100, 200, 0, start_s=5, end_s=6)]
     people.append(walker(400, 200, 0, start_s=8))
-    tracker = FaceTracker(ColourEmbedder())
-    seen = follow(people, times(10, 9), paint=plain(RED, GREEN, RED), tracker=tracker)
-    assert [ids(s) for s in seen] == [{1}, {2}, {1}]
+    assert link(people, times(10, 9), plain(RED, GREEN, RED)) == [{1}, {2}, {1}]
 
 
 def test_two_who_come_back_at_once_are_told_apart():
@@ -450,17 +484,15 @@ def test_two_who_come_back_at_once_are_told_apart():
         return lambda now: box(x if now <= 1 else later, 200) if not 1 < now < 5 else None
 
     people = [back(100, 500), back(300, 100), walker(300, 400, 0, start_s=5)]
-    tracker = FaceTracker(ColourEmbedder())
-    seen = follow(people, times(10, 6), paint=plain(RED, GREEN, BLUE), tracker=tracker)
-    assert [ids(s) for s in seen] == [{1}, {2}, {3}]
+    found = link(people, times(10, 6), plain(RED, GREEN, BLUE))
+    assert found[:2] == [{1}, {2}]
+    assert found[2].isdisjoint({1, 2})
 
 
 def test_who_is_in_the_picture_is_nobody_else():
     """Twins: both in view, so the second is not the first; nor when it comes back."""
     people = [walker(100, 200, 0), walker(400, 200, 0, start_s=1, hidden=(2, 6))]
-    tracker = FaceTracker(ColourEmbedder())
-    seen = follow(people, times(10, 8), paint=plain(RED, RED), tracker=tracker)
-    assert [ids(s) for s in seen] == [{1}, {2}]
+    assert link(people, times(10, 8), plain(RED, RED)) == [{1}, {2}]
 
 
 def test_embeddings_are_made_once_a_second():
@@ -479,58 +511,6 @@ def test_nothing_to_embed_costs_nothing():
     tracker.update(make_faces([box(100, 100, EMBED_MIN_PX - 1)]), 1.0, image)
     tracker.update(make_faces([box(300, 300)]), 2.0, None)
     assert embedder.asked == []
-
-
-def away_and_back():
-    def person(now):
-        return box(100, 200) if now <= 1 else box(500, 200) if now >= 5 else None
-
-    return person
-
-
-def test_who_was_not_recognised_at_first_may_be_within_a_while():
-    embedder = ColourEmbedder()
-    tracker = FaceTracker(embedder)
-    first = follow([away_and_back()], times(10, 1), paint=plain(RED), tracker=tracker)
-    embedder.blind = True
-    embedder.asked = [0] * 4  # whose random vector is of somebody else
-    second = follow([away_and_back()], [5.0, 5.1], paint=plain(RED), tracker=tracker)
-    embedder.blind = False
-    third = follow([away_and_back()], [6.5, 6.6, 20], paint=plain(RED), tracker=tracker)
-    assert [ids(s) for (s,) in (first, second, third)] == [{1}, {2}, {1}]
-
-
-def test_after_a_while_an_id_stays():
-    embedder = ColourEmbedder()
-    tracker = FaceTracker(embedder)
-    follow([away_and_back()], times(10, 1), paint=plain(RED), tracker=tracker)
-    small = [lambda _: box(500, 200, EMBED_MIN_PX - 10)]
-    grown = [lambda _: box(500, 200, EMBED_MIN_PX + 5)]
-    until = np.arange(5, 5.5 + SETTLE_S, 0.1)
-    follow(small, until, jitter=0, paint=plain(RED), tracker=tracker)
-    (seen,) = follow(grown, until[-1] + times(10, 2), jitter=0, paint=plain(RED), tracker=tracker)
-    assert ids(seen) == {2}
-
-
-class Roll:
-    """Knows everybody by the red of their face: one axis a person."""
-
-    def embed(self, image, faces):
-        x, y = ((faces.boxes[0, :2] + faces.boxes[0, 2:]) / 2).astype(int)
-        return np.eye(10, dtype=np.float32)[[image[y, x, 0] // 25]]
-
-
-def test_the_gallery_is_bounded(monkeypatch):
-    monkeypatch.setattr(tracker_module, "MAX_GALLERY", 3)
-    tracker = FaceTracker(Roll())
-    found = []
-    for i, person in enumerate([0, 1, 2, 3, 4, 0, 4]):
-        paint = plain((25 * person, 60, 60))
-        person = walker(200, 200, 0, end_s=100 * i)
-        (seen,) = follow([person], 100 * i + np.arange(5), paint=paint, tracker=tracker)
-        found += ids(seen)
-        assert len(tracker._gallery) <= 3
-    assert found == [1, 2, 3, 4, 5, 6, 5], "the first was forgotten, the fifth was not"
 
 
 # Between pictures

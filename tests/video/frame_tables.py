@@ -4,7 +4,7 @@ import numpy as np
 
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
-from emotion_core.video.tables import FrameTableBuilder
+from emotion_core.video.frame_table import FrameTableBuilder
 
 THREE = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS)
 

@@ -22,7 +22,7 @@ from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
-from emotion_core.video.tables import people_table
+from emotion_core.video.tables import MOMENT_COLUMNS, people_table, smooth_result
 from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
@@ -80,17 +80,9 @@ class SlowDetector(SteadyDetector):
         return super().detect(images, *options)
 
 
-class MovingDetector:
-    """A face 20 pixels wide that is two pixels farther to the right in each picture."""
-
-    def detect(self, images, *_):
-        lefts = [2 * int(image[1, 0, 0]) for image in images]
-        return [make_faces([(left, 10, left + 20, 30)]) for left in lefts]
-
-
 def iter_streamed(reader, analyzer, settings):
     readings = VideoFrameAnalyzer(analyzer, settings, None)
-    with AnalysisStream(reader, readings, FrameSampler(settings), is_sparse=False) as items:
+    with AnalysisStream(reader, readings, FrameSampler(settings)) as items:
         yield from items
 
 
@@ -115,10 +107,16 @@ def no_thread_is_left():
 )
 def test_every_picture_comes_in_order(settings, analyzed):
     items = list(iter_streamed(FakeReader(20), make_fake_analyzer(), VideoSettings(**settings)))
-    assert [item.frame.index for item in items] == list(range(20))
-    assert [i for i, item in enumerate(items) if item.raw is not None] == list(analyzed)
-    assert [len(item.shown) for item in items] == [1] * 20
-    assert {int(id_) for item in items for id_ in item.shown.faces.track_ids} == {1}
+    assert [item.frame.index for item in items] == list(analyzed)
+    assert {int(id_) for item in items for id_ in item.raw.faces.track_ids} == {1}
+
+
+def test_with_blurring_every_picture_is_searched():
+    settings = VideoSettings(every=3, blur=True)
+    items = list(iter_streamed(FakeReader(8), make_fake_analyzer(), settings))
+    assert [item.frame.index for item in items] == list(range(8))
+    assert [i for i, item in enumerate(items) if item.raw is not None] == [0, 3, 6]
+    assert all(len(item.blur_boxes) == 1 for item in items)
 
 
 def test_analyzed_pictures_are_as_the_analyzer_reads_them():
@@ -128,29 +126,6 @@ def test_analyzed_pictures_are_as_the_analyzer_reads_them():
         (alone,) = analyzer.analyze([item.frame.image])
         assert (item.raw.faces.boxes == alone.faces.boxes).all()
         assert (item.raw.predictions.probabilities == alone.predictions.probabilities).all()
-
-
-def left_edges(items):
-    return [float(item.shown.faces.boxes[0, 0]) for item in items]
-
-
-def test_boxes_follow_the_track_between_analyzed_pictures():
-    analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_streamed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
-    assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 10, 12, 14, 16])
-
-
-def test_after_the_last_analyzed_picture_boxes_stay():
-    analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_streamed(FakeReader(7, size_wh=(200, 48)), analyzer, VideoSettings(every=4))
-    assert left_edges(items) == pytest.approx([0, 2, 4, 6, 8, 8, 8])
-
-
-def test_wait_for_the_next_analyzed_picture_is_bounded(monkeypatch):
-    monkeypatch.setattr(stream, "_WAITING_FRAMES", 2)
-    analyzer = make_fake_analyzer(MovingDetector())
-    items = iter_streamed(FakeReader(9, size_wh=(200, 48)), analyzer, VideoSettings(every=8))
-    assert left_edges(items) == pytest.approx([0, 0, 0, 0, 0, 0, 16 / 3, 32 / 3, 16])
 
 
 @pytest.mark.parametrize("consumer_s", [0.0, 0.01], ids=["slow analysis", "slow consumer"])
@@ -371,6 +346,20 @@ def test_raw_rows_and_smoothed_people(tmp_path):
     assert smooth.people["changes"].sum() < without.people["changes"].sum()
 
 
+def test_table_moments_and_charts_tell_the_same_second(tmp_path):
+    scenes = [make_smooth_image(*SCENE_WH) // 2 + 9 * np.uint8(i % 11) for i in range(30)]
+    clip = make_clip(tmp_path / "clip.mp4", [numbered_scene(1, scene=s)[0] for s in scenes])
+    result = analyze_video(clip, make_fake_analyzer(NumberDetector()), VideoSettings())
+    (person,) = result.people.to_dict("records")
+    assert len(result.highlights) == 3
+    smooth = smooth_result(result)
+    for highlight in result.highlights:
+        assert person[MOMENT_COLUMNS[highlight.kind]] == highlight.time_s
+        row = smooth[smooth["frame"] == highlight.frame].iloc[0]
+        assert (row["valence"], row["arousal"]) == (highlight.valence, highlight.arousal)
+    assert smooth["time_s"][smooth["valence"].idxmax()] == person["positive_s"]
+
+
 def test_video_without_any_face_is_a_result(clip):
     result = analyze_video(clip, make_fake_analyzer(NumberDetector(64)), VideoSettings())
     assert len(result.frames) == 30
@@ -439,21 +428,25 @@ def test_progress_is_that_of_the_pictures(clip):
     assert told[-1].left_s == 0
 
 
+def make_frame(index):
+    return VideoFrame(index, index / 10, index, np.zeros((1, 1, 3), np.uint8))
+
+
 def test_progress_is_told_ten_times_a_second(monkeypatch):
     now, told = 100.0, []
     monkeypatch.setattr(pipeline.time, "monotonic", lambda: now)
     progress = pipeline._Progress(VideoInfo(SIZE_WH, 10, None, None, "h264", ""), told.append)
     for i in range(100):
         now = 100 + i / 64
-        progress.report(i, i / 10)
-    assert [p.frames for p in told] == list(range(7, 100, 7))
+        progress.report(make_frame(i))
+    assert [p.frames for p in told] == list(range(8, 101, 7))
     assert [p.fps for p in told] == pytest.approx([64] * len(told))
 
 
 @pytest.mark.parametrize(
     ("n_frames", "duration_s", "expected"),
     [
-        pytest.param(100, None, 9, id="by the number of pictures"),
+        pytest.param(101, None, 9, id="by the number of pictures"),
         pytest.param(None, 10.0, 9, id="by the length"),
         pytest.param(5, 10.0, 9, id="more pictures than the header says"),
         pytest.param(5, 0.5, None, id="both are wrong"),
@@ -467,9 +460,9 @@ def test_time_left(n_frames, duration_s, expected, monkeypatch):
     info = VideoInfo(SIZE_WH, 10, duration_s, n_frames, "h264", "")
     progress = pipeline._Progress(info, told.append)
     now += 7  # until the first picture, which says nothing of the others
-    progress.report(0, 0.0)
+    progress.report(make_frame(0))
     now += 1
-    progress.report(10, 1.0)
+    progress.report(make_frame(10))
     assert told[0].fps == 10
     assert told[0].left_s == (None if expected is None else pytest.approx(expected))
 

@@ -8,15 +8,6 @@ from emotion_core.video.types import VideoFrame, VideoSettings
 from tests.factories import make_analysis
 
 
-@pytest.mark.parametrize(
-    ("settings", "fps", "expected"),
-    [({}, 25, 1), ({"every": 4}, 0, 4), ({"hz": 5}, 25, 5), ({"hz": 5}, 0, 1), ({"hz": 60}, 25, 1)],
-    ids=str,
-)
-def test_pictures_per_analysed_one(settings, fps, expected):
-    assert FrameSampler(VideoSettings(**settings)).stride(fps) == expected
-
-
 def wanted(settings, times):
     schedule = FrameSampler(settings)
     chosen = [i for i, time_s in enumerate(times) if schedule.should_analyze(i, time_s)]

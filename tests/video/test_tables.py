@@ -1,70 +1,32 @@
-"""Tables of videos: rows that say what was seen, numbers checked by hand, times kept exactly."""
+"""Tables of videos: who is a person, numbers checked by hand, and parts of the table of frames."""
 
-import io
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_core.labels import Emotion
-from emotion_core.photos.tables import table_to_csv
 from emotion_core.reporting.timeline import emotion_seconds, timeline_rows
 from emotion_core.tracking.smoothing import smooth_frames
+from emotion_core.tracking.tracklets import Sighting, Tracklet
+from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
 from emotion_core.video.tables import (
-    FrameTableBuilder,
     analysis_period,
+    link_people,
     longest_seen,
+    mark_brief,
+    min_sightings,
     people_table,
     seen_seconds,
     select_people,
     select_time,
-    to_analysis,
+    with_moments,
+    without_brief,
 )
-from tests.factories import make_analysis
+from emotion_core.video.types import Highlight, HighlightKind
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
 
 N, H, S = THREE
-
-
-def test_a_face_is_a_row_and_a_picture_without_one_is_too():
-    two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
-    table = make_table([(0, 0.0, two), (3, 0.1000001, make_none())])
-    assert list(table.columns) == [
-        *("frame", "time_s", "track", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"),
-        *("p_neutral", "p_happiness", "p_sadness", "valence", "arousal", "va_source", "model"),
-    ]
-    assert table["frame"].tolist() == [0, 0, 3]
-    assert table["time_s"].tolist() == [0, 0, 0.1]
-    assert table["track"].dtype == "Int64"
-    assert table["track"].tolist()[:2] == [4, 2]
-    assert table.loc[1, ["x1", "y1", "x2", "y2"]].tolist() == [100, 20, 160, 90]
-    assert table["emotion"].tolist()[:2] == ["happiness", "sadness"]
-    assert table["confidence"].tolist()[:2] == pytest.approx([0.7, 0.6])
-    assert table["valence"].tolist()[:2] == pytest.approx([0.5, -0.4])
-    assert table["va_source"].tolist()[:2] == ["head", "head"]
-    empty = table.columns.difference(["frame", "time_s", "model"])
-    assert table.loc[2, empty].isna().all()
-    assert table["model"].tolist() == ["tiny"] * 3
-
-
-def test_rows_of_a_picture_become_its_analysis_again():
-    two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
-    table = make_table([(0, 0.0, two), (3, 0.1, make_none())])
-    again = to_analysis(table[table["frame"] == 0], (640, 480))
-    assert again.size_wh == (640, 480)
-    assert again.model == "tiny"
-    assert again.faces.track_ids.tolist() == [4, 2]
-    np.testing.assert_allclose(again.faces.boxes, two.faces.boxes)
-    np.testing.assert_allclose(again.faces.scores, two.faces.scores)
-    assert again.predictions.labels == THREE
-    np.testing.assert_allclose(
-        again.predictions.probabilities, two.predictions.probabilities, atol=1e-6
-    )
-    np.testing.assert_allclose(again.predictions.valence, [0.5, -0.4])
-    np.testing.assert_allclose(again.predictions.arousal, [0.1, 0.3])
-    assert again.predictions.va_source == two.predictions.va_source
-    assert len(to_analysis(table[table["frame"] == 3], (640, 480)).faces) == 0
 
 
 @pytest.mark.parametrize("end_s", [3.0, 2.4, 2.0])
@@ -112,55 +74,6 @@ def test_a_video_without_faces_has_all_columns_of_people_and_none_of_them():
     assert people["track"].dtype == "int64"
 
 
-def test_a_log_can_go_on_after_a_table_was_made():
-    log = FrameTableBuilder()
-    log.add(0, 0.0, make_one(1, H))
-    first = log.table()
-    log.add(1, 0.1, make_one(1, S))
-    assert first["emotion"].tolist() == ["happiness"]
-    assert log.table()["emotion"].tolist() == ["happiness", "sadness"]
-
-
-def test_faces_without_tracks_are_refused():
-    with pytest.raises(ValueError, match="Faces of a video need track ids"):
-        FrameTableBuilder().add(0, 0.0, make_analysis([(0, 0, 9, 9)]))
-
-
-def test_another_network_is_refused():
-    log = FrameTableBuilder()
-    log.add(0, 0.0, make_none())
-    with pytest.raises(ValueError, match="analysed by one network"):
-        log.add(1, 0.1, make_seen([1], [0.5, 0.5], [0, 0], labels=(H, S)))
-
-
-def test_a_row_takes_about_a_hundred_bytes():
-    log = FrameTableBuilder()
-    picture = make_one(1, H)
-    before = sum(sys.getsizeof(value) for value in vars(log).values())
-    for i in range(10_000):
-        log.add(i, i / 25, picture)
-    held = sum(sys.getsizeof(value) for value in vars(log).values()) - before
-    assert held < 100 * 10_000
-
-
-def test_csv_keeps_times_of_a_long_video():
-    times = [0.0, 1 / 30, 7199.966667, 36000.033333]
-    table = make_table([(i, time, make_one(1, H, (-0.5, 0))) for i, time in enumerate(times)])
-    data = table_to_csv(table)
-    parsed = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig")
-    assert parsed["time_s"].tolist() == [0, 0.033333, 7199.966667, 36000.033333]
-    assert list(parsed.columns) == list(table.columns)
-    assert data.decode("utf-8-sig").splitlines()[1].startswith("0,0,1,")
-    assert parsed["valence"].tolist() == [-0.5] * 4
-
-
-def test_csv_leaves_the_track_empty_without_a_face():
-    data = table_to_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
-    line = data.splitlines()[1]
-    assert line.startswith("7,0.5,,")
-    assert line.endswith(",tiny")
-
-
 def test_a_picture_counts_to_the_next_but_not_through_a_gap():
     times = [0.0, 0.1, 0.2, 0.3, 0.45, 2.0]
     table = make_table([(i, time, make_one(1, H)) for i, time in enumerate(times)])
@@ -202,10 +115,10 @@ def test_means_go_by_time_not_by_pictures():
 
 
 def test_means_are_of_the_readings_as_they_are():
-    """Smoothed ones lag: of a face that lights up for a second they would tell less."""
+    """Smoothed ones of a webcam lag: of a face that lights up they would tell less."""
     shown = [(N, (0.0, 0.0)), *[(H, (1.0, 0.5))] * 9]
     frames = make_table([(i, i / 10, make_one(1, *one)) for i, one in enumerate(shown)])
-    smoothed = smooth_frames(frames, 0.3)
+    smoothed = smooth_frames(frames, 0.3, is_causal=True)
     row, whole = people_table(frames, smoothed=smoothed).loc[0], people_table(smoothed).loc[0]
     means = ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal"]
     pd.testing.assert_series_equal(row[means], people_table(frames).loc[0][means])
@@ -282,7 +195,72 @@ def test_longest_seen_come_in_order_of_tracks():
     assert longest_seen(people.head(0)) == []
 
 
-def test_the_most_probable_emotion_is_the_word():
-    table = make_table([(0, 0.0, make_one(1, Emotion.SADNESS, sureness=0.9))])
-    assert table.loc[0, "emotion"] == "sadness"
-    assert table.loc[0, "p_sadness"] == pytest.approx(0.9)
+# Who is a person
+
+
+def sightings(**runs):
+    """A table at 10 frames a second; each run is a track's first frame and number of frames."""
+    by_frame = {i: [] for i in range(40)}
+    for track, (first, n) in runs.items():
+        for i in range(first, first + n):
+            by_frame[i].append(int(track[1:]))
+    pictures = []
+    for i, tracks in by_frame.items():
+        rows = [[0.2, 0.5, 0.3]] * len(tracks)
+        pictures.append((i, i / 10, make_seen(tracks, rows, [[0.1, 0.1]] * len(tracks))))
+    return make_table(pictures)
+
+
+def test_a_track_counts_once_it_was_seen_in_enough_frames():
+    frames = mark_brief(sightings(t1=(0, 40), t2=(5, 1), t3=(8, 2), t4=(20, 3)))
+    by_track = frames.groupby("track")["is_brief"].first()
+    assert by_track.to_dict() == {1: False, 2: True, 3: True, 4: False}
+    assert frames["is_brief"].dtype == bool
+    assert people_table(frames)["track"].tolist() == [1, 4]
+    assert mark_brief(frames, 0.0).groupby("track")["is_brief"].first().sum() == 1
+
+
+def test_a_frame_with_a_brief_track_only_is_one_without_a_person():
+    frames = mark_brief(sightings(t1=(0, 10), t2=(20, 1)))
+    people = without_brief(frames)
+    assert people["frame"].tolist() == list(range(40))
+    assert people["track"].dropna().unique().tolist() == [1]
+    assert [len(analysis) for _, _, analysis in iter_analyses(frames, (640, 480))] == [1] * 10 + [
+        0
+    ] * 30
+
+
+@pytest.mark.parametrize(
+    ("n", "hz", "expected"),
+    [(100, 25, 8), (100, 10, 3), (100, 5, 2), (100, 0.5, 2), (6, 25, 3), (2, 25, 1), (1, 25, 1)],
+)
+def test_enough_frames_at_any_rate(n, hz, expected):
+    frames = make_table([(i, i / hz, make_one(1, H)) for i in range(n)])
+    assert min_sightings(frames, 0.3) == expected
+
+
+def test_people_are_numbered_in_order_after_linking():
+    frames = sightings(t1=(0, 1), t2=(2, 10), t3=(15, 1), t4=(20, 15))
+    place, look = np.array([300.0, 200.0]), np.full(72, 0.5)
+
+    def tracklet(track, first, n):
+        ends = [Sighting(i / 10, place, 60.0, 0, look * track / 4) for i in (first, first + n - 1)]
+        return Tracklet(track, n, *ends)
+
+    runs = [(1, 0, 1), (2, 2, 10), (3, 15, 1), (4, 20, 15)]
+    linked = link_people(frames, [tracklet(*run) for run in runs])
+    firsts = (
+        linked.dropna(subset="track").groupby("track").agg({"frame": "min", "is_brief": "first"})
+    )
+    assert firsts["frame"].to_dict() == {1: 2, 2: 20, 3: 0, 4: 15}
+    assert firsts["is_brief"].tolist() == [False, False, True, True]
+    assert len(linked) == len(frames)
+
+
+def test_moments_are_those_of_the_highlights():
+    people = people_table(walk(2))
+    highlight = Highlight(2, HighlightKind.POSITIVE, 7, 0.7, "happiness", 0.9, 0.1, b"")
+    found = with_moments(people, [highlight, replace(highlight, track=9)])
+    assert list(found.columns) == list(people.columns)
+    assert found["positive_s"].tolist() == [people["positive_s"][0], 0.7]
+    assert found["negative_s"].tolist() == people["negative_s"].tolist()
