@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -88,8 +89,9 @@ def analyze_video(
                 writer.write(frame, draw_in_place(canvas, item.shown))
             progress.report(frame.index + 1, frame.time_s)
     frames = builder.table(sampler.end_s)
+    remarks = (*reader.info.warnings, writer.fault if writer else "")
     return VideoResult(
-        info=reader.info,
+        info=replace(reader.info, warnings=tuple(filter(None, remarks))),
         settings=settings,
         model=analyzer.info.emotion.name,
         detector=analyzer.info.detector.name,

@@ -46,7 +46,7 @@ class VideoFrame:
 
     Attributes:
         index: From 0, in display order; skipped frames are counted.
-        time_s: Seconds after the first frame of the video.
+        time_s: Seconds after the start of the video, as a player shows it (``VideoReader``).
         pts: Its time stamp in the time base of its track.
         image: RGB ``(H, W, 3)``, 0-255, upright; all frames of a video have the same size.
     """
@@ -118,7 +118,7 @@ class Highlight:
         track: Id of the person in the video.
         kind: Why it stands out.
         frame: Index of the frame.
-        time_s: Seconds after the first frame.
+        time_s: Seconds after the start of the video.
         emotion: The most probable emotion.
         valence: Smoothed, [-1, 1].
         arousal: Smoothed, [-1, 1].

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import av.error
+import av.logging
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
@@ -43,6 +45,8 @@ open any other file or address that it names."""
 _MAX_SAMPLES_PER_S = 8 * 768_000
 """Of all audio channels together: the highest rate in use. A header may claim a thousand times
 more, and a second of silence would take gigabytes."""
+
+_CUSTOM_LAYOUT = re.compile(r"Stream #0:(\d+).*: Audio: .* channels \(")
 
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _IMAGE_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
@@ -103,14 +107,33 @@ def choose_video_track(container: InputContainer) -> VideoStream:
 
 def choose_audio_track(container: InputContainer, video: VideoStream) -> AudioStream | None:
     """Chooses the audio track that belongs to the video; ``None`` if none can be decoded."""
+    custom = _tracks_of_custom_layout(container)
     tracks = [
         s
         for s in container.streams.audio
         if s.codec_context
+        and s.index not in custom
         and is_plausible_audio(s.codec_context.rate, s.codec_context.layout.nb_channels)
     ]
     best = container.streams.best("audio", related=video)
     return next((s for s in tracks if s is best), tracks[0] if tracks else None)
+
+
+def _tracks_of_custom_layout(container: InputContainer) -> set[int]:
+    """Indices of the audio tracks whose channels are in an order of their own.
+
+    PyAV (18.1) frees the list of such channels twice, which ends the whole process, as soon as it
+    is asked for a layout or decodes. Only FFmpeg's description of a file tells without that.
+    """
+    if not container.streams.audio:
+        return set()
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        description = container.dumps_format()
+    finally:
+        av.logging.set_level(before)
+    return {int(index) for index in _CUSTOM_LAYOUT.findall(description)}
 
 
 def is_plausible_audio(rate: int, channels: int) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from av import VideoFrame as DecodedFrame
+    from av.audio.stream import AudioStream
     from av.video.stream import VideoStream
 
 __all__ = ["Source", "VideoReader", "frame_at"]
@@ -36,6 +37,10 @@ _USUAL_FPS = 25
 
 _MISSING_S, _MISSING_FRACTION, _MISSING_FRAMES = 0.5, 0.02, 3
 """A video that ends earlier than its header says by more than each of these was cut off."""
+
+_AUDIO_FIRST_S, _MAX_LEAD_S = 0.05, 3600
+"""A video starts with its audio if that is earlier than the first frame by more than the first, but
+not by more than the second: less is rounding, more a broken time stamp."""
 
 _MAX_FPS = 120
 """For videos of limited length, whose time stamps cannot be trusted."""
@@ -49,7 +54,8 @@ class VideoReader:
     Attributes:
         info: Header; after the last frame its length covers all frames.
         time_base: Seconds of a tick of ``VideoFrame.pts``.
-        first_pts: Time stamp of the first frame.
+        origin_s: The file's own time at which the video starts, in seconds: that of the first
+            frame, or of its audio if players hear that before. All times are seconds after it.
         audio_index: Number of the audio track that belongs to the video; ``None`` if none.
         fault: One sentence if the video is damaged or truncated; complete after the last frame.
 
@@ -77,6 +83,7 @@ class VideoReader:
             self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
             self._clock = TimestampRepair(self.time_base, self._step)
             self._decoded = self._begin()
+            self.origin_s = self._find_origin(audio)
             self.info = self._describe(stream, fps, notes)
         except BaseException:
             self.close()
@@ -106,7 +113,7 @@ class VideoReader:
         """
         index, last_s = 0, 0.0
         for n, (pts, decoded) in enumerate(self._decoded):
-            time_s = float((pts - self.first_pts) * self.time_base)
+            time_s = self._to_time(pts)
             if max(time_s, n / _MAX_FPS) > self._longest_s:
                 self.fault = (
                     f"Only the first {self._longest_s / 60:.3g} min of the video were read; it "
@@ -124,15 +131,16 @@ class VideoReader:
                 yield VideoFrame(index, last_s, pts, image)
         self.fault = self.fault or self._describe_fault(last_s)
         if self.info.duration_s is not None and last_s > self.info.duration_s:
+            span_s = last_s - self._to_time(self._first_pts)
             self.info = replace(
-                self.info, duration_s=last_s, fps=index / last_s, n_frames=index + 1
+                self.info, duration_s=last_s, fps=index / span_s, n_frames=index + 1
             )
 
     def find(self, time_s: float) -> VideoFrame | None:
         """Seeks the frame shown at a time; ``frames`` cannot be used afterwards.
 
         Args:
-            time_s: Seconds after the first frame.
+            time_s: Seconds after ``origin_s``.
 
         Returns:
             The frame, with an index by the mean rate; ``None`` if the file is not seekable or its
@@ -164,10 +172,10 @@ class VideoReader:
         return clock.has_moved
 
     def last_until(self, time_s: float) -> VideoFrame:
-        """Decodes up to a time and returns the frame shown then.
+        """Decodes up to a time and returns the frame shown then, at least the first.
 
         Args:
-            time_s: Seconds after the first frame.
+            time_s: Seconds after ``origin_s``.
         """
         shown, target = next(self._decoded), self._to_pts(time_s)
         for later in takewhile(lambda item: item[0] <= target, self._decoded):
@@ -175,14 +183,24 @@ class VideoReader:
         return self._to_frame(*shown)
 
     def _to_pts(self, time_s: float) -> int:
-        return self.first_pts + round(time_s / self.time_base)
+        return round((Fraction(time_s) + self.origin_s) / self.time_base)
+
+    def _to_time(self, pts: int) -> float:
+        return float(pts * self.time_base - self.origin_s)
+
+    def _find_origin(self, audio: AudioStream | None) -> Fraction:
+        first_s = self._first_pts * self.time_base
+        if audio is None or audio.start_time is None or audio.time_base is None:
+            return first_s
+        audio_s = audio.start_time * audio.time_base
+        return audio_s if _AUDIO_FIRST_S < first_s - audio_s <= _MAX_LEAD_S else first_s
 
     def _begin(self) -> Iterator[tuple[int, DecodedFrame]]:
         """Decodes the first frame."""
         raw = self._track.frames()
         try:
             stamp, first = next(raw)
-            self.first_pts = self._clock.stamp(stamp)
+            self._first_pts = self._clock.stamp(stamp)
             self._size_wh = self._converter.convert(first).shape[1::-1]
         except (StopIteration, av.error.FFmpegError):
             raise VideoDecodeError(
@@ -190,12 +208,12 @@ class VideoReader:
                 "that cannot be read. Convert it to H.264 in MP4 and try again."
             ) from None
         rest = ((self._clock.stamp(stamp), decoded) for stamp, decoded in raw)
-        return chain([(self.first_pts, first)], rest)
+        return chain([(self._first_pts, first)], rest)
 
     def _to_frame(self, pts: int, decoded: DecodedFrame) -> VideoFrame:
-        time_s = float((pts - self.first_pts) * self.time_base)
-        index = round(time_s * (self.info.fps or _USUAL_FPS))
-        return VideoFrame(index, time_s, pts, self._converter.convert(decoded))
+        after_first_s = float((pts - self._first_pts) * self.time_base)
+        index = round(after_first_s * (self.info.fps or _USUAL_FPS))
+        return VideoFrame(index, self._to_time(pts), pts, self._converter.convert(decoded))
 
     def _describe(self, stream: VideoStream, fps: float, notes: list[str]) -> VideoInfo:
         streams = self._container.streams
@@ -248,7 +266,7 @@ def frame_at(source: Source, time_s: float) -> VideoFrame:
 
     Args:
         source: The video.
-        time_s: Seconds after the first frame; clamped to the length.
+        time_s: Seconds after the start (``VideoReader.origin_s``); clamped to the frames.
 
     Returns:
         The frame; its index is approximate, by the mean rate.

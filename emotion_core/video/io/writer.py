@@ -48,16 +48,15 @@ three hours with the longest gaps of a clock."""
 _USUAL_FPS = 25
 """A hint for the encoder, and the duration of the only frame of a video."""
 
-_AUDIO_FIRST_S = 0.05
-"""Audio that starts earlier than this before the video shifts it; less is rounding, and a player
-would show nothing in the meantime."""
-
 
 class VideoWriter:
     """Writes an MP4 (H.264, yuv420p, playable while it loads) with the times of a reader.
 
     A context manager: the file is complete at the end of the with-block, and emptied after an
     exception in it.
+
+    Attributes:
+        fault: One sentence if audio had to be left out, else empty; complete at the end.
 
     Args:
         path: Replaced if it exists.
@@ -71,6 +70,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, reader: VideoReader, *, audio: Source | None) -> None:
         self._reader = reader
+        self.fault = ""
         self._audio: AudioRemuxer | None = None
         if audio is not None and reader.audio_index is not None:
             self._audio = AudioRemuxer(audio, reader.audio_index)
@@ -118,27 +118,23 @@ class VideoWriter:
         """
         try:
             if self._output is None:
-                self._output = self._begin(frame, image)
+                self._output = self._begin(image)
             self._encode(self._output, frame, image)
             if self._audio is not None:
                 self._audio.write(self._origin_s, float(frame.pts * self._reader.time_base))
         except (av.error.FFmpegError, OSError) as error:
             raise _disk_error(error) from error
 
-    def _begin(self, frame: VideoFrame, image: Image) -> OutputContainer:
+    def _begin(self, image: Image) -> OutputContainer:
         """Adds the tracks: impossible after the first packet."""
         output = av.open(self._file, "w", format="mp4", options={"movflags": "+faststart"})
         height, width = image.shape[:2]
         self._stream = _add_stream(output, (width + width % 2, height + height % 2), self._fps())
         base = self._reader.time_base
-        self._origin_s = frame.pts * base
+        self._origin_s = self._reader.origin_s
         self._ticks = Fraction(1, min(base.denominator, _MAX_TICKS))
         self._stream.codec_context.time_base = self._ticks
-        if self._audio is not None and self._audio.start_s is not None:
-            if self._audio.start_s < self._origin_s - _AUDIO_FIRST_S:
-                self._origin_s = Fraction(self._audio.start_s)
-            self._audio.open(output)
-        else:
+        if self._audio and (self._audio.start_s is None or not self._audio.open(output)):
             self._close_audio()
         return output
 
@@ -189,6 +185,7 @@ class VideoWriter:
 
     def _close_audio(self) -> None:
         if self._audio is not None:
+            self.fault = self._audio.fault
             self._audio.close()
             self._audio = None
 
