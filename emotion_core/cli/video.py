@@ -13,11 +13,14 @@ from emotion_core.cli.arguments import (
     SOME_FAILED,
     TABLES_HELP,
     WRONG_USE,
-    add_analysis,
-    add_video_settings,
     eprint,
     load_chosen,
     show_download,
+)
+from emotion_core.cli.media import (
+    add_analysis,
+    add_video_settings,
+    print_skipped,
     to_video_settings,
 )
 from emotion_core.errors import EmotionError
@@ -36,7 +39,7 @@ def add_video(parser: argparse.ArgumentParser) -> None:
         "command resumes a run that was stopped: finished videos are skipped. "
         f"{TABLES_HELP}"
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos, folders, ZIPs")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
     add_video_settings(parser)
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
@@ -51,9 +54,18 @@ def add_video(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from emotion_core.files.archive import unpacked
+    from emotion_core.video.io.demuxer import SUFFIXES
+
+    with unpacked(chosen.paths, chosen.out, SUFFIXES) as (paths, passed_over):
+        return _analyze_all(chosen, paths, passed_over)
+
+
+def _analyze_all(chosen: argparse.Namespace, given: list[Path], passed_over: list[Path]) -> int:
     from emotion_core.reporting.video_folder import choose_folders, find_videos, is_done
 
-    paths = find_videos(chosen.paths)
+    paths = find_videos(given, passed_over.append)
+    print_skipped(path.suffix for path in passed_over)
     if not paths:
         eprint("error: There is no video among the paths given.")
         return WRONG_USE

@@ -14,8 +14,9 @@ from emotion_core.photos.tables import numbered, readable_name, safe_stems, tabl
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
-from emotion_core.reporting.photo_folder import iter_files
+from emotion_core.reporting.photo_folder import OnSkip, ignore, iter_files
 from emotion_core.tracking.smoothing import smooth_frames
+from emotion_core.video.io.demuxer import SUFFIXES
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.tables import longest_seen, select_people
 
@@ -26,23 +27,6 @@ if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.pipeline import OnProgress
     from emotion_core.video.types import VideoResult, VideoSettings
-
-SUFFIXES = (
-    "mp4",
-    "m4v",
-    "mov",
-    "avi",
-    "mkv",
-    "webm",
-    "mpg",
-    "mpeg",
-    "ts",
-    "wmv",
-    "flv",
-    "3gp",
-    "ogv",
-)
-"""Suffixes of videos in a folder; a file that is named is tried whatever its suffix."""
 
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
@@ -65,18 +49,22 @@ class VideoTask:
     embedder: FaceEmbedder | None = None
 
 
-def find_videos(paths: Iterable[Path]) -> list[Path]:
+def find_videos(paths: Iterable[Path], on_skip: OnSkip = ignore) -> list[Path]:
     """Lists the named files and all videos in and below the named folders, each once.
 
     Annotated videos of an earlier run are left out. A path that does not exist is kept, so that it
     is reported like any other failure.
+
+    Args:
+        paths: Files and folders.
+        on_skip: Called with each file in a folder that is no video by its suffix.
     """
     found: list[Path] = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
             found += [
                 video
-                for video in iter_files(path, SUFFIXES)
+                for video in iter_files(path, SUFFIXES, on_skip)
                 if video.name != _VIDEO or not (video.parent / _SETTINGS).is_file()
             ]
         else:

@@ -24,7 +24,15 @@ Source = Path | BinaryIO
 """A file, or a seekable binary stream with no other reader at the same time."""
 
 ACCEPTED = "MP4, MOV, AVI, MKV, WebM"
-"""Formats as shown to users; a few more can be read."""
+"""Formats as shown to users; more can be read."""
+
+SUFFIXES = (
+    *("mp4", "m4v", "mov", "avi", "mkv", "webm"),
+    *("mts", "m2ts", "ts", "vob", "mpg", "mpeg", "dv", "mxf"),  # camcorders, DVDs, television
+    *("wmv", "3gp", "flv", "ogv"),
+)
+"""File name extensions of videos in folders, archives and uploads; the content decides, not the
+extension, and a file that is named is tried whatever its extension."""
 
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 36_000_000
@@ -130,7 +138,7 @@ def _tracks_of_custom_layout(container: InputContainer) -> set[int]:
     before = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
-        description = container.dumps_format()
+        description = container.dumps_format()  # type: ignore[attr-defined]  # not in its stubs
     finally:
         av.logging.set_level(before)
     return {int(index) for index in _CUSTOM_LAYOUT.findall(description)}

@@ -55,6 +55,28 @@ def test_every_picture_comes_in_order(tmp_path, name, options):
     assert reader.fault == ""
 
 
+_H264, _MPEG2, _VP8 = ({"codec": codec} for codec in ("libx264", "mpeg2video", "libvpx"))
+ENDINGS = {
+    **dict.fromkeys(("mp4", "m4v", "mov", "avi", "mkv", "ts", "mts", "m2ts", "3gp", "flv"), _H264),
+    **dict.fromkeys(("mpg", "mpeg", "vob", "mxf"), _MPEG2),
+    **dict.fromkeys(("webm", "ogv"), _VP8),
+    "wmv": {"codec": "wmv2"},
+    "dv": {"codec": "dvvideo", "size_wh": (720, 576)},
+}
+
+
+def test_all_endings_of_the_list_are_tried():
+    assert set(ENDINGS) == set(demuxer.SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", demuxer.SUFFIXES)
+def test_videos_of_all_endings_are_read(tmp_path, suffix):
+    options = dict(ENDINGS[suffix])
+    images = numbered_images(4, *options.pop("size_wh", (64, 48)))
+    frames, _ = read(make_clip(tmp_path / f"a.{suffix}", images, **options))
+    assert [read_number(frame.image) for frame in frames] == [0, 1, 2, 3]
+
+
 def test_header_tells_length_rate_and_codecs(clip):
     _, reader = read(clip)
     info = reader.info

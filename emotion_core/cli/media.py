@@ -1,0 +1,92 @@
+"""What the commands over photos and videos share: options, and what they say about files."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from emotion_core.cli.arguments import add_networks, count, eprint, float_in_range, int_in_range
+from emotion_core.models.runtime import DEVICES
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from emotion_core.video.types import VideoSettings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from emotion_core.cli.arguments import _Arguments
+
+_pixels = int_in_range(1, math.inf, "a number of pixels from 1")
+_fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
+_rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
+_seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
+
+
+def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
+    """Adds the options of an analysis on this machine; the help calls its inputs ``noun``."""
+    add_networks(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_faces(parser, noun=noun)
+    parser.add_argument(
+        "--blur",
+        action="store_true",
+        help="make every detected face unrecognisable, including those not reported; "
+        "videos are then searched frame by frame",
+    )
+
+
+def add_faces(parser: _Arguments, *, noun: str) -> None:
+    """Adds ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
+    parser.add_argument(
+        "--min-score",
+        type=_fraction,
+        default=DEFAULT_MIN_SCORE,
+        metavar="0-1",
+        help=f"minimum confidence of a face (default {DEFAULT_MIN_SCORE})",
+    )
+    parser.add_argument(
+        "--min-face",
+        type=_pixels,
+        default=DEFAULT_MIN_FACE_PX,
+        metavar="PX",
+        help=f"minimum side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
+    )
+
+
+def add_video_settings(parser: _Arguments) -> None:
+    """Adds ``--every``, ``--hz`` and ``--smooth``."""
+    often = parser.add_mutually_exclusive_group()
+    often.add_argument(
+        "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
+    )
+    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R frames per second of video")
+    parser.add_argument(
+        "--smooth",
+        type=_seconds,
+        default=VideoSettings().smoothing_s,
+        metavar="S",
+        help="time constant, in seconds, for smoothing annotations, charts, dominant emotions and "
+        f"key moments; 0 for none (default {VideoSettings().smoothing_s}); frames.csv and means "
+        "are never smoothed",
+    )
+
+
+def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> VideoSettings:
+    """Settings from the options of ``add_faces`` and ``add_video_settings``."""
+    return VideoSettings(
+        every=chosen.every,
+        hz=chosen.hz,
+        min_score=chosen.min_score,
+        min_face_px=chosen.min_face,
+        blur=blur,
+        smoothing_s=chosen.smooth,
+    )
+
+
+def print_skipped(suffixes: Iterable[str]) -> None:
+    """Prints how many files were passed over by their suffixes, if there are any."""
+    uses = Counter(suffix.lower() or "without an ending" for suffix in suffixes)
+    if uses:
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in uses.most_common())
+        eprint(f"note: Passed over, by their endings: {kinds}.")
