@@ -20,7 +20,7 @@ from emotion_core.errors import MissingExtraError
 from emotion_core.files.archive import has_suffix, is_hidden
 from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.imaging import codec
-from emotion_core.video.io import demuxer
+from emotion_core.video.io import animation, demuxer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ _CONNECT_S, _SILENT_S = 30, 60
 
 
 class MediaKind(StrEnum):
-    """Kind of an input by its extension; the content decides whether it can be read."""
+    """Kind of an input by its extension, or by its content if an image here may be animated."""
 
     PHOTO = "photo"
     VIDEO = "video"
@@ -199,7 +199,10 @@ def filesystem_of(url: str) -> tuple[Any, str]:
 
 
 def _to_input(url: str) -> Input:
-    is_video = has_suffix(file_name_of(url), demuxer.SUFFIXES)
+    name = file_name_of(url)
+    is_video = has_suffix(name, demuxer.SUFFIXES)
+    if has_suffix(name, animation.SUFFIXES) and is_local(url):
+        is_video = animation.is_animation(to_path(url))
     return Input(url, MediaKind.VIDEO if is_video else MediaKind.PHOTO)
 
 

@@ -55,9 +55,10 @@ def add_video(parser: argparse.ArgumentParser) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     from emotion_core.files.archive import unpacked
-    from emotion_core.video.io.demuxer import SUFFIXES
+    from emotion_core.video.io import animation, demuxer
 
-    with unpacked(chosen.paths, chosen.out, SUFFIXES) as (paths, passed_over):
+    suffixes = demuxer.SUFFIXES + animation.SUFFIXES
+    with unpacked(chosen.paths, chosen.out, suffixes) as (paths, passed_over):
         return _analyze_all(chosen, paths, passed_over)
 
 

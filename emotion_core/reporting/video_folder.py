@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError, VideoDecodeError
+from emotion_core.files.archive import has_suffix
 from emotion_core.files.tempfiles import AnonymousTempFile, atomic_write
 from emotion_core.photos.tables import numbered, readable_name, safe_stems, table_to_csv
 from emotion_core.reporting.dashboard import dashboard_chart
@@ -16,12 +17,13 @@ from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
 from emotion_core.reporting.photo_folder import OnSkip, ignore, iter_files
 from emotion_core.tracking.smoothing import smooth_frames
+from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import SUFFIXES
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.tables import longest_seen, select_people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
@@ -64,12 +66,21 @@ def find_videos(paths: Iterable[Path], on_skip: OnSkip = ignore) -> list[Path]:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
             found += [
                 video
-                for video in iter_files(path, SUFFIXES, on_skip)
+                for video in _iter_videos(path, on_skip)
                 if video.name != _VIDEO or not (video.parent / _SETTINGS).is_file()
             ]
         else:
             found.append(path)
     return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+def _iter_videos(folder: Path, on_skip: OnSkip) -> Iterator[Path]:
+    """The videos in and below a folder, and animated images of more than a second."""
+    for path in iter_files(folder, SUFFIXES + animation.SUFFIXES, on_skip):
+        if has_suffix(path.name, SUFFIXES) or animation.is_animation(path):
+            yield path
+        else:
+            on_skip(path)
 
 
 def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
+from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
 from streamlit_app.resources import (
     job_queue,
@@ -35,7 +36,7 @@ st.caption("How do these faces change?")
 field = f"video {state.uploads}"
 upload = st.file_uploader(
     "Video",
-    type=[*SUFFIXES, archive.SUFFIX],
+    type=[*SUFFIXES, *animation.SUFFIXES, archive.SUFFIX],
     max_upload_size=min(settings.max_video_mb, int(st.get_option("server.maxUploadSize"))),
     key=field,
     help=f"{ACCEPTED} and what camcorders write, or a ZIP archive with one. The video stays on "

@@ -13,6 +13,7 @@ import av.logging
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
+from emotion_core.video.io.animation import is_animation, webp_to_video
 from emotion_core.video.io.mp4_guard import check_sample_tables
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ which for a thousand tracks of large frames takes more memory than any machine h
 
 _FORMATS = (
     "mov,matroska,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,mxf,ivf,"
-    "dv,nut,h264,hevc,m4v,rm,wtv,yuv4mpegpipe,"
+    "dv,nut,h264,hevc,m4v,rm,wtv,yuv4mpegpipe,gif,apng,"
     "mp3,wav,flac,aac"  # to be able to say that they are audio
 )
 """Formats FFmpeg may detect. Without this list, a text file that claims to be a video could make it
@@ -80,6 +81,8 @@ def open_input(source: Source) -> InputContainer:
     """
     try:
         head = _check_head(source)
+        if _is_image(head):
+            source = _open_animation(source)
         with _open(source, codec_whitelist="none") as listed:  # decodes nothing
             if len(listed.streams.video) > _MAX_TRACKS:
                 raise VideoDecodeError(_TOO_MANY_TRACKS)
@@ -182,8 +185,21 @@ def _check_head(source: Source) -> bytes:
     return head
 
 
+def _is_image(head: bytes) -> bool:
+    return head.startswith(_IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def _open_animation(source: Source) -> Source:
+    """An animated image in a form that FFmpeg reads."""
+    if not is_animation(source, longer_than_ms=0):
+        raise VideoDecodeError(_IMAGE)
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        return webp_to_video(file) if file.read(4) == b"RIFF" else source
+
+
 def _describe_format(head: bytes) -> str:
     """Describes a file that is not a video, by its first bytes."""
-    if head.startswith(_IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if _is_image(head):
         return _IMAGE
     return _CUT_OFF if head[4:8] in _MP4_ATOMS else _NO_VIDEO

@@ -16,6 +16,9 @@ _MAX_S = 1e6
 _RELIABLE_LENGTH = ("mp4", "matroska", "avi", "flv")
 """Formats whose header contains the length; for others it is estimated from the file size."""
 
+_WITHOUT_RATE = ("gif", "apng")
+"""Formats that say how long each frame is shown; FFmpeg guesses a rate from the first ones."""
+
 _MIN_FPS, _MAX_FPS = 1 / 60, 1000
 """Other rates are broken headers."""
 
@@ -35,8 +38,10 @@ def mean_fps(
     measured = _plausible(measured)
     if "mp4" in container.format.name or not measured:
         return stated, []
-    if not stated or 1 / _RATE_TOLERANCE < stated / measured < _RATE_TOLERANCE:
-        return stated or measured, []
+    if not stated or container.format.name in _WITHOUT_RATE:
+        return measured, []
+    if 1 / _RATE_TOLERANCE < stated / measured < _RATE_TOLERANCE:
+        return stated, []
     return measured, [
         f"The header says {stated:.4g} frames a second; by their time stamps it is about "
         f"{measured:.4g}."
