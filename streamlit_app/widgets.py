@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.models.card import Task
 from emotion_core.models.local import is_path
 from emotion_core.models.registry import CARDS, cards_for
+from emotion_core.photos.tables import Decimal, table_to_csv
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photos.state import VisitorOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import pandas as pd
     from altair.typing import ChartType
     from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from streamlit_app.settings import AppSettings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
+_DECIMALS: dict[str, Decimal] = {"1.5": ".", "1,5": ","}
 _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -100,6 +104,7 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             help="Makes every face unrecognisable on the page and in downloads.",
             persist_state="session",
         )
+        choose_decimal()
     return VisitorOptions(emotion, detector, min_score, min_face_px, blur)
 
 
@@ -146,6 +151,23 @@ def choose_smoothing(default_s: float, key: str, explanation: str) -> float:
         persist_state="session",
         help=explanation,
     )
+
+
+def choose_decimal() -> None:
+    """Lets the visitor choose the decimal sign of CSV files, which ``to_csv`` uses."""
+    st.selectbox(
+        "Numbers in CSV files",
+        list(_DECIMALS),
+        key="decimal",
+        persist_state="session",
+        help="With a decimal comma, semicolons separate cells, as spreadsheets expect in many "
+        "countries.",
+    )
+
+
+def to_csv(table: pd.DataFrame) -> Callable[[], bytes]:
+    """Makes a table's CSV file when called, with the decimal sign chosen now."""
+    return partial(table_to_csv, table, _DECIMALS[st.session_state.get("decimal", "1.5")])
 
 
 def show_metrics(values: Mapping[str, str | int]) -> None:

@@ -25,7 +25,7 @@ from emotion_core.cli.batch import add_batch
 from emotion_core.cli.data import add_data
 from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
-from emotion_core.cli.media import add_analysis, print_skipped
+from emotion_core.cli.media import DECIMALS, add_analysis, print_skipped
 from emotion_core.cli.serve import add_serve
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.cli.train_detector import add_export_detector, add_train_detector
@@ -172,6 +172,7 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
         chosen.out,
         AnalyzeOptions(chosen.min_score, chosen.min_face),
         blur=chosen.blur,
+        decimal=DECIMALS[chosen.decimal],
     )
     with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from emotion_core.cli.arguments import _Arguments
+    from emotion_core.photos.tables import Decimal
 
 _pixels = int_in_range(1, math.inf, "a number of pixels from 1")
 _fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
@@ -23,16 +24,30 @@ _rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000"
 _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
+DECIMALS: dict[str, Decimal] = {"point": ".", "comma": ","}
+
+
 def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
     """Adds the options of an analysis on this machine; the help calls its inputs ``noun``."""
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
+    add_decimal(parser)
     parser.add_argument(
         "--blur",
         action="store_true",
         help="make every detected face unrecognisable, including those not reported; "
         "videos are then searched frame by frame",
+    )
+
+
+def add_decimal(parser: _Arguments) -> None:
+    """Adds ``--decimal``; ``DECIMALS`` has the sign."""
+    parser.add_argument(
+        "--decimal",
+        choices=DECIMALS,
+        default="point",
+        help="decimal sign in CSV files; with comma, semicolons separate cells (default point)",
     )
 
 

@@ -18,6 +18,7 @@ from emotion_core.cli.arguments import (
     show_download,
 )
 from emotion_core.cli.media import (
+    DECIMALS,
     add_analysis,
     add_video_settings,
     print_skipped,
@@ -102,7 +103,8 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
         from emotion_core.recognition.embedding import load_embedder
 
         embedder = load_embedder(on_progress=show_download)
-    return VideoTask(settings, has_video=not chosen.no_video, embedder=embedder)
+    decimal = DECIMALS[chosen.decimal]
+    return VideoTask(settings, not chosen.no_video, embedder, decimal)
 
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:

@@ -16,6 +16,7 @@ from emotion_core.files.tempfiles import atomic_write
 from emotion_core.imaging.codec import SUFFIXES, read_image_file
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import (
+    Decimal,
     PhotoRecord,
     faces_table,
     photos_table,
@@ -100,6 +101,7 @@ def write_results(
     options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
     blur: bool = False,
+    decimal: Decimal = ".",
 ) -> Iterator[PhotoRecord]:
     """Analyses photos and writes the results to a folder; yields the record of each photo.
 
@@ -112,6 +114,7 @@ def write_results(
         out: Folder, made if it does not exist; earlier results of the same photos are replaced.
         options: Which faces count.
         blur: Whether faces are made unrecognisable in the annotated photos.
+        decimal: Decimal sign of the tables, see ``table_to_csv``.
 
     Raises:
         EmotionError: The folder cannot be written or holds annotated photos of another run,
@@ -134,8 +137,8 @@ def write_results(
                 yield result.record
         finally:
             faces = faces_table(records)
-            atomic_write(out / "faces.csv", table_to_csv(faces))
-            atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
+            atomic_write(out / "faces.csv", table_to_csv(faces, decimal))
+            atomic_write(out / "photos.csv", table_to_csv(photos_table(records), decimal))
             page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
             atomic_write(out / "valence_arousal.html", page.encode())
             settings = {

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.files.archive import has_suffix
 from emotion_core.files.tempfiles import AnonymousTempFile, atomic_write
-from emotion_core.photos.tables import numbered, readable_name, safe_stems, table_to_csv
+from emotion_core.photos.tables import (
+    Decimal,
+    numbered,
+    readable_name,
+    safe_stems,
+    table_to_csv,
+)
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
@@ -44,11 +50,13 @@ class VideoTask:
         settings: Settings of the analysis.
         has_video: Whether the annotated video is written.
         embedder: Re-identifies people after longer gaps.
+        decimal: Decimal sign of the tables, see ``table_to_csv``.
     """
 
     settings: VideoSettings
     has_video: bool = True
     embedder: FaceEmbedder | None = None
+    decimal: Decimal = "."
 
 
 def find_videos(paths: Iterable[Path], on_skip: OnSkip = ignore) -> list[Path]:
@@ -159,7 +167,7 @@ def write_video(
                 on_progress=on_progress,
                 embedder=task.embedder,
             )
-            _publish(result, path.name, folder, video if task.has_video else None)
+            _publish(result, path.name, folder, task, video)
         atomic_write(folder / _SETTINGS, json.dumps(note, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder
         raise
@@ -168,11 +176,13 @@ def write_video(
     return result
 
 
-def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempFile | None) -> None:
+def _publish(
+    result: VideoResult, name: str, folder: Path, task: VideoTask, video: AnonymousTempFile
+) -> None:
     """Writes everything but the note; removes an earlier run's note and other files before."""
     files = {
-        "frames.csv": table_to_csv(result.frames),
-        "people.csv": table_to_csv(result.people),
+        "frames.csv": table_to_csv(result.frames, task.decimal),
+        "people.csv": table_to_csv(result.people, task.decimal),
         "report.html": report_page(result, name).encode(),
         **_draw_charts(result, name),
     }
@@ -180,7 +190,7 @@ def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempF
     (folder / _SETTINGS).unlink(missing_ok=True)
     for earlier in {_VIDEO, *_CHARTS} - set(files):
         (folder / earlier).unlink(missing_ok=True)
-    if video is not None:
+    if task.has_video:
         video.publish(folder / _VIDEO)
     for filename, data in files.items():
         atomic_write(folder / filename, data)
@@ -216,6 +226,7 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
             **asdict(task.settings),
             "video": task.has_video,
             "reidentify": task.embedder is not None,
+            "decimal": task.decimal,
         },
         "model": info.emotion.version,
         "detector": info.detector.version,

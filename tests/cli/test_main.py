@@ -106,6 +106,15 @@ def test_photos_in_an_archive_are_analysed_and_the_rest_is_told(photos, tmp_path
 
 
 @pytest.mark.usefixtures("asked")
+def test_tables_may_have_decimal_commas(photos, tmp_path):
+    out = tmp_path / "out"
+    assert main(["photos", str(photos), "--out", str(out), "--decimal", "comma"]) == 0
+    table = pd.read_csv(out / "faces.csv", encoding="utf-8-sig", sep=";", decimal=",")
+    assert table["confidence"].between(0, 1).all()
+    assert len(table) == 3
+
+
+@pytest.mark.usefixtures("asked")
 def test_failed_inputs_are_named_and_the_others_written(photos, tmp_path, capsys):
     (photos / "empty.jpg").write_bytes(b"")
     paths = [str(photos), str(photos / "notes.txt"), str(photos / "missing.jpg")]
