@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from emotion_core.analyzer import to_region
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.models.card import Task
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.models.card import AnalyzerInfo
+    from emotion_core.types import Region
     from streamlit_app.settings import AppSettings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
@@ -104,8 +106,33 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             help="Makes every face unrecognisable on the page and in downloads.",
             persist_state="session",
         )
+        largest_only = st.toggle(
+            "Largest face only",
+            key="largest_only",
+            help="Of each photo or frame, only the largest face counts.",
+            persist_state="session",
+        )
+        region = _choose_region()
         choose_decimal()
-    return VisitorOptions(emotion, detector, min_score, min_face_px, blur)
+    return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
+
+
+def _choose_region() -> Region | None:
+    text = st.text_input(
+        "Region",
+        key="region",
+        placeholder="x,y,width,height",
+        help="Only this part of photos and frames is searched, in pixels from the upper left "
+        "corner, such as 0,0,640,720.",
+        persist_state="session",
+    )
+    if not text:
+        return None
+    try:
+        return to_region(text)
+    except EmotionError as error:
+        st.warning(escape(str(error)))
+        return None
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:

@@ -54,6 +54,9 @@ class Job:
         """Everything that determines the results."""
         settings = asdict(self.settings)
         del settings["blur"], settings["longest_s"]  # no images are written, and all is read
+        for name in ("region", "largest_only", "from_s", "to_s"):  # unknown to earlier runs
+            if not settings[name]:
+                del settings[name]
         return {
             "layout": _LAYOUT,
             "model": self.emotion.version,

@@ -170,7 +170,12 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
         analyzer,
         photos,
         chosen.out,
-        AnalyzeOptions(chosen.min_score, chosen.min_face),
+        AnalyzeOptions(
+            chosen.min_score,
+            chosen.min_face,
+            region=chosen.region,
+            largest_only=chosen.faces == "largest",
+        ),
         blur=chosen.blur,
         decimal=DECIMALS[chosen.decimal],
     )

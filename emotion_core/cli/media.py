@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from emotion_core.analyzer import to_region
 from emotion_core.cli.arguments import add_networks, count, eprint, float_in_range, int_in_range
+from emotion_core.errors import EmotionError
 from emotion_core.models.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
 
     from emotion_core.cli.arguments import _Arguments
     from emotion_core.photos.tables import Decimal
+    from emotion_core.types import Region
 
 _pixels = int_in_range(1, math.inf, "a number of pixels from 1")
 _fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
@@ -52,7 +56,7 @@ def add_decimal(parser: _Arguments) -> None:
 
 
 def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Adds ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
+    """Adds ``--min-score``, ``--min-face``, ``--region`` and ``--faces``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
@@ -67,10 +71,48 @@ def add_faces(parser: _Arguments, *, noun: str) -> None:
         metavar="PX",
         help=f"minimum side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
     )
+    parser.add_argument(
+        "--region",
+        type=_region,
+        metavar="X,Y,W,H",
+        help=f"search only this part of the {noun}, in pixels from its upper left corner",
+    )
+    parser.add_argument(
+        "--faces",
+        choices=("all", "largest"),
+        default="all",
+        help=f"which faces of the {noun} count (default all)",
+    )
+
+
+def _region(text: str) -> Region:
+    try:
+        return to_region(text)
+    except EmotionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _time(text: str) -> float:
+    """Seconds from ``90``, ``1:30`` or ``0:01:30.5``."""
+    parts = text.split(":")
+    if len(parts) > 3 or not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is no time, such as 90, 1:30 or 0:01:30.5")
+    seconds = 0.0
+    for part in parts:
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 def add_video_settings(parser: _Arguments) -> None:
-    """Adds ``--every``, ``--hz`` and ``--smooth``."""
+    """Adds ``--every``, ``--hz``, ``--smooth``, ``--from`` and ``--to``."""
+    for name, where in (("from", "begins"), ("to", "ends")):
+        parser.add_argument(
+            f"--{name}",
+            dest=f"{name}_s",
+            type=_time,
+            metavar="TIME",
+            help=f"where the part of a video to analyse {where}: seconds, or 1:30, or 0:01:30.5",
+        )
     often = parser.add_mutually_exclusive_group()
     often.add_argument(
         "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
@@ -96,6 +138,10 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
         min_face_px=chosen.min_face,
         blur=blur,
         smoothing_s=chosen.smooth,
+        region=chosen.region,
+        largest_only=chosen.faces == "largest",
+        from_s=chosen.from_s or 0.0,
+        to_s=chosen.to_s,
     )
 
 

@@ -147,6 +147,8 @@ def write_results(
                 "min_score": options.min_score,
                 "min_face_px": options.min_face_px,
                 "blur": blur,
+                **({"region": options.region} if options.region else {}),
+                **({"faces": "largest"} if options.largest_only else {}),
             }
             atomic_write(out / "settings.json", json.dumps(settings, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder

@@ -68,13 +68,18 @@ def analyze_video(
     builder, highlights, n_analyzed = FrameTableBuilder(), HighlightTracker(), 0
     with ExitStack() as stack:
         reader = stack.enter_context(
-            VideoReader(_open(source, stack), longest_s=settings.longest_s)
+            VideoReader(
+                _open(source, stack),
+                longest_s=settings.longest_s,
+                from_s=settings.from_s,
+                to_s=settings.to_s,
+            )
         )
         writer = None
         if target is not None:
             writer = VideoWriter(Path(target), reader, audio=_open(source, stack))
             stack.enter_context(writer)
-        progress = _Progress(reader.info, on_progress)
+        progress = _Progress(_until(reader.info, settings.to_s), on_progress)
         frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
         stream = AnalysisStream(reader, frame_analyzer, sampler, is_sparse=target is None)
         for item in stack.enter_context(stream):
@@ -143,6 +148,13 @@ class _Progress:
         if duration_s and duration_s >= time_s and speed > 0:
             return (duration_s - time_s) / speed
         return None
+
+
+def _until(info: VideoInfo, to_s: float | None) -> VideoInfo:
+    """The header of a video that is not read beyond a time."""
+    if to_s is None or (info.duration_s and info.duration_s <= to_s):
+        return info
+    return replace(info, duration_s=to_s, n_frames=round(to_s * info.fps) or None)
 
 
 def _open(source: VideoSource, stack: ExitStack) -> Path | BinaryIO:

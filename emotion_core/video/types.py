@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.types import Image
+    from emotion_core.types import Image, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ class VideoSettings:
         smoothing_s: Time constant for smoothing drawings and charts, in seconds; 0 for none. Tables
             of frames are never smoothed.
         longest_s: Maximum number of seconds to read; ``None`` for all of the video.
+        region: Part of the frames to search, see ``AnalyzeOptions``; ``None`` for all.
+        largest_only: Whether only the largest face of each frame counts.
+        from_s: Where the part of the video to analyse begins, in seconds after its start.
+        to_s: Where that part ends; ``None`` for the end of the video.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -82,11 +86,17 @@ class VideoSettings:
     blur: bool = False
     smoothing_s: float = 0.3
     longest_s: float | None = None
+    region: Region | None = None
+    largest_only: bool = False
+    from_s: float = 0.0
+    to_s: float | None = None
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
-        return AnalyzeOptions(self.min_score, self.min_face_px)
+        return AnalyzeOptions(
+            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+        )
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -95,6 +105,8 @@ class VideoSettings:
             raise EmotionError(f"Frames a second must be above 0, up to 1000, not {self.hz}.")
         if not 0 <= self.smoothing_s <= 60:
             raise EmotionError(f"Smoothing must be from 0 to 60 seconds, not {self.smoothing_s}.")
+        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
+            raise EmotionError("The part of a video to analyse must end after it begins.")
 
 
 class HighlightKind(StrEnum):

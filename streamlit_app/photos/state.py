@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.photos.pipeline import PhotoResult
+    from emotion_core.types import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class VisitorOptions:
         min_score: Minimum detection score, 0-1.
         min_face_px: Minimum length of a face's shorter side in pixels of the photo.
         blur: Whether faces are made unrecognisable.
+        largest_only: Whether only the largest face of each image counts.
+        region: Part of the image to search; ``None`` for all.
     """
 
     emotion: str
@@ -40,11 +43,15 @@ class VisitorOptions:
     min_score: float
     min_face_px: int
     blur: bool
+    largest_only: bool = False
+    region: Region | None = None
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
-        return AnalyzeOptions(self.min_score, self.min_face_px)
+        return AnalyzeOptions(
+            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

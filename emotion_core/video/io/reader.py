@@ -19,7 +19,14 @@ from emotion_core.video.io.demuxer import (
     choose_video_track,
     open_input,
 )
-from emotion_core.video.io.header import mean_fps, promised_length, stated_duration
+from emotion_core.video.io.header import (
+    describe_limit,
+    describe_part,
+    find_origin,
+    mean_fps,
+    promised_length,
+    stated_duration,
+)
 from emotion_core.video.io.timestamps import TimestampRepair
 from emotion_core.video.types import VideoFrame, VideoInfo
 
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from av import VideoFrame as DecodedFrame
-    from av.audio.stream import AudioStream
     from av.video.stream import VideoStream
 
 __all__ = ["Source", "VideoReader", "frame_at"]
@@ -38,12 +44,7 @@ _USUAL_FPS = 25
 _MISSING_S, _MISSING_FRACTION, _MISSING_FRAMES = 0.5, 0.02, 3
 """A video that ends earlier than its header says by more than each of these was cut off."""
 
-_AUDIO_FIRST_S, _MAX_LEAD_S = 0.05, 3600
-"""A video starts with its audio if that is earlier than the first frame by more than the first, but
-not by more than the second: less is rounding, more a broken time stamp."""
-
-_MAX_FPS = 120
-"""For videos of limited length, whose time stamps cannot be trusted."""
+_MAX_FPS = 120  # for videos of limited length, whose time stamps cannot be trusted
 
 
 class VideoReader:
@@ -63,13 +64,23 @@ class VideoReader:
         source: The video.
         longest_s: Maximum number of seconds to read, at no more than 120 frames a second; ``None``
             for all of the video.
+        from_s: Start of the part to read, after ``origin_s``; frames before it are counted.
+        to_s: End of that part; ``None`` for that of the video.
 
     Raises:
         VideoDecodeError: Not a video, without video track, or no frame can be decoded.
     """
 
-    def __init__(self, source: Source, *, longest_s: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        longest_s: float | None = None,
+        from_s: float = 0.0,
+        to_s: float | None = None,
+    ) -> None:
         self.fault = ""
+        self.from_s, self.to_s, self._stopped = from_s, to_s, False
         self._longest_s = math.inf if longest_s is None else longest_s
         self._container = open_input(source)
         try:
@@ -83,7 +94,7 @@ class VideoReader:
             self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
             self._clock = TimestampRepair(self.time_base, self._step)
             self._decoded = self._begin()
-            self.origin_s = self._find_origin(audio)
+            self.origin_s = find_origin(self._first_pts * self.time_base, audio)
             self.info = self._describe(stream, fps, notes)
         except BaseException:
             self.close()
@@ -112,15 +123,7 @@ class VideoReader:
             Frames of the same size; the caller may keep them or draw on them.
         """
         index, last_s = 0, 0.0
-        for n, (pts, decoded) in enumerate(self._decoded):
-            time_s = self._to_time(pts)
-            if max(time_s, n / _MAX_FPS) > self._longest_s:
-                self.fault = (
-                    f"Only the first {self._longest_s / 60:.3g} min of the video were read; it "
-                    "is longer than the limit."
-                )
-                break
-            index, last_s = n, time_s
+        for index, last_s, pts, decoded in self._chosen():
             if should_convert is not None and not should_convert(index, last_s):
                 continue
             try:
@@ -129,12 +132,32 @@ class VideoReader:
                 self._track.note_damage()
             else:
                 yield VideoFrame(index, last_s, pts, image)
+        if self._stopped:
+            return
+        if last_s < self.from_s:
+            raise VideoDecodeError(f"The video ends before {self.from_s:g} s, where to begin.")
         self.fault = self.fault or self._describe_fault(last_s)
         if self.info.duration_s is not None and last_s > self.info.duration_s:
             span_s = last_s - self._to_time(self._first_pts)
             self.info = replace(
                 self.info, duration_s=last_s, fps=index / span_s, n_frames=index + 1
             )
+
+    def _chosen(self) -> Iterator[tuple[int, float, int, DecodedFrame]]:
+        """Index, time, time stamp and frame of what is to be read."""
+        skipped, to_s = 0, math.inf if self.to_s is None else self.to_s
+        for index, (pts, decoded) in enumerate(self._decoded):
+            time_s = self._to_time(pts)
+            if time_s < self.from_s:
+                skipped += 1
+                continue
+            if time_s >= to_s:
+                self._stopped = True
+                return
+            if max(time_s - self.from_s, (index - skipped) / _MAX_FPS) > self._longest_s:
+                self.fault = describe_limit(self._longest_s)
+                return
+            yield index, time_s, pts, decoded
 
     def find(self, time_s: float) -> VideoFrame | None:
         """Seeks the frame shown at a time; ``frames`` cannot be used afterwards.
@@ -188,13 +211,6 @@ class VideoReader:
     def _to_time(self, pts: int) -> float:
         return float(pts * self.time_base - self.origin_s)
 
-    def _find_origin(self, audio: AudioStream | None) -> Fraction:
-        first_s = self._first_pts * self.time_base
-        if audio is None or audio.start_time is None or audio.time_base is None:
-            return first_s
-        audio_s = audio.start_time * audio.time_base
-        return audio_s if _AUDIO_FIRST_S < first_s - audio_s <= _MAX_LEAD_S else first_s
-
     def _begin(self) -> Iterator[tuple[int, DecodedFrame]]:
         """Decodes the first frame."""
         raw = self._track.frames()
@@ -226,6 +242,8 @@ class VideoReader:
             notes.append("The sound cannot be decoded and is left out.")
         if self._converter.is_hdr:
             notes.append("Its HDR colours look paler than on an HDR screen.")
+        if self.from_s or self.to_s is not None:
+            notes.append(describe_part(self.from_s, self.to_s))
         if self._converter.has_alpha:
             notes.append("Transparent areas are shown white.")
         return VideoInfo(

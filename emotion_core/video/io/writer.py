@@ -118,20 +118,20 @@ class VideoWriter:
         """
         try:
             if self._output is None:
-                self._output = self._begin(image)
+                self._output = self._begin(frame, image)
             self._encode(self._output, frame, image)
             if self._audio is not None:
                 self._audio.write(self._origin_s, float(frame.pts * self._reader.time_base))
         except (av.error.FFmpegError, OSError) as error:
             raise _disk_error(error) from error
 
-    def _begin(self, image: Image) -> OutputContainer:
+    def _begin(self, frame: VideoFrame, image: Image) -> OutputContainer:
         """Adds the tracks: impossible after the first packet."""
         output = av.open(self._file, "w", format="mp4", options={"movflags": "+faststart"})
         height, width = image.shape[:2]
         self._stream = _add_stream(output, (width + width % 2, height + height % 2), self._fps())
         base = self._reader.time_base
-        self._origin_s = self._reader.origin_s
+        self._origin_s = frame.pts * base if self._reader.from_s else self._reader.origin_s
         self._ticks = Fraction(1, min(base.denominator, _MAX_TICKS))
         self._stream.codec_context.time_base = self._ticks
         if self._audio and (self._audio.start_s is None or not self._audio.open(output)):
@@ -176,8 +176,9 @@ class VideoWriter:
             self._waiting.duration = self._end_pts - self._waiting.pts
             output.mux(self._waiting)
         if self._audio is not None:
-            # The audio of a truncated video may be much longer.
-            self._audio.write(self._origin_s, float(self._end_s) if self._reader.fault else None)
+            # The audio of a truncated video may be much longer, as is that of a part.
+            is_part = self._reader.fault or self._reader.to_s is not None
+            self._audio.write(self._origin_s, float(self._end_s) if is_part else None)
             self._audio.finish()
 
     def _fps(self) -> Fraction:

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from emotion_core.errors import EmotionError
+from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.video.io import audio as video_sound
 from emotion_core.video.io import writer as writer_module
@@ -149,6 +149,32 @@ def test_sound_is_kept_in_time(tmp_path, name, audio, written_as):
     with av.open(str(target)) as container:
         assert container.streams.audio[0].codec_context.codec.canonical_name == written_as
     assert tone_bounds(target) == pytest.approx(tone_bounds(source), abs=0.03)
+
+
+def test_a_part_has_its_own_frames_and_sound(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", numbered_images(50), audio="aac")
+    target = tmp_path / "out.mp4"
+    with VideoReader(source, from_s=0.4, to_s=1.2) as reader:
+        with VideoWriter(target, reader, audio=source) as writer:
+            for frame in reader.frames():
+                writer.write(frame, frame.image)
+                assert frame.time_s == pytest.approx(frame.index / 25)
+        assert reader.fault == ""
+        assert reader.info.warnings == (
+            "Of the video, 0.4 s to 1.2 s are analysed; times count from its start, but the "
+            "annotated video begins at 0.4 s.",
+        )
+    assert stream_times(target, "video") == pytest.approx(np.arange(20) / 25, abs=1e-3)
+    with VideoReader(target) as reader:
+        assert [read_number(f.image) for f in reader.frames()] == list(range(10, 30))
+    assert tone_bounds(target) == pytest.approx((0, 0.8), abs=0.06)
+
+
+def test_a_part_beyond_the_end_is_refused(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", numbered_images(5))
+    expected = pytest.raises(VideoDecodeError, match="The video ends before 9 s, where to begin")
+    with VideoReader(source, from_s=9) as reader, expected:
+        list(reader.frames())
 
 
 def test_sound_that_no_mp4_takes_is_left_out_and_told(tmp_path, monkeypatch):
