@@ -241,7 +241,7 @@ class VideoReader:
         if streams.audio and audio is None:
             notes.append("The sound cannot be decoded and is left out.")
         if self._converter.is_hdr:
-            notes.append("Its HDR colours look paler than on an HDR screen.")
+            notes.append("Its HDR colours are shown as on an ordinary screen.")
         if self.from_s or self.to_s is not None:
             notes.append(describe_part(self.from_s, self.to_s))
         if self._converter.has_alpha:
