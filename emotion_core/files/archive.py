@@ -149,6 +149,8 @@ def unpacked(
             if not (has_suffix(path.name, (SUFFIX,)) and path.is_file()):
                 continue
             target = folder / f".unpacked-{i + 1}" / path.name
+            if not folder.exists():
+                stack.callback(_remove_if_empty, folder)
             stack.callback(shutil.rmtree, target.parent, ignore_errors=True)
             try:
                 with MediaArchive(path, suffixes) as archive:
@@ -169,6 +171,11 @@ def _unpack_all(archive: MediaArchive, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(EmotionError):
             archive.unpack(name, target)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _path_of(name: str) -> PurePosixPath:
