@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from emotion_core.analyzer import ReadsOneImage
+from emotion_core.analyzer import ReadsOneImage, analyze_part
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceModel
@@ -49,6 +49,8 @@ class LocalAnalyzer(ReadsOneImage):
         """See ``Analyzer``."""
         if not images:
             return []
+        if options.region or options.largest_only:
+            return analyze_part(self.analyze, images, options)
         start = time.perf_counter()
         faces = self.detector.detect(images, options)
         predictions = self.classifier.classify(images, faces)

@@ -22,6 +22,9 @@ Image = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 """A float32 array; each use states its shape."""
 
+Region = tuple[int, int, int, int]
+"""x, y, width and height in pixels."""
+
 Device = Literal["cpu", "cuda"]
 
 DEFAULT_MIN_SCORE = 0.6
@@ -52,20 +55,31 @@ class AnalyzeOptions:
         min_face_px: Minimum of a face's shorter side in pixels of the image.
         search_px: Longest side, in pixels, at which an image is searched in a single quick pass,
             for frames of a video. ``None`` for a thorough search, as for photos.
+        region: x, y, width and height in pixels of the part to search; ``None`` for all.
+        largest_only: Whether only the largest face counts.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
     min_face_px: float = DEFAULT_MIN_FACE_PX
     search_px: int | None = None
+    region: Region | None = None
+    largest_only: bool = False
 
     def select(self, analysis: Analysis) -> Analysis:
-        """Drops the faces of an analysis that are below these minima."""
-        faces = analysis.faces
-        sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-        kept = (faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        """Drops the faces of an analysis that do not count."""
+        boxes = analysis.faces.boxes
+        sides = boxes[:, 2:] - boxes[:, :2]
+        kept = (analysis.faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        if self.region:
+            x, y, width, height = self.region
+            inside = boxes[:, :2] + sides / 2 - (x, y)
+            kept &= ((inside >= 0) & (inside <= (width, height))).all(axis=1)
+        if self.largest_only and kept.any():
+            kept = np.arange(len(kept)) == np.where(kept, sides.prod(axis=1), -1).argmax()
         if kept.all():
             return analysis
-        return replace(analysis, faces=faces[kept], predictions=analysis.predictions[kept])
+        predictions = analysis.predictions[kept]
+        return replace(analysis, faces=analysis.faces[kept], predictions=predictions)
 
 
 DEFAULT_OPTIONS = AnalyzeOptions()
@@ -178,12 +192,8 @@ class Predictions:
         self, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
     ) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
-        return replace(
-            self,
-            probabilities=self.probabilities[chosen],
-            valence=self.valence[chosen],
-            arousal=self.arousal[chosen],
-        )
+        names = ("probabilities", "valence", "arousal")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     @property
     def top(self) -> list[Emotion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +12,30 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from emotion_core.analyzer import to_region
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.models.card import Task
 from emotion_core.models.local import is_path
 from emotion_core.models.registry import CARDS, cards_for
+from emotion_core.photos.tables import Decimal, table_to_csv
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
 from streamlit_app.photos.state import VisitorOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import pandas as pd
     from altair.typing import ChartType
     from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.models.card import AnalyzerInfo
+    from emotion_core.types import Region
     from streamlit_app.settings import AppSettings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
+_DECIMALS: dict[str, Decimal] = {"1.5": ".", "1,5": ","}
 _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -100,7 +106,33 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             help="Makes every face unrecognisable on the page and in downloads.",
             persist_state="session",
         )
-    return VisitorOptions(emotion, detector, min_score, min_face_px, blur)
+        largest_only = st.toggle(
+            "Largest face only",
+            key="largest_only",
+            help="Of each photo or frame, only the largest face counts.",
+            persist_state="session",
+        )
+        region = _choose_region()
+        choose_decimal()
+    return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
+
+
+def _choose_region() -> Region | None:
+    text = st.text_input(
+        "Region",
+        key="region",
+        placeholder="x,y,width,height",
+        help="Only this part of photos and frames is searched, in pixels from the upper left "
+        "corner, such as 0,0,640,720.",
+        persist_state="session",
+    )
+    if not text:
+        return None
+    try:
+        return to_region(text)
+    except EmotionError as error:
+        st.warning(escape(str(error)))
+        return None
 
 
 def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
@@ -146,6 +178,23 @@ def choose_smoothing(default_s: float, key: str, explanation: str) -> float:
         persist_state="session",
         help=explanation,
     )
+
+
+def choose_decimal() -> None:
+    """Lets the visitor choose the decimal sign of CSV files, which ``to_csv`` uses."""
+    st.selectbox(
+        "Numbers in CSV files",
+        list(_DECIMALS),
+        key="decimal",
+        persist_state="session",
+        help="With a decimal comma, semicolons separate cells, as spreadsheets expect in many "
+        "countries.",
+    )
+
+
+def to_csv(table: pd.DataFrame) -> Callable[[], bytes]:
+    """Makes a table's CSV file when called, with the decimal sign chosen now."""
+    return partial(table_to_csv, table, _DECIMALS[st.session_state.get("decimal", "1.5")])
 
 
 def show_metrics(values: Mapping[str, str | int]) -> None:

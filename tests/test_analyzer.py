@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from emotion_core import local_analyzer as module
+from emotion_core.analyzer import to_region
 from emotion_core.errors import (
     EmotionError,
+    ImageDecodeError,
     UnknownModelError,
     WeightsMismatchError,
     WeightsUnavailableError,
@@ -58,6 +60,30 @@ def test_threshold_and_least_size_reach_the_detector():
         [make_image()], AnalyzeOptions(min_score=0.25, min_face_px=40)
     )
     assert (detector.calls, detector.least_sides) == ([0.25], [40])
+
+
+def test_only_a_region_is_searched_and_only_the_largest_face_counts():
+    image = make_image(64, 48)
+    image[10, 20, 0] = 2  # two faces side by side in the region
+    (part,) = make_fake_analyzer().analyze([image], AnalyzeOptions(region=(20, 10, 30, 100)))
+    assert part.size_wh == (64, 48)
+    np.testing.assert_allclose(part.faces.boxes, [(20, 10, 35, 48), (35, 10, 50, 48)])
+    image[0, 0, 0] = 3
+    options = AnalyzeOptions(largest_only=True)
+    (largest,) = make_fake_analyzer().analyze([image], options)
+    (every,) = make_fake_analyzer().analyze([image])
+    assert (len(largest), len(every)) == (1, 3)
+    assert len(options.select(every)) == 1  # as if all were found to be blurred
+    assert len(AnalyzeOptions(region=(0, 0, 25, 48)).select(every)) == 1
+    with pytest.raises(ImageDecodeError, match="outside of the image of 64 x 48 pixels"):
+        make_fake_analyzer().analyze([image], AnalyzeOptions(region=(64, 0, 9, 9)))
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "0,0,0,9", "a,b,c,d", "-1,0,5,5", "1,2,3,4,5"])
+def test_a_region_is_four_numbers(text):
+    assert to_region(" 1, 2,3,4") == (1, 2, 3, 4)
+    with pytest.raises(EmotionError, match="x,y,width,height"):
+        to_region(text)
 
 
 def test_eight_threads_get_the_same_results():

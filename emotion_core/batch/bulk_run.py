@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from emotion_core.batch.sources import MediaKind, list_inputs
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from emotion_core.batch.job import Job
 
@@ -48,12 +49,14 @@ class WorkSummary:
         finished: How many of them earlier runs finished.
         failed: How many of those failed.
         parts: Parts of the plan.
+        passed_over: Files in folders by suffix that are neither photo nor video.
     """
 
     inputs: int
     finished: int
     failed: int
     parts: int
+    passed_over: Mapping[str, int]
 
 
 def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -> WorkSummary:
@@ -67,8 +70,9 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
     Raises:
         EmotionError: Sources cannot be read, or the folder cannot be written.
     """
+    passed_over = Counter[str]()
     with BatchPlan() as plan:
-        plan.add(list_inputs(sources))
+        plan.add(list_inputs(sources, lambda path: passed_over.update([path.suffix.lower()])))
         n_inputs = len(plan)
         failed = 0
         for kind in MediaKind:
@@ -80,7 +84,7 @@ def make_plan(job: Job, sources: Iterable[str], *, retry_failed: bool = False) -
                 plan.discard(kind, finished.analyzed)
         left = len(plan)
         parts = job.folder.write_plan(plan.chunks(job.chunk_photos), _PART_INPUTS)
-    return WorkSummary(n_inputs, n_inputs - left, failed, parts)
+    return WorkSummary(n_inputs, n_inputs - left, failed, parts, passed_over)
 
 
 def resolve_workers(ray: Any, requested: WorkerConfig) -> WorkerConfig:

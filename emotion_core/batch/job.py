@@ -13,7 +13,7 @@ from emotion_core.batch.sources import MediaKind, file_name_of, local_copy, read
 from emotion_core.errors import EmotionError
 from emotion_core.photos.pipeline import PhotoSource, iter_photo_batches
 from emotion_core.photos.tables import faces_table, photos_table, readable_name
-from emotion_core.video.pipeline import analyze_video
+from emotion_core.video.pipeline import tabulate_video
 from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class Job:
         """Everything that determines the results."""
         settings = asdict(self.settings)
         del settings["blur"], settings["longest_s"]  # no images are written, and all is read
+        for name in ("region", "largest_only", "from_s", "to_s"):  # unknown to earlier runs
+            if not settings[name]:
+                del settings[name]
         return {
             "layout": _LAYOUT,
             "model": self.emotion.version,
@@ -143,7 +146,7 @@ def _analyze_video(analyzer: Analyzer, job: Job, url: str) -> dict[str, pa.Table
     tables: dict[str, pd.DataFrame] = {}
     try:
         with local_copy(url) as path:
-            result = analyze_video(path, analyzer, job.settings)
+            result = tabulate_video(path, analyzer, job.settings)
     except EmotionError as error:
         row["error"] = str(error)
         tables["failed"] = pd.DataFrame([{**row, "kind": str(MediaKind.VIDEO)}])

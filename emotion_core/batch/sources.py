@@ -17,12 +17,13 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core.batch.storage_faults import StorageError, storage_errors, with_retries
 from emotion_core.errors import MissingExtraError
+from emotion_core.files.archive import has_suffix, is_hidden
 from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.imaging import codec
-from emotion_core.reporting import video_folder
+from emotion_core.video.io import animation, demuxer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LIST_SUFFIXES = ("txt", "list")
 """Extensions of files with one path or URL per line."""
@@ -36,7 +37,7 @@ _CONNECT_S, _SILENT_S = 30, 60
 
 
 class MediaKind(StrEnum):
-    """Kind of an input by its extension; the content decides whether it can be read."""
+    """Kind of an input by its extension, or by its content if an image here may be animated."""
 
     PHOTO = "photo"
     VIDEO = "video"
@@ -55,7 +56,9 @@ class Input:
     kind: MediaKind
 
 
-def list_inputs(sources: Iterable[str]) -> Iterator[Input]:
+def list_inputs(
+    sources: Iterable[str], on_skip: Callable[[PurePosixPath], None] = lambda _: None
+) -> Iterator[Input]:
     """Yields the inputs of all sources, in no particular order.
 
     A folder stands for all photos and videos in and below it, a list (``LIST_SUFFIXES``) for its
@@ -65,6 +68,7 @@ def list_inputs(sources: Iterable[str]) -> Iterator[Input]:
     Args:
         sources: Paths and URLs. Relative paths, also those in a list, start from the working
             directory.
+        on_skip: Called with the path of each file in a folder that is neither photo nor video.
 
     Raises:
         StorageError: A folder or list cannot be read.
@@ -72,7 +76,12 @@ def list_inputs(sources: Iterable[str]) -> Iterator[Input]:
     """
     for source in sources:
         url = to_url(source)
-        yield from _list_local(to_path(url)) if is_local(url) else _list_remote(url)
+        found = _list_local(to_path(url)) if is_local(url) else _list_remote(url)
+        for item in found:
+            if isinstance(item, Input):
+                yield item
+            else:
+                on_skip(item)
 
 
 def to_url(text: str) -> str:
@@ -190,31 +199,39 @@ def filesystem_of(url: str) -> tuple[Any, str]:
 
 
 def _to_input(url: str) -> Input:
-    is_video = _suffix(file_name_of(url)) in video_folder.SUFFIXES
+    name = file_name_of(url)
+    is_video = has_suffix(name, demuxer.SUFFIXES)
+    if has_suffix(name, animation.SUFFIXES) and is_local(url):
+        is_video = animation.is_animation(to_path(url))
     return Input(url, MediaKind.VIDEO if is_video else MediaKind.PHOTO)
 
 
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix[1:].lower()
-
-
 def _is_media(name: str) -> bool:
-    suffix = _suffix(name)
-    return suffix in codec.SUFFIXES or suffix in video_folder.SUFFIXES
+    return has_suffix(name, codec.SUFFIXES + demuxer.SUFFIXES)
 
 
-def _list_local(path: Path) -> Iterator[Input]:
+def _choose(path: str, url: str) -> Iterator[Input | PurePosixPath]:
+    """A file in a folder as an input, as its path if it is neither photo nor video, or not."""
+    if _is_media(path):
+        item: Input | PurePosixPath = _to_input(url)
+    else:
+        item = PurePosixPath(path)
+    if not is_hidden(PurePosixPath(path)):
+        yield item
+
+
+def _list_local(path: Path) -> Iterator[Input | PurePosixPath]:
     if os.path.isdir(path):  # noqa: PTH112 - False if the path is not accessible
         with storage_errors(f"folder {path}"):
             yield from _walk_local(path)
-    elif _suffix(path.name) in LIST_SUFFIXES:
+    elif has_suffix(path.name, LIST_SUFFIXES):
         with storage_errors(f"list {path}"), path.open("rb") as lines:
             yield from _read_list(lines)
     else:
         yield _to_input(to_url(str(path)))
 
 
-def _walk_local(top: Path) -> Iterator[Input]:
+def _walk_local(top: Path) -> Iterator[Input | PurePosixPath]:
     """Like ``os.walk``, but without a list of all files of a folder in memory."""
     waiting = [str(top)]
     while waiting:
@@ -222,13 +239,13 @@ def _walk_local(top: Path) -> Iterator[Input]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif _is_media(entry.name) and entry.is_file():
-                    yield _to_input(to_url(entry.path))
+                elif entry.is_file():
+                    yield from _choose(entry.path, to_url(entry.path))
 
 
-def _list_remote(url: str) -> Iterator[Input]:
+def _list_remote(url: str) -> Iterator[Input | PurePosixPath]:
     name = file_name_of(url)
-    if _suffix(name) in LIST_SUFFIXES:
+    if has_suffix(name, LIST_SUFFIXES):
         with storage_errors(f"list {url}"), open_url(url) as lines:
             yield from _read_list(lines)
     elif _is_media(name) or url.startswith(("http://", "https://")):
@@ -238,15 +255,15 @@ def _list_remote(url: str) -> Iterator[Input]:
             yield from _walk_remote(url)
 
 
-def _walk_remote(url: str) -> Iterator[Input]:
+def _walk_remote(url: str) -> Iterator[Input | PurePosixPath]:
     storage, path = filesystem_of(url)
     if not storage.isdir(path):
         yield _to_input(url)
         return
     for folder, _, names in storage.walk(path):
         for name in names:
-            if _is_media(name):
-                yield _to_input(storage.unstrip_protocol(f"{folder}/{name}"))
+            path = f"{folder}/{name}"
+            yield from _choose(path, storage.unstrip_protocol(path))
 
 
 def _read_list(lines: Iterable[bytes]) -> Iterator[Input]:

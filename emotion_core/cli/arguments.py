@@ -14,8 +14,6 @@ from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
 from emotion_core.models.runtime import DEVICES
 from emotion_core.training.engine.base_config import parse_settings
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
-from emotion_core.video.types import VideoSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,19 +29,6 @@ OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 """Exit codes: all done; some inputs failed, the others are done; nothing done."""
 
 TABLES_HELP = "The columns of the tables are explained in docs/tables.md of the project."
-
-
-def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
-    """Adds the options of an analysis on this machine; the help calls its inputs ``noun``."""
-    add_networks(parser)
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    add_faces(parser, noun=noun)
-    parser.add_argument(
-        "--blur",
-        action="store_true",
-        help="make every detected face unrecognisable, including those not reported; "
-        "videos are then searched frame by frame",
-    )
 
 
 def add_networks(parser: _Arguments) -> None:
@@ -71,54 +56,6 @@ def add_detector(parser: _Arguments) -> None:
 def network(text: str) -> str:
     """The name of a network; paths become absolute, because other processes may read them."""
     return str(Path(text).absolute()) if is_path(text) else text
-
-
-def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Adds ``--min-score`` and ``--min-face``; the help calls the inputs ``noun``."""
-    parser.add_argument(
-        "--min-score",
-        type=_fraction,
-        default=DEFAULT_MIN_SCORE,
-        metavar="0-1",
-        help=f"minimum confidence of a face (default {DEFAULT_MIN_SCORE})",
-    )
-    parser.add_argument(
-        "--min-face",
-        type=_pixels,
-        default=DEFAULT_MIN_FACE_PX,
-        metavar="PX",
-        help=f"minimum side of a face, in pixels of the {noun} (default {DEFAULT_MIN_FACE_PX})",
-    )
-
-
-def add_video_settings(parser: _Arguments) -> None:
-    """Adds ``--every``, ``--hz`` and ``--smooth``."""
-    often = parser.add_mutually_exclusive_group()
-    often.add_argument(
-        "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
-    )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R frames per second of video")
-    parser.add_argument(
-        "--smooth",
-        type=_seconds,
-        default=VideoSettings().smoothing_s,
-        metavar="S",
-        help="time constant, in seconds, for smoothing annotations, charts, dominant emotions and "
-        f"key moments; 0 for none (default {VideoSettings().smoothing_s}); frames.csv and means "
-        "are never smoothed",
-    )
-
-
-def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> VideoSettings:
-    """Settings from the options of ``add_faces`` and ``add_video_settings``."""
-    return VideoSettings(
-        every=chosen.every,
-        hz=chosen.hz,
-        min_score=chosen.min_score,
-        min_face_px=chosen.min_face,
-        blur=blur,
-        smoothing_s=chosen.smooth,
-    )
 
 
 def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
@@ -277,10 +214,6 @@ def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[st
 
 count = int_in_range(1, math.inf, "a number from 1")
 count_or_none = int_in_range(0, math.inf, "a number from 0")
-_pixels = int_in_range(1, math.inf, "a number of pixels from 1")
-_fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
-_rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
-_seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
 def show_download(filename: str, done: int, total: int) -> None:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
@@ -18,16 +19,14 @@ from emotion_core.cli.arguments import (
     SOME_FAILED,
     TABLES_HELP,
     WRONG_USE,
-    add_faces,
     add_networks,
-    add_video_settings,
     count,
     eprint,
     fetch_chosen,
     float_in_range,
     show_download,
-    to_video_settings,
 )
+from emotion_core.cli.media import add_faces, add_video_settings, print_skipped, to_video_settings
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
@@ -131,6 +130,7 @@ def run_batch(chosen: argparse.Namespace) -> int:
         job.folder.prepare(job.to_settings())
         try:
             summary = make_plan(job, chosen.sources, retry_failed=chosen.retry_failed)
+            print_skipped(Counter(summary.passed_over).elements())
             if not summary.inputs:
                 eprint("error: There is no photo or video among the sources given.")
                 return WRONG_USE

@@ -17,7 +17,6 @@ from emotion_core.cli.arguments import (
     SOME_FAILED,
     TABLES_HELP,
     WRONG_USE,
-    add_analysis,
     eprint,
     load_chosen,
     show_download,
@@ -26,6 +25,7 @@ from emotion_core.cli.batch import add_batch
 from emotion_core.cli.data import add_data
 from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
+from emotion_core.cli.media import DECIMALS, add_analysis, print_skipped
 from emotion_core.cli.serve import add_serve
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.cli.train_detector import add_export_detector, add_train_detector
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from emotion_core.models.card import ModelCard
 
 _PHOTOS = (
-    "photos and folders; tables name photos in a folder by their path inside it, e.g. anna/1.jpg"
+    "photos, folders and ZIP archives; tables name photos in a folder or archive by their path "
+    "inside it, e.g. anna/1.jpg"
 )
 
 
@@ -149,9 +150,18 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run_photos(chosen: argparse.Namespace) -> int:
+    from emotion_core.files.archive import unpacked
+    from emotion_core.imaging.codec import SUFFIXES
+
+    with unpacked(chosen.paths, chosen.out, SUFFIXES) as (paths, passed_over):
+        return _analyze_photos(chosen, paths, passed_over)
+
+
+def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: list[Path]) -> int:
     from emotion_core.reporting.photo_folder import find_photos, readable_path, write_results
 
-    photos = find_photos(chosen.paths, out=chosen.out)
+    photos = find_photos(given, out=chosen.out, on_skip=passed_over.append)
+    print_skipped(path.suffix for path in passed_over)
     if not photos:
         eprint("error: There is no photo among the paths given.")
         return WRONG_USE
@@ -160,8 +170,14 @@ def _run_photos(chosen: argparse.Namespace) -> int:
         analyzer,
         photos,
         chosen.out,
-        AnalyzeOptions(chosen.min_score, chosen.min_face),
+        AnalyzeOptions(
+            chosen.min_score,
+            chosen.min_face,
+            region=chosen.region,
+            largest_only=chosen.faces == "largest",
+        ),
         blur=chosen.blur,
+        decimal=DECIMALS[chosen.decimal],
     )
     with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]

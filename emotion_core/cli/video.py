@@ -13,11 +13,15 @@ from emotion_core.cli.arguments import (
     SOME_FAILED,
     TABLES_HELP,
     WRONG_USE,
-    add_analysis,
-    add_video_settings,
     eprint,
     load_chosen,
     show_download,
+)
+from emotion_core.cli.media import (
+    DECIMALS,
+    add_analysis,
+    add_video_settings,
+    print_skipped,
     to_video_settings,
 )
 from emotion_core.errors import EmotionError
@@ -36,7 +40,7 @@ def add_video(parser: argparse.ArgumentParser) -> None:
         "command resumes a run that was stopped: finished videos are skipped. "
         f"{TABLES_HELP}"
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos and folders")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="videos, folders, ZIPs")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
     add_video_settings(parser)
     parser.add_argument("--no-video", action="store_true", help="write no annotated video")
@@ -51,9 +55,19 @@ def add_video(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from emotion_core.files.archive import unpacked
+    from emotion_core.video.io import animation, demuxer
+
+    suffixes = demuxer.SUFFIXES + animation.SUFFIXES
+    with unpacked(chosen.paths, chosen.out, suffixes) as (paths, passed_over):
+        return _analyze_all(chosen, paths, passed_over)
+
+
+def _analyze_all(chosen: argparse.Namespace, given: list[Path], passed_over: list[Path]) -> int:
     from emotion_core.reporting.video_folder import choose_folders, find_videos, is_done
 
-    paths = find_videos(chosen.paths)
+    paths = find_videos(given, passed_over.append)
+    print_skipped(path.suffix for path in passed_over)
     if not paths:
         eprint("error: There is no video among the paths given.")
         return WRONG_USE
@@ -89,7 +103,8 @@ def _make_task(chosen: argparse.Namespace) -> VideoTask:
         from emotion_core.recognition.embedding import load_embedder
 
         embedder = load_embedder(on_progress=show_download)
-    return VideoTask(settings, has_video=not chosen.no_video, embedder=embedder)
+    decimal = DECIMALS[chosen.decimal]
+    return VideoTask(settings, not chosen.no_video, embedder, decimal)
 
 
 def _analyze(path: Path, folder: Path, analyzer: Analyzer, task: VideoTask) -> VideoResult:

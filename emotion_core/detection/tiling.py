@@ -39,7 +39,7 @@ HINT_SCORE = 0.3
 _SMALL_PX = 32  # in a pass: there may be invisible faces beside faces with shorter sides below it
 _EASY_PX = 20  # in a pass: faces of this size are found; a larger scale is of no use
 _MIN_GAIN = 1.5  # a pass at less than this times the last scale finds next to nothing new
-_SAME_FACE = NmsThresholds(0.25, 0.5)  # boxes vary more between passes than within one
+SAME_FACE = NmsThresholds(0.25, 0.5)  # boxes vary more between passes than within one
 _TILE_PX = 640
 _TILE_OVERLAP_PX = 128  # the largest face a tile accounts for; the coarser pass saw larger ones
 
@@ -92,7 +92,7 @@ def refine_in_tiles(
         new = last.faces[last.faces.scores >= options.min_score]
         rest = sort_by_score(concat(faces[~is_sure], new))
         rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # the limit of each tile
-        faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), _SAME_FACE)
+        faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), SAME_FACE)
 
 
 def _hints(last: ScalePass, options: AnalyzeOptions) -> Faces:
@@ -102,13 +102,25 @@ def _hints(last: ScalePass, options: AnalyzeOptions) -> Faces:
     return last.faces[small & (size.max(axis=1, initial=0) >= options.min_face_px)]
 
 
-class _TileAxis:
-    """Equal, overlapping tiles along one side of an image, each owning a stretch of it."""
+class TileAxis:
+    """Equal, overlapping tiles along one side of an image, each owning a stretch of it.
 
-    def __init__(self, length_px: int) -> None:
-        step = _TILE_PX - _TILE_OVERLAP_PX
-        count = max(1, -(-(length_px - _TILE_OVERLAP_PX) // step))
-        self.tile_px = min(_TILE_PX, length_px)
+    Args:
+        length_px: Of the side.
+        tile_px: Maximum length of a tile.
+        overlap_px: Minimum overlap of neighbours.
+
+    Attributes:
+        tile_px: Length of each tile.
+        starts: Where they begin.
+    """
+
+    def __init__(
+        self, length_px: int, tile_px: int = _TILE_PX, overlap_px: int = _TILE_OVERLAP_PX
+    ) -> None:
+        step = tile_px - overlap_px
+        count = max(1, -(-(length_px - overlap_px) // step))
+        self.tile_px = min(tile_px, length_px)
         self.starts = np.linspace(0, length_px - self.tile_px, count).round().astype(np.int64)
         self._borders = (self.starts[1:] + self.starts[:-1] + self.tile_px) / 2
 
@@ -130,7 +142,7 @@ def _find_in_tiles(find: Find, image: Image, scale: float, points: FloatArray) -
         Everything that scores at least ``HINT_SCORE``, in pixels of ``image``, each from the tile
         that owns its centre: none is cut in two there, and none comes from two.
     """
-    axes = [_TileAxis(max(1, round(side * scale))) for side in image.shape[1::-1]]
+    axes = [TileAxis(max(1, round(side * scale))) for side in image.shape[1::-1]]
 
     def owners(points: FloatArray) -> npt.NDArray[np.int64]:
         return np.stack([axes[i].owners(points[:, i] * scale) for i in (0, 1)], axis=1)

@@ -56,6 +56,9 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm")
 _FAMILY_BRANDS, _AVIF_BRANDS = (b"mif1", b"msf1"), {b"avif", b"avis"}
 
+_PAGES = "Several pages: only the first is analysed."
+_ANIMATED = "Animated: only the first frame is analysed; analyse it as a video for all of them."
+
 _DAMAGE = (
     ArithmeticError,
     EOFError,
@@ -189,10 +192,10 @@ def _decode(data: bytes) -> DecodedImage:
     _check_size(*pil.size)
     warnings: tuple[str, ...] = ()
     # Pages are not counted: for a TIFF that takes quadratic time.
-    if getattr(pil, "is_animated", False):
+    # A second image in a phone's JPEG (MPO) is depth, or what makes it brighter.
+    if pil.format != "MPO" and getattr(pil, "is_animated", False):
         is_tiff = pil.format == "TIFF"
-        note = "Several pages: only the first" if is_tiff else "Animated: only the first frame"
-        warnings = (f"{note} is analysed.",)
+        warnings = (_PAGES if is_tiff else _ANIMATED,)
     return DecodedImage(_to_rgb(pil), warnings)
 
 

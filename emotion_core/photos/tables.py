@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from emotion_core.labels import LabelSet
     from emotion_core.types import Analysis
+
+Decimal = Literal[".", ","]
 
 _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
 """Where a formula may start, also in full-width characters: at the start of a cell, or after a
@@ -97,7 +99,7 @@ def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(("width", "height", "faces"), "Int64"))
 
 
-def table_to_csv(table: pd.DataFrame) -> bytes:
+def table_to_csv(table: pd.DataFrame, decimal: Decimal = ".") -> bytes:
     """Writes a table as UTF-8 CSV that spreadsheets open safely.
 
     Text that a spreadsheet would run as a formula is prefixed with an apostrophe. A byte order mark
@@ -105,14 +107,27 @@ def table_to_csv(table: pd.DataFrame) -> bytes:
     (RFC 4180), so that a lone CR in a cell is quoted. Numbers have six significant digits, but
     seconds (columns whose names end in ``_s``) are written to the microsecond: six digits would
     round times of a two-hour video to a hundredth of a second.
+
+    Args:
+        table: Any table.
+        decimal: Decimal sign; with a comma, semicolons separate cells, as spreadsheets expect where
+            that is the custom.
     """
     safe = table.copy()
     for column in safe.columns:
         if column.endswith("_s") and pd.api.types.is_float_dtype(safe[column]):
             safe[column] = pd.Series(map(_to_microseconds, safe[column]), safe.index, "str")
+            safe[column] = safe[column].str.replace(".", decimal)
         elif not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(_defuse)
-    return safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n").encode("utf-8-sig")
+    text = safe.to_csv(
+        index=False,
+        sep=";" if decimal == "," else ",",
+        decimal=decimal,
+        float_format="%.6g",
+        lineterminator="\r\n",
+    )
+    return text.encode("utf-8-sig")
 
 
 def readable_name(name: str) -> str:

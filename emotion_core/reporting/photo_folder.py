@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
+from emotion_core.files.archive import has_suffix, is_hidden
 from emotion_core.files.tempfiles import atomic_write
 from emotion_core.imaging.codec import SUFFIXES, read_image_file
 from emotion_core.photos.pipeline import PhotoSource, iter_photos
 from emotion_core.photos.tables import (
+    Decimal,
     PhotoRecord,
     faces_table,
     photos_table,
@@ -32,8 +35,15 @@ if TYPE_CHECKING:
 
 _ANNOTATED = "annotated"
 
+OnSkip = Callable[[Path], None]
+"""Called with a file that is passed over."""
 
-def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
+
+def ignore(_: Path) -> None:
+    """Says nothing about a file that is passed over."""
+
+
+def find_photos(paths: Iterable[Path], *, out: Path, on_skip: OnSkip = ignore) -> dict[str, Path]:
     """Lists the named files, whatever their suffix, and all photos in and below the named folders.
 
     A path that does not exist is kept, so that it is reported like any other failure.
@@ -41,6 +51,7 @@ def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     Args:
         paths: Files and folders.
         out: Folder for results; annotated photos of an earlier run in it are left out.
+        on_skip: Called with each file in a folder that is no photo by its suffix.
 
     Returns:
         Each file once, by name, in order. A file that was named keeps its name, one found in a
@@ -51,7 +62,7 @@ def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     found: dict[Path, str] = {}
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
-            for photo in iter_files(path, SUFFIXES):
+            for photo in iter_files(path, SUFFIXES, on_skip):
                 if not photo.resolve().is_relative_to(earlier):
                     found.setdefault(photo, readable_path(photo.relative_to(path)))
         else:
@@ -63,11 +74,19 @@ def find_photos(paths: Iterable[Path], *, out: Path) -> dict[str, Path]:
     return dict(zip(names, found, strict=True))
 
 
-def iter_files(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """The files in and below a folder with one of the suffixes (without a dot), in order."""
+def iter_files(folder: Path, suffixes: Collection[str], on_skip: OnSkip = ignore) -> Iterator[Path]:
+    """The files in and below a folder with one of the suffixes (without a dot), in order.
+
+    Files that a system made for itself (``is_hidden``) are left out; ``on_skip`` is called with all
+    others that are left out.
+    """
     for path in sorted(folder.rglob("*")):
-        if path.suffix[1:].lower() in suffixes and path.is_file():
+        if is_hidden(PurePosixPath(path.relative_to(folder))) or not path.is_file():
+            continue
+        if has_suffix(path.name, suffixes):
             yield path
+        else:
+            on_skip(path)
 
 
 def readable_path(path: Path) -> str:
@@ -82,6 +101,7 @@ def write_results(
     options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
     blur: bool = False,
+    decimal: Decimal = ".",
 ) -> Iterator[PhotoRecord]:
     """Analyses photos and writes the results to a folder; yields the record of each photo.
 
@@ -94,6 +114,7 @@ def write_results(
         out: Folder, made if it does not exist; earlier results of the same photos are replaced.
         options: Which faces count.
         blur: Whether faces are made unrecognisable in the annotated photos.
+        decimal: Decimal sign of the tables, see ``table_to_csv``.
 
     Raises:
         EmotionError: The folder cannot be written or holds annotated photos of another run,
@@ -116,8 +137,8 @@ def write_results(
                 yield result.record
         finally:
             faces = faces_table(records)
-            atomic_write(out / "faces.csv", table_to_csv(faces))
-            atomic_write(out / "photos.csv", table_to_csv(photos_table(records)))
+            atomic_write(out / "faces.csv", table_to_csv(faces, decimal))
+            atomic_write(out / "photos.csv", table_to_csv(photos_table(records), decimal))
             page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
             atomic_write(out / "valence_arousal.html", page.encode())
             settings = {
@@ -126,6 +147,8 @@ def write_results(
                 "min_score": options.min_score,
                 "min_face_px": options.min_face_px,
                 "blur": blur,
+                **({"region": options.region} if options.region else {}),
+                **({"faces": "largest"} if options.largest_only else {}),
             }
             atomic_write(out / "settings.json", json.dumps(settings, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder

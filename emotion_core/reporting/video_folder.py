@@ -9,39 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError, VideoDecodeError
+from emotion_core.files.archive import has_suffix
 from emotion_core.files.tempfiles import AnonymousTempFile, atomic_write
-from emotion_core.photos.tables import numbered, readable_name, safe_stems, table_to_csv
+from emotion_core.photos.tables import (
+    Decimal,
+    numbered,
+    readable_name,
+    safe_stems,
+    table_to_csv,
+)
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import charts_page, report_page
 from emotion_core.reporting.photo_charts import to_png
-from emotion_core.reporting.photo_folder import iter_files
+from emotion_core.reporting.photo_folder import OnSkip, ignore, iter_files
+from emotion_core.video.io import animation
+from emotion_core.video.io.demuxer import SUFFIXES
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.tables import longest_seen, select_people, smooth_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.video.pipeline import OnProgress
     from emotion_core.video.types import VideoResult, VideoSettings
-
-SUFFIXES = (
-    "mp4",
-    "m4v",
-    "mov",
-    "avi",
-    "mkv",
-    "webm",
-    "mpg",
-    "mpeg",
-    "ts",
-    "wmv",
-    "flv",
-    "3gp",
-    "ogv",
-)
-"""Suffixes of videos in a folder; a file that is named is tried whatever its suffix."""
 
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
@@ -57,30 +49,45 @@ class VideoTask:
         settings: Settings of the analysis.
         has_video: Whether the annotated video is written.
         embedder: Re-identifies people after longer gaps.
+        decimal: Decimal sign of the tables, see ``table_to_csv``.
     """
 
     settings: VideoSettings
     has_video: bool = True
     embedder: FaceEmbedder | None = None
+    decimal: Decimal = "."
 
 
-def find_videos(paths: Iterable[Path]) -> list[Path]:
+def find_videos(paths: Iterable[Path], on_skip: OnSkip = ignore) -> list[Path]:
     """Lists the named files and all videos in and below the named folders, each once.
 
     Annotated videos of an earlier run are left out. A path that does not exist is kept, so that it
     is reported like any other failure.
+
+    Args:
+        paths: Files and folders.
+        on_skip: Called with each file in a folder that is no video by its suffix.
     """
     found: list[Path] = []
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - False where it cannot be told
             found += [
                 video
-                for video in iter_files(path, SUFFIXES)
+                for video in _iter_videos(path, on_skip)
                 if video.name != _VIDEO or not (video.parent / _SETTINGS).is_file()
             ]
         else:
             found.append(path)
     return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+def _iter_videos(folder: Path, on_skip: OnSkip) -> Iterator[Path]:
+    """The videos in and below a folder, and animated images of more than a second."""
+    for path in iter_files(folder, SUFFIXES + animation.SUFFIXES, on_skip):
+        if has_suffix(path.name, SUFFIXES) or animation.is_animation(path):
+            yield path
+        else:
+            on_skip(path)
 
 
 def choose_folders(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -159,7 +166,7 @@ def write_video(
                 on_progress=on_progress,
                 embedder=task.embedder,
             )
-            _publish(result, path.name, folder, video if task.has_video else None)
+            _publish(result, path.name, folder, task, video)
         atomic_write(folder / _SETTINGS, json.dumps(note, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder
         raise
@@ -168,11 +175,13 @@ def write_video(
     return result
 
 
-def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempFile | None) -> None:
+def _publish(
+    result: VideoResult, name: str, folder: Path, task: VideoTask, video: AnonymousTempFile
+) -> None:
     """Writes everything but the note; removes an earlier run's note and other files before."""
     files = {
-        "frames.csv": table_to_csv(result.frames),
-        "people.csv": table_to_csv(result.people),
+        "frames.csv": table_to_csv(result.frames, task.decimal),
+        "people.csv": table_to_csv(result.people, task.decimal),
         "report.html": report_page(result, name).encode(),
         **_draw_charts(result, name),
     }
@@ -180,7 +189,7 @@ def _publish(result: VideoResult, name: str, folder: Path, video: AnonymousTempF
     (folder / _SETTINGS).unlink(missing_ok=True)
     for earlier in {_VIDEO, *_CHARTS} - set(files):
         (folder / earlier).unlink(missing_ok=True)
-    if video is not None:
+    if task.has_video:
         video.publish(folder / _VIDEO)
     for filename, data in files.items():
         atomic_write(folder / filename, data)
@@ -214,6 +223,7 @@ def _make_note(path: Path, analyzer: Analyzer, task: VideoTask) -> dict[str, Any
             **asdict(task.settings),
             "video": task.has_video,
             "reidentify": task.embedder is not None,
+            "decimal": task.decimal,
         },
         "model": info.emotion.version,
         "detector": info.detector.version,

@@ -6,13 +6,12 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from emotion_core.analyzer import ReadsOneImage
+from emotion_core.analyzer import ReadsOneImage, analyze_part
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.serving.schema import analysis_from_json, info_from_json, parse_json
@@ -75,8 +74,10 @@ class RemoteAnalyzer(ReadsOneImage):
             RemoteError: There is no valid response in time.
             ImageDecodeError: The server cannot read an image.
         """
-        given = {name: value for name, value in asdict(options).items() if value is not None}
-        query = urlencode(given)
+        if options.region or options.largest_only:  # cut out here: the server gets no more
+            return analyze_part(self.analyze, images, options)
+        given = {"min_score": options.min_score, "min_face_px": options.min_face_px}
+        query = urlencode(given | ({"search_px": options.search_px} if options.search_px else {}))
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s
         futures = [

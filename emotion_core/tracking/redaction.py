@@ -29,13 +29,15 @@ is no face, and make quick searches of videos, which must find all of them, less
 
 
 def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOptions:
-    """Lowers the minima of a search if faces are to be blurred."""
+    """Lowers the minima of a search, everywhere, if faces are to be blurred."""
     if not blur:
         return options
     return replace(
         options,
         min_score=min(options.min_score, _SCORE),
         min_face_px=min(options.min_face_px, _FACE_PX),
+        region=None,
+        largest_only=False,
     )
 
 

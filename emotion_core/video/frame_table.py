@@ -33,7 +33,7 @@ class FrameTableBuilder:
 
         Args:
             frame_index: Index of the frame in the video.
-            time_s: Seconds after the first frame.
+            time_s: Seconds after the start of the video.
             analysis: Faces have track ids; the network is the same for all frames.
 
         Raises:

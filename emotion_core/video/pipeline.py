@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +25,8 @@ from emotion_core.video.tables import link_people, moments, people_table
 from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import FloatArray
@@ -47,7 +50,7 @@ def analyze_video(
     on_progress: OnProgress | None = None,
     embedder: FaceEmbedder | None = None,
 ) -> VideoResult:
-    """Analyses a video and writes an annotated copy.
+    """Analyses a video, cuts out its highlights, and writes an annotated copy.
 
     The video is decoded twice. Memory does not grow with the length, except for the rows of the
     table and for what is blurred (some hundred bytes each).
@@ -68,50 +71,100 @@ def analyze_video(
     """
     start = time.perf_counter()
     settings = settings or VideoSettings()
+    with ExitStack() as stack:
+        reader = _read(source, settings, stack)
+        writer = None
+        if target is not None:
+            writer = VideoWriter(Path(target), reader, audio=_open(source, stack))
+            stack.enter_context(writer)
+        seen = _analyze_frames(source, analyzer, settings, on_progress, embedder)
+        result = seen.result
+        shown = FrameInterpolator(iter_analyses(seen.smoothed, result.info.size_wh))
+        cutter = HighlightCutter(seen.smoothed, moments(result.people, MAX_PEOPLE))
+        info = _until(result.info, settings.to_s)
+        progress = _Progress(info, on_progress if writer else None, is_writing=True)
+        annotate_frames(reader, writer, shown, cutter, seen.blur_boxes, progress.report)
+    remarks = (*result.info.warnings, writer.fault if writer else "")
+    return replace(
+        result,
+        info=replace(result.info, warnings=tuple(filter(None, remarks))),
+        highlights=cutter.highlights(),
+        elapsed_s=time.perf_counter() - start,
+    )
+
+
+def tabulate_video(
+    source: VideoSource, analyzer: Analyzer, settings: VideoSettings | None = None
+) -> VideoResult:
+    """Analyses a video for its tables alone, without highlights, decoding it once.
+
+    Args:
+        source: The video.
+        analyzer: Local or remote.
+        settings: What is analysed; by default every frame.
+
+    Raises:
+        VideoDecodeError: The file is not a video, or no frame can be decoded.
+        EmotionError: The analyser failed.
+    """
+    return _analyze_frames(source, analyzer, settings or VideoSettings()).result
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _FirstPass:
+    """What is known after all frames were analysed.
+
+    Attributes:
+        result: Without highlights.
+        smoothed: The table of frames, smoothed.
+        blur_boxes: What to blur, by index of the frame: ``(N, 4)`` x1, y1, x2, y2 in pixels.
+    """
+
+    result: VideoResult
+    smoothed: pd.DataFrame
+    blur_boxes: dict[int, FloatArray]
+
+
+def _analyze_frames(
+    source: VideoSource,
+    analyzer: Analyzer,
+    settings: VideoSettings,
+    on_progress: OnProgress | None = None,
+    embedder: FaceEmbedder | None = None,
+) -> _FirstPass:
+    start = time.perf_counter()
     sampler = FrameSampler(settings)
     builder, n_analyzed = FrameTableBuilder(), 0
     blur_boxes: dict[int, FloatArray] = {}
+    frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
     with ExitStack() as stack:
-        reader, again = (
-            stack.enter_context(VideoReader(_open(source, stack), longest_s=settings.longest_s))
-            for _ in range(2)
-        )
-        writer = None
-        if target is not None:
-            writer = VideoWriter(Path(target), again, audio=_open(source, stack))
-            stack.enter_context(writer)
-        progress = _Progress(reader.info, on_progress)
-        frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
-        with AnalysisStream(reader, frame_analyzer, sampler) as items:
-            for item in items:
-                frame = item.frame
-                if item.blur_boxes is not None:
-                    blur_boxes[frame.index] = item.blur_boxes
-                if item.raw is not None:
-                    n_analyzed += 1
-                    builder.add(frame.index, frame.time_s, item.raw)
-                progress.report(frame)
-        tracklets = frame_analyzer.tracker.tracklets()
-        frames = link_people(builder.table(sampler.end_s), tracklets, settings.min_seen_s)
-        smooth = smooth_frames(frames, settings.smoothing_s)
-        people = people_table(frames, smoothed=smooth)
-        shown = FrameInterpolator(iter_analyses(smooth, reader.info.size_wh))
-        cutter = HighlightCutter(smooth, moments(people, MAX_PEOPLE))
-        progress = _Progress(reader.info, on_progress if writer else None, is_writing=True)
-        annotate_frames(again, writer, shown, cutter, blur_boxes, progress.report)
-    return VideoResult(
+        reader = _read(source, settings, stack)
+        progress = _Progress(_until(reader.info, settings.to_s), on_progress)
+        for item in stack.enter_context(AnalysisStream(reader, frame_analyzer, sampler)):
+            frame = item.frame
+            if item.blur_boxes is not None:
+                blur_boxes[frame.index] = item.blur_boxes
+            if item.raw is not None:
+                n_analyzed += 1
+                builder.add(frame.index, frame.time_s, item.raw)
+            progress.report(frame)
+    tracklets = frame_analyzer.tracker.tracklets()
+    frames = link_people(builder.table(sampler.end_s), tracklets, settings.min_seen_s)
+    smoothed = smooth_frames(frames, settings.smoothing_s)
+    result = VideoResult(
         info=reader.info,
         settings=settings,
         model=analyzer.info.emotion.name,
         detector=analyzer.info.detector.name,
         frames=frames,
-        people=people,
-        highlights=cutter.highlights(),
+        people=people_table(frames, smoothed=smoothed),
+        highlights=(),
         n_frames=sampler.n_frames,
         n_analyzed=n_analyzed,
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
     )
+    return _FirstPass(result, smoothed, blur_boxes)
 
 
 class _Progress:
@@ -155,6 +208,23 @@ class _Progress:
         if duration_s and duration_s >= time_s and speed > 0:
             return (duration_s - time_s) / speed
         return None
+
+
+def _until(info: VideoInfo, to_s: float | None) -> VideoInfo:
+    """The header of a video that is not read beyond a time."""
+    if to_s is None or (info.duration_s and info.duration_s <= to_s):
+        return info
+    return replace(info, duration_s=to_s, n_frames=round(to_s * info.fps) or None)
+
+
+def _read(source: VideoSource, settings: VideoSettings, stack: ExitStack) -> VideoReader:
+    reader = VideoReader(
+        _open(source, stack),
+        longest_s=settings.longest_s,
+        from_s=settings.from_s,
+        to_s=settings.to_s,
+    )
+    return stack.enter_context(reader)
 
 
 def _open(source: VideoSource, stack: ExitStack) -> Path | BinaryIO:

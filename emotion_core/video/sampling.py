@@ -39,24 +39,27 @@ class FrameSampler:
     def __init__(self, settings: VideoSettings) -> None:
         self._every, self._hz = settings.every, settings.hz
         self._due_s = -math.inf
-        self._last_index, self._last_s = 0, 0.0
+        self._first = self._last = (0, 0.0)  # index and time
         self.n_frames = 0
 
     @property
     def end_s(self) -> float:
         """End of the last frame in seconds; it has the mean duration."""
-        return self._last_s * (1 + 1 / max(1, self._last_index))
+        (first, first_s), (last, last_s) = self._first, self._last
+        return last_s + (last_s - first_s) / max(1, last - first)
 
     def should_analyze(self, index: int, time_s: float) -> bool:
         """Decides on the next frame; the first one is always analysed.
 
         Args:
             index: From 0; damaged frames may be missing.
-            time_s: Seconds after the first frame.
+            time_s: Seconds after the start of the video.
         """
         is_first = self.n_frames == 0
         self.n_frames += 1
-        self._last_index, self._last_s = index, time_s
+        self._last = (index, time_s)
+        if is_first:
+            self._first = self._last
         if self._hz is None:
             return is_first or index % self._every == 0
         # Due times are multiples of the period, so that a rate that does not divide that of the

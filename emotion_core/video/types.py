@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.types import Image
+    from emotion_core.types import Image, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class VideoFrame:
 
     Attributes:
         index: From 0, in display order; skipped frames are counted.
-        time_s: Seconds after the first frame of the video.
+        time_s: Seconds after the start of the video, as a player shows it (``VideoReader``).
         pts: Its time stamp in the time base of its track.
         image: RGB ``(H, W, 3)``, 0-255, upright; all frames of a video have the same size.
     """
@@ -77,6 +77,10 @@ class VideoSettings:
         min_seen_s: Minimum time in seconds for which a face must be seen to count as a person; the
             rows of others are marked as brief.
         longest_s: Maximum number of seconds to read; ``None`` for all of the video.
+        region: Part of the frames to search, see ``AnalyzeOptions``; ``None`` for all.
+        largest_only: Whether only the largest face of each frame counts.
+        from_s: Where the part of the video to analyse begins, in seconds after its start.
+        to_s: Where that part ends; ``None`` for the end of the video.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -90,11 +94,17 @@ class VideoSettings:
     smoothing_s: float = 0.3
     min_seen_s: float = DEFAULT_MIN_SEEN_S
     longest_s: float | None = None
+    region: Region | None = None
+    largest_only: bool = False
+    from_s: float = 0.0
+    to_s: float | None = None
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
-        return AnalyzeOptions(self.min_score, self.min_face_px)
+        return AnalyzeOptions(
+            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+        )
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -107,6 +117,8 @@ class VideoSettings:
             raise EmotionError(
                 f"The minimum time of a person must be from 0 to 60 seconds, not {self.min_seen_s}."
             )
+        if self.from_s < 0 or (self.to_s is not None and self.to_s <= self.from_s):
+            raise EmotionError("The part of a video to analyse must end after it begins.")
 
 
 class HighlightKind(StrEnum):
@@ -130,7 +142,7 @@ class Highlight:
         track: Id of the person in the video.
         kind: Why it stands out.
         frame: Index of the frame.
-        time_s: Seconds after the first frame.
+        time_s: Seconds after the start of the video.
         emotion: The most probable emotion.
         valence: Smoothed, [-1, 1].
         arousal: Smoothed, [-1, 1].

@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from emotion_core.errors import EmotionError
+from emotion_core.files import archive
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.pipeline import iter_photos
 from streamlit_app.photos.state import Photo, PhotosState
@@ -33,13 +34,16 @@ st.caption("What do these faces show?")
 is_back = UPLOADS not in st.session_state
 uploads = st.file_uploader(
     "Photos",
-    type=list(SUFFIXES),
+    type=[*SUFFIXES, archive.SUFFIX],
     accept_multiple_files=True,
-    max_upload_size=MAX_BYTES // 2**20,
+    max_upload_size=max(MAX_BYTES // 2**20, int(st.get_option("server.maxUploadSize"))),
     key=UPLOADS,
-    help=f"{ACCEPTED}. Photos stay in this server's memory and are deleted when you leave.",
+    help=f"{ACCEPTED}, or a ZIP archive of them. Photos stay in this server's memory and are "
+    "deleted when you leave.",
 )
 photos = state.merge_uploads(uploads, is_back=is_back)
+for remark in state.remarks:
+    st.warning(escape(remark), icon=":material/folder_zip:")
 if state.kept:
     show_kept(state)
 if len(photos) > settings.max_photos:

@@ -6,6 +6,9 @@ from io import BytesIO
 import streamlit as st
 
 from emotion_core.errors import EmotionError
+from emotion_core.files import archive
+from emotion_core.video.io import animation
+from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
 from streamlit_app.resources import (
     job_queue,
     page_analyzer,
@@ -21,8 +24,6 @@ from streamlit_app.video.state import VideoState
 from streamlit_app.video.views import invite, offer_analysis, show_clip, show_failure, show_running
 from streamlit_app.widgets import errors_as_messages, escape, sidebar, take_upload
 
-SUFFIXES = ["mp4", "m4v", "mov", "avi", "mkv", "webm"]
-
 st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
 state = visitor_state(VideoState)
@@ -35,11 +36,11 @@ st.caption("How do these faces change?")
 field = f"video {state.uploads}"
 upload = st.file_uploader(
     "Video",
-    type=SUFFIXES,
+    type=[*SUFFIXES, *animation.SUFFIXES, archive.SUFFIX],
     max_upload_size=min(settings.max_video_mb, int(st.get_option("server.maxUploadSize"))),
     key=field,
-    help="MP4, MOV, AVI, MKV or WebM. The video stays on this server, in a file without a name, "
-    "and is deleted when you leave.",
+    help=f"{ACCEPTED} and what camcorders write, or a ZIP archive with one. The video stays on "
+    "this server, in a file without a name, and is deleted when you leave.",
 )
 if upload:
     try:
@@ -66,6 +67,8 @@ if not state.job:
         state.job = VideoJob(state.clip.file, spec, analyzer, queue, embedder)
 job = state.job
 show_clip(state)
+if state.remark:
+    st.info(escape(state.remark), icon=":material/folder_zip:")
 if job.state in (JobState.WAITING, JobState.RUNNING):
     show_running(state, job, blur=options.blur)
     st.stop()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+from emotion_core.errors import EmotionError
+from emotion_core.files import archive
+from emotion_core.files.archive import MediaArchive, has_suffix
+from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
 from emotion_core.photos.pipeline import PhotoSource
 from emotion_core.photos.tables import unique_names
 from emotion_core.types import AnalyzeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from emotion_core.photos.pipeline import PhotoResult
+    from emotion_core.types import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,8 @@ class VisitorOptions:
         min_score: Minimum detection score, 0-1.
         min_face_px: Minimum length of a face's shorter side in pixels of the photo.
         blur: Whether faces are made unrecognisable.
+        largest_only: Whether only the largest face of each image counts.
+        region: Part of the image to search; ``None`` for all.
     """
 
     emotion: str
@@ -34,11 +43,15 @@ class VisitorOptions:
     min_score: float
     min_face_px: int
     blur: bool
+    largest_only: bool = False
+    region: Region | None = None
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
-        return AnalyzeOptions(self.min_score, self.min_face_px)
+        return AnalyzeOptions(
+            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,6 +77,7 @@ class PhotosState:
         sample: Whether the sample is shown if there is no other photo.
         kept: Photos from before the visitor was on another page, when the upload field forgets
             them.
+        remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
     """
 
     options: VisitorOptions | None = None
@@ -72,6 +86,7 @@ class PhotosState:
     failure: str = ""
     sample: bool = False
     kept: list[Photo] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     _uploaded: list[Photo] = field(default_factory=list)
 
     def merge_uploads(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
@@ -84,16 +99,36 @@ class PhotosState:
         if is_back:
             self.kept += self._uploaded
         present = {upload.file_id for upload in uploads}
-        self.kept = [photo for photo in self.kept if photo.key not in present]
-        names = unique_names([*(p.name for p in self.kept), *(u.name for u in uploads)])
+        self.kept = [p for p in self.kept if p.key.partition("/")[0] not in present]
+        self.remarks = []
+        found = [photo for upload in uploads for photo in self._to_photos(upload)]
+        names = unique_names([*(p.name for p in self.kept), *(p.name for p in found)])
         self._uploaded = [
-            Photo(name, upload.getvalue, upload.file_id)
-            for upload, name in zip(uploads, names[len(self.kept) :], strict=True)
+            replace(photo, name=name)
+            for photo, name in zip(found, names[len(self.kept) :], strict=True)
         ]
         photos = [*self.kept, *self._uploaded]
         if not photos:
             self.resume()
         return photos
+
+    def _to_photos(self, upload: UploadedFile) -> Iterator[Photo]:
+        """An upload, or the photos in it if it is a ZIP archive."""
+        if not has_suffix(upload.name, (archive.SUFFIX,)):
+            yield Photo(upload.name, upload.getvalue, upload.file_id)
+            return
+        try:
+            with MediaArchive(BytesIO(upload.getvalue()), SUFFIXES) as opened:
+                names, n_other = opened.names, len(opened.passed_over)
+        except EmotionError as error:
+            self.remarks.append(f"{upload.name}: {error}")
+            return
+        if n_other or not names:
+            self.remarks.append(
+                f"{upload.name}: {len(names)} photos; {n_other} other files were passed over."
+            )
+        for name in names:
+            yield Photo(name, partial(_unpack, upload, name), f"{upload.file_id}/{name}")
 
     def discard_kept(self) -> None:
         """Removes the kept photos."""
@@ -141,3 +176,8 @@ class PhotosState:
     def hide_sample(self) -> None:
         """Removes the sample."""
         self.sample = False
+
+
+def _unpack(upload: UploadedFile, name: str) -> bytes:
+    with MediaArchive(BytesIO(upload.getvalue()), SUFFIXES) as opened:
+        return opened.read(name, MAX_BYTES + 1)

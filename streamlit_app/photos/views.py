@@ -11,7 +11,7 @@ import streamlit as st
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.photos.pipeline import make_preview
-from emotion_core.photos.tables import faces_table, photos_table, safe_stems, table_to_csv
+from emotion_core.photos.tables import faces_table, photos_table, safe_stems
 from emotion_core.reporting.photo_charts import (
     BRUSH,
     distribution_chart,
@@ -30,6 +30,7 @@ from streamlit_app.widgets import (
     readable,
     shorten,
     side_by_side,
+    to_csv,
     va_sentence,
 )
 
@@ -137,10 +138,8 @@ def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
     records = [result.record for result in results]
     faces = faces_table(records)
     with st.container(horizontal=True):
-        download("Faces (CSV)", partial(table_to_csv, faces), "faces.csv", "text/csv")
-        download(
-            "Photos (CSV)", lambda: table_to_csv(photos_table(records)), "photos.csv", "text/csv"
-        )
+        download("Faces (CSV)", to_csv(faces), "faces.csv", "text/csv")
+        download("Photos (CSV)", to_csv(photos_table(records)), "photos.csv", "text/csv")
         if any(result.annotated for result in results):
             zipped = partial(_to_zip, results)
             download("Annotated photos (ZIP)", zipped, "photos.zip", "application/zip")

@@ -24,6 +24,7 @@ def choose_settings(options: VisitorOptions) -> VideoSettings:
     with st.sidebar:
         st.header("Video")
         every, hz = _choose_rate()
+        from_s, to_s = _choose_part()
         smoothing_s = choose_smoothing(
             VideoSettings().smoothing_s,
             "smoothing",
@@ -38,6 +39,10 @@ def choose_settings(options: VisitorOptions) -> VideoSettings:
         min_face_px=options.min_face_px,
         blur=options.blur,
         smoothing_s=smoothing_s,
+        region=options.region,
+        largest_only=options.largest_only,
+        from_s=from_s,
+        to_s=to_s,
     )
 
 
@@ -66,6 +71,27 @@ def choose_embedder(state: VideoState) -> FaceEmbedder | None:
         )
         st.button("Retry download", key="reidentify again", on_click=state.forget_error)
     return None
+
+
+def _choose_part() -> tuple[float, float | None]:
+    """Start and end of the part of the video to analyse, in seconds; ``None`` for its end."""
+    from_s, to_s = (
+        st.number_input(
+            label,
+            min_value=0.0,
+            value=None,
+            step=1.0,
+            format="%.1f",
+            key=label,
+            help="Seconds after the start of the video; empty for all of it.",
+            persist_state="session",
+        )
+        for label in ("From (s)", "To (s)")
+    )
+    if to_s is not None and to_s <= (from_s or 0.0):
+        st.warning("The end must be after the start; all of the video is analysed.")
+        return 0.0, None
+    return from_s or 0.0, to_s
 
 
 def _choose_rate() -> tuple[int, float | None]:

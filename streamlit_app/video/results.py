@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.photos.tables import safe_stems, table_to_csv
+from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
@@ -14,7 +14,7 @@ from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, select_people
 from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import download, escape, show_metrics, side_by_side
+from streamlit_app.widgets import download, escape, show_metrics, side_by_side, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,8 +151,8 @@ def show_video_downloads(
     with st.container(horizontal=True):
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
-        download("Frames (CSV)", lambda: table_to_csv(raw), f"{stem}_frames.csv", "text/csv")
-        download("People (CSV)", lambda: table_to_csv(people), f"{stem}_people.csv", "text/csv")
+        download("Frames (CSV)", to_csv(raw), f"{stem}_frames.csv", "text/csv")
+        download("People (CSV)", to_csv(people), f"{stem}_people.csv", "text/csv")
         if not people.empty:
             page = f"{stem}_charts.html"
             download("Charts (HTML)", lambda: to_html(charts(), title=name), page, "text/html")

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
+from emotion_core.files import archive
+from emotion_core.files.archive import has_suffix
 from emotion_core.photos.tables import readable_name
+from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
     from streamlit_app.video.job import VideoJob
@@ -40,6 +44,7 @@ class VideoState:
         uploads: Counts the videos; part of the upload field's key, so that it is empty again.
         selection: Selection in the charts of the result.
         smoother: Smooths the result.
+        remark: What was passed over in an uploaded ZIP archive; empty otherwise.
         reidentify_error: Why people cannot be re-identified; empty if that was not tried.
     """
 
@@ -48,19 +53,27 @@ class VideoState:
     uploads: int = 0
     selection: TimelineSelection = field(default_factory=TimelineSelection)
     smoother: ResultSmoother = field(default_factory=ResultSmoother)
+    remark: str = ""
     reidentify_error: str = ""
 
     def put(self, name: str, stream: BinaryIO) -> None:
-        """Replaces the video; frees the one before.
+        """Replaces the video; frees the one before. Of a ZIP archive, the first video is taken.
 
         Raises:
-            EmotionError: There is no space for it on the disk.
+            EmotionError: There is no space for it on the disk, or no video in the archive.
         """
         self.clear()
         file = SharedTempFile()
         try:
-            with file.in_use() as path, path.open("wb") as copy:
-                shutil.copyfileobj(stream, copy, 2**20)
+            with file.in_use() as path:
+                if has_suffix(name, (archive.SUFFIX,)):
+                    name = self._unpack(stream, path)
+                else:
+                    with path.open("wb") as copy:
+                        shutil.copyfileobj(stream, copy, 2**20)
+        except EmotionError:
+            file.close()
+            raise
         except OSError as error:
             file.close()
             raise EmotionError(
@@ -69,9 +82,25 @@ class VideoState:
             ) from error
         self.clip = UploadedClip(readable_name(name), file)
 
+    def _unpack(self, stream: BinaryIO, target: Path) -> str:
+        """Unpacks the first video of a ZIP archive; returns its name."""
+        with archive.MediaArchive(stream, SUFFIXES) as opened:
+            if not opened.names:
+                raise EmotionError("There is no video in the ZIP archive.")
+            name, *others = opened.names
+            opened.unpack(name, target)
+        n_other = len(others) + len(opened.passed_over)
+        if n_other:
+            self.remark = (
+                f"{name} is analysed; {n_other} other files of the ZIP archive are not. The "
+                "command line analyses all videos of an archive."
+            )
+        return name
+
     def clear(self) -> None:
         """Ends the job and frees everything."""
         self.forget_job()
+        self.remark = ""
         if self.clip:
             self.clip.file.close()
         self.clip = None

@@ -46,6 +46,16 @@ def test_folder_gives_its_photos_and_videos_and_those_below(tmp_path):
     }
 
 
+def test_what_is_neither_photo_nor_video_is_told_and_files_of_systems_are_not(tmp_path):
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.MTS", "notes.txt", "._a.jpg", "__MACOSX/b.jpg"):
+        (tmp_path / name).touch()
+    skipped = []
+    found = list(list_inputs([str(tmp_path)], skipped.append))
+    assert found == [Input(str(tmp_path / "a.MTS"), MediaKind.VIDEO)]
+    assert [path.name for path in skipped] == ["notes.txt"]
+
+
 def test_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
     (tmp_path / "one.jpg").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)

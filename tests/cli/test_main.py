@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,25 @@ def test_photos_are_analysed_into_a_folder(photos, tmp_path, capsys):
     assert "tiny on cpu, faces by tiny-faces." in said.err
     assert "note: Going on without far." in said.err
     assert f'3 of 3 photos analysed; results in "{out}".\n' in said.err
+
+
+@pytest.mark.usefixtures("asked")
+def test_photos_in_an_archive_are_analysed_and_the_rest_is_told(photos, tmp_path, capsys):
+    packed = shutil.make_archive(str(tmp_path / "album"), "zip", photos)
+    assert main(["photos", packed, "--out", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "photos.csv", encoding="utf-8-sig")
+    assert set(table["source"]) == {"a.png", "sub/a.png", "sub/deep/=cmd.png"}
+    assert "note: Passed over, by their endings: 1 .txt.\n" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob(".unpacked*"))
+
+
+@pytest.mark.usefixtures("asked")
+def test_tables_may_have_decimal_commas(photos, tmp_path):
+    out = tmp_path / "out"
+    assert main(["photos", str(photos), "--out", str(out), "--decimal", "comma"]) == 0
+    table = pd.read_csv(out / "faces.csv", encoding="utf-8-sig", sep=";", decimal=",")
+    assert table["confidence"].between(0, 1).all()
+    assert len(table) == 3
 
 
 @pytest.mark.usefixtures("asked")

@@ -137,6 +137,16 @@ def test_options_reach_the_core(video, asked, videos, tmp_path):
     assert set(detector.least_sides) == {40, 12}
 
 
+def test_a_part_a_region_and_the_largest_face(video, videos, tmp_path, capsys):
+    options = ["--from", "0:00.08", "--to", "0.2", "--region", "10,0,60,64", "--faces", "largest"]
+    assert video(videos / "clip.mp4", *options) == 0
+    frames = pd.read_csv(tmp_path / "out" / "clip" / "frames.csv", encoding="utf-8-sig")
+    assert frames["frame"].tolist() == [2, 3, 4]
+    assert frames["time_s"].tolist() == pytest.approx([0.08, 0.12, 0.16])
+    assert (frames["x1"] == 30).all()  # that of the fake detector, in the region
+    assert "note: " in capsys.readouterr().err
+
+
 def test_embedder_that_cannot_be_had(video, videos, monkeypatch, capsys):
     def load(*, on_progress):
         assert on_progress is show_download
@@ -172,6 +182,8 @@ def test_video_that_breaks_off_is_kept_and_said(video, tmp_path, capsys):
         pytest.param(["--smooth", "61"], "61 is not between 0 and 60", id="smooth"),
         pytest.param(["--smooth", "nan"], "nan is not between 0 and 60", id="nan"),
         pytest.param(["--hz", "5", "--every", "2"], "not allowed with", id="both"),
+        pytest.param(["--from", "soon"], "soon is no time", id="from"),
+        pytest.param(["--region", "1,2"], "A region is x,y,width,height", id="region"),
         pytest.param(["--min-face", "0"], "0 is not a number of pixels", id="min-face"),
     ],
 )

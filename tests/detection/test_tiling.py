@@ -75,6 +75,19 @@ def test_every_small_face_of_a_large_picture_is_found_once():
     assert max(max(size) for look in sizes[1:] for size in look) <= 640
 
 
+@pytest.mark.parametrize("is_tall", [True, False], ids=["chat", "panorama"])
+def test_every_face_of_a_long_picture_is_found_once(is_tall):
+    """Wherever the pieces' borders are, some faces lie on them."""
+    squares = [(x, 30, 45) for x in range(20, 13_900, 97)] + [(5000, 200, 300), (13_500, 100, 400)]
+    image = make_scene((14_000, 540), squares)
+    faces, sizes = detect(image.transpose(1, 0, 2).copy() if is_tall else image)
+    boxes = faces.boxes[:, [1, 0, 3, 2]] if is_tall else faces.boxes
+    expected = sorted([x, y, x + side, y + side] for x, y, side in squares)
+    np.testing.assert_allclose(sorted(boxes.round().tolist()), expected, atol=3)
+    assert max(len(look) for look in sizes) <= 8
+    assert max(max(size) for look in sizes for size in look) <= 1280
+
+
 def test_a_picture_of_countless_faces_takes_no_countless_time(monkeypatch):
     monkeypatch.setattr("emotion_core.detection.tiling.MAX_CANDIDATES", 50)
     squares = [(x, y, 36) for x in range(20, 3900, 97) for y in range(30, 2900, 89)]

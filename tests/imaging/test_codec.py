@@ -163,7 +163,18 @@ def test_of_an_animation_the_first_frame_is_taken(file_format):
     data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
     decoded = decode_image(data)
     assert difference(decoded.pixels, np.full((16, 16, 3), RED)) <= 3
-    assert decoded.warnings == ("Animated: only the first frame is analysed.",)
+    assert decoded.warnings == (
+        "Animated: only the first frame is analysed; analyse it as a video for all of them.",
+    )
+
+
+def test_a_phones_photo_with_a_second_picture_is_no_animation():
+    first, second = (PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "lime"))
+    data = encode(first, "MPO", save_all=True, append_images=[second])
+    assert PIL.Image.open(io.BytesIO(data)).n_frames == 2
+    decoded = decode_image(data)
+    assert difference(decoded.pixels, np.full((16, 16, 3), RED)) <= 3
+    assert decoded.warnings == ()
 
 
 def test_of_several_pages_the_first_is_taken():

@@ -110,6 +110,21 @@ def test_labels_of_the_network_decide_on_the_columns():
     assert [c for c in table.columns if c.startswith("p_")] == [f"p_{e}" for e in ALL_EMOTIONS]
 
 
+def test_csv_with_decimal_commas_is_separated_by_semicolons():
+    table = pd.DataFrame({"source": ["a.b,c;d"], "first_s": [0.033333], "share": [-0.5], "n": [3]})
+    text = table_to_csv(table, ",").decode("utf-8-sig")
+    assert text == 'source;first_s;share;n\r\n"a.b,c;d";0,033333;-0,5;3\r\n'
+    records = [make_record("a.jpg", TWO_FACES)]
+    for table in (faces_table(records), photos_table(records)):
+        data = table_to_csv(table, ",")
+        parsed = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", sep=";", decimal=",")
+        numeric = table.select_dtypes("number").columns
+        assert list(parsed.columns) == list(table.columns)
+        np.testing.assert_allclose(
+            parsed[numeric].to_numpy(float), table[numeric].to_numpy(float), rtol=1e-5
+        )
+
+
 def test_csv_comes_back():
     records = [make_record('x, "y".jpg', TWO_FACES), make_record("Фото é 写真.jpg")]
     for table in (faces_table(records), photos_table(records)):

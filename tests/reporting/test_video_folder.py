@@ -9,13 +9,13 @@ import pytest
 from emotion_core.errors import EmotionError, VideoDecodeError, WeightsUnavailableError
 from emotion_core.reporting import video_folder
 from emotion_core.reporting.video_folder import (
-    SUFFIXES,
     VideoTask,
     choose_folders,
     find_videos,
     is_done,
     write_video,
 )
+from emotion_core.video.io.demuxer import SUFFIXES
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.types import VideoSettings
 from tests.factories import FakeDetector, make_fake_analyzer
@@ -69,6 +69,12 @@ def test_videos_of_a_folder_are_found_by_their_ending(tmp_path):
     for suffix in (*SUFFIXES, "MP4", "txt", "jpg", "csv"):
         (tmp_path / "in" / f"{suffix}.{suffix}").touch()
     (tmp_path / "in" / "folder.mp4").mkdir()
+    (tmp_path / "in" / "._a.mp4").touch()
+    (tmp_path / "in" / "__MACOSX").mkdir()
+    (tmp_path / "in" / "__MACOSX" / "a.mp4").touch()
+    skipped = []
+    find_videos([tmp_path / "in"], skipped.append)
+    assert [path.name for path in skipped] == ["csv.csv", "jpg.jpg", "txt.txt"]
     assert {p.suffix[1:].lower() for p in find_videos([tmp_path / "in"])} == set(SUFFIXES)
 
 

@@ -73,7 +73,9 @@ def test_what_is_odd_about_a_picture_is_said(url):
     first, second = (PIL.Image.fromarray(frame) for frame in frames)
     data = encode(first, "GIF", save_all=True, append_images=[second])
     answer = requests.post(f"{url}/v1/analyze", data=data, timeout=20).json()
-    assert answer["warnings"] == ["Animated: only the first frame is analysed."]
+    assert answer["warnings"] == [
+        "Animated: only the first frame is analysed; analyse it as a video for all of them."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,12 @@ class TableRow:
     Attributes:
         location: For messages, e.g. ``"Line 7 of labels.csv"``.
         cells: By column name in lower case, stripped; empty where the line is too short.
+        decimals: Signs that may stand for a decimal point.
     """
 
     location: str
     cells: Mapping[str, str]
+    decimals: str = "."
 
 
 class TableFile(Protocol):
@@ -81,7 +83,7 @@ def read_columns(path: Path) -> list[str]:
     Raises:
         DatasetError: The file cannot be read, is empty, or names a column twice.
     """
-    with _open_rows(path) as (columns, _):
+    with _open_rows(path) as (columns, _, _):
         return columns
 
 
@@ -96,7 +98,7 @@ def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
     Raises:
         DatasetError: The file cannot be read, or a column is missing or occurs twice.
     """
-    with _open_rows(path) as (columns, lines):
+    with _open_rows(path) as (columns, lines, decimals):
         for name in needed:
             if name not in columns:
                 raise DatasetError(
@@ -106,12 +108,14 @@ def iter_rows(path: TableFile, needed: Sequence[str]) -> Iterator[TableRow]:
             cells = [cell.strip() for cell in line] + [""] * (len(columns) - len(line))
             if any(cells):
                 location = f"Line {number} of {path.name}"
-                yield TableRow(location, dict(zip(columns, cells, strict=False)))
+                yield TableRow(location, dict(zip(columns, cells, strict=False)), decimals)
 
 
 @contextmanager
-def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]]]]:
-    """The names of the columns, and the lines below them with their numbers."""
+def _open_rows(
+    path: TableFile,
+) -> Iterator[tuple[list[str], Iterator[tuple[int, list[str]]], str]]:
+    """The names of the columns, the lines below them with their numbers, and decimal signs."""
     with open_table(path) as file:
         first = file.readline()
         separator = max(_SEPARATORS, key=first.count)
@@ -122,7 +126,8 @@ def _open_rows(path: TableFile) -> Iterator[tuple[list[str], Iterator[tuple[int,
         for i, name in enumerate(columns):
             if name and name in columns[:i]:
                 raise DatasetError(f"{path} has two columns {name!r}; rename or remove one.")
-        yield columns, ((reader.line_num, line) for line in reader)
+        decimals = "." if separator == "," else ".,"
+        yield columns, ((reader.line_num, line) for line in reader), decimals
 
 
 def iter_table_images(path: Path) -> Iterator[tuple[str, TableRow]]:
@@ -174,14 +179,14 @@ def to_label(row: TableRow) -> Emotion | None:
 
 
 def to_number(row: TableRow, column: str) -> float:
-    """A finite number of a row.
+    """A finite number of a row; where commas do not separate cells, they may be decimal signs.
 
     Raises:
         DatasetError: The cell holds something else.
     """
     text = row.cells[column]
     try:
-        value = float(text)
+        value = float(text.replace(row.decimals[-1], "."))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from contextlib import suppress
 from fractions import Fraction
@@ -38,14 +39,20 @@ _MAX_SILENCE_S = 4 * 3600
 """Sum of all gaps longer than a piece; audio after that is dropped. An hour takes some seconds to
 write, and a few bytes can claim any number of hours."""
 
+_LEAD_S = 0.1
+"""Packets that start by more than this before the video are dropped; a codec starts with others."""
+
+_LEFT_OUT = "Sound that cannot be written is missing in the annotated video."
+
 
 class AudioRemuxer:
     """Copies or transcodes one audio track of a video into an MP4.
 
-    Damage ends it early and silently: a video without the rest of its audio is better than none.
+    A video without its audio, or without the rest of it, is better than none: nothing here fails.
 
     Attributes:
         start_s: Its start, in the file's own time; ``None`` if it is empty.
+        fault: One sentence if audio had to be left out that could be read; empty otherwise.
 
     Args:
         source: The video; read independently of its frames.
@@ -53,6 +60,7 @@ class AudioRemuxer:
     """
 
     def __init__(self, source: Source, index: int) -> None:
+        self.fault = ""
         self._container = open_input(source)
         streams = self._container.streams
         stream = streams[index] if index < len(streams) else None
@@ -73,31 +81,44 @@ class AudioRemuxer:
         """Closes the file."""
         self._container.close()
 
-    def open(self, output: OutputContainer) -> None:
-        """Adds a track to a file to which nothing has been written yet."""
-        if self._stream.codec_context.codec.canonical_name in _COPIED:
-            self._writer: _Copy | _Encoder = _Copy(output, self._stream)
-        else:
-            self._writer = _Encoder(output, self._stream)
+    def open(self, output: OutputContainer) -> bool:
+        """Adds a track to an MP4 to which nothing has been written yet.
+
+        Returns:
+            Whether it could be added: an MP4 takes no MP3 below 16 kHz, for example, so that is
+            transcoded.
+        """
+        is_copied = self._stream.codec_context.codec.canonical_name in _COPIED
+        for kind in (_Copy, _Encoder) if is_copied else (_Encoder,):
+            if _is_accepted(kind, self._stream):
+                self._writer: _Copy | _Encoder = kind(output, self._stream)
+                return True
+        self.fault = _LEFT_OUT
+        return False
 
     def write(self, origin_s: Fraction, until_s: float | None) -> None:
-        """Writes the next packets that start before a time.
+        """Writes the next packets that start before a time, and drops those before the origin.
 
         Args:
             origin_s: The file's own time that becomes zero.
             until_s: In the file's own time; ``None`` for the rest.
         """
         while (stamp := self._next_stamp()) is not None:
-            if until_s is not None and stamp * self._time_base >= until_s:
+            start_s = stamp * self._time_base
+            if until_s is not None and start_s >= until_s:
                 return
+            if start_s < origin_s - _LEAD_S:
+                self._waiting.popleft()
+                continue
             try:
                 self._writer.write(self._waiting.popleft(), origin_s)
-            except av.error.FFmpegError:
+            except (av.error.FFmpegError, ValueError):
                 self._is_over = True
+                self.fault = _LEFT_OUT
 
     def finish(self) -> None:
         """Writes what is held back."""
-        with suppress(av.error.FFmpegError):
+        with suppress(av.error.FFmpegError, ValueError):
             self._writer.finish()
 
     def _next_stamp(self) -> int | None:
@@ -125,6 +146,17 @@ class AudioRemuxer:
                     yield packet
         except (av.error.FFmpegError, OSError):
             return
+
+
+def _is_accepted(kind: type[_Copy | _Encoder], stream: AudioStream) -> bool:
+    """Whether an MP4 can be begun with such a track; tried on one that is thrown away."""
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4") as trial:
+            kind(trial, stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 class _Copy:

@@ -11,6 +11,7 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from emotion_core.imaging.resize import fit
+from emotion_core.video.io import tone_mapping
 from emotion_core.video.io.demuxer import check_size
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _HD_LINES = 720
 
 _MAX_STRETCH = Fraction(4)
 """A larger pixel aspect ratio means a broken header."""
-
-_HDR_CURVES = (16, 18)  # of AVColorTransferCharacteristic: PQ and HLG
 
 _TURNS = {
     (True, False, True): cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -49,7 +48,7 @@ class FrameConverter:
 
     Attributes:
         has_alpha: Whether a frame was transparent, which becomes white.
-        is_hdr: Whether a frame was HDR.
+        is_hdr: Whether a frame was HDR, which is tone-mapped.
     """
 
     def __init__(self, pixel_aspect: Fraction | None) -> None:
@@ -91,15 +90,20 @@ class FrameConverter:
         has_alpha = frame.format.name == "pal8" or any(
             component.is_alpha for component in frame.format.components
         )
-        self.is_hdr |= frame.color_trc in _HDR_CURVES
+        is_hdr = frame.color_trc in (tone_mapping.PQ, tone_mapping.HLG)
+        self.is_hdr |= is_hdr
         converted = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgba" if has_alpha else "rgb24",
+            format="rgb48le" if is_hdr else "rgba" if has_alpha else "rgb24",
             src_colorspace=_matrix(frame),
             dst_color_range=ColorRange.JPEG,
         )
+        if is_hdr:
+            return tone_mapping.to_sdr(
+                np.asarray(converted.to_ndarray(), np.uint16), frame.color_trc
+            )
         pixels = np.asarray(converted.to_ndarray(), np.uint8)
         if has_alpha:
             return self._make_opaque(pixels)
@@ -120,6 +124,8 @@ def _matrix(frame: VideoFrame) -> int:
     """The YUV matrix of a frame, or the one that players assume if it has none."""
     if frame.colorspace not in _UNSPECIFIED_MATRICES:
         return frame.colorspace
+    if frame.color_trc in (tone_mapping.PQ, tone_mapping.HLG):
+        return int(Colorspace.BT2020)
     is_hd = frame.height >= _HD_LINES
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 

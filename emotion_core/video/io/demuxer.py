@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import av.error
+import av.logging
 from av.stream import Disposition
 
 from emotion_core.errors import VideoDecodeError
+from emotion_core.video.io.animation import is_animation, webp_to_video
 from emotion_core.video.io.mp4_guard import check_sample_tables
 
 if TYPE_CHECKING:
@@ -22,7 +25,15 @@ Source = Path | BinaryIO
 """A file, or a seekable binary stream with no other reader at the same time."""
 
 ACCEPTED = "MP4, MOV, AVI, MKV, WebM"
-"""Formats as shown to users; a few more can be read."""
+"""Formats as shown to users; more can be read."""
+
+SUFFIXES = (
+    *("mp4", "m4v", "mov", "avi", "mkv", "webm"),
+    *("mts", "m2ts", "ts", "vob", "mpg", "mpeg", "dv", "mxf"),  # camcorders, DVDs, television
+    *("wmv", "3gp", "flv", "ogv"),
+)
+"""File name extensions of videos in folders, archives and uploads; the content decides, not the
+extension, and a file that is named is tried whatever its extension."""
 
 MAX_SIDE_PX = 8192
 MAX_PIXELS = 36_000_000
@@ -34,7 +45,7 @@ which for a thousand tracks of large frames takes more memory than any machine h
 
 _FORMATS = (
     "mov,matroska,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,mxf,ivf,"
-    "dv,nut,h264,hevc,m4v,rm,wtv,yuv4mpegpipe,"
+    "dv,nut,h264,hevc,m4v,rm,wtv,yuv4mpegpipe,gif,apng,"
     "mp3,wav,flac,aac"  # to be able to say that they are audio
 )
 """Formats FFmpeg may detect. Without this list, a text file that claims to be a video could make it
@@ -43,6 +54,8 @@ open any other file or address that it names."""
 _MAX_SAMPLES_PER_S = 8 * 768_000
 """Of all audio channels together: the highest rate in use. A header may claim a thousand times
 more, and a second of silence would take gigabytes."""
+
+_CUSTOM_LAYOUT = re.compile(r"Stream #0:(\d+).*: Audio: .* channels \(")
 
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _IMAGE_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
@@ -68,6 +81,8 @@ def open_input(source: Source) -> InputContainer:
     """
     try:
         head = _check_head(source)
+        if _is_image(head):
+            source = _open_animation(source)
         with _open(source, codec_whitelist="none") as listed:  # decodes nothing
             if len(listed.streams.video) > _MAX_TRACKS:
                 raise VideoDecodeError(_TOO_MANY_TRACKS)
@@ -103,14 +118,33 @@ def choose_video_track(container: InputContainer) -> VideoStream:
 
 def choose_audio_track(container: InputContainer, video: VideoStream) -> AudioStream | None:
     """Chooses the audio track that belongs to the video; ``None`` if none can be decoded."""
+    custom = _tracks_of_custom_layout(container)
     tracks = [
         s
         for s in container.streams.audio
         if s.codec_context
+        and s.index not in custom
         and is_plausible_audio(s.codec_context.rate, s.codec_context.layout.nb_channels)
     ]
     best = container.streams.best("audio", related=video)
     return next((s for s in tracks if s is best), tracks[0] if tracks else None)
+
+
+def _tracks_of_custom_layout(container: InputContainer) -> set[int]:
+    """Indices of the audio tracks whose channels are in an order of their own.
+
+    PyAV (18.1) frees the list of such channels twice, which ends the whole process, as soon as it
+    is asked for a layout or decodes. Only FFmpeg's description of a file tells without that.
+    """
+    if not container.streams.audio:
+        return set()
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        description = container.dumps_format()  # type: ignore[attr-defined]  # not in its stubs
+    finally:
+        av.logging.set_level(before)
+    return {int(index) for index in _CUSTOM_LAYOUT.findall(description)}
 
 
 def is_plausible_audio(rate: int, channels: int) -> bool:
@@ -151,8 +185,21 @@ def _check_head(source: Source) -> bytes:
     return head
 
 
+def _is_image(head: bytes) -> bool:
+    return head.startswith(_IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def _open_animation(source: Source) -> Source:
+    """An animated image in a form that FFmpeg reads."""
+    if not is_animation(source, longer_than_ms=0):
+        raise VideoDecodeError(_IMAGE)
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        return webp_to_video(file) if file.read(4) == b"RIFF" else source
+
+
 def _describe_format(head: bytes) -> str:
     """Describes a file that is not a video, by its first bytes."""
-    if head.startswith(_IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if _is_image(head):
         return _IMAGE
     return _CUT_OFF if head[4:8] in _MP4_ATOMS else _NO_VIDEO

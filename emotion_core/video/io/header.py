@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import av
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -15,6 +18,13 @@ _MAX_S = 1e6
 
 _RELIABLE_LENGTH = ("mp4", "matroska", "avi", "flv")
 """Formats whose header contains the length; for others it is estimated from the file size."""
+
+_WITHOUT_RATE = ("gif", "apng")
+"""Formats that say how long each frame is shown; FFmpeg guesses a rate from the first ones."""
+
+_AUDIO_FIRST_S, _MAX_LEAD_S = 0.05, 3600
+"""A video starts with its audio if that is earlier than the first frame by more than the first, but
+not by more than the second: less is rounding, more a broken time stamp."""
 
 _MIN_FPS, _MAX_FPS = 1 / 60, 1000
 """Other rates are broken headers."""
@@ -35,8 +45,10 @@ def mean_fps(
     measured = _plausible(measured)
     if "mp4" in container.format.name or not measured:
         return stated, []
-    if not stated or 1 / _RATE_TOLERANCE < stated / measured < _RATE_TOLERANCE:
-        return stated or measured, []
+    if not stated or container.format.name in _WITHOUT_RATE:
+        return measured, []
+    if 1 / _RATE_TOLERANCE < stated / measured < _RATE_TOLERANCE:
+        return stated, []
     return measured, [
         f"The header says {stated:.4g} frames a second; by their time stamps it is about "
         f"{measured:.4g}."
@@ -45,6 +57,34 @@ def mean_fps(
 
 def _plausible(fps: float) -> float:
     return fps if _MIN_FPS <= fps <= _MAX_FPS else 0.0
+
+
+def find_origin(first_s: Fraction, audio: AudioStream | None) -> Fraction:
+    """The time at which a video starts, in seconds of the file's own time.
+
+    Args:
+        first_s: Time of its first frame.
+        audio: Its audio; if players hear that before they show the frame, the video starts with it.
+    """
+    if audio is None or audio.start_time is None or audio.time_base is None:
+        return first_s
+    audio_s = audio.start_time * audio.time_base
+    return audio_s if _AUDIO_FIRST_S < first_s - audio_s <= _MAX_LEAD_S else first_s
+
+
+def describe_part(from_s: float, to_s: float | None) -> str:
+    """One sentence on the part of a video that is read."""
+    end = "its end" if to_s is None else f"{to_s:g} s"
+    note = f"Of the video, {from_s:g} s to {end} are analysed"
+    if from_s:
+        note += f"; times count from its start, but the annotated video begins at {from_s:g} s"
+    return f"{note}."
+
+
+def describe_limit(longest_s: float) -> str:
+    """One sentence on a video of which only the first seconds are read."""
+    length = f"{longest_s / 60:.3g} min"
+    return f"Only the first {length} of the video were read; it is longer than the limit."
 
 
 def stated_duration(container: InputContainer, stream: VideoStream) -> float | None:

@@ -19,7 +19,14 @@ from emotion_core.video.io.demuxer import (
     choose_video_track,
     open_input,
 )
-from emotion_core.video.io.header import mean_fps, promised_length, stated_duration
+from emotion_core.video.io.header import (
+    describe_limit,
+    describe_part,
+    find_origin,
+    mean_fps,
+    promised_length,
+    stated_duration,
+)
 from emotion_core.video.io.timestamps import TimestampRepair
 from emotion_core.video.types import VideoFrame, VideoInfo
 
@@ -37,8 +44,7 @@ _USUAL_FPS = 25
 _MISSING_S, _MISSING_FRACTION, _MISSING_FRAMES = 0.5, 0.02, 3
 """A video that ends earlier than its header says by more than each of these was cut off."""
 
-_MAX_FPS = 120
-"""For videos of limited length, whose time stamps cannot be trusted."""
+_MAX_FPS = 120  # for videos of limited length, whose time stamps cannot be trusted
 
 
 class VideoReader:
@@ -49,7 +55,8 @@ class VideoReader:
     Attributes:
         info: Header; after the last frame its length covers all frames.
         time_base: Seconds of a tick of ``VideoFrame.pts``.
-        first_pts: Time stamp of the first frame.
+        origin_s: The file's own time at which the video starts, in seconds: that of the first
+            frame, or of its audio if players hear that before. All times are seconds after it.
         audio_index: Number of the audio track that belongs to the video; ``None`` if none.
         fault: One sentence if the video is damaged or truncated; complete after the last frame.
 
@@ -57,13 +64,23 @@ class VideoReader:
         source: The video.
         longest_s: Maximum number of seconds to read, at no more than 120 frames a second; ``None``
             for all of the video.
+        from_s: Start of the part to read, after ``origin_s``; frames before it are counted.
+        to_s: End of that part; ``None`` for that of the video.
 
     Raises:
         VideoDecodeError: Not a video, without video track, or no frame can be decoded.
     """
 
-    def __init__(self, source: Source, *, longest_s: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        longest_s: float | None = None,
+        from_s: float = 0.0,
+        to_s: float | None = None,
+    ) -> None:
         self.fault = ""
+        self.from_s, self.to_s, self._stopped = from_s, to_s, False
         self._longest_s = math.inf if longest_s is None else longest_s
         self._container = open_input(source)
         try:
@@ -77,6 +94,7 @@ class VideoReader:
             self._step = max(1, round(1 / (Fraction(fps or _USUAL_FPS) * self.time_base)))
             self._clock = TimestampRepair(self.time_base, self._step)
             self._decoded = self._begin()
+            self.origin_s = find_origin(self._first_pts * self.time_base, audio)
             self.info = self._describe(stream, fps, notes)
         except BaseException:
             self.close()
@@ -105,15 +123,7 @@ class VideoReader:
             Frames of the same size; the caller may keep them or draw on them.
         """
         index, last_s = 0, 0.0
-        for n, (pts, decoded) in enumerate(self._decoded):
-            time_s = float((pts - self.first_pts) * self.time_base)
-            if max(time_s, n / _MAX_FPS) > self._longest_s:
-                self.fault = (
-                    f"Only the first {self._longest_s / 60:.3g} min of the video were read; it "
-                    "is longer than the limit."
-                )
-                break
-            index, last_s = n, time_s
+        for index, last_s, pts, decoded in self._chosen():
             if should_convert is not None and not should_convert(index, last_s):
                 continue
             try:
@@ -122,17 +132,38 @@ class VideoReader:
                 self._track.note_damage()
             else:
                 yield VideoFrame(index, last_s, pts, image)
+        if self._stopped:
+            return
+        if last_s < self.from_s:
+            raise VideoDecodeError(f"The video ends before {self.from_s:g} s, where to begin.")
         self.fault = self.fault or self._describe_fault(last_s)
         if self.info.duration_s is not None and last_s > self.info.duration_s:
+            span_s = last_s - self._to_time(self._first_pts)
             self.info = replace(
-                self.info, duration_s=last_s, fps=index / last_s, n_frames=index + 1
+                self.info, duration_s=last_s, fps=index / span_s, n_frames=index + 1
             )
+
+    def _chosen(self) -> Iterator[tuple[int, float, int, DecodedFrame]]:
+        """Index, time, time stamp and frame of what is to be read."""
+        skipped, to_s = 0, math.inf if self.to_s is None else self.to_s
+        for index, (pts, decoded) in enumerate(self._decoded):
+            time_s = self._to_time(pts)
+            if time_s < self.from_s:
+                skipped += 1
+                continue
+            if time_s >= to_s:
+                self._stopped = True
+                return
+            if max(time_s - self.from_s, (index - skipped) / _MAX_FPS) > self._longest_s:
+                self.fault = describe_limit(self._longest_s)
+                return
+            yield index, time_s, pts, decoded
 
     def find(self, time_s: float) -> VideoFrame | None:
         """Seeks the frame shown at a time; ``frames`` cannot be used afterwards.
 
         Args:
-            time_s: Seconds after the first frame.
+            time_s: Seconds after ``origin_s``.
 
         Returns:
             The frame, with an index by the mean rate; ``None`` if the file is not seekable or its
@@ -164,10 +195,10 @@ class VideoReader:
         return clock.has_moved
 
     def last_until(self, time_s: float) -> VideoFrame:
-        """Decodes up to a time and returns the frame shown then.
+        """Decodes up to a time and returns the frame shown then, at least the first.
 
         Args:
-            time_s: Seconds after the first frame.
+            time_s: Seconds after ``origin_s``.
         """
         shown, target = next(self._decoded), self._to_pts(time_s)
         for later in takewhile(lambda item: item[0] <= target, self._decoded):
@@ -175,14 +206,17 @@ class VideoReader:
         return self._to_frame(*shown)
 
     def _to_pts(self, time_s: float) -> int:
-        return self.first_pts + round(time_s / self.time_base)
+        return round((Fraction(time_s) + self.origin_s) / self.time_base)
+
+    def _to_time(self, pts: int) -> float:
+        return float(pts * self.time_base - self.origin_s)
 
     def _begin(self) -> Iterator[tuple[int, DecodedFrame]]:
         """Decodes the first frame."""
         raw = self._track.frames()
         try:
             stamp, first = next(raw)
-            self.first_pts = self._clock.stamp(stamp)
+            self._first_pts = self._clock.stamp(stamp)
             self._size_wh = self._converter.convert(first).shape[1::-1]
         except (StopIteration, av.error.FFmpegError):
             raise VideoDecodeError(
@@ -190,12 +224,12 @@ class VideoReader:
                 "that cannot be read. Convert it to H.264 in MP4 and try again."
             ) from None
         rest = ((self._clock.stamp(stamp), decoded) for stamp, decoded in raw)
-        return chain([(self.first_pts, first)], rest)
+        return chain([(self._first_pts, first)], rest)
 
     def _to_frame(self, pts: int, decoded: DecodedFrame) -> VideoFrame:
-        time_s = float((pts - self.first_pts) * self.time_base)
-        index = round(time_s * (self.info.fps or _USUAL_FPS))
-        return VideoFrame(index, time_s, pts, self._converter.convert(decoded))
+        after_first_s = float((pts - self._first_pts) * self.time_base)
+        index = round(after_first_s * (self.info.fps or _USUAL_FPS))
+        return VideoFrame(index, self._to_time(pts), pts, self._converter.convert(decoded))
 
     def _describe(self, stream: VideoStream, fps: float, notes: list[str]) -> VideoInfo:
         streams = self._container.streams
@@ -207,7 +241,9 @@ class VideoReader:
         if streams.audio and audio is None:
             notes.append("The sound cannot be decoded and is left out.")
         if self._converter.is_hdr:
-            notes.append("Its HDR colours look paler than on an HDR screen.")
+            notes.append("Its HDR colours are shown as on an ordinary screen.")
+        if self.from_s or self.to_s is not None:
+            notes.append(describe_part(self.from_s, self.to_s))
         if self._converter.has_alpha:
             notes.append("Transparent areas are shown white.")
         return VideoInfo(
@@ -248,7 +284,7 @@ def frame_at(source: Source, time_s: float) -> VideoFrame:
 
     Args:
         source: The video.
-        time_s: Seconds after the first frame; clamped to the length.
+        time_s: Seconds after the start (``VideoReader.origin_s``); clamped to the frames.
 
     Returns:
         The frame; its index is approximate, by the mean rate.

@@ -48,16 +48,15 @@ three hours with the longest gaps of a clock."""
 _USUAL_FPS = 25
 """A hint for the encoder, and the duration of the only frame of a video."""
 
-_AUDIO_FIRST_S = 0.05
-"""Audio that starts earlier than this before the video shifts it; less is rounding, and a player
-would show nothing in the meantime."""
-
 
 class VideoWriter:
     """Writes an MP4 (H.264, yuv420p, playable while it loads) with the times of a reader.
 
     A context manager: the file is complete at the end of the with-block, and emptied after an
     exception in it.
+
+    Attributes:
+        fault: One sentence if audio had to be left out, else empty; complete at the end.
 
     Args:
         path: Replaced if it exists.
@@ -71,6 +70,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, reader: VideoReader, *, audio: Source | None) -> None:
         self._reader = reader
+        self.fault = ""
         self._audio: AudioRemuxer | None = None
         if audio is not None and reader.audio_index is not None:
             self._audio = AudioRemuxer(audio, reader.audio_index)
@@ -131,14 +131,10 @@ class VideoWriter:
         height, width = image.shape[:2]
         self._stream = _add_stream(output, (width + width % 2, height + height % 2), self._fps())
         base = self._reader.time_base
-        self._origin_s = frame.pts * base
+        self._origin_s = frame.pts * base if self._reader.from_s else self._reader.origin_s
         self._ticks = Fraction(1, min(base.denominator, _MAX_TICKS))
         self._stream.codec_context.time_base = self._ticks
-        if self._audio is not None and self._audio.start_s is not None:
-            if self._audio.start_s < self._origin_s - _AUDIO_FIRST_S:
-                self._origin_s = Fraction(self._audio.start_s)
-            self._audio.open(output)
-        else:
+        if self._audio and (self._audio.start_s is None or not self._audio.open(output)):
             self._close_audio()
         return output
 
@@ -180,8 +176,9 @@ class VideoWriter:
             self._waiting.duration = self._end_pts - self._waiting.pts
             output.mux(self._waiting)
         if self._audio is not None:
-            # The audio of a truncated video may be much longer.
-            self._audio.write(self._origin_s, float(self._end_s) if self._reader.fault else None)
+            # The audio of a truncated video may be much longer, as is that of a part.
+            is_part = self._reader.fault or self._reader.to_s is not None
+            self._audio.write(self._origin_s, float(self._end_s) if is_part else None)
             self._audio.finish()
 
     def _fps(self) -> Fraction:
@@ -189,6 +186,7 @@ class VideoWriter:
 
     def _close_audio(self) -> None:
         if self._audio is not None:
+            self.fault = self._audio.fault
             self._audio.close()
             self._audio = None
 

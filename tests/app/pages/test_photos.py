@@ -1,5 +1,7 @@
 """The Photos page without a browser: what it shows for which input."""
 
+import io
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -297,3 +299,19 @@ def test_a_published_network_is_fetched_from_the_hub(hub, app_alone, monkeypatch
     assert "The team's own checkpoint." in said
     app_alone.button[0].click().run()
     assert metrics(app_alone)["Faces"] == "1"
+
+
+def test_photos_of_an_archive_are_shown_by_their_paths(app):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name in ("anna/1.png", "ben/1.png", "__MACOSX/._1.png", "notes.txt"):
+            packed.writestr(name, make_counting_photo(1))
+    upload(app.run(), ("album.zip", buffer.getvalue()), ("none.zip", b"nothing"))
+    assert not app.exception
+    assert metrics(app)["Photos"] == "2"
+    shown = " ".join(texts(app.markdown))
+    assert "anna/1.png" in shown
+    assert "ben/1.png" in shown
+    warnings = " ".join(texts(app.warning)).replace("\\", "")
+    assert "album.zip: 2 photos; 1 other files were passed over." in warnings
+    assert "none.zip: The ZIP archive cannot be read" in warnings

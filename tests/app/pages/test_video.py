@@ -1,5 +1,8 @@
 """The Video page without a browser: what it shows for which input."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -351,3 +354,16 @@ def test_networks_that_cannot_be_had_are_a_message(video_app, monkeypatch):
     video_app.run()
     assert not video_app.exception
     assert texts(video_app.error) == ["The Hub cannot be reached; check the network\\."]
+
+
+def test_the_first_video_of_an_archive_is_analysed(core, video_app, clips):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("anna/one.mts", clips["one"])
+        packed.writestr("ben/two.mp4", clips["two"])
+    upload(video_app, "clips.zip", buffer.getvalue())
+    assert not video_app.exception
+    assert core.detector.calls
+    assert "anna/one.mts" in " ".join(markdown.value for markdown in video_app.markdown)
+    remarks = [info.value.replace("\\", "") for info in video_app.info]
+    assert remarks[0].startswith("anna/one.mts is analysed; 1 other files")

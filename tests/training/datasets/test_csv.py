@@ -33,6 +33,12 @@ def test_reads_labels_and_ratings(tmp_path, column):
     assert faces.images.load(np.arange(3), 6, 3).shape == (3, 6, 6, 3)
 
 
+def test_reads_decimal_commas_of_spreadsheets(tmp_path):
+    text = "image;label;valence;arousal\na,1.png;happy;0,5;-0,25\n"
+    faces = read_faces("csv", write(tmp_path, text, "a,1.png"), "all")
+    np.testing.assert_array_equal(faces.va, np.array([[0.5, -0.25]]))
+
+
 @pytest.mark.parametrize(
     ("text", "rated"),
     [("image\na.png\n", 0), ("image,valence\na.png,0.5\n", 1)],

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.video.io import tone_mapping
 from emotion_core.video.io.decoder import Deinterlacer
 from emotion_core.video.io.reader import VideoReader
 from tests.factories import difference, make_smooth_image
@@ -221,4 +222,42 @@ def test_hdr_colours_are_told(tmp_path):
     hlg = {"color_trc": 18, "color_primaries": 9, "colorspace": 9, "color_range": 1}
     options = {"codec": "libx265", "pix_fmt": "yuv420p10le", "stream_settings": hlg}
     _, reader = first_frame(make_clip(tmp_path / "a.mp4", numbered_images(3), **options))
-    assert reader.info.warnings == ("Its HDR colours look paler than on an HDR screen.",)
+    assert reader.info.warnings == ("Its HDR colours are shown as on an ordinary screen.",)
+
+
+def pq(light):
+    """The signal of light, of which 1 is diffuse white; see ITU-R BT.2100."""
+    power = (203 * np.asarray(light, float) / 10_000) ** (2610 / 16384)
+    numerator = 3424 / 4096 + 2413 / 128 * power
+    return (numerator / (1 + 2392 / 128 * power)) ** (2523 / 32)
+
+
+def hlg(light):
+    """The same for grey: through the system gamma of 1.2 at a peak of 1000 nits, then the OETF."""
+    scene = (203 * np.asarray(light, float) / 1000) ** (1 / 1.2)
+    upper = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper)
+
+
+@pytest.mark.parametrize(("encode", "curve"), [(pq, 16), (hlg, 18)], ids=["PQ", "HLG"])
+def test_hdr_is_tone_mapped_to_what_an_ordinary_video_shows(tmp_path, encode, curve):
+    sdr = np.array([20, 60, 100, 150, 185])  # up to half of diffuse white
+    signal = np.rint(65535 * encode((sdr / 255) ** 2.4)).astype(np.uint16)
+    grey = np.repeat(signal[None, :, None], 3, axis=2)
+    mapped = tone_mapping.to_sdr(grey, curve)
+    assert np.abs(mapped[0].astype(int) - sdr[:, None]).max() <= 1
+    brighter = np.full((1, 1, 3), round(65535 * float(encode(4.0))), np.uint16)
+    assert 220 < tone_mapping.to_sdr(brighter, curve).min() < 255
+    image = np.full((48, 64, 3), round(255 * float(encode((100 / 255) ** 2.4))), np.uint8)
+    settings = {"color_trc": curve, "color_primaries": 9, "colorspace": 9}
+    options = {"codec": "libx265", "pix_fmt": "yuv420p10le", "stream_settings": settings}
+    shown, _ = first_frame(make_clip(tmp_path / "a.mkv", [image] * 2, **options))
+    assert abs(float(shown.mean()) - 100) < 4
+
+
+def test_hdr_colours_keep_their_hue():
+    sdr = np.array([180, 120, 90]) / 255
+    to_bt2020 = np.linalg.inv(tone_mapping._TO_BT709.astype(float))
+    signal = np.rint(65535 * pq(to_bt2020 @ sdr**2.4)).astype(np.uint16)
+    mapped = tone_mapping.to_sdr(signal[None, None], tone_mapping.PQ)[0, 0]
+    assert np.abs(mapped - sdr * 255).max() <= 1

@@ -1,6 +1,7 @@
 """Reading videos: every picture with its time, header facts, seeking, and what is refused."""
 
 import io
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,6 +55,28 @@ def test_every_picture_comes_in_order(tmp_path, name, options):
     assert reader.fault == ""
 
 
+_H264, _MPEG2, _VP8 = ({"codec": codec} for codec in ("libx264", "mpeg2video", "libvpx"))
+ENDINGS = {
+    **dict.fromkeys(("mp4", "m4v", "mov", "avi", "mkv", "ts", "mts", "m2ts", "3gp", "flv"), _H264),
+    **dict.fromkeys(("mpg", "mpeg", "vob", "mxf"), _MPEG2),
+    **dict.fromkeys(("webm", "ogv"), _VP8),
+    "wmv": {"codec": "wmv2"},
+    "dv": {"codec": "dvvideo", "size_wh": (720, 576)},
+}
+
+
+def test_all_endings_of_the_list_are_tried():
+    assert set(ENDINGS) == set(demuxer.SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", demuxer.SUFFIXES)
+def test_videos_of_all_endings_are_read(tmp_path, suffix):
+    options = dict(ENDINGS[suffix])
+    images = numbered_images(4, *options.pop("size_wh", (64, 48)))
+    frames, _ = read(make_clip(tmp_path / f"a.{suffix}", images, **options))
+    assert [read_number(frame.image) for frame in frames] == [0, 1, 2, 3]
+
+
 def test_header_tells_length_rate_and_codecs(clip):
     _, reader = read(clip)
     info = reader.info
@@ -95,7 +118,7 @@ def test_time_starts_at_the_first_picture(tmp_path):
     path = make_clip(tmp_path / "a.mkv", numbered_images(3), pts=[1500, 1600, 1700])
     frames, reader = read(path)
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
-    assert float(reader.first_pts * reader.time_base) == pytest.approx(1.5)
+    assert float(reader.origin_s) == pytest.approx(1.5)
 
 
 def test_pictures_that_are_not_wanted_are_counted_but_not_given(clip):
@@ -259,3 +282,15 @@ STAMPS = {
 def test_time_stamps_always_rise(raw, expected):
     clock = TimestampRepair(Fraction(1, 1000), 10)
     assert [clock.stamp(stamp) for stamp in raw] == expected
+
+
+def test_sound_whose_channels_have_an_order_of_their_own_does_not_end_the_process(tmp_path):
+    path = tmp_path / "a.mov"
+    make_clip(path, numbered_images(5), audio={"codec": "pcm_s16le", "channels": 6})
+    data = bytearray(path.read_bytes())
+    start = data.index(b"chan") + 8
+    data[start : start + 4] = struct.pack(">HH", 122, 6)  # left, right, left and right at the side
+    path.write_bytes(data)
+    frames, reader = read(path)
+    assert len(frames) == 5
+    assert reader.info.warnings == ("The sound cannot be decoded and is left out.",)

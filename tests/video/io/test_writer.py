@@ -13,11 +13,11 @@ import av
 import numpy as np
 import pytest
 
-from emotion_core.errors import EmotionError
+from emotion_core.errors import EmotionError, VideoDecodeError
 from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.video.io import audio as video_sound
 from emotion_core.video.io import writer as writer_module
-from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.io.reader import VideoReader, frame_at
 from emotion_core.video.io.writer import VideoWriter
 from tests.factories import difference, make_smooth_image
 from tests.video.clips import make_clip, numbered_images, read_number
@@ -118,6 +118,7 @@ SOUNDS = {
     "PCM": ("a.mov", "pcm_s16le", "aac"),
     "FLAC mono": ("a.mkv", {"codec": "flac", "channels": 1}, "aac"),
     "AC-3 5.1": ("b.mkv", {"codec": "ac3", "rate": 48_000, "channels": 6}, "aac"),
+    "MP3 that an MP4 does not take": ("f.mkv", {"codec": "libmp3lame", "rate": 11_025}, "aac"),
     "96 kHz": ("c.mkv", {"codec": "flac", "rate": 96_000}, "aac"),
     "begins later": ("c.mp4", {"codec": "aac", "start_s": 0.8}, "aac"),
     "begins later, encoded": ("d.mkv", {"codec": "flac", "start_s": 0.8}, "aac"),
@@ -150,6 +151,45 @@ def test_sound_is_kept_in_time(tmp_path, name, audio, written_as):
     assert tone_bounds(target) == pytest.approx(tone_bounds(source), abs=0.03)
 
 
+def test_a_part_has_its_own_frames_and_sound(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", numbered_images(50), audio="aac")
+    target = tmp_path / "out.mp4"
+    with VideoReader(source, from_s=0.4, to_s=1.2) as reader:
+        with VideoWriter(target, reader, audio=source) as writer:
+            for frame in reader.frames():
+                writer.write(frame, frame.image)
+                assert frame.time_s == pytest.approx(frame.index / 25)
+        assert reader.fault == ""
+        assert reader.info.warnings == (
+            "Of the video, 0.4 s to 1.2 s are analysed; times count from its start, but the "
+            "annotated video begins at 0.4 s.",
+        )
+    assert stream_times(target, "video") == pytest.approx(np.arange(20) / 25, abs=1e-3)
+    with VideoReader(target) as reader:
+        assert [read_number(f.image) for f in reader.frames()] == list(range(10, 30))
+    assert tone_bounds(target) == pytest.approx((0, 0.8), abs=0.06)
+
+
+def test_a_part_beyond_the_end_is_refused(tmp_path):
+    source = make_clip(tmp_path / "a.mp4", numbered_images(5))
+    expected = pytest.raises(VideoDecodeError, match="The video ends before 9 s, where to begin")
+    with VideoReader(source, from_s=9) as reader, expected:
+        list(reader.frames())
+
+
+def test_sound_that_no_mp4_takes_is_left_out_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_sound, "_is_accepted", lambda *_: False)
+    source = make_clip(tmp_path / "a.mp4", numbered_images(5), audio="aac")
+    target = tmp_path / "out.mp4"
+    with VideoReader(source) as reader, VideoWriter(target, reader, audio=source) as writer:
+        for frame in reader.frames():
+            writer.write(frame, frame.image)
+    assert writer.fault == "Sound that cannot be written is missing in the annotated video."
+    with av.open(str(target)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+        assert container.streams.video[0].frames == 5
+
+
 def test_sound_that_begins_before_the_pictures_is_kept(tmp_path):
     times_ms = [600 + 40 * i for i in range(20)]
     source = make_clip(
@@ -160,6 +200,12 @@ def test_sound_that_begins_before_the_pictures_is_kept(tmp_path):
     )
     target = tmp_path / "out.mp4"
     copy_video(source, target)
+    with VideoReader(source) as reader:
+        read = [frame.time_s for frame in reader.frames()]
+    assert read == pytest.approx(np.array(times_ms) / 1000, abs=1e-3)
+    assert stream_times(target, "video") == pytest.approx(read, abs=1e-3)
+    shown = frame_at(source, 0.8)
+    assert (read_number(shown.image), shown.index, shown.time_s) == (5, 5, pytest.approx(0.8))
     assert tone_bounds(source)[0] == pytest.approx(-0.6, abs=0.02)
     assert tone_bounds(target) == pytest.approx(tone_bounds(source), abs=0.03)
 
