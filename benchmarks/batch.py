@@ -1,7 +1,7 @@
 """Photos by a bulk run against the same core in one process; start-up time and memory.
 
 The photos are made from the sample portrait: copies of its face on a grey ground of 1280 by 960
-pixels, as of ``benchmarks.photos``. "With pictures" is ``iter_photos``, which draws and encodes
+pixels, as of ``benchmarks.photos``. "With images" is ``iter_photos``, which draws and encodes
 annotated images, too; a bulk run does not, and is compared with the core without them.
 
 All are measured in turn, several times, because other programs on the machine slow each of them

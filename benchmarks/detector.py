@@ -67,9 +67,9 @@ def main() -> None:
     figures["frame_ms"] = measure_frame(networks, 10 * repeats)
     rows = list(figures["frame_ms"].items())
     print_table("one frame of 640 x 480 on the CPU, pixels to boxes", ["network", "ms"], rows)
-    pictures = {**make_pictures(), **read_photos(chosen.photos)}
+    pictures = {**make_images(), **read_photos(chosen.photos)}
     figures["pictures"] = [
-        measure_picture(network, name, pictures[name], repeats)
+        measure_image(network, name, pictures[name], repeats)
         for network in in_use.items()
         for name in pictures
     ]
@@ -114,7 +114,7 @@ def measure_frame(networks: dict[str, FaceModel], repeats: int) -> dict[str, flo
     return {name: statistics.median(values[3:]) * 1000 for name, values in times.items()}
 
 
-def make_pictures() -> dict[str, Image]:
+def make_images() -> dict[str, Image]:
     """Groups and single faces by size."""
     pictures = {}
     for name, size_wh in SIZES_WH.items():
@@ -129,14 +129,14 @@ def make_picture(size_wh: tuple[int, int], n_faces: int, face_px: int) -> Image:
     side = face_px * portrait.shape[0] // 107
     how = cv2.INTER_AREA if side < portrait.shape[0] else cv2.INTER_CUBIC
     face = np.asarray(cv2.resize(portrait, (side, side), interpolation=how), np.uint8)
-    picture = np.full((size_wh[1], size_wh[0], 3), 128, np.uint8)
+    image = np.full((size_wh[1], size_wh[0], 3), 128, np.uint8)
     columns = min(10, n_faces)
     for i in range(n_faces):
         x = side // 20 + (i % columns) * size_wh[0] // columns
         y = size_wh[1] // 3 + (i // columns) * side
-        part = picture[y : y + side, x : x + side]
+        part = image[y : y + side, x : x + side]
         part[:] = face[: part.shape[0], : part.shape[1]]
-    return picture
+    return image
 
 
 def read_photos(folder: Path | None) -> dict[str, Image]:
@@ -146,7 +146,7 @@ def read_photos(folder: Path | None) -> dict[str, Image]:
     return {path.name: decode_image(path.read_bytes()).pixels for path in paths}
 
 
-def measure_picture(
+def measure_image(
     network: tuple[str, FaceModel], name: str, image: Image, repeats: int
 ) -> dict[str, Any]:
     """Faces found and images per second, with and without finer passes."""

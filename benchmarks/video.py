@@ -82,8 +82,8 @@ def make_clip(path: Path) -> None:
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "20", "g": "50"})
         stream.width, stream.height, stream.pix_fmt = *SIZE_WH, "yuv420p"
         for i in range(CLIP_S * FPS):
-            picture = np.clip(_view(portrait, i / FPS) + noises[i % FPS], 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = np.clip(_view(portrait, i / FPS) + noises[i % FPS], 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
 
 

@@ -29,15 +29,15 @@ def measure(clip: str) -> dict[str, float]:
     fer = import_module("fer.fer")  # this project's environment does not have it
     with av.open(clip) as container:
         decoded = zip(container.decode(video=0), range(PICTURES), strict=False)
-        pictures = [frame.to_ndarray(format="bgr24") for frame, _ in decoded]
+        frames = [frame.to_ndarray(format="bgr24") for frame, _ in decoded]
     speeds = {}
     for name, has_mtcnn in (("fer, OpenCV's cascade", False), ("fer, MTCNN", True)):
         reader = fer.FER(mtcnn=has_mtcnn)
-        reader.detect_emotions(pictures[0])  # warm up
+        reader.detect_emotions(frames[0])  # warm up
         start = time.perf_counter()
-        for picture in pictures:
+        for picture in frames:
             reader.detect_emotions(picture)
-        speeds[name] = len(pictures) / (time.perf_counter() - start)
+        speeds[name] = len(frames) / (time.perf_counter() - start)
     return speeds
 
 

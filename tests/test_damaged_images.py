@@ -1,4 +1,4 @@
-"""What is no picture, damaged, or too large gets a sentence; what is left of it is read."""
+"""What is no image, damaged, or too large gets a sentence; what is left of it is read."""
 
 import io
 import random
@@ -53,7 +53,7 @@ FLOAT_COLOUR_TIFF = cv2.imencode(".tiff", np.zeros((4, 4, 3), np.float32))[1].to
         pytest.param(make_png(0, 8), "not an image", id="PNG of no width"),
     ],
 )
-def test_what_is_no_picture_gets_a_sentence(data, message):
+def test_what_is_no_image_gets_a_sentence(data, message):
     with pytest.raises(ImageDecodeError, match=message) as caught:
         decode_image(data)
     assert str(caught.value).startswith(("The ", "This TIFF "))
@@ -95,8 +95,8 @@ def test_bomb_inside_an_icon_is_refused():
         decode_image(directory + png)
 
 
-def test_text_bomb_does_not_hide_the_picture():
-    """PNG text that unpacks to 50 MB is left packed, and the picture is read."""
+def test_text_bomb_does_not_hide_the_image():
+    """PNG text that unpacks to 50 MB is left packed, and the image is read."""
     body = b"zTXt" + b"Comment\0\0" + zlib.compress(bytes(50 * 2**20))
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     image = make_smooth_image()
@@ -144,7 +144,7 @@ def _samples():
 
 @pytest.mark.filterwarnings("ignore")  # decoders warn of what they meet
 @pytest.mark.parametrize("kind", _samples())
-def test_damage_of_any_kind_is_a_picture_or_a_sentence(kind):
+def test_damage_of_any_kind_is_an_image_or_a_sentence(kind):
     """Bytes are cut off and overwritten at random: no error but the one for the user escapes."""
     original, rng = _samples()[kind], random.Random(kind)
     refused = 0

@@ -34,7 +34,7 @@ def job(tmp_path):
 def inputs(tmp_path_factory):
     """Photos with a face, two without, two broken ones; a clip, and one that is none.
 
-    The clip has two pictures: of a longer one, how many are read together goes by the time that
+    The clip has two images: of a longer one, how many are read together goes by the time that
     they take, and with it the last bits of what is read.
     """
     folder = tmp_path_factory.mktemp("inputs")

@@ -127,7 +127,7 @@ def test_video_gives_the_rows_of_the_csv_files(job, tmp_path, shipped_analyzer):
     steps, tables = run(job, Chunk(MediaKind.VIDEO, (str(path),)), shipped_analyzer)
     result = analyze_video(path, shipped_analyzer, job.settings)
     assert steps == [ChunkProgress(1, 0)]
-    # how many pictures are read together goes by the time that they take
+    # how many images are read together goes by the time that they take
     check_same(tables["frames"], read_csv(table_to_csv(result.frames)), atol=1e-3)
     check_same(tables["people"], read_csv(table_to_csv(result.people)), atol=1e-3)
     (video,) = tables["videos"].to_dict("records")

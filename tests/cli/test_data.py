@@ -40,7 +40,7 @@ def portrait(shared):
 
 @pytest.fixture
 def labelled(tmp_path, portrait):
-    """Labelled photos: faces, one without a face, and a file that is no picture."""
+    """Labelled photos: faces, one without a face, and a file that is no image."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.jpg", "sub/a.jpg", "b.jpg", "c.jpg"):

@@ -59,7 +59,7 @@ def photos(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Released network for 8 x 8 pictures, which is read and timed within milliseconds."""
+    """Released network for 8 x 8 images, which is read and timed within milliseconds."""
     graph = onnx.load_from_string(make_classifier_onnx("dynamic", len(LABELS)))
     preprocessing = {"size_px": 8, "mean": [0.0], "std": [255.0]}
     metadata = {"labels": ",".join(LABELS), "preprocessing": json.dumps(preprocessing)}
@@ -80,7 +80,7 @@ def run(*words):
 
 
 def copy_split(root, rows):
-    """Make the training split of some rows of the validation split, and of a picture of its own."""
+    """Make the training split of some rows of the validation split, and of an image of its own."""
     source, folder = root / "FER2013Valid", root / "FER2013Train"
     folder.mkdir()
     lines = (source / "label.csv").read_text().splitlines()

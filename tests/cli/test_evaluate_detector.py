@@ -31,7 +31,7 @@ from tests.factories import make_classifier_onnx
 from tests.training.drawn_faces import (
     BOX,
     LANDMARKS,
-    draw_picture,
+    draw_image,
     make_picture,
     write_boxes,
     write_scenes,
@@ -42,7 +42,7 @@ ASKED = EvalSettings()
 
 
 class FixedDetector:
-    """Finds the same in every picture: rows of x1, y1, x2, y2, score."""
+    """Finds the same in every image: rows of x1, y1, x2, y2, score."""
 
     def __init__(self, *rows, landmarks=None):
         table = np.asarray(rows, np.float32).reshape(-1, 5)
@@ -54,7 +54,7 @@ class FixedDetector:
         return [self.faces[self.faces.scores >= options.min_score] for _ in images]
 
 
-def test_marked_pictures_are_asked_for_everything_and_as_the_product_asks(tmp_path):
+def test_marked_images_are_asked_for_everything_and_as_the_product_asks(tmp_path):
     pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(20)]
     detector = FixedDetector((20, 25, 60, 70, 0.5), (20, 25, 60, 66, 0.3), (70, 0, 76, 6, 0.9))
     figures = measure_marked(detector, pictures, EvalSettings(0.6, 5))
@@ -75,7 +75,7 @@ def test_marked_pictures_are_asked_for_everything_and_as_the_product_asks(tmp_pa
     assert measure_ap(detector, pictures) == 1
 
 
-def test_recall_is_told_at_one_false_alarm_in_ten_pictures(tmp_path):
+def test_recall_is_told_at_one_false_alarm_in_ten_images(tmp_path):
     pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(4)]
     sure_and_wrong = FixedDetector((0, 0, 19, 19, 0.9), (20, 25, 60, 70, 0.7))
     figures = measure_marked(sure_and_wrong, pictures, ASKED)
@@ -84,14 +84,14 @@ def test_recall_is_told_at_one_false_alarm_in_ten_pictures(tmp_path):
 
 
 def test_settings_of_wider_make_other_faces_neutral(tmp_path):
-    picture = make_picture(tmp_path, SampleKind.BOXES)
+    image = make_picture(tmp_path, SampleKind.BOXES)
     boxes = np.vstack([BOX, [[0, 0, 10, 10]]]).astype(np.float32)
     wanted = {"easy": np.array([True, False]), "hard": np.array([True, True])}
     detector = FixedDetector((20, 25, 60, 70, 0.5), (0, 0, 10, 10, 0.8))
-    settings = {picture.file.name: WiderTruth(boxes, wanted)}
-    assert measure_marked(detector, [picture], ASKED, settings).settings == {"easy": 1, "hard": 1}
+    settings = {image.file.name: WiderTruth(boxes, wanted)}
+    assert measure_marked(detector, [image], ASKED, settings).settings == {"easy": 1, "hard": 1}
     half = FixedDetector((20, 25, 60, 70, 0.5))
-    found = measure_marked(half, [picture], ASKED, settings).settings
+    found = measure_marked(half, [image], ASKED, settings).settings
     assert found == {"easy": 1, "hard": 0.5}
 
 
@@ -121,7 +121,7 @@ def test_landmark_error_does_not_depend_on_the_size():
 
 def test_speed_is_measured_by_size_on_one_core():
     threads = cv2.getNumThreads()
-    times = measure_detector_speed(["emoscope-face-s"], draw_picture(1), limit_s=0.1)[
+    times = measure_detector_speed(["emoscope-face-s"], draw_image(1), limit_s=0.1)[
         "emoscope-face-s"
     ]
     assert list(times) == [f"{w}x{h}" for w, h in SIZES_WH]
@@ -171,7 +171,7 @@ def test_the_command_gives_a_table_json_and_a_page(tmp_path, capsys):
         assert text in page
 
 
-def test_only_held_out_pictures_are_measured(tmp_path, capsys):
+def test_only_held_out_images_are_measured(tmp_path, capsys):
     words = ("--boxes", write_boxes(tmp_path / "b.zip"), "--detector", "emoscope-face-s")
     assert _run(*words, "--no-speed", "--min-face", 40) == 0
     table = capsys.readouterr().out
@@ -221,7 +221,7 @@ def test_wrong_use_is_told(tmp_path, monkeypatch, words, error, message):
     monkeypatch.chdir(tmp_path)
     write_scenes(tmp_path / "s.zip", 12)
     name = next(name for name in ("0.png", "1.png", "2.png") if not is_held_out(name))
-    write_zip(tmp_path / "one.zip", {name: draw_picture(1)})
+    write_zip(tmp_path / "one.zip", {name: draw_image(1)})
     with pytest.raises(error, match=message):
         _run(*words, "--detector", "emoscope-face-s", "--no-speed")
 
@@ -240,14 +240,14 @@ def test_adding_the_commands_imports_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-def test_pictures_can_be_made_darker_and_brighter():
+def test_images_can_be_made_darker_and_brighter():
     image = np.array([[[0, 10, 100]]], np.uint8)
     assert expose(image, 3.0).ravel().tolist() == [0, 30, 255]
     assert expose(image, 0.25).ravel().tolist() == [0, 2, 25]
     assert image.ravel().tolist() == [0, 10, 100]
 
 
-def test_a_detector_sees_exposed_pictures(tmp_path):
+def test_a_detector_sees_exposed_images(tmp_path):
     pictures = [make_picture(tmp_path, SampleKind.BOXES)]
     means = []
 

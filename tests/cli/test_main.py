@@ -186,7 +186,7 @@ def test_out_that_cannot_be_written(photos, tmp_path, capsys):
 
 @pytest.mark.usefixtures("asked")
 def test_a_full_disk_leaves_no_half_file(photos, tmp_path, capsys):
-    """There is room for a picture of a kilobyte, then for none of the page of charts."""
+    """There is room for an image of a kilobyte, then for none of the page of charts."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
@@ -200,7 +200,7 @@ def test_a_full_disk_leaves_no_half_file(photos, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("asked")
-def test_a_folder_with_pictures_of_other_photos_is_refused(photos, tmp_path, capsys):
+def test_a_folder_with_images_of_other_photos_is_refused(photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["photos", str(photos / "a.png"), "--out", str(out)]) == 0
     before = {p: p.read_bytes() for p in out.rglob("*.*")}

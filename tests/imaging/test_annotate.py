@@ -1,4 +1,4 @@
-"""Annotated pictures: legible at any size, labels apart and inside, faces beyond recognition."""
+"""Annotated images: legible at any size, labels apart and inside, faces beyond recognition."""
 
 from itertools import combinations
 
@@ -49,7 +49,7 @@ def test_box_has_the_colour_of_the_emotion(emotion):
     assert (drawn[320:, :] == 60).all()
 
 
-def test_picture_is_not_modified():
+def test_image_is_not_modified():
     image = make_image(500, 400)
     before = image.copy()
     boxes = [(100, 150, 220, 300)]
@@ -60,7 +60,7 @@ def test_picture_is_not_modified():
 
 
 @pytest.mark.parametrize("size_wh", [(500, 400), (360, 20), (1600, 1200)], ids=str)
-def test_without_a_face_it_is_the_picture(size_wh):
+def test_without_a_face_it_is_the_image(size_wh):
     image = make_image(*size_wh)
     assert (annotate(image, make_analysis((), size_wh)) == image).all()
 
@@ -70,7 +70,7 @@ def test_without_a_face_it_is_the_picture(size_wh):
     [((1, 1), 360), ((48, 64), 6), ((100, 359), 2), ((359, 10), 2), ((360, 10), 1)],
     ids=str,
 )
-def test_tiny_pictures_are_enlarged(size_wh, factor):
+def test_tiny_images_are_enlarged(size_wh, factor):
     boxes = [(0, 0, *size_wh)]
     drawn = annotate(make_image(*size_wh), make_analysis(boxes, size_wh))
     assert drawn.shape == (size_wh[1] * factor, size_wh[0] * factor, 3)
@@ -103,7 +103,7 @@ def test_labels_stay_inside(size_wh, place, placed):
 
 
 @pytest.mark.parametrize("size_wh", [(500, 400), (1000, 700), (6000, 4000)], ids=str)
-def test_type_grows_with_the_picture(size_wh, placed):
+def test_type_grows_with_the_image(size_wh, placed):
     box = tuple(v * size_wh[0] / 500 for v in (100, 150, 220, 300))
     annotate(np.zeros((*size_wh[::-1], 3), np.uint8), make_analysis([box], size_wh))
     ((_, top, _, bottom), _lines) = placed[0]

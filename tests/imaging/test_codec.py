@@ -1,4 +1,4 @@
-"""Bytes to pixels: every kind of picture, upright and opaque, and nothing private written."""
+"""Bytes to pixels: every kind of image, upright and opaque, and nothing private written."""
 
 import io
 import struct
@@ -105,9 +105,9 @@ def test_senseless_orientation_is_ignored(orientation):
 
 
 def test_cmyk_jpeg():
-    picture = PIL.Image.fromarray(make_smooth_image()).convert("CMYK")
-    decoded = decode_image(encode(picture, "JPEG", quality=95)).pixels
-    assert difference(decoded, np.asarray(picture.convert("RGB"))) <= 5
+    image = PIL.Image.fromarray(make_smooth_image()).convert("CMYK")
+    decoded = decode_image(encode(image, "JPEG", quality=95)).pixels
+    assert difference(decoded, np.asarray(image.convert("RGB"))) <= 5
 
 
 @pytest.mark.parametrize("extension", [".png", ".tiff"])
@@ -136,7 +136,7 @@ def test_float_tiff(limit):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         pytest.param(PIL.Image.new("RGBA", (4, 4), (255, 0, 0, 0)), id="RGBA"),
         pytest.param(PIL.Image.new("LA", (4, 4), (0, 0)), id="grey"),
@@ -144,16 +144,16 @@ def test_float_tiff(limit):
         pytest.param(PIL.Image.new("P", (4, 4), 0), id="palette"),
     ],
 )
-def test_transparency_becomes_white(picture):
-    options = {} if picture.mode.endswith("A") else {"transparency": 0}
-    assert (decode_image(encode(picture, "PNG", **options)).pixels == 255).all()
+def test_transparency_becomes_white(image):
+    options = {} if image.mode.endswith("A") else {"transparency": 0}
+    assert (decode_image(encode(image, "PNG", **options)).pixels == 255).all()
 
 
 def test_palette_with_several_alphas():
-    picture = PIL.Image.new("P", (3, 1))
-    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    picture.putdata([0, 1, 2])
-    data = encode(picture, "PNG", transparency=bytes([255, 0, 128]))
+    image = PIL.Image.new("P", (3, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.putdata([0, 1, 2])
+    data = encode(image, "PNG", transparency=bytes([255, 0, 128]))
     assert decode_image(data).pixels[0].tolist() == [[255, 0, 0], [255, 255, 255], [127, 127, 255]]
 
 
@@ -168,7 +168,7 @@ def test_of_an_animation_the_first_frame_is_taken(file_format):
     )
 
 
-def test_a_phones_photo_with_a_second_picture_is_no_animation():
+def test_a_phones_photo_with_a_second_image_is_no_animation():
     first, second = (PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "lime"))
     data = encode(first, "MPO", save_all=True, append_images=[second])
     assert PIL.Image.open(io.BytesIO(data)).n_frames == 2
@@ -208,7 +208,7 @@ def make_frames(n):
 
 
 @pytest.mark.parametrize("data", [make_pages(40_000), make_frames(600_000)], ids=["TIFF", "GIF"])
-def test_pictures_that_are_not_read_take_no_time(data):
+def test_images_that_are_not_read_take_no_time(data):
     start_s = time.process_time()
     decoded = decode_image(data)
     assert time.process_time() - start_s < 1  # to count them takes ten seconds and two
@@ -220,7 +220,7 @@ def test_pictures_that_are_not_read_take_no_time(data):
     ("mode", "file_format", "copies"),
     [("RGB", "JPEG", 12), pytest.param("RGBA", "PNG", 16, marks=pytest.mark.slow)],
 )
-def test_a_large_picture_is_not_copied_over_and_over(mode, file_format, copies, tmp_path):
+def test_a_large_image_is_not_copied_over_and_over(mode, file_format, copies, tmp_path):
     """In bytes a pixel: Pillow has four (twice where something is laid over white), an array three,
     and what is between them three."""
     path = tmp_path / "large"
@@ -243,9 +243,9 @@ def test_nothing_private_is_written(file_format):
     written = encode_jpeg(decode_image(data).pixels)
     assert b"SECRETMAKER" not in written
     assert b"Exif" not in written
-    picture = PIL.Image.open(io.BytesIO(written))
-    assert not picture.getexif()
-    assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    image = PIL.Image.open(io.BytesIO(written))
+    assert not image.getexif()
+    assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 @pytest.mark.parametrize("shape", [(48, 64, 3), (1, 1, 3)])

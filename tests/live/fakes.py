@@ -91,7 +91,7 @@ def grey(value, width=64, height=48):
 
 
 def textured(value, width=64, height=48):
-    """A picture that a tracker can tell by its looks; ``value`` is what fakes know it by."""
+    """A frame that a tracker can tell by its looks; ``value`` is what fakes know it by."""
     image = make_image(width, height)
     image[0, 0, 0] = value
     return image

@@ -17,7 +17,7 @@ def test_frames_in_time_are_all_sent():
     assert 0 <= backlog.lag_s < 0.06
 
 
-def test_a_growing_backlog_makes_pictures_fewer_and_a_shorter_one_brings_them_back():
+def test_a_growing_backlog_makes_frames_fewer_and_a_shorter_one_brings_them_back():
     backlog = BackpressureController()
     end_s = feed(backlog, [0.0] * 60)
     end_s = feed(backlog, [0.4] * 300, start_s=end_s)
@@ -37,7 +37,7 @@ def test_frames_that_come_unevenly_are_no_backlog():
     assert backlog.interval_s == 0
 
 
-def test_however_long_the_line_some_pictures_are_sent():
+def test_however_long_the_line_some_frames_are_sent():
     backlog = BackpressureController()
     feed(backlog, [i / 100 for i in range(900)])
     assert backlog.interval_s == 0.25

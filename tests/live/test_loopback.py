@@ -26,7 +26,7 @@ SIZE = (320, 240)
 
 
 class Camera(MediaStreamTrack):
-    """A grey picture, in sizes that change after so many frames."""
+    """A grey frame, in sizes that change after so many frames."""
 
     kind = "video"
 
@@ -93,7 +93,7 @@ class Call:
             self.seen.put_nowait(frame.to_ndarray(format="rgb24"))
 
     async def wait_for(self, condition):
-        """The first picture that fulfils a condition."""
+        """The first frame that fulfils a condition."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 image = await self.seen.get()
@@ -117,7 +117,7 @@ def run(scenario):
     asyncio.run(asyncio.wait_for(scenario, 3 * WAIT_S))
 
 
-def test_the_annotated_picture_comes_back_through_a_shared_core():
+def test_the_annotated_frame_comes_back_through_a_shared_core():
     async def scenario():
         core = BatchingAnalyzer(GatedAnalyzer(BOX))
         async with Call(core, Camera()) as one, Call(core, Camera()) as other:
@@ -141,7 +141,7 @@ def test_the_picture_goes_on_while_the_analysis_hangs():
     run(scenario())
 
 
-def test_the_picture_goes_on_where_every_frame_fails(monkeypatch):
+def test_the_frame_goes_on_where_every_frame_fails(monkeypatch):
     def fail(*_args, **_options):
         raise ValueError("no ink")
 

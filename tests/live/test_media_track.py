@@ -85,7 +85,7 @@ def test_frames_wait_while_two_are_unsent_and_the_newest_goes_on_then(monkeypatc
     run(scenario())
 
 
-def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
+def test_fewer_frames_are_sent_while_decoding_is_behind(monkeypatch):
     async def scenario():
         feed, track = await start()
         monkeypatch.setattr(track._backpressure, "interval_s", 60.0)
@@ -103,7 +103,7 @@ def test_fewer_pictures_are_sent_while_decoding_is_behind(monkeypatch):
     run(scenario())
 
 
-def test_pictures_that_are_stuck_do_not_stop_the_stream(monkeypatch):
+def test_frames_that_are_stuck_do_not_stop_the_stream(monkeypatch):
     monkeypatch.setattr("emotion_core.live.media_track._SENT_AFTER_S", 0.01)
 
     async def scenario():
@@ -135,7 +135,7 @@ def test_a_camera_that_ends_ends_the_stream_once():
     assert ended == [1]
 
 
-def test_a_stream_of_pictures_that_no_camera_gives_ends(caplog):
+def test_a_stream_of_frames_that_no_camera_gives_ends(caplog):
     async def scenario():
         feed, track = await start()
         feed.send_frame(av.VideoFrame(4096, 2160, "yuv420p"))

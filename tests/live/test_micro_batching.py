@@ -55,14 +55,14 @@ def test_what_waits_together_is_analysed_together_oldest_first(crowd):
         assert (analysis.predictions.probabilities == expected).all()
 
 
-def test_each_caller_gets_as_many_results_as_pictures(crowd):
+def test_each_caller_gets_as_many_results_as_frames(crowd):
     first, second, third = crowd.ask(1), crowd.ask(2, 3), crowd.ask(4)
     crowd.inner.let_go(2)
     assert [len(f.result(WAIT_S)) for f in (first, second, third)] == [1, 2, 1]
     assert crowd.inner.calls == [[1], [2, 3, 4]]
 
 
-def test_no_pictures_are_no_call(crowd):
+def test_no_frames_are_no_call(crowd):
     assert crowd.core.analyze([]) == []
     assert crowd.inner.calls == []
 

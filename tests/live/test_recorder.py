@@ -11,7 +11,7 @@ from tests.live.fakes import wait_until
 
 
 def read_back(file):
-    """Times and pictures of a recording."""
+    """Times and frames of a recording."""
     with file.open() as handle, av.open(handle) as container:
         video = container.streams.video[0]
         assert video.codec_context.name == "h264"

@@ -204,7 +204,7 @@ def photos(shared):
 def check_same(ours, theirs):
     """Equal but for rounding: sums in another order.
 
-    Measured on these pictures: 0.00025 pixels and 0.0000006 of score at most. What is allowed is
+    Measured on these images: 0.00025 pixels and 0.0000006 of score at most. What is allowed is
     still far less than anybody sees; any mistake of meaning (channels, the half place of an
     offset, padding, the mean of two scores) is larger by far.
     """
@@ -249,7 +249,7 @@ def test_agrees_with_opencv(shared, photos, name, width, least):
 
 
 def test_a_batch_agrees_with_opencv(yunet_path, photos):
-    """Two pictures of one padded size in one pass."""
+    """Two images of one padded size in one pass."""
     pair = [
         cv2.resize(photo, size)
         for photo, size in zip(photos, [(330, 250), (352, 241)], strict=False)

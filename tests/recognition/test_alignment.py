@@ -45,7 +45,7 @@ def test_points_that_coincide_give_a_shift():
 def test_landmarks_come_to_the_template(angle, size_px):
     """Five dots are drawn on a turned face of any size, and found where the template says."""
     template = np.asarray(ARCFACE_TEMPLATE) * 112
-    tolerance = max(0.5, 0.2 * 112 / size_px)  # a fifth of a pixel of the picture
+    tolerance = max(0.5, 0.2 * 112 / size_px)  # a fifth of a pixel of the image
     turn = cv2.getRotationMatrix2D((56, 56), angle, size_px / 112)
     places = template @ turn[:, :2].T + turn[:, 2]
     side = int(size_px * 1.6) + 8
@@ -99,7 +99,7 @@ def test_margin_is_added_on_each_side():
     assert (crop == image[24:88, 34:98]).all()
 
 
-def test_outside_the_picture_its_edge_is_repeated():
+def test_outside_the_image_its_edge_is_repeated():
     image = make_image(100, 80)
     wide = Preprocessing(64, (0.0,), (1.0,), margin=0.5)
     (crop,) = crop_faces(image, make_faces([(0, 0, 32, 32)]), wide)
@@ -148,7 +148,7 @@ def test_shrinking_averages(cell, angle):
 
 
 @pytest.mark.parametrize("factor", [4, 8])
-def test_large_picture_gives_the_crop_of_a_small_one(factor):
+def test_large_image_gives_the_crop_of_a_small_one(factor):
     small = cv2.GaussianBlur(make_image(120, 100), (0, 0), 2)
     large = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     boxes = np.array([[20, 20, 84, 84]], np.float32)
@@ -189,8 +189,8 @@ def test_grey_input_is_the_luma_of_opencv_and_pillow():
     assert white.max() <= 255.001
 
 
-def test_smooth_picture_survives_rotation():
-    """The crop of a turned picture is the crop of the picture."""
+def test_smooth_image_survives_rotation():
+    """The crop of a turned image is the crop of the image."""
     image = make_smooth_image(100, 100)
     faces = make_faces([(20, 20, 80, 80)], landmarks=True)
     turned = np.rot90(image).copy()

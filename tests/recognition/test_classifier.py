@@ -1,4 +1,4 @@
-"""Faces of many pictures in few passes; probabilities, valence and arousal as the card says."""
+"""Faces of many images in few passes; probabilities, valence and arousal as the card says."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from tests.factories import (
 
 
 def make_crowds(counts, seed=0):
-    """Pictures with so many faces each."""
+    """Images with so many faces each."""
     rng = np.random.default_rng(seed)
     images = [make_image(80, 60, seed=i) for i in range(len(counts))]
     faces = []
@@ -47,7 +47,7 @@ def make_crowds(counts, seed=0):
     ],
     ids=str,
 )
-def test_faces_of_all_pictures_share_passes(counts, passes):
+def test_faces_of_all_images_share_passes(counts, passes):
     network = FakeNetwork()
     images, faces = make_crowds(counts)
     found = EmotionClassifier(network, make_emotion_card()).classify(images, faces)
@@ -98,7 +98,7 @@ def test_together_is_one_by_one_in_a_real_graph_of_batch_one(tmp_path):
     assert np.ptp(together, axis=0).max() > 0.01, "faces must differ for this to mean anything"
 
 
-def test_order_of_pictures_and_faces_is_kept():
+def test_order_of_images_and_faces_is_kept():
     classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
     images, faces = make_crowds([2, 3])
     forward = classifier.classify(images, faces)

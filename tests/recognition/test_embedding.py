@@ -18,7 +18,8 @@ from emotion_core.models.registry import CARDS, candidates
 from emotion_core.models.runtime import OnnxNetwork
 from emotion_core.recognition import embedding
 from emotion_core.recognition.embedding import FaceEmbedder, load_embedder
-from emotion_core.tracking.tracker import SAME_PERSON, FaceTracker
+from emotion_core.tracking.tracker import FaceTracker
+from emotion_core.tracking.tracklets import SAME_PERSON, link_tracklets
 from emotion_core.types import Faces
 from tests.factories import make_detector_card, make_faces, make_image
 from tests.tiny_card import make_file
@@ -76,7 +77,7 @@ FACE = Faces(
 
 
 def turned(image, face, degrees, scale):
-    """The picture and its face, turned, scaled and brought to the middle."""
+    """The image and its face, turned, scaled and brought to the middle."""
     matrix = cv2.getRotationMatrix2D((224.0, 135.0), degrees, scale)
     matrix[:, 2] += (image.shape[1] / 2 - 224, image.shape[0] / 2 - 135)
     points = face.landmarks[0] @ matrix[:, :2].T + matrix[:, 2]
@@ -144,14 +145,18 @@ def test_a_detector_embeds_nothing():
         FaceEmbedder(Blank(), make_detector_card())
 
 
-def test_one_face_is_one_person_through_the_tracker(portrait, path):
-    """Stand-in network, real alignment: the same face elsewhere, later, gets its id back."""
-    tracker = FaceTracker(FaceEmbedder(OnnxNetwork(path), CARD))
-    first = tracker.update(FACE, 0.0, portrait).track_ids.tolist()
+def test_one_face_is_one_person_however_long_it_was_away(portrait, path):
+    """Stand-in network, real alignment: the same face elsewhere, later, is the same person."""
+    tracker = FaceTracker(FaceEmbedder(OnnxNetwork(path), CARD), keeps_tracklets=True)
+    image, face = turned(portrait, FACE, 8, 1.3)
+    for now in (0.0, 0.5):
+        first = tracker.update(FACE, now, portrait).track_ids.item()
     for now in (5.0, 10.0, 15.0):
         tracker.update(Faces.empty(), now, portrait)
-    image, face = turned(portrait, FACE, 8, 1.3)
-    assert tracker.update(face, 20.0, image).track_ids.tolist() == first == [1]
+    for now in (20.0, 20.5):
+        again = tracker.update(face, now, image).track_ids.item()
+    assert first != again
+    assert link_tracklets(tracker.tracklets(), min_frames=2) == {first: first, again: first}
 
 
 # From the Hub

@@ -64,9 +64,9 @@ class Outline(HTMLParser):
 
 def make_result(frames, **changes):
     people = people_table(frames)
-    picture = encode_jpeg(np.full((128, 128, 3), 120, np.uint8))
+    image = encode_jpeg(np.full((128, 128, 3), 120, np.uint8))
     moments = [
-        Highlight(int(track), kind, 3, 61.5, "happiness", 0.8, -0.25, picture)
+        Highlight(int(track), kind, 3, 61.5, "happiness", 0.8, -0.25, image)
         for track in people["track"]
         for kind in HighlightKind
     ]
@@ -179,7 +179,7 @@ def test_page_of_a_webcam_tells_when_it_began():
     assert "Started" not in words_of(NO_FACE)
 
 
-def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_picture():
+def test_a_webcam_that_brought_more_than_could_be_analysed_is_not_told_as_every_image():
     assert "5 of 99 People" in words_of(replace(NO_FACE, n_frames=99))
     assert "5 of 5 (every frame) People" in words_of(NO_FACE)
 
@@ -203,7 +203,7 @@ def test_rate_in_words(settings, words):
     assert describe_rate(settings) == words
 
 
-def test_length_is_of_the_last_picture_where_the_header_has_none():
+def test_length_is_of_the_last_image_where_the_header_has_none():
     words = words_of(replace(NO_FACE, info=replace(NO_FACE.info, duration_s=None, fps=0.0)))
     assert "Length 0:00.4 Frame size 1280 \u00d7 720 Frames" in words
 
@@ -242,13 +242,13 @@ def test_table_has_a_row_per_person_with_scopes():
     )
 
 
-def test_moments_carry_their_pictures_and_words():
+def test_moments_carry_their_images_and_words():
     outline = Outline(page_of("two"))
-    pictures = outline.all("img")
-    assert [p["alt"] for p in pictures] == [
+    images = outline.all("img")
+    assert [p["alt"] for p in images] == [
         f"Face of Person {track} at 1:01.5, happiness" for track in (1, 2) for _ in HighlightKind
     ]
-    data = base64.b64decode(pictures[0]["src"].removeprefix("data:image/jpeg;base64,"))
+    data = base64.b64decode(images[0]["src"].removeprefix("data:image/jpeg;base64,"))
     assert decode_image(data).pixels.shape == (128, 128, 3)
     words = outline.words()
     assert "Most positive 1:01.5, happiness V +0.80, A \u22120.25" in words

@@ -193,10 +193,10 @@ def test_file_name_cannot_leave_the_script(page):
 
 @pytest.mark.parametrize("table", [pytest.param("empty", marks=pytest.mark.slow), "several"])
 def test_png_opens_and_holds_the_plane(table):
-    picture = PIL.Image.open(io.BytesIO(to_png(valence_arousal_chart(TABLES[table]))))
-    assert picture.format == "PNG"
-    assert picture.width == pytest.approx(920, abs=60)
-    assert picture.width <= picture.height <= picture.width * 1.6  # the legend stands below
-    pixels = np.asarray(picture.convert("RGB"))
+    image = PIL.Image.open(io.BytesIO(to_png(valence_arousal_chart(TABLES[table]))))
+    assert image.format == "PNG"
+    assert image.width == pytest.approx(920, abs=60)
+    assert image.width <= image.height <= image.width * 1.6  # the legend stands below
+    pixels = np.asarray(image.convert("RGB"))
     assert (pixels[:4] == 255).all()
     assert (pixels != 255).any()

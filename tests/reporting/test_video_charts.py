@@ -77,12 +77,12 @@ def selections(spec):
 
 
 def labels_in(spec):
-    """What each mark says of itself in the picture that Vega draws."""
+    """What each mark says of itself in the frame that Vega draws."""
     return re.findall(r'aria-label="([^"]*)"', vl_convert.vegalite_to_svg(spec))
 
 
 def texts_in(svg):
-    """The words of a picture, in the order in which they are drawn."""
+    """The words of a frame, in the order in which they are drawn."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
@@ -97,7 +97,7 @@ DRAWN = [
 
 
 @pytest.mark.parametrize(("chart", "table"), DRAWN)
-def test_every_table_gives_a_picture(chart, table):
+def test_every_table_gives_a_frame(chart, table):
     svg = vl_convert.vegalite_to_svg(spec_of(chart, table))
     assert svg.startswith("<svg")
     assert "NaN" not in svg
@@ -130,7 +130,7 @@ def test_no_text_has_a_colour_that_a_theme_cannot_change():
         assert not find(spec, "background")
 
 
-def test_timeline_selects_a_span_and_a_picture():
+def test_timeline_selects_a_span_and_a_frame():
     chosen = selections(spec_of("timeline", "two people"))
     assert chosen[SPAN]["type"] == "interval"
     assert chosen[SPAN]["encodings"] == ["x"]
@@ -177,7 +177,7 @@ def test_values_lie_where_the_scale_says():
 
 
 def lasting(seconds, n=20):
-    """A table of one person in pictures that are spread over a time."""
+    """A table of one person in frames that are spread over a time."""
     times = np.arange(n) * (seconds / n)
     return make_table([(i, t, make_one(1, H)) for i, t in enumerate(times)])
 
@@ -211,8 +211,8 @@ def test_dashboard_says_times_as_clocks_do_and_has_room_for_the_last(seconds, ti
 
 def test_a_line_breaks_where_a_person_is_not_seen():
     shown = [1, 1, 1, 0, 0, 0, 1, 1, 0, 1]
-    pictures = [(i, i / 10, make_one(1, H) if s else make_none()) for i, s in enumerate(shown)]
-    rows = timeline_rows(make_table(pictures))
+    frames = [(i, i / 10, make_one(1, H) if s else make_none()) for i, s in enumerate(shown)]
+    rows = timeline_rows(make_table(frames))
     spans = rows.groupby("run")["time_s"].agg(["min", "max"]).to_numpy().tolist()
     assert spans == [pytest.approx([0, 0.3]), pytest.approx([0.6, 1.0])], "one miss is no gap"
     closing = rows[rows["time_s"] == rows["end_s"]]
@@ -227,7 +227,7 @@ def test_a_line_goes_on_where_analyses_come_late_for_less_than_a_second():
 
 
 @pytest.mark.parametrize(("end_s", "drawn_s"), [(None, 1), (0.0, 1), (0.4, 0.4), (7.0, 1)])
-def test_a_lone_picture_can_be_seen(end_s, drawn_s):
+def test_a_lone_frame_can_be_seen(end_s, drawn_s):
     log = FrameTableBuilder()
     log.add(0, 0.0, make_one(1, H, (0.5, 0.2)))
     frames = log.table(end_s)
@@ -238,7 +238,7 @@ def test_a_lone_picture_can_be_seen(end_s, drawn_s):
     assert emotion_seconds(frames)["seconds"].tolist() == pytest.approx([drawn_s])
 
 
-def test_a_lone_picture_is_drawn():
+def test_a_lone_frame_is_drawn():
     way = vl_convert.vegalite_to_svg(spec_of("trajectory", "one picture"))
     assert way.count(EMOTION_COLOURS[H]) >= 2, "a point and the last point"
     areas = vl_convert.vegalite_to_svg({**spec_of("probabilities", "one picture"), "width": 400})

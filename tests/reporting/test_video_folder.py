@@ -29,7 +29,7 @@ ALL_FILES = [
 
 
 def make_analyzer(detector=None):
-    """Finds one face in every picture of ``clip``, if not told otherwise."""
+    """Finds one face in every frame of ``clip``, if not told otherwise."""
     return make_fake_analyzer(detector or SteadyDetector((20, 10, 60, 50)))
 
 

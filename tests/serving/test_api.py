@@ -51,7 +51,7 @@ def b64(data):
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
-def test_a_picture_is_analysed_like_in_this_process(url, n):
+def test_an_image_is_analysed_like_in_this_process(url, n):
     answer = requests.post(f"{url}/v1/analyze", data=make_counting_photo(n), timeout=20)
     found = analysis_from_json(answer.content)
     image = make_image(seed=0)
@@ -62,13 +62,13 @@ def test_a_picture_is_analysed_like_in_this_process(url, n):
     assert answer.headers["x-emoscope-batch"] == "1"
 
 
-def test_a_form_holds_a_picture_too(url):
+def test_a_form_holds_an_image_too(url):
     files = {"image": ("a.png", make_counting_photo(2), "image/png")}
     answer = requests.post(f"{url}/v1/analyze", files=files, timeout=20)
     assert len(analysis_from_json(answer.content)) == 2
 
 
-def test_what_is_odd_about_a_picture_is_said(url):
+def test_what_is_odd_about_an_image_is_said(url):
     frames = [make_image(seed=i) for i in range(2)]
     first, second = (PIL.Image.fromarray(frame) for frame in frames)
     data = encode(first, "GIF", save_all=True, append_images=[second])
@@ -117,7 +117,7 @@ def test_what_cannot_be_analysed_is_refused_in_a_sentence(url, query, data, stat
     ],
     ids=["no boundary", "damaged", "empty"],
 )
-def test_a_form_without_a_picture_is_refused(url, kind, body, text):
+def test_a_form_without_an_image_is_refused(url, kind, body, text):
     headers = {"Content-Type": kind}
     answer = requests.post(f"{url}/v1/analyze", data=body, headers=headers, timeout=20)
     assert answer.status_code == 400
@@ -132,7 +132,7 @@ def test_protocol_v1_tells_its_status(url):
     assert requests.get(url, timeout=20).json() == {"status": "alive"}
 
 
-def test_protocol_v1_takes_pictures_and_crops_together(url):
+def test_protocol_v1_takes_images_and_crops_together(url):
     crop = make_image(9, 7).tolist()
     instances = [b64(make_counting_photo(2)), {"image_bytes": b64(make_counting_photo(0))}, crop]
     answer = predict(url, {"signature_name": "serving_default", "instances": instances})
@@ -158,7 +158,7 @@ def test_a_crop_of_the_networks_size_reaches_it_unchanged(url):
     np.testing.assert_allclose(list(found["probabilities"].values()), wanted, rtol=1e-5)
 
 
-def test_the_largest_face_speaks_for_the_picture(url):
+def test_the_largest_face_speaks_for_the_image(url):
     prediction = predict(url, {"instances": [b64(make_counting_photo(1))]}).json()["predictions"][0]
     assert {k: prediction[k] for k in ("emotion", "valence")} == {
         k: prediction["faces"][0][k] for k in ("emotion", "valence")
@@ -209,7 +209,7 @@ def test_json_that_is_too_large_is_not_parsed(url):
     )
 
 
-def test_a_picture_that_cannot_be_read_is_named(url):
+def test_an_image_that_cannot_be_read_is_named(url):
     answer = predict(url, {"instances": [b64(make_counting_photo(1)), b64(b"no picture")]})
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("Instance 1: The file is not an image")

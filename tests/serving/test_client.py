@@ -56,7 +56,7 @@ def test_the_server_tells_what_is_at_work(analyzer):
     assert analyzer.info == make_fake_analyzer().info
 
 
-def test_pictures_travel_as_fine_jpeg_with_their_options(server, analyzer):
+def test_images_travel_as_fine_jpeg_with_their_options(server, analyzer):
     image = make_smooth_image(96, 64)
     found = analyzer.analyze([image], AnalyzeOptions(min_score=0.3, min_face_px=20, search_px=320))
     path, headers, body = analyses(server)[0]
@@ -67,12 +67,12 @@ def test_pictures_travel_as_fine_jpeg_with_their_options(server, analyzer):
     np.testing.assert_array_equal(found[0].faces.boxes, [[4, 4, 20, 24]])
 
 
-def test_no_picture_is_no_request(server, analyzer):
+def test_no_image_is_no_request(server, analyzer):
     assert analyzer.analyze([]) == []
     assert analyses(server) == []
 
 
-def test_a_picture_of_one_pixel_is_sent_too(server, analyzer):
+def test_an_image_of_one_pixel_is_sent_too(server, analyzer):
     analyzer.analyze([make_image(1, 1)])
     assert decode_image(analyses(server)[0][2]).pixels.shape == (1, 1, 3)
 
@@ -82,7 +82,7 @@ def test_search_px_is_left_out_where_nobody_asked_for_it(server, analyzer):
     assert "search_px" not in analyses(server)[0][0]
 
 
-def test_several_pictures_are_on_their_way_at_once_but_not_too_many(server, analyzer):
+def test_several_images_are_on_their_way_at_once_but_not_too_many(server, analyzer):
     server.delay_s = 0.1
     assert len(analyzer.analyze([make_image()] * 2 * CONNECTIONS)) == 2 * CONNECTIONS
     assert 1 < server.most_busy <= CONNECTIONS
@@ -180,7 +180,7 @@ def test_what_does_not_pass_by_is_said_at_once(server, analyzer, step, kind, tex
     assert len(analyses(server)) == 1
 
 
-def test_one_failed_picture_fails_the_call_without_waiting_for_the_rest(server, analyzer):
+def test_one_failed_image_fails_the_call_without_waiting_for_the_rest(server, analyzer):
     server.plan = [(500, b"")]
     with pytest.raises(RemoteError):
         analyzer.analyze([make_image()] * 3)

@@ -109,9 +109,9 @@ def test_far_and_near_find_the_same(remote, shipped_analyzer, portrait, search_p
     assert far[0].size_wh == near[0].size_wh
 
 
-def test_protocol_v1_reads_a_picture_and_a_crop(server, portrait):
-    picture = {"b64": base64.b64encode(PORTRAIT.read_bytes()).decode()}
-    body = {"instances": [picture, portrait[74:181, 180:270].tolist()]}
+def test_protocol_v1_reads_an_image_and_a_crop(server, portrait):
+    image = {"b64": base64.b64encode(PORTRAIT.read_bytes()).decode()}
+    body = {"instances": [image, portrait[74:181, 180:270].tolist()]}
     url = f"{server.url}/v1/models/emotion:predict"
     with counted(server, status_200=1, batches=1):
         answer = requests.post(url, json=body, headers=AUTHORIZED, timeout=PATIENCE_S).json()

@@ -24,7 +24,7 @@ from tests.serving.misbehaving_server import MisbehavingServer
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """Half a second of video, 13 pictures of 160 x 120, each a little brighter."""
+    """Half a second of video, 13 frames of 160 x 120, each a little brighter."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -44,7 +44,7 @@ def run(*arguments):
 
 
 class SlowAnalyzer:
-    """Waits, notes how bright the picture was, and finds nothing or fails."""
+    """Waits, notes how bright the frame was, and finds nothing or fails."""
 
     def __init__(self, wait, error=None):
         self.wait, self.error, self.seen = wait, error, []
@@ -70,7 +70,7 @@ def test_a_file_plays_at_its_own_speed_and_ends(clip):
     assert time.monotonic() - start > 0.4
 
 
-def test_who_is_slow_gets_the_newest_picture_not_the_next(clip):
+def test_who_is_slow_gets_the_newest_frame_not_the_next(clip):
     with Camera(str(clip)) as camera:
         assert camera.newer_than(5)[0] > 5
         assert camera.newer_than(1)[0] > 5
@@ -136,7 +136,7 @@ def test_the_time_ends_it():
     image = make_smooth_image(16, 12)
 
     class Patient:
-        """Gives a picture every hundredth second, for ten seconds."""
+        """Gives a frame every hundredth second, for ten seconds."""
 
         def newer_than(self, number):
             time.sleep(0.01)

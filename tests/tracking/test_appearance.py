@@ -49,7 +49,7 @@ def test_a_glance_sees_neither_brightness_nor_contrast():
     assert is_shot_boundary(frame_signature(image), frame_signature(image[::-1, ::-1]))
 
 
-def test_a_picture_of_one_colour_has_no_glance():
+def test_a_frame_of_one_colour_has_no_glance():
     black, one_pixel = np.zeros((48, 64, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)
     for image in (black, one_pixel):
         np.testing.assert_allclose(frame_signature(image), 0, atol=1e-6)

@@ -87,7 +87,7 @@ def test_boxes_without_area_have_a_size():
         ((100, 0, 180, 50), (100, -50, 180, 50)),
         ((100, 330, 180, 360), (100, 330, 180, 430)),
         ((550, 100, 640, 200), (550, 100, 640, 200)),  # touches the edge, but all is there
-        ((0, 0, 640, 360), (0, 0, 640, 360)),  # fills the picture
+        ((0, 0, 640, 360), (0, 0, 640, 360)),  # fills the frame
     ],
 )
 def test_what_the_edge_cuts_off_is_added(box, whole):

@@ -38,7 +38,7 @@ def test_by_hand():
     np.testing.assert_allclose(found, [0.2, 0.2 + weight * 0.8], rtol=1e-6)
 
 
-def test_the_rate_of_pictures_does_not_matter():
+def test_the_rate_of_frames_does_not_matter():
     """After the same time a step has been followed by the same share."""
     slow = run(0.5, (0.0, 0.0), (0.4, 1.0))[-1]
     fast = run(0.5, (0.0, 0.0), *((i / 100, 1.0) for i in range(1, 41)))[-1]
@@ -85,7 +85,7 @@ def test_only_readings_change():
     assert found.predictions.va_source is first.predictions.va_source
 
 
-def test_a_picture_without_faces_passes():
+def test_a_frame_without_faces_passes():
     nobody = make_analysis([])
     assert Smoother(0.3).update(nobody, 1.0) is nobody
 
@@ -119,11 +119,11 @@ def test_faces_need_ids():
 # The table
 
 
-def record(seed=0, pictures=150):
-    """A stream with people who come and go, gaps, uneven times and pictures without a face."""
+def record(seed=0, frames=150):
+    """A stream with people who come and go, gaps, uneven times and frames without a face."""
     rng = np.random.default_rng(seed)
     now, stream = 0.0, []
-    for i in range(pictures):
+    for i in range(frames):
         now += float(rng.choice([0.033, 0.04, 0.3, 2.0], p=[0.6, 0.3, 0.08, 0.02]))
         now = round(now, 6)
         n = int(rng.integers(0, 4))

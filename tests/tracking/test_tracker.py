@@ -23,7 +23,7 @@ SIZE = 60.0
 
 
 def times(hz, end_s, seed=None):
-    """Times of pictures; with a seed the steps vary from a half to one and a half."""
+    """Times of frames; with a seed the steps vary from a half to one and a half."""
     steps = np.full(round(end_s * hz), 1 / hz)
     if seed is not None:
         steps *= np.random.default_rng(seed).uniform(0.5, 1.5, len(steps))
@@ -39,9 +39,9 @@ def follow(people, moments, *, jitter=0.02, paint=None, tracker=None):
 
     Args:
         people: Functions of time: a box, or ``None`` where the person is not seen.
-        moments: Times of the pictures.
+        moments: Times of the frames.
         jitter: Of the boxes, in face sizes.
-        paint: Makes the picture from the boxes (``None`` for who is not seen) and the time.
+        paint: Makes the frame from the boxes (``None`` for who is not seen) and the time.
         tracker: A new one if not given.
 
     Returns:
@@ -116,7 +116,7 @@ def test_ids_survive_a_crossing_with_one_hidden_behind_the_other(hz, speed):
 
 @pytest.mark.parametrize("hz", [3, 25])
 def test_a_fast_walker_is_followed(hz):
-    """Three face widths a second: a whole one from picture to picture at 3 a second."""
+    """Three face widths a second: a whole one from frame to frame at 3 a second."""
     (seen,) = follow([walker(50, 200, 3.0)], times(hz, 4))
     assert ids(seen) == {1}
 
@@ -129,7 +129,7 @@ def test_a_loss_is_forgiven_for_a_while(away_s, expected):
     assert ids(seen) == expected
 
 
-def test_one_picture_without_the_face_is_forgiven_where_pictures_are_far_apart():
+def test_one_frame_without_the_face_is_forgiven_where_frames_are_far_apart():
     moments = np.arange(0, 100, 5.0)
     (seen,) = follow([walker(200, 150, 0, hidden=(21, 29))], moments)
     assert len(seen) == len(moments) - 1
@@ -193,12 +193,12 @@ def test_time_that_goes_back_counts_as_standing_still():
     assert found == [[1]] * 4
 
 
-def run_noise(pictures):
-    """Faces that come and go anywhere, at ten pictures a second."""
+def run_noise(frames):
+    """Faces that come and go anywhere, at ten frames a second."""
     rng = np.random.default_rng(5)
     tracker = FaceTracker()
     result = []
-    for i in range(pictures):
+    for i in range(frames):
         corners = rng.uniform(0, 400, (rng.integers(0, 6), 2))
         boxes = np.hstack([corners, corners + rng.uniform(5, 90, corners.shape)])
         found = tracker.update(make_faces(boxes), i / 10, make_image(64, 48, seed=i // 50))
@@ -208,11 +208,11 @@ def run_noise(pictures):
 
 @pytest.fixture(scope="module")
 def noise():
-    """Ids in each picture, and the tracker that gave them."""
+    """Ids in each frame, and the tracker that gave them."""
     return run_noise(200)
 
 
-def test_new_ids_count_up_and_are_given_once_a_picture(noise):
+def test_new_ids_count_up_and_are_given_once_a_frame(noise):
     result, _ = noise
     highest = 0
     for found in result:
@@ -233,7 +233,7 @@ def test_memory_does_not_grow(noise):
     assert len(tracker.tracklets()) == len(tracker._tracks), "others are not kept"
 
 
-# With pictures
+# With frames
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +334,7 @@ def test_who_was_in_the_scene_before_a_cut_is_gone(sprites):
 
 @pytest.mark.parametrize("way", [1, -1])
 @pytest.mark.parametrize("speed", [6, 9])
-def test_who_walks_out_of_the_picture_is_nobody_new(sprites, speed, way):
+def test_who_walks_out_of_the_frame_is_nobody_new(sprites, speed, way):
     """From standing to a run; the edge cuts off up to two thirds of the face."""
     size, edge = 80.0, 640 if way > 0 else 0
 
@@ -379,7 +379,7 @@ def test_a_person_before_another_backdrop_is_still_that_person(sprites):
     assert ids(seen) == {1}
 
 
-def test_nothing_is_written_to_the_picture(sprites):
+def test_nothing_is_written_to_the_frame(sprites):
     image = painter(sprites[:1], scene(1))([box(200, 150)], 0)
     before = image.copy()
     FaceTracker().update(make_faces([box(200, 150)]), 0.0, image)
@@ -489,7 +489,7 @@ def test_two_who_come_back_at_once_are_told_apart():
     assert found[2].isdisjoint({1, 2})
 
 
-def test_who_is_in_the_picture_is_nobody_else():
+def test_who_is_in_the_frame_is_nobody_else():
     """Twins: both in view, so the second is not the first; nor when it comes back."""
     people = [walker(100, 200, 0), walker(400, 200, 0, start_s=1, hidden=(2, 6))]
     assert link(people, times(10, 8), plain(RED, RED)) == [{1}, {2}]
@@ -513,7 +513,7 @@ def test_nothing_to_embed_costs_nothing():
     assert embedder.asked == []
 
 
-# Between pictures
+# Between frames
 
 
 def tracked(boxes, tracks, *, top=Emotion.HAPPINESS, landmarks=True):
@@ -523,7 +523,7 @@ def tracked(boxes, tracks, *, top=Emotion.HAPPINESS, landmarks=True):
     return Analysis(made.size_wh, faces, made.predictions, made.model, made.time_s)
 
 
-def test_a_person_between_two_pictures():
+def test_a_person_between_two_frames():
     before = tracked([(0, 0, 40, 40)], [7])
     after = tracked([(100, 20, 160, 80)], [7], top=Emotion.ANGER)
     found = interpolate(before, after, 0.25)
@@ -541,7 +541,7 @@ def test_a_person_between_two_pictures():
     ("share", "tracks"),
     [(0, [1, 2]), (0.49, [1, 2]), (0.5, [2, 3]), (1, [2, 3])],
 )
-def test_who_is_in_one_picture_only_is_kept_for_half_the_way(share, tracks):
+def test_who_is_in_one_frame_only_is_kept_for_half_the_way(share, tracks):
     before = tracked([(0, 0, 40, 40), (100, 0, 140, 40)], [1, 2])
     after = tracked([(110, 0, 150, 40), (300, 0, 340, 40)], [2, 3])
     found = interpolate(before, after, share)
@@ -572,7 +572,7 @@ def test_people_who_pass_each_other_are_listed_from_left_to_right():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
-def test_pictures_without_faces(share):
+def test_frames_without_faces(share):
     nobody = make_analysis([], (640, 480))
     somebody = tracked([(0, 0, 40, 40)], [4])
     assert len(interpolate(nobody, nobody, share)) == 0
@@ -582,7 +582,7 @@ def test_pictures_without_faces(share):
     np.testing.assert_array_equal(found.faces.landmarks, somebody.faces.landmarks)
 
 
-def test_landmarks_are_left_out_where_one_picture_has_none():
+def test_landmarks_are_left_out_where_one_frame_has_none():
     before = tracked([(0, 0, 40, 40)], [1])
     after = tracked([(0, 0, 40, 40)], [1], landmarks=False)
     assert interpolate(before, after, 0.5).faces.landmarks is None

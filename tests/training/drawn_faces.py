@@ -14,7 +14,7 @@ BOX = np.array([[20, 25, 60, 70]], np.float32)
 LANDMARKS = np.array([[30, 40, 50, 40, 40, 50, 32, 60, 48, 60]], np.float32)
 
 
-def draw_picture(seed, size_wh=(96, 96), box=(20, 25, 60, 70)):
+def draw_image(seed, size_wh=(96, 96), box=(20, 25, 60, 70)):
     """Dark noise with one bright ellipse."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 60, (size_wh[1], size_wh[0], 3), dtype=np.uint8)
@@ -30,7 +30,7 @@ def encode_png(image):
 
 
 def write_zip(path, files):
-    """A ZIP file of texts, bytes and pictures by name."""
+    """A ZIP file of texts, bytes and images by name."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             data = encode_png(content) if isinstance(content, np.ndarray) else content
@@ -39,25 +39,25 @@ def write_zip(path, files):
 
 
 def write_boxes(path, n=20):
-    """``n`` pictures of one face each with ``boxes.csv``."""
+    """``n`` images of one face each with ``boxes.csv``."""
     table = io.StringIO("image,x1,y1,x2,y2\n")
     table.seek(0, io.SEEK_END)
     files = {}
     for i in range(n):
-        files[f"{i}.png"] = draw_picture(i)
+        files[f"{i}.png"] = draw_image(i)
         table.write(f"{i}.png,20,25,60,70\n")
     return write_zip(path, files | {"boxes.csv": table.getvalue()})
 
 
 def write_scenes(path, n=12):
-    return write_zip(path, {f"{i}.png": draw_picture(100 + i, box=None) for i in range(n)})
+    return write_zip(path, {f"{i}.png": draw_image(100 + i, box=None) for i in range(n)})
 
 
 def make_picture(
     folder: Path, kind=SampleKind.PORTRAITS, *, held_out=False, size_wh=(80, 90), image=None
 ):
-    """A labelled picture in a file of its own."""
-    image = draw_picture(1, size_wh) if image is None else image
+    """A labelled image in a file of its own."""
+    image = draw_image(1, size_wh) if image is None else image
     name = f"{kind}-{len(list(folder.iterdir()))}.png"
     data = encode_png(image)
     (folder / name).write_bytes(data)

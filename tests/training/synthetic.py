@@ -8,7 +8,7 @@ from emotion_core.training.datasets.image_sources import ArrayImages
 from emotion_core.training.emotion.config import TrainConfig
 
 SIDE = 16
-"""Of the pictures, in pixels: the least that a network takes."""
+"""Of the images, in pixels: the least that a network takes."""
 
 TINY = TrainConfig(
     architecture="tiny-face-net",

@@ -18,14 +18,14 @@ _QUIET_X265 = {"x265-params": "log-level=none"}
 
 def sample_face(size=256):
     """The sample portrait's head, a square of ``size`` pixels with a bit of the surroundings."""
-    picture = PIL.Image.open(PORTRAIT).convert("RGB")
-    scale = picture.width / 512
+    frame = PIL.Image.open(PORTRAIT).convert("RGB")
+    scale = frame.width / 512
     box = tuple(round(v * scale) for v in (118, 0, 338, 220))
-    return np.asarray(picture.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))
+    return np.asarray(frame.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))
 
 
 def on_canvas(face, centre_xy, size_wh=(320, 240), colour=(70, 80, 95)):
-    """A plain picture with a square picture around a place; what juts out is cut off."""
+    """A plain frame with a square frame around a place; what juts out is cut off."""
     canvas = np.full((size_wh[1], size_wh[0], 3), colour, np.uint8)
     x, y = (round(c - side / 2) for c, side in zip(centre_xy, face.shape[1::-1], strict=True))
     left, top = max(0, x), max(0, y)
@@ -36,7 +36,7 @@ def on_canvas(face, centre_xy, size_wh=(320, 240), colour=(70, 80, 95)):
 
 
 def numbered_images(n, width=64, height=48):
-    """Plain pictures; ``read_number`` tells from a decoded one which it is (0-63)."""
+    """Plain frames; ``read_number`` tells from a decoded one which it is (0-63)."""
     images = []
     for i in range(n):
         image = np.full((height, width, 3), 40, np.uint8)
@@ -48,7 +48,7 @@ def numbered_images(n, width=64, height=48):
 
 
 def read_number(image):
-    """Which of ``numbered_images`` a picture is."""
+    """Which of ``numbered_images`` a frame is."""
     width = image.shape[1]
     middles = [image[:, (2 * bit + 1) * width // 12].mean() for bit in range(6)]
     return sum(1 << bit for bit, value in enumerate(middles) if value > 127)
@@ -72,16 +72,16 @@ def make_clip(
 
     Args:
         path: Where to.
-        images: RGB or RGBA pictures of one size.
-        fps: Pictures a second, where ``pts`` is not given.
+        images: RGB or RGBA frames of one size.
+        fps: Frames a second, where ``pts`` is not given.
         codec: Name of FFmpeg's encoder.
-        pts: Time stamps of the pictures in milliseconds, rising.
-        rotation: Degrees counter-clockwise by which players are told to turn the picture.
+        pts: Time stamps of the frames in milliseconds, rising.
+        rotation: Degrees counter-clockwise by which players are told to turn the frame.
         flip: Whether players are told to mirror it left to right after that.
         audio: A tone as long as the video: a codec's name, or keywords of ``Tone``.
         pix_fmt: Pixel format of the video.
         options: Of the encoder, added to sensible ones.
-        stream_settings: Attributes of the picture's codec context, e.g. ``colorspace``.
+        stream_settings: Attributes of the frame's codec context, e.g. ``colorspace``.
     """
     images = list(images)
     times_ms = [1000 * i / fps for i in range(len(images))] if pts is None else list(pts)
@@ -123,7 +123,7 @@ class Tone:
         channels: 1, 2 or more.
         start_s: When it sets in.
         hz: Its pitch.
-        length_s: ``None``: to the end of the pictures.
+        length_s: ``None``: to the end of the frames.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""Detectors for tests that find what they are told to, in whatever pictures."""
+"""Detectors for tests that find what they are told to, in whatever frames."""
 
 from tests.factories import FakeDetector, make_faces
 
 
 class SteadyDetector(FakeDetector):
-    """Finds the same faces in every picture."""
+    """Finds the same faces in every frame."""
 
     def __init__(self, *boxes):
         super().__init__()

@@ -10,7 +10,7 @@ THREE = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.SADNESS)
 
 
 def make_seen(tracks, probabilities, va, *, labels=THREE, scores=0.9, boxes=None):
-    """An analysed picture with one face per track."""
+    """An analysed frame with one face per track."""
     n = len(tracks)
     if boxes is None:
         boxes = [(100 * i, 20, 100 * i + 60, 90) for i in range(n)]
@@ -32,22 +32,22 @@ def make_seen(tracks, probabilities, va, *, labels=THREE, scores=0.9, boxes=None
 
 
 def make_one(track, top, va=(0.0, 0.0), *, sureness=0.8, **options):
-    """An analysed picture with one face that shows an emotion."""
+    """An analysed frame with one face that shows an emotion."""
     row = np.full(len(THREE), (1 - sureness) / (len(THREE) - 1))
     row[THREE.index(top)] = sureness
     return make_seen([track], row, va, **options)
 
 
 def make_none():
-    """An analysed picture without a face."""
+    """An analysed frame without a face."""
     return make_seen([], [], [])
 
 
-def make_table(pictures):
+def make_table(frames):
     """A table of ``(frame, time_s, analysis)``."""
     log = FrameTableBuilder()
-    for picture in pictures:
-        log.add(*picture)
+    for frame in frames:
+        log.add(*frame)
     return log.table()
 
 
@@ -66,8 +66,8 @@ def walk(n_people=2, seconds=20.0, fps=10.0, *, gaps=True, first_track=1, seed=0
         va = np.tanh(state[:, :2] / 3)
         here = [k for k in range(n_people) if not (gaps and _is_gone(i / n, k))]
         tracks = [first_track + k for k in here]
-        picture = make_seen(tracks, probabilities[here], va[here], labels=labels)
-        log.add(i, i / fps, picture)
+        frame = make_seen(tracks, probabilities[here], va[here], labels=labels)
+        log.add(i, i / fps, frame)
     return log.table()
 
 

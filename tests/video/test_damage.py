@@ -64,7 +64,7 @@ def lose(data, rng):
 
 
 def copy_video(path, target):
-    """Read and write a video; gives the number of pictures and what is wrong with it."""
+    """Read and write a video; gives the number of frames and what is wrong with it."""
     with VideoReader(path) as reader:
         times = []
         with VideoWriter(target, reader, audio=path) as writer:
@@ -75,7 +75,7 @@ def copy_video(path, target):
     return len(times), reader.fault
 
 
-def count_pictures(path):
+def count_frames(path):
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0)) if container.streams.video else 0
 
@@ -91,7 +91,7 @@ def test_damage_anywhere_ends_in_a_sentence_or_a_whole_copy(healthy, tmp_path, d
         except VideoDecodeError as error:
             fault = str(error)
         else:
-            assert count_pictures(target) == n > 0
+            assert count_frames(target) == n > 0
             frame_at(path, 0.3)
         assert fault == "" or fault.endswith(".")
     assert capfd.readouterr() == ("", "")
@@ -121,7 +121,7 @@ def test_an_mp4_without_its_end_says_that_it_was_cut_off(tmp_path):
         VideoReader(path)
 
 
-def test_pictures_after_a_damaged_place_are_given(tmp_path):
+def test_frames_after_a_damaged_place_are_given(tmp_path):
     path = make_clip(tmp_path / "a.mp4", numbered_images(50), options={"g": "10", "bf": "0"})
     with av.open(str(path)) as container:
         packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
@@ -165,7 +165,7 @@ def test_samples_that_are_no_video_are_refused(shared, name, text):
     assert str(raised.value).startswith(text)
 
 
-# Pictures, width and height, fault, warning, codec of the sound.
+# Frames, width and height, fault, warning, codec of the sound.
 SAMPLES = {
     "asl_hungry.mkv": (49, (640, 480), "", "", ""),
     "crowd_1080p.mp4": (105, (1920, 1080), "", "", "aac"),

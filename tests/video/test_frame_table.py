@@ -16,7 +16,7 @@ from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make
 _, H, S = THREE
 
 
-def test_a_face_is_a_row_and_a_picture_without_one_is_too():
+def test_a_face_is_a_row_and_a_frame_without_one_is_too():
     two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
     table = make_table([(0, 0.0, two), (3, 0.1000001, make_none())])
     assert list(table.columns) == [
@@ -37,7 +37,7 @@ def test_a_face_is_a_row_and_a_picture_without_one_is_too():
     assert table["model"].tolist() == ["tiny"] * 3
 
 
-def test_rows_of_a_picture_become_its_analysis_again():
+def test_rows_of_a_frame_become_its_analysis_again():
     two = make_seen([4, 2], [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]], [[0.5, 0.1], [-0.4, 0.3]])
     table = make_table([(0, 0.0, two), (3, 0.1, make_none())])
     (index, time_s, again), (last, last_s, nobody) = iter_analyses(table, (640, 480))
@@ -80,10 +80,10 @@ def test_another_network_is_refused():
 
 def test_a_row_takes_about_a_hundred_bytes():
     log = FrameTableBuilder()
-    picture = make_one(1, H)
+    frame = make_one(1, H)
     before = sum(sys.getsizeof(value) for value in vars(log).values())
     for i in range(10_000):
-        log.add(i, i / 25, picture)
+        log.add(i, i / 25, frame)
     held = sum(sys.getsizeof(value) for value in vars(log).values()) - before
     assert held < 100 * 10_000
 

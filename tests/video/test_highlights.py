@@ -1,4 +1,4 @@
-"""The strongest moments: the right picture for each kind, few pictures made, bounded memory."""
+"""The strongest moments: the right frame for each kind, few frames made, bounded memory."""
 
 import numpy as np
 import pytest
@@ -17,15 +17,15 @@ def make_frame(index, grey=90):
     return VideoFrame(index, index / 10, index, np.full((120, 240, 3), grey, np.uint8))
 
 
-def keep(pictures):
+def keep(frames):
     keeper = HighlightTracker()
-    for i, analysis in enumerate(pictures):
+    for i, analysis in enumerate(frames):
         frame = make_frame(i, grey=40 + 20 * i)
         keeper.add(frame, analysis, frame.image)
     return keeper
 
 
-def test_each_kind_has_its_moment_and_picture():
+def test_each_kind_has_its_moment_and_frame():
     course = [(0.1, 0.1), (0.9, 0.0), (-0.6, 0.2), (0.5, 0.95), (0.2, 0.0)]
     kept = keep(make_one(7, H if v > 0 else S, (v, a)) for v, a in course).highlights()
     assert [m.kind for m in kept] == list(HighlightKind)
@@ -48,7 +48,7 @@ def test_people_keep_moments_of_their_own():
     assert {m.track: m.emotion for m in kept} == {1: "sadness", 3: "happiness"}
 
 
-def test_the_picture_is_cut_from_what_is_shown():
+def test_the_frame_is_cut_from_what_is_shown():
     keeper = HighlightTracker()
     frame = make_frame(0, grey=20)
     keeper.add(frame, make_one(1, H), np.full_like(frame.image, 200))
@@ -80,7 +80,7 @@ def test_faces_without_tracks_are_refused():
         HighlightTracker().add(frame, make_analysis([(0, 0, 40, 40)]), frame.image)
 
 
-def test_pictures_are_made_only_for_records(monkeypatch):
+def test_frames_are_made_only_for_records(monkeypatch):
     made = []
     real = module.encode_jpeg
     monkeypatch.setattr(module, "encode_jpeg", lambda *a, **k: made.append(1) or real(*a, **k))

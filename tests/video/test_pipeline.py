@@ -1,4 +1,4 @@
-"""The pipeline: every picture in order, ends at once, bounded, and what a result holds."""
+"""The pipeline: every frame in order, ends at once, bounded, and what a result holds."""
 
 import gc
 import io
@@ -44,7 +44,7 @@ INSIDE, OUTSIDE = np.s_[134:200, 134:191], np.s_[250:, 250:]
 
 
 class FakeReader:
-    """Gives pictures that are made as they are asked for, and then fails if it is to.
+    """Gives frames that are made as they are asked for, and then fails if it is to.
 
     Attributes:
         given: How many were asked for.
@@ -68,7 +68,7 @@ class FakeReader:
 
 
 class SlowDetector(SteadyDetector):
-    """Takes its time; remembers how many pictures it got together."""
+    """Takes its time; remembers how many frames it got together."""
 
     def __init__(self, seconds, *boxes):
         super().__init__(*boxes)
@@ -105,13 +105,13 @@ def no_thread_is_left():
         pytest.param({"hz": 5}, range(0, 20, 2), id="5 a second"),
     ],
 )
-def test_every_picture_comes_in_order(settings, analyzed):
+def test_every_frame_comes_in_order(settings, analyzed):
     items = list(iter_streamed(FakeReader(20), make_fake_analyzer(), VideoSettings(**settings)))
     assert [item.frame.index for item in items] == list(analyzed)
     assert {int(id_) for item in items for id_ in item.raw.faces.track_ids} == {1}
 
 
-def test_with_blurring_every_picture_is_searched():
+def test_with_blurring_every_frame_is_searched():
     settings = VideoSettings(every=3, blur=True)
     items = list(iter_streamed(FakeReader(8), make_fake_analyzer(), settings))
     assert [item.frame.index for item in items] == list(range(8))
@@ -119,7 +119,7 @@ def test_with_blurring_every_picture_is_searched():
     assert all(len(item.blur_boxes) == 1 for item in items)
 
 
-def test_analyzed_pictures_are_as_the_analyzer_reads_them():
+def test_analyzed_frames_are_as_the_analyzer_reads_them():
     analyzer, settings = make_fake_analyzer(), VideoSettings(smoothing_s=5)
     items = list(iter_streamed(FakeReader(5, faces=2), analyzer, settings))
     for item in items:
@@ -129,7 +129,7 @@ def test_analyzed_pictures_are_as_the_analyzer_reads_them():
 
 
 @pytest.mark.parametrize("consumer_s", [0.0, 0.01], ids=["slow analysis", "slow consumer"])
-def test_number_of_pictures_in_memory_does_not_grow(consumer_s, monkeypatch):
+def test_number_of_frames_in_memory_does_not_grow(consumer_s, monkeypatch):
     monkeypatch.setattr(stream, "_QUEUE_BYTES", 10 * SIZE_WH[0] * SIZE_WH[1] * 3)
     reader, taken, most = FakeReader(60), 0, 0
     analyzer = make_fake_analyzer(SlowDetector(0.01 if not consumer_s else 0))
@@ -141,13 +141,13 @@ def test_number_of_pictures_in_memory_does_not_grow(consumer_s, monkeypatch):
     assert most <= 10 + 8 + 10 + 2
 
 
-def test_waiting_pictures_are_analyzed_together():
+def test_waiting_frames_are_analyzed_together():
     detector = SlowDetector(0)
     list(iter_streamed(FakeReader(60), make_fake_analyzer(detector), VideoSettings()))
     assert max(detector.batches) == 8
 
 
-def test_pictures_that_take_long_are_analyzed_one_by_one():
+def test_frames_that_take_long_are_analyzed_one_by_one():
     detector = SlowDetector(0.3)
     list(iter_streamed(FakeReader(3), make_fake_analyzer(detector), VideoSettings()))
     assert detector.batches == [1, 1, 1]
@@ -189,7 +189,7 @@ def test_what_fails_in_a_thread_is_raised(reader, detector, expected):
         list(iter_streamed(reader, make_fake_analyzer(detector), VideoSettings()))
 
 
-def test_pictures_before_a_failure_are_given():
+def test_frames_before_a_failure_are_given():
     taken = []
     with pytest.raises(VideoDecodeError, match=r"^Broken\.$"):
         taken.extend(
@@ -207,14 +207,14 @@ def test_pictures_before_a_failure_are_given():
 
 
 def numbered_scene(n, size_wh=SCENE_WH, scene=None):
-    """Pictures of one scene with a strip at the top that tells their number."""
+    """Frames of one scene with a strip at the top that tells their number."""
     height = size_wh[1] // 16
     scene = make_smooth_image(*size_wh) if scene is None else scene
     return [np.vstack([strip, scene[height:]]) for strip in numbered_images(n, size_wh[0], height)]
 
 
 class NumberDetector:
-    """One face in the middle of a numbered picture, from picture ``first`` to before ``end``."""
+    """One face in the middle of a numbered frame, from frame ``first`` to before ``end``."""
 
     def __init__(self, first=0, end=64):
         self.first, self.end = first, end
@@ -230,12 +230,12 @@ class NumberDetector:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """Thirty numbered pictures in three seconds, with sound; not to be changed."""
+    """Thirty numbered frames in three seconds, with sound; not to be changed."""
     path = tmp_path_factory.mktemp("pipeline") / "clip.mp4"
     return make_clip(path, numbered_scene(30), fps=10, audio="aac")
 
 
-def read_pictures(path):
+def read_frames(path):
     with VideoReader(path) as reader:
         return reader.info, list(reader.frames())
 
@@ -265,7 +265,7 @@ def test_of_a_long_video_only_the_beginning_is_read(clip, tmp_path):
     assert result.n_frames == result.n_analyzed == 16
     assert result.frames["time_s"].max() == pytest.approx(1.5)
     assert result.fault.startswith("Only the first 0.025 min of the video were read; it is longer")
-    info, pictures = read_pictures(target)
+    info, pictures = read_frames(target)
     assert len(pictures) == 16
     assert info.duration_s == pytest.approx(1.6, abs=0.1)
 
@@ -285,23 +285,23 @@ def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
     assert timeline_rows(result.frames)["end_s"].max() == pytest.approx(2.4)
 
 
-def test_written_video_has_every_picture_marked_and_the_sound(clip, tmp_path):
+def test_written_video_has_every_frame_marked_and_the_sound(clip, tmp_path):
     target = tmp_path / "out.mp4"
     analyze_video(clip, make_fake_analyzer(NumberDetector(10, 20)), VideoSettings(), target=target)
-    (_, before), (info, after) = read_pictures(clip), read_pictures(target)
+    (_, before), (info, after) = read_frames(clip), read_frames(target)
     assert info.audio_codec == "aac"
     assert [f.time_s for f in after] == pytest.approx([f.time_s for f in before], abs=0.001)
     changed = [difference(a.image, b.image) for a, b in zip(before, after, strict=True)]
     assert min(changed[10:20]) > 3 * max(changed[:10] + changed[20:])
 
 
-def test_faces_are_blurred_also_between_analyzed_pictures(tmp_path):
+def test_faces_are_blurred_also_between_analyzed_frames(tmp_path):
     noise = np.where(make_image(*SCENE_WH) > 127, 255, 0).astype(np.uint8)
     clip = make_clip(tmp_path / "noise.mp4", numbered_scene(7, scene=noise))
     analyzer = make_fake_analyzer(SteadyDetector(FACE))
     target = tmp_path / "out.mp4"
     result = analyze_video(clip, analyzer, VideoSettings(every=3, blur=True), target=target)
-    _, after = read_pictures(target)
+    _, after = read_frames(target)
     assert max(float(frame.image[INSIDE].std()) for frame in after) < 30
     assert min(float(frame.image[OUTSIDE].std()) for frame in after) > 60
     for moment in result.highlights:
@@ -314,14 +314,14 @@ def test_a_face_that_is_missed_for_a_moment_stays_blurred(tmp_path):
     target = tmp_path / "out.mp4"
     analyzer = make_fake_analyzer(NumberDetector(0, 5))
     analyze_video(clip, analyzer, VideoSettings(blur=True), target=target)
-    _, after = read_pictures(target)
+    _, after = read_frames(target)
     assert max(float(frame.image[INSIDE].std()) for frame in after) < 30
     assert min(float(frame.image[OUTSIDE].std()) for frame in after) > 60
 
 
 @pytest.mark.parametrize("settings", [{"every": 4}, {"every": 1, "min_score": 0.96}])
 def test_faces_are_blurred_that_are_not_reported(tmp_path, settings):
-    """Between two pictures whose readings count, and below the score that counts."""
+    """Between two frames whose readings count, and below the score that counts."""
     noise = np.where(make_image(*SCENE_WH) > 127, 255, 0).astype(np.uint8)
     clip = make_clip(tmp_path / "noise.mp4", numbered_scene(7, scene=noise))
     target = tmp_path / "out.mp4"
@@ -329,7 +329,7 @@ def test_faces_are_blurred_that_are_not_reported(tmp_path, settings):
     result = analyze_video(clip, analyzer, VideoSettings(blur=True, **settings), target=target)
     assert result.people.empty
     assert result.n_analyzed == (2 if settings["every"] == 4 else 7)
-    _, after = read_pictures(target)
+    _, after = read_frames(target)
     details = [float(frame.image[INSIDE].std()) for frame in after]
     assert max(details[1:4]) < 30 < 60 < details[0]
 
@@ -374,7 +374,7 @@ def test_handles_of_a_file_in_memory(clip, tmp_path):
     analyzer = make_fake_analyzer(SteadyDetector(FACE))
     result = analyze_video(lambda: io.BytesIO(data), analyzer, VideoSettings(), target=target)
     assert result.n_frames == 30
-    info, after = read_pictures(target)
+    info, after = read_frames(target)
     assert (len(after), info.audio_codec) == (30, "aac")
 
 
@@ -387,7 +387,7 @@ def test_video_that_breaks_off_is_kept_up_to_there(tmp_path):
         clip, make_fake_analyzer(NumberDetector()), VideoSettings(), target=target
     )
     assert 10 < result.n_frames < 60
-    assert len(read_pictures(target)[1]) == result.n_frames == len(result.frames)
+    assert len(read_frames(target)[1]) == result.n_frames == len(result.frames)
 
 
 def test_file_that_is_no_video(tmp_path):
@@ -398,12 +398,12 @@ def test_file_that_is_no_video(tmp_path):
 
 
 @pytest.fixture
-def told_of_every_picture(monkeypatch):
-    """Progress is told of each picture but the first."""
+def told_of_every_frame(monkeypatch):
+    """Progress is told of each frame but the first."""
     monkeypatch.setattr(pipeline, "_REPORT_EVERY_S", 0)
 
 
-@pytest.mark.usefixtures("told_of_every_picture")
+@pytest.mark.usefixtures("told_of_every_frame")
 def test_what_the_consumer_raises_ends_everything(clip, tmp_path):
     calls, target = [], tmp_path / "out.mp4"
 
@@ -417,8 +417,8 @@ def test_what_the_consumer_raises_ends_everything(clip, tmp_path):
     assert [progress.frames for progress in calls] == [2]
 
 
-@pytest.mark.usefixtures("told_of_every_picture")
-def test_progress_is_that_of_the_pictures(clip):
+@pytest.mark.usefixtures("told_of_every_frame")
+def test_progress_is_that_of_the_frames(clip):
     told = []
     analyzer = make_fake_analyzer(SteadyDetector(FACE))
     analyze_video(clip, analyzer, VideoSettings(), on_progress=told.append)
@@ -459,7 +459,7 @@ def test_time_left(n_frames, duration_s, expected, monkeypatch):
     told = []
     info = VideoInfo(SIZE_WH, 10, duration_s, n_frames, "h264", "")
     progress = pipeline._Progress(info, told.append)
-    now += 7  # until the first picture, which says nothing of the others
+    now += 7  # until the first frame, which says nothing of the others
     progress.report(make_frame(0))
     now += 1
     progress.report(make_frame(10))

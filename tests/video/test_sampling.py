@@ -1,4 +1,4 @@
-"""Which pictures are analysed, and how thoroughly each is searched."""
+"""Which frames are analysed, and how thoroughly each is searched."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ def wanted(settings, times):
 
 
 @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6])])
-def test_every_n_th_picture(every, expected):
+def test_every_n_th_frame(every, expected):
     assert wanted(VideoSettings(every=every), [i / 25 for i in range(7)]) == expected
 
 
 @pytest.mark.parametrize("settings", [{"every": 5}, {"hz": 2}], ids=str)
-def test_first_picture_is_wanted_even_if_those_before_it_were_damaged(settings):
+def test_first_frame_is_wanted_even_if_those_before_it_were_damaged(settings):
     schedule = FrameSampler(VideoSettings(**settings))
     assert [schedule.should_analyze(i, i / 10) for i in (3, 4, 5)] == [True, False, True]
 
@@ -51,11 +51,11 @@ def test_rate_is_kept_where_time_stamps_are_whole_milliseconds(fps, start_ms):
         assert wanted(VideoSettings(hz=fps / share), exact) == every
 
 
-def test_rate_above_that_of_the_video_takes_every_picture():
+def test_rate_above_that_of_the_video_takes_every_frame():
     assert len(wanted(VideoSettings(hz=100), [i / 25 for i in range(50)])) == 50
 
 
-def test_rate_goes_by_time_where_pictures_come_irregularly():
+def test_rate_goes_by_time_where_frames_come_irregularly():
     times = [0, 0.01, 0.02, 0.3, 2.0, 2.01, 2.5, 2.51]
     assert wanted(VideoSettings(hz=2), times) == [0, 4, 6]
 
@@ -63,7 +63,7 @@ def test_rate_goes_by_time_where_pictures_come_irregularly():
 @pytest.mark.parametrize(
     ("times", "end_s"), [([], 0), ([0], 0), ([0, 5, 10], 15), ([0, 0.04, 0.08], 0.12)], ids=str
 )
-def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
+def test_the_end_of_the_video_is_that_of_its_last_frame(times, end_s):
     schedule = FrameSampler(VideoSettings(hz=1))
     for index, time_s in enumerate(times):
         schedule.should_analyze(index, time_s)
@@ -71,10 +71,10 @@ def test_the_end_of_the_video_is_that_of_its_last_picture(times, end_s):
 
 
 class Scene:
-    """A search that finds a face of given shorter side in a 1280 by 720 picture, or not.
+    """A search that finds a face of given shorter side in a 1280 by 720 frame, or not.
 
     Attributes:
-        looks: Of each call: the ``search_px`` and the indices of its pictures.
+        looks: Of each call: the ``search_px`` and the indices of its frames.
     """
 
     def __init__(self, boxes, least_px=None):
@@ -110,7 +110,7 @@ def test_thorough_search_of_the_first_and_of_one_every_two_seconds():
     assert quick == list(range(50)), "thorough ones are looked at again, to compare"
 
 
-def test_pictures_for_one_look_are_analysed_together():
+def test_frames_for_one_look_are_analysed_together():
     scene = Scene(one_face)
     plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(8)))
@@ -138,7 +138,7 @@ def test_one_missed_face_of_several_is_enough_for_a_larger_look():
     assert [len(a) for a in plan.analyze(frames(3))] == [2, 2, 2]
 
 
-def test_look_larger_than_the_picture_is_not_tried():
+def test_look_larger_than_the_frame_is_not_tried():
     scene = Scene(one_face, {640: 200})
     plan = AdaptiveSearch(scene.search)
     list(plan.analyze(frames(2, size_wh=(640, 360))))
@@ -153,11 +153,11 @@ def test_plan_follows_what_changes():
     assert scene.looks[-1] == (640, [11])
 
 
-def test_picture_after_all_faces_have_gone_is_searched_thoroughly():
+def test_frame_after_all_faces_have_gone_is_searched_thoroughly():
     scene = Scene(lambda i: one_face(i) if i < 3 else [])
     plan = AdaptiveSearch(scene.search)
-    for picture in frames(8):
-        list(plan.analyze([picture]))
+    for frame in frames(8):
+        list(plan.analyze([frame]))
     assert [indices for px, indices in scene.looks if px is None] == [[0], [4]]
 
 

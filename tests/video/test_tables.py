@@ -58,7 +58,7 @@ def test_nobody_is_seen_beyond_the_end_of_a_long_video():
     assert seen_seconds(rows)[-1] == pytest.approx(0.4)
 
 
-def test_no_picture_is_a_table_with_no_row():
+def test_no_frame_is_a_table_with_no_row():
     table = FrameTableBuilder().table()
     assert len(table) == 0
     assert {"frame", "time_s", "track", "valence", "model"} <= set(table.columns)
@@ -74,7 +74,7 @@ def test_a_video_without_faces_has_all_columns_of_people_and_none_of_them():
     assert people["track"].dtype == "int64"
 
 
-def test_a_picture_counts_to_the_next_but_not_through_a_gap():
+def test_a_frame_counts_to_the_next_but_not_through_a_gap():
     times = [0.0, 0.1, 0.2, 0.3, 0.45, 2.0]
     table = make_table([(i, time, make_one(1, H)) for i, time in enumerate(times)])
     assert analysis_period(table) == pytest.approx(0.1)
@@ -84,8 +84,8 @@ def test_a_picture_counts_to_the_next_but_not_through_a_gap():
 
 def test_numbers_of_a_person_by_hand():
     shown = [(0, N, (0, 0)), (1, H, (0.8, 0.2)), (2, H, (0.6, 0.9)), (4, S, (-0.7, -0.1))]
-    pictures = {i: make_one(5, top, va) for i, top, va in shown} | {3: make_none()}
-    row = people_table(make_table([(i, i / 2, p) for i, p in sorted(pictures.items())])).loc[0]
+    frames = {i: make_one(5, top, va) for i, top, va in shown} | {3: make_none()}
+    row = people_table(make_table([(i, i / 2, p) for i, p in sorted(frames.items())])).loc[0]
     assert row["track"] == 5
     assert (row["first_s"], row["last_s"], row["seen_s"]) == pytest.approx((0, 2, 2))
     assert row["frames"] == 4
@@ -99,15 +99,15 @@ def test_numbers_of_a_person_by_hand():
     assert (row["positive_s"], row["negative_s"], row["intense_s"]) == (0.5, 2.0, 1.0)
 
 
-def test_means_go_by_time_not_by_pictures():
-    """Of 1 s in six pictures, then 1 s in three, the time counts: half and half."""
+def test_means_go_by_time_not_by_frames():
+    """Of 1 s in six frames, then 1 s in three, the time counts: half and half."""
     times = [*(i / 6 for i in range(6)), 1, 4 / 3, 5 / 3]
     tops = [H] * 6 + [S] * 3
-    pictures = [
+    frames = [
         (i, time, make_one(1, top, (1.0 if top == H else -1.0, 0)))
         for i, (time, top) in enumerate(zip(times, tops, strict=True))
     ]
-    row = people_table(make_table(pictures), analysis_period_s=1 / 3).loc[0]
+    row = people_table(make_table(frames), analysis_period_s=1 / 3).loc[0]
     assert row["seen_s"] == pytest.approx(2)
     assert row["share_happiness"] == pytest.approx(0.5)
     assert row["mean_valence"] == pytest.approx(0, abs=1e-6)
@@ -137,13 +137,13 @@ def test_means_are_of_the_readings_as_they_are():
     ],
 )
 def test_a_gap_is_no_change_by_itself(tops, changes):
-    pictures = [
+    frames = [
         (i, i / 10, make_none() if top is None else make_one(1, top)) for i, top in enumerate(tops)
     ]
-    assert people_table(make_table(pictures))["changes"].tolist() == [changes]
+    assert people_table(make_table(frames))["changes"].tolist() == [changes]
 
 
-def test_a_single_picture_has_shares_and_no_duration():
+def test_a_single_frame_has_shares_and_no_duration():
     row = people_table(make_table([(0, 0.0, make_one(1, H, (0.5, 0.5)))])).loc[0]
     assert row["seen_s"] == 0
     assert row["share_happiness"] == 1
@@ -175,7 +175,7 @@ def test_a_span_of_time_includes_its_ends(span):
     assert select_time(walk(1), *span)["time_s"].unique().tolist() == [0.3, 0.4, 0.5]
 
 
-def test_choosing_people_keeps_every_picture():
+def test_choosing_people_keeps_every_frame():
     table = walk(3)
     chosen = select_people(table, [2])
     assert chosen["frame"].unique().tolist() == table["frame"].unique().tolist()
@@ -204,11 +204,11 @@ def sightings(**runs):
     for track, (first, n) in runs.items():
         for i in range(first, first + n):
             by_frame[i].append(int(track[1:]))
-    pictures = []
+    frames = []
     for i, tracks in by_frame.items():
         rows = [[0.2, 0.5, 0.3]] * len(tracks)
-        pictures.append((i, i / 10, make_seen(tracks, rows, [[0.1, 0.1]] * len(tracks))))
-    return make_table(pictures)
+        frames.append((i, i / 10, make_seen(tracks, rows, [[0.1, 0.1]] * len(tracks))))
+    return make_table(frames)
 
 
 def test_a_track_counts_once_it_was_seen_in_enough_frames():

@@ -69,7 +69,7 @@ def precision_recall_chart(detectors: list[DetectorReport], data: str) -> ChartT
             title=alt.TitleParams(
                 f"Precision and recall, {data}",
                 subtitle=f"{metrics.faces[LARGE]:,} faces {WORDS[LARGE]}, "
-                f"{metrics.pictures:,} pictures",
+                f"{metrics.pictures:,} images",
             ),
         )
     )

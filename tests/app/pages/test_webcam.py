@@ -11,6 +11,7 @@ from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.live import micro_batching
 from emotion_core.live.recorder import Recorder
+from emotion_core.types import DEFAULT_MIN_SEEN_S
 from emotion_core.video.highlights import hide_faces
 from streamlit_app import resources
 from tests.factories import encode, make_fake_analyzer, make_image
@@ -103,10 +104,15 @@ def start(page, streamer):
     assert session(page).is_begun
 
 
-def show(page, image, times=5):
+LONG_S = DEFAULT_MIN_SEEN_S + 0.1
+"""A face that is seen for this time counts as a person."""
+
+
+def show(page, image, times=5, lasting_s=0.0):
     """Send camera pictures until each was analysed or failed."""
     current = session(page)
-    for _ in range(times):
+    for i in range(times):
+        time.sleep(lasting_s / (times - 1) if i else 0.0)
         done = processed(current)
         current.processor.recv(video_frame(image))
         wait_until(lambda before=done: processed(current) > before)
@@ -213,7 +219,7 @@ def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
 @pytest.mark.usefixtures("real_charts")
 def test_a_stream_from_start_to_files(page, streamer):
     start(page, streamer)
-    show(page, picture(2))
+    show(page, picture(2), lasting_s=LONG_S)
     page.run()
     assert not page.exception
     assert set(metrics(page)) == {"Frames", "Analyses", "Analysis", "Delay"}
@@ -325,7 +331,7 @@ def test_a_recording_that_was_ended_early_is_kept_and_replaced_by_the_next(page,
 def test_blur_hides_also_what_was_seen_before_it_was_on(page, streamer):
     start(page, streamer)
     record_toggle(page).set_value(True).run()
-    show(page, make_counting_picture())
+    show(page, make_counting_picture(), lasting_s=LONG_S)
     stop(page, streamer)
     assert len(page.get("video")) == 1
     clear = [decode_image(m.jpeg).pixels for m in last(page).result().highlights]

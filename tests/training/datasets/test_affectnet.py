@@ -25,16 +25,16 @@ def line(code, valence="0.25", arousal="-0.5", box="4,4,8,8", name=None):
 
 
 def write_release(root, lines, table="training.csv", *, images="Manually_Annotated_Images"):
-    """Pictures of 16x16 px, 100 inside the box 4..12 and black around."""
+    """Images of 16x16 px, 100 inside the box 4..12 and black around."""
     (root / table).parent.mkdir(parents=True, exist_ok=True)
     (root / table).write_text("\n".join(lines) + "\n")
-    picture = np.zeros((16, 16, 3), np.uint8)
-    picture[4:12, 4:12] = 100
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[4:12, 4:12] = 100
     for text in lines:
         if "/" in text:
             path = root / images / text.split(",")[0]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode(picture))
+            path.write_bytes(encode(image))
 
 
 def write_npy(root, codes, folder="train_set", *, as_text=()):
@@ -77,8 +77,8 @@ def test_only_one_rating_may_be_missing(tmp_path):
 
 def test_a_face_without_a_box_is_taken_whole(tmp_path):
     write_release(tmp_path, [HEADING, line(0, box="-1,-1,-1,-1")])
-    picture = read_faces("affectnet", tmp_path, "train").images.load(np.array([0]), 16, 1)
-    assert picture[0, 0, 0, 0] == 0
+    image = read_faces("affectnet", tmp_path, "train").images.load(np.array([0]), 16, 1)
+    assert image[0, 0, 0, 0] == 0
 
 
 def test_the_table_may_lack_its_heading(tmp_path):
@@ -150,7 +150,7 @@ def test_a_wrong_line_is_named(tmp_path, text, message):
         read_faces("affectnet", tmp_path, "train")
 
 
-def test_missing_pictures_are_counted(tmp_path):
+def test_missing_images_are_counted(tmp_path):
     write_release(tmp_path, [HEADING, line(1), line(2), line(3)])
     (tmp_path / "Manually_Annotated_Images" / "2" / "face.jpg").unlink()
     with pytest.raises(DatasetError, match=r"lacks 2/face\.jpg \(1 of 3 are missing\)"):
@@ -162,7 +162,7 @@ def test_a_missing_table_tells_where_the_data_set_is_had(tmp_path):
         read_faces("affectnet", tmp_path, "train")
 
 
-def test_missing_folder_of_pictures_is_named(tmp_path):
+def test_missing_folder_of_images_is_named(tmp_path):
     (tmp_path / "training.csv").write_text(f"{HEADING}\n{line(1)}\n")
     with pytest.raises(DatasetError, match="holds neither Manually_Annotated_Images nor"):
         read_faces("affectnet", tmp_path, "train")
@@ -174,7 +174,7 @@ def test_a_table_without_faces_is_an_error(tmp_path):
         read_faces("affectnet", tmp_path, "train")
 
 
-def test_reading_does_not_open_pictures(tmp_path):
+def test_reading_does_not_open_images(tmp_path):
     write_release(tmp_path, [HEADING, line(1)])
     (tmp_path / "Manually_Annotated_Images" / "1" / "face.jpg").write_bytes(b"broken")
     faces = read_faces("affectnet", tmp_path, "train")
@@ -235,7 +235,7 @@ def test_a_broken_annotation_is_named(tmp_path, content):
         read_faces("affectnet", tmp_path, "train")
 
 
-def test_the_later_release_without_pictures_is_an_error(tmp_path):
+def test_the_later_release_without_images_is_an_error(tmp_path):
     write_npy(tmp_path, [])
     with pytest.raises(DatasetError, match="images holds no image"):
         read_faces("affectnet", tmp_path, "train")

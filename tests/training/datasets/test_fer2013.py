@@ -30,17 +30,17 @@ def write_table(path, lines=LINES, heading="emotion,pixels,Usage", order="epu"):
     path.write_text("\n".join([heading, *rows]) + "\n")
 
 
-def write_picture(path, value=50):
+def write_image(path, value=50):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(np.full((48, 48), value, np.uint8), "JPEG"))
 
 
 def write_folders(root):
     for i, word in enumerate(WORDS):
-        write_picture(root / "train" / word / "Training_1.jpg", 10 * i)
-        write_picture(root / "test" / word / "PublicTest_1.jpg", 10 * i)
-        write_picture(root / "test" / word / "PrivateTest_1.jpg", 10 * i)
-    write_picture(root / "test" / "sad" / "PrivateTest_2.jpg")
+        write_image(root / "train" / word / "Training_1.jpg", 10 * i)
+        write_image(root / "test" / word / "PublicTest_1.jpg", 10 * i)
+        write_image(root / "test" / word / "PrivateTest_1.jpg", 10 * i)
+    write_image(root / "test" / "sad" / "PrivateTest_2.jpg")
 
 
 def emotions(faces):
@@ -133,21 +133,21 @@ def test_folders_are_split_by_the_names_of_their_files(tmp_path, split, n):
 @pytest.mark.parametrize("name", ["valid", "validation"])
 def test_a_folder_for_validation_counts_before_names(tmp_path, name):
     write_folders(tmp_path)
-    write_picture(tmp_path / name / "sad" / "1.jpg")
+    write_image(tmp_path / name / "sad" / "1.jpg")
     assert len(read_faces("fer2013", tmp_path, "valid")) == 1
     assert len(read_faces("fer2013", tmp_path, "test")) == 15
 
 
 def test_folders_whose_names_tell_nothing_have_no_validation(tmp_path):
-    write_picture(tmp_path / "train" / "sad" / "1.jpg")
-    write_picture(tmp_path / "test" / "sad" / "1.jpg")
+    write_image(tmp_path / "train" / "sad" / "1.jpg")
+    write_image(tmp_path / "test" / "sad" / "1.jpg")
     with pytest.raises(SplitMissingError, match=r"no file in test is named PublicTest_\*"):
         read_faces("fer2013", tmp_path, "valid")
     assert len(read_faces("fer2013", tmp_path, "test")) == 1
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    write_picture(tmp_path / "train" / "sad" / "1.jpg")
+    write_image(tmp_path / "train" / "sad" / "1.jpg")
     with pytest.raises(SplitMissingError, match="has no folder test"):
         read_faces("fer2013", tmp_path, "test")
 

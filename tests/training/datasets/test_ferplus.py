@@ -132,7 +132,7 @@ def test_malformed_line_is_named(tmp_path, line):
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"], ids=["empty", "text"])
-def test_unreadable_picture_is_named(tmp_path, content):
+def test_unreadable_image_is_named(tmp_path, content):
     (write_folder(tmp_path) / "fer0000000.png").write_bytes(content)
     with pytest.raises(DatasetError, match=r"fer0000000\.png is not an image of 48x48"):
         read_ferplus(tmp_path, "valid")

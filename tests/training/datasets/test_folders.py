@@ -1,4 +1,4 @@
-"""A folder of pictures per emotion, and data sets and splits by name."""
+"""A folder of images per emotion, and data sets and splits by name."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def names(faces):
     return [file.replace("\\", "/") for file in faces.files]
 
 
-def test_pictures_are_read_by_their_folders(tmp_path):
+def test_images_are_read_by_their_folders(tmp_path):
     write(tmp_path, "sad/b.png", "sad/a.JPG", "Happiness/c.webp", "sad/anna/d.png")
     (tmp_path / "sad" / "notes.txt").write_text("no picture")
     (tmp_path / "sad" / ".hidden.png").write_bytes(b"x")
@@ -76,7 +76,7 @@ def test_a_folder_that_is_no_emotion_is_named(tmp_path, folder):
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["nothing", "empty class"])
-def test_a_tree_without_pictures_is_an_error(tmp_path, made):
+def test_a_tree_without_images_is_an_error(tmp_path, made):
     if made:
         (tmp_path / "sad").mkdir()
     with pytest.raises(DatasetError, match="holds no image; it needs a folder of images for"):

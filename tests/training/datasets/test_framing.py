@@ -1,4 +1,4 @@
-"""How faces lie in pictures, and cutting faces out of photos."""
+"""How faces lie in images, and cutting faces out of photos."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ POINTS = np.array([[25, 30], [55, 31], [40, 45], [30, 60], [50, 59]], np.float32
 
 
 class FakeDetector:
-    """Finds what it is told to in each picture; keeps what it was shown."""
+    """Finds what it is told to in each image; keeps what it was shown."""
 
     def __init__(self, find):
         self._find = find
@@ -40,10 +40,10 @@ def face_at(points, box=(30, 30, 130, 130)):
 
 
 def make_set(n):
-    pictures = ArrayImages(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
+    images = ArrayImages(np.arange(n, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
     return FaceSet(
         "Greys",
-        pictures,
+        images,
         np.zeros((n, len(LABELS)), np.float32),
         np.full(n, -1),
         np.zeros((n, 2), np.float32),
@@ -63,7 +63,7 @@ def test_a_template_is_the_median_as_fractions_of_the_side():
     assert detector.batches[0][0].shape == (160, 160, 3)
 
 
-def test_the_largest_face_of_a_picture_counts():
+def test_the_largest_face_of_an_image_counts():
     def find(_):
         boxes = np.array([[0, 0, 40, 40], [30, 30, 130, 130]], np.float32)
         points = np.stack([np.zeros((5, 2)), POINTS + 40]).astype(np.float32)
@@ -73,7 +73,7 @@ def test_the_largest_face_of_a_picture_counts():
     np.testing.assert_allclose(template.points, POINTS / 80, atol=0.001)
 
 
-def test_so_many_different_pictures_are_looked_at_as_the_limit_says():
+def test_so_many_different_images_are_looked_at_as_the_limit_says():
     detector = FakeDetector(lambda _: face_at(POINTS + 40))
     assert measure_template(make_set(100), detector, limit=40).n_looked_at == 40
     seen = [int(image[0, 0, 0]) for batch in detector.batches for image in batch]

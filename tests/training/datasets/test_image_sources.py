@@ -1,4 +1,4 @@
-"""Pictures of faces: sizes, channels, files, joining and taking."""
+"""Images of faces: sizes, channels, files, joining and taking."""
 
 import os
 import tracemalloc
@@ -41,11 +41,11 @@ def make_set(name, values, classes, files=None):
     )
 
 
-def write_files(folder, pictures):
+def write_files(folder, images):
     paths = []
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         paths.append(folder / f"{i}.png")
-        paths[-1].write_bytes(encode(picture))
+        paths[-1].write_bytes(encode(image))
     return paths
 
 
@@ -71,7 +71,7 @@ def test_shrinking_averages_areas():
     assert (ArrayImages(checkers[None]).load(index(0), 4, 1) == 100).all()
 
 
-def test_growing_keeps_a_flat_picture_flat():
+def test_growing_keeps_a_flat_image_flat():
     flat = np.full((1, 4, 4, 3), 77, np.uint8)
     assert (ArrayImages(flat).load(index(0), 9, 3) == 77).all()
 
@@ -84,9 +84,9 @@ def test_what_is_loaded_is_a_copy():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 4, 3)], ids=["grey", "RGB"])
-def test_no_index_gives_no_picture(shape, channels):
-    pictures = ArrayImages(np.zeros(shape, np.uint8))
-    assert pictures.load(index(), 6, channels).shape == (0, 6, 6, channels)
+def test_no_index_gives_no_image(shape, channels):
+    images = ArrayImages(np.zeros(shape, np.uint8))
+    assert images.load(index(), 6, channels).shape == (0, 6, 6, channels)
     assert FileImages([]).load(index(), 6, channels).shape == (0, 6, 6, channels)
 
 
@@ -98,9 +98,9 @@ def test_arrays_of_other_shapes_are_refused(shape):
 
 def test_files_are_read_in_the_order_asked_for(tmp_path):
     faces = [make_image(8, 8, seed=i) for i in range(20)]
-    pictures = FileImages(write_files(tmp_path, faces))
+    images = FileImages(write_files(tmp_path, faces))
     order = np.random.default_rng(0).permutation(20)
-    loaded = pictures.load(order, 8, 3)
+    loaded = images.load(order, 8, 3)
     np.testing.assert_array_equal(loaded, np.stack([faces[i] for i in order]))
 
 
@@ -116,47 +116,47 @@ def test_files_and_arrays_agree(tmp_path):
 
 
 def test_files_are_turned_upright(tmp_path):
-    picture = np.zeros((16, 16, 3), np.uint8)
-    picture[:, 8:] = 255  # right half white
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[:, 8:] = 255  # right half white
     exif = PIL.Image.Exif()
     exif[0x0112] = 3  # upside down
     path = tmp_path / "a.jpg"
-    path.write_bytes(encode(picture, "JPEG", exif=exif))
+    path.write_bytes(encode(image, "JPEG", exif=exif))
     loaded = FileImages([path]).load(index(0), 16, 1)[0, :, :, 0]
     assert loaded[:, :6].min() > 200
     assert loaded[:, 10:].max() < 50
 
 
-def test_of_a_long_picture_the_middle_is_taken(tmp_path):
-    picture = np.zeros((8, 16, 3), np.uint8)
-    picture[:, 4:12] = 100
-    (path,) = write_files(tmp_path, [picture])
+def test_of_a_long_image_the_middle_is_taken(tmp_path):
+    image = np.zeros((8, 16, 3), np.uint8)
+    image[:, 4:12] = 100
+    (path,) = write_files(tmp_path, [image])
     assert (FileImages([path]).load(index(0), 8, 1) == 100).all()
 
 
 def test_a_box_is_cut_out_and_nan_means_all(tmp_path):
-    picture = np.zeros((16, 16, 3), np.uint8)
-    picture[4:12, 6:14] = 100
-    paths = write_files(tmp_path, [picture, picture])
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[4:12, 6:14] = 100
+    paths = write_files(tmp_path, [image, image])
     boxes = np.array([[6, 4, 14, 12], [np.nan] * 4], np.float32)
     inside, whole = FileImages(paths, boxes).load(index(0, 1), 8, 1)
     assert (inside == 100).all()
     assert whole.min() == 0
 
 
-def test_a_box_beyond_the_picture_is_cut_to_it(tmp_path):
+def test_a_box_beyond_the_image_is_cut_to_it(tmp_path):
     (path,) = write_files(tmp_path, [np.full((8, 8, 3), 50, np.uint8)])
     boxes = np.array([[-5, -5, 20, 20]], np.float32)
     assert (FileImages([path], boxes).load(index(0), 4, 1) == 50).all()
 
 
-def test_a_box_outside_of_the_picture_is_an_error(tmp_path):
+def test_a_box_outside_of_the_image_is_an_error(tmp_path):
     (path,) = write_files(tmp_path, [make_image(8, 8)])
     with pytest.raises(DatasetError, match=r"box of the face in .*0\.png lies outside"):
         FileImages([path], np.array([[20, 20, 30, 30]], np.float32)).load(index(0), 4, 1)
 
 
-def test_every_picture_needs_a_box_if_any_has_one():
+def test_every_image_needs_a_box_if_any_has_one():
     with pytest.raises(ValueError, match="with N = 1"):
         FileImages(["a.png"], np.zeros((2, 4), np.float32))
 
@@ -170,10 +170,10 @@ def test_a_broken_file_is_named(tmp_path, content):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     good.write_bytes(encode(make_image(8, 8)))
     bad.write_bytes(content)
-    pictures = FileImages([good, bad])
+    images = FileImages([good, bad])
     with pytest.raises(DatasetError, match=r"bad\.png cannot be used: The "):
-        pictures.load(index(0, 1, 0), 8, 3)
-    assert pictures.load(index(0), 8, 3).shape == (1, 8, 8, 3)
+        images.load(index(0, 1, 0), 8, 3)
+    assert images.load(index(0), 8, 3).shape == (1, 8, 8, 3)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -187,12 +187,12 @@ def test_files_are_opened_only_when_asked_for(tmp_path):
 
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     (path,) = write_files(tmp_path, [make_image(64, 64)])
-    pictures = FileImages([path] * 2000)
+    images = FileImages([path] * 2000)
 
     def peak(n):
         tracemalloc.start()
         for start in range(0, n, 20):
-            pictures.load(np.arange(start, start + 20), 64, 3)
+            images.load(np.arange(start, start + 20), 64, 3)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -210,12 +210,12 @@ def test_loading_from_many_threads_gives_what_one_gives(tmp_path):
             np.testing.assert_array_equal(loaded, expected)
 
 
-def as_set(pictures):
-    n = len(pictures)
+def as_set(images):
+    n = len(images)
     targets = np.zeros((n, len(LABELS)), np.float32)
     va = np.zeros((n, 2), np.float32)
     files = [str(i) for i in range(n)]
-    return FaceSet("Files", pictures, targets, np.full(n, NO_CLASS), va, LABELS, files)
+    return FaceSet("Files", images, targets, np.full(n, NO_CLASS), va, LABELS, files)
 
 
 def test_joined_faces_keep_their_order_and_all_that_is_known_of_them():

@@ -16,7 +16,7 @@ IN_ORDER = [
 ]
 
 
-def write_picture(path):
+def write_image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(make_image(20, 20)))
 
@@ -28,13 +28,13 @@ def write_official(root, lines=None):
     path.write_text("\n".join(lines) + "\n")
     for line in lines:
         name = line.split()[0].removesuffix(".jpg")
-        write_picture(root / "Image" / "aligned" / f"{name}_aligned.jpg")
+        write_image(root / "Image" / "aligned" / f"{name}_aligned.jpg")
 
 
 def write_kaggle(root):
     for number in range(1, 8):
-        write_picture(root / "train" / str(number) / f"train_{number}_aligned.jpg")
-        write_picture(root / "test" / str(number) / f"test_{number}_aligned.jpg")
+        write_image(root / "train" / str(number) / f"train_{number}_aligned.jpg")
+        write_image(root / "test" / str(number) / f"test_{number}_aligned.jpg")
     (root / "test" / "7" / "Thumbs.db").write_bytes(b"x")
 
 
@@ -69,7 +69,7 @@ def test_there_is_no_validation_split(tmp_path):
         read_faces("rafdb", tmp_path, "valid")
 
 
-def test_missing_pictures_are_counted(tmp_path):
+def test_missing_images_are_counted(tmp_path):
     write_official(tmp_path)
     for i in (2, 3):
         (tmp_path / "Image" / "aligned" / f"train_{i:05}_aligned.jpg").unlink()
@@ -77,7 +77,7 @@ def test_missing_pictures_are_counted(tmp_path):
         read_faces("rafdb", tmp_path, "train")
 
 
-def test_pictures_that_are_still_packed_are_asked_for(tmp_path):
+def test_images_that_are_still_packed_are_asked_for(tmp_path):
     write_official(tmp_path)
     (tmp_path / "Image" / "aligned").rename(tmp_path / "Image" / "other")
     with pytest.raises(DatasetError, match=r"unpack Image/aligned\.zip"):

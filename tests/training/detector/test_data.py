@@ -20,10 +20,10 @@ from emotion_core.training.detector.readers import (
     read_scenes,
 )
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from tests.training.drawn_faces import draw_picture, encode_png, write_zip
+from tests.training.drawn_faces import draw_image, encode_png, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_picture(1), "b.png": draw_picture(2)}
+PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 def test_overlaps():
@@ -52,8 +52,8 @@ def test_a_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
 def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
-    (folder / "deep" / "é a.png").write_bytes(encode_png(draw_picture(1)))
-    (folder / "b.JPG").write_bytes(cv2.imencode(".jpg", draw_picture(2))[1].tobytes())
+    (folder / "deep" / "é a.png").write_bytes(encode_png(draw_image(1)))
+    (folder / "b.JPG").write_bytes(cv2.imencode(".jpg", draw_image(2))[1].tobytes())
     (folder / "notes.txt").write_text("no picture")
     with zipfile.ZipFile(tmp_path / "pack.zip", "w", packing) as archive:
         for path in folder.rglob("*"):
@@ -67,8 +67,8 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
 
 
 @pytest.mark.parametrize(("scale", "reduction"), [(1.0, 1), (0.6, 1), (0.5, 2), (0.13, 4), (0, 8)])
-def test_pictures_that_will_shrink_are_decoded_smaller(tmp_path, scale, reduction):
-    image = cv2.GaussianBlur(draw_picture(3, (160, 96)), (0, 0), 6)
+def test_images_that_will_shrink_are_decoded_smaller(tmp_path, scale, reduction):
+    image = cv2.GaussianBlur(draw_image(3, (160, 96)), (0, 0), 6)
     (tmp_path / "a.jpg").write_bytes(cv2.imencode(".jpg", image[..., ::-1])[1].tobytes())
     file = ImageArchive(tmp_path).images[0]
     small, times = file.read_scaled(scale)
@@ -88,7 +88,7 @@ def test_what_opencv_cannot_decode_the_product_can(tmp_path):
     assert file.read_scaled(1.0)[0].tolist() == decode_image(gif).pixels.tolist() == [[[255, 0, 0]]]
 
 
-def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
+def test_images_and_archives_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "broken.jpg").write_text("no picture")
     file = ImageArchive(tmp_path).images[0]
     for read in (file.read, lambda: file.read_scaled(1.0), lambda: file.read_shrunk(64)):
@@ -100,14 +100,14 @@ def test_pictures_and_archives_that_cannot_be_read_are_named(tmp_path):
         ImageArchive(tmp_path / "nowhere")
 
 
-def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
+def test_a_link_that_leads_nowhere_is_no_image(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    (tmp_path / "here.png").write_bytes(encode_png(draw_picture(1)))
+    (tmp_path / "here.png").write_bytes(encode_png(draw_image(1)))
     assert [file.name for file in ImageArchive(tmp_path).images] == ["here.png"]
 
 
 def test_boxes_lie_beside_their_table(tmp_path):
-    files = {f"data/{name}": picture for name, picture in PICTURES.items()}
+    files = {f"data/{name}": image for name, image in PICTURES.items()}
     path = write_zip(
         tmp_path / "boxes.zip", files | {"data/boxes.csv": TABLE, "c.png": b"unlisted"}
     )
@@ -118,7 +118,7 @@ def test_boxes_lie_beside_their_table(tmp_path):
     assert np.isnan(pictures[1].landmarks).all()
 
 
-def test_landmarks_and_pictures_without_faces_can_be_told(tmp_path):
+def test_landmarks_and_images_without_faces_can_be_told(tmp_path):
     points = [f"l{axis}{i}" for i in range(1, 6) for axis in "xy"]
     values = ",".join(str(v) for v in range(10))
     lines = [f"image,x1,y1,x2,y2,{','.join(points)}", f"a.png,2,2,20,20,{values}", "b.png,,,,"]
@@ -150,7 +150,7 @@ def test_tables_of_boxes_that_are_wrong_are_told(tmp_path, table, message):
 
 def test_portraits_are_held_out_by_person(tmp_path):
     table = "image,emotion,person\n" + "".join(f"{i}.png,joy,{i % 3}\n" for i in range(9))
-    files = {f"{i}.png": draw_picture(i) for i in range(9)}
+    files = {f"{i}.png": draw_image(i) for i in range(9)}
     pictures = read_portraits(write_zip(tmp_path / "p.zip", files | {"labels.csv": table}))
     assert [p.held_out for p in pictures] == [is_held_out(str(i % 3)) for i in range(9)]
     alone = read_portraits(write_zip(tmp_path / "q.zip", files))

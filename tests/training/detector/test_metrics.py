@@ -110,7 +110,7 @@ def test_nothing_found_and_nothing_to_find():
     assert at_threshold(missed, 0.5) == (None, 0)
 
 
-def test_average_precision_does_not_depend_on_how_pictures_are_split():
+def test_average_precision_does_not_depend_on_how_images_are_split():
     halves = [make_judgement([True, False], 2, [0.9, 0.3]), make_judgement([True], 1, [0.5])]
     pooled = pool(halves)
     assert pooled.right.tolist() == [True, True, False]

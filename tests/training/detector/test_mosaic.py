@@ -1,4 +1,4 @@
-"""Composed training pictures and their batches."""
+"""Composed training images and their batches."""
 
 import math
 
@@ -52,16 +52,16 @@ def test_labels_follow_the_pixels(tmp_path):
 
 
 def test_small_and_cut_faces_become_doubtful(tmp_path):
-    picture = make_picture(tmp_path)
-    tiny = move_labels(picture, np.array([[0.1, 0, 0], [0, 0.1, 0]]), (100, 100))
-    cut = move_labels(picture, np.array([[1.0, 0, -52], [0, 1.0, 0]]), (100, 100))
+    image = make_picture(tmp_path)
+    tiny = move_labels(image, np.array([[0.1, 0, 0], [0, 0.1, 0]]), (100, 100))
+    cut = move_labels(image, np.array([[1.0, 0, -52], [0, 1.0, 0]]), (100, 100))
     assert [len(part) for part in tiny] == [0, 0, 2]
     assert [len(part) for part in cut] == [0, 0, 1]
 
 
 def test_mirror_twice_changes_nothing(tmp_path):
-    picture = make_picture(tmp_path)
-    sample = Mosaic(picture.file.read(), BOX, LANDMARKS, picture.ignored)
+    image = make_picture(tmp_path)
+    sample = Mosaic(image.file.read(), BOX, LANDMARKS, image.ignored)
     once = mirror(sample)
     assert once.landmarks[0, 0] < once.landmarks[0, 2]  # the left eye is still on the left
     twice = mirror(once)
@@ -159,7 +159,7 @@ def test_a_batch_depends_on_its_number_only(pictures, n_workers):
 
 
 @N_WORKERS
-def test_an_unreadable_picture_is_named_whatever_process_meets_it(pictures, tmp_path, n_workers):
+def test_an_unreadable_image_is_named_whatever_process_meets_it(pictures, tmp_path, n_workers):
     (tmp_path / pictures[0].file.name).write_text("no picture")
     with pytest.raises(DatasetError) as raised:
         list(iter_detector_batches(pictures[:1], CONFIG, 0, device="cpu", n_workers=n_workers))

@@ -22,14 +22,14 @@ from emotion_core.training.detector.pseudo_labeller import (
 from emotion_core.training.detector.pseudo_labels import pseudo_label
 from emotion_core.training.detector.readers import read_box_samples, read_portraits
 from emotion_core.training.detector.samples import SampleKind, is_held_out
-from tests.training.drawn_faces import draw_picture, write_zip
+from tests.training.drawn_faces import draw_image, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_picture(1), "b.png": draw_picture(2)}
+PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 class FixedTeacher:
-    """Finds the same faces in every picture: rows of x1, y1, x2, y2, score."""
+    """Finds the same faces in every image: rows of x1, y1, x2, y2, score."""
 
     name, sha256 = "fixed", "0" * 64
 
@@ -48,14 +48,14 @@ def test_annotation_and_teacher_are_joined(tmp_path):
     names = [name for name in (f"{i}.png" for i in range(40)) if not is_held_out(name)][:2]
     held = next(name for name in (f"{i}.png" for i in range(40)) if is_held_out(name))
     table = "image,x1,y1,x2,y2\n" + "".join(f"{name},2,2,20,20\n" for name in [*names, held])
-    files = {name: draw_picture(1) for name in [*names, held]}
+    files = {name: draw_image(1) for name in [*names, held]}
     pictures = read_box_samples(write_zip(tmp_path / "boxes.zip", files | {"boxes.csv": table}))
     rows = [(3, 2, 20, 21, 0.9), (2, 24, 20, 40, 0.95), (24, 30, 28, 36, 0.5)]
     first, second, kept = pseudo_label(pictures, FixedTeacher(*rows), tmp_path / "labels")
-    for picture in (first, second):
-        assert picture.boxes.tolist() == [[2, 2, 20, 20], [2, 24, 20, 40]]
-        assert np.isfinite(picture.landmarks).all()
-        assert picture.ignored.tolist() == [[24, 30, 28, 36]]
+    for image in (first, second):
+        assert image.boxes.tolist() == [[2, 2, 20, 20], [2, 24, 20, 40]]
+        assert np.isfinite(image.landmarks).all()
+        assert image.ignored.tolist() == [[24, 30, 28, 36]]
     assert kept.held_out
     assert kept.boxes.tolist() == [[2, 2, 20, 20]]  # what is measured against is the annotation
     assert np.isnan(kept.landmarks).all()
@@ -72,7 +72,7 @@ def test_portraits_without_a_sure_face_are_left_out(tmp_path):
 
 
 def test_the_teacher_is_asked_once_and_labels_outlive_a_kill(tmp_path, caplog):
-    files = PICTURES | {"broken.png": b"no picture", "c.png": draw_picture(3)}
+    files = PICTURES | {"broken.png": b"no picture", "c.png": draw_image(3)}
     pictures = read_portraits(write_zip(tmp_path / "p.zip", files))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
     first = pseudo_label(pictures, teacher, tmp_path / "labels")
@@ -92,9 +92,9 @@ def test_the_teacher_is_asked_once_and_labels_outlive_a_kill(tmp_path, caplog):
         assert [p.boxes.tolist() for p in taught] == [p.boxes.tolist() for p in first]
 
 
-def test_a_picture_that_changed_is_asked_about_anew(tmp_path):
+def test_an_image_that_changed_is_asked_about_anew(tmp_path):
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
-    for image in (draw_picture(1), draw_picture(9, (40, 40))):
+    for image in (draw_image(1), draw_image(9, (40, 40))):
         path = write_zip(tmp_path / "p.zip", {"a.png": image})
         before = teacher.asked
         pseudo_label(read_portraits(path), teacher, tmp_path / "labels")
@@ -125,7 +125,7 @@ def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
             return super().__call__()
 
     asked_for_one = FixedTeacher((3, 2, 20, 21, 0.9))
-    mark(asked_for_one, draw_picture(1), SampleKind.PORTRAITS)
+    mark(asked_for_one, draw_image(1), SampleKind.PORTRAITS)
     teacher = Interrupted((3, 2, 20, 21, 0.9))
     teacher.asked = 5 - asked_for_one.asked
     with pytest.raises(KeyboardInterrupt):

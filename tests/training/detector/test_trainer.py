@@ -168,7 +168,7 @@ def test_config_survives_json_and_ends_in_one_way():
             DetectorTrainConfig.from_json(text)
 
 
-def test_pictures_are_drawn_with_boxes_side_by_side():
+def test_images_are_drawn_with_boxes_side_by_side():
     image = np.zeros((100, 640, 3), np.uint8)
     box = np.array([[10, 10, 60, 60]], np.float32)
     marks = np.full((1, 10), np.nan, np.float32)

@@ -10,14 +10,14 @@ import pytest
 from emotion_core.errors import DatasetError
 from emotion_core.training.detector.samples import is_held_out
 from emotion_core.training.detector.wider import find_settings, read_settings, read_wider
-from tests.training.drawn_faces import draw_picture
+from tests.training.drawn_faces import draw_image
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_picture(1), "b.png": draw_picture(2)}
+PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 def write_wider(root, *, with_val=True):
-    """One training picture with a good, an invalid and an empty box, and two to validate on."""
+    """One training image with a good, an invalid and an empty box, and two to validate on."""
     lists = {
         "train": "0--Parade/a.jpg\n3\n10 12 20 24 0 0 0 0 0 0\n1 1 9 9 2 0 0 1 2 0\n"
         "5 5 0 9 0 0 0 0 0 0\n",
@@ -31,7 +31,7 @@ def write_wider(root, *, with_val=True):
         for name in [line for line in text.splitlines() if line.endswith(".jpg")]:
             path = root / f"WIDER_{part}" / "images" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".jpg", draw_picture(1))[1].tobytes())
+            path.write_bytes(cv2.imencode(".jpg", draw_image(1))[1].tobytes())
     return root
 
 
@@ -52,9 +52,9 @@ def test_wider_is_read_as_published(tmp_path):
     assert parade.file.read().shape == (96, 96, 3)
 
 
-def test_without_validation_pictures_some_training_pictures_are_held_out(tmp_path):
-    (picture,) = read_wider(write_wider(tmp_path, with_val=False))
-    assert picture.held_out == is_held_out("0--Parade/a.jpg")
+def test_without_validation_images_some_training_images_are_held_out(tmp_path):
+    (image,) = read_wider(write_wider(tmp_path, with_val=False))
+    assert image.held_out == is_held_out("0--Parade/a.jpg")
 
 
 @pytest.mark.parametrize(

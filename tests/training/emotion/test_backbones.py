@@ -125,7 +125,7 @@ def test_exposure_and_contrast_do_not_count_for_our_own():
     torch.testing.assert_close(network(faces)[0], network(2 * faces + 1)[0], atol=0.02, rtol=0.05)
 
 
-def test_picture_of_one_colour_gives_finite_logits():
+def test_image_of_one_colour_gives_finite_logits():
     network = make_network("tiny-face-net", 9).eval()
     assert network(torch.full((1, 1, 48, 48), 7.0))[0].isfinite().all()
 

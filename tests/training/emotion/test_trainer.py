@@ -395,7 +395,7 @@ def test_read_ahead_is_bounded_and_ends_with_its_consumer():
     assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
 
 
-def test_unreadable_picture_ends_the_epoch_with_its_name(faces, held_out, tmp_path):
+def test_unreadable_image_ends_the_epoch_with_its_name(faces, held_out, tmp_path):
     class Broken:
         def __len__(self):
             return 64

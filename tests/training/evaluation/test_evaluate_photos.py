@@ -192,7 +192,7 @@ def test_marked_boxes_take_the_detectors_place(tmp_path, model):
 
 
 def make_first_pixel(n):
-    """The picture that ``make_counting_photo`` encodes."""
+    """The image that ``make_counting_photo`` encodes."""
     image = make_image(64, 48, n)
     image[0, 0, 0] = 0
     return image

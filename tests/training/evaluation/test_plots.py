@@ -201,7 +201,7 @@ def test_a_page_is_made_of_whatever_there_is(report):
     ("suffix", "start"),
     [pytest.param(".svg", b"<svg", id="svg"), pytest.param(".png", b"\x89PNG", id="png")],
 )
-def test_a_chart_is_written_as_a_picture(tmp_path, suffix, start):
+def test_a_chart_is_written_as_an_image(tmp_path, suffix, start):
     path = tmp_path / f"plot{suffix}"
     save_plot(calibration_chart(make_report()), path)
     assert path.read_bytes().startswith(start)

@@ -1,4 +1,4 @@
-"""Decoded pictures become RGB as a player shows them: colours, shape, way up, opaque."""
+"""Decoded frames become RGB as a player shows them: colours, shape, way up, opaque."""
 
 from fractions import Fraction
 
@@ -45,7 +45,7 @@ def yuv_planes(rgb, kr, kb, full):
 
 
 def make_yuv_clip(path, image, *, matrix, kr, kb, full):
-    """A lossless 4:4:4 video of one picture with given colour properties."""
+    """A lossless 4:4:4 video of one frame with given colour properties."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.height, stream.width = image.shape[:2]
@@ -96,7 +96,7 @@ def corner_image():
 
 @pytest.mark.parametrize("flip", [False, True], ids=["", "mirrored"])
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90, 270])
-def test_pictures_are_turned_and_mirrored_as_the_file_asks(tmp_path, rotation, flip):
+def test_frames_are_turned_and_mirrored_as_the_file_asks(tmp_path, rotation, flip):
     path = make_clip(tmp_path / "a.mp4", [corner_image()] * 2, rotation=rotation, flip=flip)
     image, reader = first_frame(path)
     upright = np.rot90(corner_image(), rotation // 90)
@@ -119,10 +119,10 @@ TRANSPARENT = {
 
 @pytest.mark.parametrize(("name", "options"), TRANSPARENT.values(), ids=TRANSPARENT)
 def test_transparent_places_are_white(tmp_path, name, options):
-    picture = np.full((48, 64, 4), (200, 40, 40, 255), np.uint8)
-    picture[:, 32:, 3] = 0
-    picture[:24, 16:32, 3] = 128
-    image, reader = first_frame(make_clip(tmp_path / name, [picture] * 3, **options))
+    frame = np.full((48, 64, 4), (200, 40, 40, 255), np.uint8)
+    frame[:, 32:, 3] = 0
+    frame[:24, 16:32, 3] = 128
+    image, reader = first_frame(make_clip(tmp_path / name, [frame] * 3, **options))
     assert np.abs(image[36, 8].astype(int) - (200, 40, 40)).max() < 14
     assert np.abs(image[36, 52].astype(int) - 255).max() < 10
     assert np.abs(image[12, 24].astype(int) - (227, 147, 147)).max() < 14
@@ -155,7 +155,7 @@ def comb_teeth(image):
 
 
 def make_interlaced(path, codec):
-    """A clip of twelve pictures whose odd lines are later than their even ones; its pictures."""
+    """A clip of twelve frames whose odd lines are later than their even ones; its frames."""
     face = sample_face(160)
     woven = []
     for i in range(12):
@@ -166,7 +166,7 @@ def make_interlaced(path, codec):
     return make_clip(path, woven, codec=codec, stream_settings={"flags": interlaced}), woven
 
 
-def test_pictures_that_the_filter_refuses_are_given_as_they_are(tmp_path, monkeypatch):
+def test_frames_that_the_filter_refuses_are_given_as_they_are(tmp_path, monkeypatch):
     path, _ = make_interlaced(tmp_path / "a.mp4", "libx264")
 
     class Refusing:
@@ -185,7 +185,7 @@ def test_pictures_that_the_filter_refuses_are_given_as_they_are(tmp_path, monkey
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mpg", "mpeg2video")])
-def test_interlaced_pictures_lose_their_comb(tmp_path, name, codec):
+def test_interlaced_frames_lose_their_comb(tmp_path, name, codec):
     path, woven = make_interlaced(tmp_path / name, codec)
     with VideoReader(path) as reader:
         frames = list(reader.frames())
@@ -195,7 +195,7 @@ def test_interlaced_pictures_lose_their_comb(tmp_path, name, codec):
     assert comb_teeth(frames[5].image) < 0.8
 
 
-def test_a_picture_of_another_shape_is_fitted_into_the_first(tmp_path):
+def test_a_frame_of_another_shape_is_fitted_into_the_first(tmp_path):
     small = make_clip(tmp_path / "a.h264", numbered_images(5, 64, 48))
     tall = make_clip(tmp_path / "b.h264", numbered_images(5, 48, 96))
     large = make_clip(tmp_path / "c.h264", numbered_images(5, 128, 96))
@@ -210,12 +210,12 @@ def test_a_picture_of_another_shape_is_fitted_into_the_first(tmp_path):
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (2, 2), (3, 5), (639, 359)], ids=str)
-def test_odd_and_tiny_pictures_keep_their_size(tmp_path, size_wh):
-    picture = make_smooth_image(*size_wh)
+def test_odd_and_tiny_frames_keep_their_size(tmp_path, size_wh):
+    frame = make_smooth_image(*size_wh)
     options = {"codec": "png", "pix_fmt": "rgb24"}
-    image, reader = first_frame(make_clip(tmp_path / "a.mov", [picture] * 2, **options))
+    image, reader = first_frame(make_clip(tmp_path / "a.mov", [frame] * 2, **options))
     assert reader.info.size_wh == size_wh
-    assert np.array_equal(image, picture)
+    assert np.array_equal(image, frame)
 
 
 def test_hdr_colours_are_told(tmp_path):

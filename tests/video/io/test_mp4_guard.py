@@ -109,27 +109,27 @@ def test_a_compressed_table_of_contents_is_refused():
 def test_hours_of_uncompressed_sound_are_no_promise(tmp_path):
     clip = tmp_path / "clip.mov"
     with av.open(str(clip), "w") as output:
-        pictures, sound = (
+        frames, sound = (
             output.add_stream("mpeg4", rate=1),
             output.add_stream("pcm_s16le", rate=8000),
         )
-        pictures.width = pictures.height = SIDE
-        pictures.pix_fmt = "yuv420p"
+        frames.width = frames.height = SIDE
+        frames.pix_fmt = "yuv420p"
         for second in range(3):
-            picture = av.VideoFrame(SIDE, SIDE, "yuv420p")
-            picture.pts = second
-            output.mux(pictures.encode(picture))
+            frame = av.VideoFrame(SIDE, SIDE, "yuv420p")
+            frame.pts = second
+            output.mux(frames.encode(frame))
             piece = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), "s16", "mono")
             piece.sample_rate, piece.pts = 8000, 8000 * second
             output.mux(sound.encode(piece))
-        output.mux(pictures.encode(None))
+        output.mux(frames.encode(None))
     data = clip.read_bytes()
     (count,) = (found.end() for found in re.finditer(b"stsz\0{7}[^\0]", data))
     data = data[:count] + struct.pack(">I", MANY * 10) + data[count + 4 :]
     assert read(data) == 3
 
 
-def test_of_very_many_tracks_of_pictures_none_is_decoded(tmp_path):
+def test_of_very_many_tracks_of_frames_none_is_decoded(tmp_path):
     make_clip(tmp_path / "one.mkv", numbered_images(1))
     with (
         av.open(str(tmp_path / "one.mkv")) as one,

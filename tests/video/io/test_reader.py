@@ -1,4 +1,4 @@
-"""Reading videos: every picture with its time, header facts, seeking, and what is refused."""
+"""Reading videos: every frame with its time, header facts, seeking, and what is refused."""
 
 import io
 import struct
@@ -44,7 +44,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize(("name", "options"), CONTAINERS.values(), ids=CONTAINERS)
-def test_every_picture_comes_in_order(tmp_path, name, options):
+def test_every_frame_comes_in_order(tmp_path, name, options):
     path = make_clip(tmp_path / name, numbered_images(20), **options)
     frames, reader = read(path)
     assert [read_number(frame.image) for frame in frames] == list(range(20))
@@ -114,14 +114,14 @@ def test_relative_path_of_any_name_is_a_file(tmp_path, monkeypatch, clip, name):
     assert len(read(Path(name))[0]) == 30
 
 
-def test_time_starts_at_the_first_picture(tmp_path):
+def test_time_starts_at_the_first_frame(tmp_path):
     path = make_clip(tmp_path / "a.mkv", numbered_images(3), pts=[1500, 1600, 1700])
     frames, reader = read(path)
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
     assert float(reader.origin_s) == pytest.approx(1.5)
 
 
-def test_pictures_that_are_not_wanted_are_counted_but_not_given(clip):
+def test_frames_that_are_not_wanted_are_counted_but_not_given(clip):
     asked = []
 
     def is_wanted(index, time_s):
@@ -136,7 +136,7 @@ def test_pictures_that_are_not_wanted_are_counted_but_not_given(clip):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "bgr24"])
-def test_a_picture_that_is_drawn_on_does_not_change_the_next(tmp_path, pix_fmt):
+def test_a_frame_that_is_drawn_on_does_not_change_the_next(tmp_path, pix_fmt):
     codec = "libx264" if pix_fmt == "yuv420p" else "rawvideo"
     path = make_clip(tmp_path / "a.avi", numbered_images(1) * 4, codec=codec, pix_fmt=pix_fmt)
     with VideoReader(path) as reader:
@@ -153,7 +153,7 @@ def test_a_stream_of_bytes_is_read_like_a_file(clip):
 
 
 @pytest.mark.parametrize("time_s", [-1, 0, 0.04, 0.59, 0.6, 1.0, 1.16, 99])
-def test_the_picture_at_a_time_is_the_one_shown_then(clip, time_s):
+def test_the_frame_at_a_time_is_the_one_shown_then(clip, time_s):
     frame = frame_at(clip, time_s)
     expected = min(29, max(0, int(time_s * 25 + 1e-6)))
     assert read_number(frame.image) == expected
@@ -170,14 +170,14 @@ def test_the_picture_at_a_time_is_the_one_shown_then(clip, time_s):
     ],
     ids=["AVI", "TS", "WebM", "key pictures"],
 )
-def test_the_picture_at_a_time_is_found_in_any_container(tmp_path, name, options):
+def test_the_frame_at_a_time_is_found_in_any_container(tmp_path, name, options):
     path = make_clip(tmp_path / name, numbered_images(40), **options)
     for index in (0, 9, 10, 25, 39):
         frame = frame_at(path, index / 25 + 0.005)
         assert (read_number(frame.image), frame.index) == (index, index)
 
 
-def test_a_second_track_of_pictures_is_left_out_and_told(shared):
+def test_a_second_track_of_frames_is_left_out_and_told(shared):
     path = shared / "samples" / "video" / "nasa_two_video_two_audio_streams.mp4"
     with VideoReader(path) as reader:
         assert reader.info.warnings == (
@@ -204,7 +204,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mpg", "flv", "webm", "mkv"])
-def test_picture_at_a_time_of_joined_recordings(tmp_path, suffix):
+def test_frame_at_a_time_of_joined_recordings(tmp_path, suffix):
     options = {"codec": {"mpg": "mpeg2video", "webm": "libvpx"}.get(suffix, "libx264")}
     options["options"] = {"g": "6", "bf": "0"}
     images = numbered_images(60)
@@ -260,7 +260,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         VideoReader(tmp_path)
 
 
-def test_pictures_beyond_the_limit_are_refused(clip, monkeypatch):
+def test_frames_beyond_the_limit_are_refused(clip, monkeypatch):
     monkeypatch.setattr(demuxer, "MAX_SIDE_PX", 50)
     with pytest.raises(VideoDecodeError, match="are 64 by 48 pixels; at most 50 on a side"):
         VideoReader(clip)

@@ -37,7 +37,7 @@ def stream_times(path, kind):
 
 
 def tone_bounds(path):
-    """When the sound of a file is heard first and last, in seconds after its first picture."""
+    """When the sound of a file is heard first and last, in seconds after its first frame."""
     with av.open(str(path)) as container:
         first = next(container.decode(video=0)).time
     heard = []
@@ -98,14 +98,14 @@ LENGTHS = {
 
 
 @pytest.mark.parametrize(("times_ms", "end_s"), LENGTHS.values(), ids=LENGTHS)
-def test_length_in_the_header_is_that_of_the_pictures(tmp_path, times_ms, end_s):
+def test_length_in_the_header_is_that_of_the_frames(tmp_path, times_ms, end_s):
     source = make_clip(tmp_path / "a.mkv", numbered_images(len(times_ms)), pts=times_ms)
     target = tmp_path / "out.mp4"
     copy_video(source, target)
     with av.open(str(target)) as container:
-        pictures = container.streams.video[0]
-        # FFmpeg may add the delay by which pictures are stored out of order, two of them
-        assert float(pictures.duration * pictures.time_base) == pytest.approx(end_s, abs=0.1)
+        frames = container.streams.video[0]
+        # FFmpeg may add the delay by which frames are stored out of order, two of them
+        assert float(frames.duration * frames.time_base) == pytest.approx(end_s, abs=0.1)
         assert container.duration / 1e6 == pytest.approx(end_s, abs=0.1)
 
 
@@ -190,7 +190,7 @@ def test_sound_that_no_mp4_takes_is_left_out_and_told(tmp_path, monkeypatch):
         assert container.streams.video[0].frames == 5
 
 
-def test_sound_that_begins_before_the_pictures_is_kept(tmp_path):
+def test_sound_that_begins_before_the_frames_is_kept(tmp_path):
     times_ms = [600 + 40 * i for i in range(20)]
     source = make_clip(
         tmp_path / "a.mkv",
@@ -242,7 +242,7 @@ def test_sound_beyond_the_place_where_a_video_breaks_off_is_left_out(tmp_path):
     assert tone_bounds(tmp_path / "out.mp4")[1] == pytest.approx(0.8, abs=0.05)
 
 
-def test_of_large_pictures_the_encoder_holds_few(tmp_path, monkeypatch):
+def test_of_large_frames_the_encoder_holds_few(tmp_path, monkeypatch):
     source = make_clip(tmp_path / "a.mp4", numbered_images(30))
     target = tmp_path / "out.mp4"
     held = []
@@ -260,13 +260,13 @@ def test_of_large_pictures_the_encoder_holds_few(tmp_path, monkeypatch):
 
 
 def make_gaps(path, starts_s, *, rate=48_000, layout="stereo"):
-    """A video with two pictures a second apart, and a moment of loud sound at each time."""
+    """A video with two frames a second apart, and a moment of loud sound at each time."""
     make_clip(path, numbered_images(2), fps=1)
-    with av.open(str(path)) as pictures, av.open(str(path.with_suffix(".mkv")), "w") as container:
-        (source,) = pictures.streams.video
+    with av.open(str(path)) as frames, av.open(str(path.with_suffix(".mkv")), "w") as container:
+        (source,) = frames.streams.video
         target = container.add_stream_from_template(source)
         sound = container.add_stream("pcm_s16le", rate=rate, layout=layout)
-        for packet in pictures.demux(source):
+        for packet in frames.demux(source):
             if packet.size:
                 packet.stream = target
                 container.mux(packet)
@@ -338,15 +338,15 @@ def test_damaged_sound_is_left_out_where_it_is_damaged(tmp_path):
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (63, 48), (64, 47), (639, 359)], ids=str)
 def test_odd_sizes_grow_by_a_repeated_edge(tmp_path, size_wh):
-    picture = make_smooth_image(*size_wh)
+    frame = make_smooth_image(*size_wh)
     options = {"codec": "png", "pix_fmt": "rgb24"}
-    source = make_clip(tmp_path / "a.mov", [picture] * 3, **options)
+    source = make_clip(tmp_path / "a.mov", [frame] * 3, **options)
     copy_video(source, tmp_path / "out.mp4")
     with VideoReader(tmp_path / "out.mp4") as reader:
         written = next(reader.frames()).image
     width, height = size_wh
     assert written.shape[:2] == (height + height % 2, width + width % 2)
-    assert difference(written[:height, :width], picture) < 6
+    assert difference(written[:height, :width], frame) < 6
 
 
 def test_the_image_may_have_another_size_than_the_video(tmp_path):
@@ -366,9 +366,9 @@ def test_colours_survive_reading_and_writing_twice(tmp_path):
         (40, 190, 70),
         (40, 70, 200),
     ]
-    picture = np.repeat(np.array([colours], np.uint8), 32, axis=1).repeat(96, axis=0)
+    frame = np.repeat(np.array([colours], np.uint8), 32, axis=1).repeat(96, axis=0)
     options = {"codec": "png", "pix_fmt": "rgb24"}
-    path = make_clip(tmp_path / "a.mov", [picture] * 3, **options)
+    path = make_clip(tmp_path / "a.mov", [frame] * 3, **options)
     for name in ("once.mp4", "twice.mp4"):
         copy_video(path, tmp_path / name)
         path = tmp_path / name
