@@ -64,6 +64,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _analyze_all(chosen: argparse.Namespace, given: list[Path], passed_over: list[Path]) -> int:
+    from emotion_core.files.archive import packed_path
     from emotion_core.reporting.video_folder import choose_folders, find_videos, is_done
 
     paths = find_videos(given, passed_over.append)
@@ -76,19 +77,19 @@ def _analyze_all(chosen: argparse.Namespace, given: list[Path], passed_over: lis
     failed = skipped = 0
     for path, folder in zip(paths, choose_folders(paths, chosen.out), strict=True):
         if not chosen.again and is_done(path, folder, analyzer, task):
-            eprint(f"{path}: finished before; results in {folder}.")
+            eprint(f"{packed_path(path)}: finished before; results in {folder}.")
             skipped += 1
             continue
         try:
             result = _analyze(path, folder, analyzer, task)
         except EmotionError as error:
-            eprint(f"failed: {path}: {error}")
+            eprint(f"failed: {packed_path(path)}: {error}")
             failed += 1
         else:
-            eprint(f"{path}: {_sum_up(result)}; results in {folder}.")
+            eprint(f"{packed_path(path)}: {_sum_up(result)}; results in {folder}.")
             for remark in (*result.info.warnings, result.fault):
                 if remark:
-                    eprint(f"note: {path}: {remark}")
+                    eprint(f"note: {packed_path(path)}: {remark}")
     done = len(paths) - failed - skipped
     eprint(f"{done} of {len(paths)} videos analysed, {skipped} skipped, {failed} failed.")
     return SOME_FAILED if failed else OK

@@ -24,6 +24,9 @@ _MAX_RATIO, _FREE_BYTES = 50, 64 * 2**20
 """Photos and videos hardly shrink in an archive; one that grows to more than the first times its
 size, and to more than the second, is a trap."""
 
+_UNPACKED = ".unpacked-"
+"""Start of the names of the folders in which ``unpacked`` puts the files of archives."""
+
 _OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -148,7 +151,7 @@ def unpacked(
         for i, path in enumerate(paths):
             if not (has_suffix(path.name, (SUFFIX,)) and path.is_file()):
                 continue
-            target = folder / f".unpacked-{i + 1}" / path.name
+            target = folder / f"{_UNPACKED}{i + 1}" / path.name
             if not folder.exists():
                 stack.callback(_remove_if_empty, folder)
             stack.callback(shutil.rmtree, target.parent, ignore_errors=True)
@@ -161,6 +164,14 @@ def unpacked(
                 raise EmotionError(f"{path} cannot be unpacked in {folder} ({reason}).") from error
             result[i] = target
         yield result, passed_over
+
+
+def packed_path(path: Path) -> Path:
+    """For a file from ``unpacked`` its path in the archive, as people know it; else the path."""
+    for i, part in enumerate(path.parts):
+        if part.startswith(_UNPACKED):
+            return Path(*path.parts[i + 1 :])
+    return path
 
 
 def _unpack_all(archive: MediaArchive, folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
-from emotion_core.files.archive import MediaArchive, unpacked
+from emotion_core.files.archive import MediaArchive, packed_path, unpacked
 
 
 def pack(files, method=zipfile.ZIP_STORED):
@@ -61,6 +62,14 @@ def test_nothing_is_written_beside_the_folder(tmp_path):
         inside = {p.relative_to(paths[0]).as_posix() for p in files(paths[0])}
         assert inside == {"evil.jpg", "etc/evil.jpg"}
         assert set(files(tmp_path)) - set(files(paths[0])) == {path}
+
+
+def test_people_see_the_path_in_the_archive(tmp_path):
+    path = tmp_path / "album.zip"
+    path.write_bytes(pack(ALBUM).getvalue())
+    with unpacked([path], tmp_path / "out", ("jpg",)) as (paths, _):
+        assert packed_path(paths[0] / "anna" / "1.jpg") == Path("album.zip/anna/1.jpg")
+    assert packed_path(path) == path
 
 
 def test_bombs_and_damage_are_refused_with_a_sentence(monkeypatch):

@@ -137,8 +137,8 @@ class VideoReader:
         if last_s < self.from_s:
             raise VideoDecodeError(f"The video ends before {self.from_s:g} s, where to begin.")
         self.fault = self.fault or self._describe_fault(last_s)
-        if self.info.duration_s is not None and last_s > self.info.duration_s:
-            span_s = last_s - self._to_time(self._first_pts)
+        span_s = last_s - self._to_time(self._first_pts)
+        if span_s > 0 and self.info.duration_s is not None and last_s > self.info.duration_s:
             self.info = replace(
                 self.info, duration_s=last_s, fps=index / span_s, n_frames=index + 1
             )
