@@ -31,19 +31,14 @@ DEFAULT_MIN_SCORE = 0.6
 """Default minimum confidence of a detected face."""
 
 DEFAULT_MIN_FACE_PX = 12
-"""Default minimum of a face's shorter side.
-
-Emotion networks see 48 pixels or more: at a quarter of that they recognise next to nothing. Of the
-street photos' annotated faces of at least 16 pixels this loses none (16 would: boxes err).
-"""
-
+"""Default minimum of a face's shorter side. Emotion networks see 48 pixels or more: at a quarter of
+that they recognise next to nothing. Of the street photos' annotated faces of at least 16 pixels
+this loses none (16 would: boxes err)."""
 
 DEFAULT_MIN_SEEN_S = 0.3
-"""Default minimum of seconds for which a face must be seen in a video to count as a person.
-
-False alarms last for a frame or two. SORT (A. Bewley et al., ICIP 2016) and DeepSORT (N. Wojke et
-al., ICIP 2017) wait for three frames; a time suits any rate of analysis.
-"""
+"""Default minimum of seconds for which a face must be seen in a video to count as a person. False
+alarms last for a frame or two. SORT (A. Bewley et al., ICIP 2016) and DeepSORT (N. Wojke et al.,
+ICIP 2017) wait for three frames; a time suits any rate of analysis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +96,7 @@ def _check(condition: bool, message: str) -> None:
 
 
 def _check_floats(array: FloatArray, shape: tuple[int, ...], name: str) -> None:
-    # Runs for every frame, so messages are formatted only when needed.
-    if array.dtype != np.float32:
+    if array.dtype != np.float32:  # runs for every frame: messages are formatted when needed
         raise ValueError(f"{name} must be float32, not {array.dtype}.")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")
@@ -260,9 +254,8 @@ class Analysis:
 
     def __iter__(self) -> Iterator[Face]:
         """Yields the faces, from left to right."""
-        faces, predictions = self.faces, self.predictions
+        faces, predictions, labels = self.faces, self.predictions, self.predictions.labels
         confidence = predictions.confidence.tolist()  # computed for all faces at once
-        labels = predictions.labels
         for i, emotion in enumerate(predictions.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
@@ -279,8 +272,7 @@ class Analysis:
 
     def to_rows(self) -> list[dict[str, object]]:
         """One dictionary per face, keyed by ``face_columns``."""
-        columns = face_columns(self.predictions.labels)
-        boxes = self.faces.boxes.round(1).tolist()
+        columns, boxes = face_columns(self.predictions.labels), self.faces.boxes.round(1).tolist()
         source = str(self.predictions.va_source)
         rows: list[dict[str, object]] = []
         for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):

@@ -117,7 +117,7 @@ def speed_chart(detectors: list[DetectorReport]) -> ChartType:
         alt.Tooltip("size:N", title="Size"),
         alt.Tooltip("ms:Q", title="Milliseconds", format=".1f"),
     ]
-    x = alt.X("ms:Q", title="Milliseconds a picture")
+    x = alt.X("ms:Q", title="Milliseconds per image")
     y = alt.Y("size:N", title=None, sort=list(detectors[0].milliseconds))
     bars = _bars(detectors, table, tooltip).encode(x, y)
     return bars.properties(width=_SIDE_PX, height=200, title=title)
