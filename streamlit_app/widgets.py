@@ -106,14 +106,15 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             help="Makes every face unrecognisable on the page and in downloads.",
             persist_state="session",
         )
-        largest_only = st.toggle(
-            "Largest face only",
-            key="largest_only",
-            help="Of each photo or frame, only the largest face counts.",
-            persist_state="session",
-        )
-        region = _choose_region()
-        choose_decimal()
+        with st.expander("More settings"):
+            largest_only = st.toggle(
+                "Largest face only",
+                key="largest_only",
+                help="Of each photo or frame, only the largest face counts.",
+                persist_state="session",
+            )
+            region = _choose_region()
+            choose_decimal()
     return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
 
 
@@ -183,7 +184,7 @@ def choose_smoothing(default_s: float, key: str, explanation: str) -> float:
 def choose_decimal() -> None:
     """Lets the visitor choose the decimal sign of CSV files, which ``to_csv`` uses."""
     st.selectbox(
-        "Numbers in CSV files",
+        "Decimal sign in CSV files",
         list(_DECIMALS),
         key="decimal",
         persist_state="session",

@@ -76,7 +76,7 @@ def choose_embedder(state: VideoState) -> FaceEmbedder | None:
 def _choose_part() -> tuple[float, float | None]:
     """Start and end of the part of the video to analyse, in seconds; ``None`` for its end."""
     from_s, to_s = (
-        st.number_input(
+        column.number_input(
             label,
             min_value=0.0,
             value=None,
@@ -86,7 +86,7 @@ def _choose_part() -> tuple[float, float | None]:
             help="Seconds after the start of the video; empty for all of it.",
             persist_state="session",
         )
-        for label in ("From (s)", "To (s)")
+        for column, label in zip(st.columns(2), ("From (s)", "To (s)"), strict=True)
     )
     if to_s is not None and to_s <= (from_s or 0.0):
         st.warning("The end must be after the start; all of the video is analysed.")
