@@ -4,6 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from streamlit_app.resources import update_link
+from streamlit_app.webcam.leaving import ask_before_leaving
+
 ASSETS = Path(__file__).parent / "streamlit_app" / "assets"
 
 st.set_page_config(  # first: else the browser asks another host for the icon of the page
@@ -26,4 +29,6 @@ page = st.navigation(
     ],
     position="top",
 )  # fmt: skip
+update_link()
+ask_before_leaving()
 page.run()

@@ -17,6 +17,8 @@ from emotion_core.models.registry import candidates
 from emotion_core.serving.client import load_remote_analyzer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import ModelCard
     from streamlit_app.settings import RemoteServer
@@ -40,6 +42,10 @@ class AnalyzerLoader:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         server: A server that analyses with its own models instead, if its URL is set.
         timeout_s: Timeout of the server's responses in seconds.
+
+    Attributes:
+        download: Progress of the current download.
+        unavailable: Why a chosen model is unavailable; complete once loading has ended.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class AnalyzerLoader:
         timeout_s: float = 30.0,
     ) -> None:
         self.download: Download | None = None
+        self.unavailable: dict[Task, str] = {}
         self._future: Future[Analyzer] = Future()
 
         def run() -> None:
@@ -87,10 +94,19 @@ class AnalyzerLoader:
         return self._future.done() and self._future.exception() is not None
 
     def _load(self, emotion: str, detector: str, device: str) -> Analyzer:
-        emotions, missing = _preferred(emotion, Task.EMOTION)
-        detectors, missing_too = _preferred(detector, Task.DETECTION)
+        chosen = {Task.EMOTION: emotion, Task.DETECTION: detector}
+        found = {task: _preferred(name, task) for task, name in chosen.items()}
+        self.unavailable = {task: reason for task, (_, reason) in found.items() if reason}
+        missing = [
+            f"{reason} Going on without {'it' if is_path(chosen[task]) else chosen[task]}."
+            for task, reason in self.unavailable.items()
+        ]
+        (emotions, _), (detectors, _) = found.values()
         analyzer = load_analyzer(emotions, detectors, device=device, on_progress=self._on_progress)
-        notices = (*missing, *missing_too, *analyzer.info.notices)
+        for task, (cards, _) in found.items():
+            if chosen[task] and (reason := _reason(analyzer.info.notices, cards[0].name)):
+                self.unavailable.setdefault(task, reason)
+        notices = (*missing, *analyzer.info.notices)
         analyzer.info = replace(analyzer.info, notices=notices)
         return analyzer
 
@@ -105,17 +121,21 @@ def _connect(server: RemoteServer, timeout_s: float) -> Analyzer:
     return analyzer
 
 
-def _preferred(name: str, task: Task) -> tuple[list[ModelCard], list[str]]:
+def _reason(notices: Iterable[str], name: str) -> str:
+    """Why another model is used instead of the one with this name; empty if none is."""
+    reasons = (n.rpartition(" Using ")[0] for n in notices if n.endswith(f" instead of {name}."))
+    return next(reasons, "")
+
+
+def _preferred(name: str, task: Task) -> tuple[list[ModelCard], str]:
     """The chosen model before the defaults, or the defaults and why it is unavailable."""
     defaults = candidates(task)
     if not name:
-        return defaults, []
+        return defaults, ""
     try:
         chosen = find_model(name, task)
     except WeightsUnavailableError as error:
         if is_path(name):  # visitors must not see its folder
-            return defaults, [
-                f"There is no {Path(name).name} on this machine. Going on without it."
-            ]
-        return defaults, [f"{error} Going on without {name}."]
-    return [chosen, *(card for card in defaults if card.name != chosen.name)], []
+            return defaults, f"There is no {Path(name).name} on this machine."
+        return defaults, str(error)
+    return [chosen, *(card for card in defaults if card.name != chosen.name)], ""

@@ -6,6 +6,7 @@ import atexit
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import streamlit as st
 from streamlit import runtime
@@ -15,14 +16,18 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.live.concurrency_limit import StreamLimiter
 from emotion_core.live.frame_analyzer import SEARCH_PX
 from emotion_core.live.micro_batching import BatchingAnalyzer
+from emotion_core.models.card import Task
 from emotion_core.recognition.embedding import load_embedder
 from emotion_core.types import AnalyzeOptions
 from streamlit_app.analyzer_loader import AnalyzerLoader
+from streamlit_app.model_choice import accept_models, show_unavailable
 from streamlit_app.session_cleanup import BACK_S, GRACE_S, Clearable, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
+from streamlit_app.sidebar import sidebar_info
 from streamlit_app.video.job import JobQueue
 from streamlit_app.video.sample import make_sample_clip
-from streamlit_app.widgets import errors_as_messages, sidebar_info
+from streamlit_app.visits import Visit, VisitReaper, VisitState
+from streamlit_app.widgets import errors_as_messages
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
@@ -32,7 +37,11 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
 
+VISIT = "visit"
+"""Key of the visit in the session state, and of its token in the page's address."""
+
 _State = TypeVar("_State", bound=Clearable)
+_VisitState = TypeVar("_VisitState", bound=VisitState)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -72,11 +81,17 @@ def forget_analyzer(emotion: str, detector: str, device: str) -> None:
 
 
 def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
-    """The analyzer of a page, described in the sidebar; ends the page if it cannot be loaded."""
+    """The analyzer of a page, described in the sidebar; ends the page if it cannot be loaded.
+
+    If a chosen model is unavailable, the page starts again with the models that were in use.
+    """
     choice = (options.emotion, options.detector, device)
     with errors_as_messages("The models could not be loaded"):
         analyzer = get_analyzer(*choice)
+    chosen = {Task.EMOTION: options.emotion, Task.DETECTION: options.detector}
+    accept_models(chosen, _loader(*choice).unavailable if any(chosen.values()) else {})
     sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
+    show_unavailable(chosen, partial(forget_analyzer, device=device))
     return analyzer
 
 
@@ -137,10 +152,69 @@ def job_queue(at_once: int) -> JobQueue:
     return queue
 
 
+def current_visit() -> Visit:
+    """The visit in this window; after a reload, or with a private link, it goes on from before."""
+    if VISIT not in st.session_state:
+        before = _visits().get(st.query_params.get(VISIT, ""))
+        visit = before.fork() if before else Visit()
+        visit.restore_choices(st.session_state)
+        _visits()[visit.token] = st.session_state[VISIT] = visit
+    visit = cast("Visit", st.session_state[VISIT])
+    visit.is_continued = False
+    visit.remember_choices(st.session_state)
+    context = get_script_run_ctx()
+    if context and runtime.exists():
+        _visit_reaper().register(context.session_id, visit)
+        _reaper(StreamlitFiles.__name__, BACK_S).register(
+            context.session_id, StreamlitFiles(context.session_id)
+        )
+    return visit
+
+
+def visit_state(kind: type[_VisitState]) -> _VisitState:
+    """What a visitor has on a page, kept for ``RETURN_S`` after they have left.
+
+    Args:
+        kind: Class of the state; also its key in the session state.
+    """
+    key = kind.__name__
+    if key not in st.session_state:
+        st.session_state[key] = current_visit().states.setdefault(key, kind())
+    return cast("_VisitState", st.session_state[key])
+
+
+def show_link() -> None:
+    """Makes the page's address the private link of the visit, and says what it is good for."""
+    update_link()
+    st.caption(
+        "Until ten minutes after you leave, this page's address brings everything back, for you "
+        "and for anybody you give it to."
+    )
+
+
+def update_link() -> None:
+    """Makes the page's address the private link of the visit, if there is anything to return to."""
+    visit = current_visit()
+    if visit.n_bytes:
+        if st.query_params.get(VISIT) != visit.token:
+            st.query_params[VISIT] = visit.token
+    elif VISIT in st.query_params:
+        del st.query_params[VISIT]
+
+
+@st.cache_resource(show_spinner=False)
+def _visits() -> WeakValueDictionary[str, Visit]:
+    """All visits by token; what is cleared, and forgotten by its session, is gone from here."""
+    return WeakValueDictionary()
+
+
+@st.cache_resource(show_spinner=False)
+def _visit_reaper() -> VisitReaper:
+    return VisitReaper(runtime.get_instance().is_active_session)
+
+
 def visitor_state(kind: type[_State], grace_s: float = GRACE_S) -> _State:
     """What a visitor has on a page, kept while they visit other pages, cleared when they leave.
-
-    Their uploads are freed then, too.
 
     Args:
         kind: Class of the state; also its key in the session state.
@@ -152,12 +226,10 @@ def visitor_state(kind: type[_State], grace_s: float = GRACE_S) -> _State:
     state = cast("_State", st.session_state[key])
     context = get_script_run_ctx()
     if context and runtime.exists():
-        visitor = context.session_id
-        _reaper(key, grace_s).register(visitor, state)
-        _reaper(StreamlitFiles.__name__, BACK_S).register(visitor, StreamlitFiles(visitor))
+        _reaper(key, grace_s).register(context.session_id, state)
     return state
 
 
 @st.cache_resource(show_spinner=False)
-def _reaper(kind: str, grace_s: float) -> SessionReaper:  # noqa: ARG001 - one of each kind
+def _reaper(kind: str, grace_s: float) -> SessionReaper[Clearable]:  # noqa: ARG001 - one of each kind
     return SessionReaper(runtime.get_instance().is_active_session, grace_s)

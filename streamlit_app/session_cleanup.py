@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from streamlit import runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,10 @@ class Clearable(Protocol):
         """Frees everything."""
 
 
-class SessionReaper:
+_State = TypeVar("_State", bound=Clearable)
+
+
+class SessionReaper(Generic[_State]):
     """Clears the state of visitors who have left.
 
     Streamlit reports a lost connection at once, even if it is back in a second; a visitor on a
@@ -48,11 +51,11 @@ class SessionReaper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_connected, self._grace_s, self._clock = is_connected, grace_s, clock
-        self._states: dict[str, Clearable] = {}
+        self._states: dict[str, _State] = {}
         self._lock = threading.Lock()
         self._is_watching = False
 
-    def register(self, visitor: str, state: Clearable) -> None:
+    def register(self, visitor: str, state: _State) -> None:
         """Watches a visitor, and clears their state when they have left."""
         with self._lock:
             self._states[visitor] = state
@@ -61,21 +64,33 @@ class SessionReaper:
             threading.Thread(target=self._watch, name="session-reaper", daemon=True).start()
 
     def _watch(self) -> None:
-        last_seen: dict[str, float] = {}
+        left_s: dict[str, float] = {}  # in the order in which they left
         while True:
             now = self._clock()
             with self._lock:
-                visitors = list(self._states)
-            for visitor in visitors:
+                states = dict(self._states)
+            for visitor in states:
                 if self._is_connected(visitor):
-                    last_seen[visitor] = now
-                elif now - last_seen.setdefault(visitor, now) >= self._grace_s:
-                    self._clear(visitor)
+                    left_s.pop(visitor, None)
+                else:
+                    left_s.setdefault(visitor, now)
+            for visitor in self._choose({v: now - at for v, at in left_s.items()}, states):
+                del left_s[visitor]
+                self._clear(visitor)
             with self._lock:
                 if not self._states:
                     self._is_watching = False
                     return
             time.sleep(min(1.0, self._grace_s / 4))
+
+    def _choose(self, away_s: Mapping[str, float], states: Mapping[str, _State]) -> list[str]:  # noqa: ARG002 - for subclasses
+        """The visitors to clear.
+
+        Args:
+            away_s: Seconds without a connection; who left first comes first.
+            states: State of each visitor.
+        """
+        return [visitor for visitor, time_s in away_s.items() if time_s >= self._grace_s]
 
     def _clear(self, visitor: str) -> None:
         with self._lock:

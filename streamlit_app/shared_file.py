@@ -1,4 +1,4 @@
-"""A temporary file that is freed when the last thread that uses it is done."""
+"""A temporary file that is freed when its last owner and its last user are done."""
 
 from __future__ import annotations
 
@@ -28,7 +28,18 @@ class SharedTempFile:
         self._file = file or AnonymousTempFile()
         self._lock = threading.Lock()
         self._users = 0
-        self._is_closing = False
+        self._owners = 1
+
+    def share(self) -> SharedTempFile:
+        """The same file for one more owner, who closes it, too.
+
+        Raises:
+            EmotionError: The file was closed before.
+        """
+        with self._lock:
+            self._raise_if_closed()
+            self._owners += 1
+        return self
 
     @contextmanager
     def in_use(self) -> Iterator[Path]:
@@ -38,8 +49,7 @@ class SharedTempFile:
             EmotionError: The file was closed before.
         """
         with self._lock:
-            if self._is_closing:
-                raise EmotionError("The video is no longer here; upload it again.")
+            self._raise_if_closed()
             self._users += 1
         try:
             yield self._file.path
@@ -61,14 +71,18 @@ class SharedTempFile:
     def size(self) -> int:
         """Size in bytes; 0 once the file is closed."""
         with self._lock:
-            return 0 if self._is_closing else self._file.size
+            return self._file.size if self._owners else 0
 
     def close(self) -> None:
-        """Frees the file as soon as nobody uses it."""
+        """Frees the file as soon as nobody owns or uses it."""
         with self._lock:
-            self._is_closing = True
+            self._owners = max(0, self._owners - 1)
             self._close_if_unused()
 
+    def _raise_if_closed(self) -> None:
+        if not self._owners:
+            raise EmotionError("The video is no longer here; upload it again.")
+
     def _close_if_unused(self) -> None:
-        if self._is_closing and not self._users:
+        if not self._owners and not self._users:
             self._file.close()

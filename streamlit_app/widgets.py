@@ -5,22 +5,16 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from emotion_core.analyzer import to_region
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import INK, WORDS
-from emotion_core.models.card import Task
-from emotion_core.models.local import is_path
-from emotion_core.models.registry import CARDS, cards_for
 from emotion_core.photos.tables import Decimal, table_to_csv
-from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE, VaSource
-from streamlit_app.photos.state import VisitorOptions
+from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,9 +24,6 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from emotion_core.models.card import AnalyzerInfo
-    from emotion_core.types import Region
-    from streamlit_app.settings import AppSettings
 
 _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on the dark page
 _DECIMALS: dict[str, Decimal] = {"1.5": ".", "1,5": ","}
@@ -68,89 +59,6 @@ def errors_as_messages(title: str) -> Iterator[None]:
         st.error(escape(str(error)), title=title, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:")
         st.stop()
-
-
-def sidebar(settings: AppSettings) -> VisitorOptions:
-    """The options for all pages."""
-    with st.sidebar:
-        st.header("Analysis settings")
-        emotion = detector = ""
-        if not settings.server.url:  # which has its own models
-            emotion = _choose("Emotion model", Task.EMOTION, settings.model)
-            detector = _choose("Face detector", Task.DETECTION, "")
-        min_score = st.slider(
-            "Minimum detection confidence",
-            0.3,
-            0.95,
-            DEFAULT_MIN_SCORE,
-            0.05,
-            key="min_score",
-            help="Faces that the detector is less sure of are left out.",
-            persist_state="session",
-        )
-        min_face_px = st.slider(
-            "Minimum face size",
-            8,
-            200,
-            DEFAULT_MIN_FACE_PX,
-            2,
-            "%d px",
-            key="min_face_px",
-            help="Faces with fewer pixels on their shorter side are left out. A larger value is "
-            "faster on large photos, which are then not searched for small faces.",
-            persist_state="session",
-        )
-        blur = st.toggle(
-            "Blur faces",
-            key="blur",
-            help="Makes every face unrecognisable on the page and in downloads.",
-            persist_state="session",
-        )
-        with st.expander("More settings"):
-            largest_only = st.toggle(
-                "Largest face only",
-                key="largest_only",
-                help="Of each photo or frame, only the largest face counts.",
-                persist_state="session",
-            )
-            region = _choose_region()
-            choose_decimal()
-    return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
-
-
-def _choose_region() -> Region | None:
-    text = st.text_input(
-        "Region",
-        key="region",
-        placeholder="x,y,width,height",
-        help="Only this part of photos and frames is searched, in pixels from the upper left "
-        "corner, such as 0,0,640,720.",
-        persist_state="session",
-    )
-    if not text:
-        return None
-    try:
-        return to_region(text)
-    except EmotionError as error:
-        st.warning(escape(str(error)))
-        return None
-
-
-def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
-    """The models in use, where they run and came from, and a retry of failed downloads."""
-    device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
-    with st.sidebar:
-        for notice in info.notices:  # not a warning, since the fallback does everything
-            st.info(escape(notice), icon=":material/cloud_off:")
-        if info.notices:
-            st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
-        st.header("Models in use")
-        st.caption(f"Running on the {device}.")
-        for origin in info.origins:
-            st.caption(escape(origin))
-        if info.emotion.note:
-            st.caption(escape(info.emotion.note))
-        st.caption(va_sentence(info.emotion.va_source))
 
 
 def invitation(photo: bytes, *, alt: str, title: str, words: str) -> bool:
@@ -269,32 +177,3 @@ def va_sentence(source: VaSource) -> str:
         "Valence and arousal are expected values: published coordinates of each emotion word, "
         "weighted by the model's probabilities."
     )
-
-
-def _choose(label: str, task: Task, preset: str) -> str:
-    """A choice of the registered models of one task; empty means the default."""
-    names = [card.name for card in cards_for(task)]
-    if preset and preset not in names:
-        names.insert(0, preset)
-    options = ["", *names]
-    chosen = st.selectbox(
-        label,
-        options,
-        index=options.index(preset),
-        format_func=_describe,
-        key=f"{task} network",
-        persist_state="session",
-        help="Automatic uses the best model installed. Others are downloaded when first used.",
-    )
-    return chosen if chosen in options else ""  # Streamlit compares displayed file names
-
-
-def _describe(name: str) -> str:
-    if not name:
-        return "Automatic"
-    if is_path(name):
-        return Path(name).name
-    card = CARDS.get(name)
-    if card is None or card.is_local or not card.weights.size_bytes:
-        return name
-    return f"{name} ({card.weights.size_bytes / 1e6:.1f} MB)"

@@ -77,10 +77,11 @@ st.header("Privacy", anchor=False)
 st.markdown(
     """
 Photos, videos and webcam video are analysed on the server that shows you this page, or on one that
-its operator chose. Photos stay in its memory while your page is open; a video and its result are
-in temporary files without a name, until you remove them or half a minute after you have left; from
-a webcam only the numbers are kept, until you leave, and a recording if you make one. Nothing is
-used for training, shown to other visitors, or sent elsewhere.
+its operator chose. Photos stay in its memory, a video and its result in temporary files without a
+name, until you remove them or ten minutes after you have left. In that time the address of your
+page leads back to them, after a reload too; it ends in a random key that nobody can guess, and
+whoever you give it to sees them. From a webcam only the numbers are kept, until you leave, and a
+recording if you make one. Nothing is used for training, shown to other visitors, or sent elsewhere.
 The page loads nothing from other hosts. Downloads contain none of the metadata (place, time,
 device) of your photos. Only model files are downloaded from the Hugging Face Hub, once.
 """

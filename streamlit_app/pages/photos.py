@@ -17,16 +17,22 @@ from streamlit_app.photos.views import (
     show_photo,
     show_photo_downloads,
 )
-from streamlit_app.resources import SAMPLE, page_analyzer, sample_photo, visitor_state
-from streamlit_app.session_cleanup import BACK_S
+from streamlit_app.resources import (
+    SAMPLE,
+    page_analyzer,
+    sample_photo,
+    show_link,
+    visit_state,
+)
 from streamlit_app.settings import load_settings
-from streamlit_app.widgets import escape, invitation, sidebar
+from streamlit_app.sidebar import sidebar
+from streamlit_app.widgets import escape, invitation
 
 UPLOADS = "uploads"
 
 st.set_page_config(page_title="Photos · Emoscope")
 settings = load_settings()
-state = visitor_state(PhotosState, BACK_S)
+state = visit_state(PhotosState)
 options = sidebar(settings)
 
 st.title("Photos", anchor=False)
@@ -39,7 +45,7 @@ uploads = st.file_uploader(
     max_upload_size=max(MAX_BYTES // 2**20, int(st.get_option("server.maxUploadSize"))),
     key=UPLOADS,
     help=f"{ACCEPTED}, or a ZIP archive of them. Photos stay in this server's memory and are "
-    "deleted when you leave.",
+    "deleted ten minutes after you leave.",
 )
 photos = state.merge_uploads(uploads, is_back=is_back)
 for remark in state.remarks:
@@ -72,6 +78,7 @@ if not photos:
     clear_selection()
     st.stop()
 
+show_link()
 info = analyzer.info
 in_use = replace(options, emotion=info.emotion.name, detector=info.detector.name)
 waiting = state.begin(photos, in_use)

@@ -14,19 +14,21 @@ from streamlit_app.resources import (
     page_analyzer,
     sample_clip,
     sample_photo,
-    visitor_state,
+    show_link,
+    visit_state,
 )
 from streamlit_app.settings import load_settings
+from streamlit_app.sidebar import sidebar
 from streamlit_app.video.job import JobSpec, JobState, VideoJob
 from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import show_result
 from streamlit_app.video.state import VideoState
 from streamlit_app.video.views import invite, offer_analysis, show_clip, show_failure, show_running
-from streamlit_app.widgets import errors_as_messages, escape, sidebar, take_upload
+from streamlit_app.widgets import errors_as_messages, escape, take_upload
 
 st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
-state = visitor_state(VideoState)
+state = visit_state(VideoState)
 options = sidebar(settings)
 video_settings = replace(choose_settings(options), longest_s=60.0 * settings.max_video_minutes)
 embedder = choose_embedder(state)
@@ -40,7 +42,7 @@ upload = st.file_uploader(
     max_upload_size=min(settings.max_video_mb, int(st.get_option("server.maxUploadSize"))),
     key=field,
     help=f"{ACCEPTED} and what camcorders write, or a ZIP archive with one. The video stays on "
-    "this server, in a file without a name, and is deleted when you leave.",
+    "this server, in a file without a name, and is deleted ten minutes after you leave.",
 )
 if upload:
     try:
@@ -67,6 +69,7 @@ if not state.job:
         state.job = VideoJob(state.clip.file, spec, analyzer, queue, embedder)
 job = state.job
 show_clip(state)
+show_link()
 if state.remark:
     st.info(escape(state.remark), icon=":material/folder_zip:")
 if job.state in (JobState.WAITING, JobState.RUNNING):

@@ -5,6 +5,7 @@ import streamlit as st
 from emotion_core.live.types import LiveSettings
 from streamlit_app.resources import live_analyzer, page_analyzer, stream_limiter, visitor_state
 from streamlit_app.settings import load_settings
+from streamlit_app.sidebar import sidebar
 from streamlit_app.webcam.camera import (
     show_camera,
     show_help,
@@ -23,7 +24,6 @@ from streamlit_app.widgets import (
     errors_as_messages,
     escape,
     side_by_side,
-    sidebar,
 )
 
 st.set_page_config(page_title="Webcam · Emoscope")

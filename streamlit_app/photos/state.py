@@ -60,9 +60,11 @@ class Photo(PhotoSource):
 
     Attributes:
         key: Unique, even for uploads of the same name.
+        n_bytes: Size of the file, or of its part of an archive.
     """
 
     key: str
+    n_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -110,12 +112,14 @@ class PhotosState:
         photos = [*self.kept, *self._uploaded]
         if not photos:
             self.resume()
+            if not self.sample:
+                self.results = {}
         return photos
 
     def _to_photos(self, upload: UploadedFile) -> Iterator[Photo]:
         """An upload, or the photos in it if it is a ZIP archive."""
         if not has_suffix(upload.name, (archive.SUFFIX,)):
-            yield Photo(upload.name, upload.getvalue, upload.file_id)
+            yield Photo(upload.name, upload.getvalue, upload.file_id, upload.size)
             return
         try:
             with MediaArchive(BytesIO(upload.getvalue()), SUFFIXES) as opened:
@@ -128,14 +132,38 @@ class PhotosState:
                 f"{upload.name}: {len(names)} photos; {n_other} other files were passed over."
             )
         for name in names:
-            yield Photo(name, partial(_unpack, upload, name), f"{upload.file_id}/{name}")
+            key, share = f"{upload.file_id}/{name}", upload.size // len(names)
+            yield Photo(name, partial(_unpack, upload, name), key, share)
 
     def discard_kept(self) -> None:
-        """Removes the kept photos."""
+        """Removes the kept photos and their results."""
+        for photo in self.kept:
+            self.results.pop(photo.key, None)
         self.kept = []
+
+    def fork(self) -> PhotosState:
+        """The same photos and results for another window, which removes them for itself."""
+        return PhotosState(
+            self.options,
+            dict(self.results),
+            is_stopped=self.is_stopped,
+            sample=self.sample,
+            kept=[*self.kept, *self._uploaded],
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the photos and of the images in their results."""
+        photos, results = [*self.kept, *self._uploaded], list(self.results.values())
+        images = sum(len(result.annotated) + len(result.preview) for result in results)
+        return images + sum(photo.n_bytes for photo in photos)
+
+    def give_way(self) -> None:
+        """Does nothing: photos are only analysed while their visitor is here."""
 
     def clear(self) -> None:
         """Frees everything."""
+        self.sample = False
         self.results, self.kept, self._uploaded = {}, [], []
 
     def begin(self, photos: Sequence[Photo], options: VisitorOptions) -> list[Photo]:
@@ -174,8 +202,8 @@ class PhotosState:
         self.is_stopped, self.failure = False, ""
 
     def hide_sample(self) -> None:
-        """Removes the sample."""
-        self.sample = False
+        """Removes the sample and its result."""
+        self.sample, self.results = False, {}
 
 
 def _unpack(upload: UploadedFile, name: str) -> bytes:

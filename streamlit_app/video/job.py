@@ -90,6 +90,11 @@ class JobQueue:
                 return None
             return self._jobs.index(job) - self._at_once
 
+    def is_awaited(self, job: VideoJob) -> bool:
+        """Whether other jobs wait for a place."""
+        with self._changed:
+            return any(other is not job for other in self._jobs[self._at_once :])
+
     @contextmanager
     def slot(self, job: VideoJob) -> Iterator[None]:
         """Waits for a job's turn; the job leaves the queue at the end of the with-block.
@@ -143,6 +148,7 @@ class VideoJob:
         self._source = source
         self._analyzer, self._embedder = _CancellableAnalyzer(analyzer, self), embedder
         self._queue = queue
+        self._owners, self._lock = 1, threading.Lock()
         self._cancelled = threading.Event()
         self._ended: Future[VideoResult] = Future()
         queue.join(self)
@@ -185,10 +191,25 @@ class VideoJob:
         """Ends the job soon and frees its files; a finished job stays as it is."""
         self._cancelled.set()
 
+    def share(self) -> VideoJob:
+        """The same job for one more owner, who closes it, too."""
+        with self._lock:
+            self._owners += 1
+        return self
+
+    def give_way(self) -> None:
+        """Ends the job if others wait for a place; called when its only owner is away."""
+        if self._owners == 1 and self._queue.is_awaited(self):
+            self.cancel()
+
     def close(self) -> None:
-        """Ends the job and frees its result."""
-        self.cancel()
-        self.video.close()
+        """Ends the job and frees its result once all owners have closed it."""
+        with self._lock:
+            self._owners -= 1
+            is_last = self._owners == 0
+        if is_last:
+            self.cancel()
+            self.video.close()
 
     def raise_if_cancelled(self) -> None:
         """Ends the analysis from inside.

@@ -97,6 +97,28 @@ class VideoState:
             )
         return name
 
+    def fork(self) -> VideoState:
+        """The same video and analysis for another window; both are freed with the last of them."""
+        clip, job = self.clip, self.job
+        if clip is None:
+            return VideoState()
+        try:
+            clip = UploadedClip(clip.name, clip.file.share())
+        except EmotionError:  # it was freed in this moment
+            return VideoState()
+        return VideoState(clip, job.share() if job else None, remark=self.remark)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the files on the disk."""
+        clip, job = self.clip, self.job
+        return (clip.file.size if clip else 0) + (job.video.size if job else 0)
+
+    def give_way(self) -> None:
+        """Ends the job of a visitor who is away if others wait for a place."""
+        if job := self.job:
+            job.give_way()
+
     def clear(self) -> None:
         """Ends the job and frees everything."""
         self.forget_job()

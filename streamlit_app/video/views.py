@@ -53,7 +53,10 @@ def show_running(state: VideoState, job: VideoJob, *, blur: bool) -> None:
         left, right = side_by_side()
         with left:
             st.progress(*_describe_progress(job))
-            st.caption("You can visit the other pages. Closing this tab cancels the analysis.")
+            st.caption(
+                "You can visit the other pages or reload this one. If you leave, the analysis ends "
+                "after ten minutes, or earlier if others wait."
+            )
             st.button("Cancel", on_click=job.cancel, icon=":material/stop:", key="cancel job")
         if job.spec.settings.blur:
             right.caption("Frames are shown once all faces in them are blurred.")

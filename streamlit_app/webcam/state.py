@@ -196,6 +196,12 @@ class WebcamState:
     wants_still: bool = False
     fault: str = ""
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a reload of the page would lose anything."""
+        sessions = [session for session in (self.current, self.last) if session]
+        return bool(self.stills.results) or any(session.processor.frames for session in sessions)
+
     def session(
         self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings
     ) -> WebcamSession:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from emotion_core.errors import RemoteError, WeightsUnavailableError
+from emotion_core.models.card import Task
 from streamlit_app import analyzer_loader
 from streamlit_app.settings import RemoteServer
 from tests.factories import make_fake_analyzer, make_image
@@ -73,6 +74,19 @@ def test_repository_out_of_reach_leaves_the_defaults_and_says_so(monkeypatch):
     assert loader.result().info.notices == (
         "The Hub cannot be reached. Going on without team/net@abc.",
     )
+    assert loader.unavailable == {Task.EMOTION: "The Hub cannot be reached."}
+
+
+def test_a_chosen_model_without_its_file_is_told_from_a_default_without(monkeypatch):
+    notices = [
+        "Using space is short. Using b instead of emotion-ferplus-8.",
+        "The Hub cannot be reached. Using d instead of c.",
+    ]
+    analyzer = make_fake_analyzer(notices=notices)
+    monkeypatch.setattr(analyzer_loader, "load_analyzer", lambda *_, **__: analyzer)
+    loader = wait_for(analyzer_loader.AnalyzerLoader("emotion-ferplus-8", "", "cpu"))
+    assert loader.unavailable == {Task.EMOTION: "Using space is short."}
+    assert loader.result().info.notices == tuple(notices)
 
 
 def test_a_server_does_the_work_where_one_is_set():

@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app import widgets
+from streamlit_app import model_choice
 
 MINE = "/srv/networks/mine.onnx"
 
@@ -12,7 +12,7 @@ def page():
     import streamlit as st
 
     from streamlit_app.settings import AppSettings
-    from streamlit_app.widgets import sidebar
+    from streamlit_app.sidebar import sidebar
 
     st.write(sidebar(AppSettings(model="/srv/networks/mine.onnx")).emotion or "automatic")
 
@@ -30,7 +30,7 @@ def test_a_file_that_the_owner_chose_is_shown_by_its_name(sidebar):
 
 def test_a_visitor_cannot_choose_another_file_of_that_name(sidebar, monkeypatch):
     # Streamlit passes on what a browser sends if it looks like an option once it is formatted.
-    monkeypatch.setattr(widgets.st, "selectbox", lambda *_, **__: "/etc/mine.onnx")
+    monkeypatch.setattr(model_choice.st, "selectbox", lambda *_, **__: "/etc/mine.onnx")
     assert sidebar.run().markdown[0].value == "automatic"
 
 

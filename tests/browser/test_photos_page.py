@@ -195,17 +195,43 @@ def test_the_sample_blurred_and_its_files(page: Page) -> None:
         assert not annotated.getexif()
 
 
-@pytest.mark.slow
-def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> None:
+def large_photos(portrait: bytes, n: int) -> list[tuple[str, bytes]]:
+    """Photos that take a while."""
     with PIL.Image.open(io.BytesIO(portrait)) as small:
-        large = small.convert("RGB").resize((2400, 1600))  # so that it takes a while
+        large = small.convert("RGB").resize((2400, 1600))
     files = []
-    for i in range(4):
-        large.paste((40 * i, 0, 0), (0, 0, 400, 400))
+    for i in range(n):
+        large.paste((20 * i, 0, 0), (0, 0, 400, 400))
         buffer = io.BytesIO()
         large.save(buffer, "JPEG")
         files.append((f"{i}.jpg", buffer.getvalue()))
-    upload(page, *files)
+    return files
+
+
+def test_a_reload_loses_nothing_and_downloads_of_an_earlier_run_go(
+    page: Page, portrait: bytes
+) -> None:
+    first, *others = large_photos(portrait, 9)
+    upload(page, first)
+    wait_for_results(page)
+    upload(page, *others)
+    page.get_by_role("progressbar").wait_for()
+    page.get_by_role("button", name="Faces (CSV)").wait_for(state="hidden")
+    assert is_at_work(page)
+    page.reload()
+    wait_for_results(page)
+    assert len(read_csv(page, "Faces (CSV)")) == 9
+    page.reload()
+    wait_for_results(page)
+    expect_text(page, "9 photos")
+    page.get_by_role("button", name="Remove").click()
+    expect_text(page, "No photo at hand?")
+    page.wait_for_url(lambda url: "visit" not in url)
+
+
+@pytest.mark.slow
+def test_blur_takes_clear_faces_away_at_once(page: Page, portrait: bytes) -> None:
+    upload(page, *large_photos(portrait, 4))
     wait_for_results(page)
     clear = set(sources(page))
     assert len(clear) >= 4

@@ -205,6 +205,10 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
     assert frames["frame"].nunique() == metric(page, "Analysed") > 3
     assert frames["emotion"].mode()[0] == "happiness"
     assert download(page, "Annotated video (MP4)")[1][4:8] == b"ftyp"
+    questions: list[str] = []
+    page.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.dismiss()))
+    page.close(run_before_unload=True)
+    wait_until(page, lambda: questions == ["beforeunload"])
 
 
 @pytest.mark.slow

@@ -3,14 +3,18 @@
 import io
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.models.card import Task
 from emotion_core.models.download import WEIGHTS_DIR
 from emotion_core.models.registry import CARDS, candidates
 from tests.factories import make_counting_photo, make_detector_card, make_fake_analyzer
+
+IN_USE = "emotion-ferplus-8"
 
 
 def upload(app, *files):
@@ -236,6 +240,83 @@ def test_photos_stay_while_the_visitor_looks_at_another_page(app):
     assert "**` a (2).png `**" in texts(app.markdown)
     next(b for b in app.button if b.label == "Remove").click().run()
     assert metrics(app)["Faces"] == "3"
+
+
+@pytest.fixture
+def reload(app):
+    """Opens the page in another window, at an address with this token."""
+
+    def open_again(token):
+        other = AppTest.from_file(app._script_path, default_timeout=120)
+        other.query_params["visit"] = token
+        return other.run()
+
+    return open_again
+
+
+def test_a_reload_brings_results_and_choices_back_without_a_new_analysis(app, core, reload):
+    assert "visit" not in app.run().query_params
+    app.sidebar.toggle(key="blur").set_value(True)
+    upload(app, ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
+    calls = len(core.detector.calls)
+    token = app.query_params["visit"]
+    other = reload(token)
+    assert not other.exception
+    assert metrics(other)["Faces"] == "3"
+    assert other.sidebar.toggle(key="blur").value
+    assert len(core.detector.calls) == calls
+    assert other.query_params["visit"] != token
+    press(other, "Remove")
+    assert "visit" not in other.query_params
+    assert metrics(app.run())["Faces"] == "3"
+
+
+def test_an_address_of_nobody_shows_nothing(app, reload):
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    other = reload("x" * 32)
+    assert not other.exception
+    assert "Start with a sample" in [button.label for button in other.button]
+    assert "visit" not in other.query_params
+
+
+def test_an_analysis_goes_on_after_a_reload(app, core, reload):
+    upload(app.run(), ("a.png", make_counting_photo(1)), ("b.png", make_counting_photo(2)))
+    state = app.session_state["PhotosState"]
+    del state.results[next(iter(state.results))]
+    calls = len(core.detector.calls)
+    other = reload(app.query_params["visit"])
+    assert metrics(other)["Faces"] == "3"
+    assert len(core.detector.calls) == calls + 1
+
+
+def test_a_model_that_is_unavailable_gives_way_to_the_one_before(app, core, monkeypatch):
+    reasons_of, forgotten = {}, []
+    monkeypatch.setattr(
+        "streamlit_app.resources.forget_analyzer", lambda *c, device: forgotten.append((*c, device))
+    )
+    monkeypatch.setattr(
+        "streamlit_app.resources._loader",
+        lambda emotion, *_: SimpleNamespace(unavailable=reasons_of.get(emotion, {})),
+    )
+    upload(app.run(), ("a.png", make_counting_photo(1)))
+    box = "emotion network"
+    app.sidebar.selectbox(key=box).set_value(IN_USE).run()
+    assert app.warning == []
+    calls = len(core.detector.calls)
+    lost = next(name for name in CARDS if CARDS[name].task is Task.EMOTION and name != IN_USE)
+    reasons_of[lost] = {Task.EMOTION: "The Hub cannot be reached."}
+    app.sidebar.selectbox(key=box).set_value(lost).run()
+    assert not app.exception
+    assert app.sidebar.selectbox(key=box).value == IN_USE
+    assert [w.value for w in app.warning] == [
+        "The Hub cannot be reached\\. Going on with emotion\\-ferplus\\-8."
+    ]
+    assert len(core.detector.calls) == calls
+    reasons_of.clear()
+    press(app, "Retry download")
+    assert forgotten == [(lost, "", "auto")]
+    assert app.sidebar.selectbox(key=box).value == lost
+    assert app.warning == []
 
 
 def test_more_photos_than_allowed(app, monkeypatch):

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from emotion_core.errors import WeightsUnavailableError
 from streamlit_app.video.job import JobState
@@ -191,6 +192,24 @@ def test_cancel_keeps_the_video_for_another_try(video_app, clips, monkeypatch):
     assert texts(video_app.info) == ["The analysis was cancelled."]
     finish(press(video_app, "Analyse again"))
     assert metrics(video_app)["People"] == "1"
+
+
+def test_a_running_analysis_is_found_again_after_a_reload(video_app, clips, monkeypatch):
+    steps = Steps()
+    with monkeypatch.context() as patch:
+        patch.setattr("streamlit_app.video.job.analyze_video", steps)
+        video_app.file_uploader[0].upload("one.mp4", clips["one"]).run()
+        job = video_app.session_state["VideoState"].job
+        other = AppTest.from_file(video_app._script_path, default_timeout=120)
+        other.query_params["visit"] = video_app.query_params["visit"]
+        other.run()
+        other.switch_page("streamlit_app/pages/video.py").run()
+    assert other.session_state["VideoState"].job is job
+    video_app.session_state["VideoState"].clear()
+    assert job.state is JobState.RUNNING
+    press(other, "Remove video")
+    assert job.state is JobState.CANCELLED
+    assert "visit" not in other.query_params
 
 
 def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):

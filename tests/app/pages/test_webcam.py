@@ -245,6 +245,7 @@ def test_results_stay_until_the_next_start(page, streamer):
     stop(page, streamer)
     first = page.session_state["WebcamState"].last
     page.switch_page("streamlit_app/pages/about.py").run()
+    assert len(page.get("bidi_component")) == 1  # which asks before the page is left
     page.switch_page(PAGE).run()
     assert metrics(page)["Frames"] == "5"
     assert page.session_state["WebcamState"].last is first

@@ -208,6 +208,23 @@ def test_a_job_that_waits_can_be_cancelled(source):
     third.close()
 
 
+@pytest.mark.usefixtures("steps")
+def test_a_job_gives_way_if_others_wait_and_nobody_else_has_it(source):
+    queue = JobQueue(1)
+    first = start(source, queue)
+    first.give_way()
+    assert first.state is JobState.RUNNING
+    second = start(source, queue)
+    first.share().give_way()
+    assert first.state is JobState.RUNNING
+    first.close()
+    first.give_way()
+    until(lambda: second.state is JobState.RUNNING)
+    second.give_way()
+    assert second.state is JobState.RUNNING
+    second.close()
+
+
 def test_a_job_without_a_thread_keeps_no_place_in_the_line(source, monkeypatch, scratch):
     def refuse(_):
         raise RuntimeError("can't start new thread")

@@ -1,0 +1,103 @@
+"""The sidebar of all pages: options of the analysis, and the models in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.analyzer import to_region
+from emotion_core.errors import EmotionError
+from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
+from streamlit_app.model_choice import choose_models
+from streamlit_app.photos.state import VisitorOptions
+from streamlit_app.widgets import choose_decimal, escape, va_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emotion_core.models.card import AnalyzerInfo
+    from emotion_core.types import Region
+    from streamlit_app.settings import AppSettings
+
+
+def sidebar(settings: AppSettings) -> VisitorOptions:
+    """The options for all pages."""
+    with st.sidebar:
+        st.header("Analysis settings")
+        emotion = detector = ""
+        if not settings.server.url:  # which has its own models
+            emotion, detector = choose_models(settings.model)
+        min_score = st.slider(
+            "Minimum detection confidence",
+            0.3,
+            0.95,
+            DEFAULT_MIN_SCORE,
+            0.05,
+            key="min_score",
+            help="Faces that the detector is less sure of are left out.",
+            persist_state="session",
+        )
+        min_face_px = st.slider(
+            "Minimum face size",
+            8,
+            200,
+            DEFAULT_MIN_FACE_PX,
+            2,
+            "%d px",
+            key="min_face_px",
+            help="Faces with fewer pixels on their shorter side are left out. A larger value is "
+            "faster on large photos, which are then not searched for small faces.",
+            persist_state="session",
+        )
+        blur = st.toggle(
+            "Blur faces",
+            key="blur",
+            help="Makes every face unrecognisable on the page and in downloads.",
+            persist_state="session",
+        )
+        with st.expander("More settings"):
+            largest_only = st.toggle(
+                "Largest face only",
+                key="largest_only",
+                help="Of each photo or frame, only the largest face counts.",
+                persist_state="session",
+            )
+            region = _choose_region()
+            choose_decimal()
+    return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
+
+
+def _choose_region() -> Region | None:
+    text = st.text_input(
+        "Region",
+        key="region",
+        placeholder="x,y,width,height",
+        help="Only this part of photos and frames is searched, in pixels from the upper left "
+        "corner, such as 0,0,640,720.",
+        persist_state="session",
+    )
+    if not text:
+        return None
+    try:
+        return to_region(text)
+    except EmotionError as error:
+        st.warning(escape(str(error)))
+        return None
+
+
+def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
+    """The models in use, where they run and came from, and a retry of failed downloads."""
+    device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
+    with st.sidebar:
+        for notice in info.notices:  # not a warning, since the fallback does everything
+            st.info(escape(notice), icon=":material/cloud_off:")
+        if info.notices:
+            st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
+        st.header("Models in use")
+        st.caption(f"Running on the {device}.")
+        for origin in info.origins:
+            st.caption(escape(origin))
+        if info.emotion.note:
+            st.caption(escape(info.emotion.note))
+        st.caption(va_sentence(info.emotion.va_source))
