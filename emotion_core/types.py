@@ -57,6 +57,9 @@ class AnalyzeOptions:
             for frames of a video. ``None`` for a thorough search, as for photos.
         region: x, y, width and height in pixels of the part to search; ``None`` for all.
         largest_only: Whether only the largest face counts.
+        rolls_deg: Angles, clockwise in degrees, by which faces may be turned in the plane of the
+            image: a search, also a quick one, looks for them besides upright ones. A thorough
+            search of an image without an upright face tries all angles by itself.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -64,6 +67,7 @@ class AnalyzeOptions:
     search_px: int | None = None
     region: Region | None = None
     largest_only: bool = False
+    rolls_deg: tuple[float, ...] = ()
 
     def select(self, analysis: Analysis) -> Analysis:
         """Drops the faces of an analysis that do not count."""
