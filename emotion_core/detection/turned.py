@@ -247,7 +247,7 @@ def _cut(
 
 
 def _scale(small: Image, image: Image) -> float:
-    return max(small.shape[:2]) / max(image.shape[:2])
+    return float(max(small.shape[:2]) / max(image.shape[:2]))
 
 
 def _merge(image: Image, options: AnalyzeOptions, *parts: Faces) -> Faces:

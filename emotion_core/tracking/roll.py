@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_deg
+from emotion_core.detection.roll_hints import rolls_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG
 
 if TYPE_CHECKING:
     from emotion_core.types import Faces
@@ -34,7 +35,7 @@ class RollFollower:
 
     def update(self, faces: Faces) -> None:
         """Learns from the faces of the newest frame."""
-        rolls = np.zeros(0) if faces.landmarks is None else roll_deg(faces.landmarks)
+        rolls = rolls_deg(faces)
         turned = rolls[abs(rolls) > MIN_ROLL_DEG]
         if len(turned):
             steps = np.round(turned / _STEP_DEG) * _STEP_DEG % 360
