@@ -188,5 +188,12 @@ def test_the_shipped_network_finds_a_turned_portrait(roll):
     away = (roll_deg(best.landmarks) - roll_deg(expected.landmarks[:1]) - roll + 180) % 360 - 180
     assert abs(away[0]) < 8
     back = view.to_image(best)
+    x1, y1, x2, y2 = expected.boxes[0]
+    to_photo = view.matrix
+    chin = np.array([(x1 + x2) / 2, y2 - 0.05 * (y2 - y1)])
+    spot = np.linalg.solve(to_photo[:, :2], chin - to_photo[:, 2])
+    reach = 0.1 * (y2 - y1)  # less than the margin of the blur
+    assert (best.boxes[0, :2] - reach <= spot).all()
+    assert (spot <= best.boxes[0, 2:] + reach).all()
     eye_px = np.linalg.norm(expected.landmarks[0, 1] - expected.landmarks[0, 0])
     assert np.abs(back.landmarks[0] - expected.landmarks[0]).max() < 0.2 * eye_px
