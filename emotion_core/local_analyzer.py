@@ -11,6 +11,7 @@ from emotion_core.analyzer import ReadsOneImage, analyze_part
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceModel
+from emotion_core.detection.turned import TurnedFaceDetector
 from emotion_core.errors import UnknownModelError, WeightsUnavailableError
 from emotion_core.models.card import AnalyzerInfo, Task
 from emotion_core.models.download import fetch
@@ -35,7 +36,7 @@ class LocalAnalyzer(ReadsOneImage):
     """Face detector and emotion classifier in this process."""
 
     def __init__(
-        self, detector: FaceDetector, classifier: EmotionClassifier, info: AnalyzerInfo
+        self, detector: TurnedFaceDetector, classifier: EmotionClassifier, info: AnalyzerInfo
     ) -> None:
         self.detector = detector
         self.classifier = classifier
@@ -95,7 +96,7 @@ def load_analyzer(
         tuple(f"{resolved.card.name}: {resolved.file.detail}" for resolved in (found, emotion)),
         (*found.notices, *emotion.notices),
     )
-    face_detector = make_detector(found.card, found.file.path, target)
+    face_detector = TurnedFaceDetector(make_detector(found.card, found.file.path, target))
     return LocalAnalyzer(face_detector, EmotionClassifier(network, emotion.card), info)
 
 

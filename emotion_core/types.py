@@ -52,6 +52,8 @@ class AnalyzeOptions:
             for frames of a video. ``None`` for a thorough search, as for photos.
         region: x, y, width and height in pixels of the part to search; ``None`` for all.
         largest_only: Whether only the largest face counts.
+        rolls_deg: Clockwise angles of turned faces to look for besides upright ones. A thorough
+            search of an image without an upright face tries all angles by itself.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -59,6 +61,7 @@ class AnalyzeOptions:
     search_px: int | None = None
     region: Region | None = None
     largest_only: bool = False
+    rolls_deg: tuple[float, ...] = ()
 
     def select(self, analysis: Analysis) -> Analysis:
         """Drops the faces of an analysis that do not count."""

@@ -12,6 +12,7 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
+from emotion_core.detection.turned_view import turn
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
@@ -146,6 +147,23 @@ class FakeDetector:
         n, (height, width) = int(image[0, 0, 0]), image.shape[:2]
         edges = np.linspace(0, width, n + 1)
         return make_faces([(a, 0, b, height) for a, b in pairwise(edges)])
+
+
+class LyingDetector(FakeDetector):
+    """Finds one face that lies on its right side: thoroughly, or when told the angle."""
+
+    def __init__(self):
+        super().__init__()
+        self.rolls = []
+
+    def detect(self, images, options=DEFAULT_OPTIONS):
+        self.rolls.append(options.rolls_deg)
+        return super().detect(images, options)
+
+    def _find(self, image):
+        if self.search_sides[-1] is not None and 90 not in self.rolls[-1]:
+            return Faces.empty()
+        return turn(image, 90).to_image(make_faces([(10, 10, 30, 30)], landmarks=True))
 
 
 class FakeClassifier:

@@ -105,7 +105,7 @@ class FaceDetector:
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
         found = self._network.find(small, options.min_score, quick=True)
         return [
-            _finish(rescale(faces, scale), image, options.min_face_px)
+            finish(rescale(faces, scale), image, options.min_face_px)
             for image, scale, faces in zip(images, scales, found, strict=True)
         ]
 
@@ -131,7 +131,7 @@ class FaceDetector:
                 is_whole &= (high < cut.stop - 1) | (cut.stop >= long_px)
                 parts.append(placed[np.flatnonzero(is_whole)])
         found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
-        return _finish(found, image, options.min_face_px)
+        return finish(found, image, options.min_face_px)
 
     def _search(self, images: Sequence[Image], options: AnalyzeOptions) -> list[Faces]:
         """Searches images thoroughly that are not long."""
@@ -148,7 +148,7 @@ class FaceDetector:
             coarse = ScalePass(scale, rescale(seen[seen.scores >= HINT_SCORE], scale))
             faces = rescale(faces, scale)
             faces = refine_in_tiles(self._network.find, image, faces, coarse, options)
-            result.append(_finish(faces, image, options.min_face_px))
+            result.append(finish(faces, image, options.min_face_px))
         return result
 
     def _retry_with_border(
@@ -197,7 +197,7 @@ def _add_border(image: Image) -> tuple[Image, float, int]:
     return np.asarray(view, np.uint8), scale, border
 
 
-def _finish(faces: Faces, image: Image, min_face_px: float) -> Faces:
+def finish(faces: Faces, image: Image, min_face_px: float) -> Faces:
     """Clips boxes to the image, drops those too small, and sorts them from left to right."""
     limit = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
     inside = Faces(np.clip(faces.boxes, 0, limit), faces.scores, faces.landmarks)

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.detection.turned import SURE_SCORE
 from emotion_core.live.types import LiveResult
 from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
+from emotion_core.tracking.roll import RollFollower
 from emotion_core.tracking.smoothing import Smoother
 from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.types import LiveFrame, LiveSettings
-    from emotion_core.types import Analysis
+    from emotion_core.types import Analysis, AnalyzeOptions
 
 SEARCH_PX = 640
 """Longest side at which a frame is searched in a single pass; that of most webcams."""
 
 THOROUGH_EVERY_S = 1.0
-"""Interval of thorough searches while no face is found."""
+"""Interval of thorough searches while no face is found, or none surely."""
 
 _THOROUGH_MAX_PX = 1280
 """A thorough search would cut larger frames into tiles, which would block all streams."""
@@ -37,6 +39,7 @@ class LiveFrameAnalyzer:
         self._smoothing_s = 0.0
         self._smoother = Smoother(0.0)
         self._redactor = FaceRedactor()
+        self._rolls = RollFollower()
         self._found_s = self._thorough_s = -math.inf
 
     def analyze(self, frame: LiveFrame, settings: LiveSettings) -> LiveResult:
@@ -47,9 +50,9 @@ class LiveFrameAnalyzer:
         """
         options = settings.analyze_options
         searched = widen_for_redaction(options, blur=settings.blur)
-        search_px = None if self._is_thorough_search_due(frame) else SEARCH_PX
-        (found,) = self._analyzer.analyze([frame.image], replace(searched, search_px=search_px))
-        if len(found):
+        (found,) = self._analyzer.analyze([frame.image], self._how_to_search(frame, searched))
+        self._rolls.update(found.faces)
+        if found.faces.scores.max(initial=0) >= SURE_SCORE:
             self._found_s = frame.time_s
         mask = None
         if settings.blur:
@@ -71,11 +74,15 @@ class LiveFrameAnalyzer:
             analysis, faces=analysis.faces[is_person], predictions=analysis.predictions[is_person]
         )
 
-    def _is_thorough_search_due(self, frame: LiveFrame) -> bool:
-        """Only a thorough search may find a face that fills the frame."""
-        if max(frame.image.shape[:2]) > _THOROUGH_MAX_PX:
-            return False
+    def _how_to_search(self, frame: LiveFrame, options: AnalyzeOptions) -> AnalyzeOptions:
+        """A quick search, or at times one that may find a face that fills the frame or is turned.
+
+        Large frames are then searched quickly, but at all right angles.
+        """
+        options = replace(options, search_px=SEARCH_PX, rolls_deg=self._rolls.rolls_deg)
         if frame.time_s - max(self._found_s, self._thorough_s) < THOROUGH_EVERY_S:
-            return False
+            return options
         self._thorough_s = frame.time_s
-        return True
+        if max(frame.image.shape[:2]) > _THOROUGH_MAX_PX:
+            return replace(options, rolls_deg=(90.0, 180.0, 270.0))
+        return replace(options, search_px=None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_deg
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.annotate import annotate, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg
@@ -192,11 +193,28 @@ def _analyze_batch(
         if isinstance(result, EmotionError):
             errors[i] = str(result)
         else:
-            record = PhotoRecord(photos[i].record.source, result, warnings=image.warnings)
+            warnings = (*image.warnings, *_turn_note(result.faces))
+            record = PhotoRecord(photos[i].record.source, result, warnings=warnings)
             photos[i] = AnalyzedPhoto(record, image)
     for i, text in errors.items():
         photos[i] = AnalyzedPhoto(replace(photos[i].record, error=text), None)
     return photos
+
+
+def _turn_note(faces: Faces) -> tuple[str, ...]:
+    """A sentence on a photo whose faces are all turned by about the same right angle."""
+    if faces.landmarks is None or not len(faces):
+        return ()
+    rolls = roll_deg(faces.landmarks)
+    quarter = int(np.round(rolls[0] / 90)) % 4
+    is_alike = abs((rolls - 90 * quarter + 180) % 360 - 180) <= MIN_ROLL_DEG
+    if quarter == 0 or not is_alike.all():
+        return ()
+    how = ("", "by 90 degrees clockwise", "upside down", "by 90 degrees anticlockwise")[quarter]
+    return (
+        f"The photo seems to be turned {how}; its faces are read as if it were upright, and shown "
+        "where they are.",
+    )
 
 
 def _analyze_each(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
+from emotion_core.tracking.roll import RollFollower
 from emotion_core.tracking.tracker import FaceTracker
 from emotion_core.video.byte_queue import ByteBoundedQueue, QueueCancelledError
 from emotion_core.video.sampling import AdaptiveSearch, FrameSampler
@@ -76,8 +77,14 @@ class VideoFrameAnalyzer:
         searched = widen_for_redaction(self._options, blur=settings.blur)
 
         def search(images: Sequence[Image], search_px: int | None) -> list[Analysis]:
-            return analyzer.analyze(images, replace(searched, search_px=search_px))
+            rolls_deg = self._rolls.rolls_deg
+            options = replace(searched, search_px=search_px, rolls_deg=rolls_deg)
+            found = analyzer.analyze(images, options)
+            for analysis in found:
+                self._rolls.update(analysis.faces)
+            return found
 
+        self._rolls = RollFollower()
         self._search = AdaptiveSearch(search)
         self.tracker = FaceTracker(embedder, keeps_tracklets=True)
         self._redactor = FaceRedactor() if settings.blur else None

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.live.frame_analyzer import LiveFrameAnalyzer
 from emotion_core.live.session_log import MAX_LOG_S
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
-from emotion_core.live.types import LiveSettings
+from emotion_core.live.types import LiveFrame, LiveSettings
+from tests.factories import LyingDetector, make_fake_analyzer, make_smooth_image
 from tests.live.fakes import (
     WAIT_S,
     GatedAnalyzer,
@@ -281,3 +283,14 @@ def test_a_stream_without_frames_has_no_thread(stream):
     assert not stream.is_alive
     assert live_threads() == []
     stream.close()
+
+
+@pytest.mark.parametrize("size_wh", [(640, 480), (1920, 1080)], ids=str)
+def test_the_angle_of_a_lying_person_is_followed(size_wh):
+    detector = LyingDetector()
+    frames = LiveFrameAnalyzer(make_fake_analyzer(detector))
+    image = make_smooth_image(*size_wh)
+    found = [frames.analyze(LiveFrame(i, i / 10, i / 10, image), LiveSettings()) for i in range(4)]
+    assert [len(result.analysis) for result in found] == [1] * 4
+    assert detector.rolls[1:] == [(90,)] * 3
+    assert len(detector.rolls[0]) <= 3

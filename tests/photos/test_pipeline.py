@@ -24,6 +24,7 @@ from emotion_core.reporting.photo_folder import find_photos
 from emotion_core.types import AnalyzeOptions
 from tests.factories import (
     FakeDetector,
+    LyingDetector,
     encode,
     make_counting_photo,
     make_fake_analyzer,
@@ -332,3 +333,10 @@ def test_photos_go_by_names_that_tell_them_apart(tmp_path):
     parts = find_photos([folder / "anna", folder / "ben", folder / "ben" / "1.jpg"], out=tmp_path)
     place = f"{tmp_path.as_posix()}/caf\\xe9"
     assert list(parts) == ["1 (2).jpg", f"{place}/anna/1.jpg", f"{place}/ben/1.jpg", "sub/2.jpg"]
+
+
+def test_a_photo_that_is_turned_says_so():
+    source = make_source("scan.png", encode(make_smooth_image(64, 48)))
+    (result,) = iter_photos(make_fake_analyzer(LyingDetector()), [source])
+    (note,) = result.record.warnings
+    assert "turned by 90 degrees clockwise" in note

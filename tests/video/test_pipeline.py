@@ -26,6 +26,7 @@ from emotion_core.video.tables import MOMENT_COLUMNS, people_table, smooth_resul
 from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
+    LyingDetector,
     difference,
     make_faces,
     make_fake_analyzer,
@@ -480,3 +481,12 @@ def test_real_videos(shared, name, people, monkeypatch):
     result = analyze_video(shared / "samples" / "video" / name, analyzer, VideoSettings(hz=5))
     assert people[0] <= len(result.people) <= people[1]
     assert result.n_analyzed == result.frames["frame"].nunique()
+
+
+def test_the_angle_of_a_lying_person_is_followed():
+    detector = LyingDetector()
+    frames = [VideoFrame(i, i / 10, i, make_smooth_image(64, 48)) for i in range(5)]
+    taken = [(frame, True) for frame in frames]
+    analyzer = VideoFrameAnalyzer(make_fake_analyzer(detector), VideoSettings(), None)
+    assert [len(item.raw) for item in analyzer.analyze(taken)] == [1] * 5
+    assert detector.rolls == [(), (90,), (90,)]  # thoroughly, the same quickly, the others at once

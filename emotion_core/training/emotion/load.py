@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.detection.turned import TurnedFaceDetector
 from emotion_core.errors import UnknownModelError
 from emotion_core.local_analyzer import LocalAnalyzer, fetch_first, load_runtime, make_detector
 from emotion_core.models import local
@@ -95,7 +96,7 @@ def load_pipeline(model: LoadedModel, detector: str | None, device: str = "auto"
     info = AnalyzerInfo(
         model.classifier.card, found.card, model.network.device, notices=found.notices
     )
-    finder = make_detector(found.card, found.file.path, where)
+    finder = TurnedFaceDetector(make_detector(found.card, found.file.path, where))
     return LocalAnalyzer(finder, model.classifier, info)
 
 

@@ -1,0 +1,256 @@
+"""Faces that are turned in the plane of the image, which the networks do not see by themselves.
+
+Up to 15 degrees a network finds every face as if it were upright, at 45 a third, lying ones hardly
+ever, and of those upside down some, as faces whose landmarks stand on their heads. So where the
+upright search finds nothing, or nothing it is sure of, turned views are searched as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from emotion_core.detection.boxes import (
+    centres,
+    concat,
+    nms_faces,
+    rescale,
+    sides,
+    sort_by_score,
+)
+from emotion_core.detection.detector import LONGEST_SIDE_PX, finish
+from emotion_core.detection.roll_hints import (
+    RollHint,
+    distinct_hints,
+    is_explained,
+    main_roll,
+    overlaps,
+    roll_difference,
+    rolls_deg,
+    to_hints,
+)
+from emotion_core.detection.tiling import SAME_FACE
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, turn
+from emotion_core.imaging.resize import shrink
+from emotion_core.types import DEFAULT_OPTIONS, Faces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.detection.detector import FaceDetector
+    from emotion_core.models.card import ModelCard
+    from emotion_core.types import AnalyzeOptions, Image
+
+SURE_SCORE = 0.75
+"""An upright face with a lower score may be a turned one. Of 40 portraits upside down the highest
+score was 0.71, of 40 upright ones two were below this."""
+
+_SCAN_SCORE = 0.65
+"""Minimum score of a face in a turned view. There are several views, which would multiply the false
+alarms at lower scores. With no face above it in the upright view all turned ones are searched."""
+
+_TURNED_SCORE = 0.7
+"""Minimum score of a face that was only found in a turned view, upright there."""
+
+_SCAN_PX = {90.0: 640, 180.0: 640, 270.0: 640, 45.0: 320, 135.0: 320, 225.0: 320, 315.0: 320}
+"""Longest side at which an image is searched for faces with each roll. Whole images are turned by
+right angles; single faces by others, and they are large where they matter."""
+
+_CROP, _CROP_PX = 2.2, 96
+"""Side of the square around a doubtful face, in its sides, and the pixels to which it is shrunk."""
+
+_UPRIGHT_CROP, _UPRIGHT_PX = 3.0, 480
+"""The same of the square in which a turned face is found precisely."""
+
+_UPRIGHT_DEG, _UPRIGHT_TRIES = 12.0, 3
+"""A face that is still turned further in its view is searched again at its new angle. YuNet draws
+landmarks half as much turned as faces are."""
+
+_MIN_GAIN = 0.05  # of the score; a face that is not turned scores about the same in several views
+_MIN_SIDE_PX = 32.0  # smaller faces are never sure, and tell little
+_MAX_DOUBTS = 8  # faces of an image that are looked at again, the largest
+
+
+class TurnedFaceDetector:
+    """Finds faces at any angle: an upright search first, and turned views where it doubts.
+
+    A thorough search turns the image by itself. A quick search looks only at the angles that the
+    options name besides: whoever follows a video knows them.
+    """
+
+    def __init__(self, upright: FaceDetector) -> None:
+        self._upright = upright
+
+    @property
+    def card(self) -> ModelCard:
+        """Of the network."""
+        return self._upright.card
+
+    def detect(
+        self, images: Sequence[Image], options: AnalyzeOptions = DEFAULT_OPTIONS
+    ) -> list[Faces]:
+        """Finds the faces of each image; see ``FaceDetector.detect``."""
+        known, options = options.rolls_deg, replace(options, rolls_deg=())
+        found = self._upright.detect(images, options)
+        for roll in known:
+            views = [turn(image, roll) for image in images]
+            again = self._upright.detect([view.pixels for view in views], options)
+            for i, (view, faces) in enumerate(zip(views, again, strict=True)):
+                turned = view.to_image(_likely(faces, options, _SCAN_SCORE))
+                if len(turned):
+                    found[i] = _merge(images[i], options, found[i], turned)
+        if options.search_px is not None:
+            return found
+        return [self._recheck(*pair, options) for pair in zip(images, found, strict=True)]
+
+    def _recheck(self, image: Image, faces: Faces, options: AnalyzeOptions) -> Faces:
+        """Looks at doubtful faces again, and at the whole image if no face is likely."""
+        faces = self._turn_doubtful(image, faces, options)
+        if faces.scores.max(initial=0) >= _SCAN_SCORE:
+            return faces
+        hints = self._scan(image, options)
+        if not hints:
+            return faces
+        roll = main_roll(hints)
+        quarter = 90.0 * round(roll / 90)
+        if abs(roll - quarter) <= MIN_ROLL_DEG:
+            roll, seen = quarter, image
+        else:  # shrunk, because turned pixels take memory, and whole photos are seldom askew
+            seen = shrink(image, LONGEST_SIDE_PX[1])
+        found = rescale(self._find_at(seen, roll, options), _scale(seen, image))
+        found = self._turn_doubtful(image, _merge(image, options, faces, found), options, roll)
+        for hint in hints:
+            if not is_explained(hint, found):
+                found = _merge(image, options, found, self._find_upright(image, hint, options))
+        return found
+
+    def _find_at(self, image: Image, roll: float, options: AnalyzeOptions) -> Faces:
+        """Searches a whole image for faces with a certain roll."""
+        view = turn(image, roll)
+        (faces,) = self._upright.detect([view.pixels], options)
+        return view.to_image(_likely(faces, options, _TURNED_SCORE))
+
+    def _turn_doubtful(
+        self, image: Image, faces: Faces, options: AnalyzeOptions, roll: float = 0.0
+    ) -> Faces:
+        """Replaces faces by what is seen of them in a turned view, where that is better.
+
+        Args:
+            image: RGB ``(H, W, 3)``, 0-255.
+            faces: Found in a view for a certain roll.
+            options: Which faces count.
+            roll: That one, in degrees.
+        """
+        better = {
+            i: self._find_better(image, faces[i : i + 1], options) for i in _doubtful(faces, roll)
+        }
+        if not any(map(len, better.values())):
+            return faces
+        kept = np.array([not len(better.get(i, ())) for i in range(len(faces))])
+        return _merge(image, options, faces[kept], *better.values())
+
+    def _find_better(self, image: Image, face: Faces, options: AnalyzeOptions) -> Faces:
+        """Looks for a doubtful face in turned views; none if it is upright after all."""
+        roll = float(rolls_deg(face)[0])
+        if face.scores[0] >= SURE_SCORE:
+            return self._find_upright(image, RollHint(face, roll), options)
+        part, scale, corner = _cut(image, face, _CROP, _CROP_PX)
+        min_score = max(_SCAN_SCORE, float(face.scores[0]) + _MIN_GAIN)
+        quick = replace(options, min_score=min(1, min_score), min_face_px=1, search_px=_CROP_PX)
+        views = [turn(part, roll, whole=False) for roll in _SCAN_PX]
+        found = self._upright.detect([view.pixels for view in views], quick)
+        hints = [
+            hint
+            for view, faces in zip(views, found, strict=True)
+            for hint in to_hints(view, faces, scale, corner)
+            if overlaps(face, hint.face).any()
+        ]
+        best = Faces.empty()
+        for hint in distinct_hints(hints):
+            if not is_explained(hint, best):
+                best = _merge(image, options, best, self._find_upright(image, hint, options))
+        return best
+
+    def _find_upright(self, image: Image, hint: RollHint, options: AnalyzeOptions) -> Faces:
+        """Finds a face precisely, turned so that it stands upright; none if it is not there."""
+        part, scale, corner = _cut(image, hint.face, _UPRIGHT_CROP, _UPRIGHT_PX)
+        options = replace(options, min_face_px=1)
+        best, roll = Faces.empty(), hint.roll_deg
+        for _ in range(_UPRIGHT_TRIES):
+            view = turn(part, roll, whole=False)
+            (faces,) = self._upright.detect([view.pixels], options)
+            likely = _likely(faces, options, _TURNED_SCORE)
+            hints = to_hints(view, likely, scale, corner)
+            hints = [found for found in hints if overlaps(hint.face, found.face).any()]
+            if not hints:
+                break
+            best, turned = max(hints, key=lambda found: float(found.face.scores[0]))
+            is_upright = abs(roll_difference(turned, roll)) <= _UPRIGHT_DEG
+            roll = turned
+            if is_upright:
+                break
+        return best
+
+    def _scan(self, image: Image, options: AnalyzeOptions) -> list[RollHint]:
+        """Searches the shrunk image at all angles; the best hint of each face, best first."""
+        hints: list[RollHint] = []
+        for px in sorted(set(_SCAN_PX.values())):
+            small = shrink(image, px)
+            scale = _scale(small, image)
+            quick = replace(options, min_face_px=options.min_face_px * scale, search_px=2 * px)
+            views = [turn(small, roll) for roll, size_px in _SCAN_PX.items() if size_px == px]
+            found = self._upright.detect([view.pixels for view in views], quick)
+            for view, faces in zip(views, found, strict=True):
+                hints += to_hints(view, _likely(faces, options, _SCAN_SCORE), scale, (0, 0))
+        return distinct_hints(hints)
+
+
+def _doubtful(faces: Faces, roll: float) -> list[int]:
+    """Indices of the faces that may be seen better at another roll, the largest first."""
+    side = sides(faces).min(axis=1, initial=np.inf)
+    is_doubtful = (faces.scores < SURE_SCORE) | (
+        abs(roll_difference(rolls_deg(faces), roll)) > MIN_ROLL_DEG
+    )
+    found = np.flatnonzero(is_doubtful & (side >= _MIN_SIDE_PX))
+    chosen: list[int] = found[np.argsort(-side[found], kind="stable")][:_MAX_DOUBTS].tolist()
+    return chosen
+
+
+def _likely(faces: Faces, options: AnalyzeOptions, min_score: float) -> Faces:
+    """The faces that a turned view may show."""
+    return faces[faces.scores >= max(options.min_score, min_score)]
+
+
+def _cut(
+    image: Image, face: Faces, sides_wide: float, max_px: int
+) -> tuple[Image, float, tuple[float, float]]:
+    """Cuts out the square around a face and shrinks it.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255; its edge is repeated beyond it.
+        face: One face.
+        sides_wide: Side of the square in longer sides of the face.
+        max_px: Maximum side of the result.
+
+    Returns:
+        The square, its pixels per pixel of the image, and where its corner is in the image.
+    """
+    side = max(2, round(sides_wide * float(sides(face).max())))
+    x, y = (centres(face)[0] - side / 2).round().tolist()
+    middle = (x + (side - 1) / 2, y + (side - 1) / 2)
+    part = np.asarray(cv2.getRectSubPix(image, (side, side), middle), np.uint8)
+    small = shrink(part, max_px)
+    return small, _scale(small, part), (x, y)
+
+
+def _scale(small: Image, image: Image) -> float:
+    return float(max(small.shape[:2]) / max(image.shape[:2]))
+
+
+def _merge(image: Image, options: AnalyzeOptions, *parts: Faces) -> Faces:
+    """One face of each group of overlapping ones, the surest."""
+    found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
+    return finish(found, image, options.min_face_px)
