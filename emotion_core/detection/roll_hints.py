@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from emotion_core.detection.boxes import iou_matrix, rescale
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_difference, rolls_deg
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from emotion_core.detection.turned_view import TurnedView
-    from emotion_core.types import Faces, FloatArray
+    from emotion_core.types import Faces
 
 _MAX_ROLL_DEG = 60.0  # of a face in a view; beyond, its eyes are not above its mouth
 _VIEW_DEG = 45.0  # between neighbouring views
@@ -31,13 +31,6 @@ class RollHint(NamedTuple):
 
     face: Faces
     roll_deg: float
-
-
-def rolls_deg(faces: Faces) -> FloatArray:
-    """``(N,)`` degrees; 0 where there are no landmarks."""
-    if faces.landmarks is None:
-        return np.zeros(len(faces), np.float32)
-    return roll_deg(faces.landmarks)
 
 
 def to_hints(
@@ -80,11 +73,6 @@ def main_roll(hints: list[RollHint]) -> float:
     is_alike = abs(roll_difference(rolls[:, None], rolls)) <= MIN_ROLL_DEG
     scores = np.concatenate([hint.face.scores for hint in hints])
     return float(rolls[(is_alike @ scores).argmax()])
-
-
-def roll_difference(a: Any, b: Any) -> Any:
-    """Angles from b to a, -180 to 180 degrees."""
-    return (a - b + 180) % 360 - 180
 
 
 def overlaps(faces: Faces, face: Faces) -> npt.NDArray[np.bool_]:

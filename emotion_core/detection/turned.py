@@ -28,12 +28,10 @@ from emotion_core.detection.roll_hints import (
     is_explained,
     main_roll,
     overlaps,
-    roll_difference,
-    rolls_deg,
     to_hints,
 )
 from emotion_core.detection.tiling import SAME_FACE
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, turn
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_difference, rolls_deg, turn
 from emotion_core.imaging.resize import shrink
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 

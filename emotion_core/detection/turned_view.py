@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,22 +21,27 @@ all were found, by 30 degrees 36, by 45 ten, with landmarks that were turned by 
 _GREY = (127, 127, 127)
 
 
-def roll_deg(landmarks: FloatArray) -> FloatArray:
+def rolls_deg(faces: Faces) -> FloatArray:
     """Angles by which faces are turned clockwise in the plane of their image.
 
     The line of the eyes and the line from them down to the mouth, turned by a right angle, are
     added: of a profile the first is short, of a face that looks up or down the second.
 
-    Args:
-        landmarks: ``(N, 5, 2)``, see ``Faces``.
-
     Returns:
-        ``(N,)`` degrees, -180 to 180; 0 of an upright face.
+        ``(N,)`` degrees, -180 to 180; 0 of an upright face, and where there are no landmarks.
     """
+    landmarks = faces.landmarks
+    if landmarks is None:
+        return np.zeros(len(faces), np.float32)
     eyes = landmarks[:, 1] - landmarks[:, 0]
     down = (landmarks[:, 3:].sum(axis=1) - landmarks[:, :2].sum(axis=1)) / 2
     across = eyes + down[:, ::-1] * np.array([1, -1], np.float32)
     return np.asarray(np.degrees(np.arctan2(across[:, 1], across[:, 0])), np.float32)
+
+
+def roll_difference(a: Any, b: Any) -> Any:
+    """Angles from b to a, -180 to 180 degrees."""
+    return (a - b + 180) % 360 - 180
 
 
 @dataclass(frozen=True, eq=False, slots=True)

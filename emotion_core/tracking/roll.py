@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.roll_hints import rolls_deg
-from emotion_core.detection.turned_view import MIN_ROLL_DEG
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, rolls_deg
 
 if TYPE_CHECKING:
     from emotion_core.types import Faces
