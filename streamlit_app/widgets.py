@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -101,9 +100,10 @@ def choose_decimal() -> None:
     )
 
 
-def to_csv(table: pd.DataFrame) -> Callable[[], bytes]:
-    """Makes a table's CSV file when called, with the decimal sign chosen now."""
-    return partial(table_to_csv, table, _DECIMALS[st.session_state.get("decimal", "1.5")])
+def to_csv(make_table: Callable[[], pd.DataFrame]) -> Callable[[], bytes]:
+    """Makes a table and its CSV file only when called, with the decimal sign chosen now."""
+    decimal = _DECIMALS[st.session_state.get("decimal", "1.5")]
+    return lambda: table_to_csv(make_table(), decimal)
 
 
 def show_metrics(values: Mapping[str, str | int]) -> None:

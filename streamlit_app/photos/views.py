@@ -138,8 +138,8 @@ def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
     records = [result.record for result in results]
     faces = faces_table(records)
     with st.container(horizontal=True):
-        download("Faces (CSV)", to_csv(faces), "faces.csv", "text/csv")
-        download("Photos (CSV)", to_csv(photos_table(records)), "photos.csv", "text/csv")
+        download("Faces (CSV)", to_csv(lambda: faces), "faces.csv", "text/csv")
+        download("Photos (CSV)", to_csv(lambda: photos_table(records)), "photos.csv", "text/csv")
         if any(result.annotated for result in results):
             zipped = partial(_to_zip, results)
             download("Annotated photos (ZIP)", zipped, "photos.zip", "application/zip")

@@ -151,8 +151,8 @@ def show_video_downloads(
     with st.container(horizontal=True):
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
-        download("Frames (CSV)", to_csv(raw), f"{stem}_frames.csv", "text/csv")
-        download("People (CSV)", to_csv(people), f"{stem}_people.csv", "text/csv")
+        download("Frames (CSV)", to_csv(lambda: raw), f"{stem}_frames.csv", "text/csv")
+        download("People (CSV)", to_csv(lambda: people), f"{stem}_people.csv", "text/csv")
         if not people.empty:
             page = f"{stem}_charts.html"
             download("Charts (HTML)", lambda: to_html(charts(), title=name), page, "text/html")
