@@ -212,12 +212,9 @@ def _is_media(name: str) -> bool:
 
 def _choose(path: str, url: str) -> Iterator[Input | PurePosixPath]:
     """A file in a folder as an input, as its path if it is neither photo nor video, or not."""
-    if _is_media(path):
-        item: Input | PurePosixPath = _to_input(url)
-    else:
-        item = PurePosixPath(path)
-    if not is_hidden(PurePosixPath(path)):
-        yield item
+    file = PurePosixPath(path)
+    if not is_hidden(file):
+        yield _to_input(url) if _is_media(path) else file
 
 
 def _list_local(path: Path) -> Iterator[Input | PurePosixPath]:

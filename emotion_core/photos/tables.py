@@ -116,8 +116,8 @@ def table_to_csv(table: pd.DataFrame, decimal: Decimal = ".") -> bytes:
     safe = table.copy()
     for column in safe.columns:
         if column.endswith("_s") and pd.api.types.is_float_dtype(safe[column]):
-            safe[column] = pd.Series(map(_to_microseconds, safe[column]), safe.index, "str")
-            safe[column] = safe[column].str.replace(".", decimal)
+            seconds = pd.Series(map(_to_microseconds, safe[column]), safe.index, "str")
+            safe[column] = seconds if decimal == "." else seconds.str.replace(".", decimal)
         elif not pd.api.types.is_numeric_dtype(safe[column]):
             safe[column] = safe[column].map(_defuse)
     text = safe.to_csv(

@@ -24,7 +24,7 @@ from emotion_core.training.evaluation.evaluate import (
     PredictionBuffer,
     uncalibrated_error,
 )
-from emotion_core.training.evaluation.groups import iter_group_metrics
+from emotion_core.training.evaluation.groups import check_columns, iter_group_metrics
 from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.types import Faces, Image, Predictions
 
@@ -89,6 +89,7 @@ def evaluate_photos(
     """
     hint = "; --only measures the photos that another CSV file lists"
     faces = to_face_set(folder, labels, f"photos of {folder.resolve().name}", hint)
+    check_columns(by, labels)
     readings = PredictionBuffer.empty(len(labels))
     no_face: list[str] = []
     unreadable: list[tuple[str, str]] = []

@@ -37,6 +37,14 @@ class GroupMetrics:
     intervals: Intervals
 
 
+def check_columns(columns: Sequence[str], labels: Sequence[PhotoLabel]) -> None:
+    """Raises ``DatasetError`` if the table of labels lacks a column; before a long measurement."""
+    for column in columns:
+        if column.lower() not in labels[0].row.cells:
+            known = ", ".join(labels[0].row.cells)
+            raise DatasetError(f"There is no column {column!r}; the columns are: {known}.")
+
+
 def iter_group_metrics(
     columns: Sequence[str],
     labels: Sequence[PhotoLabel],
@@ -47,20 +55,15 @@ def iter_group_metrics(
     """Yields the metrics of each value of each column; empty cells make no group.
 
     Args:
-        columns: Of the table of labels, in any case.
+        columns: Of the table of labels, in any case; see ``check_columns``.
         labels: N rows of the table.
         faces: Their ground truth.
         readings: Their predictions.
         people: The person in each.
 
-    Raises:
-        DatasetError: There is no such column.
     """
     for column in columns:
         key = column.lower()
-        if key not in labels[0].row.cells:
-            known = ", ".join(labels[0].row.cells)
-            raise DatasetError(f"There is no column {column!r}; the columns are: {known}.")
         values = np.array([label.row.cells[key] for label in labels])
         for value in np.unique(values[values != ""]):
             chosen = np.flatnonzero(values == value)
