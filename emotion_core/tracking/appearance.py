@@ -80,7 +80,7 @@ def is_shot_boundary(before: ColorDescriptor, after: ColorDescriptor) -> bool:
     return float(before @ after) < _CUT_CORRELATION
 
 
-def look_distances(known: ColorDescriptor, seen: ColorDescriptor) -> ColorDescriptor:
+def descriptor_distances(known: ColorDescriptor, seen: ColorDescriptor) -> ColorDescriptor:
     """Mean differences of the colours of people and faces.
 
     Args:
@@ -97,7 +97,7 @@ def appearance_cost(apart: ColorDescriptor, gaps_s: npt.NDArray[np.float64]) -> 
     """Evidence from appearance against each pair being the same person.
 
     Args:
-        apart: ``(T, N)`` from ``look_distances``.
+        apart: ``(T, N)`` from ``descriptor_distances``.
         gaps_s: Seconds between the two, broadcast to the same shape.
 
     Returns:

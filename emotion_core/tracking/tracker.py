@@ -27,15 +27,15 @@ from emotion_core.tracking.appearance import (
     ColorDescriptor,
     appearance_cost,
     color_descriptors,
+    descriptor_distances,
     frame_signature,
     is_shot_boundary,
-    look_distances,
 )
 from emotion_core.tracking.kalman import BoxGeometry, KalmanState, Point, motion_cost
 from emotion_core.tracking.track import Track
 from emotion_core.tracking.tracklets import (
     NEW_FACES,
-    SAME_LOOK,
+    SAME_APPEARANCE,
     Sighting,
     Tracklet,
     best_pairs,
@@ -188,19 +188,19 @@ class FaceTracker:
             return cost
         unknown = np.full(descriptors.shape[1], np.nan)
         known = np.stack([unknown if t.descriptor is None else t.descriptor for t in self._tracks])
-        apart = look_distances(known, descriptors)
-        look = appearance_cost(apart, (self._time_s - last_s)[:, None])
-        cost += np.nan_to_num(np.clip(look, MIN_COST, MAX_COST))
-        heads_apart = look_distances(known[:, HEAD], descriptors[:, HEAD])
+        apart = descriptor_distances(known, descriptors)
+        appearance = appearance_cost(apart, (self._time_s - last_s)[:, None])
+        cost += np.nan_to_num(np.clip(appearance, MIN_COST, MAX_COST))
+        heads_apart = descriptor_distances(known[:, HEAD], descriptors[:, HEAD])
         nearest = np.fmin.reduce(heads_apart, axis=0, initial=np.inf)
         recalled = recall_cost(heads_apart, is_cut=not _is_reflow(nearest))
         if is_cut:
             return recalled
         limit = np.where(
-            nearest < SAME_LOOK, np.maximum(SAME_LOOK, SWAPPED_RATIO * nearest), np.inf
+            nearest < SAME_APPEARANCE, np.maximum(SAME_APPEARANCE, SWAPPED_RATIO * nearest), np.inf
         )
         is_still = np.array([t.is_still for t in self._tracks], np.bool_)[:, None]
-        is_swapped = is_still & (nearest < SAME_LOOK) & (heads_apart > limit) & (cost < 0)
+        is_swapped = is_still & (nearest < SAME_APPEARANCE) & (heads_apart > limit) & (cost < 0)
         if is_swapped.any():
             cost = np.where(is_swapped, recalled, np.minimum(cost, recalled))
         return cost
@@ -249,5 +249,5 @@ def _describe(faces: Faces, image: Image | None) -> tuple[BoxGeometry, ColorDesc
 
 def _is_reflow(nearest: npt.NDArray[np.float64]) -> bool:
     """Whether most of several faces look like somebody, so that they are unlikely to be new."""
-    n_known = int((nearest < SAME_LOOK).sum())
+    n_known = int((nearest < SAME_APPEARANCE).sum())
     return n_known > 1 and 2 * n_known >= len(nearest)

@@ -19,7 +19,7 @@ from emotion_core.tracking.appearance import (
     HEAD,
     ColorDescriptor,
     appearance_cost,
-    look_distances,
+    descriptor_distances,
 )
 from emotion_core.tracking.kalman import SIZE_CHANGE, SIZE_NOISE, Point
 
@@ -32,14 +32,14 @@ NEW_FACES = 0.02
 """Faces expected to appear in a frame, per area of one face: limits how far a face may be from its
 predicted position. By position alone, 0.7 of its size at 25 frames a second, 1.0 at 3."""
 
-SAME_LOOK = 0.05
+SAME_APPEARANCE = 0.05
 """Mean difference of the colours of two heads below which they look the same. Of 200 portraits at
 one place, found with a jitter of 3 %, 99 % are below that when compared with themselves, and less
 than 1 % of pairs of two people."""
 
 CUT_COST, REFLOW_COST = 3.2, 1.2
 """Costs of a pair of which one is from before a shot boundary, where places say nothing: only a
-face with ``SAME_LOOK`` is the same person; and where most of the faces are known, so that others
+face with ``SAME_APPEARANCE`` is the same person; and where most of the faces are known, so that others
 will be as well, one with up to 0.07."""
 
 LINK_COST = 2.0
@@ -53,7 +53,7 @@ STAY_SHARE, STAY_S, STAY_SPREAD = 0.5, 20.0, 0.5
 """Share of people who come into view again where they were, as those who looked away do; the time
 constant with which it declines; and how far from there per axis, in face sizes."""
 
-MAX_LOOK_GAP_S, MAX_SIZE_GAP_S = 1.0, 4.0
+MAX_APPEARANCE_GAP_S, MAX_SIZE_GAP_S = 1.0, 4.0
 """Seconds after which colours and sizes of faces are assumed to change no further."""
 
 SAME_PERSON = 0.363
@@ -72,7 +72,7 @@ and the assignment a few seconds."""
 
 @dataclass(eq=False, slots=True)
 class Sighting:
-    """Place and look of a face at one end of a tracklet.
+    """Position and appearance of a face at one end of a tracklet.
 
     Attributes:
         time_s: When the face was seen.
@@ -144,11 +144,11 @@ def link_costs(tracklets: Sequence[Tracklet]) -> FloatTable:
     gaps_s = _column(starts, "time_s") - _column(ends, "time_s")[:, None]
     later_s = np.maximum(gaps_s, 0.0)
     is_cut = _column(starts, "shot") != _column(ends, "shot")[:, None]
-    before, after = _looks(ends), _looks(starts)
-    apart = look_distances(before, after)
-    within = appearance_cost(apart, np.minimum(later_s, MAX_LOOK_GAP_S))
+    before, after = _descriptors(ends), _descriptors(starts)
+    apart = descriptor_distances(before, after)
+    within = appearance_cost(apart, np.minimum(later_s, MAX_APPEARANCE_GAP_S))
     within = np.nan_to_num(within) + _place_costs(ends, starts, later_s) + LINK_COST
-    heads_apart = look_distances(before[:, HEAD], after[:, HEAD])
+    heads_apart = descriptor_distances(before[:, HEAD], after[:, HEAD])
     cost = np.where(is_cut, recall_cost(heads_apart), within)
     cosines = _cosines([t.embedding for t in tracklets])
     cost = np.where(np.isnan(cosines), cost, EMBEDDING_WEIGHT * (SAME_PERSON - cosines))
@@ -159,7 +159,7 @@ def recall_cost(heads_apart: FloatTable, *, is_cut: bool = True) -> FloatTable:
     """Evidence against the same person by appearance alone; infinite where that is unknown.
 
     Args:
-        heads_apart: ``look_distances`` of the part ``HEAD`` of descriptors.
+        heads_apart: ``descriptor_distances`` of the part ``HEAD`` of descriptors.
         is_cut: Whether people may be others than before, or only in other places.
     """
     cost = appearance_cost(heads_apart, np.zeros(1)) + (CUT_COST if is_cut else REFLOW_COST)
@@ -190,7 +190,7 @@ def _column(sightings: list[Sighting], name: str) -> FloatTable:
     return np.array([getattr(sighting, name) for sighting in sightings], np.float64)
 
 
-def _looks(sightings: list[Sighting]) -> FloatTable:
+def _descriptors(sightings: list[Sighting]) -> FloatTable:
     """``(T, L)`` descriptors; NaN where there is none."""
     known = [s.descriptor for s in sightings if s.descriptor is not None]
     unknown = np.full(len(known[0]) if known else 1, np.nan)

@@ -7,9 +7,9 @@ from emotion_core.tracking.appearance import (
     DIFFERENT,
     appearance_cost,
     color_descriptors,
+    descriptor_distances,
     frame_signature,
     is_shot_boundary,
-    look_distances,
 )
 from tests.factories import make_image, make_smooth_image
 
@@ -61,7 +61,7 @@ def test_a_frame_of_one_colour_has_no_glance():
 
 def test_likeness_counts_less_the_longer_ago_it_was():
     known, seen = np.full((2, 6), 0.5), np.array([[0.5] * 6, [0.5 + DIFFERENT] * 6])
-    apart = look_distances(known, seen)
+    apart = descriptor_distances(known, seen)
     np.testing.assert_allclose(apart, [[0, DIFFERENT]] * 2)
     found = appearance_cost(apart, np.array([[0.04], [4.0]]))
     assert found.shape == (2, 2)
@@ -71,4 +71,4 @@ def test_likeness_counts_less_the_longer_ago_it_was():
 
 def test_what_is_not_known_is_no_likeness():
     known = np.array([[0.5, 0.5], [np.nan, np.nan]])
-    assert np.isnan(look_distances(known, known)).tolist() == [[False, True], [True, True]]
+    assert np.isnan(descriptor_distances(known, known)).tolist() == [[False, True], [True, True]]
