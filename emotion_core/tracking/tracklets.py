@@ -38,9 +38,9 @@ one place, found with a jitter of 3 %, 99 % are below that when compared with th
 than 1 % of pairs of two people."""
 
 CUT_COST, REFLOW_COST = 3.2, 1.2
-"""Costs of a pair of which one is from before a shot boundary, where places say nothing: only a
-face with ``SAME_APPEARANCE`` is the same person; and where most of the faces are known, so that others
-will be as well, one with up to 0.07."""
+"""Costs of a pair of which one is from before a shot boundary, where positions say nothing: only a
+face with ``SAME_APPEARANCE`` is the same person; and where most of the faces are known, so that
+others will be as well, one with up to 0.07."""
 
 LINK_COST = 2.0
 """Cost of a link within a shot: a face that appears is more likely that of somebody new."""
