@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from emotion_core.labels import Emotion, LabelSet
 
+    Chosen = slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
+
 Image = npt.NDArray[np.uint8]
 """RGB, shape ``(H, W, 3)``, 0-255."""
 
 FloatArray = npt.NDArray[np.float32]
 """A float32 array; each use states its shape."""
 
-Region = tuple[int, int, int, int]
-"""x, y, width and height in pixels."""
+Region = tuple[int, int, int, int]  # x, y, width and height in pixels
 
 Device = Literal["cpu", "cuda"]
 
@@ -36,9 +37,8 @@ that they recognise next to nothing. Of the street photos' annotated faces of at
 this loses none (16 would: boxes err)."""
 
 DEFAULT_MIN_SEEN_S = 0.3
-"""Default minimum of seconds for which a face must be seen in a video to count as a person. False
-alarms last for a frame or two. SORT (A. Bewley et al., ICIP 2016) and DeepSORT (N. Wojke et al.,
-ICIP 2017) wait for three frames; a time suits any rate of analysis."""
+"""Default minimum of seconds for which a face must be seen in a video to count as a person. SORT (A.
+Bewley et al., ICIP 2016) waits for three frames; a time suits any rate of analysis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,7 @@ class AnalyzeOptions:
             for frames of a video. ``None`` for a thorough search, as for photos.
         region: x, y, width and height in pixels of the part to search; ``None`` for all.
         largest_only: Whether only the largest face counts.
-        rolls_deg: Clockwise angles of turned faces to look for besides upright ones. A thorough
-            search of an image without an upright face tries all angles by itself.
+        rolls_deg: Clockwise angles, in degrees, of turned faces to search for besides upright ones.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -128,9 +127,8 @@ class Faces:
         n = len(self.boxes)
         _check_floats(self.boxes, (n, 4), "boxes")
         _check_floats(self.scores, (n,), "scores")
-        _check(
-            bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all()), "boxes must be x1, y1, x2, y2."
-        )
+        is_ordered = bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all())
+        _check(is_ordered, "boxes must be x1, y1, x2, y2.")
         _check(bool(((self.scores >= 0) & (self.scores <= 1)).all()), "scores must lie in [0, 1].")
         if self.landmarks is not None:
             _check_floats(self.landmarks, (n, 5, 2), "landmarks")
@@ -140,7 +138,7 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Faces:
+    def __getitem__(self, chosen: Chosen) -> Faces:
         """Selects faces by a mask, by indices or, without a copy, by a slice."""
         part = object.__new__(Faces)  # skips the checks, which would take longer than the selection
         for name in self.__slots__:
@@ -185,9 +183,7 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.probabilities)
 
-    def __getitem__(
-        self, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
-    ) -> Predictions:
+    def __getitem__(self, chosen: Chosen) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
         names = ("probabilities", "valence", "arousal")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
