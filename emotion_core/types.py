@@ -37,8 +37,8 @@ that they recognise next to nothing. Of the street photos' annotated faces of at
 this loses none (16 would: boxes err)."""
 
 DEFAULT_MIN_SEEN_S = 0.3
-"""Default minimum of seconds for which a face must be seen in a video to count as a person. SORT (A.
-Bewley et al., ICIP 2016) waits for three frames; a time suits any rate of analysis."""
+"""Default minimum of seconds for which a face must be seen in a video to count as a person. SORT
+(A. Bewley et al., ICIP 2016) waits for three frames; a time suits any rate of analysis."""
 
 
 @dataclass(frozen=True, slots=True)
