@@ -183,9 +183,8 @@ def visit_state(kind: type[_VisitState]) -> _VisitState:
     return cast("_VisitState", st.session_state[key])
 
 
-def show_link() -> None:
-    """Makes the page's address the private link of the visit, and says what it is good for."""
-    update_link()
+def explain_link() -> None:
+    """Says what the page's address is good for."""
     st.caption(
         "Until ten minutes after you leave, this page's address brings everything back, for you "
         "and for anybody you give it to."

@@ -19,9 +19,10 @@ from streamlit_app.photos.views import (
 )
 from streamlit_app.resources import (
     SAMPLE,
+    explain_link,
     page_analyzer,
     sample_photo,
-    show_link,
+    update_link,
     visit_state,
 )
 from streamlit_app.settings import load_settings
@@ -78,7 +79,7 @@ if not photos:
     clear_selection()
     st.stop()
 
-show_link()
+update_link()
 info = analyzer.info
 in_use = replace(options, emotion=info.emotion.name, detector=info.detector.name)
 waiting = state.begin(photos, in_use)
@@ -126,3 +127,4 @@ if finished:
     with summary.container():
         show_overview(finished)
         show_photo_downloads(finished)
+        explain_link()

@@ -10,11 +10,12 @@ from emotion_core.files import archive
 from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
 from streamlit_app.resources import (
+    explain_link,
     job_queue,
     page_analyzer,
     sample_clip,
     sample_photo,
-    show_link,
+    update_link,
     visit_state,
 )
 from streamlit_app.settings import load_settings
@@ -69,7 +70,7 @@ if not state.job:
         state.job = VideoJob(state.clip.file, spec, analyzer, queue, embedder)
 job = state.job
 show_clip(state)
-show_link()
+update_link()
 if state.remark:
     st.info(escape(state.remark), icon=":material/folder_zip:")
 if job.state in (JobState.WAITING, JobState.RUNNING):
@@ -86,3 +87,4 @@ except EmotionError as error:
 if not job.spec.finds_the_same_as(spec):
     offer_analysis(state, "The settings have changed since this analysis.", ":material/tune:")
 show_result(state, result, video_settings.smoothing_s, blur=options.blur)
+explain_link()

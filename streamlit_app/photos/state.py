@@ -129,7 +129,7 @@ class PhotosState:
             return
         if n_other or not names:
             self.remarks.append(
-                f"{upload.name}: {len(names)} photos; {n_other} other files were passed over."
+                f"Photos in {upload.name}: {len(names)}. Other files, passed over: {n_other}."
             )
         for name in names:
             key, share = f"{upload.file_id}/{name}", upload.size // len(names)

@@ -92,8 +92,8 @@ class VideoState:
         n_other = len(others) + len(opened.passed_over)
         if n_other:
             self.remark = (
-                f"{name} is analysed; {n_other} other files of the ZIP archive are not. The "
-                "command line analyses all videos of an archive."
+                f"{name} is analysed. Other files in the ZIP archive: {n_other}; the command line "
+                "analyses all videos of an archive."
             )
         return name
 

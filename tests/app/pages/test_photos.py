@@ -394,5 +394,5 @@ def test_photos_of_an_archive_are_shown_by_their_paths(app):
     assert "anna/1.png" in shown
     assert "ben/1.png" in shown
     warnings = " ".join(texts(app.warning)).replace("\\", "")
-    assert "album.zip: 2 photos; 1 other files were passed over." in warnings
+    assert "Photos in album.zip: 2. Other files, passed over: 1." in warnings
     assert "none.zip: The ZIP archive cannot be read" in warnings

@@ -385,4 +385,4 @@ def test_the_first_video_of_an_archive_is_analysed(core, video_app, clips):
     assert core.detector.calls
     assert "anna/one.mts" in " ".join(markdown.value for markdown in video_app.markdown)
     remarks = [info.value.replace("\\", "") for info in video_app.info]
-    assert remarks[0].startswith("anna/one.mts is analysed; 1 other files")
+    assert remarks[0].startswith("anna/one.mts is analysed. Other files in the ZIP archive: 1")
