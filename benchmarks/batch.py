@@ -42,7 +42,7 @@ Run = dict[str, float]
 """Figures of one run."""
 
 FACES = 3
-REFERENCE, PICTURES = "one process", "one process, with pictures"
+REFERENCE, IMAGES = "one process", "one process, with images"
 ACTORS = {"bulk, 1 actor": 1, "bulk, 2 actors": 2}
 
 
@@ -77,12 +77,12 @@ def measure_rounds(ray: Any, photos: Path, out: Path, rounds: int) -> dict[str, 
     sources = [PhotoSource(path.name, path.read_bytes) for path in paths]
     urls = [str(path) for path in paths]
     list(iter_photos(analyzer, sources[:8]))  # warm up
-    runs: dict[str, list[Run]] = {REFERENCE: [], PICTURES: [], **{a: [] for a in ACTORS}}
+    runs: dict[str, list[Run]] = {REFERENCE: [], IMAGES: [], **{a: [] for a in ACTORS}}
     for i in range(rounds):
         batches = iter_records(analyzer, urls, VideoSettings())
         runs[REFERENCE].append(time_run((len(b) for b in batches), len(paths), time.process_time))
         results = iter_photos(analyzer, sources)
-        runs[PICTURES].append(time_run((1 for _ in results), len(paths), time.process_time))
+        runs[IMAGES].append(time_run((1 for _ in results), len(paths), time.process_time))
         for what, actors in ACTORS.items():
             folder = ResultFolder(str(out / f"{i}-{actors}"), emotion.labels)
             job = Job(folder, emotion, detector, VideoSettings(), 16)

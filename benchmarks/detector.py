@@ -2,7 +2,7 @@
 
 The images are drawn: the sample portrait's face on grey, 40 times 1/60 as high as the image but
 at least 24 pixels ("group"), or once and half as high ("one"); ``--photos FOLDER`` adds real ones.
-"one look" asks only for faces that the first look at the shrunk image can see.
+"one pass" asks only for faces that the first pass over the shrunk image can see.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ SIZES_WH = {
     "12 MP": (4000, 3000),
     "48 MP": (8000, 6000),
 }
-ONE_LOOK_SHARE = 1 / 95
-"""A minimum face size, as a share of the longer side, from which one look is enough."""
+ONE_PASS_SHARE = 1 / 95
+"""A minimum face size, as a share of the longer side, from which one pass is enough."""
 BATCH = 16
 IN_TORCH = "yunet, torch"
 """Not how the product runs it on a CPU; measured for comparison, on one frame."""
@@ -67,20 +67,20 @@ def main() -> None:
     figures["frame_ms"] = measure_frame(networks, 10 * repeats)
     rows = list(figures["frame_ms"].items())
     print_table("one frame of 640 x 480 on the CPU, pixels to boxes", ["network", "ms"], rows)
-    pictures = {**make_images(), **read_photos(chosen.photos)}
+    images = {**make_images(), **read_photos(chosen.photos)}
     figures["pictures"] = [
-        measure_image(network, name, pictures[name], repeats)
+        measure_image(network, name, images[name], repeats)
         for network in in_use.items()
-        for name in pictures
+        for name in images
     ]
-    header = ["network", "picture", "faces", "pictures/s", "faces, one look", "pictures/s"]
-    print_table("whole pictures", header, [list(row.values()) for row in figures["pictures"]])
+    header = ["network", "image", "faces", "images/s", "faces, one pass", "images/s"]
+    print_table("whole images", header, [list(row.values()) for row in figures["pictures"]])
     figures["peak_memory_mb"] = measure_memory()
     print_table("48 MP", ["peak of the process, MB"], [[figures["peak_memory_mb"]]])
     if figures["machine"]["gpu"]:
         figures["cuda"] = measure_cuda(make_networks(chosen.yunet, "cuda"), 3 * repeats)
         rows = list(figures["cuda"].items())
-        print_table(f"GPU, batches of {BATCH} at 640 x 640", ["network", "pictures/s"], rows)
+        print_table(f"GPU, batches of {BATCH} at 640 x 640", ["network", "images/s"], rows)
     write_json(chosen.json, figures)
 
 
@@ -97,14 +97,14 @@ def make_networks(yunet: Path | None, device: Device) -> dict[str, FaceModel]:
         if yunet:
             networks["yunet, OpenCV"] = OpenCvFaceModel(yunet)
     if yunet:
-        looks = TorchMultiScaleRunner(load_yunet(yunet), device)
-        networks[IN_TORCH] = MultiScaleFaceModel(looks, is_yunet=True)
+        runner = TorchMultiScaleRunner(load_yunet(yunet), device)
+        networks[IN_TORCH] = MultiScaleFaceModel(runner, is_yunet=True)
     return networks
 
 
 def measure_frame(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
     """Median milliseconds of each network, all in turn."""
-    frame = make_picture((640, 480), 5, 60)
+    frame = draw_scene((640, 480), 5, 60)
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(repeats + 3):  # the first ones warm up
         for name, network in networks.items():
@@ -116,14 +116,14 @@ def measure_frame(networks: dict[str, FaceModel], repeats: int) -> dict[str, flo
 
 def make_images() -> dict[str, Image]:
     """Groups and single faces by size."""
-    pictures = {}
+    images = {}
     for name, size_wh in SIZES_WH.items():
-        pictures[f"group, {name}"] = make_picture(size_wh, 40, max(24, size_wh[1] // 60))
-        pictures[f"one, {name}"] = make_picture(size_wh, 1, size_wh[1] // 2)
-    return pictures
+        images[f"group, {name}"] = draw_scene(size_wh, 40, max(24, size_wh[1] // 60))
+        images[f"one, {name}"] = draw_scene(size_wh, 1, size_wh[1] // 2)
+    return images
 
 
-def make_picture(size_wh: tuple[int, int], n_faces: int, face_px: int) -> Image:
+def draw_scene(size_wh: tuple[int, int], n_faces: int, face_px: int) -> Image:
     """Copies of the sample's face, of a given height, in up to ten columns on grey."""
     portrait = decode_image(SAMPLE.read_bytes()).pixels[30:240, 120:330]  # its face: 107 high
     side = face_px * portrait.shape[0] // 107
@@ -151,14 +151,14 @@ def measure_image(
 ) -> dict[str, Any]:
     """Faces found and images per second, with and without finer passes."""
     detector = FaceDetector(network[1], OWN)
-    row: dict[str, Any] = {"network": network[0], "picture": name}
-    one_look_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_LOOK_SHARE)
-    for label, px in (("", DEFAULT_MIN_FACE_PX), (", one look", one_look_px)):
+    row: dict[str, Any] = {"network": network[0], "image": name}
+    one_pass_px = max(DEFAULT_MIN_FACE_PX, max(image.shape[:2]) * ONE_PASS_SHARE)
+    for label, px in (("", DEFAULT_MIN_FACE_PX), (", one pass", one_pass_px)):
         row[f"faces{label}"] = len(detector.detect([image], AnalyzeOptions(min_face_px=px))[0])
         seconds = _median(
             partial(detector.detect, [image], AnalyzeOptions(min_face_px=px)), repeats
         )
-        row[f"pictures_per_s{label}"] = 1 / seconds
+        row[f"images_per_s{label}"] = 1 / seconds
     return row
 
 
@@ -167,7 +167,7 @@ def measure_memory() -> float:
     script = (
         "import re\n"
         "from benchmarks.detector import *\n"
-        "image = make_picture(SIZES_WH['48 MP'], 40, 100)\n"
+        "image = draw_scene(SIZES_WH['48 MP'], 40, 100)\n"
         "FaceDetector(make_networks(None, 'cpu')[OWN.name], OWN).detect([image])\n"
         # not getrusage, whose maximum begins with that of the process that started this one
         "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
@@ -178,7 +178,7 @@ def measure_memory() -> float:
 
 def measure_cuda(networks: dict[str, FaceModel], repeats: int) -> dict[str, float]:
     """Images per second of each network, from pixels in memory to faces in memory."""
-    batch = [make_picture((640, 640), 5, 60)] * BATCH
+    batch = [draw_scene((640, 640), 5, 60)] * BATCH
     rates = {}
     for name, network in networks.items():
         for _ in range(3):

@@ -89,7 +89,7 @@ class Visitor:
         end_s = time.monotonic() + timeout_s
         while not (seen := [r for r in self.received if r.is_annotated]):
             if time.monotonic() > end_s:
-                raise TimeoutError(f"stream {self.name}: no annotated picture in {timeout_s} s")
+                raise TimeoutError(f"stream {self.name}: no annotated frame in {timeout_s} s")
             await asyncio.sleep(0.005)
         return seen[0].at_s - self.start_s
 

@@ -99,10 +99,10 @@ def measure_round(
     lone = drive(batched_url, kind, seconds, 1)
     opened = drive_open(batched_url, kind, 2 * seconds, LOAD * batched["per_s"])
     return {
-        "in process, one by one: pictures/s": alone,
-        "in process, batches: pictures/s": together,
-        "server without batching: pictures/s": single["per_s"],
-        "server: pictures/s": batched["per_s"],
+        "in process, one by one: images/s": alone,
+        "in process, batches: images/s": together,
+        "server without batching: images/s": single["per_s"],
+        "server: images/s": batched["per_s"],
         "server: median, ms": batched["median_ms"],
         "server: p99, ms": batched["p99_ms"],
         "server, lone client: median, ms": lone["median_ms"],

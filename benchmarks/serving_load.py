@@ -79,11 +79,11 @@ def drive(url: str, kind: str, seconds: float, clients: int) -> dict[str, Any]:
 
 def drive_open(url: str, kind: str, seconds: float, per_s: float) -> dict[str, Any]:
     """Sends requests at random times at a mean rate (a Poisson process), whatever the answers."""
-    asker, chance = LoadClient(url, kind), random.Random(0)
+    asker, rng = LoadClient(url, kind), random.Random(0)
     start_s = due_s = time.monotonic()
     with ThreadPoolExecutor(2 * CLIENTS) as pool:
         while due_s < start_s + seconds:
-            due_s += chance.expovariate(per_s)
+            due_s += rng.expovariate(per_s)
             time.sleep(max(0.0, due_s - time.monotonic()))
             pool.submit(asker.ask, due_s)
     return asker.finish()

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).resolve().parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"
 SIZE_WH, FPS, CLIP_S = (1280, 720), 25, 10
 BARS = {
-    "every picture, times decoding and encoding": 2.0,
-    "every third picture, times decoding and encoding": 1.3,
+    "every frame, times decoding and encoding": 2.0,
+    "every third frame, times decoding and encoding": 1.3,
     "peak memory, long video by short": 1.2,
 }
 
@@ -119,13 +119,13 @@ def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
     target = clip.with_name("target.mp4")
     ways: dict[str, Callable[[], object]] = {
         "decoding and encoding alone": partial(transcode, clip, target),
-        "every picture": partial(analyze_video, clip, analyzer, VideoSettings(), target=target),
-        "every third picture": partial(
+        "every frame": partial(analyze_video, clip, analyzer, VideoSettings(), target=target),
+        "every third frame": partial(
             analyze_video, clip, analyzer, VideoSettings(every=3), target=target
         ),
-        "every picture, no video written": partial(analyze_video, clip, analyzer, VideoSettings()),
+        "every frame, no video written": partial(analyze_video, clip, analyzer, VideoSettings()),
     }
-    ways["every picture"]()  # warm up
+    ways["every frame"]()  # warm up
     seconds = {name: (float("inf"), 0.0) for name in ways}
     for _ in range(repeats):
         for name, run in ways.items():
@@ -139,7 +139,7 @@ def measure(clip: Path, device: str, *, repeats: int) -> dict[str, Any]:
                 "fps": n / s,
                 "ratio": s / base,
                 "times_real_time": CLIP_S / s,
-                "cpu_ms_a_picture": cpu_s / n * 1000,
+                "cpu_ms_a_frame": cpu_s / n * 1000,
             }
             for name, (s, cpu_s) in seconds.items()
         },
@@ -156,10 +156,10 @@ def transcode(clip: Path, target: Path) -> None:
 
 def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, float]:
     """Milliseconds per frame of each stage when nothing else runs."""
-    pictures = 64
+    n_frames = 64
     with VideoReader(clip) as reader:
         start = time.perf_counter()
-        frames = [frame for frame, _ in zip(reader.frames(), range(pictures), strict=False)]
+        frames = [frame for frame, _ in zip(reader.frames(), range(n_frames), strict=False)]
         ms = {"decode": (time.perf_counter() - start) / len(frames) * 1000}
 
     def run(name: str, work: Callable[[Any], object], items: Iterable[Any]) -> list[Any]:
@@ -172,7 +172,7 @@ def time_stages(clip: Path, target: Path, analyzer: LocalAnalyzer) -> dict[str, 
     analyzer.analyze(groups[0])  # warm up
     for side in QUICK_PX:
         run(
-            f"analyse, quick look at {side} px",
+            f"analyse, quick pass at {side} px",
             partial(analyzer.analyze, options=AnalyzeOptions(search_px=side)),
             groups,
         )
@@ -222,29 +222,29 @@ def measure_peers(clip: Path, python: str) -> dict[str, float]:
 def show(figures: dict[str, Any]) -> None:
     """Prints the tables, and the bars beside the values reached."""
     for device, found in figures["devices"].items():
-        header = ["way", "pictures/s", "ratio", "times real time", "processor ms a picture"]
+        header = ["way", "frames/s", "ratio", "times real time", "processor ms a frame"]
         rows = [[name, *values.values()] for name, values in found["ways"].items()]
         print_table(f"{device}: {found['networks']}", header, rows)
         stages = list(found["stage_ms"].items())
-        print_table(f"{device}: one stage alone", ["stage", "ms a picture"], stages)
+        print_table(f"{device}: one stage alone", ["stage", "ms a frame"], stages)
     memory = figures["memory"]
     print_table("peak memory of a fresh process", ["figure", "value"], list(memory.items()))
     ways = figures["devices"]["cpu"]["ways"]
     if "peers" in figures:
-        ours = ways["every picture, no video written"]["fps"]
+        ours = ways["every frame, no video written"]["fps"]
         compared = {"ours, decoding included": ours, **figures["peers"]}
-        print_table("cpu: peers on the same clip", ["who", "pictures/s"], list(compared.items()))
+        print_table("cpu: peers on the same clip", ["who", "frames/s"], list(compared.items()))
     reached = [
-        ways["every picture"]["ratio"],
-        ways["every third picture"]["ratio"],
+        ways["every frame"]["ratio"],
+        ways["every third frame"]["ratio"],
         memory["ratio"],
     ]
     rows = [
         [name, bar, value, "yes" if value <= bar else "NO"]
         for (name, bar), value in zip(BARS.items(), reached, strict=True)
     ]
-    fps = ways["every picture"]["fps"]
-    rows.append(["every picture, pictures/s (at least)", FPS, fps, "yes" if fps >= FPS else "NO"])
+    fps = ways["every frame"]["fps"]
+    rows.append(["every frame, frames/s (at least)", FPS, fps, "yes" if fps >= FPS else "NO"])
     print_table("cpu: bars", ["figure", "bar", "reached", "met"], rows)
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import redirect_stdout
 from importlib import import_module
 
-PICTURES = 50
+FRAMES = 50
 
 
 def main() -> None:
@@ -28,15 +28,15 @@ def measure(clip: str) -> dict[str, float]:
 
     fer = import_module("fer.fer")  # this project's environment does not have it
     with av.open(clip) as container:
-        decoded = zip(container.decode(video=0), range(PICTURES), strict=False)
+        decoded = zip(container.decode(video=0), range(FRAMES), strict=False)
         frames = [frame.to_ndarray(format="bgr24") for frame, _ in decoded]
     speeds = {}
     for name, has_mtcnn in (("fer, OpenCV's cascade", False), ("fer, MTCNN", True)):
         reader = fer.FER(mtcnn=has_mtcnn)
         reader.detect_emotions(frames[0])  # warm up
         start = time.perf_counter()
-        for picture in frames:
-            reader.detect_emotions(picture)
+        for frame in frames:
+            reader.detect_emotions(frame)
         speeds[name] = len(frames) / (time.perf_counter() - start)
     return speeds
 

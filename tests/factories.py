@@ -1,4 +1,4 @@
-"""Small values for tests: faces, predictions, pictures, fakes and tiny networks."""
+"""Small values for tests: faces, predictions, images, fakes and tiny networks."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def make_smooth_image(width=64, height=48):
 
 
 def encode(image, file_format="PNG", **options):
-    """A picture (array or Pillow's) as a file."""
-    picture = PIL.Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    """An image (array or Pillow's) as a file."""
+    pil_image = PIL.Image.fromarray(image) if isinstance(image, np.ndarray) else image
     buffer = io.BytesIO()
-    picture.save(buffer, file_format, **options)
+    pil_image.save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
@@ -213,11 +213,11 @@ def make_counting_photo(n_faces, width=64, height=48, seed=0):
 
 
 def make_classifier_onnx(kind, labels=7):
-    """Conv, Reshape, Gemm on 1 x 8 x 8 pictures.
+    """Conv, Reshape, Gemm on 1 x 8 x 8 images.
 
     Args:
-        kind: ``"fixed"``: one picture a pass; ``"mixing"``: the same, and with several their
-            results depend on each other; ``"dynamic"``: any number of pictures.
+        kind: ``"fixed"``: one image a pass; ``"mixing"``: the same, and with several their
+            results depend on each other; ``"dynamic"``: any number of images.
         labels: Number of outputs.
     """
     rng = np.random.default_rng(2)
@@ -243,7 +243,7 @@ def make_classifier_onnx(kind, labels=7):
 def make_face_onnx():
     """A face network: a red pixel anywhere is a face at the left, a green one at the right.
 
-    Scores are the largest red and green of the picture; boxes and landmarks stand still.
+    Scores are the largest red and green of the image; boxes and landmarks stand still.
     """
     weights = {
         "axes": np.array([2, 3], np.int64),

@@ -122,14 +122,14 @@ def test_truncated_jpeg_gives_what_is_there(share):
 
 def _samples():
     image = make_smooth_image()
-    picture, turned = PIL.Image.fromarray(image), PIL.Image.fromarray(image[::-1].copy())
+    pil_image, turned = PIL.Image.fromarray(image), PIL.Image.fromarray(image[::-1].copy())
     several = {"save_all": True, "append_images": [turned]}
     exif = make_gps_exif(6)
     return {
         "jpeg": encode(image, "JPEG", exif=exif),
-        "cmyk": encode(picture.convert("CMYK"), "JPEG"),
+        "cmyk": encode(pil_image.convert("CMYK"), "JPEG"),
         "png": encode(image, "PNG", exif=exif),
-        "palette": encode(picture.quantize(16), "PNG", transparency=b"\x00\x80"),
+        "palette": encode(pil_image.quantize(16), "PNG", transparency=b"\x00\x80"),
         "apng": encode(image, "PNG", **several),
         "webp": encode(image, "WEBP", **several),
         "tiff": encode(image, "TIFF", exif=exif),

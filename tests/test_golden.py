@@ -1,4 +1,4 @@
-"""What ships gives what it gave: fixed pictures, fixed answers, on every way through the code."""
+"""What ships gives what it gave: fixed images, fixed answers, on every way through the code."""
 
 import numpy as np
 import pytest
@@ -87,8 +87,8 @@ def test_emotion_network_as_training_feeds_it(portrait):
     """The same crop, read and normalised as the training loop does it: grey in whole numbers."""
     card = CARDS["emoscope-fer-s"]
     architecture = find_architecture("small-face-net")
-    pictures = ArrayImages(make_crop(portrait, card))
-    grey = pictures.load(np.array([0]), 48, architecture.channels)  # (1, 48, 48, 1)
+    images = ArrayImages(make_crop(portrait, card))
+    grey = images.load(np.array([0]), 48, architecture.channels)  # (1, 48, 48, 1)
     planes = torch.from_numpy(grey).permute(0, 3, 1, 2).float()
     planes = (planes - architecture.mean[0]) / architecture.std[0]
     network = load_network(WEIGHTS_DIR / card.torch_weights.filename)
@@ -101,7 +101,7 @@ def test_emotion_network_as_training_feeds_it(portrait):
 
 @pytest.mark.parametrize(("way", "device"), WAYS)
 def test_face_network(portrait, way, device):
-    """A fixed picture gives a fixed face."""
+    """A fixed image gives a fixed face."""
     card = CARDS["emoscope-face-s"]
     file = card.weights if way == "onnx" else card.torch_weights
     detector = make_detector(card, WEIGHTS_DIR / file.filename, device)

@@ -24,7 +24,7 @@ def photo_chunk(tmp_path):
     paths = [tmp_path / f"{i:02}.png" for i in range(20)]
     for i, path in enumerate(paths):
         path.write_bytes(make_counting_photo(i % 5, seed=i))
-    paths[2].write_bytes(b"not a picture")
+    paths[2].write_bytes(b"not an image")
     paths[4].unlink()
     return Chunk(MediaKind.PHOTO, tuple(map(str, paths)))
 

@@ -176,9 +176,9 @@ def test_photo_beyond_the_limit_is_refused(tmp_path, monkeypatch):
 
 
 def test_video_elsewhere_is_copied_and_one_here_is_not(memory, tmp_path):
-    memory.pipe_file("/clip.mp4", b"pictures")
+    memory.pipe_file("/clip.mp4", b"frames")
     with local_copy("memory://clip.mp4") as path:
-        assert path.read_bytes() == b"pictures"
+        assert path.read_bytes() == b"frames"
     (tmp_path / "clip.mp4").touch()
     with local_copy(str(tmp_path / "clip.mp4")) as path:
         assert path == tmp_path / "clip.mp4"
@@ -211,7 +211,7 @@ def test_storage_elsewhere_is_asked_again(monkeypatch, url, error, trials):
 
 
 def test_what_came_at_the_second_trial_is_whole(memory, monkeypatch):
-    memory.pipe_file("/clip.mp4", b"pictures")
+    memory.pipe_file("/clip.mp4", b"frames")
     real, asked = sources.open_url, []
 
     class Torn(io.BytesIO):
@@ -227,7 +227,7 @@ def test_what_came_at_the_second_trial_is_whole(memory, monkeypatch):
     monkeypatch.setattr(sources, "open_url", open_url)
     monkeypatch.setattr(storage_faults, "_PAUSE_S", 0.001)
     with local_copy("memory://clip.mp4") as path:
-        assert path.read_bytes() == b"pictures"
+        assert path.read_bytes() == b"frames"
 
 
 def test_errors_of_a_drivers_own_kind_become_ours(monkeypatch):

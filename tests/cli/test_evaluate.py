@@ -48,7 +48,7 @@ def photos(tmp_path):
     folder.mkdir()
     for i in range(2):
         (folder / f"{i}.png").write_bytes(encode(make_image(64, 48, i)))
-    (folder / "2.png").write_text("no picture")
+    (folder / "2.png").write_text("no image")
     lines = [
         "image,emotion,person",
         *(f"{i}.png,happy,{('123456789', 'a')[i % 2]}" for i in range(3)),

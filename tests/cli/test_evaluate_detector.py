@@ -32,7 +32,7 @@ from tests.training.drawn_faces import (
     BOX,
     LANDMARKS,
     draw_image,
-    make_picture,
+    make_sample,
     write_boxes,
     write_scenes,
     write_zip,
@@ -55,9 +55,9 @@ class FixedDetector:
 
 
 def test_marked_images_are_asked_for_everything_and_as_the_product_asks(tmp_path):
-    pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(20)]
+    samples = [make_sample(tmp_path, SampleKind.BOXES) for _ in range(20)]
     detector = FixedDetector((20, 25, 60, 70, 0.5), (20, 25, 60, 66, 0.3), (70, 0, 76, 6, 0.9))
-    figures = measure_marked(detector, pictures, EvalSettings(0.6, 5))
+    figures = measure_marked(detector, samples, EvalSettings(0.6, 5))
     assert detector.asked == [(0.02, 5, 16), (0.6, 5, 16), (0.02, 5, 4), (0.6, 5, 4)]
     assert figures.pictures == 20
     assert figures.faces == {
@@ -72,19 +72,19 @@ def test_marked_images_are_asked_for_everything_and_as_the_product_asks(tmp_path
     assert figures.settings == {}
     assert len(figures.curve) == 20
     assert figures.curve[-1] == [1.0, 1.0, 0.5]
-    assert measure_ap(detector, pictures) == 1
+    assert measure_ap(detector, samples) == 1
 
 
 def test_recall_is_told_at_one_false_alarm_in_ten_images(tmp_path):
-    pictures = [make_picture(tmp_path, SampleKind.BOXES) for _ in range(4)]
+    samples = [make_sample(tmp_path, SampleKind.BOXES) for _ in range(4)]
     sure_and_wrong = FixedDetector((0, 0, 19, 19, 0.9), (20, 25, 60, 70, 0.7))
-    figures = measure_marked(sure_and_wrong, pictures, ASKED)
+    figures = measure_marked(sure_and_wrong, samples, ASKED)
     assert figures.recall_at_false_alarms == 0
     assert (figures.precision, figures.recall) == (0.5, 1)
 
 
 def test_settings_of_wider_make_other_faces_neutral(tmp_path):
-    image = make_picture(tmp_path, SampleKind.BOXES)
+    image = make_sample(tmp_path, SampleKind.BOXES)
     boxes = np.vstack([BOX, [[0, 0, 10, 10]]]).astype(np.float32)
     wanted = {"easy": np.array([True, False]), "hard": np.array([True, True])}
     detector = FixedDetector((20, 25, 60, 70, 0.5), (0, 0, 10, 10, 0.8))
@@ -96,19 +96,19 @@ def test_settings_of_wider_make_other_faces_neutral(tmp_path):
 
 
 def test_portraits_and_scenes_are_counted_at_the_threshold(tmp_path):
-    picture = make_picture(tmp_path)
+    sample = make_sample(tmp_path)
     marks = np.stack([LANDMARKS.reshape(5, 2), np.zeros((5, 2), np.float32)])
     marks[0, :, 0] += 2
     detector = FixedDetector((20, 25, 60, 70, 0.9), (0, 0, 8, 8, 0.6), landmarks=marks)
-    figures = measure_portraits(detector, [picture] * 3, ASKED)
+    figures = measure_portraits(detector, [sample] * 3, ASKED)
     assert (figures.pictures, figures.recall, figures.precision) == (3, 1, 0.5)
     assert figures.landmark_error_mean == pytest.approx(0.1)  # 2 px, eyes 20 px apart
     assert figures.landmark_error_median == pytest.approx(0.1)
     assert detector.asked == [(0.6, 12, 3)]
-    scenes = [make_picture(tmp_path, SampleKind.SCENES)] * 3
+    scenes = [make_sample(tmp_path, SampleKind.SCENES)] * 3
     counted = measure_scenes(detector, scenes, ASKED)
     assert (counted.pictures, counted.with_false_face, counted.false_faces) == (3, 3, 6)
-    missed = measure_portraits(FixedDetector(), [picture], ASKED)
+    missed = measure_portraits(FixedDetector(), [sample], ASKED)
     assert (missed.recall, missed.precision, missed.landmark_error_mean) == (0, None, None)
 
 
@@ -197,7 +197,7 @@ def test_settings_that_can_be_read_are_in_the_table(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(
         evaluate_detector,
         "_read",
-        lambda *_: ({"boxes": [], "wider": [make_picture(tmp_path, SampleKind.BOXES)],
+        lambda *_: ({"boxes": [], "wider": [make_sample(tmp_path, SampleKind.BOXES)],
                      "portraits": [], "scenes": []}, ""),
     )  # fmt: skip
     truths = {"boxes-0.png": truth}
@@ -248,7 +248,7 @@ def test_images_can_be_made_darker_and_brighter():
 
 
 def test_a_detector_sees_exposed_images(tmp_path):
-    pictures = [make_picture(tmp_path, SampleKind.BOXES)]
+    samples = [make_sample(tmp_path, SampleKind.BOXES)]
     means = []
 
     class Watching(FixedDetector):
@@ -257,9 +257,9 @@ def test_a_detector_sees_exposed_images(tmp_path):
             return super().detect(images, *asked)
 
     for exposure in (1.0, 0.25):
-        measure_marked(Watching(), pictures, EvalSettings(exposure=exposure))
-        measure_portraits(Watching(), pictures, EvalSettings(exposure=exposure))
-        measure_scenes(Watching(), pictures, EvalSettings(exposure=exposure))
+        measure_marked(Watching(), samples, EvalSettings(exposure=exposure))
+        measure_portraits(Watching(), samples, EvalSettings(exposure=exposure))
+        measure_scenes(Watching(), samples, EvalSettings(exposure=exposure))
     assert means[:4] == [means[0]] * 4
     assert means[4:] == pytest.approx([means[0] / 4] * 4, abs=1)
 

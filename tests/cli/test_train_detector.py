@@ -81,9 +81,9 @@ def test_training_fills_the_run_folder(data, capsys):
     curves |= {"learning rate", "validation/average precision"}
     assert set(events.Tags()["scalars"]) == curves
     assert [event.step for event in events.Scalars("loss/total")] == [1, 2]
-    (image,) = events.Images("composed pictures")
+    (image,) = events.Images("composed images")
     assert (image.width, image.height) == (4 * 320, 320)
-    assert [image.step for image in events.Images("held-out pictures")] == [2]
+    assert [image.step for image in events.Images("held-out images")] == [2]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Tables of places: doubles are told apart within each picture, landmarks are means."""
+"""Tables of candidates: doubles are told apart within each image, landmarks are means."""
 
 import numpy as np
 import pytest
@@ -20,25 +20,25 @@ from emotion_core.detection.candidates import (
 from emotion_core.types import Faces
 
 
-def make_places(*rows):
-    """Rows of picture, score, box and one number, at which all landmarks are."""
+def make_candidates(*rows):
+    """Rows of image, score, box and one number, at which all landmarks are."""
     table = [(*row[:2], *row[2], *[row[3]] * 10) for row in rows]
     return np.array(table, np.float32).reshape(-1, 16)
 
 
-def make_crowd(n_pictures, n_places, seed=0):
-    """Places at random in pictures of 400 pixels, many over each other."""
-    chance = np.random.default_rng(seed)
-    corner, side = chance.uniform(0, 360, (n_places, 2)), chance.uniform(4, 90, (n_places, 2))
-    picture = chance.integers(0, n_pictures, n_places)
-    score = chance.uniform(0.1, 1, n_places)
-    points = chance.uniform(0, 400, (n_places, 10))
-    table = np.column_stack([picture, score, corner, corner + side, points])
+def make_crowd(n_images, n_candidates, seed=0):
+    """Candidates at random in images of 400 pixels, many over each other."""
+    rng = np.random.default_rng(seed)
+    corner, side = rng.uniform(0, 360, (n_candidates, 2)), rng.uniform(4, 90, (n_candidates, 2))
+    image = rng.integers(0, n_images, n_candidates)
+    score = rng.uniform(0.1, 1, n_candidates)
+    points = rng.uniform(0, 400, (n_candidates, 10))
+    table = np.column_stack([image, score, corner, corner + side, points])
     return sort_and_cap(table.astype(np.float32))
 
 
 def test_landmarks_are_means_weighted_by_score_over_boxes_that_fit():
-    seen = make_places(
+    seen = make_candidates(
         (0, 0.9, (0, 0, 100, 100), 10),
         (0, 0.6, (2, 0, 102, 100), 20),
         (0, 0.6, (0, 0, 40, 40), 99),
@@ -46,7 +46,7 @@ def test_landmarks_are_means_weighted_by_score_over_boxes_that_fit():
         (1, 0.7, (0, 0, 100, 100), 30),
     )
     kept = nms(seen, SAME_FACE)
-    assert len(kept) == 3  # the third lies in the first; the last is in another picture
+    assert len(kept) == 3  # the third lies in the first; the last is in another image
     averaged = with_mean_landmarks(kept, seen)
     np.testing.assert_allclose(averaged[0, POINTS], (0.9 * 10 + 0.6 * 20) / 1.5, rtol=1e-6)
     np.testing.assert_allclose(averaged[1:, POINTS], [[50] * 10, [30] * 10])
@@ -55,8 +55,8 @@ def test_landmarks_are_means_weighted_by_score_over_boxes_that_fit():
 
 
 def test_a_box_without_area_keeps_its_landmarks():
-    places = make_places((0, 0.9, (5, 5, 5, 5), 7))
-    np.testing.assert_allclose(with_mean_landmarks(places, places)[:, POINTS], 7)
+    candidates = make_candidates((0, 0.9, (5, 5, 5, 5), 7))
+    np.testing.assert_allclose(with_mean_landmarks(candidates, candidates)[:, POINTS], 7)
 
 
 def test_nothing_stays_nothing():
@@ -67,50 +67,54 @@ def test_nothing_stays_nothing():
 
 
 @pytest.mark.parametrize("overlap", [SAME_FACE, NmsThresholds(0.3, 1.0), NmsThresholds(0.0, 0.0)])
-@pytest.mark.parametrize("n_pictures", [1, 2, 7])
-def test_a_batch_gives_what_its_pictures_give_alone(n_pictures, overlap):
-    places = make_crowd(n_pictures, 300)
-    together = with_mean_landmarks(nms(places, overlap), places)
+@pytest.mark.parametrize("n_images", [1, 2, 7])
+def test_a_batch_gives_what_its_images_give_alone(n_images, overlap):
+    candidates = make_crowd(n_images, 300)
+    together = with_mean_landmarks(nms(candidates, overlap), candidates)
     alone = []
-    for picture in range(n_pictures):
-        own = places[places[:, IMAGE] == picture]
+    for image in range(n_images):
+        own = candidates[candidates[:, IMAGE] == image]
         alone.append(with_mean_landmarks(nms(own, overlap), own))
-    assert 0 < len(together) < len(places)
+    assert 0 < len(together) < len(candidates)
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-5)
 
 
 def test_of_overlapping_places_none_better_is_left_out_and_no_two_are_kept():
-    places = make_crowd(3, 400, seed=1)
-    kept = nms(places, NmsThresholds(0.3, 1.0))
-    for picture in range(3):
-        boxes = kept[kept[:, IMAGE] == picture][:, BOX]
+    candidates = make_crowd(3, 400, seed=1)
+    kept = nms(candidates, NmsThresholds(0.3, 1.0))
+    for image in range(3):
+        boxes = kept[kept[:, IMAGE] == image][:, BOX]
         one, other = boxes[:, None], boxes[None]
         shared = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
         both = shared.clip(0).prod(axis=2)
         area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
         union = area[:, None] + area - both
         assert (both / union)[~np.eye(len(boxes), dtype=bool)].max() <= 0.3 + 1e-6
-        best = places[places[:, IMAGE] == picture][0]
-        np.testing.assert_array_equal(kept[kept[:, IMAGE] == picture][0], best)
+        best = candidates[candidates[:, IMAGE] == image][0]
+        np.testing.assert_array_equal(kept[kept[:, IMAGE] == image][0], best)
 
 
 def test_boxes_without_area_end_the_search():
     same = np.zeros((3, 4), np.float32)
     assert len(nms_faces(Faces(same, np.ones(3, np.float32)))) == 3
-    places = make_places(*[(i, 0.5, (1, 1, 1, 1), 0) for i in (0, 0, 1)])
-    assert len(nms(places, SAME_FACE)) == 3
+    candidates = make_candidates(*[(i, 0.5, (1, 1, 1, 1), 0) for i in (0, 0, 1)])
+    assert len(nms(candidates, SAME_FACE)) == 3
 
 
-def test_places_are_chosen_by_score_and_brought_into_their_pictures():
+def test_candidates_are_chosen_by_score_and_brought_into_their_images():
     scores = np.array([[0.2, 0.7], [0.9, 0.6]], np.float32)
     boxes = np.arange(16, dtype=np.float32).reshape(2, 2, 4)
     points = np.arange(40, dtype=np.float32).reshape(2, 2, 10)
-    places = to_image_coords(threshold_candidates(scores, boxes, points, 0.5), [4, 2], [0.5, 2.0])
-    places = sort_and_cap(places)
-    assert places[:, IMAGE].tolist() == [2, 2, 4]
-    np.testing.assert_allclose(places[:, SCORE], [0.9, 0.6, 0.7])
-    np.testing.assert_allclose(places[:, BOX], [boxes[1, 0] / 2, boxes[1, 1] / 2, boxes[0, 1] * 2])
-    np.testing.assert_allclose(places[2, POINTS], points[0, 1] * 2)
+    candidates = to_image_coords(
+        threshold_candidates(scores, boxes, points, 0.5), [4, 2], [0.5, 2.0]
+    )
+    candidates = sort_and_cap(candidates)
+    assert candidates[:, IMAGE].tolist() == [2, 2, 4]
+    np.testing.assert_allclose(candidates[:, SCORE], [0.9, 0.6, 0.7])
+    np.testing.assert_allclose(
+        candidates[:, BOX], [boxes[1, 0] / 2, boxes[1, 1] / 2, boxes[0, 1] * 2]
+    )
+    np.testing.assert_allclose(candidates[2, POINTS], points[0, 1] * 2)
 
 
 def test_the_best_of_too_many_are_looked_at():
@@ -118,14 +122,14 @@ def test_the_best_of_too_many_are_looked_at():
     scores = np.linspace(0, 1, n, dtype=np.float32)
     table = np.zeros((2 * n, 16), np.float32)
     table[:, IMAGE], table[:, SCORE] = np.repeat([0, 1], n), np.tile(scores, 2)
-    places = sort_and_cap(table)
-    assert np.bincount(places[:, IMAGE].astype(int)).tolist() == [MAX_CANDIDATES] * 2
-    assert places[:, SCORE].min() == scores[3]
+    candidates = sort_and_cap(table)
+    assert np.bincount(candidates[:, IMAGE].astype(int)).tolist() == [MAX_CANDIDATES] * 2
+    assert candidates[:, SCORE].min() == scores[3]
 
 
 def test_faces_have_scores_in_range_and_places_their_order():
-    places = make_places((0, 1.0001, (0, 0, 9, 9), 1), (0, 0.5, (20, 0, 29, 9), 2))
-    first, second, third = to_faces(places, 3)
+    candidates = make_candidates((0, 1.0001, (0, 0, 9, 9), 1), (0, 0.5, (20, 0, 29, 9), 2))
+    first, second, third = to_faces(candidates, 3)
     assert first.scores.tolist() == [1, 0.5]
     assert first.landmarks.shape == (2, 5, 2)
     assert (len(second), len(third)) == (0, 0)

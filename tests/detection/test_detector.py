@@ -1,4 +1,4 @@
-"""Scales, the second look, suppression: faces come out inside the picture, from left to right."""
+"""Scales, the second look, suppression: faces come out inside the image, from left to right."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,7 +24,7 @@ from tests.paths import PORTRAIT
 
 
 class Scripted:
-    """A face network that answers by a function of the picture, and remembers what it saw."""
+    """A face network that answers by a function of the image, and remembers what it saw."""
 
     def __init__(self, answer):
         self._answer = answer
@@ -83,7 +83,7 @@ def make_square_finder():
         ((5000, 2), (1280, 1)),
     ],
 )
-def test_pictures_are_brought_to_a_working_size(size_wh, seen):
+def test_images_are_brought_to_a_working_size(size_wh, seen):
     large = make_faces([(0, 0, 99, 99)])  # nothing small, no reason to look closer
     _, sizes = detect(lambda _: large, np.zeros((*size_wh[::-1], 3), np.uint8))
     assert sizes == [[seen]]
@@ -93,7 +93,7 @@ def test_pictures_are_brought_to_a_working_size(size_wh, seen):
 @pytest.mark.parametrize(
     "size_wh", [(100, 80), (400, 300), (640, 480), (1000, 900), (3000, 1500)], ids=str
 )
-def test_faces_come_back_in_pixels_of_the_picture(size_wh):
+def test_faces_come_back_in_pixels_of_the_image(size_wh):
     image = np.zeros((*size_wh[::-1], 3), np.uint8)
     x, y, side = size_wh[0] // 4, size_wh[1] // 3, size_wh[1] // 4
     image[y : y + side, x : x + side, 0] = 255
@@ -128,7 +128,7 @@ def test_a_quick_search_leaves_out_small_faces():
     assert (len(kept), len(left_out)) == (1, 0)
 
 
-def test_no_pictures():
+def test_no_images():
     assert detect(make_square_finder())[0] == []
 
 
@@ -149,7 +149,7 @@ def test_faces_below_the_least_size_are_left_out(min_face_px, kept):
     assert len(faces) == kept
 
 
-def test_only_pictures_without_a_face_get_a_second_look():
+def test_only_images_without_a_face_get_a_second_look():
     with_face, without = np.zeros((2, 640, 640, 3), np.uint8)
     with_face[100:200, 100:200, 0] = 255
     found, sizes = detect(make_square_finder(), with_face, without, with_face)
@@ -159,7 +159,7 @@ def test_only_pictures_without_a_face_get_a_second_look():
 
 @pytest.mark.parametrize("size_wh", [(640, 640), (90, 120), (2000, 1000)], ids=str)
 @pytest.mark.parametrize(("share", "found"), [(0.9, 1), (0.65, 1), (0.5, 0)])
-def test_second_look_finds_only_what_fills_the_picture(size_wh, share, found):
+def test_second_look_finds_only_what_fills_the_image(size_wh, share, found):
     """A network that needs room around a face: it sees none that comes near the border."""
     image = np.zeros((*size_wh[::-1], 3), np.uint8)
     side = int(min(size_wh) * share)
@@ -219,7 +219,7 @@ def batched(tmp_path):
     return MultiScaleFaceModel(MultiScaleRunner(network)), network.shapes
 
 
-def make_picture(red, green, width=64, height=40):
+def draw_image(red, green, width=64, height=40):
     image = np.zeros((height, width, 3), np.uint8)
     image[-1, -1] = (red, green, 255)
     return image
@@ -228,11 +228,11 @@ def make_picture(red, green, width=64, height=40):
 def test_batched_network_runs_equal_sizes_together(batched):
     network, shapes = batched
     images = [
-        make_picture(255, 0),
-        make_picture(0, 255, 100, 100),
-        make_picture(255, 204),
-        make_picture(0, 0, 60, 33),
-        make_picture(0, 0, 97, 128),
+        draw_image(255, 0),
+        draw_image(0, 255, 100, 100),
+        draw_image(255, 204),
+        draw_image(0, 0, 60, 33),
+        draw_image(0, 0, 97, 128),
     ]
     found = network.find(images, 0.6, quick=True)
     assert sorted(shapes) == [(2, 3, 128, 128), (3, 3, 64, 64)]
@@ -246,7 +246,7 @@ def test_batched_network_runs_equal_sizes_together(batched):
     ("min_score", "faces"), [(0.0, 2), (0.5, 1), (0.2, 2), (0.21, 1), (1.0, 1)]
 )
 def test_batched_network_keeps_scores_at_the_threshold(batched, min_score, faces):
-    (found,) = batched[0].find([make_picture(255, 51)], min_score)
+    (found,) = batched[0].find([draw_image(255, 51)], min_score)
     assert len(found) == faces
 
 
@@ -258,7 +258,7 @@ def test_batched_network_takes_nothing_and_one_pixel(batched):
 
 
 class Overlapping:
-    """Three places: two on the same face, one apart; scores may exceed 1 by rounding."""
+    """Three candidates: two on the same face, one apart; scores may exceed 1 by rounding."""
 
     device = "cpu"
 
@@ -299,9 +299,9 @@ def test_part_of_a_face_is_not_a_second_face():
 
 
 class WithLandmarks:
-    """A face in the middle of every picture; its landmarks lie as far off as the picture is wide.
+    """A face in the middle of every image; its landmarks lie as far off as the image is wide.
 
-    In the smallest pictures it sees a second face.
+    In the smallest images it sees a second face.
     """
 
     device = "cpu"
@@ -322,8 +322,8 @@ class WithLandmarks:
 @pytest.mark.parametrize("quick", [False, True])
 def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     network = WithLandmarks()
-    picture = np.zeros((384, 384, 3), np.uint8)
-    (found,) = MultiScaleFaceModel(MultiScaleRunner(network)).find([picture], 0.5, quick=quick)
+    image = np.zeros((384, 384, 3), np.uint8)
+    (found,) = MultiScaleFaceModel(MultiScaleRunner(network)).find([image], 0.5, quick=quick)
     seen = [384, 192] if quick else [384, 192, 160, 96]
     assert network.widths == seen
     assert found.boxes.tolist() == [[96, 96, 288, 288]]
@@ -331,8 +331,8 @@ def test_landmarks_are_means_over_more_looks_which_add_no_faces(quick):
     np.testing.assert_allclose(found.landmarks, np.mean(points), atol=0.01)
 
 
-@pytest.mark.parametrize(("share", "looks"), [(0.0, 2), (0.24, 2), (0.26, 4)])
-def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
+@pytest.mark.parametrize(("share", "passes"), [(0.0, 2), (0.24, 2), (0.26, 4)])
+def test_only_images_with_a_large_face_get_passes_for_landmarks(share, passes):
     class Sized(WithLandmarks):
         def run(self, batch):
             scores, boxes, points = super().run(batch)
@@ -343,18 +343,18 @@ def test_only_pictures_with_a_large_face_get_looks_for_landmarks(share, looks):
         [np.zeros((384, 384, 3), np.uint8)], 0.5
     )
     assert len(found) == bool(share)
-    assert network.widths == [384, 192, 160, 96][:looks]
+    assert network.widths == [384, 192, 160, 96][:passes]
 
 
-def test_large_pictures_are_looked_at_twice_and_joined(batched):
+def test_large_images_are_looked_at_twice_and_joined(batched):
     network, shapes = batched
-    large = make_picture(255, 0, 384, 256)
-    small = make_picture(255, 0, 192, 100)
+    large = draw_image(255, 0, 384, 256)
+    small = draw_image(255, 0, 192, 100)
     large[-2:, -2:] = large[-1, -1]  # survives shrinking to half
     found = network.find([large, small], 0.6, quick=True)
     assert sorted(shapes) == [(1, 3, 128, 192), (1, 3, 128, 192), (1, 3, 256, 384)]
     boxes = [faces.boxes.tolist() for faces in found]
-    assert boxes[0] == [[4, 6, 20, 26], [8, 12, 40, 52]]  # the same box, in the halved picture too
+    assert boxes[0] == [[4, 6, 20, 26], [8, 12, 40, 52]]  # the same box, in the halved image too
     assert boxes[1] == [[4, 6, 20, 26]]
 
 

@@ -57,7 +57,7 @@ def test_faces_agree_with_those_of_looks_on_arrays(astronaut, module, on_arrays,
 
 
 class Seen(torch.nn.Module):
-    """Writes down what it is shown; a face in the middle half of each picture, if it is bright."""
+    """Writes down what it is shown; a face in the middle half of each image, if it is bright."""
 
     def __init__(self):
         super().__init__()
@@ -71,12 +71,14 @@ class Seen(torch.nn.Module):
         return bright, box.expand(n, 1, 4), torch.zeros(n, 1, 10)
 
 
-def test_all_looks_at_pictures_of_one_size_go_together():
+def test_all_looks_at_images_of_one_size_go_together():
     seen = Seen()
     dark, bright, small = make_image(384, 256), make_image(384, 256), make_image(100, 64)
     dark[:], bright[:], small[:] = 0, 255, 255
-    places = TorchMultiScaleRunner(seen, "cpu").run([dark, small, bright, dark], (None, 192), 0.5)
-    found = to_faces(places, 4)
+    candidates = TorchMultiScaleRunner(seen, "cpu").run(
+        [dark, small, bright, dark], (None, 192), 0.5
+    )
+    found = to_faces(candidates, 4)
     assert seen.shapes == [(4 - 1, 256, 384), (4 - 1, 128, 192), (1, 64, 128)]
     assert [len(faces) for faces in found] == [0, 1, 2, 0]
     np.testing.assert_allclose(found[2].boxes, [[96, 64, 288, 192]] * 2, atol=1e-3)
@@ -84,11 +86,11 @@ def test_all_looks_at_pictures_of_one_size_go_together():
 
 
 @pytest.mark.parametrize("sizes_px", [(), (200,)])
-def test_pictures_without_a_look_show_nothing(sizes_px):
+def test_images_without_a_look_show_nothing(sizes_px):
     seen = Seen()
-    looks = TorchMultiScaleRunner(seen, "cpu")
-    assert len(looks.run([make_image(64, 64)], sizes_px, 0.0)) == 0
-    assert len(looks.run([], (None,), 0.5)) == 0
+    runner = TorchMultiScaleRunner(seen, "cpu")
+    assert len(runner.run([make_image(64, 64)], sizes_px, 0.0)) == 0
+    assert len(runner.run([], (None,), 0.5)) == 0
     assert seen.shapes == []
 
 
@@ -109,7 +111,7 @@ def test_folding_changes_nothing_but_the_number_of_layers():
 
 @torch.inference_mode()
 def test_half_precision_sees_the_same(astronaut, module):
-    """What a GPU computes; places and sizes are decoded in single precision again."""
+    """What a GPU computes; positions and sizes are decoded in single precision again."""
     pixels = torch.from_numpy(astronaut[:192, 128:320]).permute(2, 0, 1)[None]
     half = fold_normalisation(module).half().to(memory_format=torch.channels_last)
     scores, boxes, points = module(pixels.float())

@@ -1,4 +1,4 @@
-"""Small faces in large pictures: found once, whole, and at no cost where there are none."""
+"""Small faces in large images: found once, whole, and at no cost where there are none."""
 
 import zipfile
 
@@ -64,7 +64,7 @@ def detect(image, *, parts=False, **options):
     return faces, network.sizes
 
 
-def test_every_small_face_of_a_large_picture_is_found_once():
+def test_every_small_face_of_a_large_image_is_found_once():
     """A dense grid: whatever the tiles' borders, some faces lie on them."""
     squares = [(x, y, 36) for x in range(20, 3900, 97) for y in range(30, 2900, 89)]
     faces, sizes = detect(make_scene((4000, 3000), squares))
@@ -76,7 +76,7 @@ def test_every_small_face_of_a_large_picture_is_found_once():
 
 
 @pytest.mark.parametrize("is_tall", [True, False], ids=["chat", "panorama"])
-def test_every_face_of_a_long_picture_is_found_once(is_tall):
+def test_every_face_of_a_long_image_is_found_once(is_tall):
     """Wherever the pieces' borders are, some faces lie on them."""
     squares = [(x, 30, 45) for x in range(20, 13_900, 97)] + [(5000, 200, 300), (13_500, 100, 400)]
     image = make_scene((14_000, 540), squares)
@@ -88,7 +88,7 @@ def test_every_face_of_a_long_picture_is_found_once(is_tall):
     assert max(max(size) for look in sizes for size in look) <= 1280
 
 
-def test_a_picture_of_countless_faces_takes_no_countless_time(monkeypatch):
+def test_an_image_of_countless_faces_takes_no_countless_time(monkeypatch):
     monkeypatch.setattr("emotion_core.detection.tiling.MAX_CANDIDATES", 50)
     squares = [(x, y, 36) for x in range(20, 3900, 97) for y in range(30, 2900, 89)]
     assert len(detect(make_scene((4000, 3000), squares))[0]) == 50
@@ -183,7 +183,7 @@ def test_scaling_in_steps_moves_nothing():
     np.testing.assert_allclose(faces.boxes[0], np.array([1500, 1000, 1800, 1300]) * 0.15, atol=1)
 
 
-# Real networks on a real picture
+# Real networks on a real image
 
 
 @pytest.fixture(scope="module")

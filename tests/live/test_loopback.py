@@ -129,7 +129,7 @@ def test_the_annotated_frame_comes_back_through_a_shared_core():
     run(scenario())
 
 
-def test_the_picture_goes_on_while_the_analysis_hangs():
+def test_the_frame_goes_on_while_the_analysis_hangs():
     async def scenario():
         analyzer = GatedAnalyzer(BOX, is_open=False)
         async with Call(analyzer, Camera()) as call:

@@ -74,7 +74,7 @@ def test_the_newest_reading_is_drawn_on_the_newest_frame(make_bench):
     assert bench.processor.frames == 7
 
 
-def test_the_picture_goes_on_while_the_analysis_hangs(make_bench):
+def test_the_frame_goes_on_while_the_analysis_hangs(make_bench):
     bench = make_bench(is_open=False)
     for i in range(30):
         assert (bench.show(grey(60 + i, *SIZE), pts=i) == 60 + i).all()
@@ -82,7 +82,7 @@ def test_the_picture_goes_on_while_the_analysis_hangs(make_bench):
     assert bench.processor.failed == 0
 
 
-def test_the_picture_goes_on_where_drawing_fails(make_bench, monkeypatch):
+def test_the_frame_goes_on_where_drawing_fails(make_bench, monkeypatch):
     def fail(*_args, **_options):
         raise ValueError("no ink")
 

@@ -37,7 +37,7 @@ class GraphWriter:
         for level in (2, 1, 0):
             lateral = network.laterals[level]
             for head in HEADS:
-                name = "picture"
+                name = "image"
                 for layer in network.layers_to(head, level):
                     if layer is lateral[0][0] and layer not in self.made and above:
                         name = self.joined(above, name)
@@ -173,10 +173,10 @@ def test_outputs(size_wh):
     images = torch.rand(2, 3, size_wh[1], size_wh[0]) * 255
     with torch.no_grad():
         scores, boxes, landmarks = make_random(YUNETS[1])(images)
-    places = size_wh[0] * size_wh[1] * 21 // 1024
-    assert scores.shape == (2, places)
-    assert boxes.shape == (2, places, 4)
-    assert landmarks.shape == (2, places, 10)
+    n_cells = size_wh[0] * size_wh[1] * 21 // 1024
+    assert scores.shape == (2, n_cells)
+    assert boxes.shape == (2, n_cells, 4)
+    assert landmarks.shape == (2, n_cells, 10)
     assert ((scores > 0) & (scores < 1)).all()
     assert (boxes[..., 2:] > boxes[..., :2]).all()
 

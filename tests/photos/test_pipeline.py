@@ -103,7 +103,7 @@ def test_every_input_fails():
 
 
 class PickyDetector(FakeDetector):
-    """Fails wherever a picture is 40 pixels wide, and altogether after so many pictures."""
+    """Fails wherever an image is 40 pixels wide, and altogether after so many images."""
 
     def __init__(self, error, lasts=1000):
         super().__init__()
@@ -122,7 +122,7 @@ class PickyDetector(FakeDetector):
 @pytest.mark.parametrize(
     "error", [ImageDecodeError("Too large for it."), RemoteError("HTTP 500.")], ids=["its", "all"]
 )
-def test_a_picture_that_the_core_refuses_stops_no_other(bad, error):
+def test_an_image_that_the_core_refuses_stops_no_other(bad, error):
     sources = [
         make_source(f"{i}.png", make_counting_photo(1, 40 if i in bad else 64)) for i in range(12)
     ]
@@ -138,7 +138,7 @@ def test_a_core_that_is_gone_ends_it_once_after_what_was_done():
     with pytest.raises(RemoteError, match=r"^The server is gone\.$"):
         done.extend(r.record for r in iter_photos(make_fake_analyzer(detector), sources))
     assert [r.error for r in done] == ["", ""]
-    assert detector.tries == 3  # the first batch, the second, and a blank picture
+    assert detector.tries == 3  # the first batch, the second, and a blank image
     assert count_decoders() == 0
 
 
@@ -155,8 +155,8 @@ def test_a_photo_too_long_for_a_jpeg_is_written_smaller():
 
 
 def test_warnings_reach_the_record():
-    picture = encode(make_smooth_image(256, 256), "JPEG")
-    (result,) = iter_photos(make_fake_analyzer(), [make_source("a.jpg", picture[:-500])])
+    image = encode(make_smooth_image(256, 256), "JPEG")
+    (result,) = iter_photos(make_fake_analyzer(), [make_source("a.jpg", image[:-500])])
     assert "damaged or unusual" in result.record.warnings[0]
 
 
@@ -197,7 +197,7 @@ def make_decoded(width, height=1000):
 
 def make_failed():
     future = Future()
-    future.set_exception(ValueError("no picture"))
+    future.set_exception(ValueError("no image"))
     return make_source("x", b""), future
 
 
@@ -265,8 +265,8 @@ def test_blur_reaches_faces_that_are_left_out(left_out):
     x1, y1, x2, y2 = all_blurred.record.analysis.faces.boxes[0].astype(int)
     inside = np.s_[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8]
     details = [
-        np.abs(np.diff(picture[inside].astype(int), axis=1)).mean()
-        for picture in (decode_image(data).pixels, decode_image(result.annotated).pixels)
+        np.abs(np.diff(image[inside].astype(int), axis=1)).mean()
+        for image in (decode_image(data).pixels, decode_image(result.annotated).pixels)
     ]
     assert details[1] < 0.5 * details[0]
 

@@ -141,7 +141,7 @@ def test_csv_comes_back():
     "name", ["=cmd|' /C calc'!A0.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "\tx.jpg", "\rx.jpg"]
 )
 def test_formulas_are_defused(name):
-    failed = PhotoRecord("b.jpg", error=f"{name} is no picture.")
+    failed = PhotoRecord("b.jpg", error=f"{name} is no image.")
     for table in (faces_table([make_record(name)]), photos_table([make_record(name), failed])):
         parsed, rows = read_csv(table)
         assert parsed.loc[0, "source"] == f"'{name}"
@@ -150,7 +150,7 @@ def test_formulas_are_defused(name):
             cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))
         ]
         assert all(isinstance(float(cell), float) for cell in cells), cells
-    assert rows[2][-1] == f"'{name} is no picture."
+    assert rows[2][-1] == f"'{name} is no image."
 
 
 def test_formulas_are_defused_where_semicolons_part_cells():

@@ -184,7 +184,7 @@ def test_no_crops():
     assert found.va_source is VaSource.HEAD
 
 
-def test_one_pixel_picture():
+def test_one_pixel_image():
     classifier = EmotionClassifier(FakeNetwork(), make_emotion_card())
     pixel = np.full((1, 1, 3), 9, np.uint8)
     (found,) = classifier.classify([pixel], [make_faces([(0, 0, 1, 1)])])

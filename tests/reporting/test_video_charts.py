@@ -34,7 +34,7 @@ N, H, S = THREE
 
 TABLES = {
     "nothing": FrameTableBuilder().table(),
-    "one picture": make_table([(0, 0.0, make_one(1, H, (0.5, 0.2)))]),
+    "one frame": make_table([(0, 0.0, make_one(1, H, (0.5, 0.2)))]),
     "no face": make_table([(i, i / 10, make_none()) for i in range(5)]),
     "two people": walk(2, seconds=6, gaps=False, first_track=3, seed=3),
     "six people": walk(6, seconds=5),
@@ -86,7 +86,7 @@ def texts_in(svg):
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
-SLOW_TABLES = ("one picture", "no face", "six people")
+SLOW_TABLES = ("one frame", "no face", "six people")
 DRAWN = [
     *[pytest.param(chart, "two people") for chart in CHARTS if chart != "dashboard"],
     pytest.param("trajectory", "nothing"),
@@ -239,9 +239,9 @@ def test_a_lone_frame_can_be_seen(end_s, drawn_s):
 
 
 def test_a_lone_frame_is_drawn():
-    way = vl_convert.vegalite_to_svg(spec_of("trajectory", "one picture"))
+    way = vl_convert.vegalite_to_svg(spec_of("trajectory", "one frame"))
     assert way.count(EMOTION_COLOURS[H]) >= 2, "a point and the last point"
-    areas = vl_convert.vegalite_to_svg({**spec_of("probabilities", "one picture"), "width": 400})
+    areas = vl_convert.vegalite_to_svg({**spec_of("probabilities", "one frame"), "width": 400})
     assert f'fill="{EMOTION_COLOURS[H]}"' in areas
 
 
@@ -281,7 +281,7 @@ def test_thinning_takes_means_and_keeps_gaps():
     gone = select_time(frames, 98, 101)
     assert gone["track"].isna().all()
     assert select_time(thinned, 98, 101)["track"].isna().all()
-    assert set(thinned["time_s"]) <= set(frames["time_s"]), "a click shows a real picture"
+    assert set(thinned["time_s"]) <= set(frames["time_s"]), "a click shows a real frame"
 
 
 def test_thinning_a_video_without_faces_leaves_its_length():

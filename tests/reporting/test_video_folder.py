@@ -61,7 +61,7 @@ def quick_pages(request, monkeypatch):
 def stub_pages(monkeypatch):
     monkeypatch.setattr(video_folder, "dashboard_chart", lambda *_, **__: None)
     monkeypatch.setattr(video_folder, "charts_page", lambda _, title: f"page of {title}")
-    monkeypatch.setattr(video_folder, "to_png", lambda _: b"picture")
+    monkeypatch.setattr(video_folder, "to_png", lambda _: b"frame")
     monkeypatch.setattr(video_folder, "report_page", lambda _, name: f"report of {name}")
 
 
@@ -152,7 +152,7 @@ def test_results_are_written(tmp_path, clip):
     assert len(pd.read_csv(folder / "people.csv", encoding="utf-8-sig")) == len(result.people)
     assert (folder / "report.html").read_text() == "report of clip.mp4"
     assert (folder / "charts.html").read_text() == "page of Emotions in clip.mp4"
-    assert (folder / "charts.png").read_text() == "picture"
+    assert (folder / "charts.png").read_text() == "frame"
     with VideoReader(folder / "annotated.mp4") as reader:
         assert len(list(reader.frames())) == 6
 

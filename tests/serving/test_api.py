@@ -82,7 +82,7 @@ def test_what_is_odd_about_an_image_is_said(url):
     ("query", "data", "status", "text"),
     [
         ("", b"", 422, "empty"),
-        ("", b"no picture", 422, "not an image"),
+        ("", b"no image", 422, "not an image"),
         ("min_score=2", None, 422, "min_score: "),
         ("min_score=0.09", None, 422, "min_score: "),
         ("min_score=nan", None, 422, "min_score: "),
@@ -210,7 +210,7 @@ def test_json_that_is_too_large_is_not_parsed(url):
 
 
 def test_an_image_that_cannot_be_read_is_named(url):
-    answer = predict(url, {"instances": [b64(make_counting_photo(1)), b64(b"no picture")]})
+    answer = predict(url, {"instances": [b64(make_counting_photo(1)), b64(b"no image")]})
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("Instance 1: The file is not an image")
 

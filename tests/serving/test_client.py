@@ -157,7 +157,7 @@ def test_waits_between_tries_grow(server, clock):
         ((200, b""), RemoteError, "response is not valid"),
         ((200, b'{"version": 1}'), RemoteError, "response is not valid"),
         ((200, b" " * (33 << 20)), RemoteError, "far too much"),
-        ((422, b'{"error": "The picture is damaged."}'), ImageDecodeError, "is damaged"),
+        ((422, b'{"error": "The image is damaged."}'), ImageDecodeError, "is damaged"),
         ((413, b'{"error": "At most 60 MB."}'), ImageDecodeError, "At most 60 MB"),
         (
             (413, b"<html>nginx</html>"),
@@ -169,7 +169,7 @@ def test_waits_between_tries_grow(server, clock):
     ],
     ids=[
         *("token", "elsewhere", "fault", "redirect", "a web page", "nothing", "half a form"),
-        *("endless", "bad picture", "too large", "too large for a proxy"),
+        *("endless", "bad image", "too large", "too large for a proxy"),
         *("an error of another form", "a long error"),
     ],
 )

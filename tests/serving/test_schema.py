@@ -108,7 +108,7 @@ HOSTILE = {
     "ragged boxes": change("faces.boxes", [[1, 2, 3, 4], [1, 2]]),
     "three numbers a box": change("faces.boxes", [[1, 2, 3]] * 2),
     "boxes turned round": change("faces.boxes", [[20, 4, 4, 24]] * 2),
-    "a box beyond the picture": change("faces.boxes", [[0, 0, 1, 1e30]] * 2),
+    "a box beyond the image": change("faces.boxes", [[0, 0, 1, 1e30]] * 2),
     "a box that begins before it": change("faces.boxes", [[-1, 0, 1, 1]] * 2),
     "an infinite box": to_bytes(make_wire()).replace(b"4.25", b"1e999"),
     "a number beyond float32": change("faces.boxes", [[0, 0, 1, 1e39]] * 2),

@@ -53,7 +53,7 @@ def write_scenes(path, n=12):
     return write_zip(path, {f"{i}.png": draw_image(100 + i, box=None) for i in range(n)})
 
 
-def make_picture(
+def make_sample(
     folder: Path, kind=SampleKind.PORTRAITS, *, held_out=False, size_wh=(80, 90), image=None
 ):
     """A labelled image in a file of its own."""

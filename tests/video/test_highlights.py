@@ -34,9 +34,9 @@ def test_each_kind_has_its_moment_and_frame():
     assert (negative.frame, negative.emotion) == (2, "sadness")
     assert (intense.frame, intense.arousal) == (3, pytest.approx(0.95))
     for moment in kept:
-        picture = decode_image(moment.jpeg).pixels
-        assert picture.shape == (128, 128, 3)
-        assert np.median(picture) == pytest.approx(40 + 20 * moment.frame, abs=3)
+        frame = decode_image(moment.jpeg).pixels
+        assert frame.shape == (128, 128, 3)
+        assert np.median(frame) == pytest.approx(40 + 20 * moment.frame, abs=3)
         assert moment.track == 7
 
 

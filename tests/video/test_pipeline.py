@@ -164,7 +164,7 @@ def test_iteration_that_is_left_ends_everything():
     given = reader.given
     assert given < 10_000
     gc.collect()
-    assert kept() is None, "pictures are let go"
+    assert kept() is None, "frames are let go"
     assert reader.given == given
 
 
@@ -172,9 +172,9 @@ def test_iteration_that_is_left_ends_everything():
     ("reader", "detector", "expected"),
     [
         pytest.param(
-            FakeReader(0, error=VideoDecodeError("Not a single picture.")),
+            FakeReader(0, error=VideoDecodeError("Not a single frame.")),
             None,
-            (VideoDecodeError, r"^Not a single picture\.$"),
+            (VideoDecodeError, r"^Not a single frame\.$"),
             id="decoding",
         ),
         pytest.param(
@@ -266,8 +266,8 @@ def test_of_a_long_video_only_the_beginning_is_read(clip, tmp_path):
     assert result.n_frames == result.n_analyzed == 16
     assert result.frames["time_s"].max() == pytest.approx(1.5)
     assert result.fault.startswith("Only the first 0.025 min of the video were read; it is longer")
-    info, pictures = read_frames(target)
-    assert len(pictures) == 16
+    info, frames = read_frames(target)
+    assert len(frames) == 16
     assert info.duration_s == pytest.approx(1.6, abs=0.1)
 
 
@@ -447,9 +447,9 @@ def test_progress_is_told_ten_times_a_second(monkeypatch):
 @pytest.mark.parametrize(
     ("n_frames", "duration_s", "expected"),
     [
-        pytest.param(101, None, 9, id="by the number of pictures"),
+        pytest.param(101, None, 9, id="by the number of frames"),
         pytest.param(None, 10.0, 9, id="by the length"),
-        pytest.param(5, 10.0, 9, id="more pictures than the header says"),
+        pytest.param(5, 10.0, 9, id="more frames than the header says"),
         pytest.param(5, 0.5, None, id="both are wrong"),
         pytest.param(None, None, None, id="not known"),
     ],

@@ -102,8 +102,8 @@ def one_face(_):
 def test_thorough_search_of_the_first_and_of_one_every_two_seconds():
     scene = Scene(one_face)
     plan = AdaptiveSearch(scene.search)
-    pictures = frames(50)
-    found = [a for i in range(0, 50, 8) for a in plan.analyze(pictures[i : i + 8])]
+    shown = frames(50)
+    found = [a for i in range(0, 50, 8) for a in plan.analyze(shown[i : i + 8])]
     assert [len(a) for a in found] == [1] * 50
     assert [indices for px, indices in scene.looks if px is None] == [[0], [20], [40]]
     quick = [i for px, indices in scene.looks if px == 640 for i in indices]

@@ -130,7 +130,7 @@ def test_means_are_of_the_readings_as_they_are():
 @pytest.mark.parametrize(
     ("tops", "changes"),
     [
-        pytest.param([H], 0, id="one picture"),
+        pytest.param([H], 0, id="one frame"),
         pytest.param([H, S, H], 2, id="to and fro"),
         pytest.param([H, None, None, None, None, H], 0, id="the same after a gap"),
         pytest.param([H, None, None, None, None, S], 1, id="another after a gap"),

@@ -27,7 +27,7 @@ def write_mosaics(summary: Any, mosaics: Sequence[Mosaic]) -> None:
         draw_boxes(draw_boxes(s.image, s.ignored, None, _IGNORED), s.boxes, s.landmarks)
         for s in mosaics
     ]
-    summary.add_image("composed pictures", lay_out(tiles), 0, dataformats="HWC")
+    summary.add_image("composed images", lay_out(tiles), 0, dataformats="HWC")
 
 
 def write_found(summary: Any, images: Sequence[Image], found: Sequence[Faces], epoch: int) -> None:
@@ -36,7 +36,7 @@ def write_found(summary: Any, images: Sequence[Image], found: Sequence[Faces], e
         draw_boxes(image, faces.boxes, faces.landmarks)
         for image, faces in zip(images, found, strict=True)
     ]
-    summary.add_image("held-out pictures", lay_out(tiles), epoch, dataformats="HWC")
+    summary.add_image("held-out images", lay_out(tiles), epoch, dataformats="HWC")
 
 
 def write_detector_epoch(summary: Any, report: DetectorEpochReport) -> None:

@@ -68,9 +68,9 @@ def test_reads_the_table(tmp_path, name, heading, order, split, expected, first)
     write_table(tmp_path / name, heading=heading, order=order)
     faces = read_faces("fer2013", tmp_path, split)
     assert emotions(faces) == expected
-    pictures = faces.images.load(np.arange(len(faces)), 48, 1)
-    assert pictures[0, 0, 0, 0] == first
-    assert pictures[0, 1].max() == pictures[0, 1].min() == 7
+    images = faces.images.load(np.arange(len(faces)), 48, 1)
+    assert images[0, 0, 0, 0] == first
+    assert images[0, 1].max() == images[0, 1].min() == 7
     assert len(faces.classes) == 7
     assert Emotion.CONTEMPT not in faces.classes
     np.testing.assert_allclose(faces.targets.sum(axis=1), 1)

@@ -53,9 +53,9 @@ def test_reads_faces_and_votes(tmp_path, zipped):
     assert faces.classes == EIGHT_EMOTIONS
     assert faces.files[1] == "FER2013Valid/fer0000001.png"
     assert np.isnan(faces.va).all()
-    pictures = faces.images.load(np.arange(3), 48, 1)
-    assert pictures.shape == (3, 48, 48, 1)
-    assert pictures[:, 0, 0, 0].tolist() == [0, 10, 20]
+    images = faces.images.load(np.arange(3), 48, 1)
+    assert images.shape == (3, 48, 48, 1)
+    assert images[:, 0, 0, 0].tolist() == [0, 10, 20]
     np.testing.assert_allclose(faces.targets.sum(axis=1), 1)
     assert faces.targets[0, LABELS.index(Emotion.ANGER)] == pytest.approx(3 / 9)
     assert faces.targets[2, LABELS.index(Emotion.UNCERTAIN)] == pytest.approx(0.8)
@@ -131,7 +131,7 @@ def test_malformed_line_is_named(tmp_path, line):
         read_ferplus(tmp_path, "valid")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"], ids=["empty", "text"])
+@pytest.mark.parametrize("content", [b"", b"no image"], ids=["empty", "text"])
 def test_unreadable_image_is_named(tmp_path, content):
     (write_folder(tmp_path) / "fer0000000.png").write_bytes(content)
     with pytest.raises(DatasetError, match=r"fer0000000\.png is not an image of 48x48"):

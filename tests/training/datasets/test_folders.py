@@ -24,7 +24,7 @@ def names(faces):
 
 def test_images_are_read_by_their_folders(tmp_path):
     write(tmp_path, "sad/b.png", "sad/a.JPG", "Happiness/c.webp", "sad/anna/d.png")
-    (tmp_path / "sad" / "notes.txt").write_text("no picture")
+    (tmp_path / "sad" / "notes.txt").write_text("no image")
     (tmp_path / "sad" / ".hidden.png").write_bytes(b"x")
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "readme.txt").write_text("x")

@@ -163,7 +163,7 @@ def test_every_image_needs_a_box_if_any_has_one():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff\xe0broken", bytes(9999)],
+    [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff\xe0broken", bytes(9999)],
     ids=["empty", "text", "PNG header", "JPEG header", "zeros"],
 )
 def test_a_broken_file_is_named(tmp_path, content):
@@ -202,8 +202,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
 
 
 def test_loading_from_many_threads_gives_what_one_gives(tmp_path):
-    pictures = FileImages(write_files(tmp_path, [make_image(8, 8, seed=i) for i in range(6)]))
-    joined = join_faces([take_faces(as_set(pictures), index(5, 1, 3))] * 2).images
+    images = FileImages(write_files(tmp_path, [make_image(8, 8, seed=i) for i in range(6)]))
+    joined = join_faces([take_faces(as_set(images), index(5, 1, 3))] * 2).images
     expected = joined.load(np.arange(6), 12, 3)
     with ThreadPoolExecutor(4) as pool:
         for loaded in pool.map(lambda _: joined.load(np.arange(6), 12, 3), range(12)):

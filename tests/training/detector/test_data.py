@@ -23,7 +23,7 @@ from emotion_core.training.detector.samples import SampleKind, is_held_out
 from tests.training.drawn_faces import draw_image, encode_png, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
+IMAGES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 def test_overlaps():
@@ -54,7 +54,7 @@ def test_files_of_a_zip_are_read_like_those_of_a_folder(tmp_path, packing):
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "é a.png").write_bytes(encode_png(draw_image(1)))
     (folder / "b.JPG").write_bytes(cv2.imencode(".jpg", draw_image(2))[1].tobytes())
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     with zipfile.ZipFile(tmp_path / "pack.zip", "w", packing) as archive:
         for path in folder.rglob("*"):
             archive.write(path, path.relative_to(folder))
@@ -89,7 +89,7 @@ def test_what_opencv_cannot_decode_the_product_can(tmp_path):
 
 
 def test_images_and_archives_that_cannot_be_read_are_named(tmp_path):
-    (tmp_path / "broken.jpg").write_text("no picture")
+    (tmp_path / "broken.jpg").write_text("no image")
     file = ImageArchive(tmp_path).images[0]
     for read in (file.read, lambda: file.read_scaled(1.0), lambda: file.read_shrunk(64)):
         with pytest.raises(DatasetError, match=r"broken\.jpg in .* cannot be used: "):
@@ -107,22 +107,22 @@ def test_a_link_that_leads_nowhere_is_no_image(tmp_path):
 
 
 def test_boxes_lie_beside_their_table(tmp_path):
-    files = {f"data/{name}": image for name, image in PICTURES.items()}
+    files = {f"data/{name}": image for name, image in IMAGES.items()}
     path = write_zip(
         tmp_path / "boxes.zip", files | {"data/boxes.csv": TABLE, "c.png": b"unlisted"}
     )
-    pictures = read_box_samples(path)
-    assert [p.file.name for p in pictures] == ["data/a.png", "data/b.png"]
-    assert [p.held_out for p in pictures] == [is_held_out("a.png"), is_held_out("b.png")]
-    assert pictures[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]
-    assert np.isnan(pictures[1].landmarks).all()
+    samples = read_box_samples(path)
+    assert [p.file.name for p in samples] == ["data/a.png", "data/b.png"]
+    assert [p.held_out for p in samples] == [is_held_out("a.png"), is_held_out("b.png")]
+    assert samples[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]
+    assert np.isnan(samples[1].landmarks).all()
 
 
 def test_landmarks_and_images_without_faces_can_be_told(tmp_path):
     points = [f"l{axis}{i}" for i in range(1, 6) for axis in "xy"]
     values = ",".join(str(v) for v in range(10))
     lines = [f"image,x1,y1,x2,y2,{','.join(points)}", f"a.png,2,2,20,20,{values}", "b.png,,,,"]
-    path = write_zip(tmp_path / "boxes.zip", PICTURES | {"boxes.csv": "\n".join(lines)})
+    path = write_zip(tmp_path / "boxes.zip", IMAGES | {"boxes.csv": "\n".join(lines)})
     known, empty = read_box_samples(path)
     assert known.landmarks.tolist() == [list(range(10))]
     assert empty.boxes.shape == (0, 4)
@@ -143,7 +143,7 @@ def test_landmarks_and_images_without_faces_can_be_told(tmp_path):
     ids=["none", "column", "empty", "missing", "word", "order", "outside", "bytes"],
 )
 def test_tables_of_boxes_that_are_wrong_are_told(tmp_path, table, message):
-    path = write_zip(tmp_path / "b.zip", PICTURES | ({} if table is None else {"boxes.csv": table}))
+    path = write_zip(tmp_path / "b.zip", IMAGES | ({} if table is None else {"boxes.csv": table}))
     with pytest.raises(DatasetError, match=message):
         read_box_samples(path)
 
@@ -151,8 +151,8 @@ def test_tables_of_boxes_that_are_wrong_are_told(tmp_path, table, message):
 def test_portraits_are_held_out_by_person(tmp_path):
     table = "image,emotion,person\n" + "".join(f"{i}.png,joy,{i % 3}\n" for i in range(9))
     files = {f"{i}.png": draw_image(i) for i in range(9)}
-    pictures = read_portraits(write_zip(tmp_path / "p.zip", files | {"labels.csv": table}))
-    assert [p.held_out for p in pictures] == [is_held_out(str(i % 3)) for i in range(9)]
+    samples = read_portraits(write_zip(tmp_path / "p.zip", files | {"labels.csv": table}))
+    assert [p.held_out for p in samples] == [is_held_out(str(i % 3)) for i in range(9)]
     alone = read_portraits(write_zip(tmp_path / "q.zip", files))
     assert [p.held_out for p in alone] == [is_held_out(f"{i}.png") for i in range(9)]
     assert {p.kind for p in read_scenes(tmp_path / "q.zip")} == {SampleKind.SCENES}
@@ -167,5 +167,5 @@ def test_some_data_must_be_named():
 
 def test_tables_of_boxes_may_have_semicolons_and_capitals(tmp_path):
     table = TABLE.replace(",", ";").replace("image;x1", "Image;X1")
-    pictures = read_box_samples(write_zip(tmp_path / "b.zip", PICTURES | {"boxes.csv": table}))
-    assert pictures[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]
+    samples = read_box_samples(write_zip(tmp_path / "b.zip", IMAGES | {"boxes.csv": table}))
+    assert samples[1].boxes.tolist() == [[2, 2, 20, 20], [30, 30, 40, 44]]

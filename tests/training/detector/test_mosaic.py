@@ -20,28 +20,28 @@ from emotion_core.training.detector.mosaic import (
     move_labels,
 )
 from emotion_core.training.detector.samples import SampleKind
-from tests.training.drawn_faces import BOX, LANDMARKS, make_picture
+from tests.training.drawn_faces import BOX, LANDMARKS, make_sample
 
 N_WORKERS = pytest.mark.parametrize("n_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 CONFIG = DetectorTrainConfig(size_px=96, batch_size=3, epochs=2, epoch_steps=3)
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def samples(tmp_path):
     return [
-        make_picture(tmp_path, SampleKind.BOXES),
-        make_picture(tmp_path),
-        make_picture(tmp_path, SampleKind.SCENES, size_wh=(200, 150)),
+        make_sample(tmp_path, SampleKind.BOXES),
+        make_sample(tmp_path),
+        make_sample(tmp_path, SampleKind.SCENES, size_wh=(200, 150)),
     ]
 
 
 def test_labels_follow_the_pixels(tmp_path):
     image = np.zeros((90, 80, 3), np.uint8)
     image[39:42, 29:32] = 255
-    picture = make_picture(tmp_path, image=image)
+    sample = make_sample(tmp_path, image=image)
     matrix = np.array([[1.5, 0, 7], [0, 1.5, -20]])
     drawn = paint(np.zeros((100, 110, 3), np.uint8), image, matrix)
-    boxes, marks, ignored = move_labels(picture, matrix, (110, 100))
+    boxes, marks, ignored = move_labels(sample, matrix, (110, 100))
     ys, xs = np.nonzero(drawn[..., 0] > 128)
     assert (xs.mean() + 0.5, ys.mean() + 0.5) == pytest.approx(
         (30.5 * 1.5 + 7, 40.5 * 1.5 - 20), abs=0.6
@@ -52,7 +52,7 @@ def test_labels_follow_the_pixels(tmp_path):
 
 
 def test_small_and_cut_faces_become_doubtful(tmp_path):
-    image = make_picture(tmp_path)
+    image = make_sample(tmp_path)
     tiny = move_labels(image, np.array([[0.1, 0, 0], [0, 0.1, 0]]), (100, 100))
     cut = move_labels(image, np.array([[1.0, 0, -52], [0, 1.0, 0]]), (100, 100))
     assert [len(part) for part in tiny] == [0, 0, 2]
@@ -60,7 +60,7 @@ def test_small_and_cut_faces_become_doubtful(tmp_path):
 
 
 def test_mirror_twice_changes_nothing(tmp_path):
-    image = make_picture(tmp_path)
+    image = make_sample(tmp_path)
     sample = Mosaic(image.file.read(), BOX, LANDMARKS, image.ignored)
     once = mirror(sample)
     assert once.landmarks[0, 0] < once.landmarks[0, 2]  # the left eye is still on the left
@@ -70,8 +70,8 @@ def test_mirror_twice_changes_nothing(tmp_path):
     assert sorted(FLIPPED.tolist()) == list(range(10))
 
 
-def test_composing_is_repeatable_and_in_bounds(pictures):
-    composer = MosaicSampler(pictures, 96)
+def test_composing_is_repeatable_and_in_bounds(samples):
+    composer = MosaicSampler(samples, 96)
     n_faces = 0
     for seed in range(40):
         a = composer.compose(np.random.default_rng(seed))
@@ -92,15 +92,15 @@ def test_composed_boxes_lie_on_the_drawn_faces(tmp_path):
     """A white square in a large JPEG, which is decoded at a half or a quarter of its size."""
     image = np.full((800, 640, 3), 20, np.uint8)
     image[200:600, 160:480] = 255
-    picture = make_picture(tmp_path, SampleKind.BOXES, image=image)
-    path = picture.file.source / picture.file.name
+    sample = make_sample(tmp_path, SampleKind.BOXES, image=image)
+    path = sample.file.source / sample.file.name
     path.write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
     box = np.array([[160, 200, 480, 600]], np.float32)
     none = np.zeros((0, 4), np.float32)
-    picture = type(picture)(
-        picture.file, SampleKind.BOXES, False, box, np.tile(LANDMARKS, (1, 1)), none
+    sample = type(sample)(
+        sample.file, SampleKind.BOXES, False, box, np.tile(LANDMARKS, (1, 1)), none
     )
-    composer = MosaicSampler([picture], 96)
+    composer = MosaicSampler([sample], 96)
     n_checked = 0
     for seed in range(80):
         sample = composer._assemble(np.random.default_rng(seed))
@@ -117,7 +117,7 @@ def test_composed_boxes_lie_on_the_drawn_faces(tmp_path):
 
 @pytest.mark.parametrize("kinds", [[], [SampleKind.SCENES], [SampleKind.PORTRAITS]], ids=str)
 def test_kinds_that_are_missing_leave_plain_colours(tmp_path, kinds):
-    composer = MosaicSampler([make_picture(tmp_path, kind) for kind in kinds], 64)
+    composer = MosaicSampler([make_sample(tmp_path, kind) for kind in kinds], 64)
     for seed in range(10):
         sample = composer.compose(np.random.default_rng(seed))
         assert sample.image.shape == (64, 64, 3)
@@ -145,23 +145,23 @@ def test_batches_are_filled_up_to_equal_counts():
 
 
 @N_WORKERS
-def test_a_batch_depends_on_its_number_only(pictures, n_workers):
-    whole = list(iter_detector_batches(pictures, CONFIG, 0, device="cpu", n_workers=0))
+def test_a_batch_depends_on_its_number_only(samples, n_workers):
+    whole = list(iter_detector_batches(samples, CONFIG, 0, device="cpu", n_workers=0))
     assert len(whole) == 6
-    rest = list(iter_detector_batches(pictures, CONFIG, 4, device="cpu", n_workers=n_workers))
+    rest = list(iter_detector_batches(samples, CONFIG, 4, device="cpu", n_workers=n_workers))
     for (images, targets), (its, theirs) in zip(whole[4:], rest, strict=True):
         assert torch.equal(images, its)
         for a, b in zip(targets, theirs, strict=True):
             assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
     assert not torch.equal(whole[0][0], whole[1][0])
-    shown = np.stack([sample.image for sample in compose_step(pictures, CONFIG, 4)])
+    shown = np.stack([sample.image for sample in compose_step(samples, CONFIG, 4)])
     np.testing.assert_array_equal(shown, whole[4][0].permute(0, 2, 3, 1).numpy())
 
 
 @N_WORKERS
-def test_an_unreadable_image_is_named_whatever_process_meets_it(pictures, tmp_path, n_workers):
-    (tmp_path / pictures[0].file.name).write_text("no picture")
+def test_an_unreadable_image_is_named_whatever_process_meets_it(samples, tmp_path, n_workers):
+    (tmp_path / samples[0].file.name).write_text("no image")
     with pytest.raises(DatasetError) as raised:
-        list(iter_detector_batches(pictures[:1], CONFIG, 0, device="cpu", n_workers=n_workers))
+        list(iter_detector_batches(samples[:1], CONFIG, 0, device="cpu", n_workers=n_workers))
     assert str(raised.value).startswith("boxes-0.png in ")
     assert "Traceback" not in str(raised.value)

@@ -25,7 +25,7 @@ from emotion_core.training.detector.samples import SampleKind, is_held_out
 from tests.training.drawn_faces import draw_image, write_zip
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
+IMAGES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 class FixedTeacher:
@@ -49,9 +49,9 @@ def test_annotation_and_teacher_are_joined(tmp_path):
     held = next(name for name in (f"{i}.png" for i in range(40)) if is_held_out(name))
     table = "image,x1,y1,x2,y2\n" + "".join(f"{name},2,2,20,20\n" for name in [*names, held])
     files = {name: draw_image(1) for name in [*names, held]}
-    pictures = read_box_samples(write_zip(tmp_path / "boxes.zip", files | {"boxes.csv": table}))
+    samples = read_box_samples(write_zip(tmp_path / "boxes.zip", files | {"boxes.csv": table}))
     rows = [(3, 2, 20, 21, 0.9), (2, 24, 20, 40, 0.95), (24, 30, 28, 36, 0.5)]
-    first, second, kept = pseudo_label(pictures, FixedTeacher(*rows), tmp_path / "labels")
+    first, second, kept = pseudo_label(samples, FixedTeacher(*rows), tmp_path / "labels")
     for image in (first, second):
         assert image.boxes.tolist() == [[2, 2, 20, 20], [2, 24, 20, 40]]
         assert np.isfinite(image.landmarks).all()
@@ -62,30 +62,30 @@ def test_annotation_and_teacher_are_joined(tmp_path):
 
 
 def test_portraits_without_a_sure_face_are_left_out(tmp_path):
-    pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
+    samples = read_portraits(write_zip(tmp_path / "p.zip", IMAGES))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9), (2, 24, 20, 40, 0.4))
-    taught = pseudo_label(pictures, teacher, tmp_path / "labels")
+    taught = pseudo_label(samples, teacher, tmp_path / "labels")
     assert [(len(p.boxes), len(p.ignored)) for p in taught] == [(1, 1)] * 2
     unsure = FixedTeacher((3, 2, 20, 21, 0.5))
     unsure.sha256 = "1" * 64
-    assert pseudo_label(pictures, unsure, tmp_path / "labels") == []
+    assert pseudo_label(samples, unsure, tmp_path / "labels") == []
 
 
 def test_the_teacher_is_asked_once_and_labels_outlive_a_kill(tmp_path, caplog):
-    files = PICTURES | {"broken.png": b"no picture", "c.png": draw_image(3)}
-    pictures = read_portraits(write_zip(tmp_path / "p.zip", files))
+    files = IMAGES | {"broken.png": b"no image", "c.png": draw_image(3)}
+    samples = read_portraits(write_zip(tmp_path / "p.zip", files))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
-    first = pseudo_label(pictures, teacher, tmp_path / "labels")
+    first = pseudo_label(samples, teacher, tmp_path / "labels")
     assert [p.file.name for p in first] == ["a.png", "b.png", "c.png"]
     assert "1 images that cannot be read" in caplog.text
     asked = teacher.asked
     (path,) = (tmp_path / "labels").iterdir()
     lines = path.read_bytes().splitlines(keepends=True)
-    assert json.loads(lines[2]) == {"image": "broken.png", "bytes": 10, "faces": None}
-    again = pseudo_label(pictures, teacher, tmp_path / "labels")
+    assert json.loads(lines[2]) == {"image": "broken.png", "bytes": 8, "faces": None}
+    again = pseudo_label(samples, teacher, tmp_path / "labels")
     assert teacher.asked == asked
     path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    third = pseudo_label(pictures, teacher, tmp_path / "labels")
+    third = pseudo_label(samples, teacher, tmp_path / "labels")
     assert teacher.asked == asked * 4 // 3
     assert path.read_bytes() == b"".join(lines)
     for taught in (again, third):
@@ -102,20 +102,20 @@ def test_an_image_that_changed_is_asked_about_anew(tmp_path):
 
 
 def test_labels_that_are_none_are_told(tmp_path):
-    pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
+    samples = read_portraits(write_zip(tmp_path / "p.zip", IMAGES))
     teacher = FixedTeacher((3, 2, 20, 21, 0.9))
-    pseudo_label(pictures, teacher, tmp_path / "labels")
+    pseudo_label(samples, teacher, tmp_path / "labels")
     (path,) = (tmp_path / "labels").iterdir()
     path.write_text("{}\n")
     with pytest.raises(DatasetError, match=r"Line 1 of .* is no label; remove the file"):
-        pseudo_label(pictures, teacher, tmp_path / "labels")
+        pseudo_label(samples, teacher, tmp_path / "labels")
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match="choose --labels"):
-        pseudo_label(pictures, teacher, tmp_path / "file")
+        pseudo_label(samples, teacher, tmp_path / "file")
 
 
 def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
-    pictures = read_portraits(write_zip(tmp_path / "p.zip", PICTURES))
+    samples = read_portraits(write_zip(tmp_path / "p.zip", IMAGES))
     monkeypatch.setattr(pseudo_labels, "usable_cores", lambda: 1)
 
     class Interrupted(FixedTeacher):
@@ -129,7 +129,7 @@ def test_an_interruption_keeps_the_labels_so_far(tmp_path, monkeypatch):
     teacher = Interrupted((3, 2, 20, 21, 0.9))
     teacher.asked = 5 - asked_for_one.asked
     with pytest.raises(KeyboardInterrupt):
-        pseudo_label(pictures, teacher, tmp_path / "labels")
+        pseudo_label(samples, teacher, tmp_path / "labels")
     (path,) = (tmp_path / "labels").iterdir()
     assert [json.loads(line)["image"] for line in path.read_text().splitlines()] == ["a.png"]
 

@@ -38,7 +38,7 @@ from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
 from emotion_core.types import AnalyzeOptions
 from tests.paths import WEIGHTS
-from tests.training.drawn_faces import make_picture, write_boxes
+from tests.training.drawn_faces import make_sample, write_boxes
 
 SHIPPED = WEIGHTS / "emoscope-face-s.onnx"
 CONFIG = DetectorTrainConfig(
@@ -47,9 +47,9 @@ CONFIG = DetectorTrainConfig(
 
 
 def _train(folder):
-    (folder / "pictures").mkdir()
+    (folder / "samples").mkdir()
     trainer = DetectorTrainer(CONFIG, CheckpointPolicy(folder))
-    list(trainer.iter_epochs([make_picture(folder / "pictures")], None))
+    list(trainer.iter_epochs([make_sample(folder / "samples")], None))
 
 
 @pytest.fixture(scope="module")

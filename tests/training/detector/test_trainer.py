@@ -15,7 +15,7 @@ from emotion_core.training.detector.loss import Targets
 from emotion_core.training.detector.tensorboard import draw_boxes, lay_out
 from emotion_core.training.detector.trainer import DetectorTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy
-from tests.training.drawn_faces import make_picture
+from tests.training.drawn_faces import make_sample
 
 CONFIG = DetectorTrainConfig(
     size_px=64, batch_size=2, epochs=3, epoch_steps=2, warm_up_steps=2, stem=8, body=8,
@@ -24,9 +24,9 @@ CONFIG = DetectorTrainConfig(
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    return [make_picture(tmp_path / "pictures") for _ in range(3)]
+def samples(tmp_path):
+    (tmp_path / "samples").mkdir()
+    return [make_sample(tmp_path / "samples") for _ in range(3)]
 
 
 def _states(*folders):
@@ -46,16 +46,16 @@ def test_training_lowers_the_loss(tmp_path):
     assert trainer.is_done
 
 
-def test_a_resumed_run_equals_an_unbroken_one(tmp_path, pictures):
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path, samples):
     folders = tmp_path / "whole", tmp_path / "cut"
     reports = list(
-        DetectorTrainer(CONFIG, CheckpointPolicy(folders[0])).iter_epochs(pictures, lambda _: 0.5)
+        DetectorTrainer(CONFIG, CheckpointPolicy(folders[0])).iter_epochs(samples, lambda _: 0.5)
     )
     assert [report.step for report in reports] == [2, 4, 6]
-    next(DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(pictures, lambda _: 0.5))
+    next(DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(samples, lambda _: 0.5))
     again = DetectorTrainer(CONFIG, CheckpointPolicy(folders[1]))
     assert (again.epoch, again.step) == (1, 2)
-    rest = list(again.iter_epochs(pictures, lambda _: 0.5))
+    rest = list(again.iter_epochs(samples, lambda _: 0.5))
     assert [r.losses for r in rest] == [r.losses for r in reports[1:]]
     whole, cut = _states(*folders)
     for part in ("network", "average"):
@@ -63,15 +63,15 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path, pictures):
             assert torch.equal(cut[part][name], value), name
     assert [row["average_precision"] for row in again.history] == [None, 0.5, 0.5]
     assert not list(
-        DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(pictures, None)
+        DetectorTrainer(CONFIG, CheckpointPolicy(folders[1])).iter_epochs(samples, None)
     )
 
 
-def test_the_best_validation_is_kept(tmp_path, pictures):
+def test_the_best_validation_is_kept(tmp_path, samples):
     ratings = iter([0.3, 0.6, 0.6, 0.1])
     config = replace(CONFIG, epochs=4, validate_every=1)
     trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path, keep_every=2))
-    for _ in trainer.iter_epochs(pictures, lambda _: next(ratings)):
+    for _ in trainer.iter_epochs(samples, lambda _: next(ratings)):
         pass
     assert torch.load(tmp_path / "best.pt", weights_only=True)["epoch"] == 2
     assert best_row(trainer.history)["epoch"] == 2
@@ -85,22 +85,22 @@ def test_the_best_validation_is_kept(tmp_path, pictures):
     [((0.3, 0.6), 2), ((0.6, 0.3), 2), ((None, None), None)],
     ids=["the best epoch", "a better epoch before", "never validated"],
 )
-def test_best_of_a_run_from_another_runs_checkpoint_is_there(tmp_path, pictures, ratings, best):
+def test_best_of_a_run_from_another_runs_checkpoint_is_there(tmp_path, samples, ratings, best):
     config = replace(CONFIG, epochs=2, validate_every=1)
     given = iter(ratings)
     validate = None if ratings[0] is None else lambda _: next(given)
     first = DetectorTrainer(config, CheckpointPolicy(tmp_path / "first", keep_every=1))
-    list(first.iter_epochs(pictures, validate))
+    list(first.iter_epochs(samples, validate))
     rule = CheckpointPolicy(tmp_path / "second", resume=tmp_path / "first" / "epoch-0002.pt")
     row = best_row(DetectorTrainer(config, rule).history)
     assert (row and row["epoch"]) == best
     assert rule.best.is_file() == (best is not None)
 
 
-def test_the_clock_can_end_a_run(tmp_path, pictures):
+def test_the_clock_can_end_a_run(tmp_path, samples):
     config = replace(CONFIG, epochs=0, minutes=1.0)
     trainer = DetectorTrainer(config, CheckpointPolicy(tmp_path))
-    epochs = trainer.iter_epochs(pictures, None)
+    epochs = trainer.iter_epochs(samples, None)
     assert next(epochs).step == 2
     trainer.elapsed_s = 59.999
     assert trainer._rate() < 0.02 * config.learning_rate
@@ -123,16 +123,16 @@ def test_the_rate_rises_then_falls_to_nothing(tmp_path):
     assert rates[9:] == sorted(rates[9:], reverse=True)
 
 
-def test_other_data_than_before_are_refused(tmp_path, pictures):
-    next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures, None))
+def test_other_data_than_before_are_refused(tmp_path, samples):
+    next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(samples, None))
     with pytest.raises(DatasetError, match="began with 3 images, and now there are 2"):
-        next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(pictures[:2], None))
+        next(DetectorTrainer(CONFIG, CheckpointPolicy(tmp_path)).iter_epochs(samples[:2], None))
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path, pictures):
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, samples):
     trainer = DetectorTrainer(replace(CONFIG, learning_rate=1e30), CheckpointPolicy(tmp_path))
     with pytest.raises(EmotionError, match="epoch 1 is not a number; train with a smaller"):
-        list(trainer.iter_epochs(pictures, None))
+        list(trainer.iter_epochs(samples, None))
     assert not (tmp_path / "last.pt").exists()
 
 

@@ -13,7 +13,7 @@ from emotion_core.training.detector.wider import find_settings, read_settings, r
 from tests.training.drawn_faces import draw_image
 
 TABLE = "image,x1,y1,x2,y2\na.png,2,2,20,20\nb.png,2,2,20,20\nb.png,30,30,40,44\n"
-PICTURES = {"a.png": draw_image(1), "b.png": draw_image(2)}
+IMAGES = {"a.png": draw_image(1), "b.png": draw_image(2)}
 
 
 def write_wider(root, *, with_val=True):
@@ -82,7 +82,7 @@ def test_without_validation_images_some_training_images_are_held_out(tmp_path):
             "is not text in UTF-8",
         ),
     ],
-    ids=["no pictures", "no list", "no picture", "cut off", "columns", "bytes"],
+    ids=["no samples", "no list", "no image", "cut off", "columns", "bytes"],
 )
 def test_wider_that_is_not_as_published_is_told(tmp_path, damage, message):
     damage(write_wider(tmp_path, with_val=False))

@@ -136,8 +136,8 @@ def test_faces_that_turn_grey_have_equal_channels():
 
 
 def test_training_normalises_as_the_product_does():
-    pictures = make_faces(2).images
-    crops, grey = (pictures.load(np.arange(2), 48, channels) for channels in (3, 1))
+    images = make_faces(2).images
+    crops, grey = (images.load(np.arange(2), 48, channels) for channels in (3, 1))
     preprocessing = CONFIG.preprocessing
     normalised = (grey.transpose(0, 3, 1, 2) - preprocessing.mean[0]) / preprocessing.std[0]
     np.testing.assert_allclose(to_input(crops, preprocessing), normalised, atol=1e-5)
@@ -162,9 +162,9 @@ def test_nothing_is_mixed_by_default(batch):
 )
 def test_targets_and_ratings_are_mixed_as_the_faces_are(settings, batch):
     config = replace(CONFIG, **settings)
-    chances = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        mixed = mix(batch, config, chances)
+        mixed = mix(batch, config, rng)
         mean = mixed.faces.mean((1, 2, 3)) / 10  # the face's number, weighted by its share
         torch.testing.assert_close(mixed.targets[:, :8] @ torch.arange(8.0), mean)
         torch.testing.assert_close(mixed.va[:, 0] * 10, mean)

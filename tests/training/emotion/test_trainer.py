@@ -401,10 +401,10 @@ def test_unreadable_image_ends_the_epoch_with_its_name(faces, held_out, tmp_path
             return 64
 
         def load(self, *_):
-            raise DatasetError("face 7.png is no picture.")
+            raise DatasetError("face 7.png is no image.")
 
     trainer = EmotionTrainer(TINY, CheckpointPolicy(tmp_path))
-    with pytest.raises(DatasetError, match=r"face 7\.png is no picture"):
+    with pytest.raises(DatasetError, match=r"face 7\.png is no image"):
         next(trainer.iter_epochs(replace(faces, images=Broken()), held_out))
 
 

@@ -139,7 +139,7 @@ def test_processes_draw_one_order_and_changes_of_their_own():
     first, second = (epoch_rngs(0, 1, DistributedContext(rank, 2)) for rank in (0, 1))
     assert first.order.random() == second.order.random()
     assert first.mixing.random() != second.mixing.random()
-    draws = [torch.rand(1, generator=chances.augmentation) for chances in (first, second)]
+    draws = [torch.rand(1, generator=rngs.augmentation) for rngs in (first, second)]
     assert draws[0] != draws[1]
 
 

@@ -90,7 +90,7 @@ def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
     names = [f"text{i}.png" for i in range(7)]
     write_photos(tmp_path, [1, 1], [f"{name},sad" for name in ("0.png", "1.png", *names)])
     for name in names:
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_text("no image")
     report = measure(model, tmp_path)
     assert report.metrics.missed == 7
     assert report.missed.no_face == ()
@@ -107,7 +107,7 @@ def test_photos_that_cannot_be_read_are_wrong_and_named(tmp_path, model):
 
 def test_a_folder_of_nothing_but_unreadable_photos_gives_zero(tmp_path, model):
     write_photos(tmp_path, [], ["text.png,happy"])
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     report = measure(model, tmp_path)
     assert (report.metrics.n, report.metrics.accuracy, report.metrics.ece) == (1, 0, None)
     assert report.photo_ms is None

@@ -48,7 +48,7 @@ def make_report(n=40, *, rated=True, found=None):
         readings=readings,
         metrics=to_metrics(probabilities, readings.va, faces, found),
         intervals=to_intervals(probabilities, readings.va, faces, found),
-        framing="Pictures are taken as they are.",
+        framing="Images are taken as they are.",
         size=NetworkSize(1, 1, 1),
     )
 

@@ -170,8 +170,8 @@ def test_frames_that_the_filter_refuses_are_given_as_they_are(tmp_path, monkeypa
     path, _ = make_interlaced(tmp_path / "a.mp4", "libx264")
 
     class Refusing:
-        def vpush(self, picture):
-            if picture is not None:
+        def vpush(self, frame):
+            if frame is not None:
                 raise av.error.InvalidDataError(1, "no")
 
         def vpull(self):

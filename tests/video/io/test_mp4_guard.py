@@ -15,7 +15,7 @@ from tests.video.clips import make_clip, numbered_images
 
 SIDE, N = 16, 5
 BYTES = SIDE * SIDE * 3
-PICTURE = bytes(BYTES)
+PIXELS = bytes(BYTES)
 MANY = 11_000_000
 
 
@@ -58,7 +58,7 @@ def track(samples=N, size=BYTES, *, edits=1):
 
 
 def mov(*boxes):
-    return FTYP + box(b"mdat", PICTURE * N) + b"".join(boxes)
+    return FTYP + box(b"mdat", PIXELS * N) + b"".join(boxes)
 
 
 def compressed(header):

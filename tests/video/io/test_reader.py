@@ -168,7 +168,7 @@ def test_the_frame_at_a_time_is_the_one_shown_then(clip, time_s):
         ("a.webm", {"codec": "libvpx-vp9"}),
         ("a.mkv", {"options": {"g": "10"}}),
     ],
-    ids=["AVI", "TS", "WebM", "key pictures"],
+    ids=["AVI", "TS", "WebM", "key frames"],
 )
 def test_the_frame_at_a_time_is_found_in_any_container(tmp_path, name, options):
     path = make_clip(tmp_path / name, numbered_images(40), **options)

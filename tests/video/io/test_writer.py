@@ -59,21 +59,21 @@ def test_what_is_written_plays_in_browsers(tmp_path):
     assert data[4:8] == b"ftyp"
     assert 0 < data.find(b"moov") < data.find(b"mdat")
     with av.open(str(target)) as container:
-        pictures, sound = container.streams.video[0], container.streams.audio[0]
-        context = pictures.codec_context
+        frames, sound = container.streams.video[0], container.streams.audio[0]
+        context = frames.codec_context
         assert (context.codec.canonical_name, context.pix_fmt) == ("h264", "yuv420p")
         assert context.profile in ("High", "Main", "Baseline", "Constrained Baseline")
         assert (context.color_range, context.colorspace) == (1, 1)
         assert sound.codec_context.codec.canonical_name == "aac"
         assert container.duration / 1e6 == pytest.approx(1.2, abs=0.05)
-        assert pictures.frames == 30
+        assert frames.frames == 30
 
 
 TIMES = {
     "constant": [40 * i for i in range(10)],
     "variable": [0, 40, 45, 400, 1000, 1010, 5000],
     "a late start": [700, 740, 780],
-    "one picture": [0],
+    "one frame": [0],
 }
 
 
@@ -92,8 +92,8 @@ def test_times_are_those_of_the_original(tmp_path, times_ms, suffix):
 LENGTHS = {
     "constant": ([40 * i for i in range(10)], 0.4),
     "slides": ([5000 * i for i in range(7)], 35),
-    "a pause before the last pictures": ([*range(0, 2000, 40), 12000, 12040], 12.08),
-    "two pictures": ([0, 3000], 6),
+    "a pause before the last frames": ([*range(0, 2000, 40), 12000, 12040], 12.08),
+    "two frames": ([0, 3000], 6),
 }
 
 
