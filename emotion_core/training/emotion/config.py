@@ -27,6 +27,9 @@ class TrainConfig(BaseConfig):
             available, ``"imagenet"`` or fail, ``"none"``.
         init: A released network, .safetensors, whose tensors of the same names and shapes the run
             starts from; or empty.
+        heads_only: Whether only the heads learn, on the features of ``init`` as they are: a second
+            stage, in which their balance is learned from other shares of the data sets. Source:
+            B. Kang et al., "Decoupling Representation and Classifier", ICLR 2020.
         epochs: Passes over the training set; the schedule of the learning rate depends on it.
         patience: Epochs without a better validation result after which training ends; 0 never.
         batch_size: Faces in one step, over all processes.
@@ -78,6 +81,7 @@ class TrainConfig(BaseConfig):
     has_va: bool = True
     pretrained: Pretrained = "auto"
     init: str = ""
+    heads_only: bool = False
     epochs: int = limited(28, 1)
     patience: int = limited(0, 0)
     batch_size: int = limited(128, 1)
@@ -124,6 +128,8 @@ class TrainConfig(BaseConfig):
         _check_choice("pretrained", self.pretrained, get_args(Pretrained))
         if not 0 < self.warmup < 1:
             raise EmotionError(f"warmup must lie between 0 and 1, not be {self.warmup}.")
+        if self.heads_only and not self.init:
+            raise EmotionError("heads_only needs features to learn from: give a network by --init.")
         if self.effective_beta == 1:
             raise EmotionError("effective_beta must be less than 1.")
 

@@ -103,6 +103,7 @@ class EmotionTrainer:
         torch.manual_seed(config.seed)
         network, self.pretrained = start_network(config, self._context, is_fresh=found is None)
         network = network.to(self._context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.features.requires_grad_(requires_grad=not config.heads_only)
         self.averaged = deepcopy(network).eval().requires_grad_(requires_grad=False)
         self._optimiser = make_optimiser(network, config)
         self._network = network
@@ -175,6 +176,8 @@ class EmotionTrainer:
         steps = split_order(order, self.config.batch_size, self._context.world)
         weights = self._weigh_classes(faces)
         self._wrapped.train()
+        if self.config.heads_only:
+            self._network.features.eval()  # statistics of batch normalisation stay, too
         total = torch.zeros((), device=self._context.device)
         n_faces = 0
         for i, batch in enumerate(iter_emotion_batches(faces, steps, self.config, self._context)):

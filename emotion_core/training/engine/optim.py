@@ -86,8 +86,9 @@ def make_optimiser(
     network: nn.Module, config: TrainConfig | DetectorTrainConfig
 ) -> torch.optim.Optimizer:
     """AdamW with weight decay only for weight matrices and kernels, not for biases and norms."""
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    kernels = [p for p in learning if p.ndim > 1]
+    others = [p for p in learning if p.ndim <= 1]
     return torch.optim.AdamW(
         [
             {"params": kernels, "weight_decay": config.weight_decay},

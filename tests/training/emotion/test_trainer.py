@@ -16,6 +16,8 @@ import torch
 
 from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.networks.emotion_net import make_network
 from emotion_core.training.emotion.class_balance import (
     to_class_shares,
     to_class_weights,
@@ -31,6 +33,7 @@ from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.optim import one_cycle
 from emotion_core.training.engine.read_ahead import iter_ahead
+from emotion_core.training.engine.release import save_network
 from tests.paths import ROOT
 from tests.training.synthetic import TINY, make_faces
 
@@ -459,3 +462,20 @@ def test_config_survives_json():
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(EmotionError, match=re.escape(message)):
         TrainConfig.from_json(settings)
+
+
+def test_heads_learn_on_features_that_stay(faces, held_out, tmp_path):
+    first = make_network("tiny-face-net", 9, has_va=True)
+    metadata = {
+        "architecture": "tiny-face-net",
+        "labels": ",".join(ALL_EMOTIONS),
+        "has_va": "True",
+    }
+    save_network(first, tmp_path / "first.safetensors", metadata)
+    config = replace(TINY, init=str(tmp_path / "first.safetensors"), heads_only=True)
+    trainer, reports = _run(config, tmp_path / "run", faces, held_out)
+    assert reports[-1].loss < reports[0].loss
+    for name, value in trainer.averaged.state_dict().items():
+        assert torch.equal(value, first.state_dict()[name]) == name.startswith("features."), name
+    with pytest.raises(EmotionError, match="--init"):
+        replace(TINY, heads_only=True)
