@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 RATINGS = Path(__file__).with_name("fairface_ratings.csv")
 """Emotion, each emotion's share of the votes, valence, arousal, and the person's age, gender and
-group, of 12,203 faces; where the ratings come from stands in ``docs/fairface_ratings.md``.
+group, of 12,526 faces; where the ratings come from stands in ``docs/fairface_ratings.md``.
 
 Split: "valid" where the CRC-32 of the image's name is a multiple of five, else "train"."""
 
