@@ -1,4 +1,4 @@
-.PHONY: style quality test test-all
+.PHONY: style quality test test-all sample
 
 style:
 	ruff format .
@@ -15,3 +15,7 @@ test:
 
 test-all:
 	pytest -m ""
+
+# The result of the Video page's sample, computed anew.
+sample:
+	python -m streamlit_app.video.sample

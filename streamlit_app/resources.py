@@ -25,7 +25,7 @@ from streamlit_app.session_cleanup import BACK_S, GRACE_S, Clearable, SessionRea
 from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import sidebar_info
 from streamlit_app.video.job import JobQueue
-from streamlit_app.video.sample import make_sample_clip
+from streamlit_app.video.sample import load_sample
 from streamlit_app.visits import Visit, VisitReaper, VisitState
 from streamlit_app.widgets import errors_as_messages
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
     from streamlit_app.photos.state import VisitorOptions
+    from streamlit_app.video.results import FinishedVideo
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""
@@ -128,10 +129,10 @@ def sample_photo() -> bytes:
     return SAMPLE.read_bytes()
 
 
-@st.cache_data(show_spinner="Making the sample video…")
-def sample_clip() -> bytes:
-    """The sample video's bytes, an MP4."""
-    return make_sample_clip(sample_photo())
+@st.cache_resource(show_spinner=False)
+def sample_video() -> FinishedVideo:
+    """The sample video's result, computed when Emoscope was built."""
+    return load_sample()
 
 
 @st.cache_resource(show_spinner="Downloading the model that re-identifies people (37 MB, once)…")

@@ -42,11 +42,11 @@ def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VC
     names, span = names_of(rows), time_range(frames, rows)
     seconds = seconds.assign(person=[person_name(track) for track in seconds["track"]])
     tables = {"course": rows, "seconds": seconds[["time_s", "person", "emotion", "seconds"]]}
-    chart = _chart_of("course", rows)
+    chart = csv_chart("course", rows)
     brushed = chart.transform_filter({"param": SPAN})
     guides = plane_layers()
     shares = (
-        _chart_of("seconds", seconds)
+        csv_chart("seconds", seconds)
         .transform_filter({"param": SPAN})
         .transform_aggregate(seconds="sum(seconds)", groupby=["person", "emotion"])
         .transform_joinaggregate(total="sum(seconds)", groupby=["person"])
@@ -66,7 +66,7 @@ def dashboard_chart(frames: pd.DataFrame, *, smoothing_s: float = 0.0) -> alt.VC
     ]
     parts: list[ChartType] = [
         timeline_layers(chart, names, span).properties(width=plot_px),
-        probability_layers(brushed, names, span, has_click=False).properties(width=plot_px),
+        probability_layers(brushed, names, span).properties(width=plot_px),
         share_bars(shares, names, has_legend=False).properties(width=plot_px),
     ]
     if planes:
@@ -86,8 +86,8 @@ def _independent(*channels: str) -> alt.Resolve:
     return alt.Resolve(scale=alt.ScaleResolveMap(**scales))
 
 
-def _chart_of(name: str, table: pd.DataFrame) -> alt.Chart:
-    """A chart of a table that is among the dashboard's data sets, as CSV."""
+def csv_chart(name: str, table: pd.DataFrame) -> alt.Chart:
+    """A chart of a table that is among the data sets of the specification, as CSV."""
     parse = {
         str(column): "number" if pd.api.types.is_numeric_dtype(table[column]) else "string"
         for column in table.columns

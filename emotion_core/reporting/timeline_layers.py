@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 SPAN = "span"
 """Name of the selection in the timeline: a span of time, ``{"time_s": [start, end]}``."""
 
-CLICK = "moment"
-"""Name of the selection of one frame in the timeline: ``[{"time_s": time}]``."""
+CURSOR = "cursor"
+"""Name of the parameter with the time in seconds at which charts with a cursor show values."""
+
+FROM, UNTIL = "from_s", "until_s"
+"""Names of the parameters with the span of time that charts with a cursor shade, if it is not
+empty."""
 
 LABEL_PX = 72
 """Space to the left of every plot, so that plots below each other line up."""
+
+_PADDING_PX = 8
+"""Space between the labels and the plot, for what is drawn at its edge."""
 
 ROOM_PX = LABEL_PX + 32
 """Width of a chart beyond its plot: labels, padding, and half of the last time label."""
@@ -38,12 +45,16 @@ DIMENSION_COLOURS = {"valence": "#2E86C9", "arousal": "#D9692A"}
 """Colours that stand out on light and on dark backgrounds, also to colour-blind eyes."""
 
 _HOVER = "hover"
-_MIDDLE, _REACH = 0.08, 0.36
-"""Offset of the middle of a person's row and its reach up and down, in rows."""
+_REACH = 0.34
+"""How far a person's row reaches up and down from its middle, in rows; leaves room for labels."""
 
-_TOP, _BOTTOM = _MIDDLE - _REACH, _MIDDLE + _REACH
-_NAME = -0.43
-"""Offset of a person's name in the row."""
+_CURSOR_PX = (130, 96)
+"""Height of one row of valence and arousal, and of probabilities, in charts with a cursor."""
+
+_LEGEND_COLUMNS = 3
+
+_COMPACT_PX = (42, 34)
+"""Minimum of these heights: labels of 10 pixels do not touch."""
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
 _CLOCK = (
@@ -56,25 +67,15 @@ _NO_FRAME = alt.ViewBackground(stroke=None)
 
 
 def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, float]) -> ChartType:
-    """The timeline of valence and arousal, without a width.
+    """The timeline of valence and arousal, in which a span can be brushed, without a width.
 
     Args:
         rows: Chart of the rows that ``timeline.timeline_rows`` makes.
         names: Names of the people, in order of their rows.
         span: Start and end of the time axis in seconds.
     """
-    both = (
-        fold_dimensions(rows)
-        .transform_calculate(height=f"datum.row + {_MIDDLE} - {_REACH} * datum.value")
-        .encode(
-            x=_time_x(span),
-            y=_row_y(names, ("+1", "0", "\u22121")),
-            color=dimension_colour(),
-        )
-    )
-    lines = both.mark_line(strokeWidth=1.6, strokeCap="round", strokeJoin="round").encode(
-        detail="run:N"
-    )
+    x = _time_x(span)
+    lines, both = _lines(rows, names, x)
     dots = both.transform_filter({"param": _HOVER, "empty": False}).mark_point(
         filled=True, size=55, opacity=1
     )
@@ -84,26 +85,81 @@ def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, fl
     hover = alt.selection_point(
         name=_HOVER, fields=["time_s"], on="pointerover", clear="pointerout", toggle=False
     )
-    return alt.layer(
-        _row_lines(len(names)),
-        lines,
-        _rule(rows, span, _HOVER, 1),
-        _rule(rows, span, CLICK, 2.5),
-        dots,
-        _bars(rows, span).add_params(brush, _click_selection(), hover),
-    ).properties(height=_height(len(names), 116), view=_NO_FRAME)
+    rule = (
+        rows.transform_filter({"param": _HOVER, "empty": False})
+        .transform_filter("datum.end_s > datum.time_s")
+        .transform_aggregate(groupby=["time_s"])
+        .mark_rule(color=GREY, strokeWidth=1)
+        .encode(x=x)
+    )
+    bars = _bars(rows, x).add_params(brush, hover)
+    return alt.layer(_row_lines(len(names)), lines, rule, dots, bars).properties(
+        height=_height(len(names), 116), view=_NO_FRAME
+    )
 
 
 def probability_layers(
-    rows: alt.Chart, names: Sequence[str], span: tuple[float, float], *, has_click: bool
+    rows: alt.Chart, names: Sequence[str], span: tuple[float, float]
 ) -> ChartType:
-    """The stacked probabilities over time, without a width; arguments as in ``timeline_layers``.
+    """The stacked probabilities over time, without a width; arguments as in ``timeline_layers``."""
+    x = _time_x(span)
+    layers = [_row_lines(len(names)), _areas(rows, names, x), _bars(rows, x)]
+    return alt.layer(*layers).properties(height=_height(len(names), 104), view=_NO_FRAME)
 
-    With ``has_click`` a click selects one frame (parameter ``CLICK``).
+
+def cursor_layers(
+    rows: alt.Chart, names: Sequence[str], span: tuple[float, float]
+) -> tuple[ChartType, ChartType]:
+    """Both charts over time with a cursor, to be drawn below each other; see ``timeline_layers``.
+
+    The parameter ``CURSOR`` moves a line across both and dots along the lines of the first;
+    ``FROM`` and ``UNTIL`` shade a span. Six people fit a screen. For one person there is no legend
+    of the emotions, which bars beside the charts name.
     """
+    n, x = max(1, len(names)), _time_x(span, is_flush=True)
+    lines, both = _lines(rows, names, x.axis(None))
+    dots = at_cursor(both).mark_point(filled=True, size=45, opacity=1)
+    upper = [_row_lines(n), lines, *_marks(x.axis(None)), dots]
+    lower = [_row_lines(n), _areas(rows, names, x, has_legend=n > 1), *_marks(x)]
+    first, second = (
+        alt.layer(*layers).properties(
+            height=max(n * compact_px, round(px * (0.8 + 0.2 * n))), view=_NO_FRAME
+        )
+        for layers, px, compact_px in zip((upper, lower), _CURSOR_PX, _COMPACT_PX, strict=True)
+    )
+    return first, second
+
+
+def at_cursor(rows: alt.Chart) -> alt.Chart:
+    """The rows that are shown at the time of the cursor, at most one per person."""
+    shown: alt.Chart = rows.transform_filter(f"datum.time_s <= {CURSOR} && {CURSOR} < datum.end_s")
+    return shown
+
+
+def _lines(rows: alt.Chart, names: Sequence[str], x: alt.X) -> tuple[alt.Chart, alt.Chart]:
+    """The lines of valence and arousal, and their encoding without a mark."""
+    both = (
+        fold_dimensions(rows)
+        .transform_calculate(height=f"datum.row - {_REACH} * datum.value")
+        .encode(
+            x=x,
+            y=_row_y(names, ("+1", "\u22121")),
+            color=dimension_colour(),
+        )
+    )
+    lines = both.mark_line(strokeWidth=1.6, strokeCap="round", strokeJoin="round").encode(
+        detail="run:N"
+    )
+    return lines, both
+
+
+def _areas(
+    rows: alt.Chart, names: Sequence[str], x: alt.X, *, has_legend: bool = True
+) -> alt.Chart:
+    """The stacked probabilities."""
     columns: list[str | alt.FieldName] = [f"p_{emotion}" for emotion in ALL_EMOTIONS]
-    low, high = (f"datum.row + {_BOTTOM} - {2 * _REACH} * datum.{name}" for name in ("y0", "y1"))
-    areas = (
+    low, high = (f"datum.row + {_REACH} - {2 * _REACH} * datum.{name}" for name in ("y0", "y1"))
+    areas: alt.Chart = (
         rows.transform_fold(columns, as_=["column", "probability"])
         .transform_filter("isValid(datum.probability)")
         .transform_calculate(
@@ -119,59 +175,69 @@ def probability_layers(
         .transform_calculate(low=low, height=high)
         .mark_area(opacity=1)
         .encode(
-            x=_time_x(span),
-            y=_row_y(names, ("100%", "50%", "0%")),
+            x=x,
+            y=_row_y(names, ("100%", "0%")),
             y2="low:Q",
-            color=emotion_colour(),
+            color=emotion_colour(legend=has_legend, columns=_LEGEND_COLUMNS),
             detail="run:N",
         )
     )
-    bars = _bars(rows, span)
-    over = [bars]
-    if has_click:
-        over = [_rule(rows, span, CLICK, 2.5), bars.add_params(_click_selection())]
-    return alt.layer(_row_lines(len(names)), areas, *over).properties(
-        height=_height(len(names), 104), view=_NO_FRAME
+    return areas
+
+
+def _marks(x: alt.X) -> list[alt.Chart]:
+    """The shaded span and the line of the cursor."""
+    one = alt.Chart(alt.InlineData(values=[{}]))
+    shade = (
+        one.transform_filter(f"{FROM} < {UNTIL}")
+        .transform_calculate(time_s=FROM, end_s=UNTIL)
+        .mark_rect(color=GREY, opacity=0.25)
+        .encode(x=x, x2="end_s:Q")
     )
+    line = one.transform_calculate(time_s=CURSOR).mark_rule(color=GREY, strokeWidth=2)
+    return [shade, line.encode(x=x)]
 
 
-def _time_x(span: tuple[float, float]) -> alt.X:
-    """The time axis, with ticks at round minutes and seconds."""
+def _time_x(span: tuple[float, float], *, is_flush: bool = False) -> alt.X:
+    """The time axis, with ticks at round minutes and seconds.
+
+    Args:
+        span: Its start and end in seconds.
+        is_flush: Whether no label reaches beyond the plot, so that it is as wide as one without.
+    """
     start, end = span
+    flush = 14 if is_flush else False
     if end - start < 5:
-        title, ticks = "Time (s)", alt.Axis(format="~g", tickCount=5, grid=False, labelFlush=False)
+        title: str | None = "Time (s)"
+        ticks = alt.Axis(format="~g", tickCount=5, grid=False, labelFlush=flush)
     else:
         step = next((s for s in _STEPS_S if (end - start) / s <= 10), _STEPS_S[-1])
         values = [step * i for i in range(math.ceil(start / step), int(end // step) + 1)]
-        title = "Time"
-        ticks = alt.Axis(values=values, labelExpr=_CLOCK, grid=False, labelFlush=False)
+        title = None if is_flush else "Time"
+        ticks = alt.Axis(values=values, labelExpr=_CLOCK, grid=False, labelFlush=flush)
     return alt.X("time_s:Q", title=title, axis=ticks, scale=alt.Scale(domain=span, nice=False))
 
 
-def _row_y(names: Sequence[str], words: tuple[str, str, str]) -> alt.Y:
-    """The axis of people, each with a name and labels for the top, middle and bottom."""
-    ticks = [
-        row + offset for row in range(len(names)) for offset in (_NAME, _TOP, _MIDDLE, _BOTTOM)
-    ]
+def _row_y(names: Sequence[str], words: tuple[str, str]) -> alt.Y:
+    """The axis of people, each with a name in the middle and labels for the top and bottom."""
+    ticks = [row + offset for row in range(len(names)) for offset in (-_REACH, 0, _REACH)]
     offset = "(datum.value - floor(datum.value + 0.5))"
     name = f"{json.dumps(list(names))}[floor(datum.value + 0.5)]"
-    top, middle, bottom = words
+    top, bottom = words
     return alt.Y(
         "height:Q",
         title=None,
         scale=alt.Scale(domain=[max(1, len(names)) - 0.5, -0.5], nice=False, zero=False),
         axis=alt.Axis(
             values=ticks,
-            labelExpr=(
-                f"{offset} < -0.35 ? {name} : {offset} < -0.1 ? '{top}' : "
-                f"{offset} < 0.2 ? '{middle}' : '{bottom}'"
-            ),
+            labelExpr=f"{offset} < -0.1 ? '{top}' : {offset} < 0.1 ? {name} : '{bottom}'",
             labelFontWeight=alt.condition(
-                f"{offset} < -0.35", alt.value("bold"), alt.value("normal")
+                f"abs({offset}) < 0.1", alt.value("bold"), alt.value("normal")
             ),
             tickCount=len(ticks),  # otherwise Vega leaves some of them out
             labelOverlap=False,
             labelLimit=LABEL_PX,
+            labelPadding=_PADDING_PX,
             minExtent=LABEL_PX,
             maxExtent=LABEL_PX,
             ticks=False,
@@ -184,7 +250,7 @@ def _row_y(names: Sequence[str], words: tuple[str, str, str]) -> alt.Y:
 def _row_lines(n_rows: int) -> ChartType:
     """A line through the middle of each row and fainter ones at its edges."""
     lines = []
-    for offsets, opacity in (([_MIDDLE], 0.8), ([_TOP, _BOTTOM], 0.3)):
+    for offsets, opacity in (([0], 0.8), ([-_REACH, _REACH], 0.3)):
         heights = pd.DataFrame(
             {"height": [r + offset for r in range(n_rows) for offset in offsets]}
         )
@@ -193,31 +259,15 @@ def _row_lines(n_rows: int) -> ChartType:
     return alt.layer(*lines)
 
 
-def _bars(rows: alt.Chart, span: tuple[float, float]) -> alt.Chart:
+def _bars(rows: alt.Chart, x: alt.X) -> alt.Chart:
     """Invisible bars with the values of the frame under the pointer as a tooltip."""
     bars: alt.Chart = (
         rows.transform_filter("datum.end_s > datum.time_s")
-        .transform_calculate(height=f"datum.row + {_TOP}", low=f"datum.row + {_BOTTOM}")
+        .transform_calculate(height=f"datum.row - {_REACH}", low=f"datum.row + {_REACH}")
         .mark_rect(opacity=0)
-        .encode(x=_time_x(span), x2="end_s:Q", y="height:Q", y2="low:Q", tooltip=reading_tooltip())
+        .encode(x=x, x2="end_s:Q", y="height:Q", y2="low:Q", tooltip=reading_tooltip())
     )
     return bars
-
-
-def _rule(rows: alt.Chart, span: tuple[float, float], name: str, width: float) -> alt.Chart:
-    """A line across all rows at the frame that a selection holds."""
-    rule: alt.Chart = (
-        rows.transform_filter({"param": name, "empty": False})
-        .transform_filter("datum.end_s > datum.time_s")
-        .transform_aggregate(groupby=["time_s"])
-        .mark_rule(color=GREY, strokeWidth=width)
-        .encode(x=_time_x(span))
-    )
-    return rule
-
-
-def _click_selection() -> alt.Parameter:
-    return alt.selection_point(name=CLICK, fields=["time_s"], on="click", toggle=False)
 
 
 def fold_dimensions(rows: alt.Chart) -> alt.Chart:

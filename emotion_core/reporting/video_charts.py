@@ -17,12 +17,7 @@ from emotion_core.reporting.chart_base import (
     plane_chart,
 )
 from emotion_core.reporting.timeline import person_name, timeline_rows
-from emotion_core.reporting.timeline_layers import (
-    LABEL_PX,
-    probability_layers,
-    reading_tooltip,
-    timeline_layers,
-)
+from emotion_core.reporting.timeline_layers import LABEL_PX, reading_tooltip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,28 +26,6 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 _PLANE_PX = 320
-
-
-def timeline_chart(frames: pd.DataFrame) -> ChartType:
-    """Valence and arousal over time: a row per person, broken where the person is not seen.
-
-    Dragging selects a span of time (parameter ``SPAN``), a click one frame (``CLICK``).
-
-    Args:
-        frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
-            people. Long videos are downsampled.
-    """
-    rows = timeline_rows(frames)
-    layers = timeline_layers(alt.Chart(rows), names_of(rows), time_range(frames, rows))
-    return layers.properties(autosize=FIT_WIDTH)
-
-
-def probability_timeline_chart(frames: pd.DataFrame) -> ChartType:
-    """Stacked probabilities over time, laid out like ``timeline_chart``; clicks select a frame."""
-    rows = timeline_rows(frames)
-    chart, span = alt.Chart(rows), time_range(frames, rows)
-    layers = probability_layers(chart, names_of(rows), span, has_click=True)
-    return layers.properties(autosize=FIT_WIDTH)
 
 
 def trajectory_chart(frames: pd.DataFrame) -> ChartType:

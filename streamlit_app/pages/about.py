@@ -73,6 +73,14 @@ for task in Task:
     st.markdown("\n".join(lines))
 st.caption("Metrics of models that are not ours are their publishers'.")
 
+st.header("Samples", anchor=False)
+st.markdown(
+    """
+The portrait is of the astronaut Eileen Collins, by NASA, in the public domain. The video is by
+Wolfgang Langer on Pexels, cut, under the Pexels licence, which lets it be used and changed freely.
+"""
+)
+
 st.header("Privacy", anchor=False)
 st.markdown(
     """

@@ -1,45 +1,65 @@
-"""The result of a video: totals, the annotated video, key moments, downloads."""
+"""The result of a video: findings, the viewer, people, downloads."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.dashboard import dashboard_chart
+from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, select_people
-from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import download, escape, show_metrics, side_by_side, to_csv
+from streamlit_app.video.people import show_people
+from streamlit_app.video.timeline import choose_people, show_course
+from streamlit_app.video.viewer import PlayedVideo
+from streamlit_app.widgets import download, escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
     from altair.typing import ChartType
-    from streamlit.elements.lib.layout_utils import Height
 
-    from emotion_core.video.types import Highlight, VideoResult
+    from emotion_core.video.types import VideoResult
     from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.state import VideoState
 
 _MAX_PLAYED_BYTES = 400 * 2**20
 """Size in bytes above which a video is not played, since Streamlit keeps it in memory."""
 
-_MAX_PEOPLE = 12
+_MAX_FINDINGS = 6
 
 
-def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, blur: bool) -> None:
-    """Everything in the result of the job, smoothed again.
+@dataclass(frozen=True, eq=False, slots=True)
+class FinishedVideo:
+    """A result to show.
 
-    With ``blur`` all faces are hidden, even if the job did not blur them.
+    Attributes:
+        name: Readable name of the video.
+        result: The result.
+        video: The annotated video.
     """
-    if not state.clip or not state.job:
-        return
-    clip = state.clip
-    video: SharedTempFile | None = state.job.video
+
+    name: str
+    result: VideoResult
+    video: SharedTempFile
+
+
+def show_result(
+    state: VideoState, finished: FinishedVideo, smoothing_s: float, *, blur: bool
+) -> None:
+    """Everything in a result, smoothed again.
+
+    With ``blur`` all faces are hidden, even if they were not blurred in the analysis.
+    """
+    result = finished.result
+    made_with_s = result.settings.smoothing_s
+    video: SharedTempFile | None = finished.video
     if blur and not result.settings.blur:
         result, video = hide_faces(result), None
     for warning in result.info.warnings:
@@ -48,92 +68,81 @@ def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, b
         words = f"{result.fault} What could be read is shown and offered below."
         st.warning(escape(words), icon=":material/broken_image:")
     frames, result = state.smoother.smooth(result, smoothing_s)
-    length_s = result.frames.attrs.get("end_s", float(result.frames["time_s"].max()))
-    fps = result.n_frames / max(result.elapsed_s, 1e-6)
-    show_metrics(
-        {
-            "People": len(result.people),
-            "Length": format_duration(length_s, decimals=0),
-            "Frames": result.n_frames,
-            "Analysed": result.n_analyzed,
-            "Processing": format_duration(result.elapsed_s, decimals=0),
-            "Speed": f"{fps:.0f} fps",
-        }
-    )
-    left, right = side_by_side()
-    with left:
-        _show_video(video, clip.name, result, state.job.spec.settings.smoothing_s)
-    with right:
-        if result.people.empty:
-            st.info(
-                "No face was found in the analysed frames.",
-                icon=":material/face_retouching_off:",
-            )
-        else:
-            show_highlights(result)
-    if not result.people.empty:
-        show_timeline(state.selection, result, frames, original=clip.file, annotated=video)
-    show_video_downloads(clip.name, result, frames, video)
-
-
-def _show_video(
-    video: SharedTempFile | None, name: str, result: VideoResult, made_with_s: float
-) -> None:
-    """The annotated video, unless its faces must be hidden, and the smoothing it was made with."""
+    show_findings(result, frames)
     if video is None:
         st.info(
             "The annotated video shows faces that were not blurred. Analyse again to blur them, or "
             "switch off Blur faces to see it.",
             icon=":material/blur_on:",
         )
-        return
-    n = len(result.people)
-    people = "no face found" if not n else "one person" if n == 1 else f"{n} people"
-    show_player("The annotated video", video, f"{name} with its faces marked, {people}")
-    if made_with_s != result.settings.smoothing_s:
+    elif made_with_s != smoothing_s:
         st.caption(f"The annotated video was made with a smoothing of {made_with_s:.1f} s.")
+    played = play(video, finished.name, result) if video else None
+    if result.people.empty:
+        if played:
+            st.video(played.data, alt=played.alt, width=720)
+        show_video_downloads(finished.name, result, frames, video)
+    else:
+        _show_tabs(state.selection, state.smoother, result, frames, finished.name, video, played)
 
 
-def show_player(what: str, file: SharedTempFile, alt: str) -> None:
-    """A player for an MP4, or a note that ``what`` is too large to play."""
+def show_findings(result: VideoResult, frames: pd.DataFrame) -> None:
+    """A sentence on each of the people seen longest."""
+    if result.people.empty:
+        st.info("No face was found in the analysed frames.", icon=":material/face_retouching_off:")
+        return
+    shown = longest_seen(result.people, _MAX_FINDINGS)
+    words = [describe_course(frames, track) for track in shown]
+    if len(result.people) == 1:
+        st.markdown(f"#### {words[0][0].upper()}{words[0][1:]}", width="content")
+        return
+    with st.grid(2, min_column_width=420, gap=(None, "medium"), key="findings"):
+        for track, sentence in zip(shown, words, strict=True):
+            st.markdown(f"**{person_name(track)}**: {sentence}")
+    if len(result.people) > len(shown):
+        st.caption(f"Of the {len(shown)} people visible longest, of {len(result.people)}.")
+
+
+def play(
+    file: SharedTempFile, name: str, result: VideoResult, offset_s: float = 0.0
+) -> PlayedVideo | None:
+    """A video for the viewer; ``None``, with a note, if it is too large to play."""
     if file.size > _MAX_PLAYED_BYTES:
         st.info(
-            f"{what} has {file.size / 2**20:.0f} MB and is too large to play here; "
+            f"The annotated video has {file.size / 2**20:.0f} MB and is too large to play here; "
             "download it below.",
             icon=":material/movie:",
         )
-    else:
-        st.video(file.read(), alt=alt)
+        return None
+    n = len(result.people)
+    people = "no face found" if not n else "one person" if n == 1 else f"{n} people"
+    alt = f"{name} with its faces marked, {people}"
+    return PlayedVideo(file.read(), alt, result.info.size_wh, offset_s)
 
 
-def show_highlights(result: VideoResult) -> None:
-    """Images of the key moments of the people seen longest."""
-    st.header("Key moments", anchor=False)
-    highlights: dict[int, list[Highlight]] = {}
-    for highlight in result.highlights:
-        highlights.setdefault(highlight.track, []).append(highlight)
-    shown = longest_seen(result.people, _MAX_PEOPLE)
-    height: Height = 420 if len(shown) > 2 else "content"
-    with st.container(height=height, border=False, key="moments", gap="small"):
-        for track in shown:
-            _show_person(track, highlights.get(track, []), result.people)
-    if len(result.people) > len(shown):
-        st.caption(f"Of the {len(shown)} people visible longest; the report has all.")
-
-
-def _show_person(track: int, highlights: list[Highlight], people: pd.DataFrame) -> None:
-    row = people[people["track"] == track].iloc[0]
-    st.markdown(
-        f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, "
-        f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
+@st.fragment
+def _show_tabs(  # noqa: PLR0913 - a fragment is given everything that it shows
+    selection: TimelineSelection,
+    smoother: ResultSmoother,
+    result: VideoResult,
+    frames: pd.DataFrame,
+    name: str,
+    video: SharedTempFile | None,
+    played: PlayedVideo | None,
+) -> None:
+    """The viewer, people and downloads; a selection only reruns this part of the page."""
+    tracks = choose_people(selection, result)
+    timeline, people, export = st.tabs(
+        ["Timeline", "People", "Export"], key="video tab", on_change="rerun"
     )
-    if not highlights:
-        st.caption("Too small or too blurred for an image.")
-    with st.container(horizontal=True, gap="small"):
-        for highlight in highlights:
-            at, what = format_duration(highlight.time_s), f"most {highlight.kind}"
-            alt = f"{person_name(track)} {what}: {highlight.emotion} at {at}"
-            st.image(highlight.jpeg, caption=f"{what}  \n{at}", alt=alt, width=80)
+    with timeline:
+        span_s = show_course(selection, smoother, result, frames, tracks, played)
+    with people:
+        if people.open:
+            show_people(result, frames, tracks, span_s)
+    with export:
+        if export.open:
+            show_video_downloads(name, result, frames, video)
 
 
 def show_video_downloads(
@@ -165,3 +174,14 @@ def show_video_downloads(
         "Frames (CSV) has one row per analysed frame and face, never smoothed. The other files use "
         f"the smoothing set here, except for means.{'' if people.empty else charted}"
     )
+    st.caption(_facts(result))
+
+
+def _facts(result: VideoResult) -> str:
+    """How the analysis went, in one line."""
+    words = f"Frames analysed: {result.n_analyzed} of {result.n_frames}. "
+    if result.elapsed_s:
+        fps = result.n_frames / result.elapsed_s
+        took = format_duration(result.elapsed_s, decimals=0)
+        words += f"Processing time: {took} ({fps:.0f} fps). "
+    return escape(f"{words}Models: {result.model}, {result.detector}.")

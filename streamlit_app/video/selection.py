@@ -2,73 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.video.tables import people_table, smooth_result, with_moments
+from emotion_core.reporting.cursor_charts import cursor_charts
+from emotion_core.video.tables import people_table, select_people, smooth_result, with_moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from emotion_core.reporting.cursor_charts import CursorCharts
     from emotion_core.video.types import VideoResult
 
 
 @dataclass(slots=True)
 class TimelineSelection:
-    """A frame and a span of time that are selected in the charts of a result.
-
-    The counters are part of widgets' keys: counting up replaces a widget by an empty one.
+    """What is selected in the charts of a result.
 
     Attributes:
-        frame: Chart in which a frame was selected, and its time in seconds; ``None`` for none.
-        brushes: Counts the spans selected in the timeline.
-        inputs: Counts the spans selected by values.
-        clears: Counts how often the selection was cleared.
+        clears: Counts the results; part of widgets' keys, so that they begin anew.
+        seek: Counts the times that were entered by values, and the last of them in seconds.
     """
 
-    frame: tuple[str, float] | None = None
-    brushes: int = 0
-    inputs: int = 0
     clears: int = 0
-    _clicks: dict[str, float | None] = field(default_factory=dict)
-    _brushed: list[float] | None = None
+    seek: tuple[int, float] | None = None
 
     def clear(self) -> None:
         """Clears the selection."""
         self.clears += 1
-        self.frame = self._brushed = None
-        self._clicks.clear()
+        self.seek = None
 
-    def click(self, chart: str, key: str, time_s: float | None) -> None:
-        """Selects a frame; a chart reports its last click again with each other change.
-
-        Args:
-            chart: Name of the chart.
-            key: Key of the widget.
-            time_s: Time of the selected frame; ``None`` for none.
-        """
-        if self._clicks.get(key) != time_s:
-            self.frame = None if time_s is None else (chart, time_s)
-        self._clicks[key] = time_s
-
-    def brush(self, span_s: list[float] | None) -> None:
-        """Selects a span in the timeline, which reports it again with each click."""
-        if span_s and span_s != self._brushed:
-            self.brushes += 1
-        self._brushed = span_s
-
-    def replace_brush(self) -> None:
-        """Drops the span in the timeline, since one was selected by values."""
-        self.inputs += 1
-        self._brushed = None
+    def go_to(self, time_s: float | None) -> None:
+        """Moves the cursor to a time."""
+        if time_s is not None:
+            self.seek = ((self.seek or (0, 0.0))[0] + 1, time_s)
 
 
 @dataclass(slots=True)
 class ResultSmoother:
-    """Smooths a result, and keeps the tables for the next run of the page."""
+    """Smooths a result and makes its charts, and keeps both for the next run of the page."""
 
     _key: tuple[int, float] | None = None
     _tables: tuple[pd.DataFrame, pd.DataFrame] | None = None
+    _charts: tuple[list[int], CursorCharts] | None = None
 
     def smooth(
         self, result: VideoResult, time_constant_s: float
@@ -82,7 +58,18 @@ class ResultSmoother:
             frames = smooth_result(result, time_constant_s)
             people = people_table(result.frames, smoothed=frames)
             self._tables = frames, with_moments(people, result.highlights)
-            self._key = key
+            self._key, self._charts = key, None
         frames, people = self._tables
         settings = replace(result.settings, smoothing_s=time_constant_s)
         return frames, replace(result, people=people, settings=settings)
+
+    def charts(self, frames: pd.DataFrame, tracks: list[int]) -> CursorCharts:
+        """The ``cursor_charts`` of some people.
+
+        Args:
+            frames: What ``smooth`` gave.
+            tracks: The people.
+        """
+        if self._charts is None or self._charts[0] != tracks:
+            self._charts = tracks, cursor_charts(select_people(frames, tracks))
+        return self._charts[1]

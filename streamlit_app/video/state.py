@@ -12,6 +12,7 @@ from emotion_core.files.archive import has_suffix
 from emotion_core.photos.tables import readable_name
 from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
+from streamlit_app.video.job import JobState
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class VideoState:
     Attributes:
         clip: The video.
         job: Its analysis; ``None`` before it begins.
+        kept: A finished analysis, shown until ``job`` has succeeded.
         uploads: Counts the videos; part of the upload field's key, so that it is empty again.
         selection: Selection in the charts of the result.
         smoother: Smooths the result.
@@ -50,6 +52,7 @@ class VideoState:
 
     clip: UploadedClip | None = None
     job: VideoJob | None = None
+    kept: VideoJob | None = None
     uploads: int = 0
     selection: TimelineSelection = field(default_factory=TimelineSelection)
     smoother: ResultSmoother = field(default_factory=ResultSmoother)
@@ -99,20 +102,22 @@ class VideoState:
 
     def fork(self) -> VideoState:
         """The same video and analysis for another window; both are freed with the last of them."""
-        clip, job = self.clip, self.job
+        clip, job, kept = self.clip, self.job, self.kept
         if clip is None:
             return VideoState()
         try:
             clip = UploadedClip(clip.name, clip.file.share())
         except EmotionError:  # it was freed in this moment
             return VideoState()
-        return VideoState(clip, job.share() if job else None, remark=self.remark)
+        job, kept = (one.share() if one else None for one in (job, kept))
+        return VideoState(clip, job, kept, remark=self.remark)
 
     @property
     def n_bytes(self) -> int:
         """Size of the files on the disk."""
-        clip, job = self.clip, self.job
-        return (clip.file.size if clip else 0) + (job.video.size if job else 0)
+        files = [one.video for one in (self.job, self.kept) if one]
+        files += [self.clip.file] if self.clip else []
+        return sum(file.size for file in files)
 
     def give_way(self) -> None:
         """Ends the job of a visitor who is away if others wait for a place."""
@@ -129,12 +134,33 @@ class VideoState:
         self.uploads += 1
 
     def forget_job(self) -> None:
-        """Ends the job and frees its result; the video stays."""
-        if self.job:
-            self.job.close()
-        self.job = None
+        """Ends the job and frees its result and a kept one; the video stays."""
+        for job in (self.job, self.kept):
+            if job:
+                job.close()
+        self.job = self.kept = None
         self.smoother = ResultSmoother()
         self.selection.clear()
+
+    def analyze_again(self) -> None:
+        """Makes room for a new job; a finished result is kept until that has succeeded."""
+        job, self.job = self.job, None
+        if job and job.state is JobState.DONE and not self.kept:
+            self.kept = job
+        elif job:
+            job.close()
+
+    def settle(self) -> None:
+        """Lets go of the kept result if the job has succeeded, and of a cancelled job for it."""
+        if not self.job or not self.kept:
+            return
+        if self.job.state is JobState.DONE:
+            self.kept.close()
+            self.kept = None
+            self.selection.clear()
+        elif self.job.state is JobState.CANCELLED:
+            self.job.close()
+            self.job, self.kept = self.kept, None
 
     def forget_error(self) -> None:
         """Tries to load the model that re-identifies people again."""

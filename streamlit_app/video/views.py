@@ -1,44 +1,92 @@
-"""The Video page before there is a result."""
+"""The Video page around a result: its header, the upload, the progress and failures."""
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from emotion_core.errors import EmotionError
+from emotion_core.files import archive
 from emotion_core.reporting.timeline import format_duration
+from emotion_core.video.io import animation
+from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
 from streamlit_app.video.job import JobState
-from streamlit_app.widgets import as_code, escape, invitation, shorten, side_by_side
+from streamlit_app.widgets import as_code, escape, shorten, side_by_side, take_upload
 
 if TYPE_CHECKING:
-    from emotion_core.errors import EmotionError
+    from emotion_core.video.types import VideoResult
+    from streamlit_app.settings import AppSettings
     from streamlit_app.video.job import VideoJob
     from streamlit_app.video.state import VideoState
 
 
-def invite(photo: bytes) -> bool:
-    """The empty page; returns whether the sample, made of a photo, was requested."""
-    return invitation(
-        photo,
-        alt="Portrait of the astronaut Eileen Collins, of which the sample video is made",
-        title="No video at hand?",
-        words="Try six seconds made of this portrait, or drop your own video above: every face "
-        "is tracked, and its emotion, valence and arousal are charted over time. You can download "
-        "the annotated video, tables, charts and a report.",
-    )
+def choose_video(settings: AppSettings, state: VideoState, label: str) -> None:
+    """A button that opens the upload field; takes what is uploaded, and starts the page again.
+
+    Args:
+        settings: For the maximum size.
+        state: Takes the video.
+        label: Of the button.
+    """
+    key = f"video {state.uploads}"
+    kind: Literal["primary", "secondary"] = "secondary" if state.clip else "primary"
+    with st.popover(label, type=kind, icon=":material/upload:", key=f"choose {key}"):
+        upload = st.file_uploader(
+            "Video",
+            type=[*SUFFIXES, *animation.SUFFIXES, archive.SUFFIX],
+            max_upload_size=min(settings.max_video_mb, int(st.get_option("server.maxUploadSize"))),
+            key=key,
+            help=f"{ACCEPTED} and what camcorders write, or a ZIP archive with one.",
+        )
+        st.caption(
+            "The video stays on this server, in a file without a name, and is deleted ten minutes "
+            "after you leave."
+        )
+    if upload:
+        try:
+            state.put(upload.name, take_upload(upload, key))
+        except EmotionError as error:
+            st.error(escape(str(error)), icon=":material/error:")
+            st.stop()
+        st.rerun()
 
 
-def show_clip(state: VideoState) -> None:
-    """The name and size of the video, and a button that removes it."""
-    if not state.clip:
-        return
-    size = state.clip.file.size
-    size_words = f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{-(-size // 2**10)} KB"
+def show_header(settings: AppSettings, state: VideoState, models: str) -> None:
+    """The page's title, or the name and size of the video, beside buttons for another one.
+
+    Args:
+        settings: For the upload field.
+        state: The video.
+        models: Names of the models of the result that is shown; empty for none.
+    """
+    with st.container(
+        key="video-header" if state.clip else None, horizontal=True, vertical_alignment="center"
+    ):
+        with st.container(width="stretch", gap=None):
+            st.title("Video", anchor=False)
+            if state.clip:
+                size = state.clip.file.size
+                words = f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{-(-size // 2**10)} KB"
+                name = as_code(shorten(state.clip.name))
+                st.markdown(f"**{name}** {escape(' · '.join(filter(None, (words, models))))}")
+            else:
+                st.caption("How do these faces change?")
+        choose_video(settings, state, "New video" if state.clip else "Now you")
+        if state.clip:
+            st.button("Remove video", on_click=state.clear, icon=":material/close:")
+
+
+def explain_sample(result: VideoResult) -> bool:
+    """Where the sample comes from; returns whether it is to be analysed here."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = as_code(shorten(state.clip.name))
-        st.markdown(f"**{name}**  \n{size_words}", width="content")
-        st.button("Remove video", on_click=state.clear, icon=":material/close:")
+        st.caption(
+            "Wolfgang Langer on Pexels. What you see was computed when Emoscope was built, with "
+            f"{escape(f'{result.model} and {result.detector}')}.",
+            width="stretch",
+        )
+        return st.button("Analyse it here", icon=":material/play_arrow:")
 
 
 @st.fragment(run_every=0.5)
@@ -78,7 +126,7 @@ def offer_analysis(state: VideoState, words: str, icon: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(words, icon=icon)
         st.button(
-            "Analyse again", on_click=state.forget_job, type="primary", icon=":material/refresh:"
+            "Analyse again", on_click=state.analyze_again, type="primary", icon=":material/refresh:"
         )
 
 
@@ -87,7 +135,7 @@ def show_failure(state: VideoState, error: EmotionError) -> None:
     st.error(
         escape(str(error)), title="The video could not be analysed", icon=":material/broken_image:"
     )
-    st.button("Try again", on_click=state.forget_job, icon=":material/refresh:")
+    st.button("Try again", on_click=state.analyze_again, icon=":material/refresh:")
 
 
 def _describe_progress(job: VideoJob) -> tuple[float, str]:

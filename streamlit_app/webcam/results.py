@@ -8,11 +8,16 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
-from streamlit_app.video.results import show_highlights, show_player, show_video_downloads
-from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import escape, show_metrics, side_by_side
+from streamlit_app.video.people import show_people
+from streamlit_app.video.results import play, show_video_downloads
+from streamlit_app.video.timeline import choose_people, show_course
+from streamlit_app.widgets import escape, show_metrics
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from emotion_core.video.types import VideoResult
+    from streamlit_app.video.viewer import PlayedVideo
     from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
 
 _NAME = "webcam"
@@ -60,27 +65,33 @@ def show_session(
         st.caption(f"Started at {wall_clock(result.started_at)}; times in tables count from then.")
     if session.recording_error:
         st.warning(escape(session.recording_error), icon=":material/error:")
+    played = _play_recording(recording, result)
     if result.people.empty:
-        _show_recording(recording)
+        if played:
+            st.video(played.data, alt=played.alt, width=720)
         st.info("No face was found in this session.", icon=":material/face_retouching_off:")
     else:
-        left, right = side_by_side() if recording else [st.container()] * 2
-        with left:
-            _show_recording(recording)
-        with right:
-            show_highlights(result)
-        show_timeline(state.selection, result, frames)
+        _show_faces(state, result, frames, played)
     show_video_downloads(_NAME, result, frames, recording.file if recording else None)
 
 
-def _show_recording(recording: Recording | None) -> None:
+@st.fragment
+def _show_faces(
+    state: WebcamState, result: VideoResult, frames: pd.DataFrame, played: PlayedVideo | None
+) -> None:
+    """The viewer and the numbers of people; a selection only reruns this part of the page."""
+    tracks = choose_people(state.selection, result)
+    span_s = show_course(state.selection, state.smoother, result, frames, tracks, played)
+    show_people(result, frames, tracks, span_s)
+
+
+def _play_recording(recording: Recording | None, result: VideoResult) -> PlayedVideo | None:
+    """The recording for the viewer, with a word on its times."""
     if not recording:
-        return
-    length = format_duration(recording.length_s, decimals=0)
-    alt = f"The recording, {length} long, with faces marked"
-    show_player("The recording", recording.file, alt)
+        return None
     begins = (
         f"The recording starts {recording.start_s:.2f} s after the session; times in tables and "
         "charts are those of the session."
     )
     st.caption(escape(" ".join(filter(None, (begins, recording.note)))))
+    return play(recording.file, "The recording", result, recording.start_s)

@@ -10,8 +10,8 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
+from emotion_core.reporting.cursor_charts import CursorCharts
 from emotion_core.reporting.photo_charts import BRUSH
-from emotion_core.reporting.timeline_layers import CLICK, SPAN
 from tests.factories import make_fake_analyzer
 
 CHARTS = {
@@ -20,12 +20,7 @@ CHARTS = {
         "distribution_chart",
         "probabilities_chart",
     ],
-    "streamlit_app.video.timeline": [
-        "timeline_chart",
-        "probability_timeline_chart",
-        "shares_chart",
-        "trajectory_chart",
-    ],
+    "streamlit_app.video.people": ["shares_chart", "trajectory_chart"],
 }
 """Where pages get their charts."""
 
@@ -45,9 +40,14 @@ def _once_for_all_runs():
 @functools.cache
 def sketch():
     """A chart of nothing, with everything that can be chosen in ours."""
-    chosen = [alt.selection_point(name=CLICK)]
-    chosen += [alt.selection_interval(name=name) for name in (SPAN, BRUSH)]
-    return alt.Chart(alt.InlineData(values=[])).mark_point().add_params(*chosen)
+    brush = alt.selection_interval(name=BRUSH)
+    return alt.Chart(alt.InlineData(values=[])).mark_point().add_params(brush)
+
+
+def sketched_course(frames):
+    names = ("timeline", "probabilities", "plane", "bars")
+    end_s = float(frames["time_s"].max()) + 0.1
+    return CursorCharts(dict.fromkeys(names, sketch()), "time_s", (0.0, end_s))
 
 
 @pytest.fixture
@@ -62,6 +62,8 @@ def _sketched_charts(request, monkeypatch):
         for module, names in CHARTS.items():
             for name in names:
                 monkeypatch.setattr(f"{module}.{name}", lambda *_, **__: sketch())
+        monkeypatch.setattr("streamlit_app.video.selection.cursor_charts", sketched_course)
+        monkeypatch.setattr("streamlit_app.video.viewer.vega_script", str)
 
 
 @pytest.fixture

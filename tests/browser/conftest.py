@@ -243,9 +243,9 @@ def assert_has_words(page: Page) -> None:
 
 def assert_plays(page: Page) -> Locator:
     """Check that the video on the page plays; gives it."""
-    video = page.get_by_test_id("stVideo")
+    video = page.locator("video").last
     video.evaluate("v => { v.muted = true; v.play(); }")
-    page.wait_for_function("() => document.querySelector('video').currentTime > 0.1", polling=100)
+    wait_until(page, lambda: video.evaluate("v => v.currentTime") > 0.1)
     assert video.evaluate("v => v.error") is None
     video.evaluate("v => v.pause()")
     return video

@@ -18,7 +18,6 @@ from tests.browser.conftest import (
     expect_text,
     no_overflow,
     opened,
-    picture,
     running_app,
     seen_otherwise,
     upload,
@@ -66,31 +65,60 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def result(browser: Browser, app_url: str, clip: bytes) -> Iterator[Page]:
     """The page with a clip that was analysed; tests leave it as it is."""
     with opened(browser, f"{app_url}/video") as page:
-        upload(page, ("a smile.mp4", clip))
+        give(page, "a smile.mp4", clip)
         wait_for_result(page)
         yield page
 
 
+@pytest.fixture(scope="module")
+def sample(browser: Browser, app_url: str) -> Iterator[Page]:
+    """The page as it opens, with the result of the sample; tests leave the cursor where it is."""
+    with opened(browser, f"{app_url}/video") as page:
+        page.locator(".bars svg").wait_for()
+        yield page
+
+
+def give(page: Page, name: str, data: bytes) -> None:
+    """Upload a video where the page leads to it."""
+    page.get_by_role("button", name="Now you").click()
+    upload(page, (name, data))
+
+
 def wait_for_result(page: Page) -> None:
-    page.get_by_role("button", name="Report (HTML)").wait_for()
+    page.get_by_text("a smile.mp4").first.wait_for()
+    page.locator(".bars svg").wait_for()
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def cursor_s(page: Page) -> float:
+    return float(page.locator(".course").get_attribute("aria-valuenow") or "nan")
+
+
+def playing_s(page: Page) -> float:
+    return float(page.locator("video").evaluate("video => video.currentTime"))
+
+
+def dot(page: Page) -> str:
+    """Where the dot is in the plane."""
+    return str(page.locator(".plane .mark-symbol path").last.get_attribute("transform"))
+
+
+def at(page: Page, part: float) -> tuple[float, float]:
+    """A point in the charts over time, at a part of the sample's ten seconds."""
+    box = page.locator(".probabilities svg .background").first.bounding_box()
+    assert box is not None
+    return box["x"] + part * box["width"], box["y"] + box["height"] / 2
 
 
 def people(page: Page) -> list[str]:
     """The cells of the table of people."""
+    open_tab(page, "People")
     cells = page.get_by_test_id("stDataFrame").first.locator("td")
     cells.first.wait_for(state="attached")
     return [text.strip() for text in cells.all_text_contents()]
-
-
-def brush(page: Page, start: float, end: float) -> None:
-    """Drag over the timeline, from one part of its width to another."""
-    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
-    left, width = box["x"] + 80, box["width"] - 90
-    y = box["y"] + 0.6 * box["height"]
-    drag(page, (left + start * width, y), (left + end * width, y))
 
 
 def choose_by_keys(page: Page) -> None:
@@ -105,6 +133,33 @@ def choose_by_keys(page: Page) -> None:
         page.keyboard.press("ArrowRight")
 
 
+def test_a_click_or_drag_moves_player_and_dot_and_keys_step_frames(sample: Page) -> None:
+    before = dot(sample)
+    sample.mouse.click(*at(sample, 0.75))
+    wait_until(sample, lambda: abs(playing_s(sample) - 7.5) < 0.1)
+    assert cursor_s(sample) == pytest.approx(playing_s(sample), abs=0.02)
+    after = dot(sample)
+    assert after != before
+    drag(sample, at(sample, 0.75), at(sample, 0.2))
+    wait_until(sample, lambda: abs(playing_s(sample) - 2.0) < 0.1)
+    assert dot(sample) not in (before, after)
+    frame = round(playing_s(sample) * 24000 / 1001 - 0.5)
+    for key, frames in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        sample.keyboard.press(key)
+        shown_s = (frame + frames) * 1001 / 24000
+        wait_until(sample, lambda s=shown_s: abs(cursor_s(sample) - s) < 0.01)  # type: ignore[misc]
+        assert playing_s(sample) == pytest.approx(shown_s, abs=0.01)
+
+
+def test_playing_moves_the_cursor(sample: Page) -> None:
+    sample.mouse.click(*at(sample, 0.1))
+    sample.locator("video").evaluate("video => { video.muted = true; }")
+    sample.keyboard.press(" ")
+    wait_until(sample, lambda: cursor_s(sample) > 1.5)
+    sample.keyboard.press(" ")
+    wait_until(sample, lambda: abs(cursor_s(sample) - playing_s(sample)) < 0.01)
+
+
 def test_the_clip_plays_with_its_faces_marked(result: Page) -> None:
     video = assert_plays(result)
     assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == list(SIZE)
@@ -112,6 +167,7 @@ def test_the_clip_plays_with_its_faces_marked(result: Page) -> None:
 
 
 def test_what_was_found_is_files(result: Page) -> None:
+    open_tab(result, "Export")
     name, data = download(result, "Frames (CSV)")
     assert name == "a smile_frames.csv"
     frames = pd.read_csv(io.BytesIO(data))
@@ -124,46 +180,50 @@ def test_what_was_found_is_files(result: Page) -> None:
 
 @pytest.mark.slow
 def test_charts_and_a_report_are_files_too(result: Page) -> None:
+    open_tab(result, "Export")
     assert download(result, "Charts (PNG)")[1].startswith(b"\x89PNG")
     assert b"<html" in download(result, "Report (HTML)")[1]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 400), ("light", 1600)])
 def test_nothing_overflows_and_choices_are_legible(result: Page, scheme: str, width: int) -> None:
+    open_tab(result, "Timeline")
     with seen_otherwise(result, width, scheme):
-        assert no_overflow(result)
+        wait_until(result, lambda: no_overflow(result))
         chosen = result.get_by_role("button", name="Person 1", exact=True)
-        plain = result.get_by_text("People shown")
+        plain = result.locator(".clock")
         wait_until(result, lambda: colour_of(chosen) == colour_of(plain))
+        words = result.locator(".bars svg text").first
+        fill = "text => getComputedStyle(text).fill"
+        wait_until(result, lambda: words.evaluate(fill) == colour_of(plain))
 
 
 def test_every_picture_and_chart_has_words(result: Page) -> None:
+    open_tab(result, "People")
     result.get_by_role("img", name="Person 2 most positive").wait_for()
     assert_has_words(result)
+    open_tab(result, "Timeline")
+    result.get_by_role("img", name="Probabilities of the emotions of Person 1").wait_for()
+    result.get_by_role("slider", name="Time", exact=True).wait_for()
 
 
 @pytest.mark.slow
-def test_a_frame_and_a_span_are_chosen_on_the_timeline_or_by_keys(page: Page, clip: bytes) -> None:
-    upload(page, ("a smile.mp4", clip))
+def test_a_span_is_chosen_in_the_charts_or_by_keys(page: Page, clip: bytes) -> None:
+    give(page, "a smile.mp4", clip)
     wait_for_result(page)
-    click_the_middle(page)
-    pixels = picture(page, page.get_by_role("img", name="The frame at 0:0"))
-    assert pixels.shape == (SIZE[1], SIZE[0], 3)
-    below = pixels[170:].astype(int)  # where no label is drawn
-    columns = np.flatnonzero((np.abs(below - (70, 80, 95)).max(axis=2) > 40).any(axis=0))
-    middle = (columns.min() + columns.max()) / 2
-    assert 190 < middle < 290  # half way from 140 to 296; coding changes colours beside faces
-
     whole = people(page)
-    page.get_by_role("heading", name="People", exact=True).wait_for()
+    open_tab(page, "Timeline")
     choose_by_keys(page)
+    wait_until(page, lambda: seconds(people(page)) < seconds(whole))
     page.get_by_role("heading", name="People from 0:00.3").wait_for()
-    brush(page, 0.25, 0.6)  # what is chosen last counts
-    page.get_by_role("heading", name="People from 0:00.3").wait_for(state="detached")
-    page.get_by_role("heading", name="People from 0:00").wait_for()
+    open_tab(page, "Timeline")
+    page.keyboard.down("Shift")
+    drag(page, at(page, 0.25), at(page, 0.6))  # what is chosen last counts
+    page.keyboard.up("Shift")
     wait_until(page, lambda: seconds(people(page)) < 0.6 * seconds(whole))
+    page.get_by_role("heading", name="People from 0:00.4").wait_for()
+    open_tab(page, "Timeline")
     page.get_by_role("button", name="Clear selection").click()
-    page.get_by_role("heading", name="People", exact=True).wait_for()
     wait_until(page, lambda: people(page) == whole)
 
     page.get_by_role("link", name="Photos").click()
@@ -173,22 +233,13 @@ def test_a_frame_and_a_span_are_chosen_on_the_timeline_or_by_keys(page: Page, cl
     assert people(page) == whole
 
 
-def click_the_middle(page: Page) -> None:
-    """Of the timeline."""
-    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg").first
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"])
-
-
 @pytest.mark.slow
 def test_a_run_is_cancelled_at_once_or_ends_with_the_server(
     browser: Browser, tmp_path: Path, long_clip: bytes
 ) -> None:
     with running_app(tmp_path, {"HF_HUB_OFFLINE": "1"}) as url:
         with opened(browser, f"{url}/video") as page:
-            upload(page, ("long.mp4", long_clip))
+            give(page, "long.mp4", long_clip)
             page.get_by_text(" fps").first.wait_for()
             start = time.monotonic()
             page.get_by_role("button", name="Cancel").click()
@@ -208,7 +259,7 @@ def test_what_is_no_video_and_its_hostile_name(page: Page) -> None:
     alerts: list[str] = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     name = "<img src=x onerror=alert(1)>**" + "x" * 150 + ".mp4"
-    upload(page, (name, b"this is no video"))
+    give(page, name, b"this is no video")
     expect_text(page, "The video could not be analysed")
     page.get_by_test_id("stMain").get_by_role("button", name="Try again").wait_for()
     assert page.get_by_text("<img src=x onerror=alert(1)>**", exact=False).count() == 1

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import vl_convert
 
 from emotion_core.imaging.palette import EMOTION_COLOURS, luminance
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.cursor_charts import COURSE, cursor_charts
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.timeline import (
     downsample,
@@ -19,16 +20,11 @@ from emotion_core.reporting.timeline import (
     format_duration,
     timeline_rows,
 )
-from emotion_core.reporting.timeline_layers import CLICK, DIMENSION_COLOURS, SPAN
-from emotion_core.reporting.video_charts import (
-    probability_timeline_chart,
-    shares_chart,
-    timeline_chart,
-    trajectory_chart,
-)
+from emotion_core.reporting.timeline_layers import CURSOR, DIMENSION_COLOURS, FROM, SPAN, UNTIL
+from emotion_core.reporting.video_charts import shares_chart, trajectory_chart
 from emotion_core.video.frame_table import FrameTableBuilder
 from emotion_core.video.tables import people_table, select_time
-from tests.video.frame_tables import THREE, make_none, make_one, make_table, walk
+from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
 
 N, H, S = THREE
 
@@ -45,19 +41,28 @@ def shares_of(frames):
     return shares_chart(people_table(frames))
 
 
-CHARTS = {
-    "timeline": timeline_chart,
-    "probabilities": probability_timeline_chart,
-    "trajectory": trajectory_chart,
-    "shares": shares_of,
-    "dashboard": dashboard_chart,
+def with_cursor(name, frames, **values):
+    """Specification of a chart with a cursor as a page draws it, with values of parameters."""
+    made = cursor_charts(frames)
+    spec = made.charts[name].to_dict()
+    spec["datasets"] = {**spec.get("datasets", {}), COURSE: made.rows}
+    for param in spec["params"]:
+        param["value"] = values.get(param["name"], param.get("value"))
+    return spec
+
+
+CURSOR_CHARTS = ("timeline", "probabilities", "plane", "bars")
+CHARTS = {name: partial(with_cursor, name) for name in CURSOR_CHARTS} | {
+    "trajectory": lambda frames: trajectory_chart(frames).to_dict(),
+    "shares": lambda frames: shares_of(frames).to_dict(),
+    "dashboard": lambda frames: dashboard_chart(frames).to_dict(),
 }
 
 
 @cache
 def spec_of(chart, table):
     """Specification of a chart of one of the tables above; not to be changed."""
-    return CHARTS[chart](TABLES[table]).to_dict()
+    return CHARTS[chart](TABLES[table])
 
 
 def find(spec, key):
@@ -90,6 +95,7 @@ SLOW_TABLES = ("one frame", "no face", "six people")
 DRAWN = [
     *[pytest.param(chart, "two people") for chart in CHARTS if chart != "dashboard"],
     pytest.param("trajectory", "nothing"),
+    *[pytest.param(chart, "one picture") for chart in CURSOR_CHARTS],
     pytest.param("dashboard", "nothing"),
     *[pytest.param("dashboard", table, marks=pytest.mark.slow) for table in SLOW_TABLES],
 ]
@@ -130,19 +136,75 @@ def test_no_text_has_a_colour_that_a_theme_cannot_change():
         assert not find(spec, "background")
 
 
-def test_timeline_selects_a_span_and_a_frame():
-    chosen = selections(spec_of("timeline", "two people"))
-    assert chosen[SPAN]["type"] == "interval"
-    assert chosen[SPAN]["encodings"] == ["x"]
-    assert chosen[SPAN]["zoom"] is False
-    assert chosen[CLICK]["type"] == "point"
-    assert chosen[CLICK]["fields"] == ["time_s"]
-    assert list(selections(spec_of("probabilities", "two people"))) == [CLICK]
+def test_a_span_is_brushed_in_the_dashboard():
+    (chosen,) = [s for s in selections(spec_of("dashboard", "two people")).values() if "zoom" in s]
+    assert (chosen["type"], chosen["encodings"], chosen["zoom"]) == ("interval", ["x"], False)
+
+
+@pytest.mark.parametrize("chart", CURSOR_CHARTS)
+def test_charts_of_a_page_have_one_cursor_and_leave_the_mouse_to_the_page(chart):
+    spec = spec_of(chart, "two people")
+    assert {CURSOR, FROM, UNTIL} <= {param["name"] for param in spec["params"]}
+    assert not selections(spec)
+
+
+def dots_in(spec):
+    """Centres of the points in a drawn chart."""
+    svg = vl_convert.vegalite_to_svg(spec)
+    found = re.findall(r'transform="translate\(([-\d.]+),([-\d.]+)\)"[^>]*role="', svg)
+    found += re.findall(
+        r'roledescription="point"[^>]*transform="translate\(([-\d.]+),([-\d.]+)', svg
+    )
+    return {(round(float(x), 1), round(float(y), 1)) for x, y in found}
+
+
+def test_the_dot_travels_the_plane():
+    values = [(-0.5, -0.5), (0.0, 0.0), (0.5, 0.5)]
+    frames = make_table([(i, i / 10, make_one(1, H, va)) for i, va in enumerate(values)])
+    places = [dots_in(with_cursor("plane", frames, cursor=time_s)) for time_s in (0.0, 0.15, 0.2)]
+    ((a, b),), ((c, d),), ((e, f),) = places
+    assert c - a == pytest.approx(e - c, abs=0.3)
+    assert b - d == pytest.approx(d - f, abs=0.3)
+    assert e > c > a
+    assert f < d < b
+
+
+def test_bars_show_the_values_at_the_cursor():
+    frames = make_table([(0, 0.0, make_one(1, H)), (1, 0.1, make_one(1, S, sureness=0.6))])
+    for time_s, words in ((0.05, ["10%", "80%", "10%"]), (0.15, ["20%", "20%", "60%"])):
+        svg = vl_convert.vegalite_to_svg(with_cursor("bars", frames, cursor=time_s))
+        assert [text for text in texts_in(svg) if text.endswith("%")] == words
+
+
+def test_bars_of_several_people_name_the_emotion_of_those_who_are_seen():
+    frames = make_table(
+        [
+            (0, 0.0, make_seen([1, 2], [[0.1, 0.8, 0.1], [0.2, 0.1, 0.7]], np.zeros((2, 2)))),
+            (1, 0.1, make_one(2, S)),
+        ]
+    )
+    for time_s, words in ((0.05, {"happiness 80%", "sadness 70%"}), (0.15, {"sadness 80%"})):
+        texts = texts_in(vl_convert.vegalite_to_svg(with_cursor("bars", frames, cursor=time_s)))
+        assert set(texts) == {"Person 1", "Person 2"} | words
+
+
+def test_six_people_fit_a_screen_and_labels_do_not_touch():
+    height = 0
+    for name in ("timeline", "probabilities"):
+        svg = vl_convert.vegalite_to_svg(spec_of(name, "six people"))
+        height += float(re.match(r'<svg[^>]* height="([\d.]+)"', svg)[1])
+        labels = re.findall(
+            r'translate\([-\d.]+,([\d.]+)\)"[^>]*>(?:[+\u2212]?1|\d+%|Person \d)<', svg
+        )
+        heights = sorted(float(y) for y in labels)
+        assert len(heights) == 18
+        assert min(np.diff(heights)) >= 10
+    assert height < 650
 
 
 @pytest.mark.parametrize(
     ("chart", "scale"),
-    [("timeline", ["+1", "0", "\u22121"]), ("probabilities", ["100%", "50%", "0%"])],
+    [("timeline", ["+1", "\u22121"]), ("probabilities", ["100%", "0%"])],
 )
 def test_everybody_has_a_row_with_a_name_and_a_scale(chart, scale):
     texts = texts_in(vl_convert.vegalite_to_svg(spec_of(chart, "two people")))
@@ -156,7 +218,7 @@ def test_values_lie_where_the_scale_says():
     """A valence of 1 on the upper line of the row, of -1 on the lower one."""
     values = [1.0, -1.0, 0.0]
     frames = make_table([(i, i / 10, make_one(1, H, (v, 0))) for i, v in enumerate(values)])
-    svg = vl_convert.vegalite_to_svg(timeline_chart(frames).to_dict())
+    svg = vl_convert.vegalite_to_svg(with_cursor("timeline", frames))
     heights = {
         text: float(y)
         for y, text in re.findall(
@@ -187,7 +249,8 @@ def lasting(seconds, n=20):
     [(5.0, 1, 5), (20.0, 2, 20), (21.0, 5, 20)],
 )
 def test_time_has_round_ticks(seconds, step_s, last_s):
-    axes = [x["axis"] for x in find(timeline_chart(lasting(seconds)).to_dict(), "x") if "axis" in x]
+    axes = list(find(with_cursor("probabilities", lasting(seconds)), "x"))
+    axes = [axis["axis"] for axis in axes if axis.get("axis")]
     assert axes
     for axis in axes:
         assert axis["values"] == list(range(0, last_s + 1, step_s))
@@ -247,8 +310,10 @@ def test_a_lone_frame_is_drawn():
 
 def test_the_last_stretch_ends_inside_the_chart():
     frames = make_table([(i, i / 2, make_one(1, H)) for i in range(4)])
-    for make in (timeline_chart, probability_timeline_chart):
-        domains = [x["scale"]["domain"] for x in find(make(frames).to_dict(), "x") if "scale" in x]
+    for name in ("timeline", "probabilities"):
+        domains = [
+            x["scale"]["domain"] for x in find(with_cursor(name, frames), "x") if "scale" in x
+        ]
         assert domains == [[0, 2.0]] * len(domains)
         assert domains
 
@@ -383,7 +448,7 @@ def test_a_quarter_of_an_hour_becomes_a_small_chart():
     ]
     frames = pd.concat(parts, ignore_index=True)
     assert frames["frame"].nunique() == 28_800
-    assert len(json.dumps(timeline_chart(frames).to_dict())) < 2_000_000
+    assert len(json.dumps(with_cursor("timeline", frames))) < 2_000_000
     assert len(json.dumps(dashboard_chart(frames).to_dict())) < 2_000_000
     assert timeline_rows(frames)["time_s"].max() == pytest.approx(960, abs=2)
 

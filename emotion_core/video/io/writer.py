@@ -37,6 +37,10 @@ QUALITY = 23
 """Constant rate factor. 720p of a street takes 15 ms of one core per frame and 0.9 Mbit/s;
 ``superfast`` takes 11 ms and 1.2 Mbit/s."""
 
+_KEYFRAME_S = 2
+"""Maximum time between frames at which a player can begin, so that it seeks fast. Files are an
+eighth larger than with x264's 250 frames (a face of 640 by 360 pixels for 20 s)."""
+
 _LARGE_PX = 4096 * 2304
 _FRUGAL = {"rc-lookahead": "0", "bf": "0", "x264-params": "sliced-threads=1:sync-lookahead=0"}
 """For larger frames, of which the encoder otherwise keeps some twenty."""
@@ -203,7 +207,8 @@ class _FullWriteFile(io.FileIO):
 
 
 def _add_stream(output: OutputContainer, size_wh: tuple[int, int], fps: Fraction) -> VideoStream:
-    options = {"preset": PRESET, "crf": str(QUALITY)}
+    keyframe = str(max(1, round(_KEYFRAME_S * fps)))
+    options = {"preset": PRESET, "crf": str(QUALITY), "g": keyframe}
     if size_wh[0] * size_wh[1] > _LARGE_PX:
         options |= _FRUGAL
     stream = output.add_stream("libx264", rate=fps, options=options)

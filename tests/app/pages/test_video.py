@@ -1,13 +1,15 @@
 """The Video page without a browser: what it shows for which input."""
 
 import io
+import json
+import re
 import zipfile
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from emotion_core.errors import WeightsUnavailableError
+from emotion_core.errors import VideoDecodeError, WeightsUnavailableError
 from streamlit_app.video.job import JobState
 from tests.app.video.test_job import Steps, until
 from tests.factories import make_faces, make_fake_analyzer
@@ -98,20 +100,48 @@ def texts(elements):
     return [element.value for element in elements]
 
 
-def metrics(app):
-    return {metric.label: metric.value for metric in app.metric}
-
-
 def downloads(app):
     return [button.label for button in app.get("download_button")]
 
 
-def test_empty_page_invites_and_tells_the_limit(video_app):
+def opened(app, tab):
+    """The page with another tab opened."""
+    app.session_state["video tab"] = tab
+    return app.run()
+
+
+def people(app):
+    """The table of people."""
+    return opened(app, "People").dataframe[0].value
+
+
+def files(app):
+    """What can be downloaded."""
+    return downloads(opened(app, "Export"))
+
+
+def facts(app):
+    """What is said of the analysis."""
+    return " ".join(texts(opened(app, "Export").caption)).replace("\\", "")
+
+
+def viewers(app):
+    """What the viewers on the page are given."""
+    return [json.loads(one.proto.json) for one in app.get("bidi_component")]
+
+
+def test_the_page_opens_with_the_result_of_the_sample(video_app):
     assert not video_app.exception
-    assert labels(video_app) == ["Start with a sample"]
-    assert video_app.metric == []
-    assert video_app.file_uploader[0].proto.max_upload_size_mb == 500
     assert video_app.title[0].value == "Video"
+    assert "#### Sadness, then neutral" in video_app.markdown[0].value
+    (viewer,) = viewers(video_app)
+    assert viewer["video"]["url"].endswith(".mp4")
+    assert labels(video_app) == ["Analyse it here"]
+    assert any("Wolfgang Langer on Pexels" in text for text in texts(video_app.caption))
+    assert video_app.file_uploader[0].proto.max_upload_size_mb == 500
+    assert "VideoState" in video_app.session_state
+    assert video_app.session_state["VideoState"].job is None
+    assert "visit" not in video_app.query_params
 
 
 def test_limit_can_be_set_up_to_the_servers(video_app, monkeypatch):
@@ -125,15 +155,19 @@ def test_limit_can_be_set_up_to_the_servers(video_app, monkeypatch):
 def test_video_with_two_people(video_app, clips):
     upload(video_app, "a *b*.mp4", clips["two"])
     assert not video_app.exception
-    shown = metrics(video_app)
-    assert (shown["People"], shown["Frames"], shown["Analysed"]) == ("2", "10", "10")
-    assert shown["Length"] == "0:01"
     assert any("` a *b*.mp4 `" in text for text in texts(video_app.markdown))
-    assert len(video_app.get("video")) == 1
+    assert [text[:14] for text in texts(video_app.markdown)[-2:]] == [
+        "**Person 1**: ",
+        "**Person 2**: ",
+    ]
+    (viewer,) = viewers(video_app)
+    assert viewer["video"]["alt"] == "a *b*.mp4 with its faces marked, 2 people"
+    assert set(viewer["charts"]) == {"timeline", "probabilities", "plane", "bars"}
+    opened(video_app, "People")
     assert video_app.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
-    assert len(video_app.get("vega_lite_chart")) == 5
-    for kind in ("vega_lite_chart", "video"):
-        assert all(element.proto.alt for element in video_app.get(kind))
+    assert len(video_app.get("vega_lite_chart")) == 3
+    assert all(element.proto.alt for element in video_app.get("vega_lite_chart"))
+    assert "Frames analysed: 10 of 10." in facts(video_app)
     assert downloads(video_app) == [
         "Annotated video (MP4)",
         "Frames (CSV)",
@@ -147,9 +181,9 @@ def test_video_with_two_people(video_app, clips):
 def test_video_without_a_face(video_app, clips):
     upload(video_app, "none.mp4", clips["none"])
     assert not video_app.exception
-    assert metrics(video_app)["People"] == "0"
     assert texts(video_app.info) == ["No face was found in the analysed frames."]
-    assert video_app.get("vega_lite_chart") == []
+    assert viewers(video_app) == []
+    assert len(video_app.get("video")) == 1
     assert downloads(video_app) == [
         "Annotated video (MP4)",
         "Frames (CSV)",
@@ -178,7 +212,7 @@ def test_truncated_video_is_shown_up_to_the_fault(video_app, tmp_path):
     data = path.read_bytes()
     upload(video_app, "cut.mkv", data[: len(data) // 2])
     assert not video_app.exception
-    assert 5 < int(metrics(video_app)["Frames"]) < 55
+    assert 5 < int(re.search(r" of (\d+)\.", facts(video_app))[1]) < 55
     assert "What could be read is shown and offered below" in texts(video_app.warning)[-1]
 
 
@@ -191,7 +225,37 @@ def test_cancel_keeps_the_video_for_another_try(video_app, clips, monkeypatch):
         press(video_app, "Cancel")
     assert texts(video_app.info) == ["The analysis was cancelled."]
     finish(press(video_app, "Analyse again"))
-    assert metrics(video_app)["People"] == "1"
+    assert len(viewers(video_app)) == 1
+
+
+def test_a_finished_result_stays_until_the_next_has_succeeded(video_app, clips, monkeypatch):
+    upload(video_app, "one.mp4", clips["one"])
+    state, before = video_app.session_state["VideoState"], viewers(video_app)
+    video_app.sidebar.slider(key="min_score").set_value(0.8).run()
+    first = state.job
+    with monkeypatch.context() as patch:
+        patch.setattr("streamlit_app.video.job.analyze_video", Steps())
+        press(video_app, "Analyse again")
+        assert "Cancel" in labels(video_app)
+        assert viewers(video_app) == before
+        press(video_app, "Cancel")
+        video_app.run()
+    assert viewers(video_app) == before
+    assert state.job is first
+    with monkeypatch.context() as patch:
+        patch.setattr("streamlit_app.video.job.analyze_video", fail_to_read)
+        finish(press(video_app, "Analyse again"))
+    assert len(video_app.error) == 1
+    assert viewers(video_app) == before
+    finish(press(video_app, "Try again"))
+    assert not video_app.error
+    assert state.job is not first
+    assert first.video.size == 0
+    assert len(viewers(video_app)) == 1
+
+
+def fail_to_read(*_, **__):
+    raise VideoDecodeError("The file cannot be read.")
 
 
 def test_a_running_analysis_is_found_again_after_a_reload(video_app, clips, monkeypatch):
@@ -229,7 +293,7 @@ def test_of_a_long_video_only_the_beginning_is_analysed(video_app, tmp_path, mon
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MINUTES", "1")
     clip = make_clip(tmp_path / "long.mp4", [picture(160)] * 65, fps=1)
     upload(video_app, "long.mp4", clip.read_bytes())
-    assert metrics(video_app)["Analysed"] == "61"
+    assert "Frames analysed: 61 of" in facts(video_app)
     assert "Only the first 1 min of the video" in " ".join(texts(video_app.warning))
 
 
@@ -247,31 +311,36 @@ def test_other_settings_offer_a_new_analysis_and_do_not_begin_it(video_app, clip
 def test_blur_takes_what_shows_faces_away_until_they_are_blurred(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
     shown = "Annotated video (MP4)"
-    assert (len(video_app.get("video")), shown in downloads(video_app)) == (1, True)
+    assert (has_player(video_app), shown in files(video_app)) == (True, True)
     video_app.sidebar.toggle(key="blur").set_value(True).run()
-    assert (len(video_app.get("video")), shown in downloads(video_app)) == (0, False)
+    assert (has_player(video_app), shown in files(video_app)) == (False, False)
     assert any("shows faces that were not blurred" in words for words in texts(video_app.info))
     finish(press(video_app, "Analyse again"))
-    assert (len(video_app.get("video")), shown in downloads(video_app)) == (1, True)
+    assert (has_player(video_app), shown in files(video_app)) == (True, True)
     assert texts(video_app.info) == []
+
+
+def has_player(app):
+    (viewer,) = viewers(app)
+    return viewer["video"] is not None
 
 
 def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
     video_app.sidebar.selectbox(key="rate").set_value("Every nth frame").run()
     video_app.sidebar.number_input(key="every").set_value(5).run()
     upload(video_app, "one.mp4", clips["one"])
-    assert (metrics(video_app)["Frames"], metrics(video_app)["Analysed"]) == ("10", "2")
+    assert "Frames analysed: 2 of 10." in facts(video_app)
     video_app.sidebar.selectbox(key="rate").set_value("Fixed rate (fps)").run()
     video_app.sidebar.number_input(key="hz").set_value(3.0).run()
     finish(press(video_app, "Analyse again"))
-    assert metrics(video_app)["Analysed"] in ("3", "4")
+    assert re.search(r"Frames analysed: [34] of", facts(video_app))
 
 
 def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, core):
     upload(video_app, "two.mp4", clips["two"])
-    calls, before = core.detector.calls, video_app.dataframe[0].value
+    calls, before = core.detector.calls, people(video_app)
     video_app.sidebar.slider(key="smoothing").set_value(2.0).run()
-    after = video_app.dataframe[0].value
+    after = people(video_app)
     assert core.detector.calls == calls
     assert (after["changes"] < before["changes"]).any()
     assert "The annotated video was made with a smoothing of 0.3 s." in texts(video_app.caption)
@@ -280,31 +349,30 @@ def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, 
 
 def test_chosen_people_are_shown_until_the_next_video(video_app, clips):
     upload(video_app, "two.mp4", clips["two"])
-    people = video_app.button_group(key="people 1")
-    assert people.value == [1, 2]
-    people.set_value([2]).run()
+    strip = video_app.button_group(key="people 1")
+    assert strip.value == [1, 2]
+    assert all("![](data:image/jpeg;base64," in option for option in strip.options)
+    strip.set_value([2]).run()
     assert not video_app.exception
-    assert video_app.dataframe[0].value["person"].tolist() == ["Person 2"]
+    assert people(video_app)["person"].tolist() == ["Person 2"]
     upload(video_app, "two again.mp4", clips["two"])
-    assert len(video_app.dataframe[0].value) == 2
+    assert len(people(video_app)) == 2
 
 
-def test_a_span_and_a_picture_are_chosen_without_a_mouse(video_app, clips):
+def test_a_span_and_a_time_are_chosen_without_a_mouse(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
-    whole = video_app.dataframe[0].value["seen_s"].iloc[0]
-    video_app.slider(key="span 1 0").set_value((0.2, 0.5)).run()
+    whole = people(video_app)["seen_s"].iloc[0]
+    video_app.slider(key="span 1").set_value((0.2, 0.5)).run()
+    assert viewers(video_app)[0]["span"] == [0.2, 0.5]
+    assert 0 < people(video_app)["seen_s"].iloc[0] < 0.6 * whole
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
-    assert 0 < video_app.dataframe[0].value["seen_s"].iloc[0] < 0.6 * whole
     video_app.number_input(key="frame 1").set_value(0.4).run()
-    assert "At 0:00.4" in captions_of_images(video_app)
+    assert viewers(video_app)[0]["seek"] == [1, 0.4]
+    assert any(text.startswith("At 0:00.4: Person 1 ") for text in texts(video_app.caption))
     press(video_app, "Clear selection")
+    assert viewers(video_app)[0]["span"] is None
+    assert people(video_app)["seen_s"].iloc[0] == whole
     assert "People" in [header.value for header in video_app.header]
-    assert video_app.dataframe[0].value["seen_s"].iloc[0] == whole
-    assert "At 0:00.4" not in captions_of_images(video_app)
-
-
-def captions_of_images(app):
-    return [caption for image in app.image for caption in image.captions]
 
 
 def test_settings_and_result_stay_while_another_page_is_open(video_app, clips, core):
@@ -314,7 +382,7 @@ def test_settings_and_result_stay_while_another_page_is_open(video_app, clips, c
     video_app.switch_page("streamlit_app/pages/about.py").run()
     video_app.switch_page("streamlit_app/pages/video.py").run()
     assert not video_app.exception
-    assert metrics(video_app)["People"] == "1"
+    assert len(viewers(video_app)) == 1
     assert core.detector.calls == calls
     assert video_app.sidebar.slider(key="smoothing").value == 1.0
     assert texts(video_app.info) == []
@@ -324,11 +392,10 @@ def test_a_new_video_takes_the_place_of_the_old_and_can_be_taken_away(video_app,
     upload(video_app, "two.mp4", clips["two"])
     first = video_app.session_state["VideoState"].job
     upload(video_app, "one.mp4", clips["one"])
-    assert metrics(video_app)["People"] == "1"
+    assert "one person" in viewers(video_app)[0]["video"]["alt"]
     assert first.video.size == 0
     press(video_app, "Remove video")
-    assert labels(video_app) == ["Start with a sample"]
-    assert video_app.metric == []
+    assert labels(video_app) == ["Analyse it here"]
 
 
 def test_an_upload_is_not_kept_in_memory_beside_the_file(video_app):
@@ -337,12 +404,13 @@ def test_an_upload_is_not_kept_in_memory_beside_the_file(video_app):
     assert "video 0" not in video_app.session_state
 
 
-def test_sample(video_app, clips, monkeypatch):
-    monkeypatch.setattr("streamlit_app.resources.sample_clip", lambda: clips["one"])
-    finish(press(video_app, "Start with a sample"))
+def test_the_sample_is_analysed_when_asked(video_app, monkeypatch):
+    monkeypatch.setattr("streamlit_app.video.job.analyze_video", Steps())
+    press(video_app, "Analyse it here")
     assert not video_app.exception
-    assert metrics(video_app)["People"] == "1"
-    assert any("` sample.mp4 `" in text for text in texts(video_app.markdown))
+    assert {"Cancel", "Remove video"} <= set(labels(video_app))
+    assert any("` sad_to_happy.mp4 `" in text for text in texts(video_app.markdown))
+    assert video_app.session_state["VideoState"].clip.file.size > 400_000
 
 
 def test_network_for_recognising_people_out_of_reach(video_app, clips, monkeypatch):
@@ -357,7 +425,7 @@ def test_network_for_recognising_people_out_of_reach(video_app, clips, monkeypat
     warning = texts(video_app.sidebar.warning)[0]
     assert warning.startswith("The Hub cannot be reached; check the network\\. Until then,")
     upload(video_app, "one.mp4", clips["one"])
-    assert metrics(video_app)["People"] == "1"
+    assert len(viewers(video_app)) == 1
     assert len(asked) == 1
     press(video_app, "Retry download")
     assert len(asked) == 2

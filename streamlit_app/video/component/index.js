@@ -1,0 +1,242 @@
+// One cursor, a time in seconds, for the player, the charts and the keys.
+//
+// Vega draws the charts; this sets their signals `cursor`, `from_s` and `until_s`.
+
+const NAMES = ["timeline", "probabilities", "plane", "bars"];
+const SECOND_S = 1;
+const AFTER_S = 0.001; // after the start of a frame, so that rounding does not show the one before
+
+const viewers = new WeakMap();
+let embedding; // the promise of vegaEmbed
+
+function loadEmbed(url) {
+  // relative, since a proxy may serve the app below a path
+  embedding ??= import(new URL(url.replace(/^\//, ""), document.baseURI).href).then(
+    () => window.vegaEmbed,
+  );
+  embedding.catch(() => (embedding = undefined));
+  return embedding;
+}
+
+function clock(timeS, decimals) {
+  const units = 10 ** decimals;
+  const whole = Math.round(timeS * units);
+  const seconds = Math.floor(whole / units);
+  const pad = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const start = hours ? `${hours}:${pad(minutes)}` : `${minutes}`;
+  return `${start}:${pad(seconds % 60)}` + (decimals ? `.${whole % units}` : "");
+}
+
+class Viewer {
+  constructor(root) {
+    this.root = root;
+    this.video = this.find("video");
+    this.course = this.find(".course");
+    this.views = {};
+    this.signals = { cursor: 0, from_s: 0, until_s: 0 };
+    this.shown = ""; // what is drawn, to draw it again only if it changes
+    this.listen();
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.find(".viewer"));
+  }
+
+  find(selector) {
+    return this.root.querySelector(selector);
+  }
+
+  async update(data, setStateValue) {
+    const isFirst = !this.data;
+    const seekBefore = this.data?.seek?.[0];
+    Object.assign(this, { data, setStateValue });
+    this.showVideo();
+    [this.signals.from_s, this.signals.until_s] = data.span ?? [0, 0];
+    if (isFirst) this.signals.cursor = data.start_s;
+    if (data.seek && data.seek[0] !== seekBefore) this.seek(data.seek[1]);
+    const shown = JSON.stringify([data.charts, data.rows, this.config]);
+    if (shown !== this.shown) {
+      this.shown = shown;
+      await this.draw();
+    }
+    this.render();
+  }
+
+  showVideo() {
+    const { video } = this.data;
+    this.find(".player").classList.toggle("empty", !video);
+    if (!video || this.source === video.url) return;
+    this.source = video.url;
+    this.video.src = new URL(video.url.replace(/^\//, ""), document.baseURI).href;
+    this.video.setAttribute("aria-label", video.alt);
+    this.video.style.setProperty("--ratio", video.ratio);
+  }
+
+  // Font and colours of the page's theme; emotions take the colours in their order
+  get config() {
+    const style = getComputedStyle(this.find(".viewer"));
+    const category = style.getPropertyValue("--st-chart-categorical-colors").split(",");
+    return { font: style.fontFamily, range: { category } };
+  }
+
+  async draw() {
+    const round = (this.round = (this.round ?? 0) + 1);
+    const { charts, rows, vega } = this.data;
+    try {
+      const embed = await loadEmbed(vega);
+      for (const name of NAMES) {
+        const place = this.find(`.${name}`);
+        const { spec, alt } = charts[name];
+        if (alt) place.setAttribute("aria-label", alt);
+        const options = { actions: false, renderer: "svg", config: this.config };
+        const whole = {
+          ...spec,
+          width: place.clientWidth,
+          background: "transparent",
+          datasets: { ...spec.datasets, course: rows },
+        };
+        const { view, finalize } = await embed(place, whole, options);
+        if (round !== this.round) return finalize();
+        this.views[name]?.finalize();
+        this.views[name] = view;
+      }
+    } catch (error) {
+      console.error(error);
+    }
+    this.find(".fault").hidden = NAMES.every((name) => this.views[name]);
+    this.course.classList.add("drawn");
+  }
+
+  resize() {
+    for (const [name, view] of Object.entries(this.views)) {
+      const width = this.find(`.${name}`).clientWidth;
+      if (width && width !== view.width()) view.width(width).runAsync();
+    }
+  }
+
+  // The cursor
+
+  get lastS() {
+    return Math.max(this.data.start_s, this.data.end_s - AFTER_S);
+  }
+
+  seek(timeS) {
+    const time = Math.min(Math.max(timeS, this.data.start_s), this.lastS);
+    if (this.data.video) {
+      if (this.video.seeking) this.waiting = time;
+      else this.video.currentTime = time - this.data.offset_s;
+    }
+    this.moveTo(time);
+  }
+
+  step(frames) {
+    const { step_s: stepS } = this.data;
+    this.video.pause();
+    const frame = Math.floor(this.signals.cursor / stepS + 0.01) + frames;
+    this.seek(frame * stepS + AFTER_S);
+  }
+
+  follow() {
+    if (this.waiting !== undefined) return; // what is sought is not shown yet
+    this.moveTo(this.video.currentTime + this.data.offset_s);
+    if (!this.video.paused && !this.video.ended) requestAnimationFrame(() => this.follow());
+  }
+
+  moveTo(timeS) {
+    this.signals.cursor = Math.min(Math.max(timeS, this.data.start_s), this.lastS);
+    this.asked ??= requestAnimationFrame(() => this.render());
+  }
+
+  shade(fromS, untilS) {
+    [this.signals.from_s, this.signals.until_s] = [fromS, untilS].sort((a, b) => a - b);
+    this.asked ??= requestAnimationFrame(() => this.render());
+  }
+
+  render() {
+    this.asked = undefined;
+    const { cursor } = this.signals;
+    for (const view of Object.values(this.views)) {
+      for (const [name, value] of Object.entries(this.signals)) view.signal(name, value);
+      view.runAsync();
+    }
+    const [now, end] = [clock(cursor, 1), clock(this.data.end_s, 1)];
+    this.find(".clock").textContent = `${now} / ${end}`;
+    const values = { valuemin: this.data.start_s, valuemax: this.data.end_s, valuetext: now };
+    for (const [name, value] of Object.entries({ ...values, valuenow: cursor.toFixed(3) })) {
+      this.course.setAttribute(`aria-${name}`, value);
+    }
+  }
+
+  // Mouse, finger and keys
+
+  timeAt(event) {
+    const view = this.views.timeline;
+    const left = this.find(".timeline svg").getBoundingClientRect().left + view.origin()[0];
+    return view.scale("x").invert(event.clientX - left);
+  }
+
+  listen() {
+    const { video, course } = this;
+    for (const name of ["play", "seeking", "timeupdate", "loadedmetadata"]) {
+      video.addEventListener(name, () => this.data && this.follow());
+    }
+    video.addEventListener("seeked", () => {
+      const { waiting } = this;
+      this.waiting = undefined;
+      if (waiting !== undefined) this.seek(waiting);
+    });
+    this.find(".back").addEventListener("click", () => this.step(-1));
+    this.find(".ahead").addEventListener("click", () => this.step(1));
+    let start; // of a span; null while the cursor is dragged
+    course.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || !this.views.timeline) return;
+      course.setPointerCapture(event.pointerId);
+      start = event.shiftKey ? this.timeAt(event) : null;
+      if (start === null) this.seek(this.timeAt(event));
+    });
+    course.addEventListener("pointermove", (event) => {
+      if (!course.hasPointerCapture(event.pointerId)) return;
+      if (start === null) this.seek(this.timeAt(event));
+      else this.shade(start, this.timeAt(event));
+    });
+    course.addEventListener("pointerup", () => {
+      if (start !== null) this.setStateValue("span", [this.signals.from_s, this.signals.until_s]);
+      start = null;
+    });
+    this.find(".viewer").addEventListener("keydown", (event) => this.press(event), true);
+  }
+
+  press(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const { cursor } = this.signals;
+    const actions = {
+      ArrowLeft: () => (event.shiftKey ? this.seek(cursor - SECOND_S) : this.step(-1)),
+      ArrowRight: () => (event.shiftKey ? this.seek(cursor + SECOND_S) : this.step(1)),
+      Home: () => this.seek(this.data.start_s),
+      End: () => this.seek(this.data.end_s),
+    };
+    if (event.target === this.course) {
+      actions[" "] = () => (this.video.paused ? this.video.play() : this.video.pause());
+    }
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.round += 1;
+    for (const view of Object.values(this.views)) view.finalize();
+  }
+}
+
+export default function ({ parentElement, data, setStateValue }) {
+  let viewer = viewers.get(parentElement);
+  if (!viewer) viewers.set(parentElement, (viewer = new Viewer(parentElement)));
+  viewer.update(data, setStateValue);
+  return () => {
+    viewers.delete(parentElement);
+    viewer.close();
+  };
+}

@@ -1,0 +1,112 @@
+"""The viewer: player, timelines, plane and bars with one cursor, as a component of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit import runtime
+
+from emotion_core.reporting.html_page import vega_script
+from streamlit_app.widgets import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from emotion_core.reporting.cursor_charts import CursorCharts
+
+_FILES = Path(__file__).parent / "component"
+
+_mount = st.components.v2.component(
+    "emoscope_viewer",
+    html=(_FILES / "index.html").read_text("utf-8"),
+    css=(_FILES / "style.css").read_text("utf-8"),
+    js=(_FILES / "index.js").read_text("utf-8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedVideo:
+    """A video to play in the viewer.
+
+    Attributes:
+        data: Content of an MP4.
+        alt: What it shows, for screen readers.
+        size_wh: Width and height in pixels.
+        offset_s: Time in the charts at which it begins.
+    """
+
+    data: bytes
+    alt: str
+    size_wh: tuple[int, int]
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerCursor:
+    """Where the cursor is sent, and what is selected.
+
+    Attributes:
+        step_s: Time from one frame to the next.
+        seek: A number that counts and a time: with each new number the cursor goes there.
+        span_s: Span to shade.
+    """
+
+    step_s: float
+    seek: tuple[int, float] | None = None
+    span_s: tuple[float, float] | None = None
+
+
+def show_viewer(
+    key: str,
+    shown: CursorCharts,
+    alts: Mapping[str, str],
+    video: PlayedVideo | None,
+    cursor: ViewerCursor,
+    on_span: Callable[[], None],
+) -> None:
+    """Shows the viewer.
+
+    Args:
+        key: Key of the widget; its ``span`` in the session state is the last span selected there.
+        shown: The charts.
+        alts: What some of them show, for screen readers, by name.
+        video: The video to play; ``None`` for charts alone.
+        cursor: Where the cursor is sent.
+        on_span: Called when a span was selected in the charts.
+    """
+    charts = {
+        name: {"spec": readable(chart).to_dict(validate=False), "alt": alts.get(name, "")}
+        for name, chart in shown.charts.items()
+    }
+    data: dict[str, Any] = {
+        "charts": charts,
+        "rows": shown.rows,
+        "start_s": shown.span_s[0],
+        "end_s": shown.span_s[1],
+        "step_s": cursor.step_s,
+        "offset_s": video.offset_s if video else 0.0,
+        "span": cursor.span_s,
+        "seek": cursor.seek,
+        "vega": _serve(_vega(), "text/javascript", "vega"),
+        "video": video
+        and {
+            "url": _serve(video.data, "video/mp4", key),
+            "alt": video.alt,
+            "ratio": "{} / {}".format(*video.size_wh),
+        },
+    }
+    _mount(key=key, data=data, on_span_change=on_span)
+
+
+@st.cache_data(show_spinner=False)
+def _vega() -> bytes:
+    return vega_script().encode()
+
+
+def _serve(data: bytes, mime: str, place: str) -> str:
+    """The address of a file on this server, for as long as the page shows it."""
+    url: str = runtime.get_instance().media_file_mgr.add(data, mime, f"viewer {place}")
+    return url
