@@ -51,8 +51,6 @@ _REACH = 0.34
 _CURSOR_PX = (130, 96)
 """Height of one row of valence and arousal, and of probabilities, in charts with a cursor."""
 
-_LEGEND_COLUMNS = 3
-
 _COMPACT_PX = (42, 34)
 """Minimum of these heights: labels of 10 pixels do not touch."""
 
@@ -141,11 +139,7 @@ def _lines(rows: alt.Chart, names: Sequence[str], x: alt.X) -> tuple[alt.Chart, 
     both = (
         fold_dimensions(rows)
         .transform_calculate(height=f"datum.row - {_REACH} * datum.value")
-        .encode(
-            x=x,
-            y=_row_y(names, ("+1", "\u22121")),
-            color=dimension_colour(),
-        )
+        .encode(x=x, y=_row_y(names, ("+1", "\u22121")), color=dimension_colour())
     )
     lines = both.mark_line(strokeWidth=1.6, strokeCap="round", strokeJoin="round").encode(
         detail="run:N"
@@ -178,7 +172,7 @@ def _areas(
             x=x,
             y=_row_y(names, ("100%", "0%")),
             y2="low:Q",
-            color=emotion_colour(legend=has_legend, columns=_LEGEND_COLUMNS),
+            color=emotion_colour(legend=has_legend),
             detail="run:N",
         )
     )

@@ -86,15 +86,16 @@ class Viewer {
       for (const name of NAMES) {
         const place = this.find(`.${name}`);
         const { spec, alt } = charts[name];
-        if (alt) place.setAttribute("aria-label", alt);
-        const options = { actions: false, renderer: "svg", config: this.config };
+        if (name === "timeline") this.find("#about").textContent = alt;
+        else if (alt) place.setAttribute("aria-label", alt);
+        const options = { actions: false, defaultStyle: false, renderer: "svg" };
         const whole = {
           ...spec,
           width: place.clientWidth,
           background: "transparent",
           datasets: { ...spec.datasets, course: rows },
         };
-        const { view, finalize } = await embed(place, whole, options);
+        const { view, finalize } = await embed(place, whole, { ...options, config: this.config });
         if (round !== this.round) return finalize();
         this.views[name]?.finalize();
         this.views[name] = view;
@@ -103,7 +104,6 @@ class Viewer {
       console.error(error);
     }
     this.find(".fault").hidden = NAMES.every((name) => this.views[name]);
-    this.course.classList.add("drawn");
   }
 
   resize() {

@@ -10,13 +10,12 @@ NUMBERS = ["time_s", "x1", "y1", "x2", "y2", "score", "confidence", "valence", "
 _ATOL = np.array([1e-6, 2, 2, 2, 2, 0.02, 0.02, 0.02, 0.02])  # processors round differently
 
 
-def test_some_rows_of_the_sample_are_found_anew(shipped_analyzer):
+def test_the_first_rows_of_the_sample_are_found_anew(shipped_analyzer):
     stored = load_sample().result
-    found = tabulate_video(FOLDER / NAME, shipped_analyzer, VideoSettings(every=80))
+    found = tabulate_video(FOLDER / NAME, shipped_analyzer, VideoSettings(to_s=0.2))
     rows = stored.frames[stored.frames["frame"].isin(found.frames["frame"])]
     assert (stored.model, stored.detector) == (found.model, found.detector)
-    assert stored.n_frames == found.n_frames
-    assert len(rows) == 3
+    assert len(rows) == 5
     assert rows["emotion"].tolist() == found.frames["emotion"].tolist()
     assert set(found.frames.columns) == set(rows.columns), "make sample writes them anew"
     difference = np.abs(rows[NUMBERS].to_numpy(float) - found.frames[NUMBERS].to_numpy(float))
