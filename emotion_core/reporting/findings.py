@@ -11,8 +11,9 @@ from emotion_core.video.tables import seen_seconds
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_STRETCH_S = 0.8
-"""Shorter stretches of an emotion are not told."""
+MIN_STRETCH_S, _MIN_STRETCH = 0.8, 0.2
+"""Shorter stretches of an emotion are not told, in seconds and as a share of the visible time,
+whichever is less."""
 
 MAX_STRETCHES = 3
 """Stretches that are told, in order of time; of more, the longest."""
@@ -67,7 +68,8 @@ def find_stretches(rows: pd.DataFrame) -> list[Stretch]:
         Stretch(str(run["emotion"].iloc[0]), float(run["time_s"].iloc[0]), run["seen_s"].sum())
         for _, run in rows.groupby(runs)
     ]
-    return _merge([one for one in found if one.seen_s >= MIN_STRETCH_S]) or found[:1]
+    shortest_s = min(MIN_STRETCH_S, _MIN_STRETCH * rows["seen_s"].sum()) - 1e-6
+    return _merge([one for one in found if one.seen_s >= shortest_s]) or found[:1]
 
 
 def _tell(rows: pd.DataFrame) -> str:

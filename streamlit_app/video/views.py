@@ -64,7 +64,7 @@ def show_header(settings: AppSettings, state: VideoState, models: str) -> None:
     with st.container(
         key="video-header" if state.clip else None, horizontal=True, vertical_alignment="center"
     ):
-        with st.container(width="stretch", gap=None):
+        with st.container(width="stretch", gap="xsmall"):
             st.title("Video", anchor=False)
             if state.clip:
                 size = state.clip.file.size

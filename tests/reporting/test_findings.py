@@ -44,9 +44,14 @@ def course(*parts, fps=10):
             id="gap",
         ),
         pytest.param(
-            [(N, 0.4, 0.0), (S, 0.6, 0.0), (N, 0.4, 0.0), (H, 0.2, 0.0), (N, 0.4, 0.0)],
-            "mostly neutral (60%) and sadness (30%); valence 0.0",
+            [(N, 0.4, 0.0), (S, 0.5, 0.0), (N, 0.4, 0.0), (H, 0.3, 0.0)] * 3,
+            "mostly neutral (50%) and sadness (31%); valence 0.0",
             id="too often",
+        ),
+        pytest.param(
+            [(N, 0.6, 0.1), (H, 1.8, 1.0)],
+            "neutral, then happiness at 0:01; valence +0.1 to +1.0",
+            id="short video",
         ),
         pytest.param([(H, 0.1, 0.3)], "happiness; valence +0.3", id="one frame"),
     ],
