@@ -291,17 +291,15 @@ def test_the_page_holds_one_video_and_frees_the_one_before():
     assert open_files() == before
 
 
-def test_the_last_click_in_any_chart_counts():
+def test_each_time_that_is_entered_moves_the_cursor():
     selection = TimelineSelection()
-    selection.click("timeline", "timeline 0 [1]", 1.5)
-    selection.click("probabilities", "probabilities 0 [1]", 2.0)
-    selection.click("timeline", "timeline 0 [1]", 1.5)  # told again as another span is brushed
-    assert selection.frame == ("probabilities", 2.0)
-    selection.click("timeline", "timeline 0 [1]", None)
-    assert selection.frame is None
-    selection.click("timeline", "timeline 0 [1]", 3.0)
+    selection.go_to(1.5)
+    selection.go_to(None)
+    assert selection.seek == (1, 1.5)
+    selection.go_to(1.5)
+    assert selection.seek == (2, 1.5)
     selection.clear()
-    assert selection.frame is None
+    assert selection.seek is None
 
 
 def test_a_full_disk_is_said(monkeypatch):
