@@ -85,7 +85,7 @@ def give(page: Page, name: str, data: bytes) -> None:
 
 
 def wait_for_result(page: Page) -> None:
-    page.get_by_text("a smile.mp4").first.wait_for()
+    page.locator("video[aria-label^='a smile.mp4']").wait_for()
     page.locator(".bars svg").wait_for()
 
 

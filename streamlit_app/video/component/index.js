@@ -86,8 +86,6 @@ class Viewer {
       for (const name of NAMES) {
         const place = this.find(`.${name}`);
         const { spec, alt } = charts[name];
-        if (name === "timeline") this.find("#about").textContent = alt;
-        else if (alt) place.setAttribute("aria-label", alt);
         const options = { actions: false, defaultStyle: false, renderer: "svg" };
         const whole = {
           ...spec,
@@ -99,11 +97,23 @@ class Viewer {
         if (round !== this.round) return finalize();
         this.views[name]?.finalize();
         this.views[name] = view;
+        this.describe(name, place, alt);
       }
     } catch (error) {
       console.error(error);
     }
     this.find(".fault").hidden = NAMES.every((name) => this.views[name]);
+  }
+
+  // For screen readers, in place of what Vega says; the charts over time are one slider
+  describe(name, place, alt) {
+    for (const attribute of ["role", "aria-label", "aria-roledescription"]) {
+      place.removeAttribute(attribute);
+    }
+    if (name === "timeline") this.find("#about").textContent = alt;
+    if (name !== "plane" && name !== "bars") return;
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", alt);
   }
 
   resize() {
