@@ -17,6 +17,7 @@ from emotion_core.labels import Emotion, to_label_set
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord
+from emotion_core.quality import FACE_FLAGS, FaceQuality, split_flags
 from emotion_core.recognition.classifier import expected_va
 from emotion_core.types import DEFAULT_OPTIONS, Analysis, Faces, Predictions, VaSource
 
@@ -91,6 +92,15 @@ def make_analysis(boxes=(), size_wh=(64, 48), *, top=Emotion.HAPPINESS, labels=S
     faces = make_faces(boxes)
     read = make_predictions(len(faces), labels, top=top)
     return Analysis(size_wh, faces, read, "tiny", 0.0125)
+
+
+def make_quality(flags=("",)):
+    """The quality of faces with these flags, as tables have them; those without are good."""
+    n = len(flags)
+    marked = np.array([split_flags(words) for words in flags]).reshape(n, len(FACE_FLAGS))
+    good = np.where(marked.any(axis=1), 0.3, 0.9).astype(np.float32)
+    pose_deg = np.tile(np.float32([4, -6, 1]), (n, 1))
+    return FaceQuality(pose_deg, np.full(n, 0.4, np.float32), good / 2, good, marked)
 
 
 def make_record(source="photo.jpg", boxes=((4, 4, 20, 24),), **options):

@@ -175,6 +175,7 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
             chosen.min_face,
             region=chosen.region,
             largest_only=chosen.faces == "largest",
+            all_faces=chosen.all_faces,
         ),
         blur=chosen.blur,
         decimal=DECIMALS[chosen.decimal],

@@ -56,7 +56,7 @@ def add_decimal(parser: _Arguments) -> None:
 
 
 def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Adds ``--min-score``, ``--min-face``, ``--region`` and ``--faces``."""
+    """Adds ``--min-score``, ``--min-face``, ``--region``, ``--faces`` and ``--all-faces``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
@@ -81,7 +81,13 @@ def add_faces(parser: _Arguments, *, noun: str) -> None:
         "--faces",
         choices=("all", "largest"),
         default="all",
-        help=f"which faces of the {noun} count (default all)",
+        help=f"which faces of the {noun} are reported (default all)",
+    )
+    parser.add_argument(
+        "--all-faces",
+        action="store_true",
+        help="count faces that are too small, blurred, turned or covered to be read in means, "
+        "shares and charts, too; by default the column n_unusable tells how many are left out",
     )
 
 
@@ -142,6 +148,7 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
         largest_only=chosen.faces == "largest",
         from_s=chosen.from_s or 0.0,
         to_s=chosen.to_s,
+        all_faces=chosen.all_faces,
     )
 
 

@@ -70,9 +70,7 @@ class LiveFrameAnalyzer:
         """Leaves out faces that were not seen for long enough to count as people."""
         confirmed = list(self._tracker.confirmed_ids())
         is_person = np.isin(np.asarray(analysis.faces.track_ids), confirmed)
-        return replace(
-            analysis, faces=analysis.faces[is_person], predictions=analysis.predictions[is_person]
-        )
+        return analysis[is_person]
 
     def _how_to_search(self, frame: LiveFrame, options: AnalyzeOptions) -> AnalyzeOptions:
         """A quick search, or at times one that may find a face that fills the frame or is turned.

@@ -242,7 +242,7 @@ def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> 
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
     analysis = options.select(record.analysis)
     record, faces = replace(record, analysis=analysis), analysis.faces
-    drawn = annotate(shown, analysis)
+    drawn = annotate(shown, replace(analysis, quality=None) if options.all_faces else analysis)
     saved = shrink(drawn, MAX_JPEG_PX)
     if saved is not drawn:
         note = f"The annotated image is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."

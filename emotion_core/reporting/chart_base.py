@@ -80,6 +80,11 @@ def plane_chart(layers: Sequence[ChartType], side_px: int) -> Any:
     )
 
 
+def confidence_words(field: str) -> str:
+    """A Vega expression of a probability in words, as ``face.format_confidence`` has them."""
+    return f"datum.{field} >= 0.955 ? '>95%' : format(datum.{field}, '.0%')"
+
+
 def plane_axis(field: Literal["valence", "arousal"]) -> Any:
     """An axis of the plane from -1 to 1: the x axis for valence, the y axis for arousal."""
     encoding = alt.X if field == "valence" else alt.Y

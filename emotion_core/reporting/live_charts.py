@@ -16,7 +16,13 @@ import pandas as pd
 
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
+from emotion_core.reporting.chart_base import (
+    confidence_words,
+    emotion_colour,
+    emotion_shape,
+    plane_axis,
+    plane_chart,
+)
 from emotion_core.reporting.live_chart_data import MINUTE_S, bar_rows, minute_rows, trail_rows
 from emotion_core.reporting.timeline_layers import dimension_colour, fold_dimensions
 
@@ -86,13 +92,16 @@ def _bars_template(words: tuple[str, ...]) -> dict[str, Any]:
         scale=alt.Scale(domain=["", *words]),
         axis=alt.Axis(labelOverlap=False, ticks=False, domain=False, minExtent=72, maxExtent=72),
     )
-    shown = rows.transform_filter("datum.word").encode(x=across, y=down)
+    named = rows.transform_filter("datum.word")
+    shown = named.transform_calculate(words=confidence_words("probability")).encode(
+        x=across, y=down
+    )
     colour: Any = emotion_colour().to_dict()
     lines = shown.mark_bar(
         height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2, stroke=GREY, strokeWidth=0.8
     ).encode(x2="end:Q", color=alt.Color("word:N", scale=colour["scale"], legend=None))
     numbers = shown.mark_text(align="left", dx=5, fontSize=12).encode(
-        x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
+        x=alt.X("end:Q", axis=None), text="words:N"
     )
     names = rows.transform_filter("!datum.word").mark_text(
         align="left", fontSize=12, fontWeight="bold"

@@ -12,7 +12,13 @@ import vl_convert
 
 from emotion_core.imaging.palette import GREY, INK, WORDS
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
+from emotion_core.reporting.chart_base import (
+    confidence_words,
+    emotion_colour,
+    emotion_shape,
+    plane_axis,
+    plane_chart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +49,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
     """
     points = (
         alt.Chart(faces)
+        .transform_calculate(words=confidence_words("confidence"))
         .mark_point(filled=True, opacity=0.85, stroke=edge, strokeWidth=0.6)
         .encode(
             x=plane_axis("valence"),
@@ -59,7 +66,7 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
                 alt.Tooltip("source:N", title="Photo"),
                 alt.Tooltip("face:Q", title="Face"),
                 alt.Tooltip("emotion:N", title="Emotion"),
-                alt.Tooltip("confidence:Q", title="Confidence", format=".0%"),
+                alt.Tooltip("words:N", title="Confidence"),
                 alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
                 alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
             ],
@@ -105,7 +112,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     tooltip = [
         alt.Tooltip("face:O", title="Face"),
         alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("probability:Q", title="Probability", format=".1%"),
+        alt.Tooltip("words:N", title="Probability"),
     ]
     share = alt.X(
         "probability:Q",
@@ -120,6 +127,7 @@ def probabilities_chart(faces: pd.DataFrame) -> ChartType:
     colour = emotion_colour(columns=2) if is_stacked else emotion_colour(legend=False)
     bars: alt.Chart = (
         alt.Chart(long)
+        .transform_calculate(words=confidence_words("probability"))
         .mark_bar(stroke=GREY, strokeWidth=0.8)
         .encode(x=share, y=rows, color=colour, tooltip=tooltip)
         .properties(height=alt.Step(22 if is_stacked else 20))

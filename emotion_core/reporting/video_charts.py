@@ -22,6 +22,7 @@ from emotion_core.reporting.timeline_layers import (
     probability_layers,
     reading_tooltip,
     timeline_layers,
+    with_words,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
         row: Number of the person's row.
     """
     shown = (
-        rows.transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
+        with_words(rows)
+        .transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
         .transform_joinaggregate(first="min(time_s)", last="max(time_s)")
         .transform_calculate(
             age="datum.last > datum.first ?"

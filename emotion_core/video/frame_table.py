@@ -8,19 +8,38 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.labels import to_label_set
+from emotion_core.quality import (
+    FACE_FLAGS,
+    QUALITY_COLUMNS,
+    FaceQuality,
+    join_flags,
+    split_flags,
+)
 from emotion_core.types import Analysis, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from emotion_core.labels import LabelSet
 
 _NO_TRACK = -1
 _PLANE = ("valence", "arousal")
+_MEASURES = QUALITY_COLUMNS[:-2]
+_BITS = (1 << np.arange(len(FACE_FLAGS))).astype(np.uint8)
+_FLAG_WORDS = np.array(
+    [
+        join_flags(f for f, bit in zip(FACE_FLAGS, _BITS, strict=True) if code & bit)
+        for code in range(256)
+    ],
+    object,
+)
+"""The text of each combination of flags."""
 
 
 class FrameTableBuilder:
-    """Collects analysed frames in about 100 bytes per face, whatever the length of the video."""
+    """Collects analysed frames in about 110 bytes per face, whatever the length of the video."""
 
     def __init__(self) -> None:
         self._labels: LabelSet | None = None
@@ -53,6 +72,7 @@ class FrameTableBuilder:
             rows["track"], rows["box"], rows["score"] = faces.track_ids, faces.boxes, faces.scores
             rows["p"] = predictions.probabilities
             rows["valence"], rows["arousal"] = predictions.valence, predictions.arousal
+            _put_quality(rows, analysis.quality)
         self._packed += rows.tobytes()
 
     def table(self, end_s: float | None = None) -> pd.DataFrame:
@@ -64,7 +84,8 @@ class FrameTableBuilder:
         Returns:
             Columns frame, time_s (to the microsecond), track, x1, y1, x2, y2 (pixels), score,
             emotion, confidence, one ``p_<label>`` per label of the network, valence, arousal,
-            va_source, model. For a frame without a face only frame, time_s and model are filled.
+            va_source, model, and ``QUALITY_COLUMNS``. For a frame without a face only frame,
+            time_s, model and is_usable (False) are filled.
             ``attrs`` has ``end_s`` if that is known.
         """
         labels = self._labels or ()
@@ -92,6 +113,7 @@ class FrameTableBuilder:
         columns |= {name: np.where(has_face, rows[name], np.nan) for name in _PLANE}
         columns["va_source"] = pd.Series(sources, dtype="str")
         columns["model"] = pd.Series(np.full(len(rows), self._model, object), dtype="str")
+        columns |= _quality_columns(rows, has_face)
         table = pd.DataFrame(columns)
         table.attrs = {} if end_s is None else {"end_s": end_s}
         return table
@@ -126,13 +148,15 @@ def iter_analyses(
     tracks, boxes = rows["track"].to_numpy(np.int64), rows[["x1", "y1", "x2", "y2"]]
     columns = (boxes, rows["score"], rows["valence"], rows["arousal"], rows[names])
     numbers = [column.to_numpy(np.float32) for column in columns]
+    quality = _read_quality(rows)
     numbers[-1] = numbers[-1] / np.maximum(numbers[-1].sum(axis=1, keepdims=True), 1e-6)
     for i, (frame, time_s) in enumerate(zip(index.tolist(), times_s.tolist(), strict=True)):
         part = slice(bounds[i], bounds[i + 1])
         box, score, valence, arousal, probabilities = (column[part] for column in numbers)
         faces = Faces(box, score, None, tracks[part])
         predictions = Predictions(labels, probabilities, valence, arousal, source)
-        yield frame, time_s, Analysis(size_wh, faces, predictions, model, 0.0)
+        measured = None if quality is None else quality[part]
+        yield frame, time_s, Analysis(size_wh, faces, predictions, model, 0.0, measured)
 
 
 def _row_type(n_labels: int) -> np.dtype[np.void]:
@@ -146,5 +170,44 @@ def _row_type(n_labels: int) -> np.dtype[np.void]:
             ("p", np.float32, n_labels),
             ("valence", np.float32),
             ("arousal", np.float32),
+            *((name, np.float32) for name in _MEASURES),
+            ("flags", np.uint8),
+            ("is_usable", np.bool_),
         ]
     )
+
+
+def _put_quality(rows: npt.NDArray[np.void], quality: FaceQuality | None) -> None:
+    if quality is None:
+        for name in _MEASURES:
+            rows[name] = np.nan
+        rows["is_usable"] = True
+        return
+    columns = (*quality.pose_deg.T, quality.sharpness, quality.brightness, quality.quality)
+    for name, values in zip(_MEASURES, columns, strict=True):
+        rows[name] = values
+    rows["flags"] = quality.flags @ _BITS
+    rows["is_usable"] = quality.is_usable
+
+
+def _quality_columns(
+    rows: npt.NDArray[np.void], has_face: npt.NDArray[np.bool_]
+) -> dict[str, object]:
+    columns: dict[str, object] = {
+        name: np.where(has_face, rows[name], np.nan) for name in _MEASURES
+    }
+    is_known = has_face & np.isfinite(rows["quality"])
+    flags = np.full(len(rows), None, object)
+    flags[is_known] = _FLAG_WORDS[rows["flags"][is_known]]
+    columns["flags"] = pd.Series(flags, dtype="str")
+    return columns | {"is_usable": rows["is_usable"]}
+
+
+def _read_quality(rows: pd.DataFrame) -> FaceQuality | None:
+    """The quality in rows of faces; ``None`` if it is unknown or does not matter."""
+    if "is_usable" not in rows or rows["quality"].isna().any():
+        return None
+    numbers = rows[list(_MEASURES)].to_numpy(np.float32)
+    flags = [split_flags(text) for text in rows["flags"].fillna("")]
+    marked = np.array(flags, np.bool_).reshape(len(rows), len(FACE_FLAGS))
+    return FaceQuality(numbers[:, :3], numbers[:, 3], numbers[:, 4], numbers[:, 5], marked)

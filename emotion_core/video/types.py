@@ -81,6 +81,7 @@ class VideoSettings:
         largest_only: Whether only the largest face of each frame counts.
         from_s: Where the part of the video to analyse begins, in seconds after its start.
         to_s: Where that part ends; ``None`` for the end of the video.
+        all_faces: Whether unusable faces count in means, charts and drawings, too.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -98,6 +99,7 @@ class VideoSettings:
     largest_only: bool = False
     from_s: float = 0.0
     to_s: float | None = None
+    all_faces: bool = False
 
     @property
     def analyze_options(self) -> AnalyzeOptions:

@@ -3,6 +3,7 @@
 import csv
 import io
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from emotion_core.photos.tables import (
     table_to_csv,
     unique_names,
 )
-from tests.factories import SEVEN, make_record
+from emotion_core.quality import QUALITY_COLUMNS
+from tests.factories import SEVEN, make_quality, make_record
 
 TWO_FACES = ((4, 4, 20, 24), (30.26, 5, 50, 30))
 
@@ -40,7 +42,7 @@ def test_faces():
     assert list(table.columns) == [
         *("source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"),
         *("p_neutral", "p_happiness", "p_sadness", "p_surprise", "p_fear", "p_disgust", "p_anger"),
-        *("valence", "arousal", "va_source", "model"),
+        *("valence", "arousal", "va_source", "model", *QUALITY_COLUMNS),
     ]
     assert table["source"].tolist() == ["a.jpg", "a.jpg"]
     assert table["face"].tolist() == [1, 2]
@@ -98,6 +100,29 @@ def test_means_and_spread_by_hand():
     assert row[f"mean_p_{SEVEN[2]}"] == pytest.approx(mean[2])
 
 
+def test_means_are_of_usable_faces_unless_all_count():
+    record = make_record("a.jpg", TWO_FACES, top=None)
+    analysis = replace(record.analysis, quality=make_quality(["", "blurred, turned"]))
+    records = [replace(record, analysis=analysis), make_record("b.jpg", ())]
+    valence = analysis.predictions.valence
+    row = photos_table(records).loc[0]
+    assert (row["faces"], row["n_unusable"]) == (2, 1)
+    assert row["mean_valence"] == pytest.approx(float(valence[0]))
+    everyone = photos_table(records, all_faces=True)
+    assert everyone.loc[0, "mean_valence"] == pytest.approx(float(valence.mean()))
+    assert everyone["n_unusable"].tolist() == [0, 0]
+    faces = faces_table(records)
+    assert faces["flags"].tolist() == ["", "blurred, turned"]
+    assert faces["is_usable"].tolist() == [True, False]
+
+
+def test_a_photo_of_which_no_face_counts_has_no_mean():
+    analysis = replace(make_record().analysis, quality=make_quality(["covered"]))
+    row = photos_table([PhotoRecord("a.jpg", analysis)]).loc[0]
+    assert (row["faces"], row["n_unusable"]) == (1, 1)
+    assert row[["mean_valence", "dominant_emotion"]].isna().all()
+
+
 @pytest.mark.parametrize("make", [faces_table, photos_table])
 def test_no_input_is_a_table_with_no_row(make):
     table, rows = read_csv(make([]))
@@ -150,7 +175,7 @@ def test_formulas_are_defused(name):
             cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))
         ]
         assert all(isinstance(float(cell), float) for cell in cells), cells
-    assert rows[2][-1] == f"'{name} is no image."
+    assert rows[2][rows[0].index("error")] == f"'{name} is no image."
 
 
 def test_formulas_are_defused_where_semicolons_part_cells():
