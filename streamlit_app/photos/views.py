@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from emotion_core.face import format_confidence
 from emotion_core.imaging.codec import decode_image
 from emotion_core.photos.pipeline import make_preview
 from emotion_core.photos.tables import faces_table, photos_table, safe_stems
+from emotion_core.quality import usable_faces
 from emotion_core.reporting.photo_charts import (
     BRUSH,
     distribution_chart,
@@ -24,6 +26,7 @@ from emotion_core.reporting.photo_charts import (
 from emotion_core.types import VaSource
 from streamlit_app.widgets import (
     as_code,
+    choose_counted,
     download,
     edge_colour,
     escape,
@@ -52,9 +55,10 @@ _GALLERY, _GALLERY_SELECTED = 12, 48
 _TABLE_COLUMNS = {
     "face": st.column_config.NumberColumn("Face", width=38),
     "emotion": st.column_config.TextColumn("Emotion", width=78),
-    "confidence": st.column_config.NumberColumn("Confidence", format="%.0f%%", width=72),
+    "confidence": st.column_config.TextColumn("Confidence", width=72),
     "valence": st.column_config.NumberColumn("Valence", format="%+.2f", width=54),
     "arousal": st.column_config.NumberColumn("Arousal", format="%+.2f", width=54),
+    "flags": st.column_config.TextColumn("Hard to read", width=90),
 }
 
 
@@ -69,8 +73,10 @@ def show_kept(state: PhotosState) -> None:
 
 def show_overview(results: Sequence[PhotoResult]) -> None:
     """Totals, the valence-arousal plane, the distribution, and the selected faces."""
-    faces = faces_table(result.record for result in results)
-    _show_totals(results, faces)
+    everyone = faces_table(result.record for result in results)
+    is_all = choose_counted(everyone, "face")
+    faces = everyone if is_all else usable_faces(everyone)
+    _show_totals(results, everyone, faces)
     if faces.empty:
         return
     left, right = side_by_side()
@@ -144,7 +150,7 @@ def show_photo_downloads(results: Sequence[PhotoResult]) -> None:
             zipped = partial(_to_zip, results)
             download("Annotated photos (ZIP)", zipped, "photos.zip", "application/zip")
         if not faces.empty:
-            chart = valence_arousal_chart(faces)
+            chart = valence_arousal_chart(usable_faces(faces))
             page = partial(to_html, chart, title="Valence and arousal")
             download("Chart (HTML)", page, "valence_arousal.html", "text/html")
             download("Chart (PNG)", partial(to_png, chart), "valence_arousal.png", "image/png")
@@ -181,11 +187,13 @@ def show_photo(photo: Photo, result: PhotoResult, *, may_show_original: bool) ->
                 st.info("No face was found.", icon=":material/face_retouching_off:")
 
 
-def _show_totals(results: Sequence[PhotoResult], faces: pd.DataFrame) -> None:
+def _show_totals(
+    results: Sequence[PhotoResult], everyone: pd.DataFrame, faces: pd.DataFrame
+) -> None:
     failed = sum(result.record.analysis is None for result in results)
     with st.grid(3 if failed else "auto", min_column_width=150):  # six stand in two full rows
         st.metric("Photos", len(results) - failed, border=True)
-        st.metric("Faces", len(faces), border=True)
+        st.metric("Faces", len(everyone), border=True)
         if failed:
             st.metric("Failed", failed, border=True)
         if not faces.empty:
@@ -215,8 +223,10 @@ def _show_faces(result: PhotoResult) -> None:
     faces = faces_table([result.record])
     name = result.record.source
     st.dataframe(
-        faces.assign(confidence=100 * faces["confidence"]),
-        column_order=list(_TABLE_COLUMNS),
+        faces.assign(confidence=faces["confidence"].map(format_confidence)),
+        column_order=[
+            name for name in _TABLE_COLUMNS if name != "flags" or not faces["is_usable"].all()
+        ],
         column_config=_TABLE_COLUMNS,
         hide_index=True,
         height=min(36 * (len(faces) + 1) + 2, 300),

@@ -12,9 +12,21 @@ from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
-from emotion_core.video.tables import longest_seen, select_people
+from emotion_core.video.tables import (
+    describe_mostly,
+    longest_seen,
+    people_readings,
+    select_people,
+)
 from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import download, escape, show_metrics, side_by_side, to_csv
+from streamlit_app.widgets import (
+    choose_counted,
+    download,
+    escape,
+    show_metrics,
+    side_by_side,
+    to_csv,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +59,8 @@ def show_result(state: VideoState, result: VideoResult, smoothing_s: float, *, b
     if result.fault:
         words = f"{result.fault} What could be read is shown and offered below."
         st.warning(escape(words), icon=":material/broken_image:")
-    frames, result = state.smoother.smooth(result, smoothing_s)
+    is_all = choose_counted(people_readings(result.frames), "reading")
+    frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
     length_s = result.frames.attrs.get("end_s", float(result.frames["time_s"].max()))
     fps = result.n_frames / max(result.elapsed_s, 1e-6)
     show_metrics(
@@ -123,10 +136,8 @@ def show_highlights(result: VideoResult) -> None:
 
 def _show_person(track: int, highlights: list[Highlight], people: pd.DataFrame) -> None:
     row = people[people["track"] == track].iloc[0]
-    st.markdown(
-        f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, "
-        f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
-    )
+    mostly = describe_mostly(row.to_dict())
+    st.markdown(f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, {mostly}")
     if not highlights:
         st.caption("Too small or too blurred for an image.")
     with st.container(horizontal=True, gap="small"):

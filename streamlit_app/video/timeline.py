@@ -11,6 +11,7 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
 from emotion_core.photos.pipeline import make_preview
+from emotion_core.quality import usable_faces
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.reporting.timeline_layers import CLICK, SPAN
 from emotion_core.reporting.video_charts import (
@@ -54,6 +55,7 @@ _COLUMNS = {
     "sd_valence": st.column_config.NumberColumn("SD of valence", format="%.2f", width=105),
     "mean_arousal": st.column_config.NumberColumn("Mean arousal", format="%+.2f", width=105),
     "sd_arousal": st.column_config.NumberColumn("SD of arousal", format="%.2f", width=105),
+    "n_unusable": st.column_config.NumberColumn("Frames left out", width=110),
     "changes": st.column_config.NumberColumn("Emotion switches", width=120),
     "positive_s": st.column_config.NumberColumn("Most positive at", format="%.1f s", width=120),
     "negative_s": st.column_config.NumberColumn("Most negative at", format="%.1f s", width=120),
@@ -83,6 +85,7 @@ def show_timeline(
     tracks = _choose_people(selection, result.people)
     chosen = select_people(frames, tracks)
     key = f"{_TIMELINE} {selection.clears} {selection.inputs} {tracks}"
+    counted = usable_faces(chosen)
     event: Any = st.altair_chart(
         readable(timeline_chart(chosen)),
         width="stretch",
@@ -90,7 +93,7 @@ def show_timeline(
         selection_mode=[SPAN, CLICK] if original else [SPAN],
         key=key,
         alt=f"Valence and arousal of {', '.join(map(person_name, tracks))} over time; mean valence "
-        f"{chosen['valence'].mean():+.2f}, mean arousal {chosen['arousal'].mean():+.2f}",
+        f"{counted['valence'].mean():+.2f}, mean arousal {counted['arousal'].mean():+.2f}",
     )
     brushed = event.selection.get(SPAN, {}).get("time_s")
     span = _show_controls(selection, frames, brushed, can_click=original is not None)
@@ -240,11 +243,10 @@ def _show_people(people: pd.DataFrame, span: list[float] | None) -> None:
     if people.empty:
         st.caption("Nobody is visible then.")
         return
-    shares = [row[f"share_{row['dominant_emotion']}"] for _, row in people.iterrows()]
     st.dataframe(
         people.assign(
             person=[person_name(track) for track in people["track"]],
-            share=[100 * share for share in shares],
+            share=100 * people.filter(like="share_").max(axis=1),
         ),
         column_order=list(_COLUMNS),
         column_config=_COLUMNS,
@@ -258,7 +260,9 @@ def _show_sums(part: pd.DataFrame, people: pd.DataFrame) -> None:
     st.header("Time per emotion", anchor=False)
     dominant = ", ".join(
         f"{person_name(track)} {emotion}"
-        for track, emotion in zip(people["track"], people["dominant_emotion"], strict=True)
+        for track, emotion in zip(
+            people["track"], people["dominant_emotion"].fillna("too hard to read"), strict=True
+        )
     )
     alt = f"Dominant emotion: {dominant}"
     st.altair_chart(readable(shares_chart(people)), key="shares", alt=alt)

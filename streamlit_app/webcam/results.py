@@ -8,9 +8,10 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
+from emotion_core.video.tables import people_readings
 from streamlit_app.video.results import show_highlights, show_player, show_video_downloads
 from streamlit_app.video.timeline import show_timeline
-from streamlit_app.widgets import escape, show_metrics, side_by_side
+from streamlit_app.widgets import choose_counted, escape, show_metrics, side_by_side
 
 if TYPE_CHECKING:
     from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
@@ -29,7 +30,8 @@ def show_session(
         result = session.result()
     if blur:
         result = hide_faces(result)
-    frames, result = state.smoother.smooth(result, smoothing_s)
+    is_all = choose_counted(people_readings(result.frames), "reading")
+    frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
     st.header(
         "Your last session",
         anchor=False,

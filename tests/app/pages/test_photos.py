@@ -396,3 +396,12 @@ def test_photos_of_an_archive_are_shown_by_their_paths(app):
     warnings = " ".join(texts(app.warning)).replace("\\", "")
     assert "Photos in album.zip: 2. Other files, passed over: 1." in warnings
     assert "none.zip: The ZIP archive cannot be read" in warnings
+
+
+def test_faces_that_are_hard_to_read_count_when_asked_for(app):
+    upload(app.run(), ("a.png", make_counting_photo(5)))  # 13 pixels wide each
+    assert "5 of 5 faces are too hard to read and left out (small 5)." in texts(app.caption)
+    assert metrics(app) == {"Photos": "1", "Faces": "5"}
+    assert set(app.dataframe[0].value["flags"]) == {"small"}
+    next(toggle for toggle in app.toggle if toggle.label == "Count all").set_value(True).run()
+    assert "Mean valence" in metrics(app)

@@ -261,6 +261,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
     for value in (0, 90, 180, 250):
         show(page, np.dstack([np.full((48, 64), v, np.uint8) for v in (1, value, value)]), 1)
     stop(page, streamer)
+    next(toggle for toggle in page.toggle if toggle.label == "Count all").set_value(True).run()
     before = page.dataframe[0].value
     reports = []
     monkeypatch.setattr(
