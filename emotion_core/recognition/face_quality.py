@@ -18,19 +18,17 @@ from emotion_core.quality import FaceQuality
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.recognition.cover import estimate_cover
 from emotion_core.recognition.pose import estimate_pose
-from emotion_core.types import Faces
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from emotion_core.types import FloatArray, Image
+    from emotion_core.types import Faces, FloatArray, Image
 
 ALIGNED = Preprocessing(size_px=64, mean=(0.0,) * 3, std=(1.0,) * 3, template=FERPLUS_TEMPLATE)
 """The crop in which faces are measured: a little more detail than our emotion network sees."""
 
 _BLUR_PX = 5
 _MIN_DETAIL = 0.5  # grey levels: noise of a flat patch
-_THIN_FROM_PX = 160.0  # more than twice the crop is left
 _FULL_SIZE_PX, _SHARP, _LIGHT, _SURE, _INSIDE = 32.0, 0.33, (0.15, 0.7), 0.85, 0.1
 """Within these, size, sharpness, brightness, score and share outside made no difference."""
 
@@ -130,7 +128,7 @@ def measure_faces(image: Image, faces: Faces) -> FaceMeasures:
     """Measures faces; arguments as for ``measure_quality``."""
     n = len(faces)
     size_px = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=np.inf)
-    crops = _crop(image, faces, size_px)
+    crops = crop_faces(image, faces, ALIGNED)
     grey = np.empty(crops.shape[:3], np.float32)
     for target, crop in zip(grey, crops, strict=True):
         target[:] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
@@ -143,16 +141,6 @@ def measure_faces(image: Image, faces: Faces) -> FaceMeasures:
     sharpness = np.array([_sharpness(one) for one in grey], np.float32)
     brightness = grey[:, 8:60, 8:56].mean(axis=(1, 2)) / np.float32(255)
     return FaceMeasures(size_px, faces.scores, pose_deg, sharpness, brightness, outside, cover)
-
-
-def _crop(image: Image, faces: Faces, size_px: FloatArray) -> Image:
-    """Crops faces; of large ones, every nth pixel is enough, which takes a fraction of the time."""
-    step = int(size_px.min(initial=np.inf) // _THIN_FROM_PX) if len(faces) else 1
-    if step > 1:
-        points = None if faces.landmarks is None else faces.landmarks / np.float32(step)
-        faces = Faces(faces.boxes / np.float32(step), faces.scores, points)
-        image = image[::step, ::step]
-    return crop_faces(image, faces, ALIGNED)
 
 
 def _sharpness(grey: FloatArray) -> float:
