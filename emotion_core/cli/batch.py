@@ -47,9 +47,10 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``batch``; sets ``run``."""
     parser.description = (
         "Analyse any number of photos and videos with several processes on Ray Data. SOURCE is a "
-        "folder, a file, or a text file (.txt, .list) with one path or URL per line; all may be "
-        "URLs for which fsspec has a driver. DIR gets Parquet tables: faces, photos, frames, "
-        f"people, videos, failed. The same command resumes a run that was stopped. {TABLES_HELP}"
+        "folder, a file, a ZIP archive, or a text file (.txt, .list) with one path or URL per "
+        "line; all may be URLs for which fsspec has a driver. DIR gets Parquet tables: faces, "
+        "photos, frames, people, videos, failed. The same command resumes a run that was stopped. "
+        f"{TABLES_HELP}"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="paths and URLs")
     parser.add_argument(
