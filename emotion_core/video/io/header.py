@@ -101,12 +101,12 @@ def describe_fault(
         container: The file, read to its end.
         track: The track that was decoded.
         last_s: Time of the last frame.
-        fps: Mean frame rate.
+        fps: Mean frame rate; 0 if unknown.
     """
     promised_s = promised_length(container)
     start_s = (container.start_time or 0) / av.time_base
     seen_s = track.end_s - start_s
-    tolerance_s = max(_MISSING_S, _MISSING_FRACTION * promised_s, _MISSING_FRAMES / fps)
+    tolerance_s = max(_MISSING_S, _MISSING_FRACTION * promised_s, fps and _MISSING_FRAMES / fps)
     if promised_s - seen_s > tolerance_s:
         return (
             f"The video breaks off after {last_s:.1f} of {promised_s:.1f} seconds; "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import av.error
 
 from emotion_core.errors import VideoDecodeError
+from emotion_core.imaging.tone_mapping import HDR_NOTE
 from emotion_core.video.io.converter import FrameConverter
 from emotion_core.video.io.decoder import VideoTrackDecoder
 from emotion_core.video.io.demuxer import (
@@ -63,8 +64,7 @@ class VideoReader:
 
     Args:
         source: The video.
-        longest_s: Maximum number of seconds to read, at no more than 120 frames a second; ``None``
-            for all of the video.
+        longest_s: Maximum of seconds to read, at up to 120 frames each; ``None`` for all.
         from_s: Start of the part to read, after ``origin_s``.
         to_s: End of that part; ``None`` for that of the video.
 
@@ -139,8 +139,8 @@ class VideoReader:
             return
         if last_s < self.from_s:
             raise VideoDecodeError(f"The video ends before {self.from_s:g} s, where to begin.")
-        fps = self.info.fps or _USUAL_FPS
-        self.fault = self.fault or describe_fault(self._container, self._track, last_s, fps)
+        found = describe_fault(self._container, self._track, last_s, self.info.fps)
+        self.fault = self.fault or found
         span_s = last_s - self._to_time(self._first_pts)
         if span_s > 0 and self.info.duration_s is not None and last_s > self.info.duration_s:
             self.info = replace(
@@ -263,7 +263,7 @@ class VideoReader:
         if streams.audio and audio is None:
             notes.append("The sound cannot be decoded and is left out.")
         if self._converter.is_hdr:
-            notes.append("Its HDR colours are shown as on an ordinary screen.")
+            notes.append(HDR_NOTE)
         if self.from_s or self.to_s is not None:
             notes.append(describe_part(self.from_s, self.to_s))
         if self._converter.has_alpha:
