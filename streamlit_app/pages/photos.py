@@ -8,6 +8,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.pipeline import iter_photos
+from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.photos.views import (
     PER_PAGE,
@@ -38,6 +39,7 @@ options = sidebar(settings)
 
 st.title("Photos", anchor=False)
 st.caption("What do these faces show?")
+keep_folder_paths()
 is_back = UPLOADS not in st.session_state
 uploads = st.file_uploader(
     "Photos",
@@ -45,8 +47,8 @@ uploads = st.file_uploader(
     accept_multiple_files=True,
     max_upload_size=max(MAX_BYTES // 2**20, int(st.get_option("server.maxUploadSize"))),
     key=UPLOADS,
-    help=f"{ACCEPTED}, or a ZIP archive of them. Photos stay in this server's memory and are "
-    "deleted ten minutes after you leave.",
+    help=f"{ACCEPTED}, or a folder or ZIP archive of them, which keep the names of folders. Photos "
+    "stay in this server's memory and are deleted ten minutes after you leave.",
 )
 photos = state.merge_uploads(uploads, is_back=is_back)
 for remark in state.remarks:

@@ -184,12 +184,24 @@ def expect_text(page: Page, text: str) -> None:
 
 def upload(page: Page, *files: tuple[str, bytes]) -> None:
     """Give files to the page; what they are, their names tell it."""
-    kinds = {"mp4": "video/mp4", "png": "image/png"}
+    kinds = {"mp4": "video/mp4", "png": "image/png", ".ts": "text/vnd.trolltech.linguist"}
     payload = [
         {"name": name, "mimeType": kinds.get(name[-3:], "image/jpeg"), "buffer": data}
         for name, data in files
     ]
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or a folder on the page's upload field."""
+    box = page.get_by_test_id("stFileUploaderDropzone").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": x, "y": y, "data": data}
+        session.send("Input.dispatchDragEvent", event)
 
 
 def download(page: Page, label: str) -> tuple[str, bytes]:

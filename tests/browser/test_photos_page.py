@@ -18,6 +18,7 @@ from tests.browser.conftest import (
     detail,
     download,
     drag,
+    drop,
     expect_text,
     no_overflow,
     opened,
@@ -30,6 +31,7 @@ from tests.paths import PORTRAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Page
 
@@ -254,6 +256,21 @@ def sources(page: Page) -> list[str]:
 
 def is_at_work(page: Page) -> bool:
     return page.get_by_role("progressbar").count() > 0
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_dropped_keeps_the_names_of_its_folders(
+    page: Page, portrait: bytes, tmp_path: Path
+) -> None:
+    for name in ("anna", "ben"):
+        (tmp_path / "album" / name).mkdir(parents=True)
+        (tmp_path / "album" / name / "1.jpg").write_bytes(portrait)
+    expect_text(page, "No photo at hand?")  # the page is complete
+    drop(page, tmp_path / "album")
+    expect_text(page, "album/anna/1.jpg")
+    wait_for_results(page)
+    for name in ("anna", "ben"):
+        page.get_by_role("img", name=f"album/{name}/1.jpg with its faces marked").wait_for()
 
 
 @pytest.mark.slow
