@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.quality import QUALITY_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Face:
         quality: How far the reading may be trusted, 0-1; ``None`` if not measured.
         flags: What makes the face hard to read.
         is_usable: Whether it is seen well enough for its reading to count.
+        actions: Action features by their names in ``actions.ACTIONS``, 0-1; empty if they were not
+            asked for.
     """
 
     box: tuple[float, float, float, float]
@@ -56,6 +59,7 @@ class Face:
     quality: float | None = None
     flags: tuple[FaceFlag, ...] = ()
     is_usable: bool = True
+    actions: dict[str, float] = field(default_factory=dict)
 
 
 _SURE = 0.955
@@ -66,13 +70,19 @@ def format_confidence(share: float) -> str:
     return ">95%" if share >= _SURE else f"{share:.0%}"
 
 
-def face_columns(labels: Iterable[Emotion]) -> list[str]:
+def face_columns(labels: Iterable[Emotion], *, actions: bool = False) -> list[str]:
     """Columns of a table with one row per face.
+
+    Args:
+        labels: Of the model.
+        actions: Whether the table has action features.
 
     Returns:
         face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion, confidence, one
-        ``p_<label>`` per label, valence, arousal, va_source, model, and ``QUALITY_COLUMNS``.
+        ``p_<label>`` per label, valence, arousal, va_source, model, ``QUALITY_COLUMNS`` and, if
+        asked for, ``ACTION_COLUMNS``.
     """
     columns = ["face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
     columns += [f"p_{label}" for label in labels]
-    return [*columns, "valence", "arousal", "va_source", "model", *QUALITY_COLUMNS]
+    columns += ["valence", "arousal", "va_source", "model", *QUALITY_COLUMNS]
+    return [*columns, *ACTION_COLUMNS] if actions else columns

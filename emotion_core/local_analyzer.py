@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,8 @@ class LocalAnalyzer(ReadsOneImage):
         start = time.perf_counter()
         faces = self.detector.detect(images, options)
         predictions = self.classifier.classify(images, faces)
+        if not options.actions:
+            predictions = [replace(predicted, actions=None) for predicted in predictions]
         qualities = list(map(measure_quality, images, faces))
         time_s = (time.perf_counter() - start) / len(images)
         return [

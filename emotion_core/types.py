@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from emotion_core.actions import ACTIONS
 from emotion_core.checks import check, check_floats
 from emotion_core.face import Face, face_columns
 from emotion_core.quality import QUALITY_COLUMNS, join_flags
@@ -59,6 +60,7 @@ class AnalyzeOptions:
         largest_only: Whether only the largest face counts.
         rolls_deg: Clockwise angles, in degrees, of turned faces to search for besides upright ones.
         all_faces: Whether unusable faces count in means, charts and drawings, too.
+        actions: Whether to report action features, too, if the model has them.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -68,6 +70,7 @@ class AnalyzeOptions:
     largest_only: bool = False
     rolls_deg: tuple[float, ...] = ()
     all_faces: bool = False
+    actions: bool = False
 
     def select(self, analysis: Analysis) -> Analysis:
         """Drops the faces of an analysis that do not count."""
@@ -154,6 +157,8 @@ class Predictions:
         valence: ``(N,)`` unpleasant to pleasant, [-1, 1].
         arousal: ``(N,)`` calm to excited, [-1, 1].
         va_source: Where valence and arousal come from.
+        actions: ``(N, 51)`` action features in the order of ``actions.ACTIONS``, each from 0 (at
+            rest) to 1; ``None`` if the model has none or they were not asked for.
     """
 
     labels: LabelSet
@@ -161,6 +166,7 @@ class Predictions:
     valence: FloatArray
     arousal: FloatArray
     va_source: VaSource
+    actions: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.probabilities)
@@ -171,6 +177,10 @@ class Predictions:
             values: FloatArray = getattr(self, name)
             check_floats(values, (n,), name)
             check(bool((np.abs(values) <= 1).all()), f"{name} must lie in [-1, 1].")
+        if self.actions is not None:
+            check_floats(self.actions, (n, len(ACTIONS)), "actions")
+            is_inside = bool(((self.actions >= 0) & (self.actions <= 1)).all())
+            check(is_inside, "actions must lie in [0, 1].")
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -178,7 +188,9 @@ class Predictions:
     def __getitem__(self, chosen: Chosen) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
         names = ("probabilities", "valence", "arousal")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+        parts = {name: getattr(self, name)[chosen] for name in names}
+        actions = None if self.actions is None else self.actions[chosen]
+        return replace(self, **parts, actions=actions)
 
     @property
     def top(self) -> list[Emotion]:
@@ -235,6 +247,7 @@ class Analysis:
         """Yields the faces, from left to right."""
         faces, predictions, labels = self.faces, self.predictions, self.predictions.labels
         confidence = predictions.confidence.tolist()  # computed for all faces at once
+        actions = None if predictions.actions is None else predictions.actions.tolist()
         for i, emotion in enumerate(predictions.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
@@ -247,12 +260,18 @@ class Analysis:
                 arousal=float(predictions.arousal[i]),
                 landmarks=None if faces.landmarks is None else faces.landmarks[i],
                 track_id=None if faces.track_ids is None else int(faces.track_ids[i]),
+                actions={} if actions is None else dict(zip(ACTIONS, actions[i], strict=True)),
                 **({} if self.quality is None else self.quality.to_fields(i)),
             )
 
+    @property
+    def columns(self) -> list[str]:
+        """The ``face_columns`` of ``to_rows``."""
+        return face_columns(self.predictions.labels, actions=self.predictions.actions is not None)
+
     def to_rows(self) -> list[dict[str, object]]:
-        """One dictionary per face, keyed by ``face_columns``."""
-        columns, boxes = face_columns(self.predictions.labels), self.faces.boxes.round(1).tolist()
+        """One dictionary per face, keyed by ``columns``."""
+        columns, boxes = self.columns, self.faces.boxes.round(1).tolist()
         source = str(self.predictions.va_source)
         rows: list[dict[str, object]] = []
         for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):
@@ -260,11 +279,12 @@ class Analysis:
             values += [*face.probabilities.values(), face.valence, face.arousal, source, self.model]
             flags = None if face.quality is None else join_flags(face.flags)
             quality = {name: getattr(face, name) for name in QUALITY_COLUMNS} | {"flags": flags}
-            rows.append(dict(zip(columns, [*values, *quality.values()], strict=True)))
+            values += [*quality.values(), *face.actions.values()]
+            rows.append(dict(zip(columns, values, strict=True)))
         return rows
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A table with one row per face and the columns ``face_columns``."""
+        """A table with one row per face and these ``columns``."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_rows(), columns=face_columns(self.predictions.labels))
+        return pd.DataFrame(self.to_rows(), columns=self.columns)

@@ -12,6 +12,7 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
+from emotion_core.actions import ACTIONS
 from emotion_core.detection.turned_view import turn
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.local_analyzer import LocalAnalyzer
@@ -76,7 +77,7 @@ def make_faces(boxes=(), *, landmarks=False):
     return Faces(array, np.linspace(0.95, 0.7, len(array), dtype=np.float32), points)
 
 
-def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0):
+def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0, has_actions=False):
     """Random predictions; with ``top`` each face shows that emotion with probability 0.8."""
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(labels)), n).astype(np.float32)
@@ -84,7 +85,9 @@ def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0):
         probabilities = np.full((n, len(labels)), 0.2 / (len(labels) - 1), np.float32)
         probabilities[:, labels.index(top)] = 0.8
     va = expected_va(probabilities, labels)
-    return Predictions(labels, probabilities, va[:, 0], va[:, 1], VaSource.EXPECTATION)
+    actions = rng.random((n, len(ACTIONS)), np.float32) if has_actions else None
+    source = VaSource.EXPECTATION
+    return Predictions(labels, probabilities, va[:, 0], va[:, 1], source, actions)
 
 
 def make_analysis(boxes=(), size_wh=(64, 48), *, top=Emotion.HAPPINESS, labels=SEVEN):

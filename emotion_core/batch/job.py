@@ -60,6 +60,7 @@ class Job:
             "from_s",
             "to_s",
             "all_faces",
+            "actions",
         ):  # unknown to earlier runs
             if not settings[name]:
                 del settings[name]

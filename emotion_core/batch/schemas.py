@@ -32,11 +32,12 @@ _TYPES = {
 _PLANE = ("mean_valence", "sd_valence", "mean_arousal", "sd_arousal")
 
 
-def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
+def make_schemas(labels: LabelSet, *, actions: bool = False) -> dict[str, pa.Schema]:
     """The columns of every table, the same in all its files.
 
     Args:
         labels: Of the emotion network, in the order of its outputs.
+        actions: Whether faces and frames have action features.
 
     Returns:
         By table: ``faces`` and ``photos`` as in ``photos.tables``, but without the processing time
@@ -48,12 +49,13 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
     seen = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
     extremes = ["changes", "positive_s", "negative_s", "intense_s"]
     size, remarks = ["width", "height"], ["model", "warning", "error"]
+    frame = face_columns(labels, actions=actions)[1:]
     photo = ["source", *size, "faces", "dominant_emotion"]
     file = ["fps", "duration_s", "codec", "audio_codec"]
     tables = {
-        "faces": ["source", *face_columns(usual)],
+        "faces": ["source", *face_columns(usual, actions=actions)],
         "photos": [*photo, *means, *_PLANE, *remarks, "n_unusable"],
-        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:], "is_brief"],
+        "frames": ["frame", "time_s", "track", *frame, "is_brief"],
         "people": [*seen, *shares, *_PLANE, *extremes, "n_unusable"],
         "videos": ["source", *size, *file, "frames", "analyzed", "people", *remarks],
         "failed": ["source", "kind", "error"],

@@ -26,7 +26,13 @@ from emotion_core.cli.arguments import (
     float_in_range,
     show_download,
 )
-from emotion_core.cli.media import add_faces, add_video_settings, print_skipped, to_video_settings
+from emotion_core.cli.media import (
+    add_actions,
+    add_faces,
+    add_video_settings,
+    print_skipped,
+    to_video_settings,
+)
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
@@ -98,6 +104,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings; a resumed run needs the same ones")
     add_networks(group)
     add_faces(group, noun="image")
+    add_actions(group)
     add_video_settings(group)
     group.add_argument(
         "--chunk",
@@ -153,7 +160,7 @@ def _make_job(chosen: argparse.Namespace) -> Job:
     emotion = fetch_chosen(chosen.model, Task.EMOTION, "cpu", show_download).card
     detector = fetch_chosen(chosen.detector, Task.DETECTION, "cpu", show_download).card
     eprint(f"{emotion.name}, faces by {detector.name}.")
-    folder = ResultFolder(chosen.out, emotion.labels)
+    folder = ResultFolder(chosen.out, emotion.labels, actions=chosen.actions)
     return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
 
 

@@ -177,6 +177,7 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
             region=chosen.region,
             largest_only=chosen.faces == "largest",
             all_faces=chosen.all_faces,
+            actions=chosen.actions,
         ),
         blur=chosen.blur,
         decimal=DECIMALS[chosen.decimal],

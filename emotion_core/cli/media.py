@@ -36,6 +36,7 @@ def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
+    add_actions(parser)
     add_decimal(parser)
     parser.add_argument(
         "--blur",
@@ -88,6 +89,16 @@ def add_faces(parser: _Arguments, *, noun: str) -> None:
         action="store_true",
         help="count faces that are too small, blurred, turned or covered to be read in means, "
         "shares and charts, too; by default the column n_unusable tells how many are left out",
+    )
+
+
+def add_actions(parser: _Arguments) -> None:
+    """Adds ``--actions``."""
+    parser.add_argument(
+        "--actions",
+        action="store_true",
+        help="add 51 columns of action features (brows, eyes, cheeks, nose, mouth; 0-1) to the "
+        "tables of faces and frames, if the model has them",
     )
 
 
@@ -149,6 +160,7 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
         from_s=chosen.from_s or 0.0,
         to_s=chosen.to_s,
         all_faces=chosen.all_faces,
+        actions=chosen.actions,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.face import face_columns
 from emotion_core.labels import ALL_EMOTIONS
 
@@ -67,7 +68,7 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
     Returns:
         Columns source, face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
         confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source, model,
-        and ``QUALITY_COLUMNS``.
+        ``QUALITY_COLUMNS`` and, if the analyses have them, ``ACTION_COLUMNS``.
     """
     if isinstance(photos, Mapping):
         photos = [PhotoRecord(name, analysis) for name, analysis in photos.items()]
@@ -78,7 +79,9 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
         if record.analysis is not None
         for row in record.analysis.to_rows()
     ]
-    return pd.DataFrame(rows, columns=["source", *face_columns(_labels_of(photos))])
+    actions = any(ACTION_COLUMNS[0] in row for row in rows)
+    columns = face_columns(_labels_of(photos), actions=actions)
+    return pd.DataFrame(rows, columns=["source", *columns])
 
 
 def photos_table(records: Iterable[PhotoRecord], *, all_faces: bool = False) -> pd.DataFrame:

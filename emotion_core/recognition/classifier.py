@@ -62,9 +62,8 @@ class EmotionClassifier:
 
     def _predict(self, batches: Iterable[Image]) -> Predictions:
         parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
-        widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
         outputs = []
-        for i, width in enumerate(widths):  # some networks return (N, C, 1, 1)
+        for i, width in enumerate(self.card.output_widths):  # some networks return (N, C, 1, 1)
             rows = [np.asarray(part[i], np.float32).reshape(len(part[i]), width) for part in parts]
             outputs.append(np.concatenate([np.empty((0, width), np.float32), *rows]))
         if not all(np.isfinite(output).all() for output in outputs):
@@ -77,7 +76,9 @@ class EmotionClassifier:
             va = np.clip(outputs[1], -1, 1)
         else:
             va = expected_va(probabilities, self.card.labels)
-        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], self.card.va_source)
+        actions = np.clip(outputs[-2], 0, 1) if self.card.has_actions else None
+        source = self.card.va_source
+        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], source, actions)
 
 
 def _iter_crops(

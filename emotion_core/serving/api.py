@@ -84,6 +84,7 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
         rolls_deg: Annotated[tuple[_Angle, ...], Query(max_length=MAX_ROLLS)] = (),
+        actions: Annotated[bool, Query()] = False,
     ) -> JSONResponse:
         """Finds the faces in one image and recognises their emotions.
 
@@ -91,11 +92,14 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         file. Faces with a detection score below ``min_score``, or whose shorter side has fewer
         than ``min_face_px`` pixels, are left out. With ``search_px`` the image is searched only
         once, downscaled to that many pixels on its longer side, which is fast. Each ``rolls_deg``
-        is a clockwise angle of turned faces to search for besides upright ones.
+        is a clockwise angle of turned faces to search for besides upright ones. With ``actions``
+        the answer has action features, if the model has them.
         """
         start = time.perf_counter()
         data = await _read_image(request)
-        options = AnalyzeOptions(min_score, min_face_px, search_px, rolls_deg=rolls_deg)
+        options = AnalyzeOptions(
+            min_score, min_face_px, search_px, rolls_deg=rolls_deg, actions=actions
+        )
         found = await service.analyze(data, options)
         server_ms = (time.perf_counter() - start) * 1000
         content = analysis_to_wire(found.analysis, server_ms=server_ms, warnings=found.warnings)

@@ -80,7 +80,9 @@ class RemoteAnalyzer(ReadsOneImage):
         if options.search_px:
             given["search_px"] = options.search_px
         rolls = [("rolls_deg", roll % 360) for roll in options.rolls_deg]
-        query = urlencode([*given.items(), *rolls])
+        query = urlencode(
+            [*given.items(), *rolls, *((("actions", "true"),) if options.actions else ())]
+        )
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s
         futures = [

@@ -19,14 +19,16 @@ An analysis, version 1::
         "probabilities": [[0.02, ...]],
         "valence": [0.71],
         "arousal": [0.33],
-        "va_source": "head"
+        "va_source": "head",
+        "actions": [[0.01, ...]] or null
       },
       "quality": {"pose_deg": [[yaw, pitch, roll] or null], "sharpness": [0.41],
         "brightness": [0.48], "quality": [0.93], "flags": [["turned"]]} or null,
       "warnings": ["..."]
     }
 
-Coordinates are pixels of the sent image, upright. Earlier servers send no ``quality``. ``time_s``
+Coordinates are pixels of the sent image, upright. Earlier servers send no ``quality`` and no
+``actions``, which are in the order of ``actions.ACTIONS``. ``time_s``
 is the time of the analysis, ``server_ms`` also includes decoding and waiting for a batch. Readers
 ignore unknown fields; a change of meaning gets a new version.
 """
@@ -39,6 +41,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
+from emotion_core.actions import ACTIONS
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
@@ -90,6 +93,7 @@ def analysis_to_wire(
             "valence": predictions.valence.tolist(),
             "arousal": predictions.arousal.tolist(),
             "va_source": str(predictions.va_source),
+            "actions": None if predictions.actions is None else predictions.actions.tolist(),
         },
         "quality": None if analysis.quality is None else _quality_to_wire(analysis.quality),
         "warnings": list(warnings),
@@ -203,7 +207,7 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
     labels = tuple(Emotion(label) for label in _expect(list, read["labels"], "labels"))
     if n > _MAX_FACES or not labels or len(set(labels)) != len(labels):
         raise ValueError("there are too many faces, or no distinct labels")
-    points, ids = found["landmarks"], found["track_ids"]
+    points, ids, acts = found["landmarks"], found["track_ids"], read.get("actions")
     faces = Faces(
         _floats(found["boxes"], (n, 4), "boxes"),
         _floats(found["scores"], (n,), "scores"),
@@ -220,6 +224,7 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
         _floats(read["valence"], (n,), "valence"),
         _floats(read["arousal"], (n,), "arousal"),
         VaSource(read["va_source"]),
+        None if acts is None else _floats(acts, (n, len(ACTIONS)), "actions"),
     )
     model = _expect(str, fields["model"], "model")
     time_s = float(_floats([fields["time_s"]], (1,), "time_s")[0])

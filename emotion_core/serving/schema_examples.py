@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emotion_core.actions import ACTIONS
 from emotion_core.quality import FACE_FLAGS, QUALITY_COLUMNS
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
@@ -66,6 +67,11 @@ _ANALYSIS = _record(
                 "valence": _list_of(_UNIT, "Unpleasant to pleasant."),
                 "arousal": _list_of(_UNIT, "Calm to excited."),
                 "va_source": {"enum": ["head", "expectation"]},
+                "actions": {
+                    "type": ["array", "null"],
+                    "description": f"If asked for, a row per face: {', '.join(ACTIONS)}.",
+                    "items": _list_of(_SHARE),
+                },
             }
         ),
         "quality": {

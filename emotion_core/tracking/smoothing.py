@@ -21,8 +21,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion_core.types import Predictions
-
 if TYPE_CHECKING:
     from emotion_core.types import Analysis
 
@@ -73,8 +71,8 @@ class Smoother:
                 row[:] = before + _weight(time_s - before_s, self._tau_s) * (row - before)
             self._states[key] = (time_s, row)
         values = rows.astype(np.float32)
-        smooth = Predictions(
-            raw.labels, values[:, :-2], values[:, -2], values[:, -1], raw.va_source
+        smooth = replace(
+            raw, probabilities=values[:, :-2], valence=values[:, -2], arousal=values[:, -1]
         )
         return replace(analysis, predictions=smooth)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.photos.tables import (
     PhotoRecord,
@@ -20,7 +21,7 @@ from emotion_core.photos.tables import (
     unique_names,
 )
 from emotion_core.quality import QUALITY_COLUMNS
-from tests.factories import SEVEN, make_quality, make_record
+from tests.factories import SEVEN, make_predictions, make_quality, make_record
 
 TWO_FACES = ((4, 4, 20, 24), (30.26, 5, 50, 30))
 
@@ -54,6 +55,17 @@ def test_faces():
     assert (probabilities.idxmax(axis=1) == "p_happiness").all()
     assert table["va_source"].tolist() == ["expectation"] * 2
     assert table["model"].tolist() == ["tiny"] * 2
+
+
+def test_faces_have_action_features_where_they_were_asked_for():
+    plain = make_record("a.jpg")
+    read = make_predictions(1, has_actions=True)
+    asked = PhotoRecord("b.jpg", replace(plain.analysis, predictions=read))
+    table = faces_table([plain, asked])
+    assert table.columns[-len(ACTION_COLUMNS) :].tolist() == list(ACTION_COLUMNS)
+    np.testing.assert_allclose(table[list(ACTION_COLUMNS)].iloc[1], read.actions[0], rtol=1e-6)
+    assert table[list(ACTION_COLUMNS)].iloc[0].isna().all()
+    assert not set(ACTION_COLUMNS) & set(faces_table([plain]).columns)
 
 
 def test_photos():

@@ -36,7 +36,8 @@ def make_rich_analysis():
     faces = Faces(plain.boxes, plain.scores, plain.landmarks, np.array([7, 2], np.int64))
     quality = make_quality(["", "cut off, covered"])
     quality.pose_deg[1] = np.nan
-    return Analysis((64, 48), faces, make_predictions(2), "tiny", 0.0125, quality)
+    read = make_predictions(2, has_actions=True)
+    return Analysis((64, 48), faces, read, "tiny", 0.0125, quality)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_an_analysis_comes_back_as_it_was_to_the_last_bit(analysis):
     assert back.time_s == pytest.approx(analysis.time_s)
     for part, names in (
         ("faces", ("boxes", "scores", "landmarks", "track_ids")),
-        ("predictions", ("probabilities", "valence", "arousal")),
+        ("predictions", ("probabilities", "valence", "arousal", "actions")),
         ("quality", ("pose_deg", "sharpness", "brightness", "quality", "flags")),
     ):
         for name in names:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import Emotion
 from emotion_core.photos.tables import table_to_csv
 from emotion_core.quality import QUALITY_COLUMNS
@@ -73,6 +74,16 @@ def test_quality_is_in_the_rows_and_comes_back():
     assert len(none) == 0
     counted = counted_frames(table, all_faces=True)
     assert next(iter_analyses(counted, (640, 480)))[2].is_usable.all()
+
+
+def test_action_features_are_in_the_rows_where_they_were_asked_for():
+    two = make_seen([4, 2], [[0.1, 0.7, 0.2]] * 2, [[0.5, 0.1]] * 2)
+    actions = np.random.default_rng(0).random((2, len(ACTION_COLUMNS)), np.float32)
+    asked = replace(two, predictions=replace(two.predictions, actions=actions))
+    table = make_table([(0, 0.0, asked), (1, 0.1, make_none())])
+    np.testing.assert_array_equal(table[list(ACTION_COLUMNS)].to_numpy()[:2], actions)
+    assert table[list(ACTION_COLUMNS)].iloc[2].isna().all()
+    assert not set(ACTION_COLUMNS) & set(make_table([(0, 0.0, two)]).columns)
 
 
 def test_a_log_can_go_on_after_a_table_was_made():
