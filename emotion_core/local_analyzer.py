@@ -56,9 +56,14 @@ class LocalAnalyzer(ReadsOneImage):
         start = time.perf_counter()
         faces = self.detector.detect(images, options)
         predictions = self.classifier.classify(images, faces)
-        if not options.actions:
-            predictions = [replace(predicted, actions=None) for predicted in predictions]
-        qualities = list(map(measure_quality, images, faces))
+        qualities = [
+            measure_quality(image, found, predicted.pitch_deg)
+            for image, found, predicted in zip(images, faces, predictions, strict=True)
+        ]
+        predictions = [
+            replace(found, pitch_deg=None, actions=found.actions if options.actions else None)
+            for found in predictions
+        ]
         time_s = (time.perf_counter() - start) / len(images)
         return [
             Analysis(image.shape[1::-1], found, predicted, self.info.emotion.name, time_s, quality)

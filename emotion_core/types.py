@@ -159,6 +159,8 @@ class Predictions:
         va_source: Where valence and arousal come from.
         actions: ``(N, 51)`` action features in the order of ``actions.ACTIONS``, each from 0 (at
             rest) to 1; ``None`` if the model has none or they were not asked for.
+        pitch_deg: ``(N,)`` how far each face is turned up, as the network sees it, which an
+            analysis tells in its ``quality``; ``None`` if the model has no such output.
     """
 
     labels: LabelSet
@@ -167,6 +169,7 @@ class Predictions:
     arousal: FloatArray
     va_source: VaSource
     actions: FloatArray | None = None
+    pitch_deg: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.probabilities)
@@ -181,16 +184,17 @@ class Predictions:
             check_floats(self.actions, (n, len(ACTIONS)), "actions")
             is_inside = bool(((self.actions >= 0) & (self.actions <= 1)).all())
             check(is_inside, "actions must lie in [0, 1].")
+        if self.pitch_deg is not None:
+            check_floats(self.pitch_deg, (n,), "pitch_deg")
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __getitem__(self, chosen: Chosen) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
-        names = ("probabilities", "valence", "arousal")
-        parts = {name: getattr(self, name)[chosen] for name in names}
-        actions = None if self.actions is None else self.actions[chosen]
-        return replace(self, **parts, actions=actions)
+        names = ("probabilities", "valence", "arousal", "actions", "pitch_deg")
+        given = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: v[chosen] for k, v in given.items() if v is not None})
 
     @property
     def top(self) -> list[Emotion]:

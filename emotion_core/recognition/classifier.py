@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
+from emotion_core.actions import POSE
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.recognition.alignment import crop_faces, to_input
@@ -76,9 +77,18 @@ class EmotionClassifier:
             va = np.clip(outputs[1], -1, 1)
         else:
             va = expected_va(probabilities, self.card.labels)
-        actions = np.clip(outputs[-2], 0, 1) if self.card.has_actions else None
-        source = self.card.va_source
-        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], source, actions)
+        actions = pitch_deg = None
+        if self.card.has_actions:
+            actions, pitch_deg = np.clip(outputs[-2], 0, 1), outputs[-1][:, POSE.index("pitch")]
+        return Predictions(
+            self.card.labels,
+            probabilities,
+            va[:, 0],
+            va[:, 1],
+            self.card.va_source,
+            actions,
+            pitch_deg,
+        )
 
 
 def _iter_crops(

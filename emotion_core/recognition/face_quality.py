@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from emotion_core.actions import POSE
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import FERPLUS_TEMPLATE
 from emotion_core.quality import FaceQuality
@@ -98,19 +99,24 @@ class FaceMeasures:
         return np.stack(columns, axis=1)
 
 
-def measure_quality(image: Image, faces: Faces) -> FaceQuality:
+def measure_quality(image: Image, faces: Faces, pitch_deg: FloatArray | None = None) -> FaceQuality:
     """Measures the quality of the faces of an image.
 
     Args:
         image: RGB ``(H, W, 3)``, 0-255.
         faces: In its pixels; of faces without landmarks pose, and what is cut or covered, are
             unknown.
+        pitch_deg: ``(N,)`` of the heads, as a network sees them: five landmarks tell it only
+            roughly.
     """
     if not len(faces):
         return FaceQuality.empty()
     measures = measure_faces(image, faces)
+    pose_deg = measures.pose_deg.copy()
+    if pitch_deg is not None:
+        pose_deg[:, POSE.index("pitch")] = pitch_deg
     return FaceQuality(
-        measures.pose_deg,
+        pose_deg,
         measures.sharpness,
         measures.brightness,
         to_quality(measures.penalties),

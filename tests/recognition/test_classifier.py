@@ -182,7 +182,9 @@ def test_action_features_come_from_their_output():
     network = FakeNetwork((7, 2, len(ACTIONS), len(POSE)), gain=1.0)
     classifier = EmotionClassifier(network, make_emotion_card(has_va=True, has_actions=True))
     crops = make_image(8, 8)[None]
-    actions = classifier.classify_crops(crops).actions
+    predictions = classifier.classify_crops(crops)
+    actions = predictions.actions
+    assert predictions.pitch_deg.shape == predictions[:1].pitch_deg.shape == (1,)
     assert actions.shape == (1, len(ACTIONS))
     assert (actions.min(), actions.max()) == (0, 1)  # clipped
     plain = EmotionClassifier(network, make_emotion_card(has_va=True))

@@ -89,6 +89,13 @@ def test_without_landmarks_the_pose_is_unknown_and_nothing_is_covered(portrait):
     assert FaceFlag.COVERED not in quality.flags_of(0)
 
 
+def test_a_network_tells_the_pitch_better_than_landmarks(portrait):
+    told = measure_quality(portrait, FACE, np.float32([-21.0]))
+    plain = measure_quality(portrait, FACE)
+    np.testing.assert_array_equal(told.pose_deg[:, 1], [-21])
+    np.testing.assert_array_equal(told.pose_deg[:, ::2], plain.pose_deg[:, ::2])
+
+
 def test_no_face_has_no_quality(portrait):
     quality = measure_quality(portrait, make_faces(()))
     assert len(quality) == 0
