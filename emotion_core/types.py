@@ -72,8 +72,8 @@ class AnalyzeOptions:
     all_faces: bool = False
     actions: bool = False
 
-    def select(self, analysis: Analysis) -> Analysis:
-        """Drops the faces of an analysis that do not count."""
+    def find_counted(self, analysis: Analysis) -> npt.NDArray[np.bool_]:
+        """Which faces of an analysis count, as a mask ``(N,)``."""
         boxes = analysis.faces.boxes
         sides = boxes[:, 2:] - boxes[:, :2]
         kept = (analysis.faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
@@ -83,6 +83,11 @@ class AnalyzeOptions:
             kept &= ((inside >= 0) & (inside <= (width, height))).all(axis=1)
         if self.largest_only and kept.any():
             kept = np.arange(len(kept)) == np.where(kept, sides.prod(axis=1), -1).argmax()
+        return np.asarray(kept, np.bool_)
+
+    def select(self, analysis: Analysis) -> Analysis:
+        """Drops the faces of an analysis that do not count."""
+        kept = self.find_counted(analysis)
         if kept.all():
             return analysis
         return analysis[kept]

@@ -50,6 +50,11 @@ def shorten(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
 
 
+def plural(n: int, word: str) -> str:
+    """A number with its word: "no face", "1 face", "2 faces"."""
+    return {0: f"no {word}", 1: f"1 {word}"}.get(n, f"{n} {word}s")
+
+
 @contextmanager
 def errors_as_messages(title: str) -> Iterator[None]:
     """Shows an ``EmotionError`` as a message with a button to try again, and ends the page."""
@@ -103,8 +108,13 @@ def choose_decimal() -> None:
 
 def to_csv(make_table: Callable[[], pd.DataFrame]) -> Callable[[], bytes]:
     """Makes a table and its CSV file only when called, with the decimal sign chosen now."""
-    decimal = _DECIMALS[st.session_state.get("decimal", "1.5")]
+    decimal = chosen_decimal()
     return lambda: table_to_csv(make_table(), decimal)
+
+
+def chosen_decimal() -> Decimal:
+    """The decimal sign of CSV files that the visitor chose."""
+    return _DECIMALS[st.session_state.get("decimal", "1.5")]
 
 
 def show_metrics(values: Mapping[str, str | int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.imaging.palette import EMOTION_COLOURS
+from emotion_core.imaging.palette import DARK_EMOTION_COLOURS, EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
 from emotion_core.quality import describe_left_out
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from altair.typing import ChartType
 
+    from emotion_core.labels import Emotion
     from emotion_core.video.types import VideoResult, VideoSettings
 
 MAX_REPORTED_PEOPLE = 24
@@ -128,9 +129,13 @@ def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
         "times": [format_duration(row[name]) for name in ("seen_s", "first_s", "last_s")],
         "words": ", ".join(words),
         "short": ", ".join(words[:2]) or "too hard to read",
-        "pieces": [(f"{share:.4f}", EMOTION_COLOURS[e]) for e, share in shares.items()],
+        "pieces": [(f"{share:.4f}", _by_theme(e)) for e, share in shares.items()],
         "numbers": [*means, f"{row['changes']:,}"] if words else ["\u2013"] * 3,
     }
+
+
+def _by_theme(emotion: Emotion) -> str:
+    return f"light-dark({EMOTION_COLOURS[emotion]}, {DARK_EMOTION_COLOURS[emotion]})"
 
 
 def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[str, str]]]:

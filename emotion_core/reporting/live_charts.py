@@ -20,6 +20,7 @@ from emotion_core.reporting.chart_base import (
     confidence_words,
     emotion_colour,
     emotion_shape,
+    inline_data,
     plane_axis,
     plane_chart,
 )
@@ -62,23 +63,7 @@ def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
         view=alt.ViewBackground(stroke=None),
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     )
-    return _inline(framed.to_dict())
-
-
-def _inline(spec: dict[str, Any]) -> dict[str, Any]:
-    """Inlines the data that never changes; named data sets are sent with each update."""
-    fixed = {name: rows for name, rows in spec.pop("datasets").items() if name != LIVE}
-
-    def put(part: Any) -> Any:
-        if isinstance(part, list):
-            return [put(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        if part.get("name") in fixed:
-            return {"values": fixed[part["name"]]}
-        return {key: put(value) for key, value in part.items()}
-
-    return {key: put(value) for key, value in spec.items()}
+    return inline_data(framed.to_dict(), LIVE)
 
 
 @functools.cache
@@ -137,7 +122,7 @@ def _plane_template() -> dict[str, Any]:
     names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
     layers = plane_chart([trail, points, last, names], _PLANE_PX)
     chart: ChartType = layers.resolve_scale(size="independent").properties(datasets={LIVE: []})
-    return _inline(chart.to_dict())
+    return inline_data(chart.to_dict(), LIVE)
 
 
 @functools.cache

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
+    from emotion_core.models.card import AnalyzerInfo
 
 _ANNOTATED = "annotated"
 
@@ -144,21 +145,26 @@ def write_results(
             charted = faces if options.all_faces else usable_faces(faces)
             page = to_html(valence_arousal_chart(charted), title="Valence and arousal")
             atomic_write(out / "valence_arousal.html", page.encode())
-            settings = {
-                "model": analyzer.info.emotion.version,
-                "detector": analyzer.info.detector.version,
-                "min_score": options.min_score,
-                "min_face_px": options.min_face_px,
-                "blur": blur,
-                **({"region": options.region} if options.region else {}),
-                **({"faces": "largest"} if options.largest_only else {}),
-                **({"all_faces": True} if options.all_faces else {}),
-            }
+            settings = photo_settings(analyzer.info, options, blur=blur)
             atomic_write(out / "settings.json", json.dumps(settings, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def photo_settings(info: AnalyzerInfo, options: AnalyzeOptions, *, blur: bool) -> dict[str, object]:
+    """What decides the results, for ``settings.json``."""
+    return {
+        "model": info.emotion.version,
+        "detector": info.detector.version,
+        "min_score": options.min_score,
+        "min_face_px": options.min_face_px,
+        "blur": blur,
+        **({"region": options.region} if options.region else {}),
+        **({"faces": "largest"} if options.largest_only else {}),
+        **({"all_faces": True} if options.all_faces else {}),
+    }
 
 
 def _clear(annotated: Path, names: Collection[str]) -> None:

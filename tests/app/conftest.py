@@ -15,11 +15,6 @@ from emotion_core.reporting.timeline_layers import CLICK, SPAN
 from tests.factories import make_fake_analyzer
 
 CHARTS = {
-    "streamlit_app.photos.views": [
-        "valence_arousal_chart",
-        "distribution_chart",
-        "probabilities_chart",
-    ],
     "streamlit_app.video.timeline": [
         "timeline_chart",
         "probability_timeline_chart",

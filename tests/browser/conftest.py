@@ -178,6 +178,13 @@ def wait_until(page: Page, is_so: Callable[[], bool], timeout_s: float = 60) -> 
         page.wait_for_timeout(250)
 
 
+def open_sidebar(page: Page) -> None:
+    """Open the settings, which are closed until they are wanted."""
+    button = page.get_by_test_id("stExpandSidebarButton")
+    if button.is_visible():
+        button.click()
+
+
 def expect_text(page: Page, text: str) -> None:
     page.get_by_text(text).first.wait_for()
 
@@ -251,6 +258,16 @@ def assert_has_words(page: Page) -> None:
         assert image.get_attribute("alt")
     for chart in page.get_by_test_id("stVegaLiteChart").all():
         assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+
+
+def assert_no_violations(page: Page) -> None:
+    """Check the rules of axe-core that stand for WCAG 2.2, A and AA."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": rules}).response["violations"]
+    told = [(v["id"], node["target"], node["html"][:200]) for v in found for node in v["nodes"]]
+    assert not told
 
 
 def assert_plays(page: Page) -> Locator:

@@ -453,8 +453,8 @@ def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monk
     photo = encode(np.full((48, 64, 3), (1, 90, 90), np.uint8))
     page.get("camera_input")[0].upload("photo.jpg", photo).run()
     assert not page.exception
-    assert len(page.dataframe) == 1
-    assert labels(page, "download_button")[0] == "Faces (CSV)"
+    assert len(page.get("bidi_component")) == 1
+    assert "Faces (CSV)" in labels(page, "download_button")
 
     show(page, picture(1))  # it came after all
     page.run()
