@@ -13,22 +13,23 @@ st.set_page_config(  # first: else the browser asks another host for the icon of
     page_title="Emoscope",
     page_icon=str(ASSETS / "icon.png"),
     layout="wide",
-    initial_sidebar_state="auto",
+    initial_sidebar_state="collapsed",
 )
 st.logo(ASSETS / "logo.svg", size="large")
 st.html(ASSETS / "page.css")
-page = st.navigation(
-    [
-        st.Page(
-            "streamlit_app/pages/photos.py", title="Photos", icon=":material/photo_library:",
-            default=True,
-        ),
-        st.Page("streamlit_app/pages/video.py", title="Video", icon=":material/movie:"),
-        st.Page("streamlit_app/pages/webcam.py", title="Webcam", icon=":material/videocam:"),
-        st.Page("streamlit_app/pages/about.py", title="About", icon=":material/info:"),
-    ],
-    position="top",
-)  # fmt: skip
+PAGES = [
+    st.Page(
+        "streamlit_app/pages/photos.py", title="Photos", icon=":material/photo_library:",
+        default=True,
+    ),
+    st.Page("streamlit_app/pages/video.py", title="Video", icon=":material/movie:"),
+    st.Page("streamlit_app/pages/webcam.py", title="Webcam", icon=":material/videocam:"),
+    st.Page("streamlit_app/pages/about.py", title="About", icon=":material/info:"),
+]  # fmt: skip
+page = st.navigation(PAGES, position="top")
+with st.container(horizontal=True, key="phone-pages"):  # for phones, which hide the navigation
+    for each in PAGES:
+        st.page_link(each, icon=None)
 update_link()
 ask_before_leaving()
 page.run()

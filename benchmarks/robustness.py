@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.analyzer import Analyzer
-    from emotion_core.types import Face, Image
+    from emotion_core.face import Face
+    from emotion_core.types import Image
 
 STEP_DEG = 15
 _MIN_PX = 150

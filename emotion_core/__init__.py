@@ -23,7 +23,7 @@ _HOMES = {
     "Analyzer": "emotion_core.analyzer",
     "AnalyzeOptions": "emotion_core.types",
     "Analysis": "emotion_core.types",
-    "Face": "emotion_core.types",
+    "Face": "emotion_core.face",
     "Emotion": "emotion_core.labels",
     "annotate": "emotion_core.imaging.annotate",
     "analyze_video": "emotion_core.video.pipeline",
@@ -34,6 +34,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer as Analyzer
     from emotion_core.errors import EmotionError as EmotionError
+    from emotion_core.face import Face as Face
     from emotion_core.imaging.annotate import annotate as annotate
     from emotion_core.labels import Emotion as Emotion
     from emotion_core.local_analyzer import load_analyzer as load_analyzer
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from emotion_core.serving.client import load_remote_analyzer as load_remote_analyzer
     from emotion_core.types import Analysis as Analysis
     from emotion_core.types import AnalyzeOptions as AnalyzeOptions
-    from emotion_core.types import Face as Face
     from emotion_core.video.pipeline import analyze_video as analyze_video
 
 __all__ = [*_HOMES, "__version__"]

@@ -61,6 +61,9 @@ Source: Apple's ARKit, ARFaceAnchor.BlendShapeLocation, without tongueOut, in th
 MediaPipe's face_blendshapes_graph.cc, without its first output, which is documented as unused.
 """
 
+ACTION_COLUMNS: tuple[str, ...] = tuple(f"action_{name}" for name in ACTIONS)
+"""Columns of tables that have action features."""
+
 POSE: tuple[str, ...] = ("yaw", "pitch", "roll")
 """Angles of the head in degrees. Yaw is positive if the face turns to the right of the image, pitch
 if it turns up, roll if it leans clockwise in the image."""

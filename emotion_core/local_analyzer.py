@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from emotion_core.models.local import validate_io
 from emotion_core.models.registry import CARDS
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.recognition.face_quality import measure_quality
 from emotion_core.types import DEFAULT_OPTIONS, Analysis
 
 if TYPE_CHECKING:
@@ -55,10 +56,20 @@ class LocalAnalyzer(ReadsOneImage):
         start = time.perf_counter()
         faces = self.detector.detect(images, options)
         predictions = self.classifier.classify(images, faces)
+        qualities = [
+            measure_quality(image, found, predicted.pitch_deg)
+            for image, found, predicted in zip(images, faces, predictions, strict=True)
+        ]
+        predictions = [
+            replace(found, pitch_deg=None, actions=found.actions if options.actions else None)
+            for found in predictions
+        ]
         time_s = (time.perf_counter() - start) / len(images)
         return [
-            Analysis(image.shape[1::-1], found, predicted, self.info.emotion.name, time_s)
-            for image, found, predicted in zip(images, faces, predictions, strict=True)
+            Analysis(image.shape[1::-1], found, predicted, self.info.emotion.name, time_s, quality)
+            for image, found, predicted, quality in zip(
+                images, faces, predictions, qualities, strict=True
+            )
         ]
 
 

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from emotion_core.actions import ACTIONS
+from emotion_core.checks import check, check_floats
+from emotion_core.face import Face, face_columns
+from emotion_core.quality import QUALITY_COLUMNS, join_flags
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
 
     from emotion_core.labels import Emotion, LabelSet
+    from emotion_core.quality import FaceQuality
 
     Chosen = slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
 
@@ -53,6 +59,8 @@ class AnalyzeOptions:
         region: x, y, width and height in pixels of the part to search; ``None`` for all.
         largest_only: Whether only the largest face counts.
         rolls_deg: Clockwise angles, in degrees, of turned faces to search for besides upright ones.
+        all_faces: Whether unusable faces count in means, charts and drawings, too.
+        actions: Whether to report action features, too, if the model has them.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -61,9 +69,11 @@ class AnalyzeOptions:
     region: Region | None = None
     largest_only: bool = False
     rolls_deg: tuple[float, ...] = ()
+    all_faces: bool = False
+    actions: bool = False
 
-    def select(self, analysis: Analysis) -> Analysis:
-        """Drops the faces of an analysis that do not count."""
+    def find_counted(self, analysis: Analysis) -> npt.NDArray[np.bool_]:
+        """Which faces of an analysis count, as a mask ``(N,)``."""
         boxes = analysis.faces.boxes
         sides = boxes[:, 2:] - boxes[:, :2]
         kept = (analysis.faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
@@ -73,10 +83,14 @@ class AnalyzeOptions:
             kept &= ((inside >= 0) & (inside <= (width, height))).all(axis=1)
         if self.largest_only and kept.any():
             kept = np.arange(len(kept)) == np.where(kept, sides.prod(axis=1), -1).argmax()
+        return np.asarray(kept, np.bool_)
+
+    def select(self, analysis: Analysis) -> Analysis:
+        """Drops the faces of an analysis that do not count."""
+        kept = self.find_counted(analysis)
         if kept.all():
             return analysis
-        predictions = analysis.predictions[kept]
-        return replace(analysis, faces=analysis.faces[kept], predictions=predictions)
+        return analysis[kept]
 
 
 DEFAULT_OPTIONS = AnalyzeOptions()
@@ -90,20 +104,6 @@ class VaSource(StrEnum):
 
     EXPECTATION = "expectation"
     """Expectation of published per-emotion coordinates under the network's probabilities."""
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
-
-
-def _check_floats(array: FloatArray, shape: tuple[int, ...], name: str) -> None:
-    if array.dtype != np.float32:  # runs for every frame: messages are formatted when needed
-        raise ValueError(f"{name} must be float32, not {array.dtype}.")
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -125,15 +125,15 @@ class Faces:
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
-        _check_floats(self.boxes, (n, 4), "boxes")
-        _check_floats(self.scores, (n,), "scores")
+        check_floats(self.boxes, (n, 4), "boxes")
+        check_floats(self.scores, (n,), "scores")
         is_ordered = bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all())
-        _check(is_ordered, "boxes must be x1, y1, x2, y2.")
-        _check(bool(((self.scores >= 0) & (self.scores <= 1)).all()), "scores must lie in [0, 1].")
+        check(is_ordered, "boxes must be x1, y1, x2, y2.")
+        check(bool(((self.scores >= 0) & (self.scores <= 1)).all()), "scores must lie in [0, 1].")
         if self.landmarks is not None:
-            _check_floats(self.landmarks, (n, 5, 2), "landmarks")
+            check_floats(self.landmarks, (n, 5, 2), "landmarks")
         if self.track_ids is not None:
-            _check(self.track_ids.shape == (n,), "track_ids must have one entry per box.")
+            check(self.track_ids.shape == (n,), "track_ids must have one entry per box.")
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -162,6 +162,10 @@ class Predictions:
         valence: ``(N,)`` unpleasant to pleasant, [-1, 1].
         arousal: ``(N,)`` calm to excited, [-1, 1].
         va_source: Where valence and arousal come from.
+        actions: ``(N, 51)`` action features in the order of ``actions.ACTIONS``, each from 0 (at
+            rest) to 1; ``None`` if the model has none or they were not asked for.
+        pitch_deg: ``(N,)`` how far each face is turned up, as the network sees it, which an
+            analysis tells in its ``quality``; ``None`` if the model has no such output.
     """
 
     labels: LabelSet
@@ -169,24 +173,33 @@ class Predictions:
     valence: FloatArray
     arousal: FloatArray
     va_source: VaSource
+    actions: FloatArray | None = None
+    pitch_deg: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.probabilities)
-        _check_floats(self.probabilities, (n, len(self.labels)), "probabilities")
+        check_floats(self.probabilities, (n, len(self.labels)), "probabilities")
         sums = self.probabilities.sum(axis=1)
-        _check(bool(np.allclose(sums, 1, atol=1e-3)), "rows of probabilities must sum to 1.")
+        check(bool(np.allclose(sums, 1, atol=1e-3)), "rows of probabilities must sum to 1.")
         for name in ("valence", "arousal"):
             values: FloatArray = getattr(self, name)
-            _check_floats(values, (n,), name)
-            _check(bool((np.abs(values) <= 1).all()), f"{name} must lie in [-1, 1].")
+            check_floats(values, (n,), name)
+            check(bool((np.abs(values) <= 1).all()), f"{name} must lie in [-1, 1].")
+        if self.actions is not None:
+            check_floats(self.actions, (n, len(ACTIONS)), "actions")
+            is_inside = bool(((self.actions >= 0) & (self.actions <= 1)).all())
+            check(is_inside, "actions must lie in [0, 1].")
+        if self.pitch_deg is not None:
+            check_floats(self.pitch_deg, (n,), "pitch_deg")
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __getitem__(self, chosen: Chosen) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
-        names = ("probabilities", "valence", "arousal")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
+        names = ("probabilities", "valence", "arousal", "actions", "pitch_deg")
+        given = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: v[chosen] for k, v in given.items() if v is not None})
 
     @property
     def top(self) -> list[Emotion]:
@@ -200,33 +213,6 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Face:
-    """One face of an ``Analysis``, as plain Python values.
-
-    Attributes:
-        box: x1, y1, x2, y2 in pixels of the image.
-        score: Confidence of the detector, 0-1.
-        emotion: The most probable emotion.
-        confidence: Its probability, 0-1.
-        probabilities: Of all emotions that the network knows; they sum to 1.
-        valence: Unpleasant to pleasant, [-1, 1].
-        arousal: Calm to excited, [-1, 1].
-        landmarks: ``(5, 2)`` pixels, see ``Faces``; ``None`` if unknown.
-        track_id: Identity within one video or stream; ``None`` outside of one.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    emotion: Emotion
-    confidence: float
-    probabilities: dict[Emotion, float]
-    valence: float
-    arousal: float
-    landmarks: FloatArray | None = None
-    track_id: int | None = None
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Analysis:
     """The result for one image, the only one that pages, files and servers handle.
 
@@ -236,6 +222,7 @@ class Analysis:
         predictions: One per face, in the same order.
         model: Name of the emotion network, as files and charts cite it.
         time_s: Seconds of analysis per image (the time of a batch is divided evenly).
+        quality: Of the faces, in the same order; ``None`` if it was not measured.
     """
 
     size_wh: tuple[int, int]
@@ -243,18 +230,33 @@ class Analysis:
     predictions: Predictions
     model: str
     time_s: float
+    quality: FaceQuality | None = None
 
     def __post_init__(self) -> None:
-        _check(len(self.faces) == len(self.predictions), "one prediction per face is needed.")
-        _check(min(self.size_wh) > 0, "an image has at least one pixel.")
+        check(len(self.faces) == len(self.predictions), "one prediction per face is needed.")
+        check(min(self.size_wh) > 0, "an image has at least one pixel.")
+        n_measured = len(self) if self.quality is None else len(self.quality)
+        check(n_measured == len(self), "one quality per face is needed.")
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def __getitem__(self, chosen: Chosen) -> Analysis:
+        """Selects faces by a slice, a mask or indices."""
+        quality = None if self.quality is None else self.quality[chosen]
+        faces, predictions = self.faces[chosen], self.predictions[chosen]
+        return replace(self, faces=faces, predictions=predictions, quality=quality)
+
+    @property
+    def is_usable(self) -> npt.NDArray[np.bool_]:
+        """``(N,)`` whether the reading of each face counts; all do if their quality is unknown."""
+        return np.ones(len(self), bool) if self.quality is None else self.quality.is_usable
 
     def __iter__(self) -> Iterator[Face]:
         """Yields the faces, from left to right."""
         faces, predictions, labels = self.faces, self.predictions, self.predictions.labels
         confidence = predictions.confidence.tolist()  # computed for all faces at once
+        actions = None if predictions.actions is None else predictions.actions.tolist()
         for i, emotion in enumerate(predictions.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
@@ -267,33 +269,31 @@ class Analysis:
                 arousal=float(predictions.arousal[i]),
                 landmarks=None if faces.landmarks is None else faces.landmarks[i],
                 track_id=None if faces.track_ids is None else int(faces.track_ids[i]),
+                actions={} if actions is None else dict(zip(ACTIONS, actions[i], strict=True)),
+                **({} if self.quality is None else self.quality.to_fields(i)),
             )
 
+    @property
+    def columns(self) -> list[str]:
+        """The ``face_columns`` of ``to_rows``."""
+        return face_columns(self.predictions.labels, actions=self.predictions.actions is not None)
+
     def to_rows(self) -> list[dict[str, object]]:
-        """One dictionary per face, keyed by ``face_columns``."""
-        columns, boxes = face_columns(self.predictions.labels), self.faces.boxes.round(1).tolist()
+        """One dictionary per face, keyed by ``columns``."""
+        columns, boxes = self.columns, self.faces.boxes.round(1).tolist()
         source = str(self.predictions.va_source)
         rows: list[dict[str, object]] = []
         for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):
             values = [number, *box, face.score, str(face.emotion), face.confidence]
             values += [*face.probabilities.values(), face.valence, face.arousal, source, self.model]
+            flags = None if face.quality is None else join_flags(face.flags)
+            quality = {name: getattr(face, name) for name in QUALITY_COLUMNS} | {"flags": flags}
+            values += [*quality.values(), *face.actions.values()]
             rows.append(dict(zip(columns, values, strict=True)))
         return rows
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A table with one row per face and the columns ``face_columns``."""
+        """A table with one row per face and these ``columns``."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_rows(), columns=face_columns(self.predictions.labels))
-
-
-def face_columns(labels: Iterable[Emotion]) -> list[str]:
-    """Columns of a table with one row per face.
-
-    Returns:
-        face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion, confidence, one
-        ``p_<label>`` per label, valence, arousal, va_source, model.
-    """
-    columns = ["face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"]
-    columns += [f"p_{label}" for label in labels]
-    return [*columns, "valence", "arousal", "va_source", "model"]
+        return pd.DataFrame(self.to_rows(), columns=self.columns)

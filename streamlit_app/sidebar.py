@@ -46,8 +46,7 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             2,
             "%d px",
             key="min_face_px",
-            help="Faces with fewer pixels on their shorter side are left out. A larger value is "
-            "faster on large photos, which are then not searched for small faces.",
+            help="Faces with fewer pixels on their shorter side are left out.",
             persist_state="session",
         )
         blur = st.toggle(
@@ -90,10 +89,11 @@ def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
     """The models in use, where they run and came from, and a retry of failed downloads."""
     device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
     with st.sidebar:
-        for notice in info.notices:  # not a warning, since the fallback does everything
-            st.info(escape(notice), icon=":material/cloud_off:")
-        if info.notices:
-            st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
+        if info.notices:  # not a warning, since the fallback does everything
+            with st.expander("Offline: built-in models are used", icon=":material/cloud_off:"):
+                for notice in info.notices:
+                    st.markdown(escape(notice))
+                st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
         st.header("Models in use")
         st.caption(f"Running on the {device}.")
         for origin in info.origins:

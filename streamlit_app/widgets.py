@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.photos.tables import Decimal, table_to_csv
+from emotion_core.quality import describe_left_out
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def as_code(text: str) -> str:
 def shorten(name: str) -> str:
     """A name without its middle if it is too long."""
     return name if len(name) <= 60 else f"{name[:40]}…{name[-19:]}"
+
+
+def plural(n: int, word: str) -> str:
+    """A number with its word: "no face", "1 face", "2 faces"."""
+    return {0: f"no {word}", 1: f"1 {word}"}.get(n, f"{n} {word}s")
 
 
 @contextmanager
@@ -102,8 +108,13 @@ def choose_decimal() -> None:
 
 def to_csv(make_table: Callable[[], pd.DataFrame]) -> Callable[[], bytes]:
     """Makes a table and its CSV file only when called, with the decimal sign chosen now."""
-    decimal = _DECIMALS[st.session_state.get("decimal", "1.5")]
+    decimal = chosen_decimal()
     return lambda: table_to_csv(make_table(), decimal)
+
+
+def chosen_decimal() -> Decimal:
+    """The decimal sign of CSV files that the visitor chose."""
+    return _DECIMALS[st.session_state.get("decimal", "1.5")]
 
 
 def show_metrics(values: Mapping[str, str | int]) -> None:
@@ -167,6 +178,27 @@ def take_upload(upload: UploadedFile, key: str) -> UploadedFile:
         context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
     del st.session_state[key]  # otherwise it is only removed by a run without st.stop
     return upload
+
+
+def choose_counted(table: pd.DataFrame, noun: str) -> bool:
+    """Tells how many faces are too hard to read; returns whether they count nevertheless.
+
+    Args:
+        table: One row per face.
+        noun: What a row is, in the singular.
+    """
+    words = describe_left_out(table, noun)
+    if not words:
+        return False
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(words, width="stretch")
+        return st.toggle("Count all", key=f"count all {noun}s", help=_COUNT_ALL)
+
+
+_COUNT_ALL = (
+    "Means, shares and charts leave out faces that are too small, blurred, turned, cut off or "
+    "covered: their readings are often wrong. The tables have them, marked."
+)
 
 
 def va_sentence(source: VaSource) -> str:

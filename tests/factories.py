@@ -12,11 +12,13 @@ import PIL.Image
 import pillow_heif
 from onnx import TensorProto, helper, numpy_helper
 
+from emotion_core.actions import ACTIONS
 from emotion_core.detection.turned_view import turn
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord
+from emotion_core.quality import FACE_FLAGS, FaceQuality, split_flags
 from emotion_core.recognition.classifier import expected_va
 from emotion_core.types import DEFAULT_OPTIONS, Analysis, Faces, Predictions, VaSource
 
@@ -75,7 +77,7 @@ def make_faces(boxes=(), *, landmarks=False):
     return Faces(array, np.linspace(0.95, 0.7, len(array), dtype=np.float32), points)
 
 
-def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0):
+def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0, has_actions=False):
     """Random predictions; with ``top`` each face shows that emotion with probability 0.8."""
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(labels)), n).astype(np.float32)
@@ -83,7 +85,9 @@ def make_predictions(n=1, labels=SEVEN, *, top=None, seed=0):
         probabilities = np.full((n, len(labels)), 0.2 / (len(labels) - 1), np.float32)
         probabilities[:, labels.index(top)] = 0.8
     va = expected_va(probabilities, labels)
-    return Predictions(labels, probabilities, va[:, 0], va[:, 1], VaSource.EXPECTATION)
+    actions = rng.random((n, len(ACTIONS)), np.float32) if has_actions else None
+    source = VaSource.EXPECTATION
+    return Predictions(labels, probabilities, va[:, 0], va[:, 1], source, actions)
 
 
 def make_analysis(boxes=(), size_wh=(64, 48), *, top=Emotion.HAPPINESS, labels=SEVEN):
@@ -91,6 +95,15 @@ def make_analysis(boxes=(), size_wh=(64, 48), *, top=Emotion.HAPPINESS, labels=S
     faces = make_faces(boxes)
     read = make_predictions(len(faces), labels, top=top)
     return Analysis(size_wh, faces, read, "tiny", 0.0125)
+
+
+def make_quality(flags=("",)):
+    """The quality of faces with these flags, as tables have them; those without are good."""
+    n = len(flags)
+    marked = np.array([split_flags(words) for words in flags]).reshape(n, len(FACE_FLAGS))
+    good = np.where(marked.any(axis=1), 0.3, 0.9).astype(np.float32)
+    pose_deg = np.tile(np.float32([4, -6, 1]), (n, 1))
+    return FaceQuality(pose_deg, np.full(n, 0.4, np.float32), good / 2, good, marked)
 
 
 def make_record(source="photo.jpg", boxes=((4, 4, 20, 24),), **options):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.batch.job import ChunkProgress
+from emotion_core.batch.listing import list_inputs
 from emotion_core.batch.plan import BatchPlan
-from emotion_core.batch.sources import MediaKind, list_inputs
+from emotion_core.batch.sources import MediaKind
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:

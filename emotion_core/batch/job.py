@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from emotion_core.photos.pipeline import AnalyzedPhoto
     from emotion_core.photos.tables import PhotoRecord
 
-_LAYOUT = 3  # version of the tables
+_LAYOUT = 4  # version of the tables
 _READERS = 4  # more than cores, as reading from storage mostly waits
 
 
@@ -54,7 +54,14 @@ class Job:
         """Everything that determines the results."""
         settings = asdict(self.settings)
         del settings["blur"], settings["longest_s"]  # no images are written, and all is read
-        for name in ("region", "largest_only", "from_s", "to_s"):  # unknown to earlier runs
+        for name in (
+            "region",
+            "largest_only",
+            "from_s",
+            "to_s",
+            "all_faces",
+            "actions",
+        ):  # unknown to earlier runs
             if not settings[name]:
                 del settings[name]
         return {
@@ -128,7 +135,7 @@ def _to_records(batch: list[AnalyzedPhoto]) -> list[PhotoRecord]:
 
 
 def _photo_tables(job: Job, records: list[PhotoRecord]) -> dict[str, pa.Table]:
-    photos = _with_url(photos_table(records))
+    photos = _with_url(photos_table(records, all_faces=job.settings.all_faces))
     failed = photos[photos["error"] != ""].assign(kind=str(MediaKind.PHOTO))
     faces = _with_url(faces_table(records))
     return _to_tables(job, {"faces": faces, "photos": photos, "failed": failed})

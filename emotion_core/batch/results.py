@@ -50,11 +50,12 @@ class ResultFolder:
     Args:
         location: Path or URL.
         labels: Of the emotion network.
+        actions: Whether faces and frames have action features.
     """
 
-    def __init__(self, location: str, labels: LabelSet) -> None:
+    def __init__(self, location: str, labels: LabelSet, *, actions: bool = False) -> None:
         self.url = to_url(location)
-        self.schemas = make_schemas(labels)
+        self.schemas = make_schemas(labels, actions=actions)
 
     def prepare(self, settings: Mapping[str, Any]) -> None:
         """Creates the folder, or checks that it has the same settings and removes partial results.

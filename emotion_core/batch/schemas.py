@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emotion_core.face import face_columns
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.types import face_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,24 +17,27 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
 
 _TYPES = {
-    **dict.fromkeys(("source", "emotion", "dominant_emotion", "va_source", "model"), "string"),
+    **dict.fromkeys(
+        ("source", "emotion", "dominant_emotion", "va_source", "model", "flags"), "string"
+    ),
     **dict.fromkeys(("warning", "error", "kind", "codec", "audio_codec", "url"), "string"),
     **dict.fromkeys(("face", "faces", "width", "height", "track"), "int32"),
-    **dict.fromkeys(("frame", "frames", "analyzed", "people", "changes"), "int64"),
+    **dict.fromkeys(("frame", "frames", "analyzed", "people", "changes", "n_unusable"), "int64"),
     **dict.fromkeys(("time_s", "fps", "duration_s", "first_s", "last_s", "seen_s"), "double"),
     **dict.fromkeys(("positive_s", "negative_s", "intense_s"), "double"),
-    "is_brief": "bool",
+    **dict.fromkeys(("is_brief", "is_usable"), "bool"),
 }
 """Of columns by name; all others are ``float``."""
 
 _PLANE = ("mean_valence", "sd_valence", "mean_arousal", "sd_arousal")
 
 
-def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
+def make_schemas(labels: LabelSet, *, actions: bool = False) -> dict[str, pa.Schema]:
     """The columns of every table, the same in all its files.
 
     Args:
         labels: Of the emotion network, in the order of its outputs.
+        actions: Whether faces and frames have action features.
 
     Returns:
         By table: ``faces`` and ``photos`` as in ``photos.tables``, but without the processing time
@@ -46,12 +49,14 @@ def make_schemas(labels: LabelSet) -> dict[str, pa.Schema]:
     seen = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
     extremes = ["changes", "positive_s", "negative_s", "intense_s"]
     size, remarks = ["width", "height"], ["model", "warning", "error"]
+    frame = face_columns(labels, actions=actions)[1:]
+    photo = ["source", *size, "faces", "dominant_emotion"]
     file = ["fps", "duration_s", "codec", "audio_codec"]
     tables = {
-        "faces": ["source", *face_columns(usual)],
-        "photos": ["source", *size, "faces", "dominant_emotion", *means, *_PLANE, *remarks],
-        "frames": ["frame", "time_s", "track", *face_columns(labels)[1:], "is_brief"],
-        "people": [*seen, *shares, *_PLANE, *extremes],
+        "faces": ["source", *face_columns(usual, actions=actions)],
+        "photos": [*photo, *means, *_PLANE, *remarks, "n_unusable"],
+        "frames": ["frame", "time_s", "track", *frame, "is_brief"],
+        "people": [*seen, *shares, *_PLANE, *extremes, "n_unusable"],
         "videos": ["source", *size, *file, "frames", "analyzed", "people", *remarks],
         "failed": ["source", "kind", "error"],
     }

@@ -1,4 +1,4 @@
-"""Photos and videos in any storage: listing and reading.
+"""Photos and videos in any storage: their URLs, and reading.
 
 What is called a URL here is an absolute local path or a URL for which fsspec has a driver.
 """
@@ -17,19 +17,16 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from emotion_core.batch.storage_faults import StorageError, storage_errors, with_retries
 from emotion_core.errors import MissingExtraError
-from emotion_core.files.archive import has_suffix, is_hidden
 from emotion_core.files.tempfiles import AnonymousTempFile
 from emotion_core.imaging import codec
-from emotion_core.video.io import animation, demuxer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-LIST_SUFFIXES = ("txt", "list")
-"""Extensions of files with one path or URL per line."""
+    from collections.abc import Iterator
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[a-z]+::")
 _FILE = "file://"
+IN_ARCHIVE = "zip://"
+"""Start of the URL of a file in an archive: ``zip://PATH::URL``."""
 _PIECE_BYTES = 4 * 2**20
 
 _CONNECT_S, _SILENT_S = 30, 60
@@ -56,34 +53,6 @@ class Input:
     kind: MediaKind
 
 
-def list_inputs(
-    sources: Iterable[str], on_skip: Callable[[PurePosixPath], None] = lambda _: None
-) -> Iterator[Input]:
-    """Yields the inputs of all sources, in no particular order.
-
-    A folder stands for all photos and videos in and below it, a list (``LIST_SUFFIXES``) for its
-    lines. Any other file is accepted whatever its extension, even if it does not exist, so that it
-    is reported like any other failure.
-
-    Args:
-        sources: Paths and URLs. Relative paths, also those in a list, start from the working
-            directory.
-        on_skip: Called with the path of each file in a folder that is neither photo nor video.
-
-    Raises:
-        StorageError: A folder or list cannot be read.
-        MissingExtraError: The driver for a kind of URL is not installed.
-    """
-    for source in sources:
-        url = to_url(source)
-        found = _list_local(to_path(url)) if is_local(url) else _list_remote(url)
-        for item in found:
-            if isinstance(item, Input):
-                yield item
-            else:
-                on_skip(item)
-
-
 def to_url(text: str) -> str:
     """Normalises a path to an absolute one; a URL stays as it is.
 
@@ -104,6 +73,11 @@ def is_local(url: str) -> bool:
     return url.startswith(_FILE) or not _URL.match(url)
 
 
+def _is_remote(url: str) -> bool:
+    """Whether a URL, or the archive that it leads into, is in another place's storage."""
+    return not is_local(url.rpartition("::")[2])
+
+
 def to_path(url: str) -> Path:
     """The absolute path of a local URL."""
     if url.startswith(_FILE):  # RFC 8089: file://host/path, bytes escaped
@@ -117,8 +91,11 @@ def file_name_of(url: str) -> str:
     """The file name in a URL."""
     if is_local(url):
         return to_path(url).name.encode(errors="replace").decode()
+    first = url.split("::", 1)[0]
+    if first.startswith(IN_ARCHIVE):
+        return PurePosixPath(first.removeprefix(IN_ARCHIVE)).name
     try:
-        parts = urlsplit(url.split("::", 1)[0])
+        parts = urlsplit(first)
     except ValueError:  # such as "http://[": opening it reports the error
         return url
     return PurePosixPath(parts.path).name or parts.netloc or url
@@ -136,7 +113,7 @@ def read_photo(url: str) -> bytes:
         with storage_errors("file"), open_url(url) as file:
             return codec.read_image_file(file)
 
-    return with_retries(read, is_remote=not is_local(url))
+    return with_retries(read, is_remote=_is_remote(url))
 
 
 @contextmanager
@@ -157,17 +134,20 @@ def local_copy(url: str) -> Iterator[Path]:
             with storage_errors("file"), open_url(url) as file, copy.path.open("wb") as target:
                 shutil.copyfileobj(file, target, _PIECE_BYTES)
 
-        with_retries(fetch, is_remote=True)
+        with_retries(fetch, is_remote=_is_remote(url))
         yield copy.path
 
 
-def open_url(url: str) -> IO[bytes]:
+@contextmanager
+def open_url(url: str) -> Iterator[IO[bytes]]:
     """Opens a URL for reading; raises the driver's own exceptions (``storage_errors``)."""
     if is_local(url):
-        return to_path(url).open("rb")
-    storage, path = filesystem_of(url)
-    file: IO[bytes] = storage.open(path, "rb")
-    return file
+        with to_path(url).open("rb") as file:
+            yield file
+        return
+    storage, path = filesystem_of(url)  # kept until the end: an archive closes with it
+    with storage.open(path, "rb") as file:
+        yield file
 
 
 def filesystem_of(url: str) -> tuple[Any, str]:
@@ -196,75 +176,3 @@ def filesystem_of(url: str) -> tuple[Any, str]:
     except ValueError as error:
         raise StorageError(f"{url} cannot be reached: {error}.") from error
     return storage, path
-
-
-def _to_input(url: str) -> Input:
-    name = file_name_of(url)
-    is_video = has_suffix(name, demuxer.SUFFIXES)
-    if has_suffix(name, animation.SUFFIXES) and is_local(url):
-        is_video = animation.is_animation(to_path(url))
-    return Input(url, MediaKind.VIDEO if is_video else MediaKind.PHOTO)
-
-
-def _is_media(name: str) -> bool:
-    return has_suffix(name, codec.SUFFIXES + demuxer.SUFFIXES)
-
-
-def _choose(path: str, url: str) -> Iterator[Input | PurePosixPath]:
-    """A file in a folder as an input, as its path if it is neither photo nor video, or not."""
-    file = PurePosixPath(path)
-    if not is_hidden(file):
-        yield _to_input(url) if _is_media(path) else file
-
-
-def _list_local(path: Path) -> Iterator[Input | PurePosixPath]:
-    if os.path.isdir(path):  # noqa: PTH112 - False if the path is not accessible
-        with storage_errors(f"folder {path}"):
-            yield from _walk_local(path)
-    elif has_suffix(path.name, LIST_SUFFIXES):
-        with storage_errors(f"list {path}"), path.open("rb") as lines:
-            yield from _read_list(lines)
-    else:
-        yield _to_input(to_url(str(path)))
-
-
-def _walk_local(top: Path) -> Iterator[Input | PurePosixPath]:
-    """Like ``os.walk``, but without a list of all files of a folder in memory."""
-    waiting = [str(top)]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                elif entry.is_file():
-                    yield from _choose(entry.path, to_url(entry.path))
-
-
-def _list_remote(url: str) -> Iterator[Input | PurePosixPath]:
-    name = file_name_of(url)
-    if has_suffix(name, LIST_SUFFIXES):
-        with storage_errors(f"list {url}"), open_url(url) as lines:
-            yield from _read_list(lines)
-    elif _is_media(name) or url.startswith(("http://", "https://")):
-        yield _to_input(url)  # a web server has no folders
-    else:
-        with storage_errors(f"folder {url}"):
-            yield from _walk_remote(url)
-
-
-def _walk_remote(url: str) -> Iterator[Input | PurePosixPath]:
-    storage, path = filesystem_of(url)
-    if not storage.isdir(path):
-        yield _to_input(url)
-        return
-    for folder, _, names in storage.walk(path):
-        for name in names:
-            path = f"{folder}/{name}"
-            yield from _choose(path, storage.unstrip_protocol(path))
-
-
-def _read_list(lines: Iterable[bytes]) -> Iterator[Input]:
-    for line in lines:
-        text = os.fsdecode(line.removeprefix(b"\xef\xbb\xbf").rstrip())
-        if text:
-            yield _to_input(to_url(text))

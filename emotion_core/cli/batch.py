@@ -26,7 +26,13 @@ from emotion_core.cli.arguments import (
     float_in_range,
     show_download,
 )
-from emotion_core.cli.media import add_faces, add_video_settings, print_skipped, to_video_settings
+from emotion_core.cli.media import (
+    add_actions,
+    add_faces,
+    add_video_settings,
+    print_skipped,
+    to_video_settings,
+)
 from emotion_core.errors import MissingExtraError
 from emotion_core.files.ray_session import prepare_environment, ray_session
 from emotion_core.models.card import Task
@@ -47,9 +53,10 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``batch``; sets ``run``."""
     parser.description = (
         "Analyse any number of photos and videos with several processes on Ray Data. SOURCE is a "
-        "folder, a file, or a text file (.txt, .list) with one path or URL per line; all may be "
-        "URLs for which fsspec has a driver. DIR gets Parquet tables: faces, photos, frames, "
-        f"people, videos, failed. The same command resumes a run that was stopped. {TABLES_HELP}"
+        "folder, a file, a ZIP archive, or a text file (.txt, .list) with one path or URL per "
+        "line; all may be URLs for which fsspec has a driver. DIR gets Parquet tables: faces, "
+        "photos, frames, people, videos, failed. The same command resumes a run that was stopped. "
+        f"{TABLES_HELP}"
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="paths and URLs")
     parser.add_argument(
@@ -97,6 +104,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings; a resumed run needs the same ones")
     add_networks(group)
     add_faces(group, noun="image")
+    add_actions(group)
     add_video_settings(group)
     group.add_argument(
         "--chunk",
@@ -152,7 +160,7 @@ def _make_job(chosen: argparse.Namespace) -> Job:
     emotion = fetch_chosen(chosen.model, Task.EMOTION, "cpu", show_download).card
     detector = fetch_chosen(chosen.detector, Task.DETECTION, "cpu", show_download).card
     eprint(f"{emotion.name}, faces by {detector.name}.")
-    folder = ResultFolder(chosen.out, emotion.labels)
+    folder = ResultFolder(chosen.out, emotion.labels, actions=chosen.actions)
     return Job(folder, emotion, detector, to_video_settings(chosen), chosen.chunk)
 
 

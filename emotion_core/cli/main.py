@@ -158,6 +158,7 @@ def _run_photos(chosen: argparse.Namespace) -> int:
 
 
 def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: list[Path]) -> int:
+    from emotion_core.files.archive import packed_path
     from emotion_core.reporting.photo_folder import find_photos, readable_path, write_results
 
     photos = find_photos(given, out=chosen.out, on_skip=passed_over.append)
@@ -175,6 +176,8 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
             chosen.min_face,
             region=chosen.region,
             largest_only=chosen.faces == "largest",
+            all_faces=chosen.all_faces,
+            actions=chosen.actions,
         ),
         blur=chosen.blur,
         decimal=DECIMALS[chosen.decimal],
@@ -182,7 +185,8 @@ def _analyze_photos(chosen: argparse.Namespace, given: list[Path], passed_over: 
     with tqdm(results, total=len(photos), unit="photo", disable=None) as bar:
         failed = [record for record in bar if record.error]
     for record in failed:
-        eprint(f"failed: {readable_path(photos[record.source])}: {record.error}")
+        path = packed_path(photos[record.source])
+        eprint(f"failed: {readable_path(path)}: {record.error}")
     done = len(photos) - len(failed)
     eprint(f'{done} of {len(photos)} photos analysed; results in "{chosen.out}".')
     return SOME_FAILED if failed else OK

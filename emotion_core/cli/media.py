@@ -36,6 +36,7 @@ def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
+    add_actions(parser)
     add_decimal(parser)
     parser.add_argument(
         "--blur",
@@ -56,7 +57,7 @@ def add_decimal(parser: _Arguments) -> None:
 
 
 def add_faces(parser: _Arguments, *, noun: str) -> None:
-    """Adds ``--min-score``, ``--min-face``, ``--region`` and ``--faces``."""
+    """Adds ``--min-score``, ``--min-face``, ``--region``, ``--faces`` and ``--all-faces``."""
     parser.add_argument(
         "--min-score",
         type=_fraction,
@@ -81,7 +82,23 @@ def add_faces(parser: _Arguments, *, noun: str) -> None:
         "--faces",
         choices=("all", "largest"),
         default="all",
-        help=f"which faces of the {noun} count (default all)",
+        help=f"which faces of the {noun} are reported (default all)",
+    )
+    parser.add_argument(
+        "--all-faces",
+        action="store_true",
+        help="count faces that are too small, blurred, turned or covered to be read in means, "
+        "shares and charts, too; by default the column n_unusable tells how many are left out",
+    )
+
+
+def add_actions(parser: _Arguments) -> None:
+    """Adds ``--actions``."""
+    parser.add_argument(
+        "--actions",
+        action="store_true",
+        help="add 51 columns of action features (brows, eyes, cheeks, nose, mouth; 0-1) to the "
+        "tables of faces and frames, if the model has them",
     )
 
 
@@ -142,6 +159,8 @@ def to_video_settings(chosen: argparse.Namespace, *, blur: bool = False) -> Vide
         largest_only=chosen.faces == "largest",
         from_s=chosen.from_s or 0.0,
         to_s=chosen.to_s,
+        all_faces=chosen.all_faces,
+        actions=chosen.actions,
     )
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from emotion_core.face import format_confidence
 from emotion_core.imaging.palette import EMOTION_COLOURS, ink_on, to_rgb
+from emotion_core.quality import join_flags
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis, FloatArray, Image
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MIN_SIDE_PX = 360
 """Images whose longer side is smaller are enlarged first, so that labels are legible."""
+
+_UNUSABLE = "#3A403C"
+"""Colour of faces whose readings do not count."""
 
 _Rect = tuple[int, int, int, int]
 
@@ -45,7 +50,8 @@ def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
         canvas = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     boxes = [tuple(box) for box in np.rint(analysis.faces.boxes * factor).astype(int).tolist()]
     unit = _unit_for(canvas, analysis.faces.boxes * factor)
-    colours = [EMOTION_COLOURS[emotion] for emotion in analysis.predictions.top]
+    read = zip(analysis.predictions.top, analysis.is_usable, strict=True)
+    colours = [EMOTION_COLOURS[emotion] if is_usable else _UNUSABLE for emotion, is_usable in read]
     for box, colour in zip(boxes, colours, strict=True):
         _draw_box(canvas, box, colour, unit)
     taken = list(boxes)
@@ -92,11 +98,14 @@ def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
     """Labels of one face as lines of text, the fullest version first.
 
     Faces carry their number, as in the tables: that of the person in a video, and in an image with
-    several faces that of the face.
+    several faces that of the face. Of an unusable face they tell why in place of numbers.
     """
     predictions, ids = analysis.predictions, analysis.faces.track_ids
-    emotion = f"{predictions.top[face]} {predictions.confidence[face]:.0%}"
+    emotion = f"{predictions.top[face]} {format_confidence(predictions.confidence[face])}"
     va = f"V {predictions.valence[face]:+.2f}  A {predictions.arousal[face]:+.2f}"
+    if analysis.quality is not None and not analysis.is_usable[face]:
+        emotion = f"{predictions.top[face]}?"
+        va = join_flags(analysis.quality.flags_of(face)) or "hard to read"
     if ids is None and len(analysis) == 1:
         return [[emotion, va], [emotion]]
     number = f"{face + 1 if ids is None else ids[face]}"

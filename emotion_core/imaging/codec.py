@@ -15,6 +15,8 @@ import PIL.Image
 import PIL.ImageOps
 
 from emotion_core.errors import ImageDecodeError
+from emotion_core.imaging.tone_mapping import HDR_NOTE
+from emotion_core.imaging.transfer import tone_map
 
 if TYPE_CHECKING:
     import os
@@ -35,18 +37,8 @@ ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF"
 """Formats as shown to users."""
 
 SUFFIXES = (
-    "jpg",
-    "jpeg",
-    "jfif",
-    "png",
-    "webp",
-    "bmp",
-    "tif",
-    "tiff",
-    "gif",
-    "heic",
-    "heif",
-    "avif",
+    *("jpg", "jpeg", "jfif", "png", "webp", "bmp"),
+    *("tif", "tiff", "gif", "heic", "heif", "avif"),
 )
 """File name extensions offered for upload; the content decides, not the extension."""
 
@@ -103,7 +95,8 @@ def read_image_file(file: IO[bytes]) -> bytes:
 def decode_image(data: bytes) -> DecodedImage:
     """Decodes an image file. The content decides on the format, not the file name.
 
-    EXIF orientation is applied, transparency becomes white, and of an animation or several pages
+    EXIF orientation is applied, transparency becomes white, HDR (PQ and HLG, where the file itself
+    says so) is tone-mapped, and of an animation or several pages
     only the first is returned, with a warning. Files do not say how many bits of 16-bit grey are in
     use: it is scaled by the fewest (8, 10, 12, 14 or 16) that hold its brightest value, so a dark
     image may become brighter. Of a damaged JPEG the readable part is returned, with a warning.
@@ -196,7 +189,10 @@ def _decode(data: bytes) -> DecodedImage:
     if pil.format != "MPO" and getattr(pil, "is_animated", False):
         is_tiff = pil.format == "TIFF"
         warnings = (_PAGES if is_tiff else _ANIMATED,)
-    return DecodedImage(_to_rgb(pil), warnings)
+    pixels = _to_rgb(pil)
+    if tone_map(pixels, data):
+        warnings = (*warnings, HDR_NOTE)
+    return DecodedImage(pixels, warnings)
 
 
 def _open(data: bytes) -> PIL.Image.Image:

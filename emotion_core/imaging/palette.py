@@ -1,4 +1,4 @@
-"""One colour per emotion, the same in boxes, bars and charts."""
+"""One colour per emotion and theme, the same in boxes, bars and charts."""
 
 from types import MappingProxyType
 
@@ -6,19 +6,36 @@ from emotion_core.labels import Emotion
 
 EMOTION_COLOURS = MappingProxyType(
     {
-        Emotion.NEUTRAL: "#8A938C",
-        Emotion.HAPPINESS: "#E3A934",
-        Emotion.SADNESS: "#80A4EE",
-        Emotion.SURPRISE: "#325757",
-        Emotion.FEAR: "#8547C8",
-        Emotion.DISGUST: "#59DD8A",
-        Emotion.ANGER: "#AD2A25",
-        Emotion.CONTEMPT: "#A652A1",
-        Emotion.UNCERTAIN: "#D8CCDE",
+        Emotion.NEUTRAL: "#51544E",
+        Emotion.HAPPINESS: "#BE7F00",
+        Emotion.SADNESS: "#7A84DE",
+        Emotion.SURPRISE: "#002430",
+        Emotion.FEAR: "#721FB3",
+        Emotion.DISGUST: "#2D9F58",
+        Emotion.ANGER: "#AD1E18",
+        Emotion.CONTEMPT: "#9C2B90",
+        Emotion.UNCERTAIN: "#9C849A",
     }
 )
-"""sRGB hex. Every pair has a CIE76 distance of at least 24 in normal vision, protanopia,
-deuteranopia and tritanopia (tested), and the word always stands beside the colour."""
+"""sRGB hex, for light pages, paper and photos. Every pair has a CIE76 distance of at least 24 in
+normal vision, protanopia, deuteranopia and tritanopia, and every colour a contrast of at least 3 to
+1 with the app's light backgrounds (both tested). Words never take these colours: they stand beside
+them, or on them in ``ink_on``."""
+
+DARK_EMOTION_COLOURS = MappingProxyType(
+    {
+        Emotion.NEUTRAL: "#86918D",
+        Emotion.HAPPINESS: "#F2B93C",
+        Emotion.SADNESS: "#79A5F3",
+        Emotion.SURPRISE: "#53E6FD",
+        Emotion.FEAR: "#8A4CD7",
+        Emotion.DISGUST: "#A6ED91",
+        Emotion.ANGER: "#E5544B",
+        Emotion.CONTEMPT: "#A855A2",
+        Emotion.UNCERTAIN: "#E5D1C5",
+    }
+)
+"""The same for dark pages, with the same distances, and contrasts with their backgrounds."""
 
 INK = "#14171C"
 """Edges and text on a light background."""

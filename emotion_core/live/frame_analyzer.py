@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.turned import SURE_SCORE
+from emotion_core.detection.turned import sure_score
 from emotion_core.live.types import LiveResult
 from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
 from emotion_core.tracking.roll import RollFollower
@@ -52,7 +52,7 @@ class LiveFrameAnalyzer:
         searched = widen_for_redaction(options, blur=settings.blur)
         (found,) = self._analyzer.analyze([frame.image], self._how_to_search(frame, searched))
         self._rolls.update(found.faces)
-        if found.faces.scores.max(initial=0) >= SURE_SCORE:
+        if found.faces.scores.max(initial=0) >= sure_score(self._analyzer.info.detector):
             self._found_s = frame.time_s
         mask = None
         if settings.blur:
@@ -70,9 +70,7 @@ class LiveFrameAnalyzer:
         """Leaves out faces that were not seen for long enough to count as people."""
         confirmed = list(self._tracker.confirmed_ids())
         is_person = np.isin(np.asarray(analysis.faces.track_ids), confirmed)
-        return replace(
-            analysis, faces=analysis.faces[is_person], predictions=analysis.predictions[is_person]
-        )
+        return analysis[is_person]
 
     def _how_to_search(self, frame: LiveFrame, options: AnalyzeOptions) -> AnalyzeOptions:
         """A quick search, or at times one that may find a face that fills the frame or is turned.

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import LabelSet, to_label_set
 from emotion_core.types import VaSource
@@ -111,6 +112,7 @@ class ModelCard:
         torch_weights: The same network as safetensors, for torch on a GPU; ``None`` if none.
         labels: Order of the outputs of an emotion network; else empty.
         has_va: Whether the network has its own valence/arousal outputs.
+        has_actions: Whether the network also has outputs for action features and pose.
         preprocessing: Input of a network that takes faces; ``None`` for a detector.
         temperature: Logits are divided by this before the softmax (calibration); 1 is neutral.
         metrics: Results with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
@@ -130,6 +132,7 @@ class ModelCard:
     torch_weights: WeightFile | None = None
     labels: LabelSet = ()
     has_va: bool = False
+    has_actions: bool = False
     preprocessing: Preprocessing | None = None
     temperature: float = 1.0
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -148,6 +151,16 @@ class ModelCard:
     def is_local(self) -> bool:
         """Whether the files ship with the project."""
         return self.repo_id is None and not self.folder
+
+    @property
+    def output_widths(self) -> tuple[int, ...]:
+        """Numbers per face in each output of an emotion network: logits, valence and arousal, ...
+
+        See ``EmotionNet.output_names``; a network without valence and arousal has no actions.
+        """
+        va = (2,) if self.has_va else ()
+        actions = (len(ACTIONS), len(POSE)) if self.has_actions else ()
+        return (len(self.labels), *va, *actions)
 
     @property
     def va_source(self) -> VaSource:
@@ -203,6 +216,7 @@ _TYPES: Mapping[str, type] = MappingProxyType(
         **dict.fromkeys(("name", "architecture", "licence", "source", "note"), str),
         "weights": dict,
         "has_va": bool,
+        "has_actions": bool,
         "metrics": dict,
     }
 )

@@ -69,6 +69,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
             torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
             has_va=metadata.get("has_va") == "True",
+            has_actions=metadata.get("has_actions") == "True",
             preprocessing=Preprocessing(**{k: to_tuples(v) for k, v in preprocessing.items()}),
             temperature=float(metadata["temperature"]),
         )
@@ -108,7 +109,7 @@ def validate_io(network: Network, card: ModelCard) -> None:
     face = np.zeros(
         (1, len(preprocessing.mean), preprocessing.size_px, preprocessing.size_px), np.float32
     )
-    expected = [(1, len(card.labels)), (1, 2)][: 1 + card.has_va]
+    expected = [(1, width) for width in card.output_widths]
     try:
         shapes = [output.shape for output in network.run(face)]
     except Exception as error:

@@ -110,8 +110,9 @@ def iter_photo_batches(
     options: AnalyzeOptions = DEFAULT_OPTIONS,
     *,
     readers: int = 2,
+    max_photos: int = BATCH_PHOTOS,
 ) -> Iterator[list[AnalyzedPhoto]]:
-    """Analyses photos in batches, which depend only on the photos and ``readers``.
+    """Analyses photos in batches, which depend only on the photos and the last two arguments.
 
     While a batch is analysed, the next photos are decoded in other threads; the larger the photos,
     the fewer of them are in memory. A photo that fails gets a record with an error and does not
@@ -122,6 +123,7 @@ def iter_photo_batches(
         sources: The photos.
         options: Which faces count.
         readers: Photos decoded at the same time, and before the size of any is known.
+        max_photos: Maximum number of photos in a batch.
 
     Yields:
         The photos that were analysed together, in order.
@@ -142,7 +144,7 @@ def iter_photo_batches(
         try:
             fill()
             while queue:
-                batch, pixels = _take_batch(queue)
+                batch, pixels = _take_batch(queue, max_photos)
                 ahead = min(BATCH_PHOTOS, max(2, BATCH_PIXELS * len(batch) // max(1, pixels)))
                 fill()
                 yield _analyze_batch(lambda images: analyzer.analyze(images, options), batch)
@@ -160,11 +162,13 @@ def _decode(source: PhotoSource) -> DecodedImage:
     return decode_image(source.read())
 
 
-def _take_batch(queue: list[_Decoding]) -> tuple[list[_Decoding], int]:
+def _take_batch(
+    queue: list[_Decoding], max_photos: int = BATCH_PHOTOS
+) -> tuple[list[_Decoding], int]:
     """Takes photos from the queue up to the limits, at least one; returns them and their pixels."""
     pixels = 0
     batch: list[_Decoding] = []
-    while queue and len(batch) < BATCH_PHOTOS:
+    while queue and len(batch) < max_photos:
         future = queue[0][1]
         if future.exception() is None:
             height, width = future.result().pixels.shape[:2]
@@ -193,7 +197,7 @@ def _analyze_batch(
         if isinstance(result, EmotionError):
             errors[i] = str(result)
         else:
-            warnings = (*image.warnings, *_turn_note(result.faces))
+            warnings = (*image.warnings, *turn_note(result.faces))
             record = PhotoRecord(photos[i].record.source, result, warnings=warnings)
             photos[i] = AnalyzedPhoto(record, image)
     for i, text in errors.items():
@@ -201,7 +205,7 @@ def _analyze_batch(
     return photos
 
 
-def _turn_note(faces: Faces) -> tuple[str, ...]:
+def turn_note(faces: Faces) -> tuple[str, ...]:
     """A sentence on a photo whose faces are all turned by about the same right angle."""
     if not len(faces):
         return ()
@@ -242,7 +246,7 @@ def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> 
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
     analysis = options.select(record.analysis)
     record, faces = replace(record, analysis=analysis), analysis.faces
-    drawn = annotate(shown, analysis)
+    drawn = annotate(shown, replace(analysis, quality=None) if options.all_faces else analysis)
     saved = shrink(drawn, MAX_JPEG_PX)
     if saved is not drawn:
         note = f"The annotated image is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."

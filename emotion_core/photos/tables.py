@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from emotion_core.actions import ACTION_COLUMNS
+from emotion_core.face import face_columns
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.types import face_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +67,8 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
 
     Returns:
         Columns source, face (from 1, left to right), x1, y1, x2, y2 (pixels), score, emotion,
-        confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source, model.
+        confidence, one ``p_<label>`` per label of the network, valence, arousal, va_source, model,
+        ``QUALITY_COLUMNS`` and, if the analyses have them, ``ACTION_COLUMNS``.
     """
     if isinstance(photos, Mapping):
         photos = [PhotoRecord(name, analysis) for name, analysis in photos.items()]
@@ -77,26 +79,34 @@ def faces_table(photos: Iterable[PhotoRecord] | Mapping[str, Analysis]) -> pd.Da
         if record.analysis is not None
         for row in record.analysis.to_rows()
     ]
-    return pd.DataFrame(rows, columns=["source", *face_columns(_labels_of(photos))])
+    actions = any(ACTION_COLUMNS[0] in row for row in rows)
+    columns = face_columns(_labels_of(photos), actions=actions)
+    return pd.DataFrame(rows, columns=["source", *columns])
 
 
-def photos_table(records: Iterable[PhotoRecord]) -> pd.DataFrame:
+def photos_table(records: Iterable[PhotoRecord], *, all_faces: bool = False) -> pd.DataFrame:
     """One row per input, including those without a face and those that failed.
+
+    Args:
+        records: Of the photos.
+        all_faces: Whether unusable faces count in means, too.
 
     Returns:
         Columns source, width, height (pixels), faces, dominant_emotion (highest mean probability),
         ``mean_p_<label>`` per label, mean and standard deviation (over the faces of the photo) of
-        valence and arousal, time_ms, model, warning, error. Missing values are empty, including the
-        number of faces of an input that failed.
+        valence and arousal, time_ms, model, warning, error, n_unusable (faces that means leave
+        out). Missing values are empty, including the number of faces of an input that failed, and
+        means of a photo of which no face counts.
     """
     records = list(records)
     labels = _labels_of(records)
     means = [f"mean_p_{label}" for label in labels]
     columns = ["source", "width", "height", "faces", "dominant_emotion", *means]
     columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal"]
-    columns += ["time_ms", "model", "warning", "error"]
-    table = pd.DataFrame([_photo_row(record) for record in records], columns=columns)
-    return table.astype(dict.fromkeys(("width", "height", "faces"), "Int64"))
+    columns += ["time_ms", "model", "warning", "error", "n_unusable"]
+    rows = [_photo_row(record, all_faces=all_faces) for record in records]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys(("width", "height", "faces", "n_unusable"), "Int64"))
 
 
 def table_to_csv(table: pd.DataFrame, decimal: Decimal = ".") -> bytes:
@@ -177,7 +187,7 @@ def _labels_of(records: Iterable[PhotoRecord]) -> LabelSet:
     return tuple(emotion for emotion in ALL_EMOTIONS if emotion in used)
 
 
-def _photo_row(record: PhotoRecord) -> dict[str, object]:
+def _photo_row(record: PhotoRecord, *, all_faces: bool) -> dict[str, object]:
     row: dict[str, object] = {"source": record.source, "error": record.error}
     row["warning"] = " ".join(record.warnings)
     analysis = record.analysis
@@ -185,8 +195,10 @@ def _photo_row(record: PhotoRecord) -> dict[str, object]:
         return row
     row.update(width=analysis.size_wh[0], height=analysis.size_wh[1], faces=len(analysis))
     row.update(time_ms=round(analysis.time_s * 1000, 1), model=analysis.model)
-    if len(analysis):
-        predictions = analysis.predictions
+    counted = analysis if all_faces else analysis[analysis.is_usable]
+    row["n_unusable"] = len(analysis) - len(counted)
+    if len(counted):
+        predictions = counted.predictions
         labels, mean = predictions.labels, predictions.probabilities.mean(axis=0)
         row["dominant_emotion"] = str(labels[int(np.argmax(mean))])
         row.update({f"mean_p_{k}": float(v) for k, v in zip(labels, mean, strict=True)})

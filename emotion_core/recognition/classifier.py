@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
+from emotion_core.actions import POSE
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import VALENCE_AROUSAL
 from emotion_core.recognition.alignment import crop_faces, to_input
@@ -62,9 +63,8 @@ class EmotionClassifier:
 
     def _predict(self, batches: Iterable[Image]) -> Predictions:
         parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
-        widths = (len(self.card.labels), 2)[: 1 + self.card.has_va]
         outputs = []
-        for i, width in enumerate(widths):  # some networks return (N, C, 1, 1)
+        for i, width in enumerate(self.card.output_widths):  # some networks return (N, C, 1, 1)
             rows = [np.asarray(part[i], np.float32).reshape(len(part[i]), width) for part in parts]
             outputs.append(np.concatenate([np.empty((0, width), np.float32), *rows]))
         if not all(np.isfinite(output).all() for output in outputs):
@@ -77,7 +77,18 @@ class EmotionClassifier:
             va = np.clip(outputs[1], -1, 1)
         else:
             va = expected_va(probabilities, self.card.labels)
-        return Predictions(self.card.labels, probabilities, va[:, 0], va[:, 1], self.card.va_source)
+        actions = pitch_deg = None
+        if self.card.has_actions:
+            actions, pitch_deg = np.clip(outputs[-2], 0, 1), outputs[-1][:, POSE.index("pitch")]
+        return Predictions(
+            self.card.labels,
+            probabilities,
+            va[:, 0],
+            va[:, 1],
+            self.card.va_source,
+            actions,
+            pitch_deg,
+        )
 
 
 def _iter_crops(

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from emotion_core.imaging.palette import EMOTION_COLOURS, GREY
+from emotion_core.imaging.palette import DARK_EMOTION_COLOURS, EMOTION_COLOURS, GREY
 from emotion_core.labels import ALL_EMOTIONS
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def plane_chart(layers: Sequence[ChartType], side_px: int) -> Any:
     )
 
 
+def confidence_words(field: str) -> str:
+    """A Vega expression of a probability in words, as ``face.format_confidence`` has them."""
+    return f"datum.{field} >= 0.955 ? '>95%' : format(datum.{field}, '.0%')"
+
+
 def plane_axis(field: Literal["valence", "arousal"]) -> Any:
     """An axis of the plane from -1 to 1: the x axis for valence, the y axis for arousal."""
     encoding = alt.X if field == "valence" else alt.Y
@@ -91,29 +96,54 @@ def plane_axis(field: Literal["valence", "arousal"]) -> Any:
     )
 
 
-def emotion_shape() -> alt.Shape:
-    """Encodes the column ``emotion`` as shapes, always the same one per emotion."""
+def emotion_range(*, is_dark: bool = False) -> dict[str, list[str]]:
+    """The part ``range`` of a Vega configuration that gives emotions their colours."""
+    colours = DARK_EMOTION_COLOURS if is_dark else EMOTION_COLOURS
+    return {"category": [colours[emotion] for emotion in ALL_EMOTIONS]}
+
+
+def emotion_shape(**options: Any) -> alt.Shape:
+    """Encodes the column ``emotion`` as shapes, always the same one per emotion.
+
+    Args:
+        options: Of Altair's ``Shape``, such as ``legend=None``.
+    """
     return alt.Shape(
         "emotion:N",
         title="Emotion",
         scale=alt.Scale(domain=list(ALL_EMOTIONS), range=list(EMOTION_SHAPES)),
+        **options,
     )
 
 
-def emotion_colour(*, legend: bool = True, columns: int = 3) -> alt.Color:
-    """Encodes the column ``emotion`` as colours, always the same one per emotion.
+def emotion_colour(*, legend: bool = True) -> alt.Color:
+    """Encodes the column ``emotion`` as colours, the same one per emotion in all charts of a theme.
+
+    The colours are those of Vega's range ``category``. The pages of the app set it by their theme;
+    other pages and files set it to ``emotion_range``.
 
     Args:
         legend: Whether there is a legend below the chart.
-        columns: Number of columns of the legend.
     """
     return alt.Color(
         "emotion:N",
         title="Emotion",
-        scale=alt.Scale(
-            domain=list(ALL_EMOTIONS), range=[EMOTION_COLOURS[e] for e in ALL_EMOTIONS]
-        ),
-        legend=alt.Legend(orient="bottom", columns=columns, symbolStrokeWidth=0.6)
-        if legend
-        else None,
+        scale=alt.Scale(domain=list(ALL_EMOTIONS), range="category"),
+        legend=alt.Legend(orient="bottom", columns=3, symbolStrokeWidth=0.6) if legend else None,
     )
+
+
+def inline_data(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    """Inlines the data of a specification that never change; those of a name come with updates."""
+    fixed = {key: rows for key, rows in spec.pop("datasets").items() if key != name}
+
+    def put(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if part.get("name") in fixed:
+            return {"values": fixed[part["name"]]}
+        return {key: put(value) for key, value in part.items()}
+
+    return {key: put(value) for key, value in spec.items()}

@@ -17,6 +17,7 @@ from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.chart_base import (
     FIT_WIDTH,
+    confidence_words,
     emotion_colour,
     emotion_shape,
     plane_axis,
@@ -134,10 +135,11 @@ def _bars(rows: alt.Chart) -> ChartType:
         ),
     )
     bars = folded.mark_bar(stroke=GREY, strokeWidth=0.8, cornerRadiusEnd=2)
-    values = folded.mark_text(align="left", dx=5, fontSize=12)
+    worded = folded.transform_calculate(words=confidence_words("probability"))
+    values = worded.mark_text(align="left", dx=5, fontSize=12)
     chart: ChartType = alt.layer(
         bars.encode(color=emotion_colour(legend=False)),
-        values.encode(text=alt.Text("probability:Q", format=".0%")),
+        values.encode(text="words:N"),
     ).properties(height=_BAR_PX * len(ALL_EMOTIONS), view=alt.ViewBackground(stroke=None))
     return chart
 
@@ -160,7 +162,7 @@ def _stacked_bars(rows: alt.Chart, names: list[str]) -> ChartType:
         x=alt.value(0), y=y, text="person:N"
     )
     words = at_cursor(rows).transform_calculate(
-        words="datum.emotion + ' ' + format(datum.confidence, '.0%')"
+        words=f"datum.emotion + ' ' + ({confidence_words('confidence')})"
     )
     what = words.mark_text(align="right", dy=-7, fontSize=12).encode(
         x=alt.value("width"), y=y, text="words:N"

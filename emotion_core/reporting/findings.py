@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emotion_core.quality import usable_faces
 from emotion_core.reporting.timeline import format_duration
 from emotion_core.video.tables import seen_seconds
 
@@ -43,15 +44,17 @@ def describe_course(frames: pd.DataFrame, track: int) -> str:
     """Tells how the emotions of a person follow each other, and the range of valence.
 
     For example ``sadness, then happiness at 0:09; valence -0.8 to +1.0``. Of a person whose
-    emotions change too often, it tells the most frequent ones.
+    emotions change too often, it tells the most frequent ones. Unusable faces do not count.
 
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, smoothed.
         track: The person, who is in the table.
     """
     seconds = seen_seconds(frames)
-    rows = frames.assign(seen_s=seconds if seconds.any() else 1.0)
+    rows = usable_faces(frames.assign(seen_s=seconds if seconds.any() else 1.0))
     rows = rows[rows["track"] == track].sort_values("time_s", kind="stable")
+    if rows.empty:
+        return "too hard to read"
     low, high = (_signed(value) for value in (rows["valence"].min(), rows["valence"].max()))
     valence = f"valence {low}" if low == high else f"valence {low} to {high}"
     return f"{_tell(rows)}; {valence}"

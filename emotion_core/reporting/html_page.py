@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import vl_convert
+from markupsafe import Markup
 
+from emotion_core.reporting.chart_base import emotion_range
 from emotion_core.reporting.dashboard import PLANE_PX, PLANE_ROOM_PX
 from emotion_core.reporting.photo_charts import ScriptJson, vegalite_release
 from emotion_core.reporting.timeline_layers import ROOM_PX
@@ -29,6 +31,10 @@ def render_page(template: str, charts: ChartType | None, **values: Any) -> str:
     if charts is not None:
         values["spec"] = json.dumps(charts.to_dict(validate=False), cls=ScriptJson)
         values["vega"] = vega_script()
+        values["ranges"] = {
+            theme: Markup(json.dumps(emotion_range(is_dark=theme == "dark")))  # noqa: S704 - ours
+            for theme in ("light", "dark")
+        }
         values["plane_px"], values["room_px"] = PLANE_PX + PLANE_ROOM_PX, ROOM_PX
     return _templates().get_template(template).render(values)
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from emotion_core.imaging.palette import EMOTION_COLOURS
+from emotion_core.imaging.palette import DARK_EMOTION_COLOURS, EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
+from emotion_core.quality import describe_left_out
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_page import render_page
 from emotion_core.reporting.timeline import format_duration, person_name, wall_clock
-from emotion_core.video.tables import longest_seen, select_people, smooth_result
+from emotion_core.video.tables import (
+    counted_frames,
+    longest_seen,
+    people_readings,
+    select_people,
+    smooth_result,
+)
 from emotion_core.video.types import HighlightKind
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
     from altair.typing import ChartType
 
+    from emotion_core.labels import Emotion
     from emotion_core.video.types import VideoResult, VideoSettings
 
 MAX_REPORTED_PEOPLE = 24
@@ -57,6 +65,7 @@ def report_page(result: VideoResult, name: str) -> str:
         people=[_person(row) for row in people.to_dict("records")],
         n_people=len(result.people),
         n_charted=len(charted),
+        left_out=_left_out(result),
         is_smoothed=result.settings.smoothing_s > 0,
         highlights=_highlights(result, set(people["track"])),
     )
@@ -98,6 +107,12 @@ def _facts(result: VideoResult) -> dict[str, str]:
     }
 
 
+def _left_out(result: VideoResult) -> str:
+    """A sentence on the readings of people that do not count; empty if all do."""
+    frames = counted_frames(result.frames, all_faces=result.settings.all_faces)
+    return describe_left_out(people_readings(frames), "reading")
+
+
 def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
     """A row of the people table as text."""
     shares = {e: row[f"share_{e}"] for e in ALL_EMOTIONS if row.get(f"share_{e}", 0) > 0}
@@ -113,10 +128,14 @@ def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
         "name": person_name(int(row["track"])),
         "times": [format_duration(row[name]) for name in ("seen_s", "first_s", "last_s")],
         "words": ", ".join(words),
-        "short": ", ".join(words[:2]),
-        "pieces": [(f"{share:.4f}", EMOTION_COLOURS[e]) for e, share in shares.items()],
-        "numbers": [*means, f"{row['changes']:,}"],
+        "short": ", ".join(words[:2]) or "too hard to read",
+        "pieces": [(f"{share:.4f}", _by_theme(e)) for e, share in shares.items()],
+        "numbers": [*means, f"{row['changes']:,}"] if words else ["\u2013"] * 3,
     }
+
+
+def _by_theme(emotion: Emotion) -> str:
+    return f"light-dark({EMOTION_COLOURS[emotion]}, {DARK_EMOTION_COLOURS[emotion]})"
 
 
 def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[str, str]]]:

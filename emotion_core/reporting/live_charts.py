@@ -16,7 +16,14 @@ import pandas as pd
 
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
+from emotion_core.reporting.chart_base import (
+    confidence_words,
+    emotion_colour,
+    emotion_shape,
+    inline_data,
+    plane_axis,
+    plane_chart,
+)
 from emotion_core.reporting.live_chart_data import MINUTE_S, bar_rows, minute_rows, trail_rows
 from emotion_core.reporting.timeline_layers import dimension_colour, fold_dimensions
 
@@ -56,23 +63,7 @@ def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
         view=alt.ViewBackground(stroke=None),
         autosize=alt.AutoSizeParams(type="fit", contains="padding"),
     )
-    return _inline(framed.to_dict())
-
-
-def _inline(spec: dict[str, Any]) -> dict[str, Any]:
-    """Inlines the data that never changes; named data sets are sent with each update."""
-    fixed = {name: rows for name, rows in spec.pop("datasets").items() if name != LIVE}
-
-    def put(part: Any) -> Any:
-        if isinstance(part, list):
-            return [put(item) for item in part]
-        if not isinstance(part, dict):
-            return part
-        if part.get("name") in fixed:
-            return {"values": fixed[part["name"]]}
-        return {key: put(value) for key, value in part.items()}
-
-    return {key: put(value) for key, value in spec.items()}
+    return inline_data(framed.to_dict(), LIVE)
 
 
 @functools.cache
@@ -86,13 +77,16 @@ def _bars_template(words: tuple[str, ...]) -> dict[str, Any]:
         scale=alt.Scale(domain=["", *words]),
         axis=alt.Axis(labelOverlap=False, ticks=False, domain=False, minExtent=72, maxExtent=72),
     )
-    shown = rows.transform_filter("datum.word").encode(x=across, y=down)
+    named = rows.transform_filter("datum.word")
+    shown = named.transform_calculate(words=confidence_words("probability")).encode(
+        x=across, y=down
+    )
     colour: Any = emotion_colour().to_dict()
     lines = shown.mark_bar(
         height=alt.RelativeBandSize(0.72), cornerRadiusEnd=2, stroke=GREY, strokeWidth=0.8
     ).encode(x2="end:Q", color=alt.Color("word:N", scale=colour["scale"], legend=None))
     numbers = shown.mark_text(align="left", dx=5, fontSize=12).encode(
-        x=alt.X("end:Q", axis=None), text=alt.Text("probability:Q", format=".0%")
+        x=alt.X("end:Q", axis=None), text="words:N"
     )
     names = rows.transform_filter("!datum.word").mark_text(
         align="left", fontSize=12, fontWeight="bold"
@@ -128,7 +122,7 @@ def _plane_template() -> dict[str, Any]:
     names = newest.mark_text(dy=-17, fontSize=12, fontWeight="bold").encode(text="person:N")
     layers = plane_chart([trail, points, last, names], _PLANE_PX)
     chart: ChartType = layers.resolve_scale(size="independent").properties(datasets={LIVE: []})
-    return _inline(chart.to_dict())
+    return inline_data(chart.to_dict(), LIVE)
 
 
 @functools.cache

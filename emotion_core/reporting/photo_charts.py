@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,15 @@ import vl_convert
 
 from emotion_core.imaging.palette import GREY, INK, WORDS
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import emotion_colour, emotion_shape, plane_axis, plane_chart
+from emotion_core.reporting.chart_base import (
+    confidence_words,
+    emotion_colour,
+    emotion_range,
+    emotion_shape,
+    inline_data,
+    plane_axis,
+    plane_chart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +30,12 @@ if TYPE_CHECKING:
 
 BRUSH = "brush"
 """Name of the selection in the valence-arousal chart: a rectangle as the ranges of both axes."""
+
+PICK = "pick"
+"""Name of the other selection in ``faces_plane_spec``: the ``id`` of the clicked point."""
+
+FACES = "faces"
+"""Name of the data set in ``faces_plane_spec``."""
 
 _PLANE_PX = 460
 _COMPOUNDS: dict[type, str] = {
@@ -41,14 +56,37 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
         faces: As ``photos.tables.faces_table`` makes it; may be empty.
         edge: Colour of the edges of the points.
     """
-    points = (
-        alt.Chart(faces)
+    points = _make_points(alt.Chart(faces), edge).encode(
+        color=emotion_colour(), shape=emotion_shape()
+    )
+    chart: ChartType = plane_chart([points], _PLANE_PX)
+    return chart
+
+
+@cache
+def faces_plane_spec(edge: str = INK) -> dict[str, Any]:
+    """The same for a page, without a table; to be copied before a change.
+
+    The page adds the data set ``FACES``, a ``faces_table`` with three more columns: ``id``, which
+    a click selects (parameter ``PICK``), ``image``, addresses of images for the tooltips, and
+    ``is_shown``, without which a point is pale. There is no legend.
+    """
+    is_shown = alt.when("datum.is_shown").then(alt.value(0.9)).otherwise(alt.value(0.12))
+    base = alt.Chart(alt.NamedData(FACES))
+    points = _make_points(base, edge, alt.Tooltip("image:N")).encode(
+        color=emotion_colour(legend=False), shape=emotion_shape(legend=None), opacity=is_shown
+    )
+    points = points.add_params(alt.selection_point(name=PICK, fields=["id"]))
+    return inline_data(plane_chart([points], _PLANE_PX).to_dict(), FACES)
+
+
+def _make_points(base: alt.Chart, edge: str, *more: alt.Tooltip) -> alt.Chart:
+    points: alt.Chart = (
+        base.transform_calculate(words=confidence_words("confidence"))
         .mark_point(filled=True, opacity=0.85, stroke=edge, strokeWidth=0.6)
         .encode(
             x=plane_axis("valence"),
             y=plane_axis("arousal"),
-            color=emotion_colour(),
-            shape=emotion_shape(),
             size=alt.Size(
                 "confidence:Q",
                 title="Confidence",
@@ -56,75 +94,44 @@ def valence_arousal_chart(faces: pd.DataFrame, *, edge: str = INK) -> ChartType:
                 legend=None,
             ),
             tooltip=[
+                *more,
                 alt.Tooltip("source:N", title="Photo"),
                 alt.Tooltip("face:Q", title="Face"),
                 alt.Tooltip("emotion:N", title="Emotion"),
-                alt.Tooltip("confidence:Q", title="Confidence", format=".0%"),
+                alt.Tooltip("words:N", title="Confidence"),
                 alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
                 alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
             ],
         )
         .add_params(alt.selection_interval(name=BRUSH, encodings=["x", "y"]))
     )
-    chart: ChartType = plane_chart([points], _PLANE_PX)
-    return chart
+    return points
+
+
+def count_emotions(faces: pd.DataFrame) -> dict[str, int]:
+    """Number of faces per emotion that the model knows, zeros included.
+
+    Args:
+        faces: As ``photos.tables.faces_table`` makes it.
+    """
+    counts = faces["emotion"].value_counts()
+    return {str(e): int(counts.get(str(e), 0)) for e in ALL_EMOTIONS if f"p_{e}" in faces}
 
 
 def distribution_chart(faces: pd.DataFrame) -> ChartType:
-    """Number of faces per emotion, from a ``photos.tables.faces_table``."""
-    counts = faces.groupby("emotion", as_index=False).size().rename(columns={"size": "faces"})
-    chart: alt.Chart = (
-        alt.Chart(counts)
-        .mark_bar(cornerRadiusEnd=3, stroke=GREY, strokeWidth=0.8)
-        .encode(
-            x=alt.X("faces:Q", title="Faces", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=_emotion_rows(),
-            color=emotion_colour(legend=False),
-            tooltip=[
-                alt.Tooltip("emotion:N", title="Emotion"),
-                alt.Tooltip("faces:Q", title="Faces"),
-            ],
-        )
-        .properties(height=alt.Step(26))
+    """Number of faces per emotion, from a ``photos.tables.faces_table``; zeros are shown."""
+    counts = pd.DataFrame(count_emotions(faces).items(), columns=["emotion", "faces"])
+    base = alt.Chart(counts).encode(
+        x=alt.X("faces:Q", title="Faces", axis=alt.Axis(tickMinStep=1, format="d")),
+        y=_emotion_rows(),
+        tooltip=[alt.Tooltip("emotion:N", title="Emotion"), alt.Tooltip("faces:Q", title="Faces")],
     )
+    bars = base.mark_bar(cornerRadiusEnd=3, stroke=GREY, strokeWidth=0.8)
+    numbers = base.mark_text(align="left", dx=4, fontSize=12).encode(text="faces:Q")
+    chart: ChartType = alt.layer(
+        bars.encode(color=emotion_colour(legend=False)), numbers
+    ).properties(height=alt.Step(26))
     return chart
-
-
-def probabilities_chart(faces: pd.DataFrame) -> ChartType:
-    """The probabilities of each face of one photo.
-
-    A single face gets a bar per emotion, several faces get a stacked bar each.
-
-    Args:
-        faces: Rows of one photo from ``photos.tables.faces_table``.
-    """
-    columns = [c for c in faces.columns if c.startswith("p_")]
-    long = faces.melt(["face"], columns, "label", "probability")
-    long["emotion"] = long["label"].str.removeprefix("p_")
-    long["rank"] = long["emotion"].map({e: i for i, e in enumerate(ALL_EMOTIONS)})
-    tooltip = [
-        alt.Tooltip("face:O", title="Face"),
-        alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("probability:Q", title="Probability", format=".1%"),
-    ]
-    share = alt.X(
-        "probability:Q",
-        title=None,
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format="%", values=[0, 0.5, 1]),
-    )
-    is_stacked = len(faces) > 1
-    face_rows = alt.Y("face:O", title="Face", axis=alt.Axis(labelOverlap=False))
-    rows = face_rows if is_stacked else _emotion_rows()
-    # pages show stacked bars in narrow columns
-    colour = emotion_colour(columns=2) if is_stacked else emotion_colour(legend=False)
-    bars: alt.Chart = (
-        alt.Chart(long)
-        .mark_bar(stroke=GREY, strokeWidth=0.8)
-        .encode(x=share, y=rows, color=colour, tooltip=tooltip)
-        .properties(height=alt.Step(22 if is_stacked else 20))
-    )
-    return bars.encode(order="rank:O") if is_stacked else bars
 
 
 def select_faces(faces: pd.DataFrame, ranges: Mapping[str, Sequence[float]]) -> pd.DataFrame:
@@ -183,6 +190,7 @@ def standalone_spec(chart: ChartType) -> dict[str, Any]:
     """
     tables: dict[str, pd.DataFrame] = {}
     bare: ChartType = _without_tables(chart, tables).configure_text(color=WORDS)
+    bare = bare.configure_range(**emotion_range())
     spec: dict[str, Any] = bare.properties(background="white").to_dict(validate=False)
     rows = {name: alt.to_values(table)["values"] for name, table in tables.items()}
     return {**spec, "datasets": {**spec.get("datasets", {}), **rows}}

@@ -25,6 +25,7 @@ from emotion_core.photos.tables import (
     table_to_csv,
     unique_names,
 )
+from emotion_core.quality import usable_faces
 from emotion_core.reporting.photo_charts import to_html, valence_arousal_chart
 from emotion_core.types import DEFAULT_OPTIONS, AnalyzeOptions
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from emotion_core.analyzer import Analyzer
+    from emotion_core.models.card import AnalyzerInfo
 
 _ANNOTATED = "annotated"
 
@@ -138,23 +140,31 @@ def write_results(
         finally:
             faces = faces_table(records)
             atomic_write(out / "faces.csv", table_to_csv(faces, decimal))
-            atomic_write(out / "photos.csv", table_to_csv(photos_table(records), decimal))
-            page = to_html(valence_arousal_chart(faces), title="Valence and arousal")
+            photo_rows = photos_table(records, all_faces=options.all_faces)
+            atomic_write(out / "photos.csv", table_to_csv(photo_rows, decimal))
+            charted = faces if options.all_faces else usable_faces(faces)
+            page = to_html(valence_arousal_chart(charted), title="Valence and arousal")
             atomic_write(out / "valence_arousal.html", page.encode())
-            settings = {
-                "model": analyzer.info.emotion.version,
-                "detector": analyzer.info.detector.version,
-                "min_score": options.min_score,
-                "min_face_px": options.min_face_px,
-                "blur": blur,
-                **({"region": options.region} if options.region else {}),
-                **({"faces": "largest"} if options.largest_only else {}),
-            }
+            settings = photo_settings(analyzer.info, options, blur=blur)
             atomic_write(out / "settings.json", json.dumps(settings, indent=2).encode())
     except EmotionError:  # some are also an OSError, but not about this folder
         raise
     except OSError as error:
         raise EmotionError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def photo_settings(info: AnalyzerInfo, options: AnalyzeOptions, *, blur: bool) -> dict[str, object]:
+    """What decides the results, for ``settings.json``."""
+    return {
+        "model": info.emotion.version,
+        "detector": info.detector.version,
+        "min_score": options.min_score,
+        "min_face_px": options.min_face_px,
+        "blur": blur,
+        **({"region": options.region} if options.region else {}),
+        **({"faces": "largest"} if options.largest_only else {}),
+        **({"all_faces": True} if options.all_faces else {}),
+    }
 
 
 def _clear(annotated: Path, names: Collection[str]) -> None:

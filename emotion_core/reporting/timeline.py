@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from emotion_core.video.tables import analysis_period, max_hold_s, seen_seconds
+from emotion_core.quality import is_usable_row
+from emotion_core.video.tables import (
+    analysis_period,
+    max_hold_s,
+    seen_seconds,
+    without_unusable,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +69,8 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
     """The rows that charts over time draw.
 
     Args:
-        frames: As ``tables.FrameTableBuilder.table`` makes it, raw or smoothed.
+        frames: As ``tables.FrameTableBuilder.table`` makes it, raw or smoothed. Unusable faces are
+            not drawn, see ``tables.counted_frames``.
 
     Returns:
         In order of people and time: time_s, end_s (until when the row is drawn), clock (the time
@@ -71,7 +78,7 @@ def timeline_rows(frames: pd.DataFrame) -> pd.DataFrame:
         stretch), emotion, confidence, ``p_<label>``..., valence, arousal. Each stretch ends with a
         copy of its last row at the end time of that row, where time_s equals end_s.
     """
-    thinned = downsample(frames, _max_times(frames))
+    thinned = downsample(without_unusable(frames), _max_times(frames))
     order = thinned["frame"].rank(method="dense")
     rows = thinned.assign(seen_s=_shown_seconds(thinned), order=order)
     rows = rows[rows["track"].notna()].sort_values(["track", "time_s"], kind="stable")
@@ -104,7 +111,7 @@ def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFram
     rows = frames[["frame", "time_s", "track", "emotion"]].assign(seconds=_shown_seconds(frames))
     rows["bin"] = frames["frame"].to_numpy() if bins is None else bins
     rows["time_s"] = rows.groupby("bin")["time_s"].transform("min").round(6)
-    rows = rows[rows["track"].notna()]
+    rows = rows[rows["track"].notna().to_numpy() & is_usable_row(frames)]
     sums = rows.groupby(["time_s", "track", "emotion"], as_index=False)[["seconds"]].sum()
     return sums.astype({"track": "int64"}).round({"seconds": 4})
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import emotion_colour
+from emotion_core.reporting.chart_base import confidence_words, emotion_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -256,7 +256,8 @@ def _row_lines(n_rows: int) -> ChartType:
 def _bars(rows: alt.Chart, x: alt.X) -> alt.Chart:
     """Invisible bars with the values of the frame under the pointer as a tooltip."""
     bars: alt.Chart = (
-        rows.transform_filter("datum.end_s > datum.time_s")
+        with_words(rows)
+        .transform_filter("datum.end_s > datum.time_s")
         .transform_calculate(height=f"datum.row - {_REACH}", low=f"datum.row + {_REACH}")
         .mark_rect(opacity=0)
         .encode(x=x, x2="end_s:Q", y="height:Q", y2="low:Q", tooltip=reading_tooltip())
@@ -280,13 +281,19 @@ def dimension_colour() -> alt.Color:
     )
 
 
+def with_words(rows: alt.Chart) -> alt.Chart:
+    """Adds the confidence in words to rows, for ``reading_tooltip``."""
+    worded: alt.Chart = rows.transform_calculate(words=confidence_words("confidence"))
+    return worded
+
+
 def reading_tooltip() -> list[alt.Tooltip]:
-    """A tooltip with the prediction for one face at one time, from a row of ``timeline_rows``."""
+    """A tooltip with the prediction for one face at one time, from ``with_words`` of its row."""
     return [
         alt.Tooltip("person:N", title="Person"),
         alt.Tooltip("clock:N", title="Time"),
         alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("confidence:Q", title="Probability", format=".0%"),
+        alt.Tooltip("words:N", title="Probability"),
         alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
         alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
     ]

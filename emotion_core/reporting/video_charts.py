@@ -17,7 +17,7 @@ from emotion_core.reporting.chart_base import (
     plane_chart,
 )
 from emotion_core.reporting.timeline import person_name, timeline_rows
-from emotion_core.reporting.timeline_layers import LABEL_PX, reading_tooltip
+from emotion_core.reporting.timeline_layers import LABEL_PX, reading_tooltip, with_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,8 @@ def trajectory_layers(rows: alt.Chart, row: int = 0) -> list[alt.Chart]:
         row: Number of the person's row.
     """
     shown = (
-        rows.transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
+        with_words(rows)
+        .transform_filter(f"datum.row == {row} && datum.end_s > datum.time_s")
         .transform_joinaggregate(first="min(time_s)", last="max(time_s)")
         .transform_calculate(
             age="datum.last > datum.first ?"

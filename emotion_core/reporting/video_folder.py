@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _VIDEO = "annotated.mp4"
 _CHARTS = ("charts.html", "charts.png")
 _SETTINGS = "settings.json"
-_LAYOUT = 3  # of the results; raised when it changes, so that videos are analysed again
+_LAYOUT = 4  # of the results; raised when it changes, so that videos are analysed again
 
 
 @dataclass(frozen=True, slots=True)

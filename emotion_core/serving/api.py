@@ -42,6 +42,11 @@ MIN_SCORE = 0.1
 MAX_SEARCH_PX = 2048
 """A search takes about 50 bytes per pixel: 0.2 GB at this size, 5 GB at 10,000 pixels."""
 
+MAX_ROLLS = 4
+"""Maximum number of angles of turned faces in a request; each costs one more search."""
+
+_Angle = Annotated[float, Query(ge=0, lt=360)]
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -78,17 +83,24 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         min_score: Annotated[float, Query(ge=MIN_SCORE, le=1)] = DEFAULT_MIN_SCORE,
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
+        rolls_deg: Annotated[tuple[_Angle, ...], Query(max_length=MAX_ROLLS)] = (),
+        actions: Annotated[bool, Query()] = False,
     ) -> JSONResponse:
         """Finds the faces in one image and recognises their emotions.
 
         The body is an image file (JPEG, PNG, WebP, HEIC, ...), or multipart/form-data with one
         file. Faces with a detection score below ``min_score``, or whose shorter side has fewer
         than ``min_face_px`` pixels, are left out. With ``search_px`` the image is searched only
-        once, downscaled to that many pixels on its longer side, which is fast.
+        once, downscaled to that many pixels on its longer side, which is fast. Each ``rolls_deg``
+        is a clockwise angle of turned faces to search for besides upright ones. With ``actions``
+        the answer has action features, if the model has them.
         """
         start = time.perf_counter()
         data = await _read_image(request)
-        found = await service.analyze(data, AnalyzeOptions(min_score, min_face_px, search_px))
+        options = AnalyzeOptions(
+            min_score, min_face_px, search_px, rolls_deg=rolls_deg, actions=actions
+        )
+        found = await service.analyze(data, options)
         server_ms = (time.perf_counter() - start) * 1000
         content = analysis_to_wire(found.analysis, server_ms=server_ms, warnings=found.warnings)
         return JSONResponse(content, headers={BATCH_HEADER: str(found.batch)})
@@ -202,7 +214,7 @@ def _handler(status: int) -> Callable[[Request, Exception], Coroutine[Any, Any, 
 
 async def _on_wrong_query(_: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
-    return _error_response(422, f"{first['loc'][-1]}: {first['msg']}.")
+    return _error_response(422, f"{first['loc'][:2][-1]}: {first['msg']}.")
 
 
 async def _on_http_error(_: Request, error: HTTPException) -> JSONResponse:

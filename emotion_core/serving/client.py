@@ -77,7 +77,12 @@ class RemoteAnalyzer(ReadsOneImage):
         if options.region or options.largest_only:  # cut out here: the server gets no more
             return analyze_part(self.analyze, images, options)
         given = {"min_score": options.min_score, "min_face_px": options.min_face_px}
-        query = urlencode(given | ({"search_px": options.search_px} if options.search_px else {}))
+        if options.search_px:
+            given["search_px"] = options.search_px
+        rolls = [("rolls_deg", roll % 360) for roll in options.rolls_deg]
+        query = urlencode(
+            [*given.items(), *rolls, *((("actions", "true"),) if options.actions else ())]
+        )
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s
         futures = [

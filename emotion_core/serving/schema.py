@@ -19,14 +19,18 @@ An analysis, version 1::
         "probabilities": [[0.02, ...]],
         "valence": [0.71],
         "arousal": [0.33],
-        "va_source": "head"
+        "va_source": "head",
+        "actions": [[0.01, ...]] or null
       },
+      "quality": {"pose_deg": [[yaw, pitch, roll] or null], "sharpness": [0.41],
+        "brightness": [0.48], "quality": [0.93], "flags": [["turned"]]} or null,
       "warnings": ["..."]
     }
 
-Coordinates are pixels of the sent image, upright. ``time_s`` is the time of the analysis,
-``server_ms`` also includes decoding and waiting for a batch. Readers ignore unknown fields; a
-change of meaning gets a new version.
+Coordinates are pixels of the sent image, upright. Earlier servers send no ``quality`` and no
+``actions``, which are in the order of ``actions.ACTIONS``. ``time_s``
+is the time of the analysis, ``server_ms`` also includes decoding and waiting for a batch. Readers
+ignore unknown fields; a change of meaning gets a new version.
 """
 
 from __future__ import annotations
@@ -37,9 +41,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
+from emotion_core.actions import ACTIONS
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
+from emotion_core.quality import FACE_FLAGS, FaceQuality
 from emotion_core.types import Analysis, Device, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of both documents, the analysis and the description of a server."""
 
+_MEASURES = ("sharpness", "brightness", "quality")
 _MAX_FACES = 100_000
 _MAX_SIDE_PX = 1_000_000
 _T = TypeVar("_T")
@@ -86,9 +93,18 @@ def analysis_to_wire(
             "valence": predictions.valence.tolist(),
             "arousal": predictions.arousal.tolist(),
             "va_source": str(predictions.va_source),
+            "actions": None if predictions.actions is None else predictions.actions.tolist(),
         },
+        "quality": None if analysis.quality is None else _quality_to_wire(analysis.quality),
         "warnings": list(warnings),
     }
+
+
+def _quality_to_wire(quality: FaceQuality) -> dict[str, Any]:
+    poses = [pose.tolist() if np.isfinite(pose).all() else None for pose in quality.pose_deg]
+    measures = {name: getattr(quality, name).tolist() for name in _MEASURES}
+    flags = [list(map(str, quality.flags_of(face))) for face in range(len(quality))]
+    return {"pose_deg": poses, **measures, "flags": flags}
 
 
 def analysis_from_json(data: bytes) -> Analysis:
@@ -191,7 +207,7 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
     labels = tuple(Emotion(label) for label in _expect(list, read["labels"], "labels"))
     if n > _MAX_FACES or not labels or len(set(labels)) != len(labels):
         raise ValueError("there are too many faces, or no distinct labels")
-    points, ids = found["landmarks"], found["track_ids"]
+    points, ids, acts = found["landmarks"], found["track_ids"], read.get("actions")
     faces = Faces(
         _floats(found["boxes"], (n, 4), "boxes"),
         _floats(found["scores"], (n,), "scores"),
@@ -208,10 +224,25 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
         _floats(read["valence"], (n,), "valence"),
         _floats(read["arousal"], (n,), "arousal"),
         VaSource(read["va_source"]),
+        None if acts is None else _floats(acts, (n, len(ACTIONS)), "actions"),
     )
     model = _expect(str, fields["model"], "model")
     time_s = float(_floats([fields["time_s"]], (1,), "time_s")[0])
-    return Analysis((width, height), faces, predictions, model[:200], time_s)
+    measured = fields.get("quality")
+    quality = None if measured is None else _to_quality(_expect(dict, measured, "quality"), n)
+    return Analysis((width, height), faces, predictions, model[:200], time_s, quality)
+
+
+def _to_quality(fields: dict[str, Any], n: int) -> FaceQuality:
+    poses = _expect(list, fields["pose_deg"], "pose_deg")
+    known = [pose is not None for pose in poses]
+    pose_deg = np.full((len(poses), 3), np.nan, np.float32)
+    pose_deg[known] = _floats([p for p in poses if p is not None], (sum(known), 3), "pose_deg")
+    words = [_to_texts(row, "flags") for row in _expect(list, fields["flags"], "flags")]
+    flags = np.array([[flag in row for flag in FACE_FLAGS] for row in words], np.bool_)
+    sharpness, brightness, quality = (_floats(fields[name], (n,), name) for name in _MEASURES)
+    flags = flags.reshape(len(words), len(FACE_FLAGS))
+    return FaceQuality(pose_deg, sharpness, brightness, quality, flags)
 
 
 def _to_info(fields: dict[str, Any]) -> AnalyzerInfo:

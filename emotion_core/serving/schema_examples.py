@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from emotion_core.actions import ACTIONS
+from emotion_core.quality import FACE_FLAGS, QUALITY_COLUMNS
+
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
 
@@ -23,6 +26,8 @@ _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
 _INTEGER = {"type": "integer"}
 _UNIT = {"type": "number", "minimum": -1, "maximum": 1}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_FLAG = {"enum": [str(flag) for flag in FACE_FLAGS]}
 
 _ERRORS = {
     "400": _response("The body is not valid."),
@@ -62,8 +67,28 @@ _ANALYSIS = _record(
                 "valence": _list_of(_UNIT, "Unpleasant to pleasant."),
                 "arousal": _list_of(_UNIT, "Calm to excited."),
                 "va_source": {"enum": ["head", "expectation"]},
+                "actions": {
+                    "type": ["array", "null"],
+                    "description": f"If asked for, a row per face: {', '.join(ACTIONS)}.",
+                    "items": _list_of(_SHARE),
+                },
             }
         ),
+        "quality": {
+            "type": ["object", "null"],
+            "description": "Of the faces, in the same order.",
+            "properties": {
+                "pose_deg": {
+                    "type": "array",
+                    "description": "Yaw, pitch, roll in degrees; null where it is unknown.",
+                    "items": {"type": ["array", "null"], "items": _NUMBER},
+                },
+                "sharpness": _list_of(_SHARE),
+                "brightness": _list_of(_SHARE),
+                "quality": _list_of(_SHARE, "How far each reading may be trusted."),
+                "flags": _list_of(_list_of(_FLAG), "What makes a face hard to read."),
+            },
+        },
         "warnings": _list_of(_TEXT, "Sentences about problems with the image."),
     }
 )
@@ -89,7 +114,12 @@ _FIELDS = {
     "valence": {"type": ["number", "null"]},
     "arousal": {"type": ["number", "null"]},
 }
-_FACE = _record({"box": _list_of(_NUMBER), "score": _NUMBER, **_FIELDS})
+_MEASURED: dict[str, Any] = {
+    **{name: {"type": ["number", "null"]} for name in QUALITY_COLUMNS[:-2]},
+    "flags": _list_of(_FLAG),
+    "is_usable": {"type": "boolean"},
+}
+_FACE = _record({"box": _list_of(_NUMBER), "score": _NUMBER, **_FIELDS, **_MEASURED})
 _FACES = {"faces": _list_of(_FACE, "Only for images; from left to right.")}
 _PREDICTION = {**_record(_FIELDS), "properties": {**_FIELDS, **_FACES}}
 _CROP = _list_of(_list_of(_list_of(_NUMBER)), "A face crop, H x W x 3, RGB, 0-255.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_core.detection.boxes import largest
+from emotion_core.quality import QUALITY_COLUMNS
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.serving.schema import parse_json, read_numbers
 from emotion_core.types import Faces
@@ -111,8 +112,9 @@ def image_prediction(analysis: Analysis) -> dict[str, Any]:
             "box": box.tolist(),
             "score": float(analysis.faces.scores[i]),
             **face_prediction(analysis.predictions, i),
+            **{name: getattr(face, name) for name in QUALITY_COLUMNS},
         }
-        for i, box in enumerate(boxes)
+        for i, (box, face) in enumerate(zip(boxes, analysis, strict=True))
     ]
     names = ("emotion", "probabilities", "valence", "arousal")
     if not faces:

@@ -11,6 +11,7 @@ import av
 import cv2
 
 from emotion_core.errors import EmotionError
+from emotion_core.face import format_confidence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +116,9 @@ def describe(stats: RunStats) -> str:
         return "waiting for the first answer"
     found = reading.analysis.predictions
     rows = zip(found.top, found.confidence, found.valence, found.arousal, strict=True)
-    faces = [f"{e} {share:.0%}, valence {v:+.2f}, arousal {a:+.2f}" for e, share, v, a in rows]
+    faces = [
+        f"{e} {format_confidence(share)}, valence {v:+.2f}, arousal {a:+.2f}"
+        for e, share, v, a in rows
+    ]
     seen = "; ".join(faces) or "no face"
     return f"{seen} ({reading.delay_s * 1000:.0f} ms, {reading.answered} answers)"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.quality import FaceQuality
 from emotion_core.types import Analysis, Faces, Predictions
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def interpolate(before: Analysis, after: Analysis, fraction: float) -> Analysis:
         fraction: Position between them, from 0 to 1.
 
     Returns:
-        Linearly interpolated boxes, scores, landmarks and predictions, from left to right. A person
+        Linearly interpolated boxes, scores, landmarks and predictions, with the quality in the
+        nearer frame, from left to right. A person
         who is only in ``before`` is kept unchanged below a fraction of 0.5, one who is only in
         ``after`` from 0.5 on. Its ``time_s`` is 0: nothing was analysed.
 
@@ -59,7 +61,12 @@ def interpolate(before: Analysis, after: Analysis, fraction: float) -> Analysis:
         one.va_source,
     )
     order = np.argsort(faces.boxes[:, 0] + faces.boxes[:, 2], kind="stable")
-    return Analysis(before.size_wh, faces[order], predictions[order], before.model, 0.0)
+    quality = None
+    if before.quality is not None and after.quality is not None:
+        both = FaceQuality.join([before.quality, after.quality])
+        quality = both[start if fraction < 0.5 else end]
+    mixed = Analysis(before.size_wh, faces, predictions, before.model, 0.0, quality)
+    return mixed[order]
 
 
 def _rows_by_id(analysis: Analysis, offset: int) -> dict[int, int]:

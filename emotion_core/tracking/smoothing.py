@@ -7,6 +7,8 @@ exp(-abs(dt) / tau), the kernel of the same recursion forwards and backwards: it
 that an expression peaks when it did. Source: F. Gustafsson, "Determining the Initial States in
 Forward-Backward Filtering", IEEE Transactions on Signal Processing 44, 1996; here the weights are
 divided by their sum, so that the ends need no initial states.
+
+The readings of unusable faces are smoothed among themselves: they never change those that count.
 """
 
 from __future__ import annotations
@@ -18,8 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-
-from emotion_core.types import Predictions
 
 if TYPE_CHECKING:
     from emotion_core.types import Analysis
@@ -43,7 +43,7 @@ class Smoother:
     def __init__(self, time_constant_s: float) -> None:
         _check(time_constant_s)
         self._tau_s = time_constant_s
-        self._states: dict[int, tuple[float, npt.NDArray[np.float64]]] = {}
+        self._states: dict[tuple[int, bool], tuple[float, npt.NDArray[np.float64]]] = {}
 
     def update(self, analysis: Analysis, time_s: float) -> Analysis:
         """Smooths the predictions of the next frame; boxes stay as they are.
@@ -64,14 +64,15 @@ class Smoother:
         self._states = {k: s for k, s in self._states.items() if time_s - s[0] <= max_gap_s}
         raw = analysis.predictions
         rows = np.column_stack([raw.probabilities, raw.valence, raw.arousal]).astype(np.float64)
-        for row, track in zip(rows, tracks.tolist(), strict=True):
-            if track in self._states:
-                before_s, before = self._states[track]
+        keys = zip(tracks.tolist(), analysis.is_usable.tolist(), strict=True)
+        for row, key in zip(rows, keys, strict=True):
+            if key in self._states:
+                before_s, before = self._states[key]
                 row[:] = before + _weight(time_s - before_s, self._tau_s) * (row - before)
-            self._states[track] = (time_s, row)
+            self._states[key] = (time_s, row)
         values = rows.astype(np.float32)
-        smooth = Predictions(
-            raw.labels, values[:, :-2], values[:, -2], values[:, -1], raw.va_source
+        smooth = replace(
+            raw, probabilities=values[:, :-2], valence=values[:, -2], arousal=values[:, -1]
         )
         return replace(analysis, predictions=smooth)
 
@@ -83,7 +84,8 @@ def smooth_frames(
 
     Args:
         frames: Columns track (missing if a frame has no face), time_s, emotion, confidence,
-            ``p_<label>`` and valence and arousal; for each track in order of time.
+            ``p_<label>`` and valence and arousal, and if not all faces count, is_usable; for each
+            track in order of time.
         time_constant_s: 0 for no smoothing.
         is_causal: Whether to smooth as ``Smoother`` smooths a stream, to the last bit.
 
@@ -99,7 +101,9 @@ def smooth_frames(
     if time_constant_s == 0 or not has_face.any():
         return result
     labels = [column for column in frames.columns if column.startswith(_PREFIX)]
-    tracks = frames["track"].to_numpy(np.int64, na_value=0)
+    tracks = 2 * frames["track"].to_numpy(np.int64, na_value=0)
+    if "is_usable" in frames:
+        tracks += frames["is_usable"].to_numpy(bool)
     by_track = np.flatnonzero(has_face)[np.argsort(tracks[has_face], kind="stable")]
     times_s = frames["time_s"].to_numpy(np.float64)
     weights = _weights(tracks[by_track], times_s[by_track], time_constant_s)

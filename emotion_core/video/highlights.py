@@ -122,7 +122,7 @@ class HighlightTracker:
         self._people: dict[int, _Person] = {}
 
     def add(self, frame: VideoFrame, analysis: Analysis, shown: Image) -> None:
-        """Examines a frame; ignores faces below ``MIN_FACE_PX`` or ``MIN_SCORE``.
+        """Examines a frame; ignores unusable faces, and below ``MIN_FACE_PX`` or ``MIN_SCORE``.
 
         Args:
             frame: For its index and time.
@@ -138,7 +138,7 @@ class HighlightTracker:
         if faces.track_ids is None:
             raise ValueError("Faces of a video need track ids.")
         sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1)
-        is_clear = (faces.scores >= MIN_SCORE) & (sides >= MIN_FACE_PX)
+        is_clear = (faces.scores >= MIN_SCORE) & (sides >= MIN_FACE_PX) & analysis.is_usable
         for i, track in enumerate(faces.track_ids.tolist()):
             person = self._people.setdefault(track, _Person())
             person.n_seen += 1

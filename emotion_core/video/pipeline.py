@@ -21,7 +21,7 @@ from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
-from emotion_core.video.tables import link_people, moments, people_table
+from emotion_core.video.tables import counted_frames, link_people, moments, people_table
 from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def _analyze_frames(
             progress.report(frame)
     tracklets = frame_analyzer.tracker.tracklets()
     frames = link_people(builder.table(sampler.end_s), tracklets, settings.min_seen_s)
-    smoothed = smooth_frames(frames, settings.smoothing_s)
+    counted = counted_frames(frames, all_faces=settings.all_faces)
+    smoothed = smooth_frames(counted, settings.smoothing_s)
     result = VideoResult(
         info=reader.info,
         settings=settings,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from emotion_core.quality import is_usable_row, usable_faces
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.tracking.tracklets import link_tracklets
 from emotion_core.types import DEFAULT_MIN_SEEN_S
@@ -14,7 +15,7 @@ from emotion_core.video.highlights import is_clear
 from emotion_core.video.types import HighlightKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -79,6 +80,31 @@ def min_sightings(frames: pd.DataFrame, min_seen_s: float) -> int:
     return int(min(max(_MIN_SIGHTINGS, wanted), most))
 
 
+def counted_frames(frames: pd.DataFrame, *, all_faces: bool) -> pd.DataFrame:
+    """A table of which means, charts and drawings count usable faces only, or all."""
+    return frames.drop(columns="is_usable", errors="ignore") if all_faces else frames
+
+
+def without_unusable(frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows of usable faces; frames without any of them stay, as ones without a face."""
+    is_left_out = frames["track"].notna() & ~is_usable_row(frames)
+    return _keep_faces(frames, ~is_left_out.to_numpy()) if is_left_out.any() else frames
+
+
+def people_readings(frames: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a face of a person: no brief tracks, no frames without a face."""
+    people = without_brief(frames)
+    return people[people["track"].notna()]
+
+
+def describe_mostly(person: Mapping[Hashable, Any]) -> str:
+    """What a row of ``people_table`` shows most of the time, in words."""
+    word = person["dominant_emotion"]
+    if not isinstance(word, str):
+        return "too hard to read"
+    return f"mostly {word} ({person[f'share_{word}']:.0%})"
+
+
 def without_brief(frames: pd.DataFrame) -> pd.DataFrame:
     """The rows of people; frames with brief tracks only stay, as ones without a face."""
     if "is_brief" not in frames or not frames["is_brief"].any():
@@ -89,12 +115,15 @@ def without_brief(frames: pd.DataFrame) -> pd.DataFrame:
 def smooth_result(result: VideoResult, time_constant_s: float | None = None) -> pd.DataFrame:
     """Smooths the frames of a video in both directions, those of a webcam as they came.
 
+    If all faces count by its settings, the table has no column is_usable.
+
     Args:
         result: The result.
         time_constant_s: By default that of its settings.
     """
     tau_s = result.settings.smoothing_s if time_constant_s is None else time_constant_s
-    return smooth_frames(result.frames, tau_s, is_causal=result.started_at is not None)
+    frames = counted_frames(result.frames, all_faces=result.settings.all_faces)
+    return smooth_frames(frames, tau_s, is_causal=result.started_at is not None)
 
 
 def moments(people: pd.DataFrame, max_people: int) -> dict[int, dict[HighlightKind, float]]:
@@ -128,7 +157,9 @@ def people_table(
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, including frames without a face.
         analysis_period_s: Usual time between analysed frames; by default their median.
-        smoothed: The same rows smoothed, for emotions and times; by default ``frames``.
+        smoothed: The same rows smoothed, for emotions and times; by default ``frames``. Its column
+            is_usable tells which rows count in everything but times and numbers of frames; without
+            it all do.
 
     Returns:
         Columns track, first_s, last_s, seen_s (duration of visibility), frames, dominant_emotion
@@ -137,7 +168,8 @@ def people_table(
         changes (of the most probable emotion from one frame with the person to the next), and
         positive_s, negative_s, intense_s: the times of maximum and minimum valence and of the
         largest distance from the origin of the plane, among faces clear enough for an image (see
-        ``highlights``) if there are any. Sorted by track.
+        ``highlights``) if there are any; and n_unusable, the number of frames that these leave out.
+        Values for which no frame counts are missing. Sorted by track.
     """
     labels = [column.removeprefix("p_") for column in frames.columns if column.startswith("p_")]
     raw = {f"raw_{name}": frames[name].to_numpy() for name in _PLANE}
@@ -148,11 +180,10 @@ def people_table(
     columns = ["track", "first_s", "last_s", "seen_s", "frames", "dominant_emotion"]
     columns += [f"share_{label}" for label in labels]
     columns += ["mean_valence", "sd_valence", "mean_arousal", "sd_arousal", "changes"]
-    columns += MOMENT_COLUMNS.values()
+    columns += [*MOMENT_COLUMNS.values(), "n_unusable"]
     rows = [_person_row(rows, labels) for _, rows in seen.groupby("track")]
-    return pd.DataFrame(rows, columns=columns).astype(
-        {"track": "int64", "frames": "int64", "changes": "int64", "dominant_emotion": "str"}
-    )
+    counts = dict.fromkeys(("track", "frames", "changes", "n_unusable"), "int64")
+    return pd.DataFrame(rows, columns=columns).astype({**counts, "dominant_emotion": "str"})
 
 
 def select_time(frames: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
@@ -163,7 +194,11 @@ def select_time(frames: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFr
 
 def select_people(frames: pd.DataFrame, tracks: Collection[int]) -> pd.DataFrame:
     """The rows of some people only; frames without any of them stay, as ones without a face."""
-    chosen = frames["track"].isin(list(tracks))
+    return _keep_faces(frames, frames["track"].isin(list(tracks)).to_numpy())
+
+
+def _keep_faces(frames: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Some rows only; frames without any of them stay, as ones without a face."""
     others = frames[~chosen & ~frames["frame"].isin(frames.loc[chosen, "frame"])]
     kept = [name for name in frames.columns if name in ("frame", "time_s", "model")]
     blank = others.drop_duplicates("frame")[kept]
@@ -220,13 +255,22 @@ def seen_seconds(
 
 def _person_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
     """The numbers of one person from their rows, sorted by time."""
+    times = rows["time_s"].to_numpy(float)
+    row: dict[str, object] = {"track": int(rows["track"].iloc[0]), "first_s": times[0]}
+    row.update(last_s=times[-1], seen_s=float(rows["weight"].sum()), frames=len(rows))
+    counted = usable_faces(rows)
+    row.update(changes=0, n_unusable=len(rows) - len(counted))
+    return row | _reading_row(counted, labels) if len(counted) else row
+
+
+def _reading_row(rows: pd.DataFrame, labels: list[str]) -> dict[str, object]:
+    """The numbers that sum up the readings of one person, from the rows that count."""
+    row: dict[str, object] = {}
     weight = rows["weight"].to_numpy(float)
     if not weight.sum():  # a single frame of unknown duration
         weight = np.ones(len(rows))
-    times, emotions = rows["time_s"].to_numpy(float), rows["emotion"].to_numpy(object)
+    emotions = rows["emotion"].to_numpy(object)
     shares = [float(weight[emotions == label].sum() / weight.sum()) for label in labels]
-    row: dict[str, object] = {"track": int(rows["track"].iloc[0]), "first_s": times[0]}
-    row.update(last_s=times[-1], seen_s=float(rows["weight"].sum()), frames=len(rows))
     row["dominant_emotion"] = labels[int(np.argmax(shares))]
     row.update({f"share_{label}": share for label, share in zip(labels, shares, strict=True)})
     for name in _PLANE:

@@ -81,6 +81,8 @@ class VideoSettings:
         largest_only: Whether only the largest face of each frame counts.
         from_s: Where the part of the video to analyse begins, in seconds after its start.
         to_s: Where that part ends; ``None`` for the end of the video.
+        all_faces: Whether unusable faces count in means, charts and drawings, too.
+        actions: Whether the table of frames gets action features, if the model has them.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -98,12 +100,18 @@ class VideoSettings:
     largest_only: bool = False
     from_s: float = 0.0
     to_s: float | None = None
+    all_faces: bool = False
+    actions: bool = False
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
         return AnalyzeOptions(
-            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+            self.min_score,
+            self.min_face_px,
+            region=self.region,
+            largest_only=self.largest_only,
+            actions=self.actions,
         )
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
@@ -11,7 +12,8 @@ from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.files.archive import MediaArchive, has_suffix
 from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
-from emotion_core.photos.pipeline import PhotoSource
+from emotion_core.photos.cropped import blur_crop, draw_photo, encode_photo
+from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from emotion_core.types import AnalyzeOptions
 
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from emotion_core.photos.pipeline import PhotoResult
-    from emotion_core.types import Region
+    from emotion_core.photos.cropped import CroppedPhoto
+    from emotion_core.types import Image, Region
+
+_MAX_PREVIEWS = 6
+"""Photos whose previews are kept; more are made again when they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +71,19 @@ class Photo(PhotoSource):
     key: str
     n_bytes: int = 0
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, in hexadecimal digits."""
+        return hashlib.sha256(self.read()).hexdigest()
+
 
 @dataclass(slots=True)
 class PhotosState:
     """Photos and results; a rerun of the page resumes where the last one was interrupted.
 
     Attributes:
-        options: Options of the results.
-        results: Results by key of the photo.
+        models: Names of the models of the results.
+        results: Results by key of the photo, with faces that do not count at present, too.
         is_stopped: Whether the analysis is paused.
         failure: Why the analysis failed; empty if it did not.
         sample: Whether the sample is shown if there is no other photo.
@@ -82,14 +92,16 @@ class PhotosState:
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
     """
 
-    options: VisitorOptions | None = None
-    results: dict[str, PhotoResult] = field(default_factory=dict)
+    models: tuple[str, str] = ("", "")
+    results: dict[str, CroppedPhoto] = field(default_factory=dict)
     is_stopped: bool = False
     failure: str = ""
     sample: bool = False
     kept: list[Photo] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     _uploaded: list[Photo] = field(default_factory=list)
+    _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
+    _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
 
     def merge_uploads(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
         """All photos on the page with unique names: those kept, then the uploads.
@@ -144,7 +156,7 @@ class PhotosState:
     def fork(self) -> PhotosState:
         """The same photos and results for another window, which removes them for itself."""
         return PhotosState(
-            self.options,
+            self.models,
             dict(self.results),
             is_stopped=self.is_stopped,
             sample=self.sample,
@@ -152,11 +164,16 @@ class PhotosState:
         )
 
     @property
+    def has_photos(self) -> bool:
+        """Whether there were photos on the page when it ran last."""
+        return bool(self.sample or self.kept or self._uploaded)
+
+    @property
     def n_bytes(self) -> int:
         """Size of the photos and of the images in their results."""
-        photos, results = [*self.kept, *self._uploaded], list(self.results.values())
-        images = sum(len(result.annotated) + len(result.preview) for result in results)
-        return images + sum(photo.n_bytes for photo in photos)
+        images = sum(result.n_bytes for result in list(self.results.values()))
+        images += sum(map(len, list(self._previews.values())))
+        return images + sum(photo.n_bytes for photo in [*self.kept, *self._uploaded])
 
     def give_way(self) -> None:
         """Does nothing: photos are only analysed while their visitor is here."""
@@ -165,29 +182,68 @@ class PhotosState:
         """Frees everything."""
         self.sample = False
         self.results, self.kept, self._uploaded = {}, [], []
+        self._previews, self._blurred = {}, {}
 
-    def begin(self, photos: Sequence[Photo], options: VisitorOptions) -> list[Photo]:
-        """Drops results of other options and of photos that are no longer on the page.
+    def begin(self, photos: Sequence[Photo], models: tuple[str, str]) -> list[Photo]:
+        """Drops results of other models and of photos that are no longer on the page.
 
         Args:
             photos: Photos on the page.
-            options: Options with the names of the models in use, which may differ from the choice.
+            models: Names of the models in use, which may differ from the choice.
 
         Returns:
             The photos still to be analysed.
         """
         names = {photo.key: photo.name for photo in photos}
-        if options != self.options:
-            self.options, self.results = options, {}
+        if models != self.models:
+            self.models, self.results = models, {}
         self.results = {
             key: result
             for key, result in self.results.items()
             if names.get(key) == result.record.source
         }
+        for kept in (self._previews, self._blurred):
+            for key in [k for k in kept if (k if isinstance(k, str) else k[0]) not in names]:
+                del kept[key]  # type: ignore[arg-type]
         waiting = [photo for photo in photos if photo.key not in self.results]
         if not waiting:
             self.resume()
         return waiting
+
+    def preview(self, photo: Photo, options: VisitorOptions) -> bytes:
+        """A JPEG of a photo for the page, blurred if the visitor wishes.
+
+        Raises:
+            EmotionError: The photo is gone.
+        """
+        key = (photo.key, options.blur, options.min_score if options.blur else 0.0)
+        jpeg = self._previews.pop(key, None)  # what was looked at last is dropped last
+        if jpeg is None:
+            jpeg = make_preview(self._draw(photo, options, is_marked=False))
+        self._previews[key] = jpeg
+        for old in list(self._previews)[:-_MAX_PREVIEWS]:
+            del self._previews[old]
+        return jpeg
+
+    def annotated(self, photo: Photo, options: VisitorOptions) -> bytes:
+        """A JPEG of a photo at full size with its faces marked; made anew each time."""
+        return encode_photo(self._draw(photo, options, is_marked=True))
+
+    def crops(self, photo: Photo, options: VisitorOptions) -> CroppedPhoto:
+        """The result of a photo with the faces that count, blurred if the visitor wishes."""
+        result = self.results[photo.key]
+        if options.blur:
+            if photo.key not in self._blurred:
+                self._blurred[photo.key] = tuple(map(blur_crop, result.crops))
+            result = replace(result, crops=self._blurred[photo.key])
+        else:
+            self._blurred.pop(photo.key, None)
+        return result.select(options.analyze_options)
+
+    def _draw(self, photo: Photo, options: VisitorOptions, *, is_marked: bool) -> Image:
+        record = self.results[photo.key].record
+        choice, blur = options.analyze_options, options.blur
+        return draw_photo(photo.read(), record, choice, blur=blur, is_marked=is_marked)
 
     def stop(self) -> None:
         """Pauses the analysis."""

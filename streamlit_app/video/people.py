@@ -12,6 +12,7 @@ from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.reporting.video_charts import shares_chart, trajectory_chart
 from emotion_core.video.tables import (
     analysis_period,
+    describe_mostly,
     longest_seen,
     people_table,
     select_people,
@@ -35,6 +36,7 @@ _COLUMNS = {
     "mostly": st.column_config.TextColumn("Dominant emotion", width=125),
     "valence": st.column_config.TextColumn("Valence, SD", width=95),
     "arousal": st.column_config.TextColumn("Arousal, SD", width=95),
+    "n_unusable": st.column_config.NumberColumn("Frames left out", width=110),
     "changes": st.column_config.NumberColumn("Switches", width=75),
     "positive_s": st.column_config.NumberColumn("Most positive", format="%.1f s", width=100),
     "negative_s": st.column_config.NumberColumn("Most negative", format="%.1f s", width=105),
@@ -80,7 +82,9 @@ def show_people(
     st.header("Time per emotion", anchor=False)
     dominant = ", ".join(
         f"{person_name(track)} {emotion}"
-        for track, emotion in zip(people["track"], people["dominant_emotion"], strict=True)
+        for track, emotion in zip(
+            people["track"], people["dominant_emotion"].fillna("too hard to read"), strict=True
+        )
     )
     alt = f"Dominant emotion: {dominant}"
     st.altair_chart(readable(shares_chart(people)), key="shares", alt=alt)
@@ -111,10 +115,8 @@ def show_highlights(result: VideoResult) -> None:
 
 def _show_moments(track: int, highlights: list[Highlight], people: pd.DataFrame) -> None:
     row = people[people["track"] == track].iloc[0]
-    st.markdown(
-        f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, "
-        f"mostly {row['dominant_emotion']} ({row['share_' + row['dominant_emotion']]:.0%})"
-    )
+    mostly = describe_mostly(row.to_dict())
+    st.markdown(f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, {mostly}")
     if not highlights:
         st.caption("Too small or too blurred for an image.")
     with st.container(horizontal=True, gap="small"):
@@ -127,18 +129,16 @@ def _show_moments(track: int, highlights: list[Highlight], people: pd.DataFrame)
 def _table(people: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """A table of people as it is shown."""
     records = people.to_dict("records")
-    shares = [row[f"share_{row['dominant_emotion']}"] for row in records]
     columns = {
         "person": [person_name(row["track"]) for row in records],
         "course": [_sparks(frames, row["track"]) for row in records],
-        "mostly": [
-            f"{row['dominant_emotion']} {share:.0%}"
-            for row, share in zip(records, shares, strict=True)
-        ],
+        "mostly": [describe_mostly(row).removeprefix("mostly ") for row in records],
     }
     for name in ("valence", "arousal"):
         pairs = [(row[f"mean_{name}"], row[f"sd_{name}"]) for row in records]
-        columns[name] = [f"{mean:+.2f} \u00b1 {sd:.2f}" for mean, sd in pairs]
+        columns[name] = [
+            "" if mean != mean else f"{mean:+.2f} \u00b1 {sd:.2f}" for mean, sd in pairs
+        ]
     return people.assign(**{name: pd.Series(c, people.index) for name, c in columns.items()})
 
 

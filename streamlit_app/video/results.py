@@ -14,11 +14,11 @@ from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.video.highlights import hide_faces
-from emotion_core.video.tables import longest_seen, select_people
+from emotion_core.video.tables import longest_seen, people_readings, select_people
 from streamlit_app.video.people import show_people
 from streamlit_app.video.timeline import choose_people, show_course
 from streamlit_app.video.viewer import PlayedVideo
-from streamlit_app.widgets import download, escape, to_csv
+from streamlit_app.widgets import choose_counted, download, escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,8 @@ def show_result(
     if result.fault:
         words = f"{result.fault} What could be read is shown and offered below."
         st.warning(escape(words), icon=":material/broken_image:")
-    frames, result = state.smoother.smooth(result, smoothing_s)
+    is_all = choose_counted(people_readings(result.frames), "reading")
+    frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
     show_findings(result, frames)
     if video is None:
         st.info(

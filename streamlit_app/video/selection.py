@@ -42,26 +42,28 @@ class TimelineSelection:
 class ResultSmoother:
     """Smooths a result and makes its charts, and keeps both for the next run of the page."""
 
-    _key: tuple[int, float] | None = None
+    _key: tuple[int, float, bool] | None = None
     _tables: tuple[pd.DataFrame, pd.DataFrame] | None = None
     _charts: tuple[list[int], CursorCharts] | None = None
 
     def smooth(
-        self, result: VideoResult, time_constant_s: float
+        self, result: VideoResult, time_constant_s: float, *, all_faces: bool = False
     ) -> tuple[pd.DataFrame, VideoResult]:
         """The smoothed frame table, and the result with matching people and settings.
 
-        Key moments stay those of the analysis, whose images there are.
+        Key moments stay those of the analysis, whose images there are. With ``all_faces`` unusable
+        faces count, too.
         """
-        key = (id(result.frames), time_constant_s)
+        key = (id(result.frames), time_constant_s, all_faces)
+        settings = replace(result.settings, smoothing_s=time_constant_s, all_faces=all_faces)
+        result = replace(result, settings=settings)
         if self._tables is None or key != self._key:
-            frames = smooth_result(result, time_constant_s)
+            frames = smooth_result(result)
             people = people_table(result.frames, smoothed=frames)
             self._tables = frames, with_moments(people, result.highlights)
             self._key, self._charts = key, None
         frames, people = self._tables
-        settings = replace(result.settings, smoothing_s=time_constant_s)
-        return frames, replace(result, people=people, settings=settings)
+        return frames, replace(result, people=people)
 
     def charts(self, frames: pd.DataFrame, tracks: list[int]) -> CursorCharts:
         """The ``cursor_charts`` of some people.

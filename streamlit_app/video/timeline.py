@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from emotion_core.face import format_confidence
 from emotion_core.reporting.timeline import format_duration, person_name
 from emotion_core.types import VaSource
 from emotion_core.video.tables import analysis_period, longest_seen, select_people
@@ -166,8 +167,8 @@ def _describe_moment(frames: pd.DataFrame, tracks: list[int], time_s: float) -> 
     at_s = format_duration(frames["time_s"].iloc[nearest])
     rows = frames[frames["frame"] == frames["frame"].iloc[nearest]]
     words = [
-        f"{person_name(row.track)} {row.emotion} {row.confidence:.0%}, valence {row.valence:+.2f}, "
-        f"arousal {row.arousal:+.2f}"
+        f"{person_name(row.track)} {row.emotion} {format_confidence(row.confidence)}, valence "
+        f"{row.valence:+.2f}, arousal {row.arousal:+.2f}"
         for row in rows[rows["track"].isin(tracks)].itertuples()
     ]
     return f"At {at_s}: {'; '.join(words) or 'no face'}"

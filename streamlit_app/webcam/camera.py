@@ -9,10 +9,10 @@ import streamlit as st
 import streamlit_webrtc
 
 from emotion_core.errors import EmotionError
-from emotion_core.photos.pipeline import iter_photos
+from emotion_core.photos.cropped import iter_cropped_photos
 from emotion_core.reporting.timeline import format_duration
 from streamlit_app.photos.state import Photo
-from streamlit_app.photos.views import show_photo, show_photo_downloads
+from streamlit_app.photos.views import select_results, show_findings, show_results
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
 from streamlit_app.widgets import errors_as_messages, escape
@@ -196,13 +196,13 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     if upload is None:
         return
     photo = Photo("camera.jpg", upload.getvalue, upload.file_id)
-    if state.stills.begin([photo], options):
-        results = iter_photos(analyzer, [photo], options.analyze_options, blur=options.blur)
+    info = analyzer.info
+    if state.stills.begin([photo], (info.emotion.name, info.detector.name)):
         with errors_as_messages("The photo could not be analysed"):
-            state.stills.results[photo.key] = next(results)
-    result = state.stills.results[photo.key]
-    show_photo(photo, result, may_show_original=not options.blur)
-    show_photo_downloads([result])
+            state.stills.results[photo.key] = next(iter_cropped_photos(analyzer, [photo]))
+    results, faces = select_results(state.stills, [photo], options)
+    show_findings(results, faces, info, options)
+    show_results(state.stills, [photo], options, info)
 
 
 def _show_recording(session: WebcamSession) -> None:

@@ -8,10 +8,11 @@ import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
+from emotion_core.video.tables import people_readings
 from streamlit_app.video.people import show_people
 from streamlit_app.video.results import play, show_video_downloads
 from streamlit_app.video.timeline import choose_people, show_course
-from streamlit_app.widgets import escape, show_metrics
+from streamlit_app.widgets import choose_counted, escape, show_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,8 @@ def show_session(
         result = session.result()
     if blur:
         result = hide_faces(result)
-    frames, result = state.smoother.smooth(result, smoothing_s)
+    is_all = choose_counted(people_readings(result.frames), "reading")
+    frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
     st.header(
         "Your last session",
         anchor=False,

@@ -15,11 +15,6 @@ from emotion_core.reporting.photo_charts import BRUSH
 from tests.factories import make_fake_analyzer
 
 CHARTS = {
-    "streamlit_app.photos.views": [
-        "valence_arousal_chart",
-        "distribution_chart",
-        "probabilities_chart",
-    ],
     "streamlit_app.video.people": ["shares_chart", "trajectory_chart"],
 }
 """Where pages get their charts."""

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.photos.cropped import CroppedPhoto
+from emotion_core.photos.tables import PhotoRecord
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.video.state import VideoState
 from streamlit_app.visits import Visit, VisitReaper
@@ -91,7 +93,7 @@ def test_a_visit_that_goes_on_in_another_window_is_soon_freed_in_the_first(away)
 
 def test_what_one_window_removes_stays_in_the_other():
     before = PhotosState(kept=[Photo("a.jpg", bytes, "1", 5)])
-    before.results["1"] = SimpleNamespace(annotated=b"ab", preview=b"c")
+    before.results["1"] = CroppedPhoto(PhotoRecord("a.jpg"), (b"ab", b"c"))
     after = before.fork()
     before.clear()
     assert [photo.name for photo in after.kept] == ["a.jpg"]

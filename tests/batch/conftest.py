@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import fsspec
 import pytest
 
 from emotion_core.batch.job import Job
@@ -21,6 +22,15 @@ NETWORKS = ("--model", "emoscope-fer-s", "--detector", "emoscope-face-s", "--dev
 OPTIONS = ("--chunk", "1", "--actors", "1")
 SUMMARY = "8 of 10 inputs analysed, 2 failed"
 """Of a run with ``inputs``."""
+
+
+@pytest.fixture
+def memory():
+    """fsspec's file system in memory, emptied afterwards."""
+    storage = fsspec.filesystem("memory")
+    yield storage
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_broken_video_fails_with_its_sentence(job, tmp_path):
 
 def test_note_says_all_that_decides_on_the_results(job):
     assert job.to_settings() == {
-        "layout": 3,
+        "layout": 4,
         "model": "tiny 0000000000000000",
         "detector": "tiny-faces 1111111111111111",
         "every": 1,

@@ -4,15 +4,14 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import fsspec
 import pytest
 
 from emotion_core.batch import sources, storage_faults
+from emotion_core.batch.listing import list_inputs
 from emotion_core.batch.sources import (
     Input,
     MediaKind,
     file_name_of,
-    list_inputs,
     local_copy,
     read_photo,
     to_path,
@@ -22,87 +21,10 @@ from emotion_core.batch.storage_faults import StorageError
 from emotion_core.errors import ImageDecodeError, MissingExtraError
 
 
-@pytest.fixture
-def memory():
-    """fsspec's file system in memory, emptied afterwards."""
-    storage = fsspec.filesystem("memory")
-    yield storage
-    storage.store.clear()
-    storage.pseudo_dirs[:] = [""]
-
-
-def listed(*given):
-    return {(one.url, one.kind) for one in list_inputs(map(str, given))}
-
-
-def test_folder_gives_its_photos_and_videos_and_those_below(tmp_path):
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    for name in ("one.JPG", "a/two.heic", "a/b/three.mp4", "a/notes.txt", "results.parquet"):
-        (tmp_path / name).touch()
-    assert listed(tmp_path) == {
-        (str(tmp_path / "one.JPG"), MediaKind.PHOTO),
-        (str(tmp_path / "a" / "two.heic"), MediaKind.PHOTO),
-        (str(tmp_path / "a" / "b" / "three.mp4"), MediaKind.VIDEO),
-    }
-
-
-def test_what_is_neither_photo_nor_video_is_told_and_files_of_systems_are_not(tmp_path):
-    (tmp_path / "__MACOSX").mkdir()
-    for name in ("a.MTS", "notes.txt", "._a.jpg", "__MACOSX/b.jpg"):
-        (tmp_path / name).touch()
-    skipped = []
-    found = list(list_inputs([str(tmp_path)], skipped.append))
-    assert found == [Input(str(tmp_path / "a.MTS"), MediaKind.VIDEO)]
-    assert [path.name for path in skipped] == ["notes.txt"]
-
-
-def test_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
-    (tmp_path / "one.jpg").touch()
-    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert listed(tmp_path) == {(str(tmp_path / "one.jpg"), MediaKind.PHOTO)}
-
-
-def test_empty_folder_gives_nothing(tmp_path):
-    assert listed(tmp_path) == set()
-
-
-def test_file_is_taken_whatever_its_ending_and_whether_it_exists(tmp_path):
-    missing, odd = tmp_path / "missing", tmp_path / "photo.dat"
-    odd.touch()
-    assert listed(missing, odd) == {(str(missing), MediaKind.PHOTO), (str(odd), MediaKind.PHOTO)}
-
-
-def test_list_gives_a_path_or_url_a_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    lines = b"\xef\xbb\xbfone.jpg \t\r\n\n  \nhttps://example.org/v.mp4?key=1\n with space.png\n"
-    (tmp_path / "all.txt").write_bytes(lines)
-    assert listed("all.txt") == {
-        (str(tmp_path / "one.jpg"), MediaKind.PHOTO),
-        ("https://example.org/v.mp4?key=1", MediaKind.VIDEO),
-        (str(tmp_path / " with space.png"), MediaKind.PHOTO),
-    }
-
-
-def test_missing_list_is_an_error(tmp_path):
-    with pytest.raises(StorageError, match=r"The list .*all\.txt cannot be read \(No such file"):
-        listed(tmp_path / "all.txt")
-
-
-def test_folder_and_list_in_memory(memory):
-    for name in ("/top/one.jpg", "/top/sub/two.webm", "/top/sub/readme.md"):
-        memory.pipe_file(name, b"data")
-    memory.pipe_file("/list.txt", b"memory://top/one.jpg\n")
-    assert listed("memory://top") == {
-        ("memory:///top/one.jpg", MediaKind.PHOTO),
-        ("memory:///top/sub/two.webm", MediaKind.VIDEO),
-    }
-    assert listed("memory://list.txt") == {("memory://top/one.jpg", MediaKind.PHOTO)}
-
-
 def test_name_that_is_not_utf8_goes_there_and_back(tmp_path):
     path = tmp_path / os.fsdecode(b"bad\xff.jpg")
     path.write_bytes(b"data")
-    ((url, kind),) = listed(tmp_path)
+    ((url, kind),) = ((one.url, one.kind) for one in list_inputs([str(tmp_path)]))
     assert url.encode().endswith(b"/bad%FF.jpg")
     assert url.startswith("file:///")
     assert kind is MediaKind.PHOTO

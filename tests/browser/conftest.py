@@ -178,18 +178,37 @@ def wait_until(page: Page, is_so: Callable[[], bool], timeout_s: float = 60) -> 
         page.wait_for_timeout(250)
 
 
+def open_sidebar(page: Page) -> None:
+    """Open the settings, which are closed until they are wanted."""
+    button = page.get_by_test_id("stExpandSidebarButton")
+    if button.is_visible():
+        button.click()
+
+
 def expect_text(page: Page, text: str) -> None:
     page.get_by_text(text).first.wait_for()
 
 
 def upload(page: Page, *files: tuple[str, bytes]) -> None:
     """Give files to the page; what they are, their names tell it."""
-    kinds = {"mp4": "video/mp4", "png": "image/png"}
+    kinds = {"mp4": "video/mp4", "png": "image/png", ".ts": "text/vnd.trolltech.linguist"}
     payload = [
         {"name": name, "mimeType": kinds.get(name[-3:], "image/jpeg"), "buffer": data}
         for name, data in files
     ]
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or a folder on the page's upload field."""
+    box = page.get_by_test_id("stFileUploaderDropzone").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": x, "y": y, "data": data}
+        session.send("Input.dispatchDragEvent", event)
 
 
 def download(page: Page, label: str) -> tuple[str, bytes]:
@@ -239,6 +258,16 @@ def assert_has_words(page: Page) -> None:
         assert image.get_attribute("alt")
     for chart in page.get_by_test_id("stVegaLiteChart").all():
         assert chart.locator("[aria-label]").count() or chart.get_attribute("aria-label")
+
+
+def assert_no_violations(page: Page) -> None:
+    """Check the rules of axe-core that stand for WCAG 2.2, A and AA."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": rules}).response["violations"]
+    told = [(v["id"], node["target"], node["html"][:200]) for v in found for node in v["nodes"]]
+    assert not told
 
 
 def assert_plays(page: Page) -> Locator:

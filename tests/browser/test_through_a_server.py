@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import expect_text, opened, running_app, upload
+from tests.browser.conftest import expect_text, open_sidebar, opened, running_app, upload
 from tests.serving.conftest import SESAME, serving_here
 from tests.video.clips import make_clip, on_canvas, sample_face
 
@@ -39,6 +39,7 @@ def test_photos_and_videos_are_analysed_by_the_server(
     with opened(browser, served_url) as page:
         page.get_by_role("button", name="Start with a sample").click()
         page.get_by_role("img", name="astronaut.jpg with its faces marked: happiness").wait_for()
+        open_sidebar(page)
         expect_text(page, "Analysed by the server at 127.0.0.1")
         page.get_by_role("link", name="Video").click()
         page.get_by_role("button", name="Now you").click()

@@ -24,6 +24,7 @@ from tests.browser.conftest import (
     download,
     expect_text,
     no_overflow,
+    open_sidebar,
     opened,
     seen_otherwise,
     wait_until,
@@ -227,6 +228,7 @@ def test_two_streams_run_side_by_side_and_end_with_their_tabs(
             gone.new_browser_cdp_session().send("Browser.crash")
 
         sharp = max(face_detail(look(frame)) for _ in range(5))
+        open_sidebar(page)
         page.get_by_text("Blur faces").click()
         wait_for_look(page, frame, lambda image: face_detail(image) < sharp / 5)
         page.get_by_text("Record", exact=True).click()

@@ -1,5 +1,6 @@
 """``python -m emotion_core video``: what it writes, says, skips and ends with."""
 
+import json
 import re
 
 import pandas as pd
@@ -139,7 +140,9 @@ def test_options_reach_the_core(video, asked, videos, tmp_path):
 
 def test_a_part_a_region_and_the_largest_face(video, videos, tmp_path, capsys):
     options = ["--from", "0:00.08", "--to", "0.2", "--region", "10,0,60,64", "--faces", "largest"]
-    assert video(videos / "clip.mp4", *options) == 0
+    assert video(videos / "clip.mp4", *options, "--all-faces") == 0
+    settings = json.loads((tmp_path / "out" / "clip" / "settings.json").read_text())["settings"]
+    assert settings["all_faces"] is True
     frames = pd.read_csv(tmp_path / "out" / "clip" / "frames.csv", encoding="utf-8-sig")
     assert frames["frame"].tolist() == [2, 3, 4]
     assert frames["time_s"].tolist() == pytest.approx([0.08, 0.12, 0.16])

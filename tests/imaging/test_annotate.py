@@ -1,5 +1,6 @@
 """Annotated images: legible at any size, labels apart and inside, faces beyond recognition."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import cv2
@@ -10,7 +11,8 @@ from emotion_core.imaging import annotate as drawing
 from emotion_core.imaging.annotate import annotate, blur_faces, label_variants
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from emotion_core.labels import Emotion
-from tests.factories import make_analysis, make_image
+from emotion_core.types import Analysis, Predictions
+from tests.factories import make_analysis, make_faces, make_image, make_quality
 
 CROWD = [
     (x, y, x + 40, y + 50) for x in range(10, 990, 98) for y in range(60, 660, 120)
@@ -134,6 +136,22 @@ def test_two_faces_in_one_place_have_two_labels(placed):
     boxes = [(100, 100, 200, 200), (100, 100, 200, 200)]
     annotate(np.zeros((400, 500, 3), np.uint8), make_analysis(boxes, (500, 400)))
     assert not drawing._overlap(placed[0][0], placed[1][0])
+
+
+def test_a_label_never_tells_more_than_95_percent_and_of_an_unusable_face_why():
+    probabilities = np.array([[0.999, 0.001], [0.95, 0.05]], np.float32)
+    read = Predictions(
+        (Emotion.NEUTRAL, Emotion.FEAR), probabilities, *np.zeros((2, 2), "f4"), "head"
+    )
+    faces = make_faces([(0, 0, 9, 9), (20, 0, 29, 9)])
+    analysis = Analysis((64, 48), faces, read, "tiny", 0.0)
+    assert [label_variants(analysis, i)[1] for i in range(2)] == [
+        ["1 neutral >95%"],
+        ["2 neutral 95%"],
+    ]
+    analysis = replace(analysis, quality=make_quality(["blurred, turned", ""]))
+    assert label_variants(analysis, 0)[0] == ["1 neutral?", "blurred, turned"]
+    assert label_variants(analysis, 1)[1] == ["2 neutral 95%"]
 
 
 def test_label_says_what_was_read():

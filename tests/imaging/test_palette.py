@@ -7,9 +7,18 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.imaging.palette import EMOTION_COLOURS, GREY, ink_on, luminance, to_rgb
+from emotion_core.imaging.palette import (
+    DARK_EMOTION_COLOURS,
+    EMOTION_COLOURS,
+    GREY,
+    ink_on,
+    luminance,
+    to_rgb,
+)
 from emotion_core.labels import ALL_EMOTIONS
 from tests.paths import ROOT
+
+PALETTES = {"light": EMOTION_COLOURS, "dark": DARK_EMOTION_COLOURS}
 
 # Severity 1.0, on linear RGB. Source: G. Machado, M. Oliveira, L. Fernandes, "A Physiologically-
 # based Model for Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, supplementary
@@ -43,23 +52,39 @@ def to_lab(colour, vision):
     return cv2.cvtColor(encoded.astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
 
 
+@pytest.mark.parametrize("theme", PALETTES)
 @pytest.mark.parametrize("vision", VISION)
-def test_colours_differ_for_every_eye(vision):
-    labs = {emotion: to_lab(colour, vision) for emotion, colour in EMOTION_COLOURS.items()}
+def test_colours_differ_for_every_eye(vision, theme):
+    labs = {emotion: to_lab(colour, vision) for emotion, colour in PALETTES[theme].items()}
     distances = {(a, b): float(np.linalg.norm(labs[a] - labs[b])) for a, b in combinations(labs, 2)}
     nearest = min(distances, key=distances.__getitem__)
     assert distances[nearest] >= 24, nearest
 
 
-def test_every_emotion_has_a_colour():
-    assert tuple(EMOTION_COLOURS) == ALL_EMOTIONS
+@pytest.fixture(scope="module")
+def themes():
+    """What the app's themes set."""
+    return tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_page_uses_the_same_colours(theme):
-    path = ROOT / ".streamlit" / "config.toml"
-    themes = tomllib.loads(path.read_text("utf-8"))["theme"]
-    assert themes[theme]["chartCategoricalColors"] == list(EMOTION_COLOURS.values())
+@pytest.mark.parametrize("theme", PALETTES)
+def test_every_emotion_has_a_colour_which_the_pages_use(themes, theme):
+    assert tuple(PALETTES[theme]) == ALL_EMOTIONS
+    assert themes[theme]["chartCategoricalColors"] == list(PALETTES[theme].values())
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", PALETTES)
+def test_colours_stand_out_from_the_apps_paper(themes, theme):
+    """At least 3 to 1, which WCAG 2.2 asks of marks (success criterion 1.4.11)."""
+    for paper in ("backgroundColor", "secondaryBackgroundColor"):
+        for colour in PALETTES[theme].values():
+            assert contrast(colour, themes[theme][paper]) >= 3, (colour, paper)
+    assert contrast(GREY, themes[theme]["backgroundColor"]) >= 3
 
 
 @pytest.mark.parametrize(
@@ -73,16 +98,9 @@ def test_rgb():
     assert to_rgb("#01A0FF") == (1, 160, 255)
 
 
-@pytest.mark.parametrize("colour", [*EMOTION_COLOURS.values(), "#000000", "#FFFFFF"])
+@pytest.mark.parametrize(
+    "colour", [*EMOTION_COLOURS.values(), *DARK_EMOTION_COLOURS.values(), "#000000", "#FFFFFF"]
+)
 def test_ink_is_legible(colour):
     """At least 4.5 to 1, which WCAG 2.2 asks of text (success criterion 1.4.3)."""
-    light, dark = sorted((luminance(colour), luminance(ink_on(colour))), reverse=True)
-    assert (light + 0.05) / (dark + 0.05) >= 4.5
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_grey_stands_out_from_the_apps_paper(theme):
-    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
-    paper = luminance(config[theme]["backgroundColor"])
-    low, high = sorted((paper, luminance(GREY)))
-    assert (high + 0.05) / (low + 0.05) >= 3
+    assert contrast(colour, ink_on(colour)) >= 4.5

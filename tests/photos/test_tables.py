@@ -3,11 +3,13 @@
 import csv
 import io
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.photos.tables import (
     PhotoRecord,
@@ -18,7 +20,8 @@ from emotion_core.photos.tables import (
     table_to_csv,
     unique_names,
 )
-from tests.factories import SEVEN, make_record
+from emotion_core.quality import QUALITY_COLUMNS
+from tests.factories import SEVEN, make_predictions, make_quality, make_record
 
 TWO_FACES = ((4, 4, 20, 24), (30.26, 5, 50, 30))
 
@@ -40,7 +43,7 @@ def test_faces():
     assert list(table.columns) == [
         *("source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"),
         *("p_neutral", "p_happiness", "p_sadness", "p_surprise", "p_fear", "p_disgust", "p_anger"),
-        *("valence", "arousal", "va_source", "model"),
+        *("valence", "arousal", "va_source", "model", *QUALITY_COLUMNS),
     ]
     assert table["source"].tolist() == ["a.jpg", "a.jpg"]
     assert table["face"].tolist() == [1, 2]
@@ -52,6 +55,17 @@ def test_faces():
     assert (probabilities.idxmax(axis=1) == "p_happiness").all()
     assert table["va_source"].tolist() == ["expectation"] * 2
     assert table["model"].tolist() == ["tiny"] * 2
+
+
+def test_faces_have_action_features_where_they_were_asked_for():
+    plain = make_record("a.jpg")
+    read = make_predictions(1, has_actions=True)
+    asked = PhotoRecord("b.jpg", replace(plain.analysis, predictions=read))
+    table = faces_table([plain, asked])
+    assert table.columns[-len(ACTION_COLUMNS) :].tolist() == list(ACTION_COLUMNS)
+    np.testing.assert_allclose(table[list(ACTION_COLUMNS)].iloc[1], read.actions[0], rtol=1e-6)
+    assert table[list(ACTION_COLUMNS)].iloc[0].isna().all()
+    assert not set(ACTION_COLUMNS) & set(faces_table([plain]).columns)
 
 
 def test_photos():
@@ -96,6 +110,29 @@ def test_means_and_spread_by_hand():
     mean = read.probabilities.mean(axis=0)
     assert row["dominant_emotion"] == SEVEN[int(mean.argmax())]
     assert row[f"mean_p_{SEVEN[2]}"] == pytest.approx(mean[2])
+
+
+def test_means_are_of_usable_faces_unless_all_count():
+    record = make_record("a.jpg", TWO_FACES, top=None)
+    analysis = replace(record.analysis, quality=make_quality(["", "blurred, turned"]))
+    records = [replace(record, analysis=analysis), make_record("b.jpg", ())]
+    valence = analysis.predictions.valence
+    row = photos_table(records).loc[0]
+    assert (row["faces"], row["n_unusable"]) == (2, 1)
+    assert row["mean_valence"] == pytest.approx(float(valence[0]))
+    everyone = photos_table(records, all_faces=True)
+    assert everyone.loc[0, "mean_valence"] == pytest.approx(float(valence.mean()))
+    assert everyone["n_unusable"].tolist() == [0, 0]
+    faces = faces_table(records)
+    assert faces["flags"].tolist() == ["", "blurred, turned"]
+    assert faces["is_usable"].tolist() == [True, False]
+
+
+def test_a_photo_of_which_no_face_counts_has_no_mean():
+    analysis = replace(make_record().analysis, quality=make_quality(["covered"]))
+    row = photos_table([PhotoRecord("a.jpg", analysis)]).loc[0]
+    assert (row["faces"], row["n_unusable"]) == (1, 1)
+    assert row[["mean_valence", "dominant_emotion"]].isna().all()
 
 
 @pytest.mark.parametrize("make", [faces_table, photos_table])
@@ -150,7 +187,7 @@ def test_formulas_are_defused(name):
             cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))
         ]
         assert all(isinstance(float(cell), float) for cell in cells), cells
-    assert rows[2][-1] == f"'{name} is no image."
+    assert rows[2][rows[0].index("error")] == f"'{name} is no image."
 
 
 def test_formulas_are_defused_where_semicolons_part_cells():

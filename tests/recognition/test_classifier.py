@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import WeightsMismatchError
 from emotion_core.labels import ALL_EMOTIONS, VALENCE_AROUSAL, Emotion
 from emotion_core.models.runtime import OnnxNetwork
@@ -174,6 +175,20 @@ def test_head_is_reported_clipped(head, expected):
 def test_outputs_with_trailing_ones_are_flattened():
     found = read(np.zeros((2, 1, 1)), np.ones((2, 1)), has_va=True)
     assert found.probabilities.tolist() == [[0.5, 0.5]]
+
+
+def test_action_features_come_from_their_output():
+    """Networks have the outputs logits, va, actions, pose."""
+    network = FakeNetwork((7, 2, len(ACTIONS), len(POSE)), gain=1.0)
+    classifier = EmotionClassifier(network, make_emotion_card(has_va=True, has_actions=True))
+    crops = make_image(8, 8)[None]
+    predictions = classifier.classify_crops(crops)
+    actions = predictions.actions
+    assert predictions.pitch_deg.shape == predictions[:1].pitch_deg.shape == (1,)
+    assert actions.shape == (1, len(ACTIONS))
+    assert (actions.min(), actions.max()) == (0, 1)  # clipped
+    plain = EmotionClassifier(network, make_emotion_card(has_va=True))
+    assert plain.classify_crops(crops).actions is None
 
 
 def test_no_crops():

@@ -10,13 +10,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.photos.tables import faces_table
 from emotion_core.reporting.photo_charts import (
     BRUSH,
+    FACES,
     distribution_chart,
-    probabilities_chart,
+    faces_plane_spec,
     select_faces,
     standalone_spec,
     to_html,
@@ -41,7 +41,7 @@ TABLES = {
     "one face": make_table([Emotion.CONTEMPT]),
     "several": make_table(ALL_EMOTIONS * 3),
 }
-CHARTS = [valence_arousal_chart, distribution_chart, probabilities_chart]
+CHARTS = [valence_arousal_chart, distribution_chart]
 
 
 def find_encodings(spec, channel):
@@ -68,7 +68,7 @@ def test_charts_are_valid_and_use_every_colour(make, table):
     assert colours
     for colour in colours:
         assert colour["scale"]["domain"] == [str(emotion) for emotion in ALL_EMOTIONS]
-        assert colour["scale"]["range"] == list(EMOTION_COLOURS.values())
+        assert colour["scale"]["range"] == "category"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -102,18 +102,21 @@ def test_distribution_counts_faces():
     table = make_table([Emotion.FEAR, Emotion.FEAR, Emotion.ANGER])
     spec = distribution_chart(table).to_dict()
     (rows,) = spec["datasets"].values()
-    assert {row["emotion"]: row["faces"] for row in rows} == {"fear": 2, "anger": 1}
+    counts = {row["emotion"]: row["faces"] for row in rows}
+    assert counts == dict.fromkeys(map(str, ALL_EMOTIONS), 0) | {"fear": 2, "anger": 1}
 
 
-@pytest.mark.parametrize(("boxes", "rows"), [((BOX,), 9), ((BOX, (30, 4, 50, 24)), 18)])
-def test_probabilities_have_a_bar_per_label(boxes, rows):
-    table = faces_table([make_record(boxes=boxes, labels=ALL_EMOTIONS, top=Emotion.FEAR)])
-    spec = probabilities_chart(table).to_dict()
-    (data,) = spec["datasets"].values()
-    assert len(data) == rows
-    assert spec["encoding"]["x"]["scale"]["domain"] == [0, 1]
-    fear = [row["probability"] for row in data if row["emotion"] == "fear"]
-    assert fear == pytest.approx([0.8] * len(boxes))
+def test_a_page_adds_its_table_to_the_plane():
+    spec = faces_plane_spec()
+    assert "datasets" not in spec
+    points = [part for part in layers_of(spec) if part.get("data") == {"name": FACES}]
+    (tooltips,) = (find_encodings(part, "tooltip")[0] for part in points)
+    assert [t["field"] for t in tooltips][:2] == ["image", "source"]
+    assert not [e for e in find_encodings(spec, "color") if e.get("legend")]
+
+
+def layers_of(spec):
+    return [spec, *(part for layer in spec.get("layer", []) for part in layers_of(layer))]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.serving.schema import analysis_from_json, info_from_json
 from tests.factories import (
     FakeNetwork,
+    LyingDetector,
     encode,
     make_counting_photo,
     make_emotion_card,
@@ -62,6 +63,14 @@ def test_an_image_is_analysed_like_in_this_process(url, n):
     assert answer.headers["x-emoscope-batch"] == "1"
 
 
+def test_turned_faces_are_searched_at_the_angles_of_the_request():
+    detector = LyingDetector()
+    with serving_here(make_fake_analyzer(detector), None) as server:
+        query = "rolls_deg=90&rolls_deg=345"
+        requests.post(f"{server.url}/v1/analyze?{query}", data=make_counting_photo(1), timeout=20)
+    assert detector.rolls[-1] == (90, 345)
+
+
 def test_a_form_holds_an_image_too(url):
     files = {"image": ("a.png", make_counting_photo(2), "image/png")}
     answer = requests.post(f"{url}/v1/analyze", files=files, timeout=20)
@@ -89,6 +98,8 @@ def test_what_is_odd_about_an_image_is_said(url):
         ("min_face_px=-1", None, 422, "min_face_px: "),
         ("search_px=1.5", None, 422, "search_px: "),
         ("search_px=2049", None, 422, "search_px: "),
+        ("rolls_deg=360", None, 422, "rolls_deg: "),
+        ("rolls_deg=0" + 4 * "&rolls_deg=90", None, 422, "rolls_deg: "),
     ],
     ids=[
         "empty",
@@ -99,6 +110,8 @@ def test_what_is_odd_about_an_image_is_said(url):
         "negative",
         "half a pixel",
         "too many pixels",
+        "full turn",
+        "too many angles",
     ],
 )
 def test_what_cannot_be_analysed_is_refused_in_a_sentence(url, query, data, status, text):

@@ -58,9 +58,11 @@ def test_the_server_tells_what_is_at_work(analyzer):
 
 def test_images_travel_as_fine_jpeg_with_their_options(server, analyzer):
     image = make_smooth_image(96, 64)
-    found = analyzer.analyze([image], AnalyzeOptions(min_score=0.3, min_face_px=20, search_px=320))
+    options = AnalyzeOptions(0.3, 20, search_px=320, rolls_deg=(90.0, -15.0), actions=True)
+    found = analyzer.analyze([image], options)
     path, headers, body = analyses(server)[0]
-    assert path == "/v1/analyze?min_score=0.3&min_face_px=20&search_px=320"
+    query = "min_score=0.3&min_face_px=20&search_px=320&rolls_deg=90.0&rolls_deg=345.0&actions=true"
+    assert path == f"/v1/analyze?{query}"
     assert headers["Content-Type"] == "image/jpeg"
     assert difference(decode_image(body).pixels, image) < 2
     assert len(found) == 1

@@ -17,7 +17,7 @@ from emotion_core.serving.schema import (
 )
 from emotion_core.serving.v1_protocol import PredictFormatError, read_instances
 from emotion_core.types import Analysis, Faces
-from tests.factories import make_analysis, make_faces, make_predictions
+from tests.factories import make_analysis, make_faces, make_predictions, make_quality
 
 ANALYZED = (Task.EMOTION, Task.DETECTION)
 BOXES = [(4.25, 4, 20, 24.5), (30, 5, 50, 40)]
@@ -34,7 +34,10 @@ def make_wire(boxes=BOXES):
 def make_rich_analysis():
     plain = make_faces(BOXES, landmarks=True)
     faces = Faces(plain.boxes, plain.scores, plain.landmarks, np.array([7, 2], np.int64))
-    return Analysis((64, 48), faces, make_predictions(2), "tiny", 0.0125)
+    quality = make_quality(["", "cut off, covered"])
+    quality.pose_deg[1] = np.nan
+    read = make_predictions(2, has_actions=True)
+    return Analysis((64, 48), faces, read, "tiny", 0.0125, quality)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +51,12 @@ def test_an_analysis_comes_back_as_it_was_to_the_last_bit(analysis):
     assert back.time_s == pytest.approx(analysis.time_s)
     for part, names in (
         ("faces", ("boxes", "scores", "landmarks", "track_ids")),
-        ("predictions", ("probabilities", "valence", "arousal")),
+        ("predictions", ("probabilities", "valence", "arousal", "actions")),
+        ("quality", ("pose_deg", "sharpness", "brightness", "quality", "flags")),
     ):
         for name in names:
-            before = getattr(getattr(analysis, part), name)
-            after = getattr(getattr(back, part), name)
+            before = getattr(getattr(analysis, part), name, None)
+            after = getattr(getattr(back, part), name, None)
             if before is None:
                 assert after is None
             else:
@@ -60,6 +64,14 @@ def test_an_analysis_comes_back_as_it_was_to_the_last_bit(analysis):
                 np.testing.assert_array_equal(after, before)
     assert back.predictions.labels == analysis.predictions.labels
     assert back.predictions.va_source is analysis.predictions.va_source
+
+
+def test_an_earlier_server_tells_no_quality():
+    wire = make_wire()
+    del wire["quality"]
+    back = analysis_from_json(to_bytes(wire))
+    assert back.quality is None
+    assert back.is_usable.all()
 
 
 def test_unknown_fields_are_ignored():

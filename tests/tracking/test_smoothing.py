@@ -192,6 +192,15 @@ def test_an_expression_peaks_when_it_did():
     assert smooth_frames(raw, 0.3, is_causal=True)["valence"].argmax() > 51
 
 
+def test_unusable_faces_do_not_change_readings_that_count():
+    raw = [(i / 10, seen(0.5, valence=valence)) for i, valence in enumerate((1.0, 0.0, 1.0))]
+    table = table_of(raw).assign(is_usable=[True, False, True])
+    assert smooth_frames(table, 1.0)["valence"].tolist() == [1.0, 0.0, 1.0]
+    assert smooth_frames(table, 1.0, is_causal=True)["valence"].tolist() == [1.0, 0.0, 1.0]
+    smooth = smooth_frames(table.drop(columns="is_usable"), 1.0)
+    assert 0 < smooth["valence"].iloc[1] < smooth["valence"].iloc[0] < 1
+
+
 def test_a_face_that_does_not_change_stays_as_it_is():
     np.testing.assert_allclose(course([0.7] * 30, tau_s=2.0), 0.7, rtol=1e-6)
 

@@ -2,15 +2,19 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import Emotion
 from emotion_core.photos.tables import table_to_csv
+from emotion_core.quality import QUALITY_COLUMNS
 from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
-from tests.factories import make_analysis
+from emotion_core.video.tables import counted_frames
+from tests.factories import make_analysis, make_quality
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table
 
 _, H, S = THREE
@@ -22,6 +26,7 @@ def test_a_face_is_a_row_and_a_frame_without_one_is_too():
     assert list(table.columns) == [
         *("frame", "time_s", "track", "x1", "y1", "x2", "y2", "score", "emotion", "confidence"),
         *("p_neutral", "p_happiness", "p_sadness", "valence", "arousal", "va_source", "model"),
+        *QUALITY_COLUMNS,
     ]
     assert table["frame"].tolist() == [0, 0, 3]
     assert table["time_s"].tolist() == [0, 0, 0.1]
@@ -32,7 +37,7 @@ def test_a_face_is_a_row_and_a_frame_without_one_is_too():
     assert table["confidence"].tolist()[:2] == pytest.approx([0.7, 0.6])
     assert table["valence"].tolist()[:2] == pytest.approx([0.5, -0.4])
     assert table["va_source"].tolist()[:2] == ["head", "head"]
-    empty = table.columns.difference(["frame", "time_s", "model"])
+    empty = table.columns.difference(["frame", "time_s", "model", "is_usable"])
     assert table.loc[2, empty].isna().all()
     assert table["model"].tolist() == ["tiny"] * 3
 
@@ -55,6 +60,30 @@ def test_rows_of_a_frame_become_its_analysis_again():
     np.testing.assert_allclose(again.predictions.arousal, [0.1, 0.3])
     assert again.predictions.va_source == two.predictions.va_source
     assert len(nobody) == 0
+
+
+def test_quality_is_in_the_rows_and_comes_back():
+    flags = ["cut off, covered", ""]
+    two = replace(make_seen([4, 2], [[0.1, 0.7, 0.2]] * 2, [[0.5, 0.1]] * 2))
+    table = make_table([(0, 0.0, replace(two, quality=make_quality(flags))), (1, 0.1, make_none())])
+    assert table["flags"].tolist()[:2] == flags
+    assert table["is_usable"].tolist() == [False, True, False]
+    (_, _, analysis), (_, _, none) = iter_analyses(table, (640, 480))
+    assert analysis.is_usable.tolist() == [False, True]
+    np.testing.assert_array_equal(analysis.quality.pose_deg, [[4, -6, 1]] * 2)
+    assert len(none) == 0
+    counted = counted_frames(table, all_faces=True)
+    assert next(iter_analyses(counted, (640, 480)))[2].is_usable.all()
+
+
+def test_action_features_are_in_the_rows_where_they_were_asked_for():
+    two = make_seen([4, 2], [[0.1, 0.7, 0.2]] * 2, [[0.5, 0.1]] * 2)
+    actions = np.random.default_rng(0).random((2, len(ACTION_COLUMNS)), np.float32)
+    asked = replace(two, predictions=replace(two.predictions, actions=actions))
+    table = make_table([(0, 0.0, asked), (1, 0.1, make_none())])
+    np.testing.assert_array_equal(table[list(ACTION_COLUMNS)].to_numpy()[:2], actions)
+    assert table[list(ACTION_COLUMNS)].iloc[2].isna().all()
+    assert not set(ACTION_COLUMNS) & set(make_table([(0, 0.0, two)]).columns)
 
 
 def test_a_log_can_go_on_after_a_table_was_made():
@@ -103,7 +132,7 @@ def test_csv_leaves_the_track_empty_without_a_face():
     data = table_to_csv(make_table([(7, 0.5, make_none())])).decode("utf-8-sig")
     line = data.splitlines()[1]
     assert line.startswith("7,0.5,,")
-    assert line.endswith(",tiny")
+    assert ",tiny,,," in line
 
 
 def test_the_most_probable_emotion_is_the_word():

@@ -5,6 +5,7 @@ import io
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.pipeline import analyze_video
 from emotion_core.video.sampling import FrameSampler
 from emotion_core.video.stream import AnalysisStream, VideoFrameAnalyzer
-from emotion_core.video.tables import MOMENT_COLUMNS, people_table, smooth_result
+from emotion_core.video.tables import MOMENT_COLUMNS, counted_frames, people_table, smooth_result
 from emotion_core.video.types import VideoFrame, VideoInfo, VideoSettings
 from tests.factories import (
     FakeDetector,
@@ -245,7 +246,8 @@ def read_frames(path):
 def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
     target = tmp_path / "out.mp4" if has_target else None
     analyzer = make_fake_analyzer(NumberDetector(6, 20))
-    result = analyze_video(clip, analyzer, VideoSettings(every=2), target=target)
+    settings = VideoSettings(every=2, all_faces=True)
+    result = analyze_video(clip, analyzer, settings, target=target)
     assert (result.n_frames, result.n_analyzed, result.fault) == (30, 15, "")
     assert result.model == "tiny"
     assert result.elapsed_s > 0
@@ -257,6 +259,9 @@ def test_result_holds_all_that_was_learned(clip, tmp_path, has_target):
     assert result.people["track"].tolist() == [1]
     assert result.people["frames"].tolist() == [7]
     assert {moment.track for moment in result.highlights} == {1}
+    assert not seen["is_usable"].any(), "the scene is as smooth as a blurred face"
+    usable = analyze_video(clip, analyzer, replace(settings, all_faces=False))
+    assert (usable.people["n_unusable"].tolist(), usable.highlights) == ([7], ())
 
 
 def test_of_a_long_video_only_the_beginning_is_read(clip, tmp_path):
@@ -283,7 +288,8 @@ def test_nobody_is_seen_for_longer_than_the_video_lasts(tmp_path):
     result = analyze_video(clip, make_fake_analyzer(SteadyDetector(FACE)), VideoSettings(hz=1))
     assert result.n_analyzed == 3
     assert result.people["seen_s"].tolist() == [pytest.approx(2.4)]
-    assert timeline_rows(result.frames)["end_s"].max() == pytest.approx(2.4)
+    frames = counted_frames(result.frames, all_faces=True)
+    assert timeline_rows(frames)["end_s"].max() == pytest.approx(2.4)
 
 
 def test_written_video_has_every_frame_marked_and_the_sound(clip, tmp_path):

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_core.quality import QUALITY_COLUMNS
 from emotion_core.reporting.timeline import emotion_seconds, timeline_rows
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.tracking.tracklets import Sighting, Tracklet
 from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
 from emotion_core.video.tables import (
     analysis_period,
+    counted_frames,
+    describe_mostly,
     link_people,
     longest_seen,
     mark_brief,
@@ -24,6 +27,7 @@ from emotion_core.video.tables import (
     without_brief,
 )
 from emotion_core.video.types import Highlight, HighlightKind
+from tests.factories import make_quality
 from tests.video.frame_tables import THREE, make_none, make_one, make_seen, make_table, walk
 
 N, H, S = THREE
@@ -97,6 +101,34 @@ def test_numbers_of_a_person_by_hand():
     assert row["sd_arousal"] == pytest.approx(np.std([0, 0.2, 0.9, -0.1]), abs=1e-6)
     assert row["changes"] == 2
     assert (row["positive_s"], row["negative_s"], row["intense_s"]) == (0.5, 2.0, 1.0)
+
+
+def test_unusable_faces_count_for_times_only():
+    blurred = replace(make_one(1, S, (-0.9, 0.0)), quality=make_quality(["blurred"]))
+    good = replace(make_one(1, H, (0.5, 0.1)), quality=make_quality())
+    frames = make_table([(0, 0.0, blurred), (1, 1.0, good), (2, 2.0, blurred), (3, 3.0, good)])
+    (person,) = people_table(frames).to_dict("records")
+    assert (person["frames"], person["n_unusable"], person["seen_s"]) == (4, 2, 4)
+    assert (person["dominant_emotion"], person["share_happiness"]) == ("happiness", 1)
+    assert person["mean_valence"] == pytest.approx(0.5)
+    assert (person["changes"], person["negative_s"]) == (0, 1)
+    (everyone,) = people_table(counted_frames(frames, all_faces=True)).to_dict("records")
+    assert (everyone["n_unusable"], everyone["changes"]) == (0, 3)
+    assert everyone["mean_valence"] == pytest.approx(-0.2)
+
+
+def test_a_person_without_a_usable_face_has_times_and_nothing_else():
+    blurred = replace(make_one(1, S), quality=make_quality(["blurred"]))
+    (person,) = people_table(make_table([(0, 0.0, blurred), (1, 1.0, blurred)])).to_dict("records")
+    assert (person["frames"], person["n_unusable"]) == (2, 2)
+    assert np.isnan([person["mean_valence"], person["share_sadness"], person["positive_s"]]).all()
+    assert describe_mostly(person) == "too hard to read"
+
+
+def test_tables_of_earlier_versions_count_every_face():
+    frames = make_table([(0, 0.0, make_one(1, H)), (1, 1.0, make_one(1, S))])
+    (person,) = people_table(frames.drop(columns=list(QUALITY_COLUMNS))).to_dict("records")
+    assert (person["n_unusable"], person["share_sadness"]) == (0, 0.5)
 
 
 def test_means_go_by_time_not_by_frames():

@@ -1,8 +1,8 @@
 const spec = JSON.parse(document.getElementById("spec").textContent);
 const box = document.getElementById("charts");
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const look = (ink, faint, line, paper) => ({
-  background: paper, font: "system-ui, Segoe UI, Roboto, Arial, sans-serif",
+const look = (ink, faint, line, paper, range) => ({
+  background: paper, range, font: "system-ui, Segoe UI, Roboto, Arial, sans-serif",
   axis: {labelColor: ink, titleColor: faint, domainColor: line, tickColor: line,
          labelFontSize: 11, titleFontSize: 12, titleFontWeight: "normal"},
   legend: {labelColor: ink, titleColor: faint, labelFontSize: 12, titleFontWeight: "normal"},
@@ -15,8 +15,8 @@ async function draw() {
     if (part.concat) { part.columns = Math.max(1, Math.floor(width / {{ plane_px }})); }
     else { part.width = width - {{ room_px }}; }
   });
-  const config = dark.matches ? look("#e7ecea", "#a3aeab", "#4a545d", "#14171c")
-                              : look("#1b2423", "#57635f", "#b5bdb9", null);
+  const config = dark.matches ? look("#e7ecea", "#a3aeab", "#4a545d", "#14171c", {{ ranges.dark }})
+                              : look("#1b2423", "#57635f", "#b5bdb9", null, {{ ranges.light }});
   const made = await vegaEmbed(box, spec, {config, mode: "vega-lite", renderer: "canvas",
     tooltip: {theme: dark.matches ? "dark" : "light"}, actions: false});
   if (mine !== turn) { made.finalize(); return; }

@@ -41,6 +41,8 @@ class TrainConfig(BaseConfig):
         balance: Handling of rare classes: ``"sampler"`` shows them more often, ``"loss"`` weighs
             them more, see ``class_balance.py``.
         effective_beta: The beta of the class-balanced loss.
+        target_power: Power to which the shares of every target are raised before they sum to 1
+            again: above 1, first choices count more against second ones.
         label_smoothing: Share of every target that is spread evenly over all classes.
         mixup: Alpha of the Beta distribution of mixup; 0 is off.
         cutmix: Alpha of the Beta distribution of CutMix; 0 is off.
@@ -92,6 +94,7 @@ class TrainConfig(BaseConfig):
     ema_decay: float = limited(0.998, 0, 1)
     balance: Balance = "none"
     effective_beta: float = limited(0.999, 0, 1)
+    target_power: float = positive(1.0)
     label_smoothing: float = limited(0.0, 0, 1)
     mixup: float = limited(0.0, 0)
     cutmix: float = limited(0.0, 0)

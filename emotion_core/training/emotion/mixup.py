@@ -44,6 +44,12 @@ def fill_va(va: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return torch.where(va.isnan(), expected, va)
 
 
+def sharpen(targets: torch.Tensor, power: float) -> torch.Tensor:
+    """Raises ``(N, 9)`` shares to a power, and scales each row to its sum; rows of zeros stay."""
+    raised = targets**power
+    return raised * (targets.sum(1, keepdim=True) / raised.sum(1, keepdim=True).clamp(min=1e-12))
+
+
 def smooth(targets: torch.Tensor, share: float) -> torch.Tensor:
     """Spreads a share of every target evenly over all classes; rows of zeros stay.
 

@@ -29,7 +29,7 @@ from emotion_core.training.emotion.loader import (
     split_order,
 )
 from emotion_core.training.emotion.losses import to_loss
-from emotion_core.training.emotion.mixup import Batch, fill_va, mix, smooth
+from emotion_core.training.emotion.mixup import Batch, fill_va, mix, sharpen, smooth
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from emotion_core.training.engine.distributed import (
     DistributedContext,
@@ -186,7 +186,8 @@ class EmotionTrainer:
             set_rate(self._optimiser, rate)
             moves = draw_moves(len(batch.faces), self.config, rng.augmentation)
             inputs = augment(batch.faces, self.config, rng.augmentation, moves)
-            targets = smooth(batch.targets, self.config.label_smoothing)
+            sharp = sharpen(batch.targets, self.config.target_power)
+            targets = smooth(sharp, self.config.label_smoothing)
             va = fill_va(batch.va, batch.targets) if self.config.va_words else batch.va
             ready = Batch(inputs, targets, va, move_actions(batch.actions, moves))
             loss = self._step(mix(ready, self.config, rng.mixing), weights)

@@ -10,8 +10,8 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from emotion_core.imaging import tone_mapping
 from emotion_core.imaging.resize import fit
-from emotion_core.video.io import tone_mapping
 from emotion_core.video.io.demuxer import check_size
 
 if TYPE_CHECKING:

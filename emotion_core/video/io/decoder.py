@@ -12,6 +12,7 @@ import av.error
 from av.filter import Graph
 
 from emotion_core.video.io.demuxer import MAX_PIXELS
+from emotion_core.video.io.skipping import CannotSkipError, has_frame_per_packet, pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _LOOK_AHEAD = 32
 """Packets read before the first is decoded, to measure the real frame rate."""
+
+_LEAD = 4
+"""Frames that are decoded, at least, before the first that is needed."""
 
 _MIN_DEINTERLACED_PX = 3  # on each side; the filter refuses less
 
@@ -49,6 +53,9 @@ class VideoTrackDecoder:
         self._decoder = _make_decoder(stream)
         self._waiting: deque[Packet[VideoStream]] = deque()
         self._packets = self._read()
+        self._begun: list[int | None] = []  # time stamps of the first packets that were decoded
+        self._decoded = self._decode()
+        self._is_interlaced = False
 
     def measure_fps(self) -> float:
         """Frame rate by the time stamps of the first frames; 0 if there are too few."""
@@ -66,9 +73,9 @@ class VideoTrackDecoder:
             Time stamp in ticks of ``time_base``, ``None`` if there is none; and the frame.
         """
         deinterlacer: Deinterlacer | None = None
-        for frame in self._decode():
+        for frame in self._decoded:
             if deinterlacer is None and frame.interlaced_frame:
-                deinterlacer = Deinterlacer(self.time_base)
+                deinterlacer, self._is_interlaced = Deinterlacer(self.time_base), True
             if deinterlacer is None:
                 yield _stamp(frame), frame
             else:
@@ -99,7 +106,51 @@ class VideoTrackDecoder:
         self._container.seek(stamp, stream=self._stream)
         self._decoder.flush_buffers()
         self._waiting.clear()
-        self._packets = self._read()
+        self._packets, self._decoded = self._read(), self._decode()
+
+    def skip_to(self, start: int, step: int) -> list[int]:
+        """Passes over the frames before a time, all but some; to be called after the first frame.
+
+        If it does, ``frames`` has to be called again.
+
+        Args:
+            start: In ticks of ``time_base``.
+            step: Usual ticks between frames.
+
+        Returns:
+            Time stamps of the frames that were passed over, the first one included, in the order in
+            which they would have been decoded; empty if none was.
+
+        Raises:
+            CannotSkipError: Nothing can be passed over; the decoder cannot be used any more.
+        """
+        is_odd = self._is_interlaced or len(self._begun) >= _LOOK_AHEAD
+        if is_odd or not has_frame_per_packet(self._container, self._stream):
+            return []
+        packets = chain(tuple(self._waiting), self._packets)
+        self._waiting.clear()
+        latest_key, ticks = start - _LEAD * step, float(1 / self.time_base)
+        passed = pass_over(self._begun, packets, start=start, latest_key=latest_key, ticks=ticks)
+        self._waiting.extend(passed.packets)
+        if passed.stamps:
+            self._decoder.flush_buffers()
+            self._decoded = self._decode_from(passed.key)
+        return passed.stamps
+
+    def _decode_from(self, key: int) -> Iterator[VideoFrame]:
+        """Drops frames that refer to what was passed over, which count as no damage."""
+        n_damaged, damaged_s = self.n_damaged, self.damaged_s
+        frames = self._decode()
+        for frame in frames:
+            stamp = _stamp(frame)
+            if stamp is not None and stamp >= key:
+                break
+        else:
+            raise CannotSkipError
+        if stamp != key or frame.is_corrupt:
+            raise CannotSkipError
+        self.n_damaged, self.damaged_s = n_damaged, damaged_s
+        return chain([frame], frames)
 
     def note_damage(self) -> None:
         """Counts a part that could not be used, at the time of the last frame."""
@@ -127,6 +178,8 @@ class VideoTrackDecoder:
     def _decode(self) -> Iterator[VideoFrame]:
         while True:
             packet = self._waiting.popleft() if self._waiting else next(self._packets, None)
+            if packet is not None and len(self._begun) < _LOOK_AHEAD:
+                self._begun.append(packet.pts)
             try:
                 frames = self._decoder.decode(packet)  # None flushes the decoder
             except av.error.EOFError:

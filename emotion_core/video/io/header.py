@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+    from emotion_core.video.io.decoder import VideoTrackDecoder
+
 _MAX_S = 1e6
 """A header that claims more (11 days) is broken."""
 
@@ -28,6 +30,9 @@ not by more than the second: less is rounding, more a broken time stamp."""
 
 _MIN_FPS, _MAX_FPS = 1 / 60, 1000
 """Other rates are broken headers."""
+
+_MISSING_S, _MISSING_FRACTION, _MISSING_FRAMES = 0.5, 0.02, 3
+"""A video that ends earlier than its header says by more than each of these was cut off."""
 
 _RATE_TOLERANCE = 1.5
 """A header whose rate differs by more from that of the time stamps is not trusted."""
@@ -85,6 +90,37 @@ def describe_limit(longest_s: float) -> str:
     """One sentence on a video of which only the first seconds are read."""
     length = f"{longest_s / 60:.3g} min"
     return f"Only the first {length} of the video were read; it is longer than the limit."
+
+
+def describe_fault(
+    container: InputContainer, track: VideoTrackDecoder, last_s: float, fps: float
+) -> str:
+    """One sentence on what is damaged or missing; empty if nothing is.
+
+    Args:
+        container: The file, read to its end.
+        track: The track that was decoded.
+        last_s: Time of the last frame.
+        fps: Mean frame rate; 0 if unknown.
+    """
+    promised_s = promised_length(container)
+    start_s = (container.start_time or 0) / av.time_base
+    seen_s = track.end_s - start_s
+    tolerance_s = max(_MISSING_S, _MISSING_FRACTION * promised_s, fps and _MISSING_FRAMES / fps)
+    if promised_s - seen_s > tolerance_s:
+        return (
+            f"The video breaks off after {last_s:.1f} of {promised_s:.1f} seconds; "
+            "what comes before was read."
+        )
+    if track.is_cut_off:
+        return f"The video breaks off after {last_s:.1f} seconds; what comes before was read."
+    if track.n_damaged:
+        since_s = max(0.0, (track.damaged_s or start_s) - start_s)
+        return (
+            f"The video is damaged, first at about {since_s:.1f} seconds: frames are missing "
+            "or wrong there."
+        )
+    return ""
 
 
 def stated_duration(container: InputContainer, stream: VideoStream) -> float | None:

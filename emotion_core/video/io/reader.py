@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import av.error
 
 from emotion_core.errors import VideoDecodeError
+from emotion_core.imaging.tone_mapping import HDR_NOTE
 from emotion_core.video.io.converter import FrameConverter
 from emotion_core.video.io.decoder import VideoTrackDecoder
 from emotion_core.video.io.demuxer import (
@@ -20,14 +21,15 @@ from emotion_core.video.io.demuxer import (
     open_input,
 )
 from emotion_core.video.io.header import (
+    describe_fault,
     describe_limit,
     describe_part,
     find_origin,
     mean_fps,
-    promised_length,
     stated_duration,
 )
-from emotion_core.video.io.timestamps import TimestampRepair
+from emotion_core.video.io.skipping import CannotSkipError
+from emotion_core.video.io.timestamps import TimestampRepair, do_restart
 from emotion_core.video.types import VideoFrame, VideoInfo
 
 if TYPE_CHECKING:
@@ -36,13 +38,12 @@ if TYPE_CHECKING:
     from av import VideoFrame as DecodedFrame
     from av.video.stream import VideoStream
 
+    _Raw = tuple[int | None, DecodedFrame]
+
 __all__ = ["Source", "VideoReader", "frame_at"]
 
 _USUAL_FPS = 25
 """Assumed if neither the header nor the time stamps have a rate."""
-
-_MISSING_S, _MISSING_FRACTION, _MISSING_FRAMES = 0.5, 0.02, 3
-"""A video that ends earlier than its header says by more than each of these was cut off."""
 
 _MAX_FPS = 120  # for videos of limited length, whose time stamps cannot be trusted
 
@@ -58,13 +59,13 @@ class VideoReader:
         origin_s: The file's own time at which the video starts, in seconds: that of the first
             frame, or of its audio if players hear that before. All times are seconds after it.
         audio_index: Number of the audio track that belongs to the video; ``None`` if none.
+        n_skipped: Frames before ``from_s`` that are counted, but not decoded.
         fault: One sentence if the video is damaged or truncated; complete after the last frame.
 
     Args:
         source: The video.
-        longest_s: Maximum number of seconds to read, at no more than 120 frames a second; ``None``
-            for all of the video.
-        from_s: Start of the part to read, after ``origin_s``; frames before it are counted.
+        longest_s: Maximum of seconds to read, at up to 120 frames each; ``None`` for all.
+        from_s: Start of the part to read, after ``origin_s``.
         to_s: End of that part; ``None`` for that of the video.
 
     Raises:
@@ -80,7 +81,7 @@ class VideoReader:
         to_s: float | None = None,
     ) -> None:
         self.fault = ""
-        self.from_s, self.to_s, self._stopped = from_s, to_s, False
+        self.from_s, self.to_s, self._stopped, self.n_skipped = from_s, to_s, False, 0
         self._longest_s = math.inf if longest_s is None else longest_s
         self._container = open_input(source)
         try:
@@ -96,6 +97,8 @@ class VideoReader:
             self._decoded = self._begin()
             self.origin_s = find_origin(self._first_pts * self.time_base, audio)
             self.info = self._describe(stream, fps, notes)
+            if from_s > 0:
+                self._skip(source)
         except BaseException:
             self.close()
             raise
@@ -136,7 +139,8 @@ class VideoReader:
             return
         if last_s < self.from_s:
             raise VideoDecodeError(f"The video ends before {self.from_s:g} s, where to begin.")
-        self.fault = self.fault or self._describe_fault(last_s)
+        found = describe_fault(self._container, self._track, last_s, self.info.fps)
+        self.fault = self.fault or found
         span_s = last_s - self._to_time(self._first_pts)
         if span_s > 0 and self.info.duration_s is not None and last_s > self.info.duration_s:
             self.info = replace(
@@ -145,8 +149,8 @@ class VideoReader:
 
     def _chosen(self) -> Iterator[tuple[int, float, int, DecodedFrame]]:
         """Index, time, time stamp and frame of what is to be read."""
-        skipped, to_s = 0, math.inf if self.to_s is None else self.to_s
-        for index, (pts, decoded) in enumerate(self._decoded):
+        skipped, to_s = self.n_skipped, math.inf if self.to_s is None else self.to_s
+        for index, (pts, decoded) in enumerate(self._decoded, skipped):
             time_s = self._to_time(pts)
             if time_s < self.from_s:
                 skipped += 1
@@ -186,13 +190,10 @@ class VideoReader:
             return None
 
     def _restarts(self) -> bool:
-        """Whether time stamps restart, as when recordings were joined; reads to the end."""
+        """Whether time stamps restart; reads to the end."""
         if "mp4" in self._container.format.name:
             return False  # its sample table has one clock
-        clock = TimestampRepair(self.time_base, self._step)
-        for stamp in self._track.stamps():
-            clock.stamp(stamp)
-        return clock.has_moved
+        return do_restart(self._track.stamps(), self.time_base, self._step)
 
     def last_until(self, time_s: float) -> VideoFrame:
         """Decodes up to a time and returns the frame shown then, at least the first.
@@ -223,8 +224,29 @@ class VideoReader:
                 "No frame of the video can be decoded: the file is damaged, encrypted or of a kind "
                 "that cannot be read. Convert it to H.264 in MP4 and try again."
             ) from None
-        rest = ((self._clock.stamp(stamp), decoded) for stamp, decoded in raw)
-        return chain([(self._first_pts, first)], rest)
+        return chain([(self._first_pts, first)], self._stamped(raw))
+
+    def _stamped(self, raw: Iterator[_Raw]) -> Iterator[tuple[int, DecodedFrame]]:
+        return ((self._clock.stamp(stamp), decoded) for stamp, decoded in raw)
+
+    def _skip(self, source: Source) -> None:
+        """Passes over frames before ``from_s``, where the file allows it."""
+        try:
+            stamps = self._track.skip_to(self._to_pts(self.from_s), self._step)
+            if stamps and stamps[0] != self._first_pts:
+                raise CannotSkipError
+        except CannotSkipError:  # decoded from the start, after all
+            self.close()
+            self._container = open_input(source)
+            stream = choose_video_track(self._container)
+            self._track = VideoTrackDecoder(self._container, stream)
+            self._clock = TimestampRepair(self.time_base, self._step)
+            self._decoded, stamps = self._begin(), []
+        if stamps:
+            for stamp in stamps[1:]:
+                self._clock.stamp(stamp)
+            self.n_skipped = len(stamps)
+            self._decoded = self._stamped(self._track.frames())
 
     def _to_frame(self, pts: int, decoded: DecodedFrame) -> VideoFrame:
         after_first_s = float((pts - self._first_pts) * self.time_base)
@@ -241,7 +263,7 @@ class VideoReader:
         if streams.audio and audio is None:
             notes.append("The sound cannot be decoded and is left out.")
         if self._converter.is_hdr:
-            notes.append("Its HDR colours are shown as on an ordinary screen.")
+            notes.append(HDR_NOTE)
         if self.from_s or self.to_s is not None:
             notes.append(describe_part(self.from_s, self.to_s))
         if self._converter.has_alpha:
@@ -255,28 +277,6 @@ class VideoReader:
             audio_codec="" if audio is None else audio.codec_context.codec.canonical_name,
             warnings=tuple(notes),
         )
-
-    def _describe_fault(self, last_s: float) -> str:
-        """Describes damage, once all frames are read."""
-        promised_s = promised_length(self._container)
-        start_s = (self._container.start_time or 0) / av.time_base
-        seen_s = self._track.end_s - start_s
-        fps = self.info.fps or _USUAL_FPS
-        tolerance_s = max(_MISSING_S, _MISSING_FRACTION * promised_s, _MISSING_FRAMES / fps)
-        if promised_s - seen_s > tolerance_s:
-            return (
-                f"The video breaks off after {last_s:.1f} of {promised_s:.1f} seconds; "
-                "what comes before was read."
-            )
-        if self._track.is_cut_off:
-            return f"The video breaks off after {last_s:.1f} seconds; what comes before was read."
-        if self._track.n_damaged:
-            since_s = max(0.0, (self._track.damaged_s or start_s) - start_s)
-            return (
-                f"The video is damaged, first at about {since_s:.1f} seconds: frames are missing "
-                "or wrong there."
-            )
-        return ""
 
 
 def frame_at(source: Source, time_s: float) -> VideoFrame:

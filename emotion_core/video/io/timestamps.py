@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from fractions import Fraction
 
 _MAX_GAP_S = 3600
 """A longer time without a frame means a broken time stamp."""
@@ -46,3 +50,11 @@ class TimestampRepair:
             self.has_moved = True
         self._last += max(1, ahead)
         return self._last
+
+
+def do_restart(stamps: Iterable[int], time_base: Fraction, step: int) -> bool:
+    """Whether time stamps restart somewhere, as when recordings were joined."""
+    clock = TimestampRepair(time_base, step)
+    for stamp in stamps:
+        clock.stamp(stamp)
+    return clock.has_moved

@@ -338,6 +338,10 @@ def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
 
 def test_smoothing_changes_the_numbers_without_a_new_analysis(video_app, clips, core):
     upload(video_app, "two.mp4", clips["two"])
+    (caption,) = [text for text in texts(video_app.caption) if "too hard to read" in text]
+    assert caption.startswith("20 of 20 readings are"), "drawn scenes are smooth"
+    assert people(video_app)["mean_valence"].isna().all()
+    next(toggle for toggle in video_app.toggle if toggle.label == "Count all").set_value(True).run()
     calls, before = core.detector.calls, people(video_app)
     video_app.sidebar.slider(key="smoothing").set_value(2.0).run()
     after = people(video_app)

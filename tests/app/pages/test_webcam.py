@@ -270,6 +270,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
     for value in (0, 90, 180, 250):
         show(page, np.dstack([np.full((48, 64), v, np.uint8) for v in (1, value, value)]), 1)
     stop(page, streamer)
+    next(toggle for toggle in page.toggle if toggle.label == "Count all").set_value(True).run()
     before = page.dataframe[0].value
     reports = []
     monkeypatch.setattr(
@@ -461,8 +462,8 @@ def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monk
     photo = encode(np.full((48, 64, 3), (1, 90, 90), np.uint8))
     page.get("camera_input")[0].upload("photo.jpg", photo).run()
     assert not page.exception
-    assert len(page.dataframe) == 1
-    assert labels(page, "download_button")[0] == "Faces (CSV)"
+    assert len(page.get("bidi_component")) == 1
+    assert "Faces (CSV)" in labels(page, "download_button")
 
     show(page, picture(1))  # it came after all
     page.run()

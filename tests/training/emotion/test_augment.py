@@ -18,7 +18,7 @@ from emotion_core.training.emotion.augment import (
     move_actions,
 )
 from emotion_core.training.emotion.config import TrainConfig
-from emotion_core.training.emotion.mixup import Batch, mix, smooth
+from emotion_core.training.emotion.mixup import Batch, mix, sharpen, smooth
 from tests.training.synthetic import make_faces
 
 CONFIG = TrainConfig()
@@ -185,6 +185,13 @@ def test_cutmix_pastes_one_rectangle(batch):
     mixed = mix(batch, replace(CONFIG, cutmix=1.0), np.random.default_rng(3))
     for face in mixed.faces:
         assert len(face.unique()) <= 2
+
+
+def test_sharp_targets_count_first_choices_more():
+    targets = torch.tensor([[2 / 3, 1 / 3, 0], [0.0, 0, 0], [1.0, 0, 0]])
+    sharp = sharpen(targets, 2.0)
+    torch.testing.assert_close(sharp, torch.tensor([[0.8, 0.2, 0], [0, 0, 0], [1, 0, 0]]))
+    torch.testing.assert_close(sharpen(targets, 1.0), targets)
 
 
 def test_smoothing_spreads_a_share_and_leaves_rows_of_zeros():

@@ -3,7 +3,8 @@
 import PIL.Image
 import pytest
 
-from emotion_core.batch.sources import Input, MediaKind, list_inputs
+from emotion_core.batch.listing import list_inputs
+from emotion_core.batch.sources import Input, MediaKind
 from emotion_core.errors import VideoDecodeError
 from emotion_core.reporting.video_folder import find_videos
 from emotion_core.video.io import animation

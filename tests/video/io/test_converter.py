@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_core.video.io import tone_mapping
+from emotion_core.imaging import tone_mapping
 from emotion_core.video.io.decoder import Deinterlacer
 from emotion_core.video.io.reader import VideoReader
 from tests.factories import difference, make_smooth_image

@@ -1,4 +1,4 @@
-"""Tone mapping: HDR frames (PQ and HLG) as an ordinary screen would show them."""
+"""Tone mapping: HDR images (PQ and HLG) as an ordinary screen would show them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PQ, HLG = 16, 18
 """Transfer characteristics as numbered in ITU-T H.273."""
+
+HDR_NOTE = "Its HDR colours are shown as on an ordinary screen."
 
 _WHITE_NITS = 203
 """Light of diffuse white in HDR. Source: ITU-R BT.2408."""
@@ -37,7 +39,7 @@ _STEPS = 4095
 
 
 def to_sdr(rgb: npt.NDArray[np.uint16], curve: int) -> Image:
-    """Tone-maps a frame.
+    """Tone-maps an image.
 
     Args:
         rgb: ``(H, W, 3)`` with the primaries of BT.2020, full range, 0-65535.

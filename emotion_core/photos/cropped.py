@@ -1,0 +1,120 @@
+"""Photos analysed once with every face, of which options choose without another analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from emotion_core.imaging.annotate import annotate, blur_all, blur_faces
+from emotion_core.imaging.codec import MAX_JPEG_PX, decode_image, encode_jpeg
+from emotion_core.imaging.resize import shrink
+from emotion_core.models.card import Preprocessing
+from emotion_core.photos.pipeline import AnalyzedPhoto, iter_photo_batches, turn_note
+from emotion_core.recognition.alignment import crop_faces
+from emotion_core.tracking.redaction import widen_for_redaction
+from emotion_core.types import AnalyzeOptions, Faces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.photos.pipeline import PhotoSource
+    from emotion_core.photos.tables import PhotoRecord
+    from emotion_core.types import Image
+
+EVERY_FACE = AnalyzeOptions(min_score=0.3, min_face_px=8)
+"""The search of ``iter_cropped_photos``. Options that ask for more choose among its faces; those
+that ask for less get no more."""
+
+_CROP = Preprocessing(size_px=128, mean=(0.0,) * 3, std=(1.0,) * 3, margin=0.15)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CroppedPhoto:
+    """A photo's analysis with small images of its faces, but without the photo.
+
+    Attributes:
+        record: Content of the tables.
+        crops: One JPEG of 128 by 128 pixels per face.
+    """
+
+    record: PhotoRecord
+    crops: tuple[bytes, ...] = ()
+
+    def select(self, options: AnalyzeOptions) -> CroppedPhoto:
+        """The same with the faces that count."""
+        analysis = self.record.analysis
+        if analysis is None:
+            return self
+        is_counted = options.find_counted(analysis)
+        counted = options.select(analysis)
+        warnings = (*self.record.warnings, *turn_note(counted.faces))
+        record = replace(self.record, analysis=counted, warnings=warnings)
+        crops = [crop for crop, counts in zip(self.crops, is_counted, strict=True) if counts]
+        return CroppedPhoto(record, tuple(crops))
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the images."""
+        return sum(map(len, self.crops))
+
+
+def iter_cropped_photos(
+    analyzer: Analyzer, sources: Iterable[PhotoSource]
+) -> Iterator[CroppedPhoto]:
+    """Analyses photos one by one, so that a caller may stop after each; finds ``EVERY_FACE``.
+
+    Raises:
+        EmotionError: As in ``iter_photo_batches``.
+    """
+    for batch in iter_photo_batches(analyzer, sources, EVERY_FACE, max_photos=1):
+        yield from map(_crop_faces, batch)
+
+
+def blur_crop(crop: bytes) -> bytes:
+    """A crop of ``CroppedPhoto`` that nobody can be recognised in."""
+    return encode_jpeg(blur_all(decode_image(crop).pixels))
+
+
+def draw_photo(
+    data: bytes, record: PhotoRecord, options: AnalyzeOptions, *, blur: bool, is_marked: bool
+) -> Image:
+    """Decodes a photo again for somebody who wants to look at it.
+
+    Args:
+        data: The photo's file.
+        record: Its record with every face.
+        options: Which faces count.
+        blur: Whether to make faces unrecognisable, even faces that do not count.
+        is_marked: Whether to mark the faces that count.
+
+    Returns:
+        RGB ``(H, W, 3)``, 0-255.
+
+    Raises:
+        ImageDecodeError: The file cannot be decoded.
+    """
+    image = decode_image(data).pixels
+    if record.analysis is None:
+        return image
+    if blur:
+        redacted = widen_for_redaction(options, blur=True).select(record.analysis)
+        image = blur_faces(image, redacted.faces.boxes)
+    return annotate(image, options.select(record.analysis)) if is_marked else image
+
+
+def encode_photo(image: Image) -> bytes:
+    """Encodes a photo as JPEG at its size, or as large as a JPEG can be."""
+    return encode_jpeg(shrink(image, MAX_JPEG_PX))
+
+
+def _crop_faces(photo: AnalyzedPhoto) -> CroppedPhoto:
+    record, image = photo
+    if image is None or record.analysis is None:
+        return CroppedPhoto(record)
+    faces = record.analysis.faces
+    crops = crop_faces(image.pixels, Faces(faces.boxes, faces.scores), _CROP)
+    return CroppedPhoto(
+        replace(record, warnings=image.warnings),  # whether it is turned, its counted faces tell
+        tuple(encode_jpeg(crop, quality=85) for crop in crops),
+    )

@@ -1,0 +1,244 @@
+// The contact sheet of all faces, and beside it the detail of one: its photo with numbered boxes,
+// bars with values, a small plane. Data comes from faces_sheet in sheet.py; what a visitor chooses
+// goes back as the state "selected": the id of a face, or null, and the number of this choice.
+
+const views = new WeakMap(); // one view per mounted component; Streamlit calls this on every change
+
+export default function (component) {
+  const { parentElement } = component;
+  if (!views.has(parentElement)) views.set(parentElement, new View(parentElement));
+  const view = views.get(parentElement);
+  view.send = component.setStateValue;
+  view.show(component.data);
+  return () => views.delete(parentElement);
+}
+
+const percent = (share) => (share >= 0.955 ? ">95%" : share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`);
+const signed = (value) => `${value < -0.004 ? "−" : value > 0.004 ? "+" : ""}${Math.abs(value).toFixed(2)}`;
+
+/** A new element; attributes that are null or false are left out. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "style") for (const [key, part] of Object.entries(value)) element.style.setProperty(key, part);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+class View {
+  constructor(parent) {
+    this.sheet = make("div", { class: "sheet", role: "listbox", "aria-label": "Faces" });
+    this.detail = make("section", { class: "detail", "aria-label": "Selected face" });
+    this.root = make("div", { class: "root" }, this.sheet, this.detail);
+    parent.append(this.root);
+    this.selected = null;
+    this.turn = 0; // number of the visitor's last choice; answers to earlier ones are out of date
+    this.shown = "";
+    this.sheet.addEventListener("keydown", (event) => this.onSheetKey(event));
+    this.detail.addEventListener("keydown", (event) => this.onDetailKey(event));
+    for (const part of [this.sheet, this.detail]) {
+      for (const [name, on] of [["mouseover", true], ["focusin", true], ["mouseout", false], ["focusout", false]]) {
+        part.addEventListener(name, (event) => {
+          const face = event.target.closest("[data-face]");
+          if (face) this.light(face.dataset.face, on);
+        });
+      }
+    }
+  }
+
+  show(data) {
+    this.data = data;
+    this.faces = new Map(data.faces.map((face) => [face.id, face]));
+    if (data.detail) for (const face of data.detail.faces) if (!this.faces.has(face.id)) this.faces.set(face.id, face);
+    this.order = data.faces.map((face) => face.id);
+    const colours = getComputedStyle(this.root).getPropertyValue("--st-chart-categorical-colors").split(/,(?![^(]*\))/);
+    data.emotions.forEach((emotion, i) => this.root.style.setProperty(`--${emotion}`, colours[i] || "gray"));
+    if (data.turn >= this.turn || (this.selected !== null && !this.faces.has(this.selected))) this.selected = data.selected;
+    this.turn = Math.max(this.turn, data.turn);
+    this.root.className = `root ${data.layout}${data.faces.length > 1 ? " many" : ""}`;
+    const known = JSON.stringify(data.faces);
+    if (known !== this.shown) {
+      this.shown = known;
+      this.drawSheet();
+    }
+    this.drawDetail();
+    this.markSelected();
+  }
+
+  drawSheet() {
+    const hasFocus = this.sheet.contains(this.sheet.getRootNode().activeElement);
+    this.sheet.replaceChildren(...this.data.faces.map((face) => this.makeTile(face)));
+    this.sheet.hidden = this.data.layout === "photo" && this.data.faces.length < 2;
+    if (hasFocus) this.tile(this.selected)?.focus();
+  }
+
+  makeTile(face) {
+    const words = `${face.emotion}, ${percent(face.confidence)}, face ${face.number} of ${face.photo}`;
+    return make("div", {
+      class: "tile", role: "option", tabindex: "-1", "data-face": face.id, "aria-selected": "false",
+      "aria-label": face.flag ? `${words}, ${face.flag}` : words,
+      title: `${face.photo}, face ${face.number}${face.flag ? `\n${face.flag}` : ""}`,
+      style: { "--edge": `var(--${face.emotion})` }, onclick: () => this.select(face.id, true),
+    },
+      make("img", { src: face.image, alt: "", loading: "lazy", width: 96, height: 96, draggable: "false" }),
+      this.data.layout === "photo" ? make("span", { class: "number" }, `${face.number}`) : null,
+      face.flag ? make("span", { class: "badge", "aria-hidden": "true" }, "!") : null,
+      make("span", { class: "caption" }, make("b", {}, face.emotion), ` ${percent(face.confidence)}`));
+  }
+
+  tile(id) {
+    return id === null ? null : this.sheet.querySelector(`[data-face="${CSS.escape(id)}"]`);
+  }
+
+  markSelected() {
+    let focusable = null;
+    for (const tile of this.sheet.children) {
+      const is = tile.dataset.face === this.selected;
+      tile.setAttribute("aria-selected", `${is}`);
+      tile.tabIndex = -1;
+      if (is) focusable = tile;
+    }
+    (focusable || this.sheet.firstElementChild)?.setAttribute("tabindex", "0");
+    this.root.classList.toggle("open", this.selected !== null);
+  }
+
+  light(id, on) {
+    for (const part of this.root.querySelectorAll("[data-face]")) {
+      part.classList.toggle("lit", on && part.dataset.face === id);
+    }
+  }
+
+  select(id, scroll = false) {
+    this.selected = id;
+    this.turn += 1;
+    this.drawDetail();
+    this.markSelected();
+    if (id && scroll && this.data.layout !== "photo") {
+      const box = this.detail.getBoundingClientRect();
+      if (box.bottom > innerHeight || box.top < 0) this.root.scrollIntoView({ block: "start" });
+      this.tile(id)?.scrollIntoView({ block: "nearest" });
+    }
+    clearTimeout(this.timer); // keys that are held down ask for the last face only
+    this.timer = setTimeout(() => this.send("selected", { face: id, turn: this.turn }), 60);
+  }
+
+  step(by) {
+    const at = this.order.indexOf(this.selected);
+    const id = this.order[Math.min(this.order.length - 1, Math.max(0, at + by))];
+    if (id !== undefined && id !== this.selected) this.select(id);
+  }
+
+  onSheetKey(event) {
+    const tiles = [...this.sheet.children];
+    const at = tiles.indexOf(event.target.closest(".tile"));
+    if (at < 0) return;
+    const row = tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length;
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, Home: -at, End: tiles.length - 1 - at };
+    if (event.key in steps) {
+      const to = tiles[Math.min(tiles.length - 1, Math.max(0, at + steps[event.key]))];
+      if (this.selected !== null) this.select(to.dataset.face);
+      else for (const tile of tiles) tile.tabIndex = tile === to ? 0 : -1;
+      to.focus();
+    } else if (event.key === "Enter" || event.key === " ") this.select(tiles[at].dataset.face, true);
+    else if (event.key === "Escape") this.close();
+    else return;
+    event.preventDefault();
+  }
+
+  onDetailKey(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) this.step(step);
+    else if (event.key === "Escape") this.close();
+    else return;
+    event.preventDefault();
+  }
+
+  close() {
+    if (this.data.layout === "photo" || this.selected === null) return;
+    const tile = this.tile(this.selected);
+    this.select(null);
+    (tile || this.sheet.firstElementChild)?.focus();
+  }
+
+  drawDetail() {
+    const photo = this.data.detail, face = this.faces.get(this.selected) || null;
+    this.detail.hidden = face === null && !(photo && this.data.layout === "photo");
+    if (this.detail.hidden) { this.drawn = null; return this.detail.replaceChildren(); }
+    const focused = this.detail.getRootNode().activeElement?.dataset?.part;
+    const isHere = photo && (face === null || photo.name === face.photo);
+    const key = isHere ? `${photo.src} ${photo.faces.map((f) => f.id)}` : null;
+    if (key === null || key !== this.drawn || !this.figure) {
+      this.figure = isHere ? this.makeFigure(photo) : make("div", { class: "waiting", role: "status" },
+        make("img", { src: face.image, alt: "" }), make("span", {}, "Opening the photo…"));
+      this.drawn = key;
+    }
+    for (const box of this.figure.querySelectorAll(".box")) box.classList.toggle("chosen", box.dataset.face === this.selected);
+    const at = this.order.indexOf(this.selected), n = this.order.length;
+    const words = face ? `Face ${face.number} of ${face.photo}` : photo.name;
+    const button = (part, label, sign, disabled, onclick) =>
+      make("button", { type: "button", "data-part": part, "aria-label": label, title: label, disabled, onclick }, sign);
+    this.detail.replaceChildren(...[
+      make("header", {}, make("h2", { title: words }, words),
+        n > 1 ? button("previous", "Previous face (left arrow)", "‹", at <= 0, () => this.step(-1)) : null,
+        n > 1 ? button("next", "Next face (right arrow)", "›", at >= n - 1, () => this.step(1)) : null,
+        this.data.layout === "photo" ? null : button("close", "Close (Escape)", "×", false, () => this.close()),
+      ),
+      make("div", { class: photo && photo.width > 1.25 * photo.height ? "parts wide" : "parts" }, this.figure, face ? this.makeReading(face) : null),
+    ]);
+    if (focused) {
+      const again = this.detail.querySelector(`[data-part="${CSS.escape(focused)}"]:not(:disabled)`) || this.detail.querySelector("button:not(:disabled)");
+      again?.focus();
+    }
+  }
+
+  makeFigure(photo) {
+    const boxes = photo.faces.map((face) => make("button", {
+      type: "button", class: face.box[2] < 0.05 ? "box small" : "box", "data-face": face.id, "data-part": `box ${face.id}`,
+      "aria-label": `Face ${face.number}: ${face.emotion}, ${percent(face.confidence)}`,
+      style: { "--edge": `var(--${face.emotion})`, left: `${100 * face.box[0]}%`, top: `${100 * face.box[1]}%`,
+        width: `${100 * face.box[2]}%`, height: `${100 * face.box[3]}%` },
+      onclick: () => this.select(face.id),
+    }, photo.faces.length > 1 ? make("span", { class: "number" }, `${face.number}`) : ""));
+    return make("figure", { style: { "--ratio": `${photo.width / photo.height}` } },
+      make("div", { class: "frame" }, make("img", { src: photo.src, alt: photo.alt, width: photo.width, height: photo.height }), ...boxes));
+  }
+
+  makeReading(face) {
+    const rows = Object.entries(face.probabilities).map(([emotion, share]) => make("tr", { class: emotion === face.emotion ? "top" : null },
+      make("th", { scope: "row" }, emotion),
+      make("td", { class: "track" }, make("span", { class: face.flag ? "bar doubtful" : "bar",
+        style: { width: `${100 * share}%`, "--edge": `var(--${emotion})` } })),
+      make("td", { class: "value" }, percent(share))));
+    return make("div", { class: "reading" },
+      make("p", { class: "answer" }, make("b", {}, face.emotion), ` ${percent(face.confidence)}`),
+      face.flag ? make("p", { class: "flag" }, `Read with care: ${face.flag}.`) : null,
+      make("div", { class: "numbers" }, make("table", { "aria-label": "Probability of each emotion" }, make("tbody", {}, ...rows)),
+      make("div", { class: "place" }, makePlane(face), make("dl", {},
+        make("div", {}, make("dt", {}, "Valence"), make("dd", {}, signed(face.valence))),
+        make("div", {}, make("dt", {}, "Arousal"), make("dd", {}, signed(face.arousal))),
+        make("div", {}, make("dt", {}, "Face"), make("dd", {}, `${face.size} px`)),
+        make("div", {}, make("dt", {}, "Found"), make("dd", {}, percent(face.score)))))));
+  }
+}
+
+/** The valence-arousal plane with one dot. */
+function makePlane(face) {
+  const draw = (tag, attributes, text) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text) element.textContent = text;
+    return element;
+  };
+  const svg = draw("svg", { viewBox: "-110 -110 220 220", role: "img", class: "plane",
+    "aria-label": `Valence ${signed(face.valence)}, arousal ${signed(face.arousal)}` });
+  svg.append(
+    draw("rect", { x: -104, y: -104, width: 208, height: 208, class: "line" }), draw("circle", { r: 100, class: "dash" }),
+    draw("path", { d: "M-104 0H104M0-104V104", class: "line" }),
+    ...[["tense", -98, -88, "start"], ["excited", 98, -88, "end"], ["gloomy", -98, 98, "start"], ["calm", 98, 98, "end"]]
+      .map(([word, x, y, anchor]) => draw("text", { x, y, "text-anchor": anchor }, word)),
+    draw("circle", { cx: 100 * face.valence, cy: -100 * face.arousal, r: 10, class: "dot", style: `--edge: var(--${face.emotion})` }));
+  return svg;
+}

@@ -1,0 +1,190 @@
+"""Our components of the Photos page: the contact sheet with its detail, and the emotion counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+from streamlit import runtime
+
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.photo_charts import count_emotions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from emotion_core.types import Analysis
+
+_FILES = Path(__file__).parent / "component"
+_PICKED = "picked face"
+_SHEET, _COUNTS = "emoscope_faces_sheet", "emoscope_emotion_counts"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OpenPhoto:
+    """The photo in the detail.
+
+    Attributes:
+        name: Of the photo.
+        src: Address of its image.
+        analysis: With the faces that count.
+        faces: Its rows of the table of faces.
+    """
+
+    name: str
+    src: str
+    analysis: Analysis
+    faces: pd.DataFrame
+
+
+def image_url(jpeg: bytes, place: str) -> str:
+    """Hands an image to Streamlit until the next run of the page; returns its address.
+
+    Args:
+        jpeg: The image.
+        place: What it is for; a later image for the same place takes its place.
+    """
+    url = runtime.get_instance().media_file_mgr.add(jpeg, "image/jpeg", place)
+    base = str(st.get_option("server.baseUrlPath")).strip("/")
+    return f"/{base}{url}" if base else url
+
+
+def faces_sheet(
+    faces: pd.DataFrame,
+    images: Mapping[str, str],
+    opened: OpenPhoto | None,
+    *,
+    selected: str | None,
+    layout: Literal["sheet", "photo"],
+    key: str,
+) -> None:
+    """All faces as small images; a click opens the detail of one.
+
+    The id of the face that the visitor selects is in the session state, see ``selected_face``.
+
+    Args:
+        faces: Rows of a ``make_table``, in their order on the page.
+        images: Addresses of small images by the ids of all faces.
+        opened: The photo of the selected face.
+        selected: Id of the selected face.
+        layout: ``"photo"`` shows the photo above the faces, ``"sheet"`` beside them.
+        key: Of the component.
+    """
+    detail = None
+    if opened is not None:
+        width, height = opened.analysis.size_wh
+        found = ", ".join(str(emotion) for emotion in opened.analysis.predictions.top)
+        detail = {
+            "name": opened.name,
+            "src": opened.src,
+            "width": width,
+            "height": height,
+            "alt": f"{opened.name} with its faces marked: {found or 'no face found'}",
+            "faces": _to_faces(opened.faces, images, (width, height)),
+        }
+    data = {
+        "layout": layout,
+        "emotions": [str(emotion) for emotion in ALL_EMOTIONS],
+        "selected": selected,
+        "turn": _chosen(key).get("turn", 0),
+        "faces": _to_faces(faces, images),
+        "detail": detail,
+    }
+    _mount(_SHEET, "index.js", "style.css")(
+        key=key, data=data, on_selected_change=_forget_pick, default={"selected": None}
+    )
+
+
+def selected_face(key: str) -> str | None:
+    """Id of the face that was selected last, in the sheet of a key or elsewhere."""
+    return st.session_state.get(_PICKED) or _chosen(key).get("face")
+
+
+def select_face(face: str) -> None:
+    """Selects a face by its id, until another one is selected in a sheet."""
+    st.session_state[_PICKED] = face
+
+
+def emotion_counts(all_faces: pd.DataFrame, shown: pd.DataFrame, key: str) -> None:
+    """Bars of the number of faces per emotion, which filter when they are pressed.
+
+    Args:
+        all_faces: Table of all faces.
+        shown: Those which the other filters let through.
+        key: Of the component.
+    """
+    visible = count_emotions(shown)
+    rows = [
+        {"emotion": word, "all": n, "shown": visible[word], "colour": _RANKS[word]}
+        for word, n in count_emotions(all_faces).items()
+    ]
+    data = {"rows": rows, "chosen": list(chosen_emotions(key))}
+    _mount(_COUNTS, "counts.js", "counts.css")(
+        key=key, data=data, on_chosen_change=_do_nothing, default={"chosen": []}
+    )
+
+
+def chosen_emotions(key: str) -> tuple[str, ...]:
+    """The pressed bars of the ``emotion_counts`` of a key."""
+    state: Any = st.session_state.get(key)
+    return tuple((state.get("chosen") if state else None) or ())
+
+
+_RANKS = {str(emotion): rank for rank, emotion in enumerate(ALL_EMOTIONS)}
+
+
+def _to_faces(
+    faces: pd.DataFrame, images: Mapping[str, str], size_wh: tuple[int, int] | None = None
+) -> list[dict[str, object]]:
+    """Rows for the component; with the size of their photo also their boxes, in its fractions."""
+    columns = [column for column in map(str, faces) if column.startswith("p_")]
+    found = []
+    for row in faces.to_dict("records"):
+        face = {
+            "id": row["id"],
+            "photo": row["source"],
+            "number": row["face"],
+            "emotion": row["emotion"],
+            "flag": row["flag"],
+            "size": round(row["size_px"]),
+            "image": images[row["id"]],
+            "probabilities": {c.removeprefix("p_"): round(row[c], 4) for c in columns},
+            **{name: round(row[name], 4) for name in _NUMBERS},
+        }
+        if size_wh is not None:
+            face["box"] = _to_fractions([row[c] for c in ("x1", "y1", "x2", "y2")], size_wh)
+        found.append(face)
+    return found
+
+
+_NUMBERS = ("confidence", "score", "valence", "arousal")
+
+
+def _to_fractions(box: Sequence[float], size_wh: tuple[int, int]) -> list[float]:
+    """Left, top, width and height of a box."""
+    (x1, y1, x2, y2), (width, height) = box, size_wh
+    return [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height]
+
+
+def _mount(name: str, script: str, style: str) -> Any:
+    """A component of the files; registered in each run, which costs nothing if it is known."""
+    js, css = ((_FILES / file).read_text("utf-8") for file in (script, style))
+    return st.components.v2.component(name, js=js, css=css)
+
+
+def _chosen(key: str) -> Mapping[str, Any]:
+    """The last choice in a sheet: its face and its number."""
+    state: Any = st.session_state.get(key)
+    return (state.get("selected") if state else None) or {}
+
+
+def _forget_pick() -> None:
+    st.session_state.pop(_PICKED, None)
+
+
+def _do_nothing() -> None:
+    """Makes a state of a component known."""

@@ -1,0 +1,74 @@
+"""Photos analysed once with every face, of which options choose later."""
+
+import numpy as np
+import pytest
+
+from emotion_core.imaging.codec import decode_image
+from emotion_core.photos.cropped import (
+    EVERY_FACE,
+    blur_crop,
+    draw_photo,
+    encode_photo,
+    iter_cropped_photos,
+)
+from emotion_core.photos.pipeline import PhotoSource
+from emotion_core.types import AnalyzeOptions
+from tests.factories import FakeDetector, difference, make_counting_photo, make_fake_analyzer
+
+
+def analyze(*photos, detector=None):
+    sources = [PhotoSource(str(i), lambda data=data: data) for i, data in enumerate(photos)]
+    return list(iter_cropped_photos(make_fake_analyzer(detector), sources))
+
+
+def test_every_face_is_searched_for_and_cropped_photo_by_photo():
+    detector = FakeDetector()
+    one, two, broken = analyze(
+        make_counting_photo(1), make_counting_photo(2), b"nothing", detector=detector
+    )
+    assert set(detector.calls) == {EVERY_FACE.min_score}
+    assert len(detector.calls) == 2
+    assert [len(photo.crops) for photo in (one, two, broken)] == [1, 2, 0]
+    assert decode_image(one.crops[0]).pixels.shape == (128, 128, 3)
+    assert one.n_bytes == len(one.crops[0])
+    assert "not an image" in broken.record.error
+    assert broken.select(AnalyzeOptions()) is broken
+
+
+def test_faces_that_count_are_chosen_with_their_crops():
+    """The stand-in finds scores from 0.95 down to 0.7."""
+    (photo,) = analyze(make_counting_photo(3))
+    chosen = photo.select(AnalyzeOptions(min_score=0.9))
+    assert len(chosen.record.analysis) == 1
+    assert chosen.crops == photo.crops[:1]
+    assert len(photo.select(AnalyzeOptions(largest_only=True)).crops) == 1
+    assert photo.select(AnalyzeOptions(min_face_px=200)).crops == ()
+    assert len(photo.record.analysis) == 3
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_a_drawn_photo_is_blurred_even_where_a_face_does_not_count(is_marked):
+    data = make_counting_photo(1, width=400, height=300)
+    (photo,) = analyze(data)
+    options = AnalyzeOptions(min_score=0.99)
+    clear = draw_photo(data, photo.record, options, blur=False, is_marked=is_marked)
+    assert np.array_equal(clear, decode_image(data).pixels)
+    blurred = draw_photo(data, photo.record, options, blur=True, is_marked=is_marked)
+    assert difference(clear, blurred) > 20
+
+
+def test_marks_are_drawn_when_asked_for():
+    data = make_counting_photo(1, width=400, height=300)
+    (photo,) = analyze(data)
+    marked = draw_photo(data, photo.record, AnalyzeOptions(), blur=False, is_marked=True)
+    assert difference(marked, decode_image(data).pixels) > 0.1
+    assert decode_image(encode_photo(marked)).pixels.shape == marked.shape
+
+
+def test_nobody_is_recognised_in_a_blurred_crop():
+    (photo,) = analyze(make_counting_photo(1))
+    crop, blurred = (decode_image(d).pixels for d in (photo.crops[0], blur_crop(photo.crops[0])))
+    assert (
+        np.abs(np.diff(blurred.astype(int), axis=1)).mean()
+        < 0.1 * np.abs(np.diff(crop.astype(int), axis=1)).mean()
+    )
