@@ -220,9 +220,12 @@ def test_brush_and_emotions_filter_sheet_counts_and_table(
     page: Page, pair: bytes, portrait: bytes
 ) -> None:
     upload(page, ("pair.jpg", pair), ("portrait.jpg", portrait))
+    expect_text(page, "2 photos, 3 faces")
     wait_for_results(page)
     plane = page.get_by_test_id("stVegaLiteChart").first.locator("canvas")
     plane.scroll_into_view_if_needed()
+    page.get_by_role("group", name="Faces per emotion").wait_for()
+    page.wait_for_timeout(500)  # the page moves until all of it is there
     box = plane.bounding_box()
     assert box is not None
     left = box["x"] + 0.2 * box["width"]
