@@ -12,6 +12,7 @@ import vl_convert
 
 from emotion_core.imaging.palette import EMOTION_COLOURS, luminance
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.reporting.chart_base import emotion_range
 from emotion_core.reporting.cursor_charts import COURSE, cursor_charts
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.timeline import (
@@ -95,7 +96,7 @@ SLOW_TABLES = ("one frame", "no face", "six people")
 DRAWN = [
     *[pytest.param(chart, "two people") for chart in CHARTS if chart != "dashboard"],
     pytest.param("trajectory", "nothing"),
-    *[pytest.param(chart, "one picture") for chart in CURSOR_CHARTS],
+    *[pytest.param(chart, "one frame") for chart in CURSOR_CHARTS],
     pytest.param("dashboard", "nothing"),
     *[pytest.param("dashboard", table, marks=pytest.mark.slow) for table in SLOW_TABLES],
 ]
@@ -117,7 +118,7 @@ def test_colours_are_those_of_the_emotions(chart):
     assert emotions
     for colour in emotions:
         assert colour["scale"]["domain"] == [str(emotion) for emotion in ALL_EMOTIONS]
-        assert colour["scale"]["range"] == list(EMOTION_COLOURS.values())
+        assert colour["scale"]["range"] == "category", "what emotion_range and pages set"
 
 
 @pytest.mark.parametrize("paper", ["#FDFCFA", "#FFFFFF", "#14171C"])
@@ -302,9 +303,12 @@ def test_a_lone_frame_can_be_seen(end_s, drawn_s):
 
 
 def test_a_lone_frame_is_drawn():
-    way = vl_convert.vegalite_to_svg(spec_of("trajectory", "one frame"))
+    config = {"range": emotion_range()}
+    way = vl_convert.vegalite_to_svg({**spec_of("trajectory", "one frame"), "config": config})
     assert way.count(EMOTION_COLOURS[H]) >= 2, "a point and the last point"
-    areas = vl_convert.vegalite_to_svg({**spec_of("probabilities", "one frame"), "width": 400})
+    areas = vl_convert.vegalite_to_svg(
+        {**spec_of("probabilities", "one frame"), "width": 400, "config": config}
+    )
     assert f'fill="{EMOTION_COLOURS[H]}"' in areas
 
 
