@@ -27,10 +27,10 @@ face in a plane that psychologists call the circumplex of affect (Russell 1980):
 - **Valence** runs from -1 (unpleasant) to +1 (pleasant).
 - **Arousal** runs from -1 (calm) to +1 (excited).
 
-Some models output these two themselves: they learned them from people's ratings or, like our own,
-mostly from the coordinates below. For the others they are the average of those coordinates,
-weighted by the probabilities; the page and the files say which (`va_source` is `head` or
-`expectation`).
+Some models output these two themselves: they learned them from ratings of faces, as ours did, or,
+like our small one, mostly from the coordinates below. For the others they are the average of those
+coordinates, weighted by the probabilities; the page and the files say which (`va_source` is `head`
+or `expectation`).
 """
 )
 rows = [(str(emotion), *coordinates) for emotion, coordinates in VALENCE_AROUSAL.items()]

@@ -116,6 +116,7 @@ def test_colours_are_those_of_the_emotions(chart):
     colours = [c for c in find(spec_of(chart, "two people"), "color") if "field" in c]
     emotions = [colour for colour in colours if colour["field"] == "emotion"]
     assert emotions
+    assert emotion_range() == {"category": [EMOTION_COLOURS[emotion] for emotion in ALL_EMOTIONS]}
     for colour in emotions:
         assert colour["scale"]["domain"] == [str(emotion) for emotion in ALL_EMOTIONS]
         assert colour["scale"]["range"] == "category", "what emotion_range and pages set"

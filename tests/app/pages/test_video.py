@@ -355,9 +355,7 @@ def test_chosen_people_are_shown_until_the_next_video(video_app, clips):
     upload(video_app, "two.mp4", clips["two"])
     strip = video_app.button_group(key="people 1")
     assert strip.value == [1, 2]
-    assert [option.endswith(f"Person {i}") for i, option in enumerate(strip.options, 1)] == [
-        True
-    ] * 2
+    assert [option[-8:] for option in strip.options] == ["Person 1", "Person 2"]
     strip.set_value([2]).run()
     assert not video_app.exception
     assert people(video_app)["person"].tolist() == ["Person 2"]
