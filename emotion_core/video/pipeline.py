@@ -94,7 +94,11 @@ def analyze_video(
 
 
 def tabulate_video(
-    source: VideoSource, analyzer: Analyzer, settings: VideoSettings | None = None
+    source: VideoSource,
+    analyzer: Analyzer,
+    settings: VideoSettings | None = None,
+    *,
+    on_progress: OnProgress | None = None,
 ) -> VideoResult:
     """Analyses a video for its tables alone, without highlights, decoding it once.
 
@@ -102,12 +106,13 @@ def tabulate_video(
         source: The video.
         analyzer: Local or remote.
         settings: What is analysed; by default every frame.
+        on_progress: See ``analyze_video``.
 
     Raises:
         VideoDecodeError: The file is not a video, or no frame can be decoded.
         EmotionError: The analyser failed.
     """
-    return _analyze_frames(source, analyzer, settings or VideoSettings()).result
+    return _analyze_frames(source, analyzer, settings or VideoSettings(), on_progress).result
 
 
 @dataclass(frozen=True, eq=False, slots=True)
