@@ -1,0 +1,171 @@
+"""Who is seen in which video: participant, stimulus and condition from file names or a table."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from emotion_core.errors import EmotionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+KEYS = ("participant", "stimulus", "condition")
+"""Columns with which every table of a study begins, together with the video's name."""
+
+_FIELD = re.compile(r"\{(\w*)\}|(\*)")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyVideo:
+    """One video of a study.
+
+    Attributes:
+        file: Its path below the study's folder, with forward slashes; unique in the study.
+        participant: Who is seen.
+        stimulus: What the participant saw or did.
+        condition: Group or condition; empty if the study has none.
+
+    Raises:
+        EmotionError: A name is empty.
+    """
+
+    file: str
+    participant: str
+    stimulus: str
+    condition: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.file and self.participant and self.stimulus):
+            raise EmotionError(f"{self.file or 'A video'} needs a participant and a stimulus.")
+
+
+def assign_by_pattern(
+    files: Iterable[str], pattern: str
+) -> tuple[tuple[StudyVideo, ...], tuple[str, ...]]:
+    """Reads participant, stimulus and condition from file names.
+
+    Args:
+        files: Paths below the study's folder, with forward slashes.
+        pattern: Text with ``{participant}``, ``{stimulus}`` and, optionally, ``{condition}``; each
+            stands for as few characters as fit, and ``*`` for any. With a slash it is compared with
+            the whole path, otherwise with the name; without an ending it fits any ending.
+
+    Returns:
+        The videos in order, and the files whose names do not fit.
+
+    Raises:
+        EmotionError: The pattern is wrong, or two files are the same participant and stimulus.
+    """
+    expression = _to_expression(pattern)
+    found, unmatched = [], []
+    for file in files:
+        match = expression.fullmatch(file if "/" in pattern else PurePosixPath(file).name)
+        if match is None:
+            unmatched.append(file)
+        else:
+            found.append(StudyVideo(file, **match.groupdict()))
+    return _checked(found), tuple(unmatched)
+
+
+def assign_by_table(
+    files: Iterable[str], table: Path
+) -> tuple[tuple[StudyVideo, ...], tuple[str, ...]]:
+    """Reads participant, stimulus and condition from a CSV file.
+
+    Args:
+        files: Paths below the study's folder, with forward slashes.
+        table: Columns file (a path below the folder), participant, stimulus and, optionally,
+            condition; commas or semicolons separate the cells.
+
+    Returns:
+        The videos in the order of the table, also of files that do not exist, so that they are
+        reported as failed; and the files that the table does not name.
+
+    Raises:
+        EmotionError: The table cannot be read, lacks a column or a cell, or names a file twice.
+    """
+    rows = read_csv_text(table, ("file", "participant", "stimulus"))
+    found = [
+        StudyVideo(
+            row["file"].replace("\\", "/"),
+            row["participant"],
+            row["stimulus"],
+            row.get("condition", ""),
+        )
+        for row in rows.to_dict("records")
+    ]
+    named = [video.file for video in found]
+    if twice := {file for file in named if named.count(file) > 1}:
+        raise EmotionError(f"{table} names {sorted(twice)[0]} twice.")
+    return _checked(found), tuple(file for file in files if file not in set(named))
+
+
+def read_csv_text(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Reads a CSV file as text, with names of columns in lower case.
+
+    Args:
+        path: A file in UTF-8 with commas or semicolons.
+        needed: Columns that it must have.
+
+    Raises:
+        EmotionError: The file cannot be read, or a column is missing.
+    """
+    try:
+        first_line = path.read_text("utf-8-sig").partition("\n")[0]
+        separator = ";" if first_line.count(";") > first_line.count(",") else ","
+        rows = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except OSError as error:
+        raise EmotionError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
+        raise EmotionError(f"{path} is no CSV file in UTF-8 ({error}).") from error
+    rows.columns = [str(name).strip().lower() for name in rows.columns]
+    if missing := [name for name in needed if name not in rows]:
+        raise EmotionError(
+            f"{path} has no column {missing[0]}; its first line must name the columns "
+            f"{', '.join(needed)}."
+        )
+    return rows.map(str.strip)
+
+
+def _to_expression(pattern: str) -> re.Pattern[str]:
+    fields = [name for name, star in _FIELD.findall(pattern) if not star]
+    if unknown := [name for name in fields if name not in KEYS]:
+        raise EmotionError(
+            f"{{{unknown[0]}}} in the pattern is unknown; it may have {{participant}}, "
+            "{stimulus} and {condition}."
+        )
+    if {"participant", "stimulus"} - set(fields) or len(set(fields)) < len(fields):
+        raise EmotionError(
+            "The pattern needs {participant} and {stimulus} once each, such as "
+            "{participant}_{stimulus}.mp4."
+        )
+    parts, end = [], 0
+    for match in _FIELD.finditer(pattern):
+        parts.append(re.escape(pattern[end : match.start()]))
+        parts.append(".*?" if match[2] else f"(?P<{match[1]}>[^/]+?)")
+        end = match.end()
+    tail = re.escape(pattern[end:])
+    ending = "" if "." in pattern.rpartition("/")[2] else r"\.[^./]+"
+    return re.compile("".join(parts) + tail + ending, re.IGNORECASE)
+
+
+def _checked(videos: Sequence[StudyVideo]) -> tuple[StudyVideo, ...]:
+    by_key = defaultdict(list)
+    for video in videos:
+        by_key[video.participant, video.stimulus, video.condition].append(video.file)
+    for (participant, stimulus, _), files in by_key.items():
+        if len(files) > 1:
+            raise EmotionError(
+                f"{files[0]} and {files[1]} are both participant {participant}, stimulus "
+                f"{stimulus}. Tell them apart by a condition, or leave one out."
+            )
+    return tuple(videos)

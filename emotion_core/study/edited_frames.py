@@ -1,0 +1,149 @@
+"""The table of frames of one video with what edits say about its rows, in columns of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emotion_core.errors import EmotionError
+from emotion_core.reporting.timeline import person_name
+from emotion_core.study.edits import (
+    ChooseParticipant,
+    ExcludePerson,
+    ExcludeVideo,
+    MergePeople,
+    RenamePerson,
+    TrimVideo,
+)
+from emotion_core.video.tables import seen_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emotion_core.study.edits import Edit
+
+EDIT_COLUMNS = (
+    "person",
+    "name",
+    "weight_s",
+    "clock_s",
+    "is_excluded",
+    "is_participant",
+    "is_in_span",
+    "is_counted",
+)
+"""Columns that ``edit_frames`` adds."""
+
+
+def edit_frames(frames: pd.DataFrame, edits: Sequence[Edit], start_s: float = 0.0) -> pd.DataFrame:
+    """Adds what edits say about each row; all other columns stay as they are.
+
+    Args:
+        frames: As a video's analysis makes it, with the column is_brief.
+        edits: Those of this video.
+        start_s: Where the analysed part of the video begins; 0 on the clock, if nothing is trimmed.
+
+    Returns:
+        Rows as in ``frames``, with ``EDIT_COLUMNS``: person (the number of the person after
+        merging), name, weight_s (seconds for which the row counts), clock_s (time after the start
+        of the part that counts), is_excluded (person or video), is_participant, is_in_span, and
+        is_counted: whether the row is a usable reading of the participant in that part.
+
+    Raises:
+        EmotionError: An edit names a person who is not in the video.
+    """
+    tracks = {int(track) for track in frames["track"].dropna().unique()}
+    _check_people(edits, tracks)
+    roots = _merge(edits, tracks)
+    span = next((e for e in reversed(edits) if isinstance(e, TrimVideo)), TrimVideo(""))
+    from_s = max(start_s, span.from_s)
+    to_s = np.inf if span.to_s is None else span.to_s
+    person = frames["track"].map(roots).astype("Int64")
+    names = {e.track: e.name for e in edits if isinstance(e, RenamePerson)}
+    by_person = {roots[track]: name for track, name in names.items()}
+    excluded = {roots[e.track] for e in edits if isinstance(e, ExcludePerson)}
+    is_out = any(isinstance(e, ExcludeVideo) for e in edits)
+    result = frames.assign(
+        person=person,
+        name=person.map(lambda n: by_person.get(n, person_name(n)), na_action="ignore").astype(
+            "str"
+        ),
+        weight_s=seen_seconds(frames),
+        clock_s=(frames["time_s"] - from_s).round(6),
+        is_excluded=person.isin(list(excluded)).to_numpy(bool) | is_out,
+        is_in_span=frames["time_s"].between(from_s, to_s, inclusive="left"),
+    )
+    participant = _participant(result, edits, roots, excluded)
+    result["is_participant"] = (person == participant).fillna(value=False).astype(bool)
+    is_usable = frames["is_usable"].astype(bool) if "is_usable" in frames else True
+    result["is_counted"] = (
+        result["is_participant"] & result["is_in_span"] & ~result["is_excluded"] & is_usable
+    ) & ~_is_double(result)
+    others = [name for name in frames.columns if name not in EDIT_COLUMNS]
+    edited = result[[*others, *EDIT_COLUMNS]]
+    edited.attrs = dict(frames.attrs)
+    return edited
+
+
+def people_rows(edited: pd.DataFrame) -> pd.DataFrame:
+    """The rows of people in the part that counts, as ``people_table`` takes them.
+
+    The column track has the merged numbers, is_brief is what it is after edits, and of a person
+    found twice in a frame only the surer face is left.
+    """
+    inside = edited[edited["is_in_span"]]
+    is_left_out = inside["is_excluded"] | _is_double(inside)
+    rows = inside.assign(
+        track=inside["person"].where(~is_left_out), is_brief=_is_brief(edited)[edited["is_in_span"]]
+    )
+    rows.attrs = dict(edited.attrs)
+    return rows
+
+
+def _check_people(edits: Sequence[Edit], tracks: set[int]) -> None:
+    for edit in edits:
+        named = edit.tracks if isinstance(edit, MergePeople) else (getattr(edit, "track", None),)
+        for track in named:
+            if track is not None and track not in tracks:
+                raise EmotionError(f"{edit.video} has no person {track}.")
+
+
+def _merge(edits: Sequence[Edit], tracks: set[int]) -> dict[int, int]:
+    """The number of the person of each track."""
+    roots = {track: track for track in tracks}
+    for edit in edits:
+        if isinstance(edit, MergePeople):
+            joined = {roots[track] for track in edit.tracks}
+            roots = {t: min(joined) if root in joined else root for t, root in roots.items()}
+    return roots
+
+
+def _participant(
+    edited: pd.DataFrame, edits: Sequence[Edit], roots: Mapping[int, int], excluded: set[int]
+) -> int | None:
+    chosen = [e.track for e in edits if isinstance(e, ChooseParticipant)]
+    if chosen:
+        return roots[chosen[-1]]
+    is_out = edited["person"].isin(list(excluded)).to_numpy(bool)
+    counted = edited["is_in_span"] & ~_is_brief(edited) & ~is_out
+    seen = edited[counted].groupby("person")["weight_s"].sum()
+    if seen.empty:
+        return None
+    return int(seen.index[int(np.argmax(seen.to_numpy(float)))])
+
+
+def _is_brief(edited: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a person is brief: not if merged with anybody, as people have looked at it."""
+    tracks = edited.groupby("person")["track"].nunique()
+    is_merged = edited["person"].isin(tracks.index[tracks > 1]).to_numpy(bool)
+    is_chosen = edited.get("is_participant", pd.Series(data=False, index=edited.index))
+    return edited["is_brief"] & ~is_merged & ~is_chosen
+
+
+def _is_double(edited: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a row is a second, less sure face of the same person in the same frame."""
+    seen = edited[edited["person"].notna()].sort_values("score", ascending=False, kind="stable")
+    double = seen.duplicated(["frame", "person"])
+    return double.reindex(edited.index, fill_value=False)

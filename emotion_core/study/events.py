@@ -1,0 +1,115 @@
+"""Events of a study: read from a CSV, put beside frames, and windows around them averaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emotion_core.errors import EmotionError
+from emotion_core.study.assignment import KEYS, read_csv_text
+from emotion_core.study.readings import measures_of, participant_readings, weighted_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emotion_core.study.assignment import StudyVideo
+
+_TARGETS = ("file", *KEYS)
+_COLUMNS = ("time_s", "label", *_TARGETS)
+
+
+def no_events() -> pd.DataFrame:
+    """A table of events without any."""
+    return pd.DataFrame(columns=list(_COLUMNS)).astype({"time_s": "float64"})
+
+
+def read_events(path: Path) -> pd.DataFrame:
+    """Reads the events of a study from a CSV file.
+
+    Args:
+        path: Columns time (or time_s; seconds after the start of the video) and label; and any of
+            file, participant, stimulus and condition, which say of which videos: an empty or
+            missing cell stands for all.
+
+    Returns:
+        Columns time_s, label, file, participant, stimulus and condition, sorted by time.
+
+    Raises:
+        EmotionError: The file cannot be read, lacks a column, or a time is no number from 0.
+    """
+    rows = read_csv_text(path, ("label",)).rename(columns={"time": "time_s"})
+    if "time_s" not in rows:
+        raise EmotionError(f"{path} has no column time; events need time and label.")
+    times = pd.to_numeric(rows["time_s"].str.replace(",", "."), errors="coerce")
+    wrong = ~(times >= 0)
+    if wrong.any():
+        number = int(np.flatnonzero(wrong)[0])
+        raise EmotionError(
+            f'{path}, line {number + 2}: the time "{rows["time_s"].iloc[number]}" is no number of '
+            "seconds from 0."
+        )
+    if (rows["label"] == "").any():
+        raise EmotionError(f"{path} has an event without a label.")
+    table = rows.assign(time_s=times).reindex(columns=list(_COLUMNS), fill_value="")
+    return table.sort_values("time_s", kind="stable", ignore_index=True)
+
+
+def events_of(events: pd.DataFrame, video: StudyVideo) -> pd.DataFrame:
+    """The events of one video: columns time_s and label."""
+    fits = np.ones(len(events), bool)
+    for name in _TARGETS:
+        cells = events[name].to_numpy(object)
+        fits &= (cells == "") | (cells == getattr(video, name))
+    return events.loc[fits, ["time_s", "label"]].reset_index(drop=True)
+
+
+def with_event(edited: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Adds the column event: the label of the latest event at or before each frame.
+
+    Args:
+        edited: Table of frames.
+        events: As ``events_of`` gives them, sorted by time.
+    """
+    labels = np.array([None, *events["label"]], object)
+    times_s = events["time_s"].to_numpy(float)
+    place = np.searchsorted(times_s, edited["time_s"].to_numpy(float), side="right")
+    result = edited.assign(event=pd.Series(labels[place], edited.index, dtype="str"))
+    result.attrs = dict(edited.attrs)
+    return result
+
+
+def event_windows(
+    edited: pd.DataFrame, events: pd.DataFrame, window_s: tuple[float, float]
+) -> pd.DataFrame:
+    """Averages the participant's readings in a window around each event.
+
+    Args:
+        edited: As ``edit_frames`` makes it.
+        events: As ``events_of`` gives them.
+        window_s: Start and end of the window in seconds after the event.
+
+    Returns:
+        One row per event: event, time_s (since the start of the video), from_s and to_s (of the
+        window, the same), frames (analysed in it), frames_counted, and ``mean_<measure>``, missing
+        if no reading counts. What lies outside the part of the video that counts is left out.
+    """
+    readings = participant_readings(edited)
+    start_s = float((edited["time_s"] - edited["clock_s"]).iloc[0]) if len(edited) else 0.0
+    clock_s = readings["clock_s"].to_numpy(float)
+    rows = []
+    for time_s, label in zip(events["time_s"], events["label"], strict=True):
+        low, high = time_s + window_s[0], time_s + window_s[1]
+        inside = readings[(clock_s >= low - start_s) & (clock_s < high - start_s)]
+        weights = inside["weight_s"].to_numpy(float)
+        row = {"event": label, "time_s": time_s, "from_s": low, "to_s": high}
+        row.update(frames=len(inside), frames_counted=int(inside["is_counted"].sum()))
+        row.update(
+            {
+                f"mean_{name}": weighted_mean(inside[name].to_numpy(float), weights)
+                for name in measures_of(edited)
+            }
+        )
+        rows.append(row)
+    return pd.DataFrame(rows)

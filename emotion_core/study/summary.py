@@ -1,0 +1,101 @@
+"""One row for each participant and stimulus, and what groups have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emotion_core.study.curves import mean_with_interval
+from emotion_core.study.readings import measures_of, weighted_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emotion_core.study.settings import StudySettings
+
+SHARE = "share_"
+
+
+def reading_summary(readings: pd.DataFrame, curve: pd.DataFrame) -> dict[str, float]:
+    """What a participant's readings of one video come to.
+
+    Args:
+        readings: As ``participant_readings`` makes them.
+        curve: The same on the common clock, as ``to_clock`` makes it.
+
+    Returns:
+        frames (analysed in the part that counts), frames_seen, frames_counted, share_counted (of
+        the frames), counted_s (seconds with readings); for each measure ``mean_``, ``sd_`` (over
+        time, not over people), ``peak_`` (highest value of the curve) and ``peak_..._s`` (when, in
+        seconds on the clock), ``area_`` (sum of value times seconds). Valence also has ``trough_``,
+        the lowest value. All missing if no reading counts.
+    """
+    n = len(readings)
+    counted = readings[readings["is_counted"]]
+    weights = counted["weight_s"].to_numpy(float)
+    row: dict[str, float] = {
+        "frames": n,
+        "frames_seen": int(readings["is_seen"].sum()),
+        "frames_counted": len(counted),
+        "share_counted": len(counted) / n if n else np.nan,
+        "counted_s": float(weights.sum()),
+    }
+    for name in measures_of(readings):
+        values = counted[name].to_numpy(float)
+        mean = weighted_mean(values, weights)
+        row[f"mean_{name}"] = mean
+        row[f"sd_{name}"] = float(np.sqrt(weighted_mean((values - mean) ** 2, weights)))
+        row[f"peak_{name}"], row[f"peak_{name}_s"] = _extreme(curve, name, 1)
+        if name.endswith("valence"):
+            row[f"trough_{name}"], row[f"trough_{name}_s"] = _extreme(curve, name, -1)
+        known = ~np.isnan(values)
+        area = float((values[known] * weights[known]).sum())
+        row[f"area_{name}"] = area if known.any() else np.nan
+    return row
+
+
+def group_summary(
+    participants: pd.DataFrame,
+    members: Mapping[tuple[str, str], list[str]],
+    settings: StudySettings,
+) -> pd.DataFrame:
+    """Means over participants, for each stimulus, condition and measure.
+
+    Args:
+        participants: One row per participant, stimulus and condition.
+        members: The participants of each stimulus and condition, with and without readings.
+        settings: Of the study.
+
+    Returns:
+        Columns stimulus, condition, measure, participants (in the group), n (of these with a
+        value), mean, sd (over participants), low and high (95 % interval of the mean, see
+        ``curves``).
+    """
+    measures = summed_up(participants)
+    parts = []
+    for (stimulus, condition), people in members.items():
+        is_here = (participants["stimulus"] == stimulus) & (participants["condition"] == condition)
+        values = participants.loc[is_here, measures].to_numpy(float)
+        part = pd.DataFrame({"measure": measures, **mean_with_interval(values, settings)})
+        spread = pd.DataFrame(values, columns=measures).std(ddof=1)
+        keys = {"stimulus": stimulus, "condition": condition, "participants": len(people)}
+        parts.append(part.assign(**keys, sd=spread.to_numpy(float)))
+    names = ["stimulus", "condition", "measure", "participants", "n", "mean", "sd", "low", "high"]
+    return pd.concat(parts, ignore_index=True)[names]
+
+
+def summed_up(participants: pd.DataFrame) -> list[str]:
+    """The columns of the table of participants that are averaged over participants."""
+    starts = ("mean_", "sd_", "peak_", "trough_", "area_", SHARE, "switches", "baseline_")
+    return [name for name in participants.columns if name.startswith(starts)]
+
+
+def _extreme(curve: pd.DataFrame, name: str, sign: int) -> tuple[float, float]:
+    """The highest (1) or lowest (-1) value of a curve, and its time."""
+    values = curve[name].to_numpy(float) * sign
+    if np.isnan(values).all():
+        return np.nan, np.nan
+    place = int(np.nanargmax(values))
+    return float(values[place] * sign), float(curve["time_s"].iloc[place])
