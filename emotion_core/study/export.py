@@ -1,0 +1,164 @@
+"""A study's tables, code book, methods, figure and starter scripts as files."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from emotion_core.errors import EmotionError, MissingExtraError
+from emotion_core.photos.tables import table_to_csv
+from emotion_core.reporting.group_chart import group_chart
+from emotion_core.reporting.photo_charts import to_html
+from emotion_core.study.codebook import NOTES, TABLES, codebook, codebook_markdown, meaning_of
+from emotion_core.study.methods import methods_text, references
+from emotion_core.study.store import table_to_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from emotion_core.photos.tables import Decimal
+    from emotion_core.study.tables import Study, StudyTables
+
+TableFormat = Literal["parquet", "xlsx", "json", "sav"]
+TABLE_FORMATS: tuple[TableFormat, ...] = ("parquet", "xlsx", "json", "sav")
+"""What tables are written as besides CSV."""
+
+_BIG = "all_frames"
+"""The table that is left out of workbooks, JSON and SPSS: it has a row per frame."""
+
+_LONG_AGO = datetime(1980, 1, 1)  # the time of writing would change the bytes
+_SAV_DATE, _LONG_AGO_IN_SAV = slice(92, 109), b"01 Jan 8000:00:00"
+_CELL_CHARACTERS = 32_767
+
+
+def study_files(
+    study: Study,
+    tables: StudyTables,
+    formats: Collection[TableFormat] = (),
+    decimal: Decimal = ".",
+) -> Iterator[tuple[str, bytes]]:
+    """Makes the files of a study; the same study gives the same bytes.
+
+    Args:
+        study: The study.
+        tables: Made of it.
+        formats: What tables are written as besides CSV.
+        decimal: Decimal sign of the CSV files, see ``table_to_csv``.
+
+    Yields:
+        Names and contents: a CSV file for each table; the tables in the other formats; code book,
+        methods, references, the group figure, scripts that draw it again, and settings.
+
+    Raises:
+        MissingExtraError: A format needs a package that is not installed.
+    """
+    book = codebook(tables)
+    for name, table in tables.items():
+        yield f"{name}.csv", table_to_csv(table, decimal)
+        if "parquet" in formats:
+            yield f"{name}.parquet", table_to_parquet(table)
+        if "sav" in formats and name != _BIG and len(table):
+            yield f"{name}.sav", _to_sav(table)
+    if "xlsx" in formats:
+        yield "study.xlsx", _to_workbook(tables, book)
+    if "json" in formats:
+        yield "study.json", _to_json(study, tables)
+    yield "codebook.csv", table_to_csv(book, decimal)
+    yield "codebook.md", codebook_markdown(book).encode()
+    yield "methods.md", methods_text(study, tables).encode()
+    yield "references.bib", references(study.about.get("version", "")).encode()
+    chart = group_chart(tables.group_curves, tables.participant_curves)
+    yield "group_figure.html", to_html(chart, title="Valence over time").encode()
+    for suffix in ("py", "R"):
+        yield f"group_figure.{suffix}", _script(suffix, decimal)
+    yield "study_settings.json", json.dumps(_settings(study), indent=2, ensure_ascii=False).encode()
+
+
+def other_names(formats: Collection[TableFormat]) -> Iterator[str]:
+    """Files of formats that are not written, which an earlier run may have left."""
+    for table_format in set(TABLE_FORMATS) - set(formats):
+        if table_format in ("xlsx", "json"):
+            yield f"study.{table_format}"
+        else:
+            yield from (f"{name}.{table_format}" for name in TABLES)
+
+
+def _script(suffix: str, decimal: Decimal) -> bytes:
+    text = (files(__package__) / "templates" / f"group_figure.{suffix}.txt").read_text("utf-8")
+    separator = ";" if decimal == "," else ","
+    return text.replace("@SEP@", separator).replace("@DECIMAL@", decimal).encode()
+
+
+def _settings(study: Study) -> dict[str, Any]:
+    return {
+        "about": dict(study.about),
+        "settings": study.settings.to_fields(),
+        "edits": json.loads(study.edits.to_json())["edits"],
+        "notes": list(NOTES),
+    }
+
+
+def _small(tables: StudyTables) -> Iterator[tuple[str, pd.DataFrame]]:
+    return ((name, table) for name, table in tables.items() if name != _BIG)
+
+
+def _to_json(study: Study, tables: StudyTables) -> bytes:
+    rows = {name: json.loads(table.to_json(orient="records")) for name, table in _small(tables)}
+    return json.dumps({**_settings(study), "tables": rows}, ensure_ascii=False).encode()
+
+
+def _to_workbook(tables: StudyTables, book: pd.DataFrame) -> bytes:
+    try:
+        import xlsxwriter
+    except ImportError as error:
+        raise _missing("Excel files", "xlsxwriter") from error
+    del xlsxwriter
+    buffer = io.BytesIO()
+    # what begins with = stays text
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "in_memory": True}
+    notes = pd.DataFrame({"notes": [*NOTES, f"{_BIG} is in {_BIG}.csv: it has a row per frame."]})
+    with pd.ExcelWriter(buffer, "xlsxwriter", engine_kwargs={"options": options}) as writer:
+        writer.book.set_properties({"created": _LONG_AGO})
+        for name, table in [("notes", notes), *_small(tables), ("codebook", book)]:
+            table.to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 0))
+    return buffer.getvalue()
+
+
+def _to_sav(table: pd.DataFrame) -> bytes:
+    """A table for SPSS, with what each column means as its label.
+
+    Words are text, truth values 0 and 1, and missing is missing.
+    """
+    try:
+        import pyreadstat
+    except ImportError as error:
+        raise _missing("SPSS files", "pyreadstat") from error
+    plain = table.copy()
+    plain.attrs = {}
+    for name in plain.columns:
+        values = plain[name]
+        if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+            plain[name] = values.astype("Float64").to_numpy(float, na_value=float("nan"))
+        else:
+            texts = values.astype(object).where(values.notna(), "")
+            plain[name] = [str(text)[:_CELL_CHARACTERS] for text in texts]
+    labels = {str(name): meaning_of(str(name))[:250] for name in plain.columns}
+    with tempfile.TemporaryDirectory() as folder:  # the library writes to paths only
+        path = Path(folder) / "table.sav"
+        pyreadstat.write_sav(plain, str(path), column_labels=labels)
+        data = bytearray(path.read_bytes())
+    data[_SAV_DATE] = _LONG_AGO_IN_SAV  # the same table, the same bytes
+    return bytes(data)
+
+
+def _missing(what: str, package: str) -> EmotionError:
+    return MissingExtraError(
+        f"{what} need the package {package}: pip install 'emoscope[study]'; or leave them out."
+    )

@@ -1,0 +1,185 @@
+"""The methods paragraph of a study, with what it was analysed by, and references as BibTeX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.study.codebook import NOTES
+from emotion_core.study.edits import ExcludePerson, ExcludeVideo, MergePeople, TrimVideo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emotion_core.study.settings import StudySettings
+    from emotion_core.study.tables import Study, StudyTables
+
+REFERENCES = """\
+@software{emoscope,
+  author = {{The Emoscope developers}},
+  title = {Emoscope: emotions, valence and arousal from faces in photos, videos and webcams},
+  version = {@VERSION@},
+  year = {2026},
+  license = {MIT}
+}
+
+@book{efron1993,
+  author = {Efron, Bradley and Tibshirani, Robert J.},
+  title = {An Introduction to the Bootstrap},
+  publisher = {Chapman \\& Hall},
+  year = {1993}
+}
+
+@article{russell1980,
+  author = {Russell, James A.},
+  title = {A Circumplex Model of Affect},
+  journal = {Journal of Personality and Social Psychology},
+  volume = {39},
+  number = {6},
+  pages = {1161--1178},
+  year = {1980}
+}
+
+@article{benjamini1995,
+  author = {Benjamini, Yoav and Hochberg, Yosef},
+  title = {Controlling the False Discovery Rate: A Practical and Powerful Approach to Multiple
+           Testing},
+  journal = {Journal of the Royal Statistical Society B},
+  volume = {57},
+  number = {1},
+  pages = {289--300},
+  year = {1995}
+}
+
+@article{cumming2001,
+  author = {Cumming, Geoff and Finch, Sue},
+  title = {A Primer on the Understanding, Use, and Calculation of Confidence Intervals that are
+           Based on Central and Noncentral Distributions},
+  journal = {Educational and Psychological Measurement},
+  volume = {61},
+  number = {4},
+  pages = {532--574},
+  year = {2001}
+}
+"""
+"""What the methods paragraph cites; @VERSION@ stands for the program's."""
+
+
+def about_study(
+    version: str, settings: Mapping[str, Any], networks: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """How the videos of a study were analysed, as JSON values.
+
+    Args:
+        version: Of the program.
+        settings: Of the analysis of each video.
+        networks: By task (``emotion``, ``detector``): name, sha256 and licence.
+    """
+    return {"version": version, "video_settings": dict(settings), "networks": dict(networks)}
+
+
+def methods_text(study: Study, tables: StudyTables) -> str:
+    """A paragraph for a methods section, as Markdown; its keys are those of ``references``."""
+    about = study.about
+    networks = [
+        f"{name} {network['name']} (SHA-256 {network['sha256']})"
+        for name, network in about.get("networks", {}).items()
+    ]
+    videos, people = tables.all_videos, tables.participants
+    n_failed = int((videos["error"] != "").sum())
+    sentences = [
+        f"Facial expressions in {_count(len(videos), 'video')} of "
+        f"{_count(people['participant'].nunique(), 'participant')} and "
+        f"{_count(people['stimulus'].nunique(), 'stimulus', 'stimuli')} were read with Emoscope "
+        f"{about.get('version', '')} [@emoscope]" + _list_of("; ", networks, ", by the ") + ".",
+        _video_words(about.get("video_settings", {})),
+        f"{_count(n_failed, 'video')} could not be analysed." if n_failed else "",
+        *_edit_words(study),
+        _settings_words(study.settings),
+        f"Of the frames analysed, {_mean_share(tables):.1%} had a usable reading of the "
+        "participant (mean over videos).",
+        "Intervals are 95 % percentile intervals from drawing whole participants anew "
+        f"{study.settings.draws:,} times [@efron1993], since frames of one video are no "
+        "independent samples; missing readings were not filled.",
+        "Comparisons are exploratory: t tests over participants, paired or Welch's, with false "
+        "discovery rates [@benjamini1995] and intervals of effect sizes from the noncentral t "
+        "distribution [@cumming2001].",
+    ]
+    notes = "\n".join(f"- {note}" for note in NOTES)
+    return f"# Methods\n\n{' '.join(filter(None, sentences))}\n\n## To be kept in mind\n\n{notes}\n"
+
+
+def references(version: str) -> str:
+    """What the methods paragraph cites, as BibTeX."""
+    return REFERENCES.replace("@VERSION@", version)
+
+
+def _video_words(settings: Mapping[str, Any]) -> str:
+    if not settings:
+        return ""
+    rate = "Every frame was analysed"
+    if settings.get("hz"):
+        rate = f"{settings['hz']:g} frames a second were analysed"
+    elif settings.get("every", 1) > 1:
+        rate = f"One in {settings['every']} frames was analysed"
+    return (
+        f"{rate}; faces counted from a detection confidence of {settings['min_score']:g} and a "
+        f"side of {settings['min_face_px']:g} pixels."
+    )
+
+
+def _settings_words(settings: StudySettings) -> str:
+    words = (
+        "Valence and arousal [@russell1980] and probabilities were averaged over steps of "
+        f"{1 / settings.clock_hz:g} s, each at least {settings.min_cover:.0%} seen; shares and "
+        f"switches are of readings smoothed with a time constant of {settings.smoothing_s:g} s."
+    )
+    baseline = settings.baseline
+    if baseline is None:
+        return words
+    end = "the end" if baseline.to_s is None else f"{baseline.to_s:g} s"
+    where = f"{baseline.from_s:g} s to {end} of "
+    where += f"the neutral clip ({baseline.stimulus})" if baseline.stimulus else "each video"
+    return (
+        f"{words} Changes are counted from {where}: differences of means for valence and arousal, "
+        "differences of log-odds for probabilities."
+    )
+
+
+def _edit_words(study: Study) -> list[str]:
+    """What people left out, merged and trimmed."""
+    items = study.edits.items
+    out = [_reason(e.video, e.reason) for e in items if isinstance(e, ExcludeVideo)]
+    people = [
+        _reason(f"person {e.track} in {e.video}", e.reason)
+        for e in items
+        if isinstance(e, ExcludePerson)
+    ]
+    merged = sum(isinstance(edit, MergePeople) for edit in items)
+    trimmed = [
+        f"{e.video or 'all others'} from {e.from_s:g} s"
+        + ("" if e.to_s is None else f" to {e.to_s:g} s")
+        for e in items
+        if isinstance(e, TrimVideo)
+    ]
+    return [
+        _list_of(", ", out, "Excluded were: ", "."),
+        _list_of(", ", people, "Left out were: ", "."),
+        f"Tracks were merged by hand {_count(merged, 'time')}." if merged else "",
+        _list_of(", ", trimmed, "Only parts counted: ", "."),
+    ]
+
+
+def _reason(what: str, reason: str) -> str:
+    return f"{what} ({reason})" if reason else what
+
+
+def _list_of(separator: str, parts: list[str], before: str, after: str = "") -> str:
+    return f"{before}{separator.join(parts)}{after}" if parts else ""
+
+
+def _count(n: int, noun: str, plural: str = "") -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"
+
+
+def _mean_share(tables: StudyTables) -> float:
+    return float(tables.participants["share_counted"].mean())

@@ -1,0 +1,88 @@
+"""The videos of a study, analysed one after another; none is analysed twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import EmotionError
+from emotion_core.study.store import ReadingsStore, StoredReadings, hash_file, need_parquet
+from emotion_core.study.tables import StudyRecord
+from emotion_core.video.pipeline import tabulate_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.study.assignment import StudyVideo
+    from emotion_core.video.types import VideoProgress, VideoSettings
+
+    OnVideoProgress = Callable[[StudyVideo, VideoProgress], None]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StudyRun:
+    """How the videos of a study are analysed, and where their readings are kept.
+
+    Attributes:
+        folder: With the videos.
+        analyzer: The analyzer.
+        settings: How each video is analysed.
+        readings: Folder for the readings of each.
+        on_progress: Called while a video is analysed.
+    """
+
+    folder: Path
+    analyzer: Analyzer
+    settings: VideoSettings
+    readings: Path
+    on_progress: OnVideoProgress | None = None
+    _seen: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        need_parquet()
+
+    def analyze(self, videos: Sequence[StudyVideo]) -> Iterator[tuple[StudyRecord, bool]]:
+        """Analyses videos one after another.
+
+        Yields:
+            Each video's record, and whether it was analysed before. One that fails is a record
+            with an error, and is tried again in the next run.
+
+        Raises:
+            EmotionError: Readings cannot be written.
+        """
+        store = ReadingsStore(self.readings, self.analyzer.info, self.settings)
+        for video in videos:
+            try:
+                sha256 = hash_file(self.folder / video.file)
+            except OSError as error:
+                reason = error.strerror or error
+                yield StudyRecord(video, error=f"The file cannot be read ({reason})."), False
+                continue
+            known = store.load(sha256)
+            try:
+                found = known or self._analyze_one(video)
+            except EmotionError as error:
+                yield StudyRecord(video, sha256, error=str(error)), False
+                continue
+            if known is None:
+                found = store.save(sha256, found)
+            yield self._record(video, sha256, found), known is not None
+
+    def _analyze_one(self, video: StudyVideo) -> StoredReadings:
+        def report(progress: VideoProgress) -> None:
+            if self.on_progress is not None:
+                self.on_progress(video, progress)
+
+        path = self.folder / video.file
+        result = tabulate_video(path, self.analyzer, self.settings, on_progress=report)
+        return StoredReadings.of_result(result)
+
+    def _record(self, video: StudyVideo, sha256: str, found: StoredReadings) -> StudyRecord:
+        facts = dict(found.facts)
+        if twin := self._seen.get(sha256):
+            facts["warning"] = f"{facts['warning']} The same file as {twin}.".strip()
+        self._seen.setdefault(sha256, video.file)
+        return StudyRecord(video, sha256, found.frames, facts, self.settings.from_s)
