@@ -27,6 +27,7 @@ from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
 from emotion_core.cli.media import DECIMALS, add_analysis, print_skipped
 from emotion_core.cli.serve import add_serve
+from emotion_core.cli.study import add_study
 from emotion_core.cli.train import add_export, add_train
 from emotion_core.cli.train_detector import add_export_detector, add_train_detector
 from emotion_core.cli.video import add_video
@@ -87,6 +88,7 @@ def _make_parser() -> argparse.ArgumentParser:
         commands.add_parser("photos", help="analyse photos: CSV, annotated photos, a chart")
     )
     add_video(commands.add_parser("video", help="analyse videos: annotated MP4, CSV, a report"))
+    add_study(commands.add_parser("study", help="analyse a study: tables and curves of groups"))
     add_batch(
         commands.add_parser("batch", help="analyse any number of files: Parquet tables (Ray)")
     )

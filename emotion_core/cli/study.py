@@ -1,0 +1,246 @@
+"""``emoscope study``: a folder of videos, or a project, to the tables of a study."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from emotion_core.cli.arguments import (
+    OK,
+    SOME_FAILED,
+    WRONG_USE,
+    add_networks,
+    eprint,
+    float_in_range,
+    load_chosen,
+)
+from emotion_core.cli.media import (
+    DECIMALS,
+    add_decimal,
+    add_faces,
+    add_video_settings,
+    to_video_settings,
+)
+from emotion_core.errors import EmotionError
+from emotion_core.models.runtime import DEVICES
+from emotion_core.study.edits import Edits
+from emotion_core.study.settings import Baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emotion_core.study.assignment import StudyVideo
+    from emotion_core.study.settings import StudySettings
+    from emotion_core.study.tables import Study
+    from emotion_core.video.types import VideoProgress
+
+_FORMATS = ("parquet", "xlsx", "json", "sav")
+_READINGS, _PROJECT = "readings", "study.emoscope"
+
+_clock = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``study``; sets ``run``."""
+    parser.description = (
+        "Analyse the videos of a study one after another and write its tables: all_frames.csv, "
+        "all_people.csv, all_videos.csv, participants.csv, curves, means with intervals over "
+        "participants, comparisons; a figure, a code book, a methods paragraph, scripts, and the "
+        "project study.emoscope. The same command resumes a run that was stopped: no video is "
+        "analysed twice. docs/study.md of the project explains it."
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="FOLDER", help="the videos; or a project, NAME.emoscope"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument(
+        "--pattern",
+        metavar="TEXT",
+        help="how files are named: {participant}, {stimulus}, optionally {condition}, and * for "
+        "anything, e.g. '{participant}_{stimulus}.mp4'",
+    )
+    who.add_argument(
+        "--assign",
+        type=Path,
+        metavar="CSV",
+        help="table with the columns file, participant, stimulus and, optionally, condition",
+    )
+    _add_tables(parser)
+    add_video_settings(parser)
+    add_networks(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_faces(parser, noun="video")
+    add_decimal(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--edits", type=Path, metavar="JSON", help="merged and excluded people etc."
+    )
+    parser.add_argument(
+        "--events", type=Path, metavar="CSV", help="events: time, label, and of which videos"
+    )
+    parser.add_argument(
+        "--window",
+        type=_span,
+        metavar="FROM,TO",
+        help="window around events, in seconds after them; write --window=-1,3 (the default)",
+    )
+    parser.add_argument(
+        "--baseline",
+        type=_span,
+        metavar="FROM,TO",
+        help="neutral span, in seconds, of each video or of the neutral clip: change scores",
+    )
+    parser.add_argument(
+        "--baseline-stimulus", metavar="NAME", help="the neutral clip of each participant"
+    )
+    parser.add_argument(
+        "--clock", type=_clock, metavar="HZ", help="steps a second of curves (default 2)"
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        choices=_FORMATS,
+        default=[],
+        metavar="FORMAT",
+        help=f"write tables also as {', '.join(_FORMATS)}",
+    )
+
+
+def _span(text: str) -> tuple[float, float]:
+    try:
+        start_s, end_s = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no span such as 0,5") from None
+    return start_s, end_s
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from emotion_core.study.project import PROJECT_SUFFIX, read_project
+    from emotion_core.study.settings import StudySettings
+
+    if chosen.source.suffix == PROJECT_SUFFIX:
+        if chosen.pattern or chosen.assign:
+            raise EmotionError("A project knows its participants: leave --pattern or --assign out.")
+        study = read_project(chosen.source)
+        return _write(replace(study, **_choices(chosen, study.settings)), chosen)
+    if not (chosen.pattern or chosen.assign):
+        raise EmotionError(
+            "Who is in which video? Give --pattern, such as '{participant}_{stimulus}.mp4', or "
+            "--assign with a CSV file."
+        )
+    videos = _find(chosen)
+    if not videos:
+        eprint("error: No video is named as the pattern says.")
+        return WRONG_USE
+    # what is wrong with settings, edits and events is said before hours of analysis
+    choices = _choices(chosen, StudySettings(smoothing_s=chosen.smooth))
+    return _write(_analyze(chosen, videos, choices), chosen)
+
+
+def _find(chosen: argparse.Namespace) -> tuple[StudyVideo, ...]:
+    from emotion_core.reporting.photo_folder import readable_path
+    from emotion_core.reporting.video_folder import find_videos
+    from emotion_core.study.assignment import assign_by_pattern, assign_by_table
+
+    if not chosen.source.is_dir():
+        raise EmotionError(f"There is no folder {chosen.source}.")
+    found = find_videos([chosen.source])
+    names = [path.relative_to(chosen.source).as_posix() for path in found]
+    if chosen.assign:
+        videos, others = assign_by_table(names, chosen.assign)
+    else:
+        videos, others = assign_by_pattern(names, chosen.pattern)
+    for name in others:
+        eprint(f"note: {readable_path(Path(name))} is left out: no participant and stimulus.")
+    return videos
+
+
+def _choices(chosen: argparse.Namespace, settings: StudySettings) -> dict[str, Any]:
+    """Fields of ``Study`` from the options; what was not given stays as it is."""
+    from emotion_core.study.events import read_events
+
+    given: dict[str, Any] = {}
+    if chosen.clock is not None:
+        given["clock_hz"] = chosen.clock
+    if chosen.window is not None:
+        given["window_s"] = chosen.window
+    if chosen.baseline is not None or chosen.baseline_stimulus is not None:
+        given["baseline"] = Baseline(chosen.baseline_stimulus, *(chosen.baseline or ()))
+    choices: dict[str, Any] = {"settings": replace(settings, **given)}
+    if chosen.edits is not None:
+        choices["edits"] = _read_edits(chosen.edits)
+    if chosen.events is not None:
+        choices["events"] = read_events(chosen.events)
+    return choices
+
+
+def _read_edits(path: Path) -> Edits:
+    try:
+        return Edits.from_json(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise EmotionError(f"{path} cannot be read ({error}).") from error
+
+
+def _analyze(
+    chosen: argparse.Namespace, videos: Sequence[StudyVideo], choices: Mapping[str, Any]
+) -> Study:
+    """Analyses the videos with a line that shows how far it is."""
+    from emotion_core import __version__
+    from emotion_core.study.methods import about_study
+    from emotion_core.study.run import StudyRun
+    from emotion_core.study.tables import Study
+
+    settings = to_video_settings(chosen)
+    analyzer = load_chosen(chosen)
+    records, again = [], 0
+    with tqdm(total=len(videos), unit="video", disable=None) as bar:
+
+        def show(video: StudyVideo, progress: VideoProgress) -> None:
+            of_all = f" of {progress.n_frames}" if progress.n_frames else ""
+            bar.set_postfix_str(f"{video.participant} {video.stimulus}, {progress.frames}{of_all}")
+
+        run = StudyRun(chosen.source, analyzer, settings, chosen.out / _READINGS, show)
+        for record, was_known in run.analyze(videos):
+            records.append(record)
+            again += was_known
+            bar.update()
+    done = len(records) - again - sum(bool(record.error) for record in records)
+    eprint(f"{done} of {len(records)} videos analysed, {again} analysed before.")
+    networks = {
+        name: {"name": card.name, "sha256": card.weights.sha256, "licence": card.licence}
+        for name, card in (("emotion", analyzer.info.emotion), ("detector", analyzer.info.detector))
+    }
+    about = about_study(__version__, asdict(settings), networks)
+    return Study(tuple(records), about=about, **choices)
+
+
+def _write(study: Study, chosen: argparse.Namespace) -> int:
+    from emotion_core.files.save import save_file
+    from emotion_core.study.export import other_names, study_files
+    from emotion_core.study.project import to_project
+    from emotion_core.study.tables import make_tables
+
+    for record in study.records:
+        if record.error:
+            eprint(f"failed: {record.video.file}: {record.error}")
+        elif remark := record.facts.get("warning"):
+            eprint(f"note: {record.video.file}: {remark}")
+    tables = make_tables(study)
+    for name, data in study_files(study, tables, chosen.also, DECIMALS[chosen.decimal]):
+        save_file(chosen.out / name, data)
+    for name in other_names(chosen.also):
+        (chosen.out / name).unlink(missing_ok=True)
+    save_file(chosen.out / _PROJECT, to_project(study, tables))
+    failed = sum(bool(record.error) for record in study.records)
+    eprint(
+        f'{len(study.records)} videos in the tables, {failed} failed; results in "{chosen.out}".'
+    )
+    return SOME_FAILED if failed else OK
