@@ -39,7 +39,8 @@ def group_chart(
         .properties(title=str(name), width=_WIDTH_PX, height=_HEIGHT_PX)
         for name in dict.fromkeys(means["stimulus"])
     ]  # fmt: skip
-    return alt.hconcat(*plots).resolve_scale(y="shared", x="shared")
+    chart: ChartType = alt.hconcat(*plots).resolve_scale(y="shared", x="shared")
+    return chart
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:

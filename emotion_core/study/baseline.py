@@ -11,7 +11,7 @@ Analysis", 3rd edition, 2013, section 5.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def baselines(
     edited: Mapping[str, pd.DataFrame],
     baseline: Baseline | None,
     edits: Edits,
-) -> pd.DataFrame:
+) -> dict[str, dict[str, float]]:
     """The baseline of each video.
 
     Args:
@@ -46,7 +46,7 @@ def baselines(
         edits: Of the study.
 
     Returns:
-        Indexed by file: ``baseline_<measure>`` on the scale on which differences are taken, and
+        By file: ``baseline_<measure>`` on the scale on which differences are taken, and
         baseline_frames, the number of readings; missing and 0 if there are none. Empty if the study
         has no baseline at all.
 
@@ -55,7 +55,7 @@ def baselines(
     """
     spans = {video.file: _own_span(edits, video.file) for video in videos}
     if baseline is None and not any(spans.values()):
-        return pd.DataFrame()
+        return {}
     stimulus = None if baseline is None else baseline.stimulus
     if stimulus is not None and stimulus not in {video.stimulus for video in videos}:
         raise EmotionError(f"No video has the stimulus {stimulus}, which is to be the baseline.")
@@ -70,13 +70,18 @@ def baselines(
             from_s, to_s = baseline.from_s, np.inf if baseline.to_s is None else baseline.to_s
         frames = edited.get(source) if source is not None else None
         rows[video.file] = _baseline_row(frames, measures, from_s, to_s)
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return rows
 
 
-def with_changes(edited: pd.DataFrame, baseline: pd.Series[float]) -> pd.DataFrame:
-    """Adds the columns ``change_<measure>``; missing where a reading or the baseline is."""
+def with_changes(edited: pd.DataFrame, baseline: Mapping[str, float]) -> pd.DataFrame:
+    """Adds the columns ``change_<measure>``; missing where a reading or the baseline is.
+
+    Args:
+        edited: As ``edit_frames`` makes it.
+        baseline: Of the video, as ``baselines`` gives it.
+    """
     changes = {
-        f"{CHANGE}{name}": _to_scale(edited, name) - float(baseline[f"baseline_{name}"])
+        f"{CHANGE}{name}": _to_scale(edited, name) - baseline[f"baseline_{name}"]
         for name in measures_of(edited)
     }
     result = edited.assign(**changes)
@@ -115,14 +120,14 @@ def _baseline_row(
     counted = frames["is_participant"] & ~frames["is_excluded"] & is_usable
     rows = frames[counted & frames["time_s"].between(from_s, to_s, inclusive="left")]
     rows = rows.drop_duplicates("frame")
-    weights = rows["weight_s"].to_numpy(float)
+    weights = rows["weight_s"].to_numpy(np.float64)
     for name in measures:
-        row[f"baseline_{name}"] = weighted_mean(_to_scale(rows, name).to_numpy(float), weights)
+        row[f"baseline_{name}"] = weighted_mean(_to_scale(rows, name).to_numpy(np.float64), weights)
     row["baseline_frames"] = len(rows)
     return row
 
 
-def _to_scale(frames: pd.DataFrame, name: str) -> pd.Series[float]:
+def _to_scale(frames: pd.DataFrame, name: str) -> pd.Series[Any]:
     """Values on the scale on which differences are taken."""
     values = frames[name].astype("float64")
     if name in PLANE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 NOTES = (
     "Neighbouring frames are alike and no independent samples: take participants as cases, never "
-    "frames. All intervals come from drawing whole participants anew; with fewer than about ten "
-    "they are somewhat too narrow.",
+    "frames. Intervals of means and curves come from drawing whole participants anew; with fewer "
+    "than about ten they are somewhat too narrow.",
     "Missing is an empty cell, never 0, and nothing is filled: counts (n, frames_counted, "
     "participants) stand beside every mean.",
     "Comparisons are exploratory. p_fdr is corrected for the rows of that table only.",
@@ -213,7 +213,7 @@ def _unit(column: str, scale: str) -> str:
     return f"{scale} x s" if column.startswith("area_") else scale
 
 
-def _type_of(values: pd.Series) -> str:  # type: ignore[type-arg]
+def _type_of(values: pd.Series[Any]) -> str:
     if pd.api.types.is_bool_dtype(values):
         return "true or false"
     if pd.api.types.is_integer_dtype(values):

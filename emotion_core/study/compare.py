@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,14 +85,12 @@ def _iter_pairs(
                 yield pair, group_a, group_b
 
 
-def _compare(a: pd.Series[float], b: pd.Series[float]) -> dict[str, object]:
-    a, b = a.dropna().astype("float64"), b.dropna().astype("float64")
+def _compare(a: pd.Series[Any], b: pd.Series[Any]) -> dict[str, object]:
+    a, b = a.dropna(), b.dropna()
     both = a.index.intersection(b.index)
     if len(both) >= _TWO:
-        return _paired(a[both].to_numpy(float), b[both].to_numpy(float))
-    return _unpaired(
-        a.drop(both, errors="ignore").to_numpy(float), b.drop(both, errors="ignore").to_numpy(float)
-    )
+        return _paired(a[both].to_numpy(np.float64), b[both].to_numpy(np.float64))
+    return _unpaired(a.drop(both).to_numpy(np.float64), b.drop(both).to_numpy(np.float64))
 
 
 def _paired(a: _Values, b: _Values) -> dict[str, object]:
@@ -145,6 +143,6 @@ def _centre(t: float, df: int, quantile: float) -> float:
     means = t * np.sqrt(stats.chi2.ppf(places, df) / df)
 
     def above(centre: float) -> float:
-        return float(stats.norm.cdf(means - centre).mean()) - quantile
+        return float(special.ndtr(means - centre).mean()) - quantile
 
     return float(optimize.brentq(above, means.min() - _WIDE, means.max() + _WIDE))

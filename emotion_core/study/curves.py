@@ -115,7 +115,10 @@ def mean_with_interval(values: _Values, settings: StudySettings) -> dict[str, _V
         enough = n > 1
         low, high = np.full((2, values.shape[1]), np.nan)
         if enough.any():
-            low[enough], high[enough] = np.nanpercentile(drawn[:, enough], (2.5, 97.5), axis=0)
+            chosen = drawn[:, enough]
+            # the one for missing values is a loop over columns
+            percentile = np.nanpercentile if np.isnan(chosen).any() else np.percentile
+            low[enough], high[enough] = percentile(chosen, (2.5, 97.5), axis=0)
     return {"n": n, "mean": mean, "low": low, "high": high}
 
 

@@ -149,7 +149,7 @@ def _to_sav(table: pd.DataFrame) -> bytes:
         else:
             texts = values.astype(object).where(values.notna(), "")
             plain[name] = [str(text)[:_CELL_CHARACTERS] for text in texts]
-    labels = {str(name): meaning_of(str(name))[:250] for name in plain.columns}
+    labels: list[str | None] = [meaning_of(str(name))[:250] for name in plain.columns]
     with tempfile.TemporaryDirectory() as folder:  # the library writes to paths only
         path = Path(folder) / "table.sav"
         pyreadstat.write_sav(plain, str(path), column_labels=labels)

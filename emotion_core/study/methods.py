@@ -64,6 +64,9 @@ REFERENCES = """\
 """What the methods paragraph cites; @VERSION@ stands for the program's."""
 
 
+_ROLES = {"emotion": "emotion model", "detector": "face detector"}
+
+
 def about_study(
     version: str, settings: Mapping[str, Any], networks: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def methods_text(study: Study, tables: StudyTables) -> str:
     """A paragraph for a methods section, as Markdown; its keys are those of ``references``."""
     about = study.about
     networks = [
-        f"{name} {network['name']} (SHA-256 {network['sha256']})"
+        f"{_ROLES[name]} {network['name']} (SHA-256 {network['sha256']})"
         for name, network in about.get("networks", {}).items()
     ]
     videos, people = tables.all_videos, tables.participants
@@ -90,7 +93,9 @@ def methods_text(study: Study, tables: StudyTables) -> str:
         f"Facial expressions in {_count(len(videos), 'video')} of "
         f"{_count(people['participant'].nunique(), 'participant')} and "
         f"{_count(people['stimulus'].nunique(), 'stimulus', 'stimuli')} were read with Emoscope "
-        f"{about.get('version', '')} [@emoscope]" + _list_of("; ", networks, ", by the ") + ".",
+        f"{about.get('version', '')} [@emoscope]"
+        + _list_of(" and the ", networks, ", by the ")
+        + ".",
         _video_words(about.get("video_settings", {})),
         f"{_count(n_failed, 'video')} could not be analysed." if n_failed else "",
         *_edit_words(study),

@@ -80,8 +80,8 @@ def group_summary(
         values = participants.loc[is_here, measures].to_numpy(float)
         part = pd.DataFrame({"measure": measures, **mean_with_interval(values, settings)})
         spread = pd.DataFrame(values, columns=measures).std(ddof=1)
-        keys = {"stimulus": stimulus, "condition": condition, "participants": len(people)}
-        parts.append(part.assign(**keys, sd=spread.to_numpy(float)))
+        keys = {"stimulus": stimulus, "condition": condition}
+        parts.append(part.assign(**keys, participants=len(people), sd=spread.to_numpy(float)))
     names = ["stimulus", "condition", "measure", "participants", "n", "mean", "sd", "low", "high"]
     return pd.concat(parts, ignore_index=True)[names]
 

@@ -121,24 +121,24 @@ def make_tables(study: Study) -> StudyTables:
     people = {file: _people_of(frames, study.settings) for file, frames in edited.items()}
     videos = [record.video for record in study.records]
     neutral = baselines(videos, edited, study.settings.baseline, study.edits)
-    if not neutral.empty:
-        edited = {file: with_changes(f, neutral.loc[file]) for file, f in edited.items()}
+    if neutral:
+        edited = {file: with_changes(frames, neutral[file]) for file, frames in edited.items()}
     readings = {file: participant_readings(frames) for file, frames in edited.items()}
     clock = (study.settings.clock_hz, study.settings.min_cover)
     curves = {file: to_clock(rows, *clock) for file, rows in readings.items()}
     summaries = []
     for record in study.records:
         file = record.video.file
-        row: dict[str, Any] = {}
+        values = _keys(record.video)
         if file in edited:
-            row = dict(reading_summary(readings[file], curves[file]))
-            row |= _shares(people[file])
-        row |= {} if neutral.empty else neutral.loc[file].to_dict()
-        summaries.append({**_keys(record.video), **row, "note": _note(record, study)})
+            values.update(reading_summary(readings[file], curves[file]))
+            values.update(_shares(people[file]))
+        values.update(neutral.get(file, {}))
+        summaries.append({**values, "note": _note(record, study)})
     participants = _with_missing(pd.DataFrame(summaries), videos)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in participants[list(KEYS)].itertuples(index=False):
-        members[row.stimulus, row.condition].append(row.participant)
+    for person, stimulus, condition in participants[list(KEYS)].itertuples(index=False):
+        members[stimulus, condition].append(person)
     all_curves = _join(videos, curves)
     return StudyTables(
         all_frames=_join(videos, edited),
