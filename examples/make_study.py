@@ -7,7 +7,8 @@ is morphed. What the model reads of each still before it becomes a video is the 
 measured error is that of the whole way from videos to the group curve, not of the model.
 
     python -m examples.make_study made
-    emoscope study made --pattern "{participant}_{stimulus}.mp4" --out results
+    emoscope study made --pattern "{participant}_{stimulus}.mp4" --out results \\
+        --model emoscope-fer-s --detector emoscope-face-s
     python -m examples.make_study made --check results
 """
 
@@ -25,6 +26,7 @@ import pandas as pd
 import emotion_core as emo
 
 PORTRAIT = Path(__file__).parents[1] / "streamlit_app" / "assets" / "astronaut.jpg"
+NETWORKS = ("emoscope-fer-s", "emoscope-face-s")
 PEOPLE, STIMULI = 6, ("steady", "change")
 FPS, SECONDS = 8, 5
 SIZE_WH = (320, 240)
@@ -82,7 +84,7 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> None:
 def make_study(folder: Path) -> None:
     """Writes the videos, and `known_course.csv` beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    analyzer = emo.load_analyzer()
+    analyzer = emo.load_analyzer(*NETWORKS)
     whole = load_rgb(PORTRAIT)
     (found,) = analyzer.read(whole)
     x1, y1, x2, y2 = found.box
