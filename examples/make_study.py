@@ -1,4 +1,4 @@
-"""Makes a small study whose course is known, and measures how well `emoscope study` recovers it.
+r"""Makes a small study whose course is known, and measures how well `emoscope study` recovers it.
 
 One public-domain portrait (NASA's photo of Eileen Collins, as in scikit-image) is morphed, from its
 smile to a mouth pressed together and back, and moved about. Six participants differ in size,
@@ -7,7 +7,7 @@ is morphed. What the model reads of each still before it becomes a video is the 
 measured error is that of the whole way from videos to the group curve, not of the model.
 
     python -m examples.make_study made
-    emoscope study made --pattern "{participant}_{stimulus}.mp4" --out results \\
+    emoscope study made --pattern "{participant}_{stimulus}.mp4" --out results \
         --model emoscope-fer-s --detector emoscope-face-s
     python -m examples.make_study made --check results
 """

@@ -20,6 +20,7 @@ from emotion_core.cli.arguments import (
 )
 from emotion_core.cli.media import (
     DECIMALS,
+    add_actions,
     add_decimal,
     add_faces,
     add_video_settings,
@@ -75,6 +76,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     add_networks(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun="video")
+    add_actions(parser)
     add_decimal(parser)
     parser.set_defaults(run=_run)
 
@@ -167,7 +169,7 @@ def _choices(chosen: argparse.Namespace, settings: StudySettings) -> dict[str, A
     """Fields of ``Study`` from the options; what was not given stays as it is."""
     from emotion_core.study.events import read_events
 
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"all_faces": True} if chosen.all_faces else {}
     if chosen.clock is not None:
         given["clock_hz"] = chosen.clock
     if chosen.window is not None:

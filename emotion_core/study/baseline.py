@@ -116,10 +116,8 @@ def _baseline_row(
     row["baseline_frames"] = 0
     if frames is None:
         return row
-    is_usable = frames["is_usable"].astype(bool) if "is_usable" in frames else True
-    counted = frames["is_participant"] & ~frames["is_excluded"] & is_usable
-    rows = frames[counted & frames["time_s"].between(from_s, to_s, inclusive="left")]
-    rows = rows.drop_duplicates("frame")
+    is_inside = frames["time_s"].between(from_s, to_s, inclusive="left")
+    rows = frames[frames["is_reading"] & is_inside]
     weights = rows["weight_s"].to_numpy(np.float64)
     for name in measures:
         row[f"baseline_{name}"] = weighted_mean(_to_scale(rows, name).to_numpy(np.float64), weights)

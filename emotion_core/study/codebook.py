@@ -52,8 +52,9 @@ _EXACT = {
     "is_excluded": ("", "whether the person or the video was excluded"),
     "is_participant": ("", "whether the person is the participant"),
     "is_in_span": ("", "whether the frame lies in the part of the video that counts"),
-    "is_counted": ("", "whether the row enters means and curves: a usable reading of the "
-                   "participant in the part that counts"),
+    "is_reading": ("", "whether the row is a usable reading of the participant"),
+    "is_counted": ("", "whether the row enters means and curves: such a reading in the part of "
+                   "the video that counts"),
     "event": ("", "label of the latest event at or before the frame; in event_windows, of the "
               "event"),
     "score": ("0 to 1", "how sure the detector is that this is a face"),
@@ -138,6 +139,7 @@ _PATTERNS = (
     (r"[xy][12]", "px", "edge of the face's box in the upright frame"),
     (r"share_(?P<label>[a-z]+)", "0 to 1",
      "share of the time seen in which {label} is the most probable emotion, smoothed"),
+    (r"action_(?P<label>\w+)", "0 to 1", "movement {label} of the face, from 0 (at rest)"),
     (rf"baseline_{_MEASURE}", "", "mean {what} in the baseline"),
     (rf"mean_{_MEASURE}", "", "mean {what}, weighted with time, never smoothed"),
     (rf"sd_{_MEASURE}", "", "standard deviation of {what} over time; not over people"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.errors import EmotionError
+from emotion_core.quality import is_usable_row
 from emotion_core.reporting.timeline import person_name
 from emotion_core.study.edits import (
     ChooseParticipant,
@@ -17,7 +18,7 @@ from emotion_core.study.edits import (
     RenamePerson,
     TrimVideo,
 )
-from emotion_core.video.tables import seen_seconds
+from emotion_core.video.tables import counted_frames, seen_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,24 +33,29 @@ EDIT_COLUMNS = (
     "is_excluded",
     "is_participant",
     "is_in_span",
+    "is_reading",
     "is_counted",
 )
 """Columns that ``edit_frames`` adds."""
 
 
-def edit_frames(frames: pd.DataFrame, edits: Sequence[Edit], start_s: float = 0.0) -> pd.DataFrame:
+def edit_frames(
+    frames: pd.DataFrame, edits: Sequence[Edit], start_s: float = 0.0, *, all_faces: bool = False
+) -> pd.DataFrame:
     """Adds what edits say about each row; all other columns stay as they are.
 
     Args:
         frames: As a video's analysis makes it, with the column is_brief.
         edits: Those of this video.
         start_s: Where the analysed part of the video begins; 0 on the clock, if nothing is trimmed.
+        all_faces: Whether readings of faces that are hard to read count, too.
 
     Returns:
         Rows as in ``frames``, with ``EDIT_COLUMNS``: person (the number of the person after
         merging), name, weight_s (seconds for which the row counts), clock_s (time after the start
-        of the part that counts), is_excluded (person or video), is_participant, is_in_span, and
-        is_counted: whether the row is a usable reading of the participant in that part.
+        of the part that counts), is_excluded (person or video), is_participant, is_in_span,
+        is_reading (a usable one of the participant, in that part or not) and is_counted (one in
+        that part).
 
     Raises:
         EmotionError: An edit names a person who is not in the video.
@@ -77,10 +83,10 @@ def edit_frames(frames: pd.DataFrame, edits: Sequence[Edit], start_s: float = 0.
     )
     participant = _participant(result, edits, roots, excluded)
     result["is_participant"] = (person == participant).fillna(value=False).astype(bool)
-    is_usable = frames["is_usable"].astype(bool) if "is_usable" in frames else True
-    result["is_counted"] = (
-        result["is_participant"] & result["is_in_span"] & ~result["is_excluded"] & is_usable
-    ) & ~_is_double(result)
+    is_usable = is_usable_row(counted_frames(frames, all_faces=all_faces))
+    is_one = result["is_participant"] & ~result["is_excluded"] & ~_is_double(result)
+    result["is_reading"] = is_one & is_usable
+    result["is_counted"] = result["is_reading"] & result["is_in_span"]
     others = [name for name in frames.columns if name not in EDIT_COLUMNS]
     edited = result[[*others, *EDIT_COLUMNS]]
     edited.attrs = dict(frames.attrs)

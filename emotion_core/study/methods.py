@@ -100,6 +100,7 @@ def methods_text(study: Study, tables: StudyTables) -> str:
         f"{_count(n_failed, 'video')} could not be analysed." if n_failed else "",
         *_edit_words(study),
         _settings_words(study.settings),
+        "Faces that are hard to read counted, too." if study.settings.all_faces else "",
         f"Of the frames analysed, {_mean_share(tables):.1%} had a usable reading of the "
         "participant (mean over videos).",
         "Intervals are 95 % percentile intervals from drawing whole participants anew "

@@ -45,6 +45,7 @@ class StudySettings:
             peaks are never smoothed.
         baseline: From which changes are counted; ``None`` for no changes.
         window_s: Windows around events, in seconds before (negative) and after them.
+        all_faces: Whether readings of faces that are hard to read count, too.
         draws: How often the participants are drawn anew for intervals.
         seed: Of the generator of random numbers.
 
@@ -57,6 +58,7 @@ class StudySettings:
     smoothing_s: float = 0.3
     baseline: Baseline | None = None
     window_s: tuple[float, float] = (-1.0, 3.0)
+    all_faces: bool = False
     draws: int = 2000
     seed: int = 0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LAYOUT = 1  # of the readings; raised when it changes, so that videos are analysed again
 _NOTE = b"emoscope"
-_SHOWN_ONLY = ("blur", "smoothing_s")  # settings that do not change the readings
+_SHOWN_ONLY = ("all_faces", "blur", "smoothing_s")  # settings that do not change the readings
 _PIECE_BYTES = 2**20
 
 

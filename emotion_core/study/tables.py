@@ -20,7 +20,7 @@ from emotion_core.study.readings import participant_readings
 from emotion_core.study.settings import StudySettings
 from emotion_core.study.summary import SHARE, group_summary, reading_summary
 from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.tables import people_table
+from emotion_core.video.tables import counted_frames, people_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +159,12 @@ def _edit_all(study: Study) -> dict[str, pd.DataFrame]:
     for record in study.records:
         if record.frames is not None:
             video = record.video
-            frames = edit_frames(record.frames, study.edits.of(video.file), record.start_s)
+            frames = edit_frames(
+                record.frames,
+                study.edits.of(video.file),
+                record.start_s,
+                all_faces=study.settings.all_faces,
+            )
             edited[video.file] = with_event(frames, events_of(study.events, video))
     if not edited:
         reason = next((record.error for record in study.records if record.error), "")
@@ -170,7 +175,8 @@ def _edit_all(study: Study) -> dict[str, pd.DataFrame]:
 def _people_of(edited: pd.DataFrame, settings: StudySettings) -> pd.DataFrame:
     """One row per person, with name and is_participant behind the number."""
     rows = people_rows(edited)
-    table = people_table(rows, smoothed=smooth_frames(rows, settings.smoothing_s))
+    counted = counted_frames(rows, all_faces=settings.all_faces)
+    table = people_table(rows, smoothed=smooth_frames(counted, settings.smoothing_s))
     firsts = edited[edited["person"].notna()].drop_duplicates("person").set_index("person")
     names = firsts["name"].reindex(table["track"]).to_numpy(object)
     is_participant = firsts["is_participant"].reindex(table["track"]).to_numpy(bool)

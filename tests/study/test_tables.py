@@ -93,6 +93,16 @@ def test_frames_without_a_usable_reading_are_counted_and_not_filled():
     assert curve[[0, 1, 4, 5]] == pytest.approx(0.5)
 
 
+def test_faces_that_are_hard_to_read_count_when_asked():
+    record = make_record("P1", "S", np.full(20, 0.5))
+    record.frames["is_usable"] = record.frames["frame"] < 5
+    everything = StudySettings(draws=50, all_faces=True)
+    assert the_row(tables_of(record))["frames_counted"] == 5
+    assert the_row(tables_of(record, settings=everything))["frames_counted"] == 20
+    assert tables_of(record).all_people["n_unusable"].tolist() == [15]
+    assert tables_of(record, settings=everything).all_people["n_unusable"].tolist() == [0]
+
+
 def test_participant_is_the_person_seen_longest_or_the_one_chosen():
     valence = np.full(40, 0.5)
     valence[25:] = np.nan
