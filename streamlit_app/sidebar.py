@@ -63,8 +63,18 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
                 persist_state="session",
             )
             region = _choose_region()
+            actions = st.toggle(
+                "Action features",
+                key="actions",
+                help="Adds movements of brows, eyes, nose and mouth (51 columns, 0 to 1) to tables "
+                "of faces and frames, and the strongest to the detail of a face, if the model has "
+                "them. A video is analysed again.",
+                persist_state="session",
+            )
             choose_decimal()
-    return VisitorOptions(emotion, detector, min_score, min_face_px, blur, largest_only, region)
+    return VisitorOptions(
+        emotion, detector, min_score, min_face_px, blur, largest_only, region, actions
+    )
 
 
 def _choose_region() -> Region | None:

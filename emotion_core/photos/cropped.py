@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emotion_core.photos.tables import PhotoRecord
     from emotion_core.types import Image
 
-EVERY_FACE = AnalyzeOptions(min_score=0.3, min_face_px=8)
+EVERY_FACE = AnalyzeOptions(min_score=0.3, min_face_px=8, actions=True)
 """The search of ``iter_cropped_photos``. Options that ask for more choose among its faces; those
 that ask for less get no more."""
 
@@ -48,6 +48,8 @@ class CroppedPhoto:
             return self
         is_counted = options.find_counted(analysis)
         counted = options.select(analysis)
+        if not options.actions:
+            counted = replace(counted, predictions=replace(counted.predictions, actions=None))
         warnings = (*self.record.warnings, *turn_note(counted.faces))
         record = replace(self.record, analysis=counted, warnings=warnings)
         crops = [crop for crop, counts in zip(self.crops, is_counted, strict=True) if counts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from streamlit import runtime
 
+from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.photo_charts import count_emotions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pandas as pd
 
@@ -154,12 +156,28 @@ def _to_faces(
             "image": images[row["id"]],
             "probabilities": {c.removeprefix("p_"): round(row[c], 4) for c in columns},
             **{name: round(row[name], 4) for name in _NUMBERS},
+            "movements": _strongest_actions(row),
         }
         if size_wh is not None:
             face["box"] = _to_fractions([row[c] for c in ("x1", "y1", "x2", "y2")], size_wh)
         found.append(face)
     return found
 
+
+def _strongest_actions(row: Mapping[Hashable, Any]) -> list[tuple[str, float]]:
+    """The action features of a row that stand out, the strongest first; none if it has none."""
+    values = {name: float(row.get(name, 0.0)) for name in ACTION_COLUMNS}
+    strong = sorted(((v, k) for k, v in values.items() if v >= _MIN_ACTION), reverse=True)
+    return [(_in_words(name), round(value, 2)) for value, name in strong[:_MAX_ACTIONS]]
+
+
+def _in_words(column: str) -> str:
+    """A column of an action feature in words: ``action_mouthSmileLeft`` is "mouth smile left"."""
+    return re.sub(r"([A-Z])", lambda found: f" {found[1].lower()}", column.removeprefix("action_"))
+
+
+_MIN_ACTION, _MAX_ACTIONS = 0.3, 6
+"""Action features that the detail of a face tells: minimum and number."""
 
 _NUMBERS = ("confidence", "score", "valence", "arousal")
 

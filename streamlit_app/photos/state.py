@@ -41,6 +41,7 @@ class VisitorOptions:
         blur: Whether faces are made unrecognisable.
         largest_only: Whether only the largest face of each image counts.
         region: Part of the image to search; ``None`` for all.
+        actions: Whether action features are shown and in tables.
     """
 
     emotion: str
@@ -50,12 +51,17 @@ class VisitorOptions:
     blur: bool
     largest_only: bool = False
     region: Region | None = None
+    actions: bool = False
 
     @property
     def analyze_options(self) -> AnalyzeOptions:
         """Which faces count."""
         return AnalyzeOptions(
-            self.min_score, self.min_face_px, region=self.region, largest_only=self.largest_only
+            self.min_score,
+            self.min_face_px,
+            region=self.region,
+            largest_only=self.largest_only,
+            actions=self.actions,
         )
 
 

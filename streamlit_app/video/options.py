@@ -41,6 +41,7 @@ def choose_settings(options: VisitorOptions) -> VideoSettings:
         smoothing_s=smoothing_s,
         region=options.region,
         largest_only=options.largest_only,
+        actions=options.actions,
         from_s=from_s,
         to_s=to_s,
     )

@@ -1,11 +1,14 @@
 """Photos analysed once with every face, of which options choose later."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from emotion_core.imaging.codec import decode_image
 from emotion_core.photos.cropped import (
     EVERY_FACE,
+    CroppedPhoto,
     blur_crop,
     draw_photo,
     encode_photo,
@@ -13,7 +16,13 @@ from emotion_core.photos.cropped import (
 )
 from emotion_core.photos.pipeline import PhotoSource
 from emotion_core.types import AnalyzeOptions
-from tests.factories import FakeDetector, difference, make_counting_photo, make_fake_analyzer
+from tests.factories import (
+    FakeDetector,
+    difference,
+    make_counting_photo,
+    make_fake_analyzer,
+    make_predictions,
+)
 
 
 def analyze(*photos, detector=None):
@@ -44,6 +53,18 @@ def test_faces_that_count_are_chosen_with_their_crops():
     assert len(photo.select(AnalyzeOptions(largest_only=True)).crops) == 1
     assert photo.select(AnalyzeOptions(min_face_px=200)).crops == ()
     assert len(photo.record.analysis) == 3
+
+
+def test_action_features_are_in_what_is_chosen_where_they_were_asked_for():
+    (photo,) = analyze(make_counting_photo(1))
+    read = make_predictions(1, has_actions=True)
+    known = CroppedPhoto(
+        replace(photo.record, analysis=replace(photo.record.analysis, predictions=read)),
+        photo.crops,
+    )
+    asked = known.select(AnalyzeOptions(actions=True)).record.analysis
+    np.testing.assert_array_equal(asked.predictions.actions, read.actions)
+    assert known.select(AnalyzeOptions()).record.analysis.predictions.actions is None
 
 
 @pytest.mark.parametrize("is_marked", [False, True])

@@ -215,6 +215,8 @@ class View {
     return make("div", { class: "reading" },
       make("p", { class: "answer" }, make("b", {}, face.emotion), ` ${percent(face.confidence)}`),
       face.flag ? make("p", { class: "flag" }, `Read with care: ${face.flag}.`) : null,
+      face.movements.length ? make("p", { class: "movements" }, "Movements: " +
+        face.movements.map(([name, value]) => `${name} ${value.toFixed(1)}`).join(", ")) : null,
       make("div", { class: "numbers" }, make("table", { "aria-label": "Probability of each emotion" }, make("tbody", {}, ...rows)),
       make("div", { class: "place" }, makePlane(face), make("dl", {},
         make("div", {}, make("dt", {}, "Valence"), make("dd", {}, signed(face.valence))),
