@@ -229,8 +229,8 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.up()
 
 
-def picture(page: Page, image: Locator) -> np.ndarray:
-    """The pixels of a picture on the page."""
+def pixels_of(page: Page, image: Locator) -> np.ndarray:
+    """The pixels of an image on the page."""
     image.wait_for()
     source = str(image.get_attribute("src"))
     url = source if "//" in source else "/".join(page.url.split("/")[:3]) + source
@@ -253,7 +253,7 @@ def no_overflow(page: Page) -> bool:
 
 
 def assert_has_words(page: Page) -> None:
-    """Check that what cannot be seen by all can be read to them: every picture, every chart."""
+    """Check that what cannot be seen by all can be read to them: every image, every chart."""
     for image in page.get_by_test_id("stImage").locator("img").all():
         assert image.get_attribute("alt")
     for chart in page.get_by_test_id("stVegaLiteChart").all():

@@ -23,7 +23,7 @@ from tests.browser.conftest import (
     no_overflow,
     open_sidebar,
     opened,
-    picture,
+    pixels_of,
     seen_otherwise,
     upload,
     wait_until,
@@ -259,12 +259,12 @@ def test_the_sample_blurred_and_its_files(page: Page) -> None:
         pytest.fail("Tab never reaches the sample's button.")
     page.keyboard.press("Enter")
     wait_for_results(page)
-    plain = picture(page, marked_photo(page, "astronaut.jpg"))
+    plain = pixels_of(page, marked_photo(page, "astronaut.jpg"))
     source = marked_photo(page, "astronaut.jpg").get_attribute("src")
     blur(page)
     marked = marked_photo(page, "astronaut.jpg")
     wait_until(page, lambda: marked.count() == 1 and marked.get_attribute("src") != source)
-    blurred = picture(page, marked)
+    blurred = pixels_of(page, marked)
     head = (slice(100, 160), slice(200, 250))
     assert detail(blurred[head]) < 0.2 * detail(plain[head])
     archive = zipfile.ZipFile(io.BytesIO(save(page, "Everything (ZIP)")[1]))

@@ -198,7 +198,7 @@ def test_nothing_overflows_and_choices_are_legible(result: Page, scheme: str, wi
         wait_until(result, lambda: words.evaluate(fill) == colour_of(plain))
 
 
-def test_every_picture_and_chart_has_words(result: Page) -> None:
+def test_every_image_and_chart_has_words(result: Page) -> None:
     open_tab(result, "People")
     result.get_by_role("img", name="Person 2 most positive").wait_for()
     assert_has_words(result)

@@ -101,12 +101,12 @@ def camera(page: Page) -> Frame:
 
 
 def start(page: Page) -> Frame:
-    """Press START and wait for pictures; a start that fails is tried once more, as people do."""
+    """Press START and wait for frames; a start that fails is tried once more, as people do."""
     for is_last in (False, True):
         frame = camera(page)
         frame.get_by_role("button", name="START").click()
         try:
-            wait_for_pictures(frame, 5, timeout_ms=40_000)
+            wait_for_frames(frame, 5, timeout_ms=40_000)
         except PlaywrightError:
             if is_last:
                 raise
@@ -117,7 +117,7 @@ def start(page: Page) -> Frame:
     raise AssertionError
 
 
-def pictures(frame: Frame) -> int:
+def count_frames(frame: Frame) -> int:
     return int(
         frame.evaluate(
             "document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0"
@@ -125,7 +125,7 @@ def pictures(frame: Frame) -> int:
     )
 
 
-def wait_for_pictures(frame: Frame, n: int, timeout_ms: int = 60_000) -> None:
+def wait_for_frames(frame: Frame, n: int, timeout_ms: int = 60_000) -> None:
     frame.wait_for_function(
         "n => document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames >= n",
         arg=n,
@@ -135,7 +135,7 @@ def wait_for_pictures(frame: Frame, n: int, timeout_ms: int = 60_000) -> None:
 
 
 def look(frame: Frame) -> np.ndarray:
-    """The picture that the visitor sees now."""
+    """The frame that the visitor sees now."""
     url = frame.evaluate(
         """([width, height]) => {
             const video = document.querySelector('video');
@@ -222,7 +222,7 @@ def test_two_streams_run_side_by_side_and_end_with_their_tabs(
     with opened(browser, f"{app_url}/webcam") as third:
         frame, beside = start(page), start(other)
         for one in (frame, beside):
-            wait_for_pictures(one, pictures(one) + 10)
+            wait_for_frames(one, count_frames(one) + 10)
         places(third, 2)
         with suppress(PlaywrightError):  # nobody is left to answer
             gone.new_browser_cdp_session().send("Browser.crash")

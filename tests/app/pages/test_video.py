@@ -19,7 +19,7 @@ SIZE = (160, 96)
 
 
 class BrightFaces:
-    """Finds a face in each half of a picture that is not dark: coding may change what it likes."""
+    """Finds a face in each half of a frame that is not dark: coding may change what it likes."""
 
     def __init__(self):
         self.calls = 0
@@ -50,7 +50,7 @@ def video_app(app):
         app.session_state["VideoState"].clear()
 
 
-def picture(left=0, right=0):
+def draw_frame(left=0, right=0):
     """Each half a pattern of its own, of a brightness; brighter than 60 is a face."""
     width, height = SIZE
     y, x = np.mgrid[0:height, 0 : width // 2]
@@ -60,12 +60,12 @@ def picture(left=0, right=0):
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Videos by name, as bytes, of one second and ten pictures."""
+    """Videos by name, as bytes, of one second and ten frames."""
     folder = tmp_path_factory.mktemp("clips")
     series = {
-        "two": [picture(160 + 5 * i, 230 - 5 * i) for i in range(10)],
-        "one": [picture(160 + 5 * i) for i in range(10)],
-        "none": [picture()] * 10,
+        "two": [draw_frame(160 + 5 * i, 230 - 5 * i) for i in range(10)],
+        "one": [draw_frame(160 + 5 * i) for i in range(10)],
+        "none": [draw_frame()] * 10,
     }
     made = {}
     for name, images in series.items():
@@ -208,7 +208,7 @@ def test_what_is_no_video_is_said_and_can_be_tried_again(video_app, data):
 
 
 def test_truncated_video_is_shown_up_to_the_fault(video_app, tmp_path):
-    path = make_clip(tmp_path / "cut.mkv", [picture(160 + 2 * (i % 25)) for i in range(60)])
+    path = make_clip(tmp_path / "cut.mkv", [draw_frame(160 + 2 * (i % 25)) for i in range(60)])
     data = path.read_bytes()
     upload(video_app, "cut.mkv", data[: len(data) // 2])
     assert not video_app.exception
@@ -291,7 +291,7 @@ def test_waiting_for_other_visitors_is_said(video_app, clips, monkeypatch):
 
 def test_of_a_long_video_only_the_beginning_is_analysed(video_app, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOSCOPE_MAX_VIDEO_MINUTES", "1")
-    clip = make_clip(tmp_path / "long.mp4", [picture(160)] * 65, fps=1)
+    clip = make_clip(tmp_path / "long.mp4", [draw_frame(160)] * 65, fps=1)
     upload(video_app, "long.mp4", clip.read_bytes())
     assert "Frames analysed: 61 of" in facts(video_app)
     assert "Only the first 1 min of the video" in " ".join(texts(video_app.warning))
@@ -325,7 +325,7 @@ def has_player(app):
     return viewer["video"] is not None
 
 
-def test_fewer_pictures_are_analysed_where_that_is_chosen(video_app, clips):
+def test_fewer_frames_are_analysed_where_that_is_chosen(video_app, clips):
     video_app.sidebar.selectbox(key="rate").set_value("Every nth frame").run()
     video_app.sidebar.number_input(key="every").set_value(5).run()
     upload(video_app, "one.mp4", clips["one"])

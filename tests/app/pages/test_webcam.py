@@ -78,16 +78,16 @@ def session(page):
     return page.session_state["WebcamState"].current
 
 
-def picture(n_faces, width=64, height=48):
+def draw_frame(n_faces, width=64, height=48):
     """What the fake detector finds so many faces in."""
     image = make_image(width, height)
     image[0, 0, 0] = n_faces
     return image
 
 
-def make_counting_picture():
-    """Large enough for a picture of the face to be kept."""
-    return picture(1, 320, 240)
+def make_counting_frame():
+    """Large enough for a frame of the face to be kept."""
+    return draw_frame(1, 320, 240)
 
 
 def detail(image):
@@ -110,7 +110,7 @@ LONG_S = DEFAULT_MIN_SEEN_S + 0.1
 
 
 def show(page, image, times=5, lasting_s=0.0):
-    """Send camera pictures until each was analysed or failed."""
+    """Send camera frames until each was analysed or failed."""
     current = session(page)
     for i in range(times):
         time.sleep(lasting_s / (times - 1) if i else 0.0)
@@ -218,7 +218,7 @@ def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
     core = resources.live_analyzer(first)
     for other in others:
         resources.live_analyzer(other)
-    assert len(core.analyze([picture(1)])) == 1
+    assert len(core.analyze([draw_frame(1)])) == 1
     core.close()
     monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
     resources._live_analyzer.clear()
@@ -228,7 +228,7 @@ def test_other_visitors_choices_of_networks_end_no_stream(monkeypatch):
 @pytest.mark.usefixtures("real_charts")
 def test_a_stream_from_start_to_files(page, streamer):
     start(page, streamer)
-    show(page, picture(2), lasting_s=LONG_S)
+    show(page, draw_frame(2), lasting_s=LONG_S)
     page.run()
     assert not page.exception
     assert set(metrics(page)) == {"Frames", "Analyses", "Analysis", "Delay"}
@@ -250,7 +250,7 @@ def test_a_stream_from_start_to_files(page, streamer):
 
 def test_results_stay_until_the_next_start(page, streamer):
     start(page, streamer)
-    show(page, picture(1))
+    show(page, draw_frame(1))
     stop(page, streamer)
     first = page.session_state["WebcamState"].last
     page.switch_page("streamlit_app/pages/about.py").run()
@@ -286,7 +286,7 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
 
 def test_a_session_without_a_face_is_told(page, streamer):
     start(page, streamer)
-    show(page, picture(0))
+    show(page, draw_frame(0))
     assert "Nobody visible." in texts(page.run().caption)
     stop(page, streamer)
     assert not page.exception
@@ -296,10 +296,10 @@ def test_a_session_without_a_face_is_told(page, streamer):
 
 def test_recording_is_off_until_asked_for_and_plays_afterwards(page, streamer):
     start(page, streamer)
-    show(page, picture(1))
+    show(page, draw_frame(1))
     assert session(page).processor.recorder is None
     record_toggle(page).set_value(True).run()
-    show(page, picture(1))
+    show(page, draw_frame(1))
     page.run()
     assert any("**Recording** 0:0" in text for text in texts(page.markdown))
     stop(page, streamer)
@@ -315,10 +315,10 @@ def test_recording_is_off_until_asked_for_and_plays_afterwards(page, streamer):
 
 def test_when_in_the_session_a_recording_begins_is_told(page, streamer):
     start(page, streamer)
-    show(page, picture(1))
+    show(page, draw_frame(1))
     time.sleep(0.2)
     record_toggle(page).set_value(True).run()
-    show(page, picture(1))
+    show(page, draw_frame(1))
     stop(page, streamer)
     times = last(page).result().frames["time_s"]
     begin_s = last(page).recording.start_s
@@ -332,7 +332,7 @@ def test_a_recording_that_was_ended_early_is_kept_and_replaced_by_the_next(page,
     files = []
     for _ in range(2):
         record_toggle(page).set_value(True).run()
-        show(page, picture(1))
+        show(page, draw_frame(1))
         record_toggle(page).set_value(False).run()
         files.append(session(page).recording.file)
     assert any("a new recording will replace it" in text for text in texts(page.run().caption))
@@ -342,7 +342,7 @@ def test_a_recording_that_was_ended_early_is_kept_and_replaced_by_the_next(page,
 def test_blur_hides_also_what_was_seen_before_it_was_on(page, streamer):
     start(page, streamer)
     record_toggle(page).set_value(True).run()
-    show(page, make_counting_picture(), lasting_s=LONG_S)
+    show(page, make_counting_frame(), lasting_s=LONG_S)
     stop(page, streamer)
     assert players(page) == 1
     clear = [decode_image(m.jpeg).pixels for m in last(page).result().highlights]
@@ -361,7 +361,7 @@ def test_a_recording_that_was_blurred_throughout_is_shown(page, streamer):
     page.sidebar.toggle(key="blur").set_value(True).run()
     start(page, streamer)
     record_toggle(page).set_value(True).run()
-    show(page, picture(1))
+    show(page, draw_frame(1))
     stop(page, streamer)
     assert players(page) == 1
 
@@ -373,7 +373,7 @@ def test_a_recording_that_fails_is_told(page, streamer, monkeypatch):
     monkeypatch.setattr("emotion_core.live.recorder.av.open", fail)
     start(page, streamer)
     record_toggle(page).set_value(True).run()
-    show(page, picture(1))
+    show(page, draw_frame(1))
     wait_until(lambda: session(page).processor.recorder.error)
     sentence = "The recording could not be written (No space left on device)."
     assert any("No space left" in text for text in texts(page.run().caption))
@@ -412,25 +412,25 @@ def test_other_networks_wait_for_the_next_start(page, streamer, monkeypatch):
     monkeypatch.setattr("streamlit_app.resources.get_analyzer", lambda *_: other)
     page.run()
     assert session(page) is first
-    show(page, picture(1))
+    show(page, draw_frame(1))
     stop(page, streamer)
     assert session(page).analyzer is not first.analyzer
 
 
-def test_black_pictures_are_told(page, streamer):
+def test_black_frames_are_told(page, streamer):
     start(page, streamer)
     show(page, np.zeros((48, 64, 3), np.uint8))
     page.run()
     assert texts(page.info) == ["The camera sends black frames: it is switched off or covered."]
 
 
-def test_a_failing_analysis_is_told_and_the_picture_goes_on(page, streamer, core, monkeypatch):
+def test_a_failing_analysis_is_told_and_the_frame_goes_on(page, streamer, core, monkeypatch):
     def fail(*_args, **_options):
         raise EmotionError("The network is broken; choose another one.")
 
     monkeypatch.setattr(core.detector, "detect", fail)
     start(page, streamer)
-    show(page, picture(1))
+    show(page, draw_frame(1))
     page.run()
     assert texts(page.warning) == [
         "The network is broken; choose another one\\. The video continues without analysis."
@@ -453,7 +453,7 @@ def test_a_full_server_says_so_before_start_and_offers_a_photo(page, streamer, m
     assert not page.warning
 
 
-def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monkeypatch):
+def test_no_frame_in_time_offers_a_photo_that_is_analysed(page, streamer, monkeypatch):
     monkeypatch.setattr("streamlit_app.webcam.camera.PATIENCE_S", 0.0)
     start(page, streamer)
     page.run()
@@ -465,13 +465,13 @@ def test_no_picture_in_time_offers_a_photo_that_is_analysed(page, streamer, monk
     assert len(page.get("bidi_component")) == 1
     assert "Faces (CSV)" in labels(page, "download_button")
 
-    show(page, picture(1))  # it came after all
+    show(page, draw_frame(1))  # it came after all
     page.run()
     assert not page.warning
     assert page.get("camera_input") == []
 
 
-def test_a_connection_that_ends_without_a_picture_is_told(page, streamer, monkeypatch):
+def test_a_connection_that_ends_without_a_frame_is_told(page, streamer, monkeypatch):
     start(page, streamer)
     monkeypatch.setattr("streamlit_app.webcam.state._HASTY_S", 0.0)
     time.sleep(0.01)
@@ -499,7 +499,7 @@ def test_a_connection_that_cannot_be_set_up_is_told(page, streamer):
 
 def test_a_stream_that_the_server_has_lost_is_put_up_anew(page, streamer):
     start(page, streamer)
-    show(page, picture(1))
+    show(page, draw_frame(1))
     key = streamer.calls[-1]["key"]
     session(page).track.stop()
     real = streamer.__call__
@@ -550,7 +550,7 @@ def test_a_photo_can_be_taken_instead(page):
 def test_leaving_for_good_frees_everything(page, streamer):
     start(page, streamer)
     record_toggle(page).set_value(True).run()
-    show(page, picture(1))
+    show(page, draw_frame(1))
     page.session_state["WebcamState"].clear()
     wait_until(lambda: live_threads() == ["live-batches"])
     assert resources.stream_limiter(4).running == 0

@@ -67,7 +67,7 @@ def source():
 
 
 class Steps:
-    """Stands for ``analyze_video``: goes on, one picture at a time, for minutes if it may."""
+    """Stands for ``analyze_video``: goes on, one frame at a time, for minutes if it may."""
 
     def __init__(self):
         self.go_on = threading.Event()
@@ -253,7 +253,7 @@ def test_all_jobs_end_with_the_server(source):
     ("other", "same"),
     [
         pytest.param({"settings": VideoSettings(smoothing_s=1.5)}, True, id="smoothing"),
-        pytest.param({"settings": VideoSettings(every=3)}, False, id="pictures"),
+        pytest.param({"settings": VideoSettings(every=3)}, False, id="frames"),
         pytest.param({"settings": VideoSettings(blur=True)}, False, id="blur"),
         pytest.param({"emotion": "another"}, False, id="network"),
         pytest.param({"reidentify": True}, False, id="reidentify"),
