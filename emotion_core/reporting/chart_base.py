@@ -85,6 +85,24 @@ def confidence_words(field: str) -> str:
     return f"datum.{field} >= 0.955 ? '>95%' : format(datum.{field}, '.0%')"
 
 
+def with_words(rows: alt.Chart) -> alt.Chart:
+    """Adds the confidence in words to rows, for ``reading_tooltip``."""
+    worded: alt.Chart = rows.transform_calculate(words=confidence_words("confidence"))
+    return worded
+
+
+def reading_tooltip() -> list[alt.Tooltip]:
+    """A tooltip with the prediction for one face at one time, from ``with_words`` of its row."""
+    return [
+        alt.Tooltip("person:N", title="Person"),
+        alt.Tooltip("clock:N", title="Time"),
+        alt.Tooltip("emotion:N", title="Emotion"),
+        alt.Tooltip("words:N", title="Probability"),
+        alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
+        alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
+    ]
+
+
 def plane_axis(field: Literal["valence", "arousal"]) -> Any:
     """An axis of the plane from -1 to 1: the x axis for valence, the y axis for arousal."""
     encoding = alt.X if field == "valence" else alt.Y

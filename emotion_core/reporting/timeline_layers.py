@@ -15,7 +15,7 @@ import pandas as pd
 
 from emotion_core.imaging.palette import GREY
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.reporting.chart_base import confidence_words, emotion_colour
+from emotion_core.reporting.chart_base import emotion_colour, reading_tooltip, with_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,24 +279,6 @@ def dimension_colour() -> alt.Color:
         scale=alt.Scale(domain=list(DIMENSION_COLOURS), range=list(DIMENSION_COLOURS.values())),
         legend=alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3),
     )
-
-
-def with_words(rows: alt.Chart) -> alt.Chart:
-    """Adds the confidence in words to rows, for ``reading_tooltip``."""
-    worded: alt.Chart = rows.transform_calculate(words=confidence_words("confidence"))
-    return worded
-
-
-def reading_tooltip() -> list[alt.Tooltip]:
-    """A tooltip with the prediction for one face at one time, from ``with_words`` of its row."""
-    return [
-        alt.Tooltip("person:N", title="Person"),
-        alt.Tooltip("clock:N", title="Time"),
-        alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("words:N", title="Probability"),
-        alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
-        alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
-    ]
 
 
 def _height(n_rows: int, row_px: int) -> int:

@@ -15,9 +15,11 @@ from emotion_core.reporting.chart_base import (
     emotion_shape,
     plane_axis,
     plane_chart,
+    reading_tooltip,
+    with_words,
 )
 from emotion_core.reporting.timeline import person_name, timeline_rows
-from emotion_core.reporting.timeline_layers import LABEL_PX, reading_tooltip, with_words
+from emotion_core.reporting.timeline_layers import LABEL_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

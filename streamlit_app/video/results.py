@@ -69,7 +69,7 @@ def show_result(
         st.warning(escape(words), icon=":material/broken_image:")
     is_all = choose_counted(people_readings(result.frames), "reading")
     frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
-    show_findings(result, frames)
+    show_people_findings(result, frames)
     if video is None:
         st.info(
             "The annotated video shows faces that were not blurred. Analyse again to blur them, or "
@@ -87,7 +87,7 @@ def show_result(
         _show_tabs(state.selection, state.smoother, result, frames, finished.name, video, played)
 
 
-def show_findings(result: VideoResult, frames: pd.DataFrame) -> None:
+def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
     """A sentence on each of the people seen longest."""
     if result.people.empty:
         st.info("No face was found in the analysed frames.", icon=":material/face_retouching_off:")
