@@ -106,10 +106,18 @@ def dot(page: Page) -> str:
     return str(page.locator(".plane .mark-symbol path").last.get_attribute("transform"))
 
 
+_ANSWER_MS = 2000
+"""For the page to take in a span: a tab opened at once would send the one before once more."""
+
+
 def at(page: Page, part: float) -> tuple[float, float]:
     """A point in the charts over time, at a part of the sample's ten seconds."""
-    box = page.locator(".probabilities svg .background").first.bounding_box()
-    assert box is not None
+    page.locator(".course").scroll_into_view_if_needed()
+    place = page.locator(".probabilities svg .background").first
+    box = None
+    while box is None or box != place.bounding_box():  # until the page stands still
+        box = place.bounding_box()
+        page.wait_for_timeout(200)
     return box["x"] + part * box["width"], box["y"] + box["height"] / 2
 
 
@@ -117,7 +125,7 @@ def people(page: Page) -> list[str]:
     """The cells of the table of people."""
     open_tab(page, "People")
     cells = page.get_by_test_id("stDataFrame").first.locator("td")
-    cells.first.wait_for(state="attached")
+    cells.filter(has_text="Person 1").first.wait_for(state="attached")
     return [text.strip() for text in cells.all_text_contents()]
 
 
@@ -127,8 +135,10 @@ def choose_by_keys(page: Page) -> None:
     page.keyboard.press("Enter")
     start = page.get_by_role("slider", name="Time range").first
     start.wait_for()
-    page.keyboard.press("Tab")
-    wait_until(page, lambda: start.evaluate("thumb => thumb === document.activeElement"))
+    for _ in range(3):  # past the help of the slider
+        page.keyboard.press("Tab")
+        if start.evaluate("thumb => thumb === document.activeElement"):
+            break
     for _ in range(3):
         page.keyboard.press("ArrowRight")
 
@@ -220,10 +230,12 @@ def test_a_span_is_chosen_in_the_charts_or_by_keys(page: Page, clip: bytes) -> N
     page.keyboard.down("Shift")
     drag(page, at(page, 0.25), at(page, 0.6))  # what is chosen last counts
     page.keyboard.up("Shift")
+    page.wait_for_timeout(_ANSWER_MS)
     wait_until(page, lambda: seconds(people(page)) < 0.6 * seconds(whole))
     page.get_by_role("heading", name="People from 0:00.4").wait_for()
     open_tab(page, "Timeline")
     page.get_by_role("button", name="Clear selection").click()
+    page.wait_for_timeout(_ANSWER_MS)
     wait_until(page, lambda: people(page) == whole)
 
     page.get_by_role("link", name="Photos").click()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.video.pipeline import tabulate_video
 from emotion_core.video.types import HighlightKind, VideoSettings
 from streamlit_app.video.sample import FOLDER, NAME, load_sample
@@ -10,9 +11,10 @@ NUMBERS = ["time_s", "x1", "y1", "x2", "y2", "score", "confidence", "valence", "
 _ATOL = np.array([1e-6, 2, 2, 2, 2, 0.02, 0.02, 0.02, 0.02])  # processors round differently
 
 
-def test_the_first_rows_of_the_sample_are_found_anew(shipped_analyzer):
+def test_the_first_rows_of_the_sample_are_found_anew():
+    analyzer = load_analyzer("emoscope-fer-m", "emoscope-face-s", device="cpu")
     stored = load_sample().result
-    found = tabulate_video(FOLDER / NAME, shipped_analyzer, VideoSettings(to_s=0.2))
+    found = tabulate_video(FOLDER / NAME, analyzer, VideoSettings(to_s=0.2))
     rows = stored.frames[stored.frames["frame"].isin(found.frames["frame"])]
     assert (stored.model, stored.detector) == (found.model, found.detector)
     assert len(rows) == 5

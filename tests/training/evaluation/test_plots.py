@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.imaging.palette import EMOTION_COLOURS
 from emotion_core.labels import Emotion
 from emotion_core.reporting.photo_charts import standalone_spec
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
@@ -223,5 +224,6 @@ def test_every_colour_of_a_chart_belongs_to_its_emotion():
     chart = alt.layer(recall_chart(make_report().metrics)).to_dict()
     scale = json.loads(json.dumps(chart))["layer"][0]["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"] == [Emotion.NEUTRAL, Emotion.HAPPINESS]
-    assert scale["range"] == ["#8A938C", "#E3A934"]
+    expected = [EMOTION_COLOURS[Emotion.NEUTRAL], EMOTION_COLOURS[Emotion.HAPPINESS]]
+    assert scale["range"] == expected
     assert set(scale["domain"]) <= set(LABELS)
