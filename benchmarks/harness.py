@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import random
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,9 @@ from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.models.runtime import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -58,6 +62,19 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
     if path:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print(f"\nwritten: {path}", file=sys.stderr)
+
+
+def iter_image_files(source: Path, limit: int | None = None) -> Iterator[bytes]:
+    """The JPEG and PNG files of a folder or a ZIP archive at random, always in the same order."""
+    if source.is_dir():
+        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in _SUFFIXES)
+        random.Random(0).shuffle(paths)
+        yield from (path.read_bytes() for path in paths[:limit])
+        return
+    with zipfile.ZipFile(source) as archive:
+        names = sorted(name for name in archive.namelist() if name.lower().endswith(_SUFFIXES))
+        random.Random(0).shuffle(names)
+        yield from (archive.read(name) for name in names[:limit])
 
 
 def _commit() -> str:

@@ -6,28 +6,29 @@ steps, on a canvas that cuts nothing off.
 
 from __future__ import annotations
 
-import random
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from benchmarks.harness import describe_machine, make_parser, print_table, write_json
+from benchmarks.harness import (
+    describe_machine,
+    iter_image_files,
+    make_parser,
+    print_table,
+    write_json,
+)
 from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import load_analyzer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from emotion_core.analyzer import Analyzer
     from emotion_core.face import Face
     from emotion_core.types import Image
 
 STEP_DEG = 15
 _MIN_PX = 150
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def main() -> None:
 def choose_portraits(analyzer: Analyzer, source: Path, limit: int) -> list[tuple[Image, Face]]:
     """Portraits at random, always the same, each with its only face."""
     chosen: list[tuple[Image, Face]] = []
-    for data in _iter_files(source):
+    for data in iter_image_files(source):
         image = decode_image(data).pixels
         if min(image.shape[:2]) < _MIN_PX:
             continue
@@ -64,18 +65,6 @@ def choose_portraits(analyzer: Analyzer, source: Path, limit: int) -> list[tuple
         if len(chosen) == limit:
             break
     return chosen
-
-
-def _iter_files(source: Path) -> Iterator[bytes]:
-    if source.is_dir():
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in _SUFFIXES)
-        random.Random(0).shuffle(paths)
-        yield from (path.read_bytes() for path in paths)
-        return
-    with zipfile.ZipFile(source) as archive:
-        names = sorted(name for name in archive.namelist() if name.lower().endswith(_SUFFIXES))
-        random.Random(0).shuffle(names)
-        yield from (archive.read(name) for name in names)
 
 
 def measure(

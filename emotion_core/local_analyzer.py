@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ from emotion_core.analyzer import ReadsOneImage, analyze_part
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.multiscale import MultiScaleFaceModel, MultiScaleRunner
 from emotion_core.detection.opencv import OpenCvFaceModel
+from emotion_core.detection.paired import PairedDetector
 from emotion_core.detection.turned import TurnedFaceDetector
-from emotion_core.errors import UnknownModelError, WeightsUnavailableError
+from emotion_core.errors import UnknownModelError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.models.card import AnalyzerInfo, Task
-from emotion_core.models.download import fetch
+from emotion_core.models.download import fetch, is_available, verify
 from emotion_core.models.hub import TRANSFORMERS, load_transformers_module, resolve_models
 from emotion_core.models.local import validate_io
-from emotion_core.models.registry import CARDS
+from emotion_core.models.registry import CARDS, candidates
 from emotion_core.models.runtime import OnnxNetwork, TorchNetwork, pick_device
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.recognition.face_quality import measure_quality
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from emotion_core.detection.paired import Detector
     from emotion_core.models.card import ModelCard
     from emotion_core.models.download import FetchedFile, Progress
     from emotion_core.models.runtime import Network
@@ -37,7 +40,7 @@ class LocalAnalyzer(ReadsOneImage):
     """Face detector and emotion classifier in this process."""
 
     def __init__(
-        self, detector: TurnedFaceDetector, classifier: EmotionClassifier, info: AnalyzerInfo
+        self, detector: Detector, classifier: EmotionClassifier, info: AnalyzerInfo
     ) -> None:
         self.detector = detector
         self.classifier = classifier
@@ -107,7 +110,9 @@ def load_analyzer(
         tuple(f"{resolved.card.name}: {resolved.file.detail}" for resolved in (found, emotion)),
         (*found.notices, *emotion.notices),
     )
-    face_detector = TurnedFaceDetector(make_detector(found.card, found.file.path, target))
+    upright = make_detector(found.card, found.file.path, target)
+    load_second = cache(partial(load_second_detector, found.card, target))
+    face_detector = PairedDetector(TurnedFaceDetector(upright), load_second)
     return LocalAnalyzer(face_detector, EmotionClassifier(network, emotion.card), info)
 
 
@@ -182,6 +187,20 @@ def load_runtime(card: ModelCard, path: Path, device: Device) -> Network:
     if CARDS.get(card.name) != card:  # nobody has tried this file before
         validate_io(network, card)
     return network
+
+
+def load_second_detector(first: ModelCard, device: Device) -> FaceDetector | None:
+    """Loads a face detector besides another one, if the file of one is on this machine."""
+    for card in candidates(Task.DETECTION):
+        if card.name == first.name or not is_available(card):
+            continue
+        try:
+            is_torch = device == "cuda" and card.torch_weights
+            file = verify(card, card.torch_weights if is_torch else None)
+        except (WeightsMismatchError, WeightsUnavailableError):
+            continue
+        return make_detector(card, file.path, device)
+    return None
 
 
 def make_detector(card: ModelCard, path: Path, device: Device) -> FaceDetector:

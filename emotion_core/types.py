@@ -61,6 +61,8 @@ class AnalyzeOptions:
         rolls_deg: Clockwise angles, in degrees, of turned faces to search for besides upright ones.
         all_faces: Whether unusable faces count in means, charts and drawings, too.
         actions: Whether to report action features, too, if the model has them.
+        for_redaction: Whether faces are to be hidden: a second detector then searches, too, if
+            there is one.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -71,6 +73,7 @@ class AnalyzeOptions:
     rolls_deg: tuple[float, ...] = ()
     all_faces: bool = False
     actions: bool = False
+    for_redaction: bool = False
 
     def find_counted(self, analysis: Analysis) -> npt.NDArray[np.bool_]:
         """Which faces of an analysis count, as a mask ``(N,)``."""

@@ -147,10 +147,12 @@ class FakeDetector:
         self.calls = []
         self.least_sides = []
         self.search_sides = []
+        self.are_hidden = []
 
     def detect(self, images, options=DEFAULT_OPTIONS):
         self.calls.append(options.min_score)
         self.search_sides.append(options.search_px)
+        self.are_hidden.append(options.for_redaction)
         self.least_sides.append(options.min_face_px)
         if self._error:
             raise self._error

@@ -75,9 +75,12 @@ class LiveFrameAnalyzer:
     def _how_to_search(self, frame: LiveFrame, options: AnalyzeOptions) -> AnalyzeOptions:
         """A quick search, or at times one that may find a face that fills the frame or is turned.
 
-        Large frames are then searched quickly, but at all right angles.
+        Large frames are then searched quickly, but at all right angles. A second detector would
+        take as long again, and frames would wait.
         """
-        options = replace(options, search_px=SEARCH_PX, rolls_deg=self._rolls.rolls_deg)
+        options = replace(
+            options, search_px=SEARCH_PX, rolls_deg=self._rolls.rolls_deg, for_redaction=False
+        )
         if frame.time_s - max(self._found_s, self._thorough_s) < THOROUGH_EVERY_S:
             return options
         self._thorough_s = frame.time_s

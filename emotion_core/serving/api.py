@@ -78,13 +78,14 @@ def make_web_app(service: EmotionService) -> FastAPI:
 
 def _add_analyze(app: FastAPI, service: EmotionService) -> None:
     @app.post("/v1/analyze", openapi_extra=ANALYZE_DOCS, response_model=None)
-    async def analyze(
+    async def analyze(  # noqa: PLR0913 - one for each parameter of the query
         request: Request,
         min_score: Annotated[float, Query(ge=MIN_SCORE, le=1)] = DEFAULT_MIN_SCORE,
         min_face_px: Annotated[float, Query(ge=0, le=100_000)] = DEFAULT_MIN_FACE_PX,
         search_px: Annotated[int | None, Query(ge=16, le=MAX_SEARCH_PX)] = None,
         rolls_deg: Annotated[tuple[_Angle, ...], Query(max_length=MAX_ROLLS)] = (),
         actions: Annotated[bool, Query()] = False,
+        for_redaction: Annotated[bool, Query()] = False,
     ) -> JSONResponse:
         """Finds the faces in one image and recognises their emotions.
 
@@ -93,12 +94,18 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         than ``min_face_px`` pixels, are left out. With ``search_px`` the image is searched only
         once, downscaled to that many pixels on its longer side, which is fast. Each ``rolls_deg``
         is a clockwise angle of turned faces to search for besides upright ones. With ``actions``
-        the answer has action features, if the model has them.
+        the answer has action features, if the model has them. With ``for_redaction`` a second
+        detector searches, too, if there is one: what only it sees has a score below ``min_score``.
         """
         start = time.perf_counter()
         data = await _read_image(request)
         options = AnalyzeOptions(
-            min_score, min_face_px, search_px, rolls_deg=rolls_deg, actions=actions
+            min_score,
+            min_face_px,
+            search_px,
+            rolls_deg=rolls_deg,
+            actions=actions,
+            for_redaction=for_redaction,
         )
         found = await service.analyze(data, options)
         server_ms = (time.perf_counter() - start) * 1000

@@ -80,9 +80,9 @@ class RemoteAnalyzer(ReadsOneImage):
         if options.search_px:
             given["search_px"] = options.search_px
         rolls = [("rolls_deg", roll % 360) for roll in options.rolls_deg]
-        query = urlencode(
-            [*given.items(), *rolls, *((("actions", "true"),) if options.actions else ())]
-        )
+        switches = ("actions", "for_redaction")
+        chosen = [(name, "true") for name in switches if getattr(options, name)]
+        query = urlencode([*given.items(), *rolls, *chosen])
         rounds = -(-len(images) // CONNECTIONS)
         deadline = time.monotonic() + rounds * self._timeout_s
         futures = [

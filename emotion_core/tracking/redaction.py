@@ -29,7 +29,10 @@ is no face, and make quick searches of videos, which must find all of them, less
 
 
 def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOptions:
-    """Lowers the minima of a search, everywhere, if faces are to be blurred."""
+    """Lowers the minima of a search, everywhere, if faces are to be blurred.
+
+    Two detectors then search, where there are two; see ``docs/redaction.md``.
+    """
     if not blur:
         return options
     return replace(
@@ -38,6 +41,7 @@ def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOption
         min_face_px=min(options.min_face_px, _FACE_PX),
         region=None,
         largest_only=False,
+        for_redaction=True,
     )
 
 
@@ -49,23 +53,29 @@ class RedactionMask:
         boxes: ``(N, 4)`` x1, y1, x2, y2, 0-1.
         seen_s: ``(N,)`` when each was seen, by the clock of the frames.
         speeds: ``(N,)`` speed of its fastest edge, in fractions of the frame a second.
+        is_new: ``(N,)`` whether it was not seen before.
     """
 
     boxes: FloatArray
     seen_s: npt.NDArray[np.float64]
     speeds: FloatArray
+    is_new: npt.NDArray[np.bool_]
+
+    def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> RedactionMask:
+        """Selects faces by a mask."""
+        return RedactionMask(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     def at(self, now_s: float, size_wh: tuple[int, int]) -> FloatArray:
         """Boxes in pixels that contain the faces even if they have moved.
 
         Args:
-            now_s: By the clock of the frames.
+            now_s: By the clock of the frames; may be before the faces were seen.
             size_wh: Of the current frame.
 
         Returns:
             ``(N, 4)`` x1, y1, x2, y2; may reach beyond the frame.
         """
-        age_s = np.clip(now_s - self.seen_s, 0, None)
+        age_s = abs(now_s - self.seen_s)
         widths = self.boxes[:, 2] - self.boxes[:, 0]
         margin = ((self.speeds + _MIN_GROWTH * widths) * age_s * max(size_wh))[:, None]
         boxes = self.boxes * np.array(size_wh * 2)
@@ -95,6 +105,7 @@ class FaceRedactor:
         boxes = analysis.faces.boxes / np.array(analysis.size_wh * 2, np.float32)
         tracks = analysis.faces.track_ids
         seen = {t: s for t, s in self._seen.items() if time_s - s[1] <= MEMORY_S}
+        known = set(seen)
         for track, box in zip([] if tracks is None else tracks.tolist(), boxes, strict=True):
             speed = float(box[2] - box[0])  # of a new face
             if track in seen and time_s > seen[track][1]:
@@ -107,4 +118,5 @@ class FaceRedactor:
             np.array([box for box, _, _ in seen.values()], np.float32).reshape(-1, 4),
             np.array([at_s for _, at_s, _ in seen.values()], np.float64),
             np.array([speed for _, _, speed in seen.values()], np.float32),
+            np.array([track not in known for track in seen], bool),
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.annotation import FrameInterpolator, annotate_frames
+from emotion_core.video.blur_boxes import BlurBoxes
 from emotion_core.video.frame_table import FrameTableBuilder, iter_analyses
 from emotion_core.video.highlights import MAX_PEOPLE, HighlightCutter
 from emotion_core.video.io.reader import VideoReader
@@ -115,6 +116,26 @@ def tabulate_video(
     return _analyze_frames(source, analyzer, settings or VideoSettings(), on_progress).result
 
 
+def find_blur_boxes(
+    source: VideoSource, analyzer: Analyzer, settings: VideoSettings
+) -> dict[int, FloatArray]:
+    """Finds what to blur in each frame that is read.
+
+    Args:
+        source: The video.
+        analyzer: Local or remote.
+        settings: Those of a video whose faces are to be blurred.
+
+    Returns:
+        By index of the frame: ``(N, 4)`` x1, y1, x2, y2 in pixels, before the margin of the blur.
+
+    Raises:
+        VideoDecodeError: The file is not a video, or no frame can be decoded.
+        EmotionError: The analyser failed.
+    """
+    return _analyze_frames(source, analyzer, settings).blur_boxes
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class _FirstPass:
     """What is known after all frames were analysed.
@@ -140,15 +161,15 @@ def _analyze_frames(
     start = time.perf_counter()
     sampler = FrameSampler(settings)
     builder, n_analyzed = FrameTableBuilder(), 0
-    blur_boxes: dict[int, FloatArray] = {}
+    hidden = BlurBoxes()
     frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
     with ExitStack() as stack:
         reader = _read(source, settings, stack)
         progress = _Progress(_until(reader.info, settings.to_s), on_progress)
         for item in stack.enter_context(AnalysisStream(reader, frame_analyzer, sampler)):
             frame = item.frame
-            if item.blur_boxes is not None:
-                blur_boxes[frame.index] = item.blur_boxes
+            if item.mask is not None:
+                hidden.add(frame.index, frame.time_s, item.mask, frame.image.shape[1::-1])
             if item.raw is not None:
                 n_analyzed += 1
                 builder.add(frame.index, frame.time_s, item.raw)
@@ -170,7 +191,7 @@ def _analyze_frames(
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
     )
-    return _FirstPass(result, smoothed, blur_boxes)
+    return _FirstPass(result, smoothed, hidden.boxes)
 
 
 class _Progress:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.embedding import FaceEmbedder
-    from emotion_core.types import Analysis, FloatArray, Image
+    from emotion_core.tracking.redaction import RedactionMask
+    from emotion_core.types import Analysis, Image
     from emotion_core.video.io.reader import VideoReader
     from emotion_core.video.types import VideoFrame, VideoSettings
 
@@ -51,12 +52,12 @@ class AnalyzedFrame:
     Attributes:
         frame: The frame.
         raw: As predicted, with track ids; ``None`` if the frame was only searched for what to blur.
-        blur_boxes: ``(N, 4)`` x1, y1, x2, y2 of what to blur, in pixels; ``None`` for nothing.
+        mask: What to blur; ``None`` for nothing.
     """
 
     frame: VideoFrame
     raw: Analysis | None
-    blur_boxes: FloatArray | None
+    mask: RedactionMask | None
 
 
 class VideoFrameAnalyzer:
@@ -108,15 +109,14 @@ class VideoFrameAnalyzer:
         analyses = self._search.analyze([frame for frame, _ in taken])
         for (frame, counts), found in zip(taken, analyses, strict=True):
             self.batch = max(1, min(self._max_batch, int(_BATCH_S / max(found.time_s, 1e-3))))
-            boxes = raw = None
+            mask = raw = None
             if self._redactor:
                 mask = self._redactor.update(found, frame.time_s, frame.image)
-                boxes = mask.at(frame.time_s, found.size_wh)
             if counts:
                 raw = self._options.select(found)
                 tracked = self.tracker.update(raw.faces, frame.time_s, frame.image)
                 raw = replace(raw, faces=tracked)
-            yield AnalyzedFrame(frame, raw, boxes)
+            yield AnalyzedFrame(frame, raw, mask)
 
 
 class AnalysisStream:

@@ -63,12 +63,13 @@ def test_an_image_is_analysed_like_in_this_process(url, n):
     assert answer.headers["x-emoscope-batch"] == "1"
 
 
-def test_turned_faces_are_searched_at_the_angles_of_the_request():
+def test_turned_faces_are_searched_at_the_angles_of_the_request_and_hidden_ones_twice():
     detector = LyingDetector()
     with serving_here(make_fake_analyzer(detector), None) as server:
-        query = "rolls_deg=90&rolls_deg=345"
+        query = "rolls_deg=90&rolls_deg=345&for_redaction=true"
         requests.post(f"{server.url}/v1/analyze?{query}", data=make_counting_photo(1), timeout=20)
     assert detector.rolls[-1] == (90, 345)
+    assert detector.are_hidden[-1] is True
 
 
 def test_a_form_holds_an_image_too(url):

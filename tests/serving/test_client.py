@@ -58,10 +58,13 @@ def test_the_server_tells_what_is_at_work(analyzer):
 
 def test_images_travel_as_fine_jpeg_with_their_options(server, analyzer):
     image = make_smooth_image(96, 64)
-    options = AnalyzeOptions(0.3, 20, search_px=320, rolls_deg=(90.0, -15.0), actions=True)
+    options = AnalyzeOptions(
+        0.3, 20, search_px=320, rolls_deg=(90.0, -15.0), actions=True, for_redaction=True
+    )
     found = analyzer.analyze([image], options)
     path, headers, body = analyses(server)[0]
-    query = "min_score=0.3&min_face_px=20&search_px=320&rolls_deg=90.0&rolls_deg=345.0&actions=true"
+    query = "min_score=0.3&min_face_px=20&search_px=320&rolls_deg=90.0&rolls_deg=345.0"
+    query += "&actions=true&for_redaction=true"
     assert path == f"/v1/analyze?{query}"
     assert headers["Content-Type"] == "image/jpeg"
     assert difference(decode_image(body).pixels, image) < 2

@@ -19,7 +19,8 @@ BOXES = [(10, 10, 40, 50), (50, 10, 56, 30), (70, 10, 100, 45)]  # scores 0.95, 
     ],
 )
 def test_more_is_searched_where_faces_are_to_be_blurred(asked, blur, searched):
-    assert widen_for_redaction(AnalyzeOptions(*asked), blur=blur) == AnalyzeOptions(*searched)
+    expected = AnalyzeOptions(*searched, for_redaction=blur)
+    assert widen_for_redaction(AnalyzeOptions(*asked), blur=blur) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""Two detectors together: only where faces are to be hidden, and what the second one adds."""
+
+import numpy as np
+
+from emotion_core.detection.paired import PairedDetector
+from emotion_core.types import AnalyzeOptions
+from tests.factories import make_faces, make_image
+
+FRONTAL, PROFILE = (10, 10, 40, 50), (60, 12, 86, 48)
+HIDDEN = AnalyzeOptions(0.45, 8, for_redaction=True)
+
+
+class Finds:
+    """Finds the same faces in every image."""
+
+    def __init__(self, *boxes):
+        self._boxes = boxes
+
+    def detect(self, images, _):
+        return [make_faces(list(self._boxes), landmarks=True) for _ in images]
+
+
+def test_a_face_that_only_the_second_detector_sees_is_hidden_and_never_reported():
+    shifted = (12, 11, 41, 52)  # the same face as the second detector sees it
+    detector = PairedDetector(Finds(FRONTAL), lambda: Finds(shifted, PROFILE))
+    (faces,) = detector.detect([make_image(120, 60)], HIDDEN)
+    np.testing.assert_array_equal(faces.boxes, [FRONTAL, PROFILE])
+    assert faces.scores[0] > 0.9
+    assert 0.449 < faces.scores[1] < 0.45
+    assert faces.landmarks.shape == (2, 5, 2)
+
+
+def test_the_second_detector_is_not_loaded_where_nothing_is_hidden():
+    def load():
+        raise AssertionError
+
+    (faces,) = PairedDetector(Finds(FRONTAL), load).detect([make_image()], AnalyzeOptions())
+    assert len(faces) == 1
+
+
+def test_one_detector_is_enough_where_there_is_no_second():
+    (faces,) = PairedDetector(Finds(FRONTAL), lambda: None).detect([make_image()], HIDDEN)
+    assert len(faces) == 1
