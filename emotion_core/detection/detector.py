@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -20,7 +20,6 @@ from emotion_core.detection.tiling import (
     SAME_FACE,
     ScalePass,
     TileAxis,
-    next_scale,
     refine_in_tiles,
 )
 from emotion_core.imaging.resize import scale_image
@@ -62,6 +61,18 @@ class FaceModel(Protocol):
         """
 
 
+class FoundFaces(NamedTuple):
+    """What a search of an image gives.
+
+    Attributes:
+        faces: Those that count, from left to right.
+        hints: What its first pass saw that scores less, but at least ``HINT_SCORE``.
+    """
+
+    faces: Faces
+    hints: Faces
+
+
 class FaceDetector:
     """A face network with its search strategy: a single pass, and more where they pay.
 
@@ -89,12 +100,24 @@ class FaceDetector:
         Returns:
             One ``Faces`` per image, from left to right, in its pixels and inside it.
         """
+        return [found.faces for found in self.detect_with_hints(images, options)]
+
+    def detect_with_hints(
+        self, images: Sequence[Image], options: AnalyzeOptions
+    ) -> list[FoundFaces]:
+        """Finds the faces of each image as ``detect`` does, and hints of others.
+
+        Quick searches, and those of long images, give no hints.
+        """
         options = replace(options, min_face_px=max(1.0, options.min_face_px))
         if options.search_px is not None:
-            return self._search_quickly(images, options, options.search_px)
+            quick = self._search_quickly(images, options, options.search_px)
+            return [FoundFaces(faces, Faces.empty()) for faces in quick]
         found = iter(self._search([image for image in images if not _is_long(image)], options))
         return [
-            self._search_pieces(image, options) if _is_long(image) else next(found)
+            FoundFaces(self._search_pieces(image, options), Faces.empty())
+            if _is_long(image)
+            else next(found)
             for image in images
         ]
 
@@ -124,7 +147,7 @@ class FaceDetector:
         for i in range(0, len(cuts), _PIECES):
             group = cuts[i : i + _PIECES]
             views = [image[cut] if is_tall else image[:, cut] for cut in group]
-            for cut, faces in zip(group, self._search(views, options), strict=True):
+            for cut, (faces, _) in zip(group, self._search(views, options), strict=True):
                 placed = rescale(faces, 1, (0, cut.start) if is_tall else (cut.start, 0))
                 low, high = placed.boxes[:, int(is_tall)], placed.boxes[:, 2 + int(is_tall)]
                 is_whole = (low > cut.start + 1) | (cut.start == 0)
@@ -133,22 +156,22 @@ class FaceDetector:
         found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
         return finish(found, image, options.min_face_px)
 
-    def _search(self, images: Sequence[Image], options: AnalyzeOptions) -> list[Faces]:
+    def _search(self, images: Sequence[Image], options: AnalyzeOptions) -> list[FoundFaces]:
         """Searches images thoroughly that are not long."""
         if not images:
             return []
         min_score = options.min_score
         scales = [_working_scale(image) for image in images]
         small = [scale_image(image, s) for image, s in zip(images, scales, strict=True)]
-        may_refine = any(next_scale(scale, options.min_face_px) for scale in scales)
-        first = self._network.find(small, min(min_score, HINT_SCORE) if may_refine else min_score)
+        first = self._network.find(small, min(min_score, HINT_SCORE))
         found = self._retry_with_border(small, [f[f.scores >= min_score] for f in first], min_score)
         result = []
         for image, scale, seen, faces in zip(images, scales, first, found, strict=True):
             coarse = ScalePass(scale, rescale(seen[seen.scores >= HINT_SCORE], scale))
             faces = rescale(faces, scale)
             faces = refine_in_tiles(self._network.find, image, faces, coarse, options)
-            result.append(finish(faces, image, options.min_face_px))
+            hints = coarse.faces[coarse.faces.scores < min_score]
+            result.append(FoundFaces(finish(faces, image, options.min_face_px), hints))
         return result
 
     def _retry_with_border(

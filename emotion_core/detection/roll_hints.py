@@ -78,3 +78,9 @@ def main_roll(hints: list[RollHint]) -> float:
 def overlaps(faces: Faces, face: Faces) -> npt.NDArray[np.bool_]:
     """``(N,)`` whether each face overlaps another one."""
     return iou_matrix(faces.boxes, face.boxes)[:, 0] > _SAME_FACE_IOU
+
+
+def touches(faces: Faces, others: Faces) -> npt.NDArray[np.bool_]:
+    """``(N,)`` whether each face may be one of the others, seen otherwise."""
+    ious = iou_matrix(faces.boxes, others.boxes)
+    return np.asarray(ious.max(axis=1, initial=0) > _TOUCHING_IOU, bool)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from emotion_core.detection.boxes import centres, sides
+from emotion_core.imaging.resize import shrink
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -120,3 +122,30 @@ def turn(image: Image, roll_deg: float, *, whole: bool = True) -> TurnedView:
             np.uint8,
         )
     return TurnedView(pixels, matrix, roll_deg)
+
+
+def cut_square(
+    image: Image, face: Faces, sides_wide: float, max_px: int
+) -> tuple[Image, float, tuple[float, float]]:
+    """Cuts out the square around a face and shrinks it.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255; its edge is repeated beyond it.
+        face: One face.
+        sides_wide: Side of the square in longer sides of the face.
+        max_px: Maximum side of the result.
+
+    Returns:
+        The square, its pixels per pixel of the image, and where its corner is in the image.
+    """
+    side = max(2, round(sides_wide * float(sides(face).max())))
+    x, y = (centres(face)[0] - side / 2).round().tolist()
+    middle = (x + (side - 1) / 2, y + (side - 1) / 2)
+    part = np.asarray(cv2.getRectSubPix(image, (side, side), middle), np.uint8)
+    small = shrink(part, max_px)
+    return small, scale_between(small, part), (x, y)
+
+
+def scale_between(small: Image, image: Image) -> float:
+    """Pixels of a shrunk image per pixel of the image."""
+    return float(max(small.shape[:2]) / max(image.shape[:2]))

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_core.detection.boxes import concat
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.turned import TurnedFaceDetector
 from emotion_core.detection.turned_view import rolls_deg, turn
@@ -39,8 +40,9 @@ def draw_mark(size_px, side_px, roll):
 class UprightOnly:
     """A network that sees marks whose red half is above the blue one, give or take 25 degrees."""
 
-    def __init__(self, upside_down_score=0.0):
+    def __init__(self, upside_down_score=0.0, lying_score=0.0):
         self._upside_down_score = upside_down_score
+        self._lying_score = lying_score
         self.n_images = 0
 
     def find(self, images, min_score, **_):
@@ -73,7 +75,7 @@ class UprightOnly:
         if abs(turned) > 155:
             score, down = self._upside_down_score, -down  # as networks do: upright landmarks
         else:
-            score = 0.95 if abs(turned) <= 25 else 0.0
+            score = 0.95 if abs(turned) <= 25 else self._lying_score
         middle, side = points.mean(axis=0), 2 * np.linalg.norm(down)
         across = np.array([down[1], -down[0]])
         eyes, mouth = middle - down / 2, middle + down / 2
@@ -158,6 +160,37 @@ def test_an_upside_down_face_with_upright_landmarks_is_replaced_if_unsure(
 def test_people_at_several_angles_are_found_in_an_image_without_an_upright_one():
     (faces,) = make_fake()[0].detect([make_scene([90, 270, 90])])
     np.testing.assert_allclose(rolls_deg(faces) % 360, [90, 270, 90], atol=4)
+
+
+@pytest.mark.parametrize(("lying_score", "rolls"), [(0.35, [0, 90]), (0.25, [0])])
+def test_beside_a_sure_face_a_lying_one_is_found_where_something_like_a_face_was_seen(
+    lying_score, rolls
+):
+    detector, _ = make_fake(lying_score=lying_score)
+    (faces,) = detector.detect([make_scene([0, 90], side_px=140)])
+    np.testing.assert_allclose(rolls_deg(faces) % 360, rolls, atol=4)
+    assert faces.scores.min() > 0.9
+
+
+def test_what_is_no_turned_face_beside_a_sure_one_costs_a_glance():
+    class Sees(UprightOnly):
+        """Sees something like a face, and nothing there when it is turned."""
+
+        def find(self, images, min_score, **_):
+            found = super().find(images, min_score)
+            if images[0].shape[1] < 700:
+                return found
+            odd = make_faces([(580, 130, 720, 270)], landmarks=True)
+            odd = Faces(odd.boxes, np.full(1, 0.4, np.float32), odd.landmarks)
+            return [concat(faces, odd[odd.scores >= min_score]) for faces in found]
+
+    network = Sees()
+    detector = TurnedFaceDetector(FaceDetector(network, make_detector_card()))
+    scene = make_scene([0, 0])
+    scene[:, 400:] = 127
+    (faces,) = detector.detect([scene])
+    assert len(faces) == 1
+    assert network.n_images == 1 + 8
 
 
 def test_sure_upright_faces_cost_no_further_look():
