@@ -225,9 +225,10 @@ def test_brush_and_emotions_filter_sheet_counts_and_table(
     plane = page.get_by_test_id("stVegaLiteChart").first.locator("canvas")
     plane.scroll_into_view_if_needed()
     page.get_by_role("group", name="Faces per emotion").wait_for()
-    page.wait_for_timeout(500)  # the page moves until all of it is there
-    box = plane.bounding_box()
-    assert box is not None
+    box = None
+    while box is None or box != plane.bounding_box():  # the page moves until all of it is there
+        box = plane.bounding_box()
+        page.wait_for_timeout(700)
     left = box["x"] + 0.2 * box["width"]
     drag(page, (left, box["y"] + 0.45 * box["width"]), (left + 60, box["y"] + 0.6 * box["width"]))
     expect_text(page, "No face passes these filters.")
