@@ -239,6 +239,7 @@ def test_brush_and_emotions_filter_sheet_counts_and_table(
         (box["x"] + box["width"] - 4, box["y"] + 0.45 * box["width"]),
     )
     face(page, "face 2 of pair.jpg").wait_for()
+    page.wait_for_timeout(2000)  # buttons are made anew while the sheet is already there
     page.get_by_role("button", name="anger: 0").click()
     expect_text(page, "No face passes these filters.")
     assert read_csv(page, "Faces (CSV)").empty
