@@ -91,15 +91,13 @@ def show_course(
         "bars": f"Probabilities of the emotions of {names} at the cursor",
     }
     limits = (0.0, math.ceil(charts.span_s[1] * 10) / 10)
-    span_key, viewer_key = f"span {selection.clears}", f"viewer {selection.clears}"
-    span_s = st.session_state.get(span_key, limits)
-    span_s = None if span_s == limits else span_s
+    viewer_key = f"viewer {selection.clears}"
     step_s = 1 / result.info.fps if result.info.fps else analysis_period(frames) or _STEP_S
-    cursor = ViewerCursor(step_s, selection.seek, span_s)
-    on_span = partial(_take_span, viewer_key, span_key, limits)
+    cursor = ViewerCursor(step_s, selection.seek, selection.span_s)
+    on_span = partial(_take_span, selection, viewer_key, limits)
     show_viewer(viewer_key, charts, alts, video, cursor, on_span)
-    _show_controls(selection, frames, tracks, limits, is_limited=span_s is not None)
-    return span_s
+    _show_controls(selection, frames, tracks, limits)
+    return selection.span_s
 
 
 def _with_face(faces: dict[int, bytes], track: int) -> str:
@@ -110,11 +108,16 @@ def _with_face(faces: dict[int, bytes], track: int) -> str:
     return f"![](data:image/jpeg;base64,{base64.b64encode(faces[track]).decode()}) {name}"
 
 
-def _take_span(viewer_key: str, span_key: str, limits: tuple[float, float]) -> None:
+def _take_span(selection: TimelineSelection, viewer_key: str, limits: tuple[float, float]) -> None:
     """Takes the span selected in the charts; a click clears it."""
     span = st.session_state[viewer_key].get("span")
     low, high = (min(max(round(value, 1), limits[0]), limits[1]) for value in span or limits)
-    st.session_state[span_key] = (low, high) if low < high else limits
+    selection.select_span((low, high) if low < high and (low, high) != limits else None)
+
+
+def _take_slider(selection: TimelineSelection, key: str, limits: tuple[float, float]) -> None:
+    span_s = st.session_state[key]
+    selection.span_s = None if span_s == limits else span_s
 
 
 def _show_controls(
@@ -122,28 +125,28 @@ def _show_controls(
     frames: pd.DataFrame,
     tracks: list[int],
     limits: tuple[float, float],
-    *,
-    is_limited: bool,
 ) -> None:
-    key = f"span {selection.clears}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(va_sentence(VaSource(frames["va_source"].dropna().iloc[0])), width="stretch")
-        if is_limited:
+        if selection.span_s:
             st.button(
                 "Clear selection",
-                on_click=partial(st.session_state.__setitem__, key, limits),
+                on_click=selection.select_span,
+                args=(None,),
                 icon=":material/zoom_out_map:",
             )
     if not limits[1]:
         return
     with st.expander("Select by values", icon=":material/keyboard:"):
+        key = f"span {selection.clears} {selection.spans}"
         st.slider(
             "Time range (s)",
             *limits,
-            limits,
+            selection.slider_s or limits,
             0.1 if limits[1] < _FINE_S else 1.0,
             "%.1f",
             key=key,
+            on_change=partial(_take_slider, selection, key, limits),
             persist_state="session",
             help="Limits the numbers under People to this span.",
         )

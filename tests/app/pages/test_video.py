@@ -366,7 +366,7 @@ def test_chosen_people_are_shown_until_the_next_video(video_app, clips):
 def test_a_span_and_a_time_are_chosen_without_a_mouse(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
     whole = people(video_app)["seen_s"].iloc[0]
-    video_app.slider(key="span 1").set_value((0.2, 0.5)).run()
+    video_app.slider(key="span 1 1").set_value((0.2, 0.5)).run()
     assert viewers(video_app)[0]["span"] == [0.2, 0.5]
     assert 0 < people(video_app)["seen_s"].iloc[0] < 0.6 * whole
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
