@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.photos.filters import clear_filters
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.photos.views import (
-    select_results,
+    select_photos,
     show_findings,
     show_headline,
     show_kept,
@@ -29,7 +30,7 @@ from streamlit_app.resources import (
 )
 from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import sidebar
-from streamlit_app.widgets import escape, invitation
+from streamlit_app.widgets import choose_counted, escape, invitation
 
 UPLOADS = "uploads"
 SLICE_S = 2.0  # seconds of analysis after which the page shows what there is; more if that is slow
@@ -61,14 +62,18 @@ with box if has_photos else st.container():
         help=f"{ACCEPTED}, or a folder or ZIP archive of them, which keep the names of folders. "
         "Photos stay in this server's memory and are deleted ten minutes after you leave.",
     )
+    had_photos = state.has_photos
     photos = state.merge_uploads(uploads, is_back=is_back)
     if state.kept:
         show_kept(state)
     if not photos and state.sample:
         photos = [Photo(SAMPLE.name, sample_photo, "sample")]
         st.button("Remove sample", on_click=state.hide_sample, icon=":material/close:")
-if bool(photos) != has_photos:  # the page with photos looks otherwise
-    st.rerun()
+if bool(photos) != has_photos and state.has_photos != had_photos:
+    st.rerun()  # the page with photos looks otherwise
+if has_photos and not photos:  # an upload without a photo in it
+    with headline:
+        st.title("Photos", anchor=False)
 for remark in state.remarks:
     st.warning(escape(remark), icon=":material/folder_zip:")
 if len(photos) > settings.max_photos:
@@ -113,15 +118,17 @@ elif waiting:
         st.button("Resume", on_click=state.resume, type="primary", icon=":material/play_arrow:")
 
 finished = [photo for photo in photos if photo.key in state.results]
-results, faces = select_results(state, finished, options)
+selected = select_photos(state, finished, options)
 with headline:
-    show_headline(results, faces)
-    if finished:
-        show_findings(results, faces, info, options)
+    show_headline(selected)
+    findings = st.container()
 if finished:
+    selected = replace(selected, all_faces=choose_counted(selected.faces, "face"))
+    with findings:
+        show_findings(selected, info, options)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
-    show(state, finished, options, info)
+    show(state, selected, options, info)
 
 if is_working:
     now_s = time.monotonic()

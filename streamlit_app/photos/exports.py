@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.photos.tables import photos_table, safe_stems
-from emotion_core.quality import usable_faces
 from emotion_core.reporting.photo_bundle import PhotoRun, write_bundle
 from emotion_core.reporting.photo_charts import to_html, to_png, valence_arousal_chart
 from streamlit_app.photos.faces import to_public
@@ -26,12 +25,13 @@ if TYPE_CHECKING:
 
     from emotion_core.models.card import AnalyzerInfo
     from emotion_core.photos.tables import Decimal, PhotoRecord
+    from streamlit_app.photos.faces import SelectedPhotos
     from streamlit_app.photos.state import Photo, PhotosState, VisitorOptions
 
 
 def show_exports(
     state: PhotosState,
-    photos: list[Photo],
+    selected: SelectedPhotos,
     options: VisitorOptions,
     info: AnalyzerInfo,
     shown: pd.DataFrame,
@@ -39,21 +39,19 @@ def show_exports(
     """A menu of downloads.
 
     Args:
-        state: With the results.
-        photos: Those with a result.
+        state: Draws the photos.
+        selected: The photos and all faces that count.
         options: Which faces count, and whether they are blurred.
         info: The models in use.
         shown: The chosen faces.
     """
-    records = [state.results[p.key].select(options.analyze_options).record for p in photos]
-    readable = [p for p, record in zip(photos, records, strict=True) if record.analysis is not None]
-    n = sum(len(record.analysis or ()) for record in records)
+    records, readable, is_all = selected.records, selected.readable, selected.all_faces
+    n = len(selected.faces)
     is_part = len(shown) < n
-    is_all = bool(st.session_state.get("count all faces"))
-    charted = to_public(shown if is_all else usable_faces(shown))
+    charted = to_public(selected.to_counted(shown))
     annotated = partial(_iter_annotated, state, readable, options)
     with st.popover("Export", icon=":material/download:"):
-        make = partial(_to_bundle, records, options, info, photos, annotated)
+        make = partial(_to_bundle, records, options, info, selected.photos, annotated)
         chosen = to_public(shown) if is_part else None
         bundle = partial(make, is_all=is_all, chosen=chosen, decimal=chosen_decimal())
         download("Everything (ZIP)", bundle, "emoscope_photos.zip", "application/zip")

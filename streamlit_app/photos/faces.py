@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_core.photos.tables import faces_table
+from emotion_core.quality import usable_faces
 from emotion_core.reporting.photo_charts import select_faces
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from emotion_core.face import Face
     from emotion_core.photos.cropped import CroppedPhoto
+    from emotion_core.photos.tables import PhotoRecord
     from streamlit_app.photos.state import Photo
 
 _OWN_COLUMNS = ["id", "flag", "size_px"]
@@ -30,6 +32,42 @@ ORDERS = {
     "Arousal, high first": (["arousal"], [False]),
 }
 """Orders of the contact sheet: columns and whether they ascend."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SelectedPhotos:
+    """The photos with a result, and their faces that count by the options.
+
+    Attributes:
+        photos: The photos.
+        results: One per photo, with the faces that count.
+        faces: Their ``sheet_table``.
+        all_faces: Whether faces count in findings and charts that are too hard to read.
+    """
+
+    photos: list[Photo]
+    results: list[CroppedPhoto]
+    faces: pd.DataFrame
+    all_faces: bool = False
+
+    def to_counted(self, faces: pd.DataFrame) -> pd.DataFrame:
+        """Those rows of a table of faces that count in findings and charts."""
+        return faces if self.all_faces else usable_faces(faces)
+
+    @property
+    def records(self) -> list[PhotoRecord]:
+        """The contents of the tables."""
+        return [result.record for result in self.results]
+
+    @property
+    def readable(self) -> list[Photo]:
+        """The photos that could be read."""
+        pairs = zip(self.photos, self.results, strict=True)
+        return [photo for photo, result in pairs if result.record.analysis is not None]
+
+    def result_of(self, photo: Photo) -> CroppedPhoto:
+        """The result of one of the photos."""
+        return self.results[self.photos.index(photo)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +89,7 @@ class SheetFilter:
     photo: str = ""
 
     def choose(self, faces: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a ``make_table`` that are shown."""
+        """The rows of a ``sheet_table`` that are shown."""
         low, high = self.confidence
         kept = faces["confidence"].between(low, high)
         if self.emotions:
@@ -68,7 +106,7 @@ def poor_quality(face: Face) -> str | None:
     return None if face.is_usable else ", ".join(face.flags) or "poor"
 
 
-def make_table(photos: Sequence[Photo], results: Sequence[CroppedPhoto]) -> pd.DataFrame:
+def sheet_table(photos: Sequence[Photo], results: Sequence[CroppedPhoto]) -> pd.DataFrame:
     """A ``faces_table`` with an id, a flag (empty for none) and the size of each face."""
     table = faces_table([result.record for result in results])
     ids, flags, sizes = [], [], []
@@ -90,7 +128,7 @@ def sort_faces(faces: pd.DataFrame, order: str) -> pd.DataFrame:
 
 
 def to_public(faces: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a ``make_table`` as a ``faces_table``."""
+    """Rows of a ``sheet_table`` as a ``faces_table``."""
     return faces.drop(columns=_OWN_COLUMNS)
 
 

@@ -69,7 +69,7 @@ def faces_sheet(
     The id of the face that the visitor selects is in the session state, see ``selected_face``.
 
     Args:
-        faces: Rows of a ``make_table``, in their order on the page.
+        faces: Rows of a ``sheet_table``, in their order on the page.
         images: Addresses of small images by the ids of all faces.
         opened: The photo of the selected face.
         selected: Id of the selected face.

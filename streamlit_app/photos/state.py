@@ -201,16 +201,16 @@ class PhotosState:
             The photos still to be analysed.
         """
         names = {photo.key: photo.name for photo in photos}
-        if models != self.models:
+        if models != self.models:  # images of other faces, or with other faces hidden, go too
             self.models, self.results = models, {}
+            self._previews, self._blurred = {}, {}
         self.results = {
             key: result
             for key, result in self.results.items()
             if names.get(key) == result.record.source
         }
-        for kept in (self._previews, self._blurred):
-            for key in [k for k in kept if (k if isinstance(k, str) else k[0]) not in names]:
-                del kept[key]  # type: ignore[arg-type]
+        self._previews = {k: jpeg for k, jpeg in self._previews.items() if k[0] in names}
+        self._blurred = {key: crops for key, crops in self._blurred.items() if key in names}
         waiting = [photo for photo in photos if photo.key not in self.results]
         if not waiting:
             self.resume()

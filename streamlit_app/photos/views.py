@@ -10,11 +10,10 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence
-from emotion_core.quality import usable_faces
 from emotion_core.reporting.photo_charts import count_emotions
 from emotion_core.types import VaSource
 from streamlit_app.photos.exports import show_exports
-from streamlit_app.photos.faces import make_table, sort_faces
+from streamlit_app.photos.faces import SelectedPhotos, sheet_table, sort_faces
 from streamlit_app.photos.filters import (
     ORDER,
     counts_key,
@@ -29,21 +28,18 @@ from streamlit_app.photos.sheet import (
     image_url,
     selected_face,
 )
-from streamlit_app.widgets import as_code, choose_counted, escape, plural, shorten, va_sentence
+from streamlit_app.widgets import as_code, escape, plural, shorten, va_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
 
     from emotion_core.models.card import AnalyzerInfo
-    from emotion_core.photos.cropped import CroppedPhoto
+    from streamlit_app.photos.faces import SheetFilter
     from streamlit_app.photos.state import Photo, PhotosState, VisitorOptions
 
 _SHEET = "faces sheet"
-COUNT_ALL = "count all faces"
-"""Key of the choice whether faces count that are hard to read."""
-
 _MANY = 8
 """Faces of a single photo from which on they can be filtered."""
 
@@ -55,37 +51,34 @@ def show_kept(state: PhotosState) -> None:
         st.button("Remove", on_click=state.discard_kept, icon=":material/close:")
 
 
-def show_headline(results: Sequence[CroppedPhoto], faces: pd.DataFrame) -> None:
+def show_headline(selected: SelectedPhotos) -> None:
     """How many photos and faces there are, as the page's title."""
-    n = sum(result.record.analysis is not None for result in results)
-    words = f"{plural(n, 'photo')}, {plural(len(faces), 'face')}"
+    n = len(selected.readable)
+    words = f"{plural(n, 'photo')}, {plural(len(selected.faces), 'face')}"
     if n == 0:
-        words = "No photo could be read" if results else "Photos"
+        words = "No photo could be read" if selected.photos else "Photos"
     st.title(words, anchor=False)
 
 
-def show_findings(
-    results: Sequence[CroppedPhoto],
-    faces: pd.DataFrame,
-    info: AnalyzerInfo,
-    options: VisitorOptions,
-) -> None:
+def show_findings(selected: SelectedPhotos, info: AnalyzerInfo, options: VisitorOptions) -> None:
     """What the faces show in two sentences, the models, and what went wrong, folded."""
     choice = f"faces from {options.min_score:.0%} confidence and {options.min_face_px} px"
     models = f"{escape(info.emotion.version)}, faces by {escape(info.detector.name)}; {choice}"
-    failed = [result.record for result in results if result.record.analysis is None]
-    if len(failed) < len(results):
-        st.markdown(f"{_to_sentences(count_usable(faces))}  \n:small[Model: {models}.]")
+    records = selected.records
+    failed = [record for record in records if record.analysis is None]
+    if len(failed) < len(records):
+        counted = selected.to_counted(selected.faces)
+        st.markdown(f"{_to_sentences(counted)}  \n:small[Model: {models}.]")
     if failed:
         with st.expander(
             f"{plural(len(failed), 'file')} could not be read", icon=":material/error:"
         ):
             for record in failed:
                 st.markdown(f"**{as_code(shorten(record.source))}**: {escape(record.error)}")
-    notes = [(r.record.source, r.record.warnings) for r in results if r.record.warnings]
-    analyses = [(r.record.source, r.record.analysis) for r in results]
+    notes = [(record.source, record.warnings) for record in records if record.warnings]
+    analyses = [(record.source, record.analysis) for record in records]
     empty = [name for name, found in analyses if found is not None and not len(found)]
-    if notes or (empty and len(results) > 1):
+    if notes or (empty and len(records) > 1):
         n = len({*(name for name, _ in notes), *empty})
         with st.expander(f"Notes on {plural(n, 'photo')}", icon=":material/info:"):
             for name, warnings in notes:
@@ -94,65 +87,57 @@ def show_findings(
                 st.markdown(f"**{as_code(shorten(name))}**: No face was found.")
 
 
-def select_results(
-    state: PhotosState, photos: Sequence[Photo], options: VisitorOptions
-) -> tuple[list[CroppedPhoto], pd.DataFrame]:
-    """The results with the faces that count, and the table of these faces."""
+def select_photos(
+    state: PhotosState, photos: list[Photo], options: VisitorOptions
+) -> SelectedPhotos:
+    """The results of photos with the faces that count by the options."""
     results = [state.crops(photo, options) for photo in photos]
-    return results, make_table(photos, results)
-
-
-def count_usable(faces: pd.DataFrame) -> pd.DataFrame:
-    """The faces that count in findings, tiles and charts: usable ones, or all by choice."""
-    return faces if st.session_state.get(COUNT_ALL) else usable_faces(faces)
+    return SelectedPhotos(photos, results, sheet_table(photos, results))
 
 
 def show_results(
-    state: PhotosState, photos: list[Photo], options: VisitorOptions, info: AnalyzerInfo
+    state: PhotosState, selected: SelectedPhotos, options: VisitorOptions, info: AnalyzerInfo
 ) -> None:
     """Plane, counts, filters, and the contact sheet; of one photo the photo first.
 
     Args:
-        state: With the results.
-        photos: Those with a result.
+        state: Draws the photos.
+        selected: What to show.
         options: Which faces count, and whether they are blurred.
         info: The models in use.
     """
-    results, faces = select_results(state, photos, options)
-    counted = count_usable(faces)
-    crops = [crop for result in results for crop in result.crops]
+    faces = selected.faces
+    counted = selected.to_counted(faces)
+    crops = [crop for result in selected.results for crop in result.crops]
     images = {i: image_url(crop, i) for i, crop in zip(faces["id"], crops, strict=True)}
     filters = current_filter()
     shown = filters.choose(faces)
-    readable = [p for p, r in zip(photos, results, strict=True) if r.record.analysis is not None]
-    is_single = len(readable) == 1
-    export = partial(show_exports, state, photos, options, info, shown)
-    show_sheet = partial(_show_sheet, state, readable, options, faces, images)
-    if is_single:
+    export = partial(show_exports, state, selected, options, info, shown)
+    show_sheet = partial(_show_sheet, state, selected, options, images)
+    if len(selected.readable) == 1:
         show_sheet(shown, layout="photo")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if len(faces) >= _MANY:
                 show_filters(faces, filters)
             export()
-        choose_counted(faces, "face")
         if len(counted) > 1:
-            _show_overview(counted, shown, images)
+            _show_overview(counted, shown, images, filters)
     elif faces.empty:
         export()
     else:
         with st.container(key="overview"):
-            choose_counted(faces, "face")
             if len(counted):
-                _show_overview(counted, shown, images)
+                _show_overview(counted, shown, images, filters)
         with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
             show_filters(faces, filters)
             export()
         show_sheet(shown, layout="sheet")
 
 
-def _show_overview(faces: pd.DataFrame, shown: pd.DataFrame, images: Mapping[str, str]) -> None:
+def _show_overview(
+    faces: pd.DataFrame, shown: pd.DataFrame, images: Mapping[str, str], filters: SheetFilter
+) -> None:
     """Plane and emotion counts side by side, with the numbers of the faces shown."""
-    filters = current_filter()
     shown = shown[shown.index.isin(faces.index)]
     left, right = st.columns([1, 2], gap="medium")
     with left:
@@ -179,38 +164,39 @@ def _show_tiles(faces: pd.DataFrame, shown: pd.DataFrame) -> None:
             st.metric(label, value, border=True)
 
 
-def _show_sheet(  # noqa: PLR0913 - bound one after the other
+def _show_sheet(
     state: PhotosState,
-    photos: Sequence[Photo],
+    selected: SelectedPhotos,
     options: VisitorOptions,
-    faces: pd.DataFrame,
     images: Mapping[str, str],
     shown: pd.DataFrame,
     *,
     layout: Literal["sheet", "photo"],
 ) -> None:
     """The contact sheet with the detail of the selected face."""
+    faces, photos = selected.faces, selected.readable
     ordered = sort_faces(shown, st.session_state.get(ORDER, "Photo"))
-    selected = selected_face(_SHEET)
-    if selected not in set(faces["id"]):
-        selected = None
+    face = selected_face(_SHEET)
+    if face not in set(faces["id"]):
+        face = None
         if layout == "photo" and len(ordered):  # the largest face is what a photo is about
-            selected = str(ordered["id"].iloc[int(ordered["size_px"].argmax())])
+            face = str(ordered["id"].iloc[int(ordered["size_px"].argmax())])
     photo = photos[0] if layout == "photo" else None
-    if selected is not None:
-        photo = next(p for p in photos if p.key == selected.rpartition("#")[0])
-    opened = _open_photo(state, photo, options, faces) if photo else None
-    if ordered.empty and len(faces):
-        st.caption("No face passes these filters.")
-    faces_sheet(ordered, images, opened, selected=selected, layout=layout, key=_SHEET)
+    if face is not None:
+        photo = next(p for p in photos if p.key == face.rpartition("#")[0])
+    opened = _open_photo(state, selected, photo, options) if photo else None
+    with st.container():  # always there, so that what follows is not made anew
+        if ordered.empty and len(faces):
+            st.caption("No face passes these filters.")
+    faces_sheet(ordered, images, opened, selected=face, layout=layout, key=_SHEET)
     if layout == "photo" and faces.empty:
         st.info("No face was found.", icon=":material/face_retouching_off:")
 
 
 def _open_photo(
-    state: PhotosState, photo: Photo, options: VisitorOptions, faces: pd.DataFrame
+    state: PhotosState, selected: SelectedPhotos, photo: Photo, options: VisitorOptions
 ) -> OpenPhoto | None:
-    analysis = state.crops(photo, options).record.analysis
+    analysis = selected.result_of(photo).record.analysis
     if analysis is None:
         return None
     try:
@@ -219,6 +205,7 @@ def _open_photo(
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
     src = image_url(jpeg, f"photo {photo.key}")
+    faces = selected.faces
     return OpenPhoto(photo.name, src, analysis, faces[faces["source"] == photo.name])
 
 

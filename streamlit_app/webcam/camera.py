@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -12,10 +13,10 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos.cropped import iter_cropped_photos
 from emotion_core.reporting.timeline import format_duration
 from streamlit_app.photos.state import Photo
-from streamlit_app.photos.views import select_results, show_findings, show_results
+from streamlit_app.photos.views import select_photos, show_findings, show_results
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
-from streamlit_app.widgets import errors_as_messages, escape
+from streamlit_app.widgets import choose_counted, errors_as_messages, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,9 +201,10 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     if state.stills.begin([photo], (info.emotion.name, info.detector.name)):
         with errors_as_messages("The photo could not be analysed"):
             state.stills.results[photo.key] = next(iter_cropped_photos(analyzer, [photo]))
-    results, faces = select_results(state.stills, [photo], options)
-    show_findings(results, faces, info, options)
-    show_results(state.stills, [photo], options, info)
+    selected = select_photos(state.stills, [photo], options)
+    selected = replace(selected, all_faces=choose_counted(selected.faces, "face"))
+    show_findings(selected, info, options)
+    show_results(state.stills, selected, options, info)
 
 
 def _show_recording(session: WebcamSession) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from emotion_core.labels import Emotion
 from emotion_core.photos.cropped import CroppedPhoto
-from streamlit_app.photos.faces import ORDERS, SheetFilter, make_table, sort_faces, to_public
+from streamlit_app.photos.faces import ORDERS, SheetFilter, sheet_table, sort_faces, to_public
 from streamlit_app.photos.state import Photo
 from tests.factories import make_quality, make_record
 
@@ -26,7 +26,7 @@ def faces():
         measure(make_record("b.jpg", (BOX,), top=Emotion.SADNESS), ["small"]),
     ]
     photos = [Photo(record.source, bytes, record.source) for record in records]
-    return make_table(photos, [CroppedPhoto(record) for record in records])
+    return sheet_table(photos, [CroppedPhoto(record) for record in records])
 
 
 def test_faces_have_ids_and_small_ones_a_flag(faces):
