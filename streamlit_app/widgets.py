@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -199,6 +200,20 @@ _COUNT_ALL = (
     "Means, shares and charts leave out faces that are too small, blurred, turned, cut off or "
     "covered: their readings are often wrong. The tables have them, marked."
 )
+
+
+def media_url(data: bytes, mime: str, place: str) -> str:
+    """Hands a file to Streamlit until the next run of the page.
+
+    Args:
+        data: Content of the file.
+        mime: Its type.
+        place: What it is for; a later file for the same place takes its place.
+
+    Returns:
+        Its address, relative to that of the page, so that it holds behind a proxy, too.
+    """
+    return str(runtime.get_instance().media_file_mgr.add(data, mime, place)).lstrip("/")
 
 
 def va_sentence(source: VaSource) -> str:

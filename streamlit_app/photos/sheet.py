@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
-from streamlit import runtime
 
 from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import ALL_EMOTIONS
@@ -23,7 +22,15 @@ if TYPE_CHECKING:
 
 _FILES = Path(__file__).parent / "component"
 _PICKED = "picked face"
-_SHEET, _COUNTS = "emoscope_faces_sheet", "emoscope_emotion_counts"
+
+
+def _register(name: str, script: str, style: str) -> Any:
+    js, css = ((_FILES / file).read_text("utf-8") for file in (script, style))
+    return st.components.v2.component(name, js=js, css=css)
+
+
+_mount_sheet = _register("emoscope_faces_sheet", "index.js", "style.css")
+_mount_counts = _register("emoscope_emotion_counts", "counts.js", "counts.css")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,18 +48,6 @@ class OpenPhoto:
     src: str
     analysis: Analysis
     faces: pd.DataFrame
-
-
-def image_url(jpeg: bytes, place: str) -> str:
-    """Hands an image to Streamlit until the next run of the page; returns its address.
-
-    Args:
-        jpeg: The image.
-        place: What it is for; a later image for the same place takes its place.
-    """
-    url = runtime.get_instance().media_file_mgr.add(jpeg, "image/jpeg", place)
-    base = str(st.get_option("server.baseUrlPath")).strip("/")
-    return f"/{base}{url}" if base else url
 
 
 def faces_sheet(
@@ -96,9 +91,7 @@ def faces_sheet(
         "faces": _to_faces(faces, images),
         "detail": detail,
     }
-    _mount(_SHEET, "index.js", "style.css")(
-        key=key, data=data, on_selected_change=_forget_pick, default={"selected": None}
-    )
+    _mount_sheet(key=key, data=data, on_selected_change=_forget_pick, default={"selected": None})
 
 
 def selected_face(key: str) -> str | None:
@@ -125,9 +118,7 @@ def emotion_counts(all_faces: pd.DataFrame, shown: pd.DataFrame, key: str) -> No
         for word, n in count_emotions(all_faces).items()
     ]
     data = {"rows": rows, "chosen": list(chosen_emotions(key))}
-    _mount(_COUNTS, "counts.js", "counts.css")(
-        key=key, data=data, on_chosen_change=_do_nothing, default={"chosen": []}
-    )
+    _mount_counts(key=key, data=data, on_chosen_change=_do_nothing, default={"chosen": []})
 
 
 def chosen_emotions(key: str) -> tuple[str, ...]:
@@ -186,12 +177,6 @@ def _to_fractions(box: Sequence[float], size_wh: tuple[int, int]) -> list[float]
     """Left, top, width and height of a box."""
     (x1, y1, x2, y2), (width, height) = box, size_wh
     return [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height]
-
-
-def _mount(name: str, script: str, style: str) -> Any:
-    """A component of the files; registered in each run, which costs nothing if it is known."""
-    js, css = ((_FILES / file).read_text("utf-8") for file in (script, style))
-    return st.components.v2.component(name, js=js, css=css)
 
 
 def _chosen(key: str) -> Mapping[str, Any]:

@@ -25,10 +25,9 @@ from streamlit_app.photos.sheet import (
     OpenPhoto,
     emotion_counts,
     faces_sheet,
-    image_url,
     selected_face,
 )
-from streamlit_app.widgets import as_code, escape, plural, shorten, va_sentence
+from streamlit_app.widgets import as_code, escape, media_url, plural, shorten, va_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +108,9 @@ def show_results(
     faces = selected.faces
     counted = selected.to_counted(faces)
     crops = [crop for result in selected.results for crop in result.crops]
-    images = {i: image_url(crop, i) for i, crop in zip(faces["id"], crops, strict=True)}
+    images = {
+        i: media_url(crop, "image/jpeg", i) for i, crop in zip(faces["id"], crops, strict=True)
+    }
     filters = current_filter()
     shown = filters.choose(faces)
     export = partial(show_exports, state, selected, options, info, shown)
@@ -204,7 +205,7 @@ def _open_photo(
     except EmotionError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
-    src = image_url(jpeg, f"photo {photo.key}")
+    src = media_url(jpeg, "image/jpeg", f"photo {photo.key}")
     faces = selected.faces
     return OpenPhoto(photo.name, src, analysis, faces[faces["source"] == photo.name])
 

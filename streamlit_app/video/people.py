@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +79,7 @@ def show_people(
         "mean and standard deviation of valence and arousal, switches of emotion, and times of "
         "the strongest expressions",
     )
-    show_highlights(result)
+    _show_highlights(result, people, span_s)
     st.header("Time per emotion", anchor=False)
     dominant = ", ".join(
         f"{person_name(track)} {emotion}"
@@ -98,27 +99,34 @@ def show_people(
             )
 
 
-def show_highlights(result: VideoResult) -> None:
-    """Images of the key moments of the people seen longest."""
+def _show_highlights(
+    result: VideoResult, people: pd.DataFrame, span_s: tuple[float, float] | None
+) -> None:
+    """Images of the key moments of the people seen longest, those in a span of time."""
     st.header("Key moments", anchor=False)
+    start_s, end_s = span_s or (-math.inf, math.inf)
     highlights: dict[int, list[Highlight]] = {}
     for highlight in result.highlights:
-        highlights.setdefault(highlight.track, []).append(highlight)
-    shown = longest_seen(result.people, _MAX_PEOPLE)
+        if start_s <= highlight.time_s <= end_s:
+            highlights.setdefault(highlight.track, []).append(highlight)
+    shown = longest_seen(people, _MAX_PEOPLE)
     height: Height = 420 if len(shown) > 2 else "content"
     with st.container(height=height, border=False, key="moments", gap="small"):
         for track in shown:
-            _show_moments(track, highlights.get(track, []), result.people)
-    if len(result.people) > len(shown):
+            _show_moments(track, highlights.get(track, []), people, is_part=span_s is not None)
+    if len(people) > len(shown):
         st.caption(f"Of the {len(shown)} people visible longest; the report has all.")
 
 
-def _show_moments(track: int, highlights: list[Highlight], people: pd.DataFrame) -> None:
+def _show_moments(
+    track: int, highlights: list[Highlight], people: pd.DataFrame, *, is_part: bool
+) -> None:
     row = people[people["track"] == track].iloc[0]
     mostly = describe_mostly(row.to_dict())
     st.markdown(f"**{person_name(track)}**, visible {row['seen_s']:.1f} s, {mostly}")
     if not highlights:
-        st.caption("Too small or too blurred for an image.")
+        none = "None in this span." if is_part else "Too small or too blurred for an image."
+        st.caption(none)
     with st.container(horizontal=True, gap="small"):
         for highlight in highlights:
             at, what = format_duration(highlight.time_s), f"most {highlight.kind}"

@@ -26,14 +26,12 @@ class TimelineSelection:
         spans: Counts the spans that were selected elsewhere than in the slider. It is part of the
             slider's key: the browser may still send the old value of a slider that was changed
             from here.
-        slider_s: With what the slider begins.
     """
 
     clears: int = 0
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
     spans: int = 0
-    slider_s: tuple[float, float] | None = None
 
     def clear(self) -> None:
         """Clears the selection."""
@@ -43,7 +41,7 @@ class TimelineSelection:
 
     def select_span(self, span_s: tuple[float, float] | None) -> None:
         """Selects a span of time, or all of the video, and begins the slider anew with it."""
-        self.span_s = self.slider_s = span_s
+        self.span_s = span_s
         self.spans += 1
 
     def go_to(self, time_s: float | None) -> None:

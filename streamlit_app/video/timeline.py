@@ -142,12 +142,11 @@ def _show_controls(
         st.slider(
             "Time range (s)",
             *limits,
-            selection.slider_s or limits,
+            selection.span_s or limits,
             0.1 if limits[1] < _FINE_S else 1.0,
             "%.1f",
             key=key,
             on_change=partial(_take_slider, selection, key, limits),
-            persist_state="session",
             help="Limits the numbers under People to this span.",
         )
         number = f"frame {selection.clears}"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from streamlit import runtime
 
 from emotion_core.reporting.html_page import vega_script
-from streamlit_app.widgets import readable
+from streamlit_app.widgets import media_url, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,23 +89,12 @@ def show_viewer(
         "offset_s": video.offset_s if video else 0.0,
         "span": cursor.span_s,
         "seek": cursor.seek,
-        "vega": _serve(_vega(), "text/javascript", "vega"),
+        "vega": media_url(vega_script().encode(), "text/javascript", "vega"),
         "video": video
         and {
-            "url": _serve(video.data, "video/mp4", key),
+            "url": media_url(video.data, "video/mp4", key),
             "alt": video.alt,
             "ratio": "{} / {}".format(*video.size_wh),
         },
     }
     _mount(key=key, data=data, on_span_change=on_span)
-
-
-@st.cache_data(show_spinner=False)
-def _vega() -> bytes:
-    return vega_script().encode()
-
-
-def _serve(data: bytes, mime: str, place: str) -> str:
-    """The address of a file on this server, for as long as the page shows it."""
-    url: str = runtime.get_instance().media_file_mgr.add(data, mime, f"viewer {place}")
-    return url

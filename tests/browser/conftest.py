@@ -232,9 +232,7 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
 def pixels_of(page: Page, image: Locator) -> np.ndarray:
     """The pixels of an image on the page."""
     image.wait_for()
-    source = str(image.get_attribute("src"))
-    url = source if "//" in source else "/".join(page.url.split("/")[:3]) + source
-    return decode_image(page.request.get(url).body()).pixels
+    return decode_image(page.request.get(image.evaluate("e => e.src")).body()).pixels
 
 
 def detail(pixels: np.ndarray) -> float:

@@ -64,5 +64,4 @@ export default function ({ parentElement, data, setStateValue }) {
   let counts = groups.get(parentElement);
   if (!counts) groups.set(parentElement, (counts = new Counts(parentElement)));
   counts.update(data, setStateValue);
-  return () => groups.delete(parentElement);
 }

@@ -2,7 +2,9 @@
 // bars with values, a small plane. Data comes from faces_sheet in sheet.py; what a visitor chooses
 // goes back as the state "selected": the id of a face, or null, and the number of this choice.
 
-const views = new WeakMap(); // one view per mounted component; Streamlit calls this on every change
+// One view per mounted component; Streamlit calls the function below on every change. It returns no
+// cleanup, since Streamlit also calls that of a change that another one has overtaken.
+const views = new WeakMap();
 
 export default function (component) {
   const { parentElement } = component;
@@ -10,7 +12,6 @@ export default function (component) {
   const view = views.get(parentElement);
   view.send = component.setStateValue;
   view.show(component.data);
-  return () => views.delete(parentElement);
 }
 
 const percent = (share) => (share >= 0.955 ? ">95%" : share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`);
@@ -166,7 +167,7 @@ class View {
   drawDetail() {
     const photo = this.data.detail, face = this.faces.get(this.selected) || null;
     this.detail.hidden = face === null && !(photo && this.data.layout === "photo");
-    if (this.detail.hidden) { this.drawn = null; return this.detail.replaceChildren(); }
+    if (this.detail.hidden) { this.drawn = this.detailed = null; return this.detail.replaceChildren(); }
     const focused = this.detail.getRootNode().activeElement?.dataset?.part;
     const isHere = photo && (face === null || photo.name === face.photo);
     const key = isHere ? `${photo.src} ${photo.faces.map((f) => f.id)}` : null;
@@ -177,6 +178,9 @@ class View {
     }
     for (const box of this.figure.querySelectorAll(".box")) box.classList.toggle("chosen", box.dataset.face === this.selected);
     const at = this.order.indexOf(this.selected), n = this.order.length;
+    const shown = JSON.stringify([key, face, at, n, this.data.layout]);
+    if (shown === this.detailed) return; // a button that is made anew while it is pressed gets no click
+    this.detailed = shown;
     const words = face ? `Face ${face.number} of ${face.photo}` : photo.name;
     const button = (part, label, sign, disabled, onclick) =>
       make("button", { type: "button", "data-part": part, "aria-label": label, title: label, disabled, onclick }, sign);

@@ -10,8 +10,7 @@ const viewers = new WeakMap();
 let embedding; // the promise of vegaEmbed
 
 function loadEmbed(url) {
-  // relative, since a proxy may serve the app below a path
-  embedding ??= import(new URL(url.replace(/^\//, ""), document.baseURI).href).then(
+  embedding ??= import(new URL(url, document.baseURI).href).then(
     () => window.vegaEmbed,
   );
   embedding.catch(() => (embedding = undefined));
@@ -50,7 +49,7 @@ class Viewer {
     const seekBefore = this.data?.seek?.[0];
     Object.assign(this, { data, setStateValue });
     this.showVideo();
-    [this.signals.from_s, this.signals.until_s] = data.span ?? [0, 0];
+    if (!this.dragged) [this.signals.from_s, this.signals.until_s] = data.span ?? [0, 0];
     if (isFirst) this.signals.cursor = data.start_s;
     if (data.seek && data.seek[0] !== seekBefore) this.seek(data.seek[1]);
     const shown = JSON.stringify([data.charts, data.rows, this.config]);
@@ -66,7 +65,7 @@ class Viewer {
     this.find(".player").classList.toggle("empty", !video);
     if (!video || this.source === video.url) return;
     this.source = video.url;
-    this.video.src = new URL(video.url.replace(/^\//, ""), document.baseURI).href;
+    this.video.src = video.url;
     this.video.setAttribute("aria-label", video.alt);
     this.video.style.setProperty("--ratio", video.ratio);
   }
@@ -74,7 +73,7 @@ class Viewer {
   // Font and colours of the page's theme; emotions take the colours in their order
   get config() {
     const style = getComputedStyle(this.find(".viewer"));
-    const category = style.getPropertyValue("--st-chart-categorical-colors").split(",");
+    const category = style.getPropertyValue("--st-chart-categorical-colors").split(/,(?![^(]*\))/);
     return { font: style.fontFamily, range: { category } };
   }
 
@@ -196,22 +195,27 @@ class Viewer {
     });
     this.find(".back").addEventListener("click", () => this.step(-1));
     this.find(".ahead").addEventListener("click", () => this.step(1));
-    let start; // of a span; null while the cursor is dragged
+    // What is dragged: a span with its start, or the cursor.
     course.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !this.views.timeline) return;
       course.setPointerCapture(event.pointerId);
-      start = event.shiftKey ? this.timeAt(event) : null;
-      if (start === null) this.seek(this.timeAt(event));
+      const timeS = this.timeAt(event);
+      this.dragged = event.shiftKey ? { startS: timeS } : {};
+      if (event.shiftKey) this.shade(timeS, timeS);
+      else this.seek(timeS);
     });
     course.addEventListener("pointermove", (event) => {
-      if (!course.hasPointerCapture(event.pointerId)) return;
-      if (start === null) this.seek(this.timeAt(event));
-      else this.shade(start, this.timeAt(event));
+      if (!this.dragged) return;
+      const { startS } = this.dragged;
+      if (startS === undefined) this.seek(this.timeAt(event));
+      else this.shade(startS, this.timeAt(event));
     });
     course.addEventListener("pointerup", () => {
-      if (start !== null) this.setStateValue("span", [this.signals.from_s, this.signals.until_s]);
-      start = null;
+      const isSpan = this.dragged?.startS !== undefined;
+      this.dragged = undefined;
+      if (isSpan) this.setStateValue("span", [this.signals.from_s, this.signals.until_s]);
     });
+    course.addEventListener("pointercancel", () => (this.dragged = undefined));
     this.find(".viewer").addEventListener("keydown", (event) => this.press(event), true);
   }
 
@@ -246,7 +250,7 @@ export default function ({ parentElement, data, setStateValue }) {
   if (!viewer) viewers.set(parentElement, (viewer = new Viewer(parentElement)));
   viewer.update(data, setStateValue);
   return () => {
-    viewers.delete(parentElement);
-    viewer.close();
+    // Streamlit also cleans up after a change that another one has overtaken
+    if (!parentElement.isConnected) viewer.close();
   };
 }

@@ -453,6 +453,14 @@ def test_photos_of_an_archive_are_shown_by_their_paths(app):
     assert "none.zip: The ZIP archive cannot be read" in warnings
 
 
+def test_an_archive_without_a_photo_is_told(app):
+    upload(app.run(), ("none.zip", b"nothing"))
+    assert not app.exception
+    assert app.title[0].value == "Photos"
+    (warning,) = texts(app.warning)
+    assert warning.replace("\\", "").startswith("none.zip: The ZIP archive cannot be read")
+
+
 def test_faces_that_are_hard_to_read_count_when_asked_for(app):
     upload(app.run(), ("a.png", make_counting_photo(5)))  # 13 pixels wide each
     assert "5 of 5 faces are too hard to read and left out (small 5)." in texts(app.caption)
