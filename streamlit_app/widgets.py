@@ -18,7 +18,7 @@ from emotion_core.quality import describe_left_out
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
     from altair.typing import ChartType
@@ -116,13 +116,6 @@ def to_csv(make_table: Callable[[], pd.DataFrame]) -> Callable[[], bytes]:
 def chosen_decimal() -> Decimal:
     """The decimal sign of CSV files that the visitor chose."""
     return _DECIMALS[st.session_state.get("decimal", "1.5")]
-
-
-def show_metrics(values: Mapping[str, str | int]) -> None:
-    """Tiles of labels and values."""
-    with st.grid(min_column_width=115):
-        for label, value in values.items():
-            st.metric(label, value, border=True)
 
 
 def side_by_side() -> tuple[DeltaGenerator, DeltaGenerator]:

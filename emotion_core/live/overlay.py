@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from emotion_core.imaging.annotate import blur_all, blur_in_place, draw_in_place
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis, Image
 
 
-def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool) -> Image:
+def render(
+    image: Image, result: LiveResult | None, now_s: float, *, blur: bool, mirror: bool = False
+) -> Image:
     """Renders the current frame as the visitor sees it.
 
     With ``blur``, shows the newest analysed frame instead: a newer one may contain an unknown face.
@@ -26,19 +29,23 @@ def render(image: Image, result: LiveResult | None, now_s: float, *, blur: bool)
         now_s: When ``image`` arrived, by the clock of the result.
         blur: Whether to blur faces; without a result younger than ``MAX_RESULT_AGE_S``, the
             whole frame is blurred.
+        mirror: Whether to show the frame like in a mirror; words stay readable.
 
     Returns:
         ``image`` itself if there is nothing to draw.
     """
     if result is None or now_s - result.frame.arrived_s > MAX_RESULT_AGE_S:
-        return blur_all(image) if blur else image
-    if blur:
-        canvas = redact(result)
-    elif len(result.smoothed):
+        shown = blur_all(image) if blur else image
+        return _mirrored(shown) if mirror else shown
+    canvas = redact(result) if blur else image
+    analysis = scale_analysis(result.smoothed, (canvas.shape[1], canvas.shape[0]))
+    if mirror:
+        canvas, analysis = _mirrored(canvas), mirror_analysis(analysis)
+    elif canvas is image:
+        if not len(analysis):
+            return image
         canvas = image.copy()
-    else:
-        return image
-    return draw_in_place(canvas, scale_analysis(result.smoothed, canvas.shape[1::-1]))
+    return draw_in_place(canvas, analysis)
 
 
 def redact(result: LiveResult) -> Image:
@@ -58,3 +65,14 @@ def scale_analysis(analysis: Analysis, size_wh: tuple[int, int]) -> Analysis:
     boxes = analysis.faces.boxes * np.tile(factors, 2)
     faces = replace(analysis.faces, boxes=boxes, landmarks=None)
     return replace(analysis, size_wh=size_wh, faces=faces)
+
+
+def mirror_analysis(analysis: Analysis) -> Analysis:
+    """Moves the boxes of an analysis to where the faces are in the mirrored frame."""
+    boxes = analysis.faces.boxes.copy()
+    boxes[:, [0, 2]] = analysis.size_wh[0] - boxes[:, [2, 0]]
+    return replace(analysis, faces=replace(analysis.faces, boxes=boxes, landmarks=None))
+
+
+def _mirrored(image: Image) -> Image:
+    return np.asarray(cv2.flip(image, 1), np.uint8)

@@ -116,7 +116,8 @@ class FrameProcessor:
         image = _to_image(frame)
         self.stream.submit(image, now_s)
         result = self.stream.latest
-        shown = render(image, result, now_s, blur=self.stream.settings.blur)
+        settings = self.stream.settings
+        shown = render(image, result, now_s, blur=settings.blur, mirror=settings.mirror)
         if recorder := self.recorder:
             recorder.write(shown, now_s)
         self.error = ""

@@ -27,6 +27,8 @@ class LiveSettings:
         blur: Whether faces are made unrecognisable.
         smoothing_s: Time constant for smoothing drawings and charts, in seconds; 0 for none. The
             table of frames is never smoothed.
+        mirror: Whether frames are shown like in a mirror. What is read from them, and where faces
+            are, is of the frames as they came.
 
     Raises:
         EmotionError: A value is out of its range.
@@ -36,6 +38,7 @@ class LiveSettings:
     min_face_px: float = DEFAULT_MIN_FACE_PX
     blur: bool = False
     smoothing_s: float = 0.3
+    mirror: bool = False
 
     @property
     def analyze_options(self) -> AnalyzeOptions:

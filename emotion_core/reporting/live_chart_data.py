@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from emotion_core.reporting.timeline import person_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_CHARTED_PEOPLE = 3
 """People drawn at once; more could not be told apart."""
@@ -61,10 +67,11 @@ def trail_rows(history: pd.DataFrame) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
+def minute_rows(history: pd.DataFrame, marks_s: Sequence[float] = ()) -> pd.DataFrame:
     """A row per half second of the people seen last, with the number of its unbroken stretch.
 
-    If several people are there now, the last row of each has the person's name.
+    If several people are there now, the last row of each has the person's name. Moments that were
+    marked are rows with is_mark.
     """
     there = people_now(history)
     latest = history.groupby("track")["time_s"].max().nlargest(MAX_CHARTED_PEOPLE).index
@@ -77,7 +84,12 @@ def minute_rows(history: pd.DataFrame) -> pd.DataFrame:
     is_named = ~rows["track"].duplicated(keep="last") & rows["track"].isin(there)
     names = [person_name(track) for track in rows["track"]]
     rows["name"] = pd.Series(names, dtype="str").where(is_named & (len(there) > 1), "")
-    return rows[["run", "style", "name", "ago_s", "valence", "arousal"]]
+    rows["is_mark"] = False
+    now_s = float((history["time_s"] + history["age_s"]).max()) if len(history) else math.inf
+    ago_s = [mark_s - now_s for mark_s in marks_s if now_s - MINUTE_S <= mark_s <= now_s]
+    marks = pd.DataFrame({"ago_s": ago_s, "is_mark": True, "name": ""})
+    columns = ["run", "style", "name", "ago_s", "valence", "arousal", "is_mark"]
+    return pd.concat([rows, marks])[columns] if ago_s else rows[columns]
 
 
 def _mean_per_span(history: pd.DataFrame, step_s: float) -> pd.DataFrame:

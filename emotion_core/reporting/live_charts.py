@@ -28,6 +28,8 @@ from emotion_core.reporting.live_chart_data import MINUTE_S, bar_rows, minute_ro
 from emotion_core.reporting.timeline_layers import dimension_colour, fold_dimensions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from altair.typing import ChartType
 
     from emotion_core.labels import LabelSet
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 LIVE = "live"
 """Name of the data set that changes."""
 
-_BARS_PX, _PLANE_PX, _MINUTE_PX = 250, 320, 170
+_BARS_PX, _PLANE_PX, _MINUTE_PX = 210, 250, 165
 _DASHES: list[list[int]] = [[1, 0], [6, 3], [2, 3]]
 
 
@@ -50,9 +52,14 @@ def plane_spec(history: pd.DataFrame) -> dict[str, Any]:
     return {**_plane_template(), "datasets": {LIVE: trail_rows(history)}}
 
 
-def minute_spec(history: pd.DataFrame) -> dict[str, Any]:
-    """Valence and arousal of the people seen last over the last minute; now is at the right."""
-    return {**_minute_template(), "datasets": {LIVE: minute_rows(history)}}
+def minute_spec(history: pd.DataFrame, marks_s: Sequence[float] = ()) -> dict[str, Any]:
+    """Valence and arousal of the people seen last over the last minute; now is at the right.
+
+    Args:
+        history: As ``SessionLog.history`` makes it.
+        marks_s: Moments that were marked, in seconds on the history's clock.
+    """
+    return {**_minute_template(), "datasets": {LIVE: minute_rows(history, marks_s)}}
 
 
 def _to_spec(chart: Any, height_px: int) -> dict[str, Any]:
@@ -150,7 +157,10 @@ def _minute_template() -> dict[str, Any]:
             maxExtent=28,
         ),
     )
-    both = fold_dimensions(alt.Chart(alt.NamedData(LIVE))).encode(x=ago, y=value)
+    rows = alt.Chart(alt.NamedData(LIVE))
+    marks = rows.transform_filter("datum.is_mark").mark_rule(color=GREY, strokeDash=[4, 3])
+    readings = rows.transform_filter("!datum.is_mark")
+    both = fold_dimensions(readings).encode(x=ago, y=value)
     lines = both.mark_line(strokeWidth=2, strokeCap="round", strokeJoin="round", clip=True).encode(
         color=dimension_colour(),
         strokeDash=alt.StrokeDash(
@@ -164,4 +174,5 @@ def _minute_template() -> dict[str, Any]:
         .encode(text="name:N")
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY, opacity=0.8)
-    return _to_spec(alt.layer(zero.encode(y="zero:Q"), lines, names), _MINUTE_PX)
+    layers = alt.layer(zero.encode(y="zero:Q"), marks.encode(x=ago), lines, names)
+    return _to_spec(layers, _MINUTE_PX)

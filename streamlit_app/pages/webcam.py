@@ -7,10 +7,12 @@ from streamlit_app.resources import live_analyzer, page_analyzer, stream_limiter
 from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import sidebar
 from streamlit_app.webcam.camera import (
+    MIRROR,
     show_camera,
+    show_controls,
     show_help,
     show_obstacles,
-    show_record,
+    show_preview,
     show_steps,
     show_still,
     watch_connection,
@@ -19,12 +21,7 @@ from streamlit_app.webcam.camera_probe import CameraFault, camera_fault
 from streamlit_app.webcam.live import show_last_minute, show_now
 from streamlit_app.webcam.results import show_session
 from streamlit_app.webcam.state import WebcamState
-from streamlit_app.widgets import (
-    choose_smoothing,
-    errors_as_messages,
-    escape,
-    side_by_side,
-)
+from streamlit_app.widgets import choose_smoothing, errors_as_messages, escape
 
 st.set_page_config(page_title="Webcam · Emoscope")
 settings = load_settings()
@@ -39,19 +36,21 @@ with st.sidebar:
         "unsmoothed.",
     )
 
-st.title("Webcam", anchor=False)
-st.caption(
-    "What does your face show right now? The video of your camera is analysed on "
-    f"{escape(settings.server.host) or 'this server'} while it runs. It is not kept, unless you "
-    "record it, and not sent anywhere else."
-)
+is_running = state.current is not None and state.current.is_shown
+with st.container(key="running-header" if is_running else "header"):
+    st.title("Webcam", anchor=False)
+    st.caption(
+        "What does your face show right now? The video of your camera is analysed on "
+        f"{escape(settings.server.host) or 'this server'} while it runs. It is not kept, unless "
+        "you record it, and not sent anywhere else."
+    )
 # Everything that comes and goes has its own container: if the camera's widget moved to another one,
 # the browser would create it again, which would end a running stream.
 loading, notices, columns, below = (st.container() for _ in range(4))
 with columns:
-    left, right = side_by_side()
+    left, right = st.columns([3, 2], gap="medium")
 with left:
-    camera, under_camera = st.container(), st.container()
+    camera, under_camera = st.container(key="camera"), st.container()
 
 with loading:
     analyzer = page_analyzer(options, settings.device)
@@ -63,23 +62,31 @@ if options.blur:
     )
 
 limiter = stream_limiter(settings.max_streams)
-live_settings = LiveSettings(options.min_score, options.min_face_px, options.blur, smoothing_s)
+live_settings = LiveSettings(
+    options.min_score,
+    options.min_face_px,
+    options.blur,
+    smoothing_s,
+    mirror=st.session_state.get(MIRROR, True),
+)
 session = state.session(shared, limiter, live_settings)
 with notices:
     may_start = show_obstacles(state, session, limiter)
 is_on = False
 if may_start:
     with camera:
+        preview = st.container()
         is_on = show_camera(state, session, settings.ice_servers)
-has_frames = is_on and session.processor.frames > 0
+has_frames = is_on and session.is_shown
+if may_start and not has_frames and not state.last:
+    with preview:
+        show_preview()
 with under_camera:
     if may_start:
-        show_record(state, session, is_on=is_on)
+        show_controls(state, session, is_on=is_on)
     if is_on:
         watch_connection(state, session, has_frames=has_frames)
-    if has_frames:
-        show_last_minute(session)
-    if state.fault != CameraFault.INSECURE:
+    if state.fault != CameraFault.INSECURE and not has_frames:
         show_help(state)
 with right:
     if has_frames:
@@ -87,6 +94,9 @@ with right:
     elif may_start and not state.last:
         show_steps(limiter)
 with below:
+    if has_frames:
+        show_last_minute(session)
+        show_help(state)
     if state.failure or (not is_on and (state.wants_still or not may_start)):
         show_still(state, analyzer, options)
     if state.last and not is_on:

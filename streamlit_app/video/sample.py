@@ -31,13 +31,16 @@ FOLDER = Path(__file__).parents[1] / "assets" / "sample"
 NAME = "sad_to_happy.mp4"
 """File of the clip."""
 
-_FRAMES, _ANNOTATED, _RESULT = "frames.csv", "annotated.mp4", "result.json"
+ANNOTATED = "annotated.mp4"
+"""File of the clip with its analysis drawn."""
+
+_FRAMES, _RESULT = "frames.csv", "result.json"
 _FACTS = ("model", "detector", "n_frames", "n_analyzed", "fault")
 
 
 def write_sample(analyzer: Analyzer) -> None:
     """Analyses the clip with the default settings, and replaces the stored result."""
-    result = analyze_video(FOLDER / NAME, analyzer, target=FOLDER / _ANNOTATED)
+    result = analyze_video(FOLDER / NAME, analyzer, target=FOLDER / ANNOTATED)
     (FOLDER / _FRAMES).write_bytes(table_to_csv(result.frames))
     facts = {name: getattr(result, name) for name in _FACTS}
     facts |= {"info": asdict(result.info), "end_s": result.frames.attrs.get("end_s")}
@@ -71,7 +74,7 @@ def load_sample() -> FinishedVideo:
                 cutter.cut(frame.index, frame.image)
     annotated = SharedTempFile()
     with annotated.in_use() as path:
-        path.write_bytes((FOLDER / _ANNOTATED).read_bytes())
+        path.write_bytes((FOLDER / ANNOTATED).read_bytes())
     result = replace(result, people=people, highlights=cutter.highlights())
     return FinishedVideo(NAME, result, annotated)
 

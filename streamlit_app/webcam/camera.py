@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ import streamlit as st
 import streamlit_webrtc
 
 from emotion_core.errors import EmotionError
+from emotion_core.live.neutral import NEUTRAL_S
 from emotion_core.photos.cropped import iter_cropped_photos
 from emotion_core.reporting.timeline import format_duration
 from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import select_photos, show_findings, show_results
+from streamlit_app.video.sample import ANNOTATED, FOLDER
 from streamlit_app.webcam.camera_probe import CameraFault
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
-from streamlit_app.widgets import choose_counted, errors_as_messages, escape
+from streamlit_app.widgets import choose_counted, errors_as_messages, escape, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +31,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_VIDEO = {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30, "max": 30}}
+_VIDEO = {
+    "width": {"ideal": 640},
+    "height": {"ideal": 360},
+    "aspectRatio": {"ideal": 16 / 9},
+    "frameRate": {"ideal": 30, "max": 30},
+}
+_STYLE = {"width": "100%", "aspectRatio": "16 / 9", "objectFit": "contain", "background": "#000"}
+MIRROR = "mirror"
+"""Key of the switch that mirrors the video."""
 
 _FAULTS = {
     CameraFault.INSECURE: (
@@ -82,6 +93,18 @@ def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLi
     return True
 
 
+def show_preview() -> None:
+    """The annotated sample, where the camera's video will be."""
+    with st.container(key="preview", gap=None):
+        st.video(
+            str(FOLDER / ANNOTATED),
+            autoplay=True,
+            loop=True,
+            muted=True,
+            alt="Sample: a face with its emotion, which goes from sadness to happiness",
+        )
+
+
 def show_steps(limiter: StreamLimiter) -> None:
     """Instructions before the first session."""
     st.header("How it works", anchor=False)
@@ -116,7 +139,7 @@ def show_camera(
                 "controls": False,
                 "muted": True,
                 "playsInline": True,
-                "style": {"width": "100%"},
+                "style": _STYLE,
             },
         )
     except Exception as error:  # noqa: BLE001 - the page works without WebRTC
@@ -138,14 +161,39 @@ def show_camera(
     return is_on
 
 
-def show_record(state: WebcamState, session: WebcamSession, *, is_on: bool) -> None:
-    """Lets the visitor record the annotated video; off by default."""
-    record = st.toggle(
-        "Record",
-        key=f"record {state.sessions}",  # off again in each session
-        help="Records the video as shown (blurred, if faces are), without sound. It is kept on "
-        "this server until you start again or leave, and played after STOP.",
-    )
+def show_controls(state: WebcamState, session: WebcamSession, *, is_on: bool) -> None:
+    """Recording, which is off by default, the mirror, marks, and a neutral face."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="controls"):
+        record = st.toggle(
+            "Record",
+            key=f"record {state.sessions}",  # off again in each session
+            help="Records the video as shown (blurred, if faces are), without sound. It is kept on "
+            "this server until you start again or leave, and played after STOP.",
+        )
+        st.toggle(
+            "Mirror",
+            value=True,
+            key=MIRROR,
+            persist_state="session",
+            help="Shows the video like in a mirror. Tables have left and right as the camera does.",
+        )
+        has_frames = session.processor.frames > 0
+        st.button(
+            "Mark",
+            on_click=session.mark,
+            disabled=not has_frames,
+            icon=":material/bookmark:",
+            shortcut="m",
+            help="Marks this moment in the charts and in a file.",
+        )
+        st.button(
+            "Neutral face",
+            on_click=session.begin_neutral,
+            disabled=not has_frames,
+            icon=":material/sentiment_neutral:",
+            help=f"Keep a neutral face for {NEUTRAL_S:.0f} seconds. From then on, readings also "
+            "tell the change from it.",
+        )
     if is_on or not record:
         try:
             session.record(is_on=record)
@@ -171,7 +219,7 @@ def watch_connection(state: WebcamState, session: WebcamSession, *, has_frames: 
     if not has_frames:
         st.caption("Connecting…")
     else:
-        _show_recording(session)
+        _show_state(session)
 
 
 def show_help(state: WebcamState) -> None:
@@ -207,18 +255,26 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     show_results(state.stills, selected, options, info)
 
 
-def _show_recording(session: WebcamSession) -> None:
-    """The state and length of the recording; always one line, so that nothing moves."""
-    recorder = session.processor.recorder
-    if recorder is None:
-        words = "Not recording"
-        if done := session.recording:
-            length = format_duration(done.length_s, decimals=0)
-            words = f"Recorded: {length}; a new recording will replace it."
-        st.caption(escape(words))
-    elif recorder.error:
-        st.caption(escape(recorder.error))
-    else:
+def _show_state(session: WebcamSession) -> None:
+    """Recording and speed; always one line, so that nothing moves."""
+    status, recorder = session.stream.status(), session.processor.recorder
+    delay_ms = status.delay_ms + session.track.lag_s * 1000
+    tens = math.ceil(delay_ms / 10)  # the last digit would flicker
+    parts = [
+        f"{status.frames_per_s:.0f} fps, {status.analyses_per_s:.0f} of them analysed",
+        f"delay {10 * tens} ms",
+    ]
+    if session.marks_s:
+        last = format_duration(session.marks_s[-1], decimals=0)
+        parts.append(f"{plural(len(session.marks_s), 'mark')}, the last at {last}")
+    if recorder is None and (done := session.recording):
+        length = format_duration(done.length_s, decimals=0)
+        parts.append(f"recorded: {length}; a new recording will replace it")
+    words = escape(" · ".join(parts))
+    if recorder and recorder.error:
+        words = escape(recorder.error)
+    elif recorder:
         full = ", the maximum length" if recorder.is_full else ""
         length = format_duration(recorder.length_s, decimals=0)
-        st.markdown(f":red[:material/fiber_manual_record:] **Recording** {length}{full}")
+        words = f":red[:material/fiber_manual_record:] **Recording** {length}{full} · {words}"
+    st.caption(words)

@@ -1,4 +1,4 @@
-"""Numbers and charts of a running stream, which refresh themselves."""
+"""Words and charts of a running stream, which refresh themselves."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from emotion_core.face import format_confidence
 from emotion_core.reporting.live_chart_data import MAX_CHARTED_PEOPLE, people_now
 from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
 from streamlit_app.widgets import chart_config, escape
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from emotion_core.live.types import LiveStatus
     from streamlit_app.webcam.state import WebcamSession
 
 _EVERY_S = 0.5
+_PLANE_PX = 250
+_NUMBERS = ("valence", "arousal", "confidence")
 
 
 @st.fragment(run_every=_EVERY_S)
 def show_now(session: WebcamSession) -> None:
-    """The current probabilities, and the valence-arousal plane."""
+    """The current emotions in words, their probabilities, and the valence-arousal plane."""
     history = session.stream.log.history()
     # Both are made before anything is shown, since a page fades elements while it waits.
     now, plane = bars_spec(history, session.stream.info.emotion.labels), plane_spec(history)
     config = chart_config()
-    n = len(people_now(history))
-    people = {0: "Nobody", 1: "One person"}.get(n, f"{n} people")
-    shown = f"; the first {MAX_CHARTED_PEOPLE} are charted" if n > MAX_CHARTED_PEOPLE else ""
-    st.caption(f"{people} visible{shown}.")
+    st.markdown(_headline(session, history))
     st.vega_lite_chart(
         spec={**now, "config": config},
         key="live bars",
@@ -38,39 +40,44 @@ def show_now(session: WebcamSession) -> None:
     st.vega_lite_chart(
         spec={**plane, "config": config},
         key="live plane",
-        width="stretch",
+        width=_PLANE_PX,
         alt="The people visible now in the valence-arousal plane, with their last seconds",
     )
 
 
 @st.fragment(run_every=_EVERY_S)
 def show_last_minute(session: WebcamSession) -> None:
-    """Rates and problems of the stream, and the last minute."""
-    status, timeline = session.stream.status(), minute_spec(session.stream.log.history())
-    with st.grid(min_column_width=130):
-        st.metric("Frames", f"{status.frames_per_s:.0f} fps")
-        st.metric(
-            "Analyses",
-            f"{status.analyses_per_s:.0f} fps",
-            help="Only the newest frame is analysed; annotations follow the faces in the others.",
-        )
-        st.metric(
-            "Analysis",
-            _milliseconds(status.analysis_ms),
-            help="Time per analysis, including waiting for other visitors.",
-        )
-        st.metric(
-            "Delay",
-            _milliseconds(status.delay_ms + session.track.lag_s * 1000),
-            help="Time from the arrival of a frame to its analysis, including decoding.",
-        )
+    """The last minute with its marks, and problems of the stream."""
+    timeline = minute_spec(session.stream.log.history(), session.marks_s)
     st.vega_lite_chart(
         spec={**timeline, "config": chart_config()},
         key="live minute",
         width="stretch",
         alt="Valence and arousal over the last minute",
     )
-    _show_problems(session.processor.error, status)
+    _show_problems(session.processor.error, session.stream.status())
+
+
+def _headline(session: WebcamSession, history: pd.DataFrame) -> str:
+    """The emotion of each person in large letters, with a line on valence and arousal."""
+    tracks = people_now(history)
+    newest = history[~history["track"].duplicated(keep="last")].set_index("track")
+    shown = newest.loc[tracks[:MAX_CHARTED_PEOPLE]].to_dict("records")
+    words = ", ".join(str(row["emotion"]).capitalize() for row in shown) or "Nobody"
+    if len(shown) != 1:
+        line = f"{len(tracks)} people" if shown else "No face is visible."
+        line += f"; the first {len(shown)} are charted" if len(tracks) > len(shown) else ""
+        return f"## {words}\n:gray[{line}]"
+    valence, arousal, confidence = (float(shown[0][name]) for name in _NUMBERS)
+    line = f"valence {valence:+z.2f}, arousal {arousal:+z.2f}"
+    if (left_s := session.neutral_left_s) > 0:
+        line = f"**Keep a neutral face: {math.ceil(left_s)} s**"
+    elif neutral := session.neutral().get(tracks[0]):
+        line = (
+            f"valence {valence:+z.2f} ({valence - neutral[0]:+z.2f} from neutral), "
+            f"arousal {arousal:+z.2f} ({arousal - neutral[1]:+z.2f})"
+        )
+    return f"## {words} {format_confidence(confidence)}\n:gray[{line}]"
 
 
 def _show_problems(error: str, status: LiveStatus) -> None:
@@ -89,8 +96,3 @@ def _show_problems(error: str, status: LiveStatus) -> None:
         )
     if status.is_log_full:
         st.info("The session is too long for its table; the rest is only shown.")
-
-
-def _milliseconds(value: float) -> str:
-    """Milliseconds, rounded to tens so that the last digit does not flicker, or a dash for 0."""
-    return f"{10 * math.ceil(value / 10):.0f} ms" if value else "\u2013"

@@ -1,22 +1,21 @@
-"""The results of a session: totals, the recording, charts over time, downloads."""
+"""The results of a session: findings, the recording, charts over time, downloads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import people_readings
 from streamlit_app.video.people import show_people
-from streamlit_app.video.results import play, show_video_downloads
+from streamlit_app.video.results import play, show_people_findings, show_video_downloads
 from streamlit_app.video.timeline import choose_people, show_course
-from streamlit_app.widgets import choose_counted, escape, show_metrics
+from streamlit_app.widgets import choose_counted, download, escape, to_csv
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from emotion_core.video.types import VideoResult
     from streamlit_app.video.viewer import PlayedVideo
     from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
@@ -52,19 +51,10 @@ def show_session(
         )
     if result.fault:
         st.warning(escape(result.fault), icon=":material/timer:")
-    length_s = max(result.elapsed_s, 1e-6)
-    show_metrics(
-        {
-            "People": len(result.people),
-            "Length": format_duration(result.elapsed_s, decimals=0),
-            "Frames": result.n_frames,
-            "Analysed": result.n_analyzed,
-            "Frame rate": f"{result.n_frames / length_s:.0f} fps",
-            "Analysis rate": f"{result.n_analyzed / length_s:.0f} fps",
-        }
-    )
-    if result.started_at:
-        st.caption(f"Started at {wall_clock(result.started_at)}; times in tables count from then.")
+    if not result.people.empty:
+        show_people_findings(result, frames)
+    st.caption(_facts(result))
+    _show_marks(session)
     if session.recording_error:
         st.warning(escape(session.recording_error), icon=":material/error:")
     played = _play_recording(recording, result)
@@ -75,6 +65,36 @@ def show_session(
     else:
         _show_faces(state, result, frames, played)
     show_video_downloads(_NAME, result, frames, recording.file if recording else None)
+
+
+def _facts(result: VideoResult) -> str:
+    """Length, speed and start of a session in one line."""
+    length_s = max(result.elapsed_s, 1e-6)
+    words = (
+        f"{format_duration(result.elapsed_s, decimals=0)} long; {result.n_frames} frames "
+        f"({result.n_frames / length_s:.0f} fps), {result.n_analyzed} of them analysed "
+        f"({result.n_analyzed / length_s:.0f} fps)."
+    )
+    if result.started_at:
+        words += f" Started at {wall_clock(result.started_at)}; times in tables count from then."
+    return escape(words)
+
+
+def _show_marks(session: WebcamSession) -> None:
+    """The marked moments as a file, and when a neutral face was shown."""
+    if session.neutral_s is not None:
+        at = format_duration(session.neutral_s, decimals=0)
+        st.caption(
+            f"Neutral face at {at}: frames.csv has the change of valence and arousal from it."
+        )
+    if not session.marks_s:
+        return
+    marks = pd.DataFrame({"time_s": session.marks_s})
+    marks["label"] = [f"mark {number}" for number in range(1, len(marks) + 1)]
+    times = ", ".join(format_duration(time_s, decimals=0) for time_s in session.marks_s)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Marks: {times}")
+        download("Marks (CSV)", to_csv(lambda: marks), f"{_NAME}_marks.csv", "text/csv")
 
 
 @st.fragment

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.live.media_track import LiveTrack
+from emotion_core.live.neutral import NEUTRAL_S, add_changes, neutral_means
 from emotion_core.live.processor import FrameProcessor
 from emotion_core.live.session_result import session_result
 from emotion_core.live.stream import LiveStream
@@ -67,6 +68,8 @@ class WebcamSession:
         track: Track that exchanges frames with the browser.
         recording: The last finished recording.
         recording_error: Why the recording failed; empty if it did not.
+        marks_s: Moments that the visitor marked, in seconds after the first frame.
+        neutral_s: When the visitor began to show a neutral face; ``None`` if never.
     """
 
     def __init__(self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings) -> None:
@@ -76,6 +79,9 @@ class WebcamSession:
         self.track = LiveTrack(self.processor.recv, self._end)
         self.recording: Recording | None = None
         self.recording_error = ""
+        self.marks_s: list[float] = []
+        self.neutral_s: float | None = None
+        self._neutral: dict[int, tuple[float, float]] | None = None
         self._begun_s: float | None = None
         self._result: VideoResult | None = None
         self._ended = threading.Event()
@@ -92,6 +98,11 @@ class WebcamSession:
     def is_live(self) -> bool:
         """Whether the stream runs or can still be started."""
         return self.track.readyState == "live"
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the camera's video is on the page."""
+        return self.is_live and self.processor.frames > 0
 
     @property
     def waiting_s(self) -> float:
@@ -124,11 +135,40 @@ class WebcamSession:
         elif not is_on:
             self._stop_recording()
 
+    @property
+    def time_s(self) -> float:
+        """Seconds since the first frame."""
+        return time.monotonic() - self.stream.start_s
+
+    def mark(self) -> None:
+        """Marks this moment."""
+        self.marks_s.append(round(self.time_s, 3))
+
+    def begin_neutral(self) -> None:
+        """Takes the coming ``NEUTRAL_S`` as neutral, instead of an earlier span."""
+        self.neutral_s, self._neutral = round(self.time_s, 3), None
+
+    @property
+    def neutral_left_s(self) -> float:
+        """For how long the neutral face is still to be kept; 0 or less if it is not."""
+        return 0.0 if self.neutral_s is None else self.neutral_s + NEUTRAL_S - self.time_s
+
+    def neutral(self) -> dict[int, tuple[float, float]]:
+        """Neutral valence and arousal by track; empty until the span is over."""
+        if self.neutral_s is None or (self.is_live and self.neutral_left_s > 0):
+            return {}
+        if self._neutral is None:
+            self._neutral = neutral_means(self.stream.log.table(), self.neutral_s)
+        return self._neutral
+
     def result(self) -> VideoResult:
         """The result; waits until the stream has ended completely."""
         self._ended.wait(_END_S)
         if self._result is None:
-            self._result = session_result(self.stream)
+            result = session_result(self.stream)
+            if self.neutral_s is not None:
+                result = replace(result, frames=add_changes(result.frames, self.neutral()))
+            self._result = result
         return self._result
 
     def clear(self) -> None:

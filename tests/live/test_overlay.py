@@ -123,3 +123,13 @@ def test_covers_fit_a_frame_of_another_size():
 def test_two_faces_have_two_covers():
     cover = FaceRedactor().remember(tracked([BOX, (400, 100, 450, 160)]), 10.0)
     assert cover.at(10.0, SIZE).shape == (2, 4)
+
+
+def test_a_mirror_shows_the_frame_the_other_way_round_with_boxes_where_the_faces_are():
+    image = make_image(*SIZE)
+    assert (render(image, None, 10.0, blur=False, mirror=True) == image[:, ::-1]).all()
+    other_way_round = reading_of((SIZE[0] - 300, 150, SIZE[0] - 200, 270))
+    expected = render(image[:, ::-1].copy(), other_way_round, 10.0, blur=False)
+    assert (render(image, reading_of(BOX), 10.0, blur=False, mirror=True) == expected).all()
+    blurred = render(image, reading_of(BOX), 10.0, blur=True, mirror=True)
+    assert detail(blurred, (360, 180, 420, 260)) < 2

@@ -106,6 +106,12 @@ def test_the_minute_breaks_where_nobody_was_seen():
     assert len(rows) < len(gap) / 4
 
 
+def test_marks_of_the_last_minute_are_in_the_minute():
+    history = history_of((0, 70))
+    rows = rows_of(minute_spec(history, [5.0, 40.0, 69.0]))
+    assert rows.loc[rows["is_mark"], "ago_s"].tolist() == pytest.approx([-30, -1])
+
+
 def test_the_minute_names_people_only_where_there_are_several():
     assert set(rows_of(minute_spec(history_of((60, 70))))["name"]) == {""}
     names = rows_of(minute_spec(history_of((60, 70), (60, 70), (60, 65))))["name"]
