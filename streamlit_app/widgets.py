@@ -131,11 +131,12 @@ def chart_config() -> dict[str, Any]:
     every mark.
     """
     colour = _CHART_TEXT.get(st.context.theme.type or "")
+    hidden = {"aria": False, "mark": {"aria": False}}
     if colour is None:
-        return {"aria": False}
+        return hidden
     words = {"labelColor": colour, "titleColor": colour}
     parts = dict.fromkeys(("axis", "legend", "header"), words)
-    return {"aria": False, "text": {"color": colour}, **parts}
+    return {**hidden, "text": {"color": colour}, **parts}
 
 
 def edge_colour() -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.browser.conftest import (
     assert_has_words,
+    assert_no_violations,
     assert_plays,
     download,
     drag,
@@ -287,3 +288,10 @@ def colour_of(words: Locator) -> str:
 def seconds(cells: list[str]) -> float:
     """The time for which the first person is seen."""
     return float(cells[cells.index("Person 1") + 1].removesuffix(" s"))
+
+
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+def test_nothing_bars_the_way_of_anybody(sample: Page, scheme: str) -> None:
+    """The rules of axe-core."""
+    with seen_otherwise(sample, 1280, scheme):
+        assert_no_violations(sample)

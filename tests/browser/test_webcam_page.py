@@ -19,6 +19,7 @@ from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from tests.browser.conftest import (
     FLAGS,
+    assert_no_violations,
     assert_plays,
     detail,
     download,
@@ -197,8 +198,10 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
     page.get_by_text("Record", exact=True).click()
     page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
 
+    assert_no_violations(page)
     stop(page)
     assert_plays(page)
+    assert_no_violations(page)
     name, data = download(page, "Frames (CSV)")
     assert name == "webcam_frames.csv"
     frames = pd.read_csv(io.BytesIO(data))
@@ -239,6 +242,7 @@ def test_two_streams_run_side_by_side_and_end_with_their_tabs(
 
         page.get_by_role("link", name="About").click()
         expect_text(page, "What the numbers mean")
+        assert_no_violations(page)
         places(third, 0)
     page.get_by_role("link", name="Webcam").click()
     page.get_by_role("button", name="Report (HTML)").wait_for()
