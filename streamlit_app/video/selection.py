@@ -23,15 +23,18 @@ class TimelineSelection:
         clears: Counts the results; part of widgets' keys, so that they begin anew.
         seek: Counts the times that were entered by values, and the last of them in seconds.
         span_s: Start and end of the selected span in seconds; ``None`` for all of the video.
-        spans: Counts the spans that were selected elsewhere than in the slider. It is part of the
-            slider's key: the browser may still send the old value of a slider that was changed
-            from here.
+        spans: Counts the spans that were selected elsewhere than in the slider.
     """
 
     clears: int = 0
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
     spans: int = 0
+
+    @property
+    def slider_key(self) -> str:
+        """Key of the slider for the span: a new one where the span was selected elsewhere."""
+        return f"span {self.clears} {self.spans}"
 
     def clear(self) -> None:
         """Clears the selection."""

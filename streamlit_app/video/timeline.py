@@ -116,6 +116,8 @@ def _take_span(selection: TimelineSelection, viewer_key: str, limits: tuple[floa
 
 
 def _take_slider(selection: TimelineSelection, key: str, limits: tuple[float, float]) -> None:
+    if key != selection.slider_key:
+        return  # the browser still sent the value of a slider that is gone
     span_s = st.session_state[key]
     selection.span_s = None if span_s == limits else span_s
 
@@ -138,7 +140,7 @@ def _show_controls(
     if not limits[1]:
         return
     with st.expander("Select by values", icon=":material/keyboard:"):
-        key = f"span {selection.clears} {selection.spans}"
+        key = selection.slider_key
         st.slider(
             "Time range (s)",
             *limits,
