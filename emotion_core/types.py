@@ -62,7 +62,7 @@ class AnalyzeOptions:
         all_faces: Whether unusable faces count in means, charts and drawings, too.
         actions: Whether to report action features, too, if the model has them.
         for_redaction: Whether faces are to be hidden: a second detector then searches, too, if
-            there is one.
+            there is one, and what only that one finds (``Faces.is_hidden_only``) counts.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -80,6 +80,8 @@ class AnalyzeOptions:
         boxes = analysis.faces.boxes
         sides = boxes[:, 2:] - boxes[:, :2]
         kept = (analysis.faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        if analysis.faces.is_hidden_only is not None and not self.for_redaction:
+            kept &= ~analysis.faces.is_hidden_only
         if self.region:
             x, y, width, height = self.region
             inside = boxes[:, :2] + sides / 2 - (x, y)
@@ -119,12 +121,15 @@ class Faces:
         landmarks: ``(N, 5, 2)`` pixels: two eyes, nose tip, two mouth corners; of each pair the one
             that is left in the image of an upright face comes first. ``None`` if unknown.
         track_ids: ``(N,)`` int64 identity within one video or stream; ``None`` outside of one.
+        is_hidden_only: ``(N,)`` whether only a second detector found a face, which is hidden if
+            faces are, and counts nowhere else; ``None`` if none searched.
     """
 
     boxes: FloatArray
     scores: FloatArray
     landmarks: FloatArray | None = None
     track_ids: npt.NDArray[np.int64] | None = None
+    is_hidden_only: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -137,6 +142,9 @@ class Faces:
             check_floats(self.landmarks, (n, 5, 2), "landmarks")
         if self.track_ids is not None:
             check(self.track_ids.shape == (n,), "track_ids must have one entry per box.")
+        if self.is_hidden_only is not None:
+            is_mask = self.is_hidden_only.dtype == bool and self.is_hidden_only.shape == (n,)
+            check(is_mask, "is_hidden_only must have one truth value per box.")
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from emotion_core.detection.boxes import (
+    ACROSS_PASSES,
     concat,
     nms_faces,
     rescale,
@@ -17,7 +18,6 @@ from emotion_core.detection.boxes import (
 )
 from emotion_core.detection.tiling import (
     HINT_SCORE,
-    SAME_FACE,
     ScalePass,
     TileAxis,
     refine_in_tiles,
@@ -153,7 +153,7 @@ class FaceDetector:
                 is_whole = (low > cut.start + 1) | (cut.start == 0)
                 is_whole &= (high < cut.stop - 1) | (cut.stop >= long_px)
                 parts.append(placed[np.flatnonzero(is_whole)])
-        found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
+        found = nms_faces(sort_by_score(concat(*parts)), ACROSS_PASSES)
         return finish(found, image, options.min_face_px)
 
     def _search(self, images: Sequence[Image], options: AnalyzeOptions) -> list[FoundFaces]:

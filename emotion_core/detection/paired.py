@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from emotion_core.detection.boxes import concat, nms_faces, sort_by_score
-from emotion_core.detection.tiling import SAME_FACE
+from emotion_core.detection.boxes import ACROSS_PASSES, batched_nms, concat, sort_by_score
 from emotion_core.types import DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:
@@ -25,11 +25,16 @@ class Detector(Protocol):
         """Finds the faces of each image."""
 
 
+MIN_HIDDEN_SCORE = 0.45
+"""Faces from this score on are hidden, whatever the options. A lower one would hide more that is no
+face, and make quick searches of videos, which must find all of them, less useful."""
+
+
 class PairedDetector:
     """A detector that a second one helps when faces are to be hidden.
 
-    What only the second one finds gets a score just below the minimum of the search, so that the
-    faces that are reported do not depend on whether faces are hidden.
+    What only the second one finds is marked as ``Faces.is_hidden_only``, so that the faces that
+    are reported do not depend on whether faces are hidden.
 
     Args:
         first: Finds the faces that count.
@@ -47,15 +52,16 @@ class PairedDetector:
         second = self._load_second() if options.for_redaction else None
         if second is None:
             return found
-        others = second.detect(images, options)
-        return [_add(*pair, options.min_score) for pair in zip(found, others, strict=True)]
+        return list(map(_add, found, second.detect(images, options)))
 
 
-def _add(faces: Faces, others: Faces, min_score: float) -> Faces:
-    """Adds the others that are not among the faces."""
-    below = float(np.nextafter(np.float32(min_score), np.float32(0)))
+def _add(faces: Faces, others: Faces) -> Faces:
+    """Adds the others that are not among the faces that will be hidden in any case."""
+    known = sort_by_score(faces[faces.scores >= MIN_HIDDEN_SCORE])
     others = sort_by_score(others)
-    others = Faces(others.boxes, np.minimum(others.scores, np.float32(below)), others.landmarks)
-    found = nms_faces(concat(sort_by_score(faces), others), SAME_FACE)
-    centre = found.boxes[:, 0] + found.boxes[:, 2]
-    return found[np.argsort(centre, kind="stable")]
+    both = concat(known, others).boxes
+    kept = batched_nms(both, np.zeros(len(both), np.intp), ACROSS_PASSES)
+    new = others[kept[kept >= len(known)] - len(known)]
+    is_hidden_only = np.arange(len(faces) + len(new)) >= len(faces)
+    found = replace(concat(faces, new), is_hidden_only=is_hidden_only)
+    return found[np.argsort(found.boxes[:, 0] + found.boxes[:, 2], kind="stable")]

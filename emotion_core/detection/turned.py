@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.detection.boxes import (
+    ACROSS_PASSES,
     concat,
     nms_faces,
     rescale,
@@ -31,7 +32,6 @@ from emotion_core.detection.roll_hints import (
     to_hints,
     touches,
 )
-from emotion_core.detection.tiling import SAME_FACE
 from emotion_core.detection.turned_view import (
     MIN_ROLL_DEG,
     cut_square,
@@ -295,5 +295,5 @@ def _likely(faces: Faces, options: AnalyzeOptions, min_score: float) -> Faces:
 
 def _merge(image: Image, options: AnalyzeOptions, *parts: Faces) -> Faces:
     """One face of each group of overlapping ones, the surest."""
-    found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
+    found = nms_faces(sort_by_score(concat(*parts)), ACROSS_PASSES)
     return finish(found, image, options.min_face_px)

@@ -245,14 +245,21 @@ def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> 
         return PhotoResult(record)
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
     analysis = options.select(record.analysis)
-    record, faces = replace(record, analysis=analysis), analysis.faces
-    drawn = annotate(shown, replace(analysis, quality=None) if options.all_faces else analysis)
+    faces = analysis.faces
+    notes = (*image.warnings, *turn_note(faces))  # not of faces that are only hidden
+    record = replace(record, analysis=analysis, warnings=notes)
+    drawn = mark_faces(shown, analysis, options)
     saved = shrink(drawn, MAX_JPEG_PX)
     if saved is not drawn:
         note = f"The annotated image is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."
         record = replace(record, warnings=(*record.warnings, note))
     thumbnails = crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)
     return PhotoResult(record, encode_jpeg(saved), make_preview(drawn), tuple(thumbnails))
+
+
+def mark_faces(image: Image, analysis: Analysis, options: AnalyzeOptions) -> Image:
+    """Annotates a photo; unusable faces differ from others unless they count as well."""
+    return annotate(image, replace(analysis, quality=None) if options.all_faces else analysis)
 
 
 def make_preview(image: Image) -> bytes:

@@ -58,6 +58,11 @@ _ANALYSIS = _record(
                     "items": _list_of(_list_of(_NUMBER)),
                 },
                 "track_ids": {"type": ["array", "null"], "items": _INTEGER},
+                "is_hidden_only": {
+                    "type": ["array", "null"],
+                    "description": "Which faces only serve hiding, if ``for_redaction`` was asked.",
+                    "items": {"type": "boolean"},
+                },
             }
         ),
         "predictions": _record(
