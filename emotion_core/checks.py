@@ -27,5 +27,5 @@ def check_floats(
         raise ValueError(f"{name} must be float32, not {array.dtype}.")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")
-    if not (np.isfinite(array) | (may_miss & np.isnan(array))).all():
+    if not (~np.isinf(array) if may_miss else np.isfinite(array)).all():
         raise ValueError(f"{name} must be finite.")
