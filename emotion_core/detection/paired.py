@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,16 +44,25 @@ class PairedDetector:
 
     def __init__(self, first: Detector, load_second: Callable[[], Detector | None]) -> None:
         self._first, self._load_second = first, load_second
+        self._second: list[Detector | None] = []
+        self._loading = threading.Lock()
 
     def detect(
         self, images: Sequence[Image], options: AnalyzeOptions = DEFAULT_OPTIONS
     ) -> list[Faces]:
         """Finds the faces of each image, from left to right; see ``FaceDetector.detect``."""
         found = self._first.detect(images, options)
-        second = self._load_second() if options.for_redaction else None
+        second = self._find_second() if options.for_redaction else None
         if second is None:
             return found
         return list(map(_add, found, second.detect(images, options)))
+
+    def _find_second(self) -> Detector | None:
+        """Loads the other detector once, however many threads ask for it."""
+        with self._loading:
+            if not self._second:
+                self._second.append(self._load_second())
+            return self._second[0]
 
 
 def _add(faces: Faces, others: Faces) -> Faces:

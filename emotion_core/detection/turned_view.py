@@ -23,7 +23,7 @@ all were found, by 30 degrees 36, by 45 ten, with landmarks that were turned by 
 _GREY = (127, 127, 127)
 
 
-def rolls_deg(faces: Faces) -> FloatArray:
+def estimate_rolls(faces: Faces) -> FloatArray:
     """Angles by which faces are turned clockwise in the plane of their image.
 
     The line of the eyes and the line from them down to the mouth, turned by a right angle, are

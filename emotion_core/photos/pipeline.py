@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_difference, rolls_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, estimate_rolls, roll_difference
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.annotate import annotate, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg
@@ -209,7 +209,7 @@ def turn_note(faces: Faces) -> tuple[str, ...]:
     """A sentence on a photo whose faces are all turned by about the same right angle."""
     if not len(faces):
         return ()
-    rolls = rolls_deg(faces)
+    rolls = estimate_rolls(faces)
     quarter = int(np.round(rolls[0] / 90)) % 4
     is_alike = abs(roll_difference(rolls, 90 * quarter)) <= MIN_ROLL_DEG
     if quarter == 0 or not is_alike.all():

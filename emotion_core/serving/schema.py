@@ -44,11 +44,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
-from emotion_core.actions import ACTIONS
+from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
-from emotion_core.quality import FACE_FLAGS, FaceQuality
+from emotion_core.quality import FACE_FLAGS, MEASURE_COLUMNS, FaceQuality
 from emotion_core.serving.strict_json import parse_json, read_numbers
 from emotion_core.types import Analysis, Device, Faces, Predictions, VaSource
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of both documents, the analysis and the description of a server."""
 
-_MEASURES = ("sharpness", "brightness", "quality")
+_MEASURES = MEASURE_COLUMNS[len(POSE) :]
 _MAX_FACES = 100_000
 _MAX_SIDE_PX = 1_000_000
 _T = TypeVar("_T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emotion_core.actions import ACTIONS
-from emotion_core.quality import FACE_FLAGS, QUALITY_COLUMNS
+from emotion_core.quality import FACE_FLAGS, MEASURE_COLUMNS
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
@@ -120,7 +120,7 @@ _FIELDS = {
     "arousal": {"type": ["number", "null"]},
 }
 _MEASURED: dict[str, Any] = {
-    **{name: {"type": ["number", "null"]} for name in QUALITY_COLUMNS[:-2]},
+    **{name: {"type": ["number", "null"]} for name in MEASURE_COLUMNS},
     "flags": _list_of(_FLAG),
     "is_usable": {"type": "boolean"},
 }

@@ -1,5 +1,8 @@
 """Two detectors together: only where faces are to be hidden, and what the second one adds."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +47,24 @@ def test_the_second_detector_is_not_loaded_where_nothing_is_hidden():
 
     (faces,) = PairedDetector(Finds(FRONTAL), load).detect([make_image()], AnalyzeOptions())
     assert len(faces) == 1
+
+
+def test_the_second_detector_is_loaded_once_however_many_threads_ask():
+    n_loaded, both_are_here = [], threading.Barrier(2)
+
+    def load():
+        n_loaded.append(1)
+        time.sleep(0.05)  # the other thread would ask meanwhile
+        return Finds(PROFILE)
+
+    def search(_):
+        both_are_here.wait(10)
+        return detector.detect([make_image(120, 60)], HIDDEN)[0]
+
+    detector = PairedDetector(Finds(FRONTAL), load)
+    with ThreadPoolExecutor(2) as pool:
+        assert [len(faces) for faces in pool.map(search, range(2))] == [2, 2]
+    assert n_loaded == [1]
 
 
 def test_one_detector_is_enough_where_there_is_no_second():
