@@ -153,7 +153,8 @@ def measure_photos(
             (analysis,) = analyzer.analyze([image], options)
             leaks[name].cpu_s += time.process_time() - start
             faces = analysis.faces
-            reported = faces.boxes[faces.scores >= DEFAULT_MIN_SCORE]
+            is_own = ~faces.is_hidden_only if faces.is_hidden_only is not None else True
+            reported = faces.boxes[(faces.scores >= DEFAULT_MIN_SCORE) & is_own]
             leaks[name].add(image, faces.boxes, reported, seen)
     return [counts.row(source.name, name) for name, counts in leaks.items()]
 

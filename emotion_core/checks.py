@@ -27,5 +27,11 @@ def check_floats(
         raise ValueError(f"{name} must be float32, not {array.dtype}.")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")
-    if not (np.isfinite(array) | (may_miss & np.isnan(array))).all():
+    if not (~np.isinf(array) if may_miss else np.isfinite(array)).all():
         raise ValueError(f"{name} must be finite.")
+
+
+def check_shares(array: npt.NDArray[np.float32], name: str) -> None:
+    """Raises a ``ValueError`` if values are not between 0 and 1."""
+    if not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(f"{name} must lie in [0, 1].")

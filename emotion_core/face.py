@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emotion_core.actions import ACTION_COLUMNS
-from emotion_core.quality import QUALITY_COLUMNS
+from emotion_core.quality import QUALITY_COLUMNS, join_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +60,12 @@ class Face:
     flags: tuple[FaceFlag, ...] = ()
     is_usable: bool = True
     actions: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def quality_cells(self) -> dict[str, object]:
+        """The ``QUALITY_COLUMNS`` of a table; flags are words, ``None`` if not measured."""
+        flags = None if self.quality is None else join_flags(self.flags)
+        return {name: getattr(self, name) for name in QUALITY_COLUMNS} | {"flags": flags}
 
 
 _SURE = 0.955

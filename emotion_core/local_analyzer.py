@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,13 @@ class LocalAnalyzer(ReadsOneImage):
             return analyze_part(self.analyze, images, options)
         start = time.perf_counter()
         faces = self.detector.detect(images, options)
-        predictions = self.classifier.classify(images, faces)
+        readings = self.classifier.read(images, faces)
         qualities = [
-            measure_quality(image, found, predicted.pitch_deg)
-            for image, found, predicted in zip(images, faces, predictions, strict=True)
+            measure_quality(image, found, pitch_deg)
+            for image, found, (_, pitch_deg) in zip(images, faces, readings, strict=True)
         ]
         predictions = [
-            replace(found, pitch_deg=None, actions=found.actions if options.actions else None)
-            for found in predictions
+            read if options.actions else replace(read, actions=None) for read, _ in readings
         ]
         time_s = (time.perf_counter() - start) / len(images)
         return [
@@ -111,7 +110,7 @@ def load_analyzer(
         (*found.notices, *emotion.notices),
     )
     upright = make_detector(found.card, found.file.path, target)
-    load_second = cache(partial(load_second_detector, found.card, target))
+    load_second = partial(load_second_detector, found.card, target)
     face_detector = PairedDetector(TurnedFaceDetector(upright), load_second)
     return LocalAnalyzer(face_detector, EmotionClassifier(network, emotion.card), info)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emotion_core.checks import check, check_floats
+from emotion_core.actions import POSE
+from emotion_core.checks import check, check_floats, check_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,16 +44,10 @@ FACE_FLAGS = tuple(FaceFlag)
 
 _SEPARATOR = ", "
 
-QUALITY_COLUMNS = (
-    "yaw_deg",
-    "pitch_deg",
-    "roll_deg",
-    "sharpness",
-    "brightness",
-    "quality",
-    "flags",
-    "is_usable",
-)
+MEASURE_COLUMNS = (*(f"{angle}_deg" for angle in POSE), "sharpness", "brightness", "quality")
+"""The numbers of ``FaceQuality.measures``, in their order."""
+
+QUALITY_COLUMNS = (*MEASURE_COLUMNS, "flags", "is_usable")
 """Columns of tables with one row per face."""
 
 
@@ -81,7 +76,7 @@ class FaceQuality:
         for name in ("sharpness", "brightness", "quality"):
             values: FloatArray = getattr(self, name)
             check_floats(values, (n,), name)
-            check(bool(((values >= 0) & (values <= 1)).all()), f"{name} must lie in [0, 1].")
+            check_shares(values, name)
         is_right = self.flags.dtype == np.bool_ and self.flags.shape == (n, len(FACE_FLAGS))
         check(is_right, "flags must have one truth value per face and flag.")
 
@@ -114,21 +109,27 @@ class FaceQuality:
         """The flags of one face."""
         return tuple(f for f, is_set in zip(FACE_FLAGS, self.flags[face], strict=True) if is_set)
 
-    def to_fields(self, face: int) -> dict[str, Any]:
-        """The quality of one face as the fields of a ``Face``; ``None`` for what is unknown."""
-        values = (self.pose_deg[face], self.sharpness[face], self.brightness[face])
-        numbers = np.hstack([*values, self.quality[face]]).tolist()
-        known = [None if number != number else number for number in numbers]
-        flags, is_usable = self.flags_of(face), bool(self.is_usable[face])
-        return dict(zip(QUALITY_COLUMNS, (*known, flags, is_usable), strict=True))
+    @property
+    def measures(self) -> dict[str, FloatArray]:
+        """``(N,)`` numbers by their names in ``MEASURE_COLUMNS``; NaN if unknown."""
+        values = (*self.pose_deg.T, self.sharpness, self.brightness, self.quality)
+        return dict(zip(MEASURE_COLUMNS, values, strict=True))
+
+    def to_fields(self) -> list[dict[str, Any]]:
+        """The quality of each face as fields of a ``Face``; ``None`` for what is unknown."""
+        numbers = np.stack(list(self.measures.values()), axis=1)  # (N, 6)
+        known = numbers.astype(object)
+        known[np.isnan(numbers)] = None
+        rows = zip(known.tolist(), self.is_usable.tolist(), strict=True)
+        return [
+            dict(zip(QUALITY_COLUMNS, (*row, self.flags_of(i), is_usable), strict=True))
+            for i, (row, is_usable) in enumerate(rows)
+        ]
 
     def to_columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """The ``QUALITY_COLUMNS`` of a table; flags are words, empty without any."""
         words = [join_flags(self.flags_of(face)) for face in range(len(self))]
-        values = (*self.pose_deg.T, self.sharpness, self.brightness, self.quality)
-        return dict(
-            zip(QUALITY_COLUMNS, (*values, np.array(words, object), self.is_usable), strict=True)
-        )
+        return {**self.measures, "flags": np.array(words, object), "is_usable": self.is_usable}
 
 
 def join_flags(flags: Iterable[FaceFlag]) -> str:
@@ -161,7 +162,7 @@ def describe_left_out(table: pd.DataFrame, noun: str = "face") -> str:
         table: One row per face.
         noun: What a row is, in the singular.
     """
-    left_out = table.drop(usable_faces(table).index)
+    left_out = table[~is_usable_row(table)]
     if left_out.empty:
         return ""
     n, words = len(left_out), left_out["flags"].fillna("").astype(str)

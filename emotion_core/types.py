@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.actions import ACTIONS
-from emotion_core.checks import check, check_floats
+from emotion_core.checks import check, check_floats, check_shares
 from emotion_core.face import Face, face_columns
-from emotion_core.quality import QUALITY_COLUMNS, join_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +61,7 @@ class AnalyzeOptions:
         all_faces: Whether unusable faces count in means, charts and drawings, too.
         actions: Whether to report action features, too, if the model has them.
         for_redaction: Whether faces are to be hidden: a second detector then searches, too, if
-            there is one.
+            there is one, and what only that one finds (``Faces.is_hidden_only``) counts.
     """
 
     min_score: float = DEFAULT_MIN_SCORE
@@ -80,6 +79,8 @@ class AnalyzeOptions:
         boxes = analysis.faces.boxes
         sides = boxes[:, 2:] - boxes[:, :2]
         kept = (analysis.faces.scores >= self.min_score) & (sides >= self.min_face_px).all(axis=1)
+        if analysis.faces.is_hidden_only is not None and not self.for_redaction:
+            kept &= ~analysis.faces.is_hidden_only
         if self.region:
             x, y, width, height = self.region
             inside = boxes[:, :2] + sides / 2 - (x, y)
@@ -91,9 +92,7 @@ class AnalyzeOptions:
     def select(self, analysis: Analysis) -> Analysis:
         """Drops the faces of an analysis that do not count."""
         kept = self.find_counted(analysis)
-        if kept.all():
-            return analysis
-        return analysis[kept]
+        return analysis if kept.all() else analysis[kept]
 
 
 DEFAULT_OPTIONS = AnalyzeOptions()
@@ -119,24 +118,29 @@ class Faces:
         landmarks: ``(N, 5, 2)`` pixels: two eyes, nose tip, two mouth corners; of each pair the one
             that is left in the image of an upright face comes first. ``None`` if unknown.
         track_ids: ``(N,)`` int64 identity within one video or stream; ``None`` outside of one.
+        is_hidden_only: ``(N,)`` whether only a second detector found a face, which is hidden if
+            faces are, and counts nowhere else; ``None`` if none searched.
     """
 
     boxes: FloatArray
     scores: FloatArray
     landmarks: FloatArray | None = None
     track_ids: npt.NDArray[np.int64] | None = None
+    is_hidden_only: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
         check_floats(self.boxes, (n, 4), "boxes")
         check_floats(self.scores, (n,), "scores")
-        is_ordered = bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all())
-        check(is_ordered, "boxes must be x1, y1, x2, y2.")
-        check(bool(((self.scores >= 0) & (self.scores <= 1)).all()), "scores must lie in [0, 1].")
+        check(bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all()), "boxes must be x1, y1, x2, y2.")
+        check_shares(self.scores, "scores")
         if self.landmarks is not None:
             check_floats(self.landmarks, (n, 5, 2), "landmarks")
         if self.track_ids is not None:
             check(self.track_ids.shape == (n,), "track_ids must have one entry per box.")
+        if self.is_hidden_only is not None:
+            is_mask = self.is_hidden_only.dtype == bool and self.is_hidden_only.shape == (n,)
+            check(is_mask, "is_hidden_only must have one truth value per box.")
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -167,8 +171,6 @@ class Predictions:
         va_source: Where valence and arousal come from.
         actions: ``(N, 51)`` action features in the order of ``actions.ACTIONS``, each from 0 (at
             rest) to 1; ``None`` if the model has none or they were not asked for.
-        pitch_deg: ``(N,)`` how far each face is turned up, as the network sees it, which an
-            analysis tells in its ``quality``; ``None`` if the model has no such output.
     """
 
     labels: LabelSet
@@ -177,30 +179,25 @@ class Predictions:
     arousal: FloatArray
     va_source: VaSource
     actions: FloatArray | None = None
-    pitch_deg: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.probabilities)
         check_floats(self.probabilities, (n, len(self.labels)), "probabilities")
         sums = self.probabilities.sum(axis=1)
         check(bool(np.allclose(sums, 1, atol=1e-3)), "rows of probabilities must sum to 1.")
-        for name in ("valence", "arousal"):
-            values: FloatArray = getattr(self, name)
+        for name, values in (("valence", self.valence), ("arousal", self.arousal)):
             check_floats(values, (n,), name)
             check(bool((np.abs(values) <= 1).all()), f"{name} must lie in [-1, 1].")
         if self.actions is not None:
             check_floats(self.actions, (n, len(ACTIONS)), "actions")
-            is_inside = bool(((self.actions >= 0) & (self.actions <= 1)).all())
-            check(is_inside, "actions must lie in [0, 1].")
-        if self.pitch_deg is not None:
-            check_floats(self.pitch_deg, (n,), "pitch_deg")
+            check_shares(self.actions, "actions")
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __getitem__(self, chosen: Chosen) -> Predictions:
         """Selects faces by a slice, a mask or indices."""
-        names = ("probabilities", "valence", "arousal", "actions", "pitch_deg")
+        names = ("probabilities", "valence", "arousal", "actions")
         given = {name: getattr(self, name) for name in names}
         return replace(self, **{k: v[chosen] for k, v in given.items() if v is not None})
 
@@ -238,8 +235,8 @@ class Analysis:
     def __post_init__(self) -> None:
         check(len(self.faces) == len(self.predictions), "one prediction per face is needed.")
         check(min(self.size_wh) > 0, "an image has at least one pixel.")
-        n_measured = len(self) if self.quality is None else len(self.quality)
-        check(n_measured == len(self), "one quality per face is needed.")
+        if self.quality is not None:
+            check(len(self.quality) == len(self), "one quality per face is needed.")
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -260,6 +257,7 @@ class Analysis:
         faces, predictions, labels = self.faces, self.predictions, self.predictions.labels
         confidence = predictions.confidence.tolist()  # computed for all faces at once
         actions = None if predictions.actions is None else predictions.actions.tolist()
+        measured = [{}] * len(self) if self.quality is None else self.quality.to_fields()
         for i, emotion in enumerate(predictions.top):
             x1, y1, x2, y2 = faces.boxes[i].tolist()
             yield Face(
@@ -273,7 +271,7 @@ class Analysis:
                 landmarks=None if faces.landmarks is None else faces.landmarks[i],
                 track_id=None if faces.track_ids is None else int(faces.track_ids[i]),
                 actions={} if actions is None else dict(zip(ACTIONS, actions[i], strict=True)),
-                **({} if self.quality is None else self.quality.to_fields(i)),
+                **measured[i],
             )
 
     @property
@@ -289,9 +287,7 @@ class Analysis:
         for number, (face, box) in enumerate(zip(self, boxes, strict=True), 1):
             values = [number, *box, face.score, str(face.emotion), face.confidence]
             values += [*face.probabilities.values(), face.valence, face.arousal, source, self.model]
-            flags = None if face.quality is None else join_flags(face.flags)
-            quality = {name: getattr(face, name) for name in QUALITY_COLUMNS} | {"flags": flags}
-            values += [*quality.values(), *face.actions.values()]
+            values += [*face.quality_cells.values(), *face.actions.values()]
             rows.append(dict(zip(columns, values, strict=True)))
         return rows
 

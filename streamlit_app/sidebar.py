@@ -52,7 +52,8 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
         blur = st.toggle(
             "Blur faces",
             key="blur",
-            help="Makes every face unrecognisable on the page and in downloads.",
+            help="Makes every face that is found unrecognisable on the page and in downloads. "
+            "Photos that were analysed before are searched again, for more faces to hide.",
             persist_state="session",
         )
         with st.expander("More settings"):

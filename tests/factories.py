@@ -19,7 +19,7 @@ from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Preprocessing, Task, WeightFile
 from emotion_core.photos.tables import PhotoRecord
 from emotion_core.quality import FACE_FLAGS, FaceQuality, split_flags
-from emotion_core.recognition.classifier import expected_va
+from emotion_core.recognition.classifier import FaceReadings, expected_va
 from emotion_core.types import DEFAULT_OPTIONS, Analysis, Faces, Predictions, VaSource
 
 SEVEN = to_label_set(["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"])
@@ -184,8 +184,9 @@ class LyingDetector(FakeDetector):
 class FakeClassifier:
     """Reads from the brightness of each face."""
 
-    def classify(self, images, faces):
-        return [self._read(*pair) for pair in zip(images, faces, strict=True)]
+    def read(self, images, faces):
+        pairs = zip(images, faces, strict=True)
+        return [FaceReadings(self._read(*pair), None) for pair in pairs]
 
     def _read(self, image, faces):
         means = [

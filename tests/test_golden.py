@@ -82,14 +82,14 @@ def test_emotion_network(portrait, name, way, device):
     """A fixed crop gives fixed readings."""
     card = CARDS[name]
     classifier = EmotionClassifier(make_network(card, way, device), card)
-    read = classifier.classify_crops(make_crop(portrait, card))
+    read, pitch_deg = classifier.read_crops(make_crop(portrait, card))
     probabilities, va = EMOTIONS[name]
     tolerance = 1e-3 if device == "cpu" else 0.03
     np.testing.assert_allclose(read.probabilities[0], probabilities, atol=tolerance)
     assert read.va_source is VaSource.HEAD
     np.testing.assert_allclose((read.valence[0], read.arousal[0]), va, atol=tolerance)
     if card.has_actions:
-        told = (read.actions[0, ACTIONS.index("browInnerUp")], read.pitch_deg[0])
+        told = (read.actions[0, ACTIONS.index("browInnerUp")], pitch_deg[0])
         np.testing.assert_allclose(told, (BROW_INNER_UP, PITCH_DEG), atol=30 * tolerance)
 
 

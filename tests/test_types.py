@@ -25,6 +25,7 @@ PAIR = (Emotion.ANGER, Emotion.FEAR)
         pytest.param((BOX, SCORE + 1), r"scores must lie in \[0, 1\]", id="score 1.5"),
         pytest.param((BOX, SCORE, BOX), r"landmarks must have shape \(1, 5, 2\)", id="landmarks"),
         pytest.param((BOX, SCORE, None, np.zeros(2, int)), "track_ids must have one", id="ids"),
+        pytest.param((BOX, SCORE, None, None, ONE[0] > 2), "is_hidden_only must", id="hidden"),
     ],
 )
 def test_faces_refuse(arguments, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,9 @@ class NmsThresholds(NamedTuple):
 
 SAME_FACE = NmsThresholds(0.45, 0.7)
 """Parts of a face that fills the image look like faces too, hence the second threshold."""
+
+ACROSS_PASSES = NmsThresholds(0.25, 0.5)
+"""The same between passes or detectors, whose boxes vary more than those of one pass."""
 
 YUNET_OVERLAP = NmsThresholds(0.3, 1.0)
 """OpenCV's default for YuNet."""
@@ -134,4 +138,4 @@ def rescale(faces: Faces, scale: float, origin: tuple[float, float] = (0, 0)) ->
         return faces
     factor, corner = np.float32(scale), np.array(origin, np.float32)
     points = None if faces.landmarks is None else faces.landmarks / factor + corner
-    return Faces(faces.boxes / factor + np.tile(corner, 2), faces.scores, points)
+    return replace(faces, boxes=faces.boxes / factor + np.tile(corner, 2), landmarks=points)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from emotion_core.detection.boxes import (
+    ACROSS_PASSES,
     concat,
     nms_faces,
     rescale,
@@ -17,7 +18,6 @@ from emotion_core.detection.boxes import (
 )
 from emotion_core.detection.tiling import (
     HINT_SCORE,
-    SAME_FACE,
     ScalePass,
     TileAxis,
     refine_in_tiles,
@@ -153,8 +153,7 @@ class FaceDetector:
                 is_whole = (low > cut.start + 1) | (cut.start == 0)
                 is_whole &= (high < cut.stop - 1) | (cut.stop >= long_px)
                 parts.append(placed[np.flatnonzero(is_whole)])
-        found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
-        return finish(found, image, options.min_face_px)
+        return merge_faces(image, options, *parts)
 
     def _search(self, images: Sequence[Image], options: AnalyzeOptions) -> list[FoundFaces]:
         """Searches images thoroughly that are not long."""
@@ -218,6 +217,12 @@ def _add_border(image: Image) -> tuple[Image, float, int]:
         small, border, border, border, border, cv2.BORDER_CONSTANT, value=(127, 127, 127)
     )
     return np.asarray(view, np.uint8), scale, border
+
+
+def merge_faces(image: Image, options: AnalyzeOptions, *parts: Faces) -> Faces:
+    """One face of each group of overlapping ones of several passes, the surest, as ``finish``."""
+    found = nms_faces(sort_by_score(concat(*parts)), ACROSS_PASSES)
+    return finish(found, image, options.min_face_px)
 
 
 def finish(faces: Faces, image: Image, min_face_px: float) -> Faces:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from emotion_core.detection.boxes import iou_matrix, rescale
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_difference, rolls_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, estimate_rolls, roll_difference
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,7 +37,7 @@ def to_hints(
     view: TurnedView, faces: Faces, scale: float, corner: tuple[float, float]
 ) -> list[RollHint]:
     """The faces of a view of a part that stand upright in it, in pixels of the image."""
-    rolls = rolls_deg(faces)
+    rolls = estimate_rolls(faces)
     placed = rescale(view.to_image(faces), scale, corner)
     return [
         RollHint(placed[i : i + 1], view.roll_deg + float(rolls[i]))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from emotion_core.detection.boxes import (
+    ACROSS_PASSES,
     MAX_CANDIDATES,
-    NmsThresholds,
     centres,
     concat,
     nms_faces,
@@ -39,7 +39,6 @@ HINT_SCORE = 0.3
 _SMALL_PX = 32  # in a pass: there may be invisible faces beside faces with shorter sides below it
 _EASY_PX = 20  # in a pass: faces of this size are found; a larger scale is of no use
 _MIN_GAIN = 1.5  # a pass at less than this times the last scale finds next to nothing new
-SAME_FACE = NmsThresholds(0.25, 0.5)  # boxes vary more between passes than within one
 _TILE_PX = 640
 _TILE_OVERLAP_PX = 128  # the largest face a tile accounts for; the coarser pass saw larger ones
 
@@ -92,7 +91,7 @@ def refine_in_tiles(
         new = last.faces[last.faces.scores >= options.min_score]
         rest = sort_by_score(concat(faces[~is_sure], new))
         rest = rest[np.arange(min(len(rest), MAX_CANDIDATES))]  # the limit of each tile
-        faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), SAME_FACE)
+        faces = nms_faces(concat(sort_by_score(faces[is_sure]), rest), ACROSS_PASSES)
 
 
 def _hints(last: ScalePass, options: AnalyzeOptions) -> Faces:

@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.detection.boxes import (
-    concat,
-    nms_faces,
     rescale,
     sides,
-    sort_by_score,
 )
-from emotion_core.detection.detector import LONGEST_SIDE_PX, finish
+from emotion_core.detection.detector import LONGEST_SIDE_PX, merge_faces
 from emotion_core.detection.roll_hints import (
     RollHint,
     distinct_hints,
@@ -31,12 +28,11 @@ from emotion_core.detection.roll_hints import (
     to_hints,
     touches,
 )
-from emotion_core.detection.tiling import SAME_FACE
 from emotion_core.detection.turned_view import (
     MIN_ROLL_DEG,
     cut_square,
+    estimate_rolls,
     roll_difference,
-    rolls_deg,
     scale_between,
     turn,
 )
@@ -128,7 +124,7 @@ class TurnedFaceDetector:
             for i, (view, faces) in enumerate(zip(views, again, strict=True)):
                 turned = view.to_image(_likely(faces, options, _SCAN_SCORE))
                 if len(turned):
-                    found[i] = _merge(images[i], options, found[i], turned)
+                    found[i] = merge_faces(images[i], options, found[i], turned)
         if options.search_px is not None:
             return found
         return [
@@ -156,10 +152,10 @@ class TurnedFaceDetector:
         else:  # shrunk, because turned pixels take memory, and whole photos are seldom askew
             seen = shrink(image, LONGEST_SIDE_PX[1])
         found = rescale(self._find_at(seen, roll, options), scale_between(seen, image))
-        found = self._turn_doubtful(image, _merge(image, options, faces, found), options, roll)
+        found = self._turn_doubtful(image, merge_faces(image, options, faces, found), options, roll)
         for hint in hints:
             if not is_explained(hint, found):
-                found = _merge(image, options, found, self._find_upright(image, hint, options))
+                found = merge_faces(image, options, found, self._find_upright(image, hint, options))
         return found
 
     def _find_at(self, image: Image, roll: float, options: AnalyzeOptions) -> Faces:
@@ -186,7 +182,7 @@ class TurnedFaceDetector:
         if not any(map(len, better.values())):
             return faces
         kept = np.array([not len(better.get(i, ())) for i in range(len(faces))])
-        return _merge(image, options, faces[kept], *better.values())
+        return merge_faces(image, options, faces[kept], *better.values())
 
     def _turn_candidates(
         self, image: Image, faces: Faces, candidates: Faces, options: AnalyzeOptions
@@ -198,7 +194,7 @@ class TurnedFaceDetector:
             place = apart[i : i + 1]
             if not touches(place, faces).any() and self._seems_turned(image, place, options):
                 found = self._find_better(image, place, options)
-                faces = _merge(image, options, faces, found) if len(found) else faces
+                faces = merge_faces(image, options, faces, found) if len(found) else faces
         return faces
 
     def _seems_turned(self, image: Image, face: Faces, options: AnalyzeOptions) -> bool:
@@ -213,7 +209,7 @@ class TurnedFaceDetector:
 
     def _find_better(self, image: Image, face: Faces, options: AnalyzeOptions) -> Faces:
         """Looks for a doubtful face in turned views; none if it is upright after all."""
-        roll = float(rolls_deg(face)[0])
+        roll = float(estimate_rolls(face)[0])
         if face.scores[0] >= self._sure_score:
             return self._find_upright(image, RollHint(face, roll), options)
         cut = cut_square(image, face, _CROP, _CROP_PX)
@@ -226,7 +222,7 @@ class TurnedFaceDetector:
         best = Faces.empty()
         for hint in distinct_hints(hints):
             if not is_explained(hint, best):
-                best = _merge(image, options, best, self._find_upright(image, hint, options))
+                best = merge_faces(image, options, best, self._find_upright(image, hint, options))
         return best
 
     def _look(
@@ -281,7 +277,7 @@ def _doubtful(faces: Faces, roll: float, sure_score: float) -> list[int]:
     """Indices of the faces that may be seen better at another roll, the largest first."""
     side = sides(faces).min(axis=1, initial=np.inf)
     is_doubtful = (faces.scores < sure_score) | (
-        abs(roll_difference(rolls_deg(faces), roll)) > MIN_ROLL_DEG
+        abs(roll_difference(estimate_rolls(faces), roll)) > MIN_ROLL_DEG
     )
     found = np.flatnonzero(is_doubtful & (side >= _MIN_SIDE_PX))
     chosen: list[int] = found[np.argsort(-side[found], kind="stable")][:_MAX_DOUBTS].tolist()
@@ -291,9 +287,3 @@ def _doubtful(faces: Faces, roll: float, sure_score: float) -> list[int]:
 def _likely(faces: Faces, options: AnalyzeOptions, min_score: float) -> Faces:
     """The faces that a turned view may show."""
     return faces[faces.scores >= max(options.min_score, min_score)]
-
-
-def _merge(image: Image, options: AnalyzeOptions, *parts: Faces) -> Faces:
-    """One face of each group of overlapping ones, the surest."""
-    found = nms_faces(sort_by_score(concat(*parts)), SAME_FACE)
-    return finish(found, image, options.min_face_px)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.detection.boxes import centres, sides
-from emotion_core.imaging.resize import shrink
+from emotion_core.imaging.warp import square_matrix, warp_square
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ all were found, by 30 degrees 36, by 45 ten, with landmarks that were turned by 
 _GREY = (127, 127, 127)
 
 
-def rolls_deg(faces: Faces) -> FloatArray:
+def estimate_rolls(faces: Faces) -> FloatArray:
     """Angles by which faces are turned clockwise in the plane of their image.
 
     The line of the eyes and the line from them down to the mouth, turned by a right angle, are
@@ -140,10 +140,9 @@ def cut_square(
     """
     side = max(2, round(sides_wide * float(sides(face).max())))
     x, y = (centres(face)[0] - side / 2).round().tolist()
-    middle = (x + (side - 1) / 2, y + (side - 1) / 2)
-    part = np.asarray(cv2.getRectSubPix(image, (side, side), middle), np.uint8)
-    small = shrink(part, max_px)
-    return small, scale_between(small, part), (x, y)
+    size_px = min(side, max_px)
+    square = np.array([x, y, x + side, y + side], np.float32)
+    return warp_square(image, square_matrix(square, 0, size_px), size_px), size_px / side, (x, y)
 
 
 def scale_between(small: Image, image: Image) -> float:

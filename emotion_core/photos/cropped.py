@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from emotion_core.imaging.annotate import annotate, blur_all, blur_faces
+from emotion_core.imaging.annotate import blur_all, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, decode_image, encode_jpeg
 from emotion_core.imaging.resize import shrink
 from emotion_core.models.card import Preprocessing
-from emotion_core.photos.pipeline import AnalyzedPhoto, iter_photo_batches, turn_note
+from emotion_core.photos.pipeline import AnalyzedPhoto, iter_photo_batches, mark_faces, turn_note
 from emotion_core.recognition.alignment import crop_faces
 from emotion_core.tracking.redaction import widen_for_redaction
 from emotion_core.types import AnalyzeOptions, Faces
@@ -36,10 +36,12 @@ class CroppedPhoto:
     Attributes:
         record: Content of the tables.
         crops: One JPEG of 128 by 128 pixels per face.
+        can_be_blurred: Whether a second detector searched, too, for faces to hide.
     """
 
     record: PhotoRecord
     crops: tuple[bytes, ...] = ()
+    can_be_blurred: bool = False
 
     def select(self, options: AnalyzeOptions) -> CroppedPhoto:
         """The same with the faces that count."""
@@ -53,7 +55,7 @@ class CroppedPhoto:
         warnings = (*self.record.warnings, *turn_note(counted.faces))
         record = replace(self.record, analysis=counted, warnings=warnings)
         crops = [crop for crop, counts in zip(self.crops, is_counted, strict=True) if counts]
-        return CroppedPhoto(record, tuple(crops))
+        return replace(self, record=record, crops=tuple(crops))
 
     @property
     def n_bytes(self) -> int:
@@ -62,15 +64,21 @@ class CroppedPhoto:
 
 
 def iter_cropped_photos(
-    analyzer: Analyzer, sources: Iterable[PhotoSource]
+    analyzer: Analyzer, sources: Iterable[PhotoSource], *, blur: bool = False
 ) -> Iterator[CroppedPhoto]:
     """Analyses photos one by one, so that a caller may stop after each; finds ``EVERY_FACE``.
+
+    Args:
+        analyzer: Local or remote.
+        sources: The photos.
+        blur: Whether faces may be blurred, for which a second detector searches, too.
 
     Raises:
         EmotionError: As in ``iter_photo_batches``.
     """
-    for batch in iter_photo_batches(analyzer, sources, EVERY_FACE, max_photos=1):
-        yield from map(_crop_faces, batch)
+    options = replace(EVERY_FACE, for_redaction=blur)
+    for batch in iter_photo_batches(analyzer, sources, options, max_photos=1):
+        yield from (replace(_crop_faces(photo), can_be_blurred=blur) for photo in batch)
 
 
 def blur_crop(crop: bytes) -> bytes:
@@ -86,8 +94,9 @@ def draw_photo(
     Args:
         data: The photo's file.
         record: Its record with every face.
-        options: Which faces count.
-        blur: Whether to make faces unrecognisable, even faces that do not count.
+        options: Which faces count, and whether marks show which of them are unusable.
+        blur: Whether to make faces unrecognisable, even faces that do not count, of a photo that
+            ``can_be_blurred``.
         is_marked: Whether to mark the faces that count.
 
     Returns:
@@ -102,7 +111,7 @@ def draw_photo(
     if blur:
         redacted = widen_for_redaction(options, blur=True).select(record.analysis)
         image = blur_faces(image, redacted.faces.boxes)
-    return annotate(image, options.select(record.analysis)) if is_marked else image
+    return mark_faces(image, options.select(record.analysis), options) if is_marked else image
 
 
 def encode_photo(image: Image) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, roll_difference, rolls_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, estimate_rolls, roll_difference
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.annotate import annotate, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, DecodedImage, decode_image, encode_jpeg
@@ -209,7 +209,7 @@ def turn_note(faces: Faces) -> tuple[str, ...]:
     """A sentence on a photo whose faces are all turned by about the same right angle."""
     if not len(faces):
         return ()
-    rolls = rolls_deg(faces)
+    rolls = estimate_rolls(faces)
     quarter = int(np.round(rolls[0] / 90)) % 4
     is_alike = abs(roll_difference(rolls, 90 * quarter)) <= MIN_ROLL_DEG
     if quarter == 0 or not is_alike.all():
@@ -245,14 +245,21 @@ def _to_result(photo: AnalyzedPhoto, *, options: AnalyzeOptions, blur: bool) -> 
         return PhotoResult(record)
     shown = blur_faces(image.pixels, record.analysis.faces.boxes) if blur else image.pixels
     analysis = options.select(record.analysis)
-    record, faces = replace(record, analysis=analysis), analysis.faces
-    drawn = annotate(shown, replace(analysis, quality=None) if options.all_faces else analysis)
+    faces = analysis.faces
+    notes = (*image.warnings, *turn_note(faces))  # not of faces that are only hidden
+    record = replace(record, analysis=analysis, warnings=notes)
+    drawn = mark_faces(shown, analysis, options)
     saved = shrink(drawn, MAX_JPEG_PX)
     if saved is not drawn:
         note = f"The annotated image is made smaller: a JPEG has at most {MAX_JPEG_PX} px a side."
         record = replace(record, warnings=(*record.warnings, note))
     thumbnails = crop_faces(shown, Faces(faces.boxes, faces.scores), _THUMBNAIL)
     return PhotoResult(record, encode_jpeg(saved), make_preview(drawn), tuple(thumbnails))
+
+
+def mark_faces(image: Image, analysis: Analysis, options: AnalyzeOptions) -> Image:
+    """Annotates a photo; unusable faces differ from others unless they count as well."""
+    return annotate(image, replace(analysis, quality=None) if options.all_faces else analysis)
 
 
 def make_preview(image: Image) -> bytes:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import numpy.typing as npt
+
+from emotion_core.imaging.grey import to_grey
+from emotion_core.imaging.warp import square_matrix, warp_square
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from emotion_core.imaging.warp import Matrix
     from emotion_core.models.card import Preprocessing
     from emotion_core.types import Faces, FloatArray, Image
-
-Matrix = npt.NDArray[np.float64]
-"""A 2x3 affine map from pixels of one image to pixels of another."""
 
 
 def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
@@ -35,8 +35,8 @@ def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.
             target = np.asarray(preprocessing.template, np.float64) * size_px
             matrix = fit_similarity(faces.landmarks[i].astype(np.float64), target)
         else:
-            matrix = _square_matrix(box, preprocessing.margin, size_px)
-        crops[i] = _warp(image, matrix, size_px)
+            matrix = square_matrix(box, preprocessing.margin, size_px)
+        crops[i] = warp_square(image, matrix, size_px)
     return crops
 
 
@@ -54,8 +54,7 @@ def to_input(crops: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Floa
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
     if len(mean) == 1:
-        weights = np.array([0.299, 0.587, 0.114], np.float32)
-        planes = (crops.astype(np.float32) @ weights)[:, None]  # (N, 1, S, S)
+        planes = to_grey(crops.astype(np.float32))[:, None]  # (N, 1, S, S)
     else:
         planes = crops.transpose(0, 3, 1, 2).astype(np.float32)  # (N, 3, S, S)
     return np.ascontiguousarray((planes - mean[:, None, None]) / std[:, None, None])
@@ -84,40 +83,3 @@ def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
         b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / norm
     linear = np.array([[a, -b], [b, a]])
     return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
-
-
-def _square_matrix(box: FloatArray, margin: float, size_px: int) -> Matrix:
-    """Maps the square around a box, widened by the margin on each side, onto the crop."""
-    x1, y1, x2, y2 = (float(v) for v in box)
-    side = max(x2 - x1, y2 - y1, 1.0) * (1 + 2 * margin)
-    scale = size_px / side
-    left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
-    return np.array([[scale, 0.0, -left * scale], [0.0, scale, -top * scale]])
-
-
-def _warp(image: Image, matrix: Matrix, size_px: int) -> npt.NDArray[np.uint8]:
-    """Applies an affine map of pixel-edge coordinates; averages if it shrinks (anti-aliasing)."""
-    scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    if scale < 0.5:
-        image, matrix = _shrink(image, matrix, scale, size_px)
-    half = np.full(2, 0.5)
-    centred = matrix.copy()
-    centred[:, 2] += matrix[:, :2] @ half - half  # OpenCV counts from pixel centres
-    crop = cv2.warpAffine(image, centred, (size_px, size_px), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8)  # with bilinear interpolation
-
-
-def _shrink(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[Image, Matrix]:
-    """Cuts out what the crop shows and shrinks it by area averaging to about the crop's scale."""
-    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) * [size_px, size_px, 1.0]
-    points = corners @ cv2.invertAffineTransform(matrix).T
-    height, width = image.shape[:2]
-    x1, y1 = np.clip(np.floor(points.min(axis=0)) - 2, 0, [width - 1, height - 1]).astype(int)
-    x2, y2 = np.clip(np.ceil(points.max(axis=0)) + 2, [x1 + 1, y1 + 1], [width, height]).astype(int)
-    part = image[y1:y2, x1:x2]
-    new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
-    small = np.asarray(cv2.resize(part, (new_w, new_h), interpolation=cv2.INTER_AREA), np.uint8)
-    back = np.array([(x2 - x1) / new_w, (y2 - y1) / new_h])
-    linear = matrix[:, :2] * back
-    shift = matrix[:, 2] + matrix[:, :2] @ np.array([x1, y1], np.float64)
-    return small, np.hstack([linear, shift[:, None]])

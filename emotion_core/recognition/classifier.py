@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import softmax
@@ -26,6 +26,19 @@ BATCH = 64
 """Maximum number of faces in one forward pass; bounds memory."""
 
 
+class FaceReadings(NamedTuple):
+    """What a network reads in N faces.
+
+    Attributes:
+        predictions: The emotions.
+        pitch_deg: ``(N,)`` how far each head is turned up, which an analysis tells in its
+            ``quality``; ``None`` if the network has no such output.
+    """
+
+    predictions: Predictions
+    pitch_deg: FloatArray | None
+
+
 class EmotionClassifier:
     """An emotion network with the card that describes its input and output. Thread-safe."""
 
@@ -46,9 +59,16 @@ class EmotionClassifier:
         Returns:
             One ``Predictions`` per image, a row per face.
         """
-        predictions = self._predict(_iter_crops(images, faces, self.preprocessing))
+        return [predictions for predictions, _ in self.read(images, faces)]
+
+    def read(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[FaceReadings]:
+        """Predicts emotions, as ``classify`` does, and the pitch of heads."""
+        predictions, pitch_deg = self._read(_iter_crops(images, faces, self.preprocessing))
         bounds = np.cumsum([0, *(len(found) for found in faces)]).tolist()
-        return [predictions[start:end] for start, end in pairwise(bounds)]
+        return [
+            FaceReadings(predictions[a:b], None if pitch_deg is None else pitch_deg[a:b])
+            for a, b in pairwise(bounds)
+        ]
 
     def classify_crops(self, crops: Image) -> Predictions:
         """Predicts the emotions of cropped faces.
@@ -59,9 +79,13 @@ class EmotionClassifier:
         Raises:
             WeightsMismatchError: The network returns NaN or infinity.
         """
-        return self._predict(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
+        return self.read_crops(crops).predictions
 
-    def _predict(self, batches: Iterable[Image]) -> Predictions:
+    def read_crops(self, crops: Image) -> FaceReadings:
+        """Predicts emotions, as ``classify_crops`` does, and the pitch of heads."""
+        return self._read(crops[i : i + BATCH] for i in range(0, len(crops), BATCH))
+
+    def _read(self, batches: Iterable[Image]) -> FaceReadings:
         parts = [self._network.run(to_input(crops, self.preprocessing)) for crops in batches]
         outputs = []
         for i, width in enumerate(self.card.output_widths):  # some networks return (N, C, 1, 1)
@@ -80,15 +104,9 @@ class EmotionClassifier:
         actions = pitch_deg = None
         if self.card.has_actions:
             actions, pitch_deg = np.clip(outputs[-2], 0, 1), outputs[-1][:, POSE.index("pitch")]
-        return Predictions(
-            self.card.labels,
-            probabilities,
-            va[:, 0],
-            va[:, 1],
-            self.card.va_source,
-            actions,
-            pitch_deg,
-        )
+        labels, source = self.card.labels, self.card.va_source
+        predictions = Predictions(labels, probabilities, va[:, 0], va[:, 1], source, actions)
+        return FaceReadings(predictions, pitch_deg)
 
 
 def _iter_crops(

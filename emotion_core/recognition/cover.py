@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy.special import expit
+
+from emotion_core.imaging.grey import to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
 _CELLS = 8
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 N_FEATURES = 51
 _INTERCEPT = -2.17
@@ -40,7 +42,7 @@ def estimate_cover(crops: Image, grey: FloatArray) -> FloatArray:
         ``(N,)`` 0-1.
     """
     logits = cover_features(crops, grey) @ _WEIGHTS + _INTERCEPT
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    return np.asarray(expit(logits), np.float32)
 
 
 def cover_features(crops: Image, grey: FloatArray) -> npt.NDArray[np.float64]:
@@ -50,8 +52,8 @@ def cover_features(crops: Image, grey: FloatArray) -> npt.NDArray[np.float64]:
     which left and right are averaged, and edges at the mouth, by those at the eyes and at the chin.
     """
     cells = np.stack([cv2.resize(c, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA) for c in crops])
-    rgb = cells.astype(np.float32) / 255
-    luma = rgb @ _LUMA
+    rgb = cells.astype(np.float32) / np.float32(255)
+    luma = to_grey(rgb)
     planes = np.stack([luma, rgb[..., 2] - luma, rgb[..., 0] - luma], axis=-1)
     skin = planes[:, 2:4, 2:6].mean(axis=(1, 2))
     lower = planes[:, 4:] - skin[:, None, None]

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy.special import expit
 
 from emotion_core.actions import POSE
+from emotion_core.imaging.grey import to_grey
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import FERPLUS_TEMPLATE
 from emotion_core.quality import FaceQuality
@@ -126,8 +128,8 @@ def measure_quality(image: Image, faces: Faces, pitch_deg: FloatArray | None = N
 
 def to_quality(penalties: npt.NDArray[np.float64]) -> FloatArray:
     """``(N,)`` accuracy by the side of a face as good as can be, 0-1, from ``(N, 8)`` penalties."""
-    right = 1 / (1 + np.exp(-(_INTERCEPT + penalties @ _WEIGHTS)))
-    return np.asarray(right * (1 + np.exp(-_INTERCEPT)), np.float32).clip(0, 1)
+    right = expit(_INTERCEPT + penalties @ _WEIGHTS)
+    return np.asarray(right / expit(_INTERCEPT), np.float32).clip(0, 1)
 
 
 def measure_faces(image: Image, faces: Faces) -> FaceMeasures:
@@ -135,9 +137,7 @@ def measure_faces(image: Image, faces: Faces) -> FaceMeasures:
     n = len(faces)
     size_px = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=np.inf)
     crops = crop_faces(image, faces, ALIGNED)
-    grey = np.empty(crops.shape[:3], np.float32)
-    for target, crop in zip(grey, crops, strict=True):
-        target[:] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    grey = to_grey(crops)
     pose_deg = np.full((n, 3), np.nan, np.float32)
     outside, cover = np.zeros((2, n), np.float32)
     if faces.landmarks is not None and n:

@@ -95,7 +95,7 @@ def _add_analyze(app: FastAPI, service: EmotionService) -> None:
         once, downscaled to that many pixels on its longer side, which is fast. Each ``rolls_deg``
         is a clockwise angle of turned faces to search for besides upright ones. With ``actions``
         the answer has action features, if the model has them. With ``for_redaction`` a second
-        detector searches, too, if there is one: what only it sees has a score below ``min_score``.
+        detector searches, too, if there is one: what only it sees is marked in ``is_hidden_only``.
         """
         start = time.perf_counter()
         data = await _read_image(request)

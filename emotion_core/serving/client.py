@@ -14,7 +14,8 @@ import urllib3
 from emotion_core.analyzer import ReadsOneImage, analyze_part
 from emotion_core.errors import ImageDecodeError, RemoteError
 from emotion_core.imaging.codec import encode_jpeg
-from emotion_core.serving.schema import analysis_from_json, info_from_json, parse_json
+from emotion_core.serving.schema import analysis_from_json, info_from_json
+from emotion_core.serving.strict_json import parse_json
 from emotion_core.types import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:

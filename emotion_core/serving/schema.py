@@ -12,7 +12,8 @@ An analysis, version 1::
         "boxes": [[x1, y1, x2, y2]],
         "scores": [0.93],
         "landmarks": [[[x, y], ...]] or null,
-        "track_ids": [1] or null
+        "track_ids": [1] or null,
+        "is_hidden_only": [false] or null
       },
       "predictions": {
         "labels": ["neutral", ...],
@@ -28,7 +29,8 @@ An analysis, version 1::
     }
 
 Coordinates are pixels of the sent image, upright. Earlier servers send no ``quality`` and no
-``actions``, which are in the order of ``actions.ACTIONS``. ``time_s``
+``actions``, which are in the order of ``actions.ACTIONS``, and no ``is_hidden_only``, which tells
+of each face whether it only serves hiding. ``time_s``
 is the time of the analysis, ``server_ms`` also includes decoding and waiting for a batch. Readers
 ignore unknown fields; a change of meaning gets a new version.
 """
@@ -37,15 +39,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
-from emotion_core.actions import ACTIONS
+from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import RemoteError, WeightsMismatchError
 from emotion_core.labels import Emotion
 from emotion_core.models.card import AnalyzerInfo, ModelCard, Task
-from emotion_core.quality import FACE_FLAGS, FaceQuality
+from emotion_core.quality import FACE_FLAGS, MEASURE_COLUMNS, FaceQuality
+from emotion_core.serving.strict_json import parse_json, read_numbers
 from emotion_core.types import Analysis, Device, Faces, Predictions, VaSource
 
 if TYPE_CHECKING:
@@ -58,10 +62,11 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of both documents, the analysis and the description of a server."""
 
-_MEASURES = ("sharpness", "brightness", "quality")
+_MEASURES = MEASURE_COLUMNS[len(POSE) :]
 _MAX_FACES = 100_000
 _MAX_SIDE_PX = 1_000_000
 _T = TypeVar("_T")
+_N = TypeVar("_N", bound=np.generic)
 
 
 def analysis_to_wire(
@@ -74,7 +79,7 @@ def analysis_to_wire(
         server_ms: Milliseconds since the image arrived.
         warnings: Sentences about problems with the image.
     """
-    faces, predictions = analysis.faces, analysis.predictions
+    faces, predictions, hidden = analysis.faces, analysis.predictions, analysis.faces.is_hidden_only
     return {
         "version": VERSION,
         "size_wh": list(analysis.size_wh),
@@ -86,6 +91,7 @@ def analysis_to_wire(
             "scores": faces.scores.tolist(),
             "landmarks": None if faces.landmarks is None else faces.landmarks.tolist(),
             "track_ids": None if faces.track_ids is None else faces.track_ids.tolist(),
+            "is_hidden_only": None if hidden is None else hidden.tolist(),
         },
         "predictions": {
             "labels": [str(label) for label in predictions.labels],
@@ -137,50 +143,6 @@ def info_from_json(data: bytes) -> AnalyzerInfo:
     return _read(data, _to_info)
 
 
-def parse_json(data: bytes) -> Any:
-    """Parses JSON from an untrusted source, more strictly than ``json.loads``.
-
-    Raises:
-        ValueError: It is not JSON, has NaN or Infinity, or is nested too deeply. The message is a
-            sentence that may be shown.
-    """
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("The JSON is nested too deeply.") from None
-    except UnicodeDecodeError:
-        raise ValueError("The JSON is not UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} at character {error.pos}.") from None
-    except _NoNumberError:
-        raise
-    except ValueError:  # from int(), which rejects thousands of digits
-        raise ValueError("The JSON has a number with too many digits.") from None
-
-
-def read_numbers(lists: list[Any]) -> npt.NDArray[np.float64]:
-    """Converts nested lists of numbers from JSON to an array.
-
-    Checks each entry first: in an array of text, every entry would take the memory of the longest.
-
-    Raises:
-        ValueError: The lists hold something else, or differ in length.
-        OverflowError: A number is too large.
-    """
-    entries = np.array(lists, object)
-    if not set(map(type, entries.flat)) <= {int, float}:
-        raise ValueError("the lists do not hold numbers only")
-    return entries.astype(np.float64)
-
-
-class _NoNumberError(ValueError):
-    pass
-
-
-def _refuse(constant: str) -> None:
-    raise _NoNumberError(f"{constant} is not a number in JSON.")
-
-
 def _read(data: bytes, convert: Callable[[dict[str, Any]], _T]) -> _T:
     try:
         fields = _expect(dict, parse_json(data), "the response")
@@ -207,14 +169,13 @@ def _to_analysis(fields: dict[str, Any]) -> Analysis:
     labels = tuple(Emotion(label) for label in _expect(list, read["labels"], "labels"))
     if n > _MAX_FACES or not labels or len(set(labels)) != len(labels):
         raise ValueError("there are too many faces, or no distinct labels")
-    points, ids, acts = found["landmarks"], found["track_ids"], read.get("actions")
+    points, acts = found["landmarks"], read.get("actions")
     faces = Faces(
         _floats(found["boxes"], (n, 4), "boxes"),
         _floats(found["scores"], (n,), "scores"),
         None if points is None else _floats(points, (n, 5, 2), "landmarks"),
-        None
-        if ids is None
-        else np.array([_to_int(i, "track_ids") for i in _expect(list, ids, "track_ids")], np.int64),
+        _to_array(found["track_ids"], _to_int, np.int64, "track_ids"),
+        _to_array(found.get("is_hidden_only"), partial(_expect, bool), np.bool_, "is_hidden_only"),
     )
     if (faces.boxes < 0).any() or (faces.boxes > [width, height, width, height]).any():
         raise ValueError("boxes extend beyond the image")
@@ -279,6 +240,14 @@ def _to_int(value: object, name: str) -> int:
     if isinstance(value, bool):
         raise TypeError(f"{name} is not a number")
     return _expect(int, value, name)
+
+
+def _to_array(
+    value: object, convert: Callable[[object, str], _T], dtype: type[_N], name: str
+) -> npt.NDArray[_N] | None:
+    if value is None:
+        return None
+    return np.array([convert(one, name) for one in _expect(list, value, name)], dtype)
 
 
 def _floats(value: object, shape: tuple[int, ...], name: str) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emotion_core.actions import ACTIONS
-from emotion_core.quality import FACE_FLAGS, QUALITY_COLUMNS
+from emotion_core.quality import FACE_FLAGS, MEASURE_COLUMNS
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
@@ -58,6 +58,11 @@ _ANALYSIS = _record(
                     "items": _list_of(_list_of(_NUMBER)),
                 },
                 "track_ids": {"type": ["array", "null"], "items": _INTEGER},
+                "is_hidden_only": {
+                    "type": ["array", "null"],
+                    "description": "Which faces only serve hiding, if ``for_redaction`` was asked.",
+                    "items": {"type": "boolean"},
+                },
             }
         ),
         "predictions": _record(
@@ -115,7 +120,7 @@ _FIELDS = {
     "arousal": {"type": ["number", "null"]},
 }
 _MEASURED: dict[str, Any] = {
-    **{name: {"type": ["number", "null"]} for name in QUALITY_COLUMNS[:-2]},
+    **{name: {"type": ["number", "null"]} for name in MEASURE_COLUMNS},
     "flags": _list_of(_FLAG),
     "is_usable": {"type": "boolean"},
 }

@@ -16,7 +16,7 @@ import numpy as np
 from emotion_core.detection.boxes import largest
 from emotion_core.quality import QUALITY_COLUMNS
 from emotion_core.recognition.alignment import crop_faces
-from emotion_core.serving.schema import parse_json, read_numbers
+from emotion_core.serving.strict_json import parse_json, read_numbers
 from emotion_core.types import Faces
 
 if TYPE_CHECKING:

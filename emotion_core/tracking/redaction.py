@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.detection.paired import MIN_HIDDEN_SCORE
 from emotion_core.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ MEMORY_S = 1.0
 _MIN_GROWTH = 1.0
 """Minimum growth of a blurred box in face widths a second: faces that stood still may start."""
 
-_SCORE, _FACE_PX = 0.45, 8.0
-"""Faces from these minima on are blurred, whatever the options. A lower score would blur more that
-is no face, and make quick searches of videos, which must find all of them, less useful."""
+_FACE_PX = 8.0
+"""Faces from this size on are blurred, whatever the options."""
 
 
 def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOptions:
@@ -37,7 +37,7 @@ def widen_for_redaction(options: AnalyzeOptions, *, blur: bool) -> AnalyzeOption
         return options
     return replace(
         options,
-        min_score=min(options.min_score, _SCORE),
+        min_score=min(options.min_score, MIN_HIDDEN_SCORE),
         min_face_px=min(options.min_face_px, _FACE_PX),
         region=None,
         largest_only=False,

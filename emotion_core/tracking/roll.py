@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.turned_view import MIN_ROLL_DEG, rolls_deg
+from emotion_core.detection.turned_view import MIN_ROLL_DEG, estimate_rolls
 
 if TYPE_CHECKING:
     from emotion_core.types import Faces
@@ -34,7 +34,7 @@ class RollFollower:
 
     def update(self, faces: Faces) -> None:
         """Learns from the faces of the newest frame."""
-        rolls = rolls_deg(faces)
+        rolls = estimate_rolls(faces)
         turned = rolls[abs(rolls) > MIN_ROLL_DEG]
         if len(turned):
             steps = np.round(turned / _STEP_DEG) * _STEP_DEG % 360

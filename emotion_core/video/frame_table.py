@@ -11,7 +11,7 @@ from emotion_core.actions import ACTION_COLUMNS
 from emotion_core.labels import to_label_set
 from emotion_core.quality import (
     FACE_FLAGS,
-    QUALITY_COLUMNS,
+    MEASURE_COLUMNS,
     FaceQuality,
     join_flags,
     split_flags,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _NO_TRACK = -1
 _PLANE = ("valence", "arousal")
-_MEASURES = QUALITY_COLUMNS[:-2]
 _BITS = (1 << np.arange(len(FACE_FLAGS))).astype(np.uint8)
 _FLAG_WORDS = np.array(
     [
@@ -185,7 +184,7 @@ def _row_type(n_labels: int, n_actions: int) -> np.dtype[np.void]:
             ("p", np.float32, n_labels),
             ("valence", np.float32),
             ("arousal", np.float32),
-            *((name, np.float32) for name in _MEASURES),
+            *((name, np.float32) for name in MEASURE_COLUMNS),
             ("flags", np.uint8),
             ("is_usable", np.bool_),
             ("actions", np.float32, (n_actions,)),
@@ -195,12 +194,11 @@ def _row_type(n_labels: int, n_actions: int) -> np.dtype[np.void]:
 
 def _put_quality(rows: npt.NDArray[np.void], quality: FaceQuality | None) -> None:
     if quality is None:
-        for name in _MEASURES:
+        for name in MEASURE_COLUMNS:
             rows[name] = np.nan
         rows["is_usable"] = True
         return
-    columns = (*quality.pose_deg.T, quality.sharpness, quality.brightness, quality.quality)
-    for name, values in zip(_MEASURES, columns, strict=True):
+    for name, values in quality.measures.items():
         rows[name] = values
     rows["flags"] = quality.flags @ _BITS
     rows["is_usable"] = quality.is_usable
@@ -210,7 +208,7 @@ def _quality_columns(
     rows: npt.NDArray[np.void], has_face: npt.NDArray[np.bool_]
 ) -> dict[str, object]:
     columns: dict[str, object] = {
-        name: np.where(has_face, rows[name], np.nan) for name in _MEASURES
+        name: np.where(has_face, rows[name], np.nan) for name in MEASURE_COLUMNS
     }
     is_known = has_face & np.isfinite(rows["quality"])
     flags = np.full(len(rows), None, object)
@@ -223,7 +221,8 @@ def _read_quality(rows: pd.DataFrame) -> FaceQuality | None:
     """The quality in rows of faces; ``None`` if it is unknown or does not matter."""
     if "is_usable" not in rows or rows["quality"].isna().any():
         return None
-    numbers = rows[list(_MEASURES)].to_numpy(np.float32)
+    numbers = rows[list(MEASURE_COLUMNS)].to_numpy(np.float32)
     flags = [split_flags(text) for text in rows["flags"].fillna("")]
     marked = np.array(flags, np.bool_).reshape(len(rows), len(FACE_FLAGS))
-    return FaceQuality(numbers[:, :3], numbers[:, 3], numbers[:, 4], numbers[:, 5], marked)
+    sharpness, brightness, quality = numbers[:, 3:].T
+    return FaceQuality(numbers[:, :3], sharpness, brightness, quality, marked)

@@ -101,7 +101,9 @@ if not photos:
 
 update_link()
 info = analyzer.info
-waiting = state.begin(photos, (info.emotion.name, info.detector.name))
+waiting = state.begin(photos, (info.emotion.name, info.detector.name), blur=options.blur)
+unfinished = {photo.key for photo in waiting}
+finished = [photo for photo in photos if photo.key not in unfinished]
 is_working = bool(waiting) and not state.is_stopped
 progress = st.empty()
 if is_working:
@@ -114,10 +116,9 @@ elif waiting:
         if state.failure:
             st.error(escape(state.failure), icon=":material/error:")
         else:
-            st.info(f"Stopped: {len(state.results)} of {len(photos)} photos are analysed.")
+            st.info(f"Stopped: {len(finished)} of {len(photos)} photos are analysed.")
         st.button("Resume", on_click=state.resume, type="primary", icon=":material/play_arrow:")
 
-finished = [photo for photo in photos if photo.key in state.results]
 selected = select_photos(state, finished, options)
 with headline:
     show_headline(selected)
@@ -134,9 +135,9 @@ if is_working:
     now_s = time.monotonic()
     end_s = now_s + max(SLICE_S, 4 * (now_s - began_s))
     try:
-        pairs = zip(waiting, iter_cropped_photos(analyzer, waiting), strict=True)
-        for photo, result in pairs:
-            state.results[photo.key] = result
+        results = iter_cropped_photos(analyzer, waiting, blur=options.blur)
+        for photo, result in zip(waiting, results, strict=True):
+            state.add(photo, result)
             done += 1
             bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")
             if time.monotonic() > end_s:

@@ -49,7 +49,7 @@ def show_exports(
     n = len(selected.faces)
     is_part = len(shown) < n
     charted = to_public(selected.to_counted(shown))
-    annotated = partial(_iter_annotated, state, readable, options)
+    annotated = partial(_iter_annotated, state, readable, options, all_faces=is_all)
     with st.popover("Export", icon=":material/download:"):
         make = partial(_to_bundle, records, options, info, selected.photos, annotated)
         chosen = to_public(shown) if is_part else None
@@ -85,11 +85,11 @@ def _make_chart_image(faces: pd.DataFrame) -> bytes:
 
 
 def _iter_annotated(
-    state: PhotosState, photos: list[Photo], options: VisitorOptions
+    state: PhotosState, photos: list[Photo], options: VisitorOptions, *, all_faces: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Names and annotated photos, of which one is in memory at a time."""
     for photo in photos:
-        yield photo.name, state.annotated(photo, options)
+        yield photo.name, state.annotated(photo, options, all_faces=all_faces)
 
 
 def _to_bundle(  # noqa: PLR0913 - bound one after the other

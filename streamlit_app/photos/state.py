@@ -190,12 +190,16 @@ class PhotosState:
         self.results, self.kept, self._uploaded = {}, [], []
         self._previews, self._blurred = {}, {}
 
-    def begin(self, photos: Sequence[Photo], models: tuple[str, str]) -> list[Photo]:
+    def begin(
+        self, photos: Sequence[Photo], models: tuple[str, str], *, blur: bool = False
+    ) -> list[Photo]:
         """Drops results of other models and of photos that are no longer on the page.
 
         Args:
             photos: Photos on the page.
             models: Names of the models in use, which may differ from the choice.
+            blur: Whether faces are made unrecognisable: photos that cannot be blurred yet have to
+                be analysed again, and must not be shown before.
 
         Returns:
             The photos still to be analysed.
@@ -211,10 +215,20 @@ class PhotosState:
         }
         self._previews = {k: jpeg for k, jpeg in self._previews.items() if k[0] in names}
         self._blurred = {key: crops for key, crops in self._blurred.items() if key in names}
-        waiting = [photo for photo in photos if photo.key not in self.results]
+        waiting = [photo for photo in photos if not self._is_done(photo, blur=blur)]
         if not waiting:
             self.resume()
         return waiting
+
+    def _is_done(self, photo: Photo, *, blur: bool) -> bool:
+        result = self.results.get(photo.key)
+        return result is not None and (result.can_be_blurred or not blur)
+
+    def add(self, photo: Photo, result: CroppedPhoto) -> None:
+        """Keeps the result of a photo, and forgets images made from an earlier one."""
+        self.results[photo.key] = result
+        self._blurred.pop(photo.key, None)
+        self._previews = {k: jpeg for k, jpeg in self._previews.items() if k[0] != photo.key}
 
     def preview(self, photo: Photo, options: VisitorOptions) -> bytes:
         """A JPEG of a photo for the page, blurred if the visitor wishes.
@@ -231,9 +245,12 @@ class PhotosState:
             del self._previews[old]
         return jpeg
 
-    def annotated(self, photo: Photo, options: VisitorOptions) -> bytes:
-        """A JPEG of a photo at full size with its faces marked; made anew each time."""
-        return encode_photo(self._draw(photo, options, is_marked=True))
+    def annotated(self, photo: Photo, options: VisitorOptions, *, all_faces: bool = False) -> bytes:
+        """A JPEG of a photo at full size with its faces marked; made anew each time.
+
+        With ``all_faces`` marks do not show which faces are unusable.
+        """
+        return encode_photo(self._draw(photo, options, is_marked=True, all_faces=all_faces))
 
     def crops(self, photo: Photo, options: VisitorOptions) -> CroppedPhoto:
         """The result of a photo with the faces that count, blurred if the visitor wishes."""
@@ -246,9 +263,11 @@ class PhotosState:
             self._blurred.pop(photo.key, None)
         return result.select(options.analyze_options)
 
-    def _draw(self, photo: Photo, options: VisitorOptions, *, is_marked: bool) -> Image:
+    def _draw(
+        self, photo: Photo, options: VisitorOptions, *, is_marked: bool, all_faces: bool = False
+    ) -> Image:
         record = self.results[photo.key].record
-        choice, blur = options.analyze_options, options.blur
+        choice, blur = replace(options.analyze_options, all_faces=all_faces), options.blur
         return draw_photo(photo.read(), record, choice, blur=blur, is_marked=is_marked)
 
     def stop(self) -> None:

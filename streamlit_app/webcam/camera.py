@@ -246,9 +246,10 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
         return
     photo = Photo("camera.jpg", upload.getvalue, upload.file_id)
     info = analyzer.info
-    if state.stills.begin([photo], (info.emotion.name, info.detector.name)):
+    models, blur = (info.emotion.name, info.detector.name), options.blur
+    if state.stills.begin([photo], models, blur=blur):
         with errors_as_messages("The photo could not be analysed"):
-            state.stills.results[photo.key] = next(iter_cropped_photos(analyzer, [photo]))
+            state.stills.add(photo, next(iter_cropped_photos(analyzer, [photo], blur=blur)))
     selected = select_photos(state.stills, [photo], options)
     selected = replace(selected, all_faces=choose_counted(selected.faces, "face"))
     show_findings(selected, info, options)

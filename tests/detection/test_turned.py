@@ -1,5 +1,7 @@
 """Turned faces: views and the way back, and a search that turns only where it doubts."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from emotion_core.detection.boxes import concat
 from emotion_core.detection.detector import FaceDetector
 from emotion_core.detection.turned import TurnedFaceDetector
-from emotion_core.detection.turned_view import rolls_deg, turn
+from emotion_core.detection.turned_view import cut_square, estimate_rolls, turn
 from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import make_detector
 from emotion_core.models.download import WEIGHTS_DIR
@@ -116,7 +118,7 @@ def test_right_angles_change_no_pixel_and_swap_the_sides_of_boxes():
     np.testing.assert_array_equal(view.pixels, np.rot90(image))
     faces = view.to_image(make_faces([(2, 4, 12, 34)], landmarks=True))
     np.testing.assert_allclose(faces.boxes, [(16, 2, 46, 12)], atol=1e-4)
-    np.testing.assert_allclose(rolls_deg(faces), [90], atol=1e-3)
+    np.testing.assert_allclose(estimate_rolls(faces), [90], atol=1e-3)
 
 
 def test_nothing_of_a_whole_view_is_cut_off():
@@ -124,21 +126,41 @@ def test_nothing_of_a_whole_view_is_cut_off():
     assert (view.pixels == 255).all(axis=2).sum() == pytest.approx(4000, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("box", "px", "wanted"), [((20, 10, 40, 40), 60, 1), ((20, 10, 100, 40), 40, 0.25)]
+)
+def test_the_square_around_a_face_tells_its_place_and_scale(box, px, wanted):
+    part, scale, (x, y) = cut_square(make_image(120, 60), make_faces([box]), 2.0, px)
+    assert (part.shape, scale) == ((px, px, 3), wanted)
+    middle = px / 2 / scale
+    assert (x + middle, y + middle) == ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+
+
+def test_the_square_around_a_large_face_takes_no_more_memory_than_its_result():
+    image = np.zeros((600, 600, 3), np.uint8)
+    tracemalloc.start()
+    part, *_ = cut_square(image, make_faces([(0, 0, 600, 600)]), 50.0, 96)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert part.shape == (96, 96, 3)
+    assert peak < image.nbytes
+
+
 @pytest.mark.parametrize("roll", range(-180, 180, 45))
 def test_roll_is_clockwise(roll):
     faces = turn(np.zeros((9, 9, 3), np.uint8), roll).to_image(
         make_faces([(0, 0, 9, 9)], landmarks=True)
     )
-    away = (rolls_deg(faces)[0] - roll + 180) % 360 - 180
+    away = (estimate_rolls(faces)[0] - roll + 180) % 360 - 180
     assert away == pytest.approx(0, abs=0.01)
 
 
-@pytest.mark.parametrize("roll", range(0, 360, 15))
+@pytest.mark.parametrize("roll", [15, 30, 45, 75, 90, 150, 180, 240, 315])
 def test_a_face_is_found_at_every_angle(roll):
     (faces,) = make_fake()[0].detect([make_scene([roll])])
     assert len(faces) == 1
     np.testing.assert_allclose(faces.landmarks[0, 2], (200, 200), atol=4)
-    away = (rolls_deg(faces)[0] - roll + 180) % 360 - 180
+    away = (estimate_rolls(faces)[0] - roll + 180) % 360 - 180
     assert abs(away) < 4
 
 
@@ -153,13 +175,13 @@ def test_an_upside_down_face_with_upright_landmarks_is_replaced_if_unsure(
     detector, _ = make_fake(architecture, upside_down_score=score)
     (faces,) = detector.detect([make_scene([180, 0])])
     assert len(faces) == 2
-    np.testing.assert_allclose(abs(rolls_deg(faces)), [roll, 0], atol=3)
+    np.testing.assert_allclose(abs(estimate_rolls(faces)), [roll, 0], atol=3)
     assert (faces.scores.min() > 0.9) == (roll == 180)
 
 
 def test_people_at_several_angles_are_found_in_an_image_without_an_upright_one():
     (faces,) = make_fake()[0].detect([make_scene([90, 270, 90])])
-    np.testing.assert_allclose(rolls_deg(faces) % 360, [90, 270, 90], atol=4)
+    np.testing.assert_allclose(estimate_rolls(faces) % 360, [90, 270, 90], atol=4)
 
 
 @pytest.mark.parametrize(("lying_score", "rolls"), [(0.35, [0, 90]), (0.25, [0])])
@@ -168,7 +190,7 @@ def test_beside_a_sure_face_a_lying_one_is_found_where_something_like_a_face_was
 ):
     detector, _ = make_fake(lying_score=lying_score)
     (faces,) = detector.detect([make_scene([0, 90], side_px=140)])
-    np.testing.assert_allclose(rolls_deg(faces) % 360, rolls, atol=4)
+    np.testing.assert_allclose(estimate_rolls(faces) % 360, rolls, atol=4)
     assert faces.scores.min() > 0.9
 
 
@@ -206,7 +228,7 @@ def test_a_quick_search_looks_only_at_the_angles_it_is_told():
     assert (len(upright), network.n_images) == (1, 1)
     (both,) = detector.detect([scene], AnalyzeOptions(search_px=640, rolls_deg=(90.0,)))
     assert network.n_images == 3
-    np.testing.assert_allclose(rolls_deg(both), [90, 0], atol=3)
+    np.testing.assert_allclose(estimate_rolls(both), [90, 0], atol=3)
 
 
 def test_a_face_that_fills_a_corner_and_images_of_a_pixel_are_no_trouble():
@@ -225,7 +247,7 @@ def test_the_shipped_network_finds_a_turned_portrait(roll):
     view = turn(photo, -roll)
     (faces,) = TurnedFaceDetector(upright).detect([view.pixels])
     best = faces[np.argsort(-faces.scores)[:1]]
-    away = (rolls_deg(best) - rolls_deg(expected[:1]) - roll + 180) % 360 - 180
+    away = (estimate_rolls(best) - estimate_rolls(expected[:1]) - roll + 180) % 360 - 180
     assert abs(away[0]) < 8
     back = view.to_image(best)
     x1, y1, x2, y2 = expected.boxes[0]

@@ -1,10 +1,12 @@
 """Photos analysed once with every face, of which options choose later."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from emotion_core.detection.paired import PairedDetector
 from emotion_core.imaging.codec import decode_image
 from emotion_core.photos.cropped import (
     EVERY_FACE,
@@ -20,8 +22,10 @@ from tests.factories import (
     FakeDetector,
     difference,
     make_counting_photo,
+    make_faces,
     make_fake_analyzer,
     make_predictions,
+    make_quality,
 )
 
 
@@ -71,11 +75,56 @@ def test_action_features_are_in_what_is_chosen_where_they_were_asked_for():
 def test_a_drawn_photo_is_blurred_even_where_a_face_does_not_count(is_marked):
     data = make_counting_photo(1, width=400, height=300)
     (photo,) = analyze(data)
-    options = AnalyzeOptions(min_score=0.99)
+    options = AnalyzeOptions(min_face_px=350)
     clear = draw_photo(data, photo.record, options, blur=False, is_marked=is_marked)
     assert np.array_equal(clear, decode_image(data).pixels)
     blurred = draw_photo(data, photo.record, options, blur=True, is_marked=is_marked)
     assert difference(clear, blurred) > 20
+
+
+def test_a_face_that_only_the_second_detector_sees_is_blurred_and_counts_nowhere():
+    """Of two faces side by side the right one is what only the second detector sees."""
+    data = make_counting_photo(1, width=400, height=300)
+    first, right = FakeDetector(), make_faces([(200, 0, 400, 300)])
+    left = SimpleNamespace(
+        detect=lambda images, options: [left_half(first.detect(images, options))]
+    )
+    second = SimpleNamespace(detect=lambda *_: [right])
+    analyzer = make_fake_analyzer(PairedDetector(left, lambda: second))
+    (photo,) = iter_cropped_photos(analyzer, [PhotoSource("a.png", lambda: data)], blur=True)
+    options = AnalyzeOptions(min_score=0.3, all_faces=True)
+    assert photo.can_be_blurred
+    chosen = photo.select(options)
+    assert len(chosen.record.analysis) == len(chosen.crops) == 1
+    clear, blurred = (
+        draw_photo(data, photo.record, options, blur=blur, is_marked=False)
+        for blur in (False, True)
+    )
+    assert difference(clear[:, 220:], blurred[:, 220:]) > 20
+    marked = draw_photo(data, photo.record, options, blur=False, is_marked=True)
+    assert np.array_equal(marked[:, 220:], clear[:, 220:])
+
+
+def left_half(found):
+    """The face of an image of 400 by 300 pixels, as if it took up the left half."""
+    return replace(found[0], boxes=found[0].boxes / np.float32([2, 1, 2, 1]))
+
+
+def test_unusable_faces_look_like_others_where_all_count():
+    data = make_counting_photo(1, width=400, height=300)
+    (photo,) = analyze(data)
+    record = replace(
+        photo.record, analysis=replace(photo.record.analysis, quality=make_quality(["dark"]))
+    )
+    plain, every = (
+        draw_photo(data, record, AnalyzeOptions(all_faces=is_all), blur=False, is_marked=True)
+        for is_all in (False, True)
+    )
+    assert difference(plain, every) > 0.1
+    usable = replace(record, analysis=replace(record.analysis, quality=None))
+    assert np.array_equal(
+        every, draw_photo(data, usable, AnalyzeOptions(), blur=False, is_marked=True)
+    )
 
 
 def test_marks_are_drawn_when_asked_for():

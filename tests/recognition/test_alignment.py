@@ -7,7 +7,7 @@ import pytest
 
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import ARCFACE_TEMPLATE
-from emotion_core.recognition.alignment import _warp, crop_faces, fit_similarity, to_input
+from emotion_core.recognition.alignment import crop_faces, fit_similarity, to_input
 from emotion_core.types import Faces
 from tests.factories import difference, make_faces, make_image, make_smooth_image
 
@@ -132,19 +132,6 @@ def test_no_face_gives_no_crop(preprocessing):
     size_px = preprocessing.size_px
     assert crops.shape == (0, size_px, size_px, 3)
     assert to_input(crops, preprocessing).shape == (0, channels, size_px, size_px)
-
-
-@pytest.mark.parametrize("cell", [1, 2, 3])
-@pytest.mark.parametrize("angle", [0, 30])
-def test_shrinking_averages(cell, angle):
-    """A fine checkerboard becomes grey; without averaging it would become stripes."""
-    y, x = np.mgrid[0:900, 0:900]
-    board = np.repeat((((x // cell + y // cell) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2)
-    matrix = cv2.getRotationMatrix2D((450, 450), angle, 48 / 600)
-    matrix[:, 2] += 24 - 450
-    crop = _warp(board, matrix, 48)
-    assert crop.std() < 8
-    assert crop.mean() == pytest.approx(127.5, abs=3)
 
 
 @pytest.mark.parametrize("factor", [4, 8])

@@ -182,9 +182,11 @@ def test_action_features_come_from_their_output():
     network = FakeNetwork((7, 2, len(ACTIONS), len(POSE)), gain=1.0)
     classifier = EmotionClassifier(network, make_emotion_card(has_va=True, has_actions=True))
     crops = make_image(8, 8)[None]
-    predictions = classifier.classify_crops(crops)
+    predictions, pitch_deg = classifier.read_crops(crops)
     actions = predictions.actions
-    assert predictions.pitch_deg.shape == predictions[:1].pitch_deg.shape == (1,)
+    assert pitch_deg.shape == (1,)
+    ((_, again),) = classifier.read([make_image(8, 8)], [make_faces([(0, 0, 8, 8)])])
+    np.testing.assert_allclose(again, pitch_deg)
     assert actions.shape == (1, len(ACTIONS))
     assert (actions.min(), actions.max()) == (0, 1)  # clipped
     plain = EmotionClassifier(network, make_emotion_card(has_va=True))

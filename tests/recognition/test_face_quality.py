@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from emotion_core.imaging.codec import decode_image
-from emotion_core.quality import FACE_FLAGS, FaceFlag, describe_left_out, split_flags, usable_faces
+from emotion_core.quality import FACE_FLAGS, FaceFlag
 from emotion_core.recognition.face_quality import measure_faces, measure_quality
 from emotion_core.types import Faces
-from tests.factories import make_analysis, make_faces, make_quality
+from tests.factories import make_faces
 from tests.paths import ROOT
 
 POINTS = np.array([[[203, 117], [246, 116], [226, 138], [208, 156], [244, 155]]], np.float32)
@@ -100,20 +100,3 @@ def test_no_face_has_no_quality(portrait):
     quality = measure_quality(portrait, make_faces(()))
     assert len(quality) == 0
     assert quality.flags.shape == (0, len(FACE_FLAGS))
-
-
-def test_flags_are_words_and_come_back():
-    quality = make_quality(["", "blurred, cut off"])
-    words = quality.to_columns()["flags"].tolist()
-    assert words == ["", "blurred, cut off"]
-    np.testing.assert_array_equal([split_flags(text) for text in words], quality.flags)
-
-
-def test_what_is_left_out_is_told_with_the_reasons():
-    analysis = make_analysis([(0, 0, 9, 9), (20, 0, 29, 9), (40, 0, 49, 9)])
-    flags = ["small, dark", "", "small"]
-    table = analysis.to_dataframe().assign(**make_quality(flags).to_columns())
-    words = "2 of 3 faces are too hard to read and left out (small 2, dark 1)."
-    assert describe_left_out(table) == words
-    assert describe_left_out(usable_faces(table)) == ""
-    assert describe_left_out(analysis.to_dataframe()) == ""

@@ -13,8 +13,8 @@ from emotion_core.serving.schema import (
     analysis_to_wire,
     info_from_json,
     info_to_wire,
-    parse_json,
 )
+from emotion_core.serving.strict_json import parse_json
 from emotion_core.serving.v1_protocol import PredictFormatError, read_instances
 from emotion_core.types import Analysis, Faces
 from tests.factories import make_analysis, make_faces, make_predictions, make_quality
@@ -33,7 +33,8 @@ def make_wire(boxes=BOXES):
 
 def make_rich_analysis():
     plain = make_faces(BOXES, landmarks=True)
-    faces = Faces(plain.boxes, plain.scores, plain.landmarks, np.array([7, 2], np.int64))
+    tracks, hidden = np.array([7, 2], np.int64), np.array([False, True])
+    faces = Faces(plain.boxes, plain.scores, plain.landmarks, tracks, hidden)
     quality = make_quality(["", "cut off, covered"])
     quality.pose_deg[1] = np.nan
     read = make_predictions(2, has_actions=True)
@@ -50,7 +51,7 @@ def test_an_analysis_comes_back_as_it_was_to_the_last_bit(analysis):
     assert (back.size_wh, back.model) == (analysis.size_wh, analysis.model)
     assert back.time_s == pytest.approx(analysis.time_s)
     for part, names in (
-        ("faces", ("boxes", "scores", "landmarks", "track_ids")),
+        ("faces", ("boxes", "scores", "landmarks", "track_ids", "is_hidden_only")),
         ("predictions", ("probabilities", "valence", "arousal", "actions")),
         ("quality", ("pose_deg", "sharpness", "brightness", "quality", "flags")),
     ):
@@ -127,6 +128,7 @@ HOSTILE = {
     "a huge whole number": change("faces.boxes", [[0, 0, 1, 10**400]] * 2),
     "one score too few": change("faces.scores", [0.5]),
     "a score above 1": change("faces.scores", [0.5, 1.5]),
+    "a number for whether a face is hidden": change("faces.is_hidden_only", [1, 0]),
     "true as a score": change("faces.scores", [True, False]),
     "four landmarks": change("faces.landmarks", [[[0, 0]] * 4] * 2),
     "no landmarks' field": change("faces.landmarks", KeyError),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from scipy.special import expit
 from tqdm import tqdm
 
 from emotion_core.actions import ACTIONS, POSE
@@ -117,7 +118,7 @@ class FaceLandmarker:
         padded = cv2.copyMakeBorder(resized, *edges, cv2.BORDER_REPLICATE)
         outputs = _run(self._landmarks, padded[None].astype(np.float32) / np.float32(255))
         flat, logits = sorted(outputs, key=np.size)[-1], outputs[1]
-        presence = 1 / (1 + np.exp(-float(logits.reshape(-1)[0])))
+        presence = float(expit(logits.reshape(-1)[0]))
         return flat.reshape(_N_LANDMARKS, 3), presence
 
 

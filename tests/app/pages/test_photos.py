@@ -226,15 +226,27 @@ def press(app, label):
     return app.run()
 
 
-def test_blur_changes_every_image_without_a_new_analysis(app, core):
+def test_blur_searches_once_more_and_changes_every_image(app, core):
     upload(app.run(), ("a.png", make_counting_photo(2, width=400, height=300)))
-    calls, clear = len(core.detector.calls), sheet(app)
+    clear = sheet(app)
+    assert core.detector.are_hidden == [False]
     app.sidebar.toggle(key="blur").set_value(True).run()
     blurred = sheet(app)
-    assert len(core.detector.calls) == calls
+    assert core.detector.are_hidden == [False, True]
+    assert headline(app) == "1 photo, 2 faces"
     assert blurred["detail"]["src"] != clear["detail"]["src"]
     before, after = ({f["image"] for f in data["faces"]} for data in (clear, blurred))
     assert not before & after
+
+
+def test_a_photo_that_cannot_be_blurred_yet_is_not_shown(app):
+    upload(app.run(), ("a.png", make_counting_photo(2, width=400, height=300)))
+    app.session_state["PhotosState"].stop()
+    app.sidebar.toggle(key="blur").set_value(True).run()
+    assert texts(app.info) == ["Stopped: 0 of 1 photos are analysed."]
+    assert not [e for e in app.get("bidi_component") if "sheet" in e.proto.component_name]
+    press(app, "Resume")
+    assert len(shown_faces(app)) == 2
 
 
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(app):

@@ -14,11 +14,36 @@ def test_images_of_faces_that_another_model_found_are_forgotten():
     state = PhotosState()
     state.begin([photo], ("one", "detector"))
     (found,) = iter_cropped_photos(make_fake_analyzer(), [photo])
-    state.results[photo.key] = found
+    state.add(photo, found)
     assert len(state.crops(photo, BLURRED).crops) == 2
     state.preview(photo, BLURRED)
     assert state.begin([photo], ("one", "other detector")) == [photo]
     fewer = replace(found.record, analysis=found.record.analysis[:1])
-    state.results[photo.key] = replace(found, record=fewer, crops=found.crops[:1])
+    state.add(photo, replace(found, record=fewer, crops=found.crops[:1]))
     assert len(state.crops(photo, BLURRED).crops) == 1
     assert state.n_bytes == sum(map(len, found.crops[:1]))
+
+
+def test_a_photo_is_analysed_again_before_it_is_blurred_and_not_after():
+    photo, models = Photo("a.png", lambda: make_counting_photo(1), "a"), ("one", "detector")
+    state = PhotosState()
+    for blur in (False, True):
+        assert state.begin([photo], models, blur=blur) == [photo]
+        (found,) = iter_cropped_photos(make_fake_analyzer(), [photo], blur=blur)
+        state.add(photo, found)
+        assert state.begin([photo], models, blur=blur) == []
+    assert state.begin([photo], models, blur=False) == []
+
+
+def test_images_from_before_a_photo_was_analysed_again_are_forgotten():
+    photo = Photo("a.png", lambda: make_counting_photo(1, width=300, height=200), "a")
+    state = PhotosState()
+    (found,) = iter_cropped_photos(make_fake_analyzer(), [photo], blur=True)
+    none = replace(
+        found, record=replace(found.record, analysis=found.record.analysis[:0]), crops=()
+    )
+    state.add(photo, none)
+    bare = state.preview(photo, BLURRED)
+    state.add(photo, found)
+    assert state.preview(photo, BLURRED) != bare
+    assert len(state.crops(photo, BLURRED).crops) == 1
