@@ -102,7 +102,8 @@ def event_windows(
     for time_s, label in zip(events["time_s"], events["label"], strict=True):
         low, high = time_s + window_s[0], time_s + window_s[1]
         inside = readings[(clock_s >= low - start_s) & (clock_s < high - start_s)]
-        weights = inside["weight_s"].to_numpy(float)
+        left_s = high - start_s - inside["clock_s"]
+        weights = np.minimum(inside["weight_s"], left_s).to_numpy(float)
         row = {"event": label, "time_s": time_s, "from_s": low, "to_s": high}
         row.update(frames=len(inside), frames_counted=int(inside["is_counted"].sum()))
         row.update(

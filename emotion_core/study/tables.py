@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from emotion_core.errors import EmotionError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from emotion_core.study.assignment import StudyVideo
+
+_KEPT = (*KEYS, "video", "frames", "frames_seen", "frames_counted")
+"""What ``participants`` tells of a video that was excluded."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,8 +137,10 @@ def make_tables(study: Study) -> StudyTables:
         if file in edited:
             values.update(reading_summary(readings[file], curves[file]))
             values.update(_shares(people[file]))
-        values.update(neutral.get(file, {}))
-        summaries.append({**values, "note": _note(record, study)})
+            values.update(neutral.get(file, {}))
+        if _exclusion(study, file) is not None:
+            values = {name: values[name] if name in _KEPT else np.nan for name in values}
+        summaries.append({**values, "note": _note(record, study, values)})
     participants = _with_missing(pd.DataFrame(summaries), videos)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for person, stimulus, condition in participants[list(KEYS)].itertuples(index=False):
@@ -213,35 +219,50 @@ def _video_row(
     if table is not None:
         chosen = table.loc[table["is_participant"], "track"]
         row |= {"people": len(table), "participant_track": chosen.iloc[0] if len(chosen) else None}
-    excluded = [e for e in study.edits.of(record.video.file) if isinstance(e, ExcludeVideo)]
+    excluded = _exclusion(study, record.video.file)
     return row | {
-        "is_excluded": bool(excluded),
-        "exclusion": excluded[-1].reason if excluded else "",
+        "is_excluded": excluded is not None,
+        "exclusion": excluded.reason if excluded else "",
         "error": record.error,
     }
 
 
-def _note(record: StudyRecord, study: Study) -> str:
-    """Why a participant has no values for a video; empty if there are some."""
+def _exclusion(study: Study, file: str) -> ExcludeVideo | None:
+    """The edit that excludes a video, if there is one."""
+    excluded = [edit for edit in study.edits.of(file) if isinstance(edit, ExcludeVideo)]
+    return excluded[-1] if excluded else None
+
+
+def _note(record: StudyRecord, study: Study, values: Mapping[str, Any]) -> str:
+    """Why a participant has no values for a video, or no changes; empty if there are some."""
     if record.error:
         return f"not analysed: {record.error}"
-    is_out = any(isinstance(edit, ExcludeVideo) for edit in study.edits.of(record.video.file))
-    return "excluded" if is_out else ""
+    excluded = _exclusion(study, record.video.file)
+    if excluded is not None:
+        return f"excluded: {excluded.reason}" if excluded.reason else "excluded"
+    if not values["frames_counted"]:
+        return "no usable reading" if values["frames_seen"] else "participant not seen"
+    return "no reading in the baseline" if values.get("baseline_frames") == 0 else ""
 
 
 def _with_missing(participants: pd.DataFrame, videos: list[StudyVideo]) -> pd.DataFrame:
-    """Adds a row for each participant without a video of a stimulus that others have."""
+    """Adds a row for each participant without a video that others have.
+
+    These are videos of the conditions in which the participant, or somebody who shares one of the
+    participant's conditions, was recorded: all conditions if people go through all of them, and the
+    participant's own if groups are compared.
+    """
     conditions = defaultdict(set)
     for video in videos:
         conditions[video.participant].add(video.condition)
-    there = {(video.participant, video.stimulus) for video in videos}
-    stimuli = dict.fromkeys(video.stimulus for video in videos)
+    there = {(video.participant, video.stimulus, video.condition) for video in videos}
+    wanted = dict.fromkeys((video.stimulus, video.condition) for video in videos)
     missing = [
         {"participant": person, "stimulus": stimulus, "condition": condition, "note": "no video"}
         for person, own in conditions.items()
-        for stimulus in stimuli
-        if (person, stimulus) not in there
-        for condition in sorted(own)
+        for stimulus, condition in wanted
+        if (person, stimulus, condition) not in there
+        and any(condition in others for others in conditions.values() if own & others)
     ]
     table = pd.concat([participants, pd.DataFrame(missing)]) if missing else participants
     counts = [name for name in ("frames", "frames_seen", "frames_counted") if name in table]
