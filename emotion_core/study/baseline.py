@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from emotion_core.errors import EmotionError
 from emotion_core.study.edits import NeutralSpan
 from emotion_core.study.readings import CHANGE, PLANE, measures_of, weighted_mean
 
@@ -49,16 +48,10 @@ def baselines(
         By file: ``baseline_<measure>`` on the scale on which differences are taken, and
         baseline_frames, the number of readings; missing and 0 if there are none. Empty if the study
         has no baseline at all.
-
-    Raises:
-        EmotionError: No video has the stimulus of the baseline.
     """
     spans = {video.file: _own_span(edits, video.file) for video in videos}
     if baseline is None and not any(spans.values()):
         return {}
-    stimulus = None if baseline is None else baseline.stimulus
-    if stimulus is not None and stimulus not in {video.stimulus for video in videos}:
-        raise EmotionError(f"No video has the stimulus {stimulus}, which is to be the baseline.")
     measures = next((measures_of(table) for table in edited.values()), list(PLANE))
     rows = {}
     for video in videos:

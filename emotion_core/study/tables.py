@@ -12,6 +12,7 @@ import pandas as pd
 from emotion_core.errors import EmotionError
 from emotion_core.study.assignment import KEYS
 from emotion_core.study.baseline import baselines, with_changes
+from emotion_core.study.checks import check_study
 from emotion_core.study.compare import compare_groups
 from emotion_core.study.curves import group_curves, to_clock
 from emotion_core.study.edited_frames import edit_frames, people_rows
@@ -66,7 +67,7 @@ class Study:
         about: How the videos were analysed, for methods: version, networks, settings.
 
     Raises:
-        EmotionError: There is no video, or an edit names one that is not in the study.
+        EmotionError: See ``check_study``.
     """
 
     records: tuple[StudyRecord, ...]
@@ -76,12 +77,7 @@ class Study:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.records:
-            raise EmotionError("A study needs at least one video.")
-        files = {record.video.file for record in self.records}
-        for edit in self.edits.items:
-            if edit.video and edit.video not in files:
-                raise EmotionError(f"An edit names {edit.video}, which is not in the study.")
+        check_study([record.video for record in self.records], self.settings, self.edits)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -119,7 +115,7 @@ def make_tables(study: Study) -> StudyTables:
     """Makes all tables of a study; the same study gives the same tables.
 
     Raises:
-        EmotionError: An edit names a person who is not there, or nobody has the baseline's clip.
+        EmotionError: An edit names a person who is not there, or no video could be analysed.
     """
     edited = _edit_all(study)
     people = {file: _people_of(frames, study.settings) for file, frames in edited.items()}

@@ -106,7 +106,10 @@ def test_events_are_read_for_all_videos_or_for_some(tmp_path):
         ("label\ncue\n", "has no column time"),
         ("time\n1\n", "has no column label"),
         ("time,label\n1,a\nsoon,b\n", 'line 3: the time "soon" is no number'),
-        ("time,label\n1,\n", "an event without a label"),
+        ("time,label\n\n1,a\ninf,b\n", 'line 4: the time "inf" is no number'),
+        ("time,label\n1,\n", "line 2: the event has no label"),
+        ("time,label\n1\n", "line 2: the event has no label"),
+        ("time,time_s,label\n1,1,a\n", "columns time and time_s"),
     ],
 )
 def test_wrong_events_are_explained(tmp_path, text, said):

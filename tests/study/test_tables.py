@@ -310,7 +310,7 @@ def test_edits_of_somebody_who_is_not_there_are_refused():
     record = make_record("P1", "S", np.zeros(5))
     with pytest.raises(EmotionError, match=r"^P1_S\.mp4 has no person 7\.$"):
         tables_of(record, edits=[ExcludePerson("P1_S.mp4", 7)])
-    with pytest.raises(EmotionError, match=r"names other\.mp4, which is not in the study"):
+    with pytest.raises(EmotionError, match=r"^Edit 1 names other\.mp4, which is not in the study"):
         tables_of(record, edits=[ExcludeVideo("other.mp4")])
 
 
