@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _LAYOUT = 1  # of the readings; raised when it changes, so that videos are analysed again
 _NOTE = b"emoscope"
 _SHOWN_ONLY = ("all_faces", "blur", "smoothing_s")  # settings that do not change the readings
-_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -102,11 +101,8 @@ def hash_file(path: Path) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_parquet(readings: StoredReadings) -> bytes:

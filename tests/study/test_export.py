@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,21 @@ import pytest
 
 from emotion_core.errors import EmotionError, MissingExtraError
 from emotion_core.study.codebook import TABLES
-from emotion_core.study.edits import Edits, ExcludePerson, ExcludeVideo
+from emotion_core.study.edits import (
+    ChooseParticipant,
+    Edits,
+    ExcludePerson,
+    ExcludeVideo,
+    NeutralSpan,
+    TrimVideo,
+)
 from emotion_core.study.export import other_names, study_files
-from emotion_core.study.methods import about_study
+from emotion_core.study.methods import about_study, methods_text
 from emotion_core.study.project import find_media, read_project, to_project
 from emotion_core.study.settings import TABLE_FORMATS, Baseline, StudySettings
 from emotion_core.study.store import hash_file
 from emotion_core.study.tables import make_tables
+from emotion_core.video.types import VideoSettings
 from tests.study.studies import make_failed, make_record, make_study
 
 NETWORKS = {"emotion": {"name": "tiny", "sha256": "ab" * 32, "licence": "MIT"}}
@@ -114,6 +122,9 @@ def test_methods_name_versions_hashes_exclusions_and_references(made):
         assert part in text
     assert "1 video could not be analysed." in text
     assert "P2_calm.mp4 (fell asleep)" in text
+    assert "The participant was the person seen longest." in text
+    assert "Changes are counted from 0 s to 1 s of each video: differences" in text
+    assert "averaged from -1 s to 3 s after each event (1 row in" in text
     assert "no independent samples" in text
     bibliography = made["references.bib"].decode()
     assert "version = {9.9}" in bibliography
@@ -187,11 +198,19 @@ def test_damaged_or_foreign_projects_are_refused(study, tables, tmp_path):
         read_project(path)
     with zipfile.ZipFile(io.BytesIO(to_project(study, tables))) as good:
         members = {name: good.read(name) for name in good.namelist()}
+    sound = members["readings/0001.parquet"]
     members["readings/0001.parquet"] = members["readings/0002.parquet"]
     with zipfile.ZipFile(path, "w") as bad:
         for name, data in members.items():
             bad.writestr(name, data)
     with pytest.raises(EmotionError, match=r"damaged: readings/0001\.parquet in it is not what"):
+        read_project(path)
+    members = {**members, "readings/0001.parquet": sound}
+    members["project.json"] = members["project.json"].replace(b"fell asleep", b"fell ill")
+    with zipfile.ZipFile(path, "w") as bad:
+        for name, data in members.items():
+            bad.writestr(name, data)
+    with pytest.raises(EmotionError, match=r"damaged: project\.json in it is not what"):
         read_project(path)
     with pytest.raises(EmotionError, match="There is no file"):
         read_project(tmp_path / "none.emoscope")
@@ -208,10 +227,21 @@ def test_media_are_found_again_by_their_hashes(tmp_path):
     assert found == {"P1_S.mp4": tmp_path / "renamed.mp4"}
 
 
-def test_excluded_person_is_named_with_the_reason(study, tables):
-    edits = Edits((ExcludePerson("P1_joy.mp4", 1, "interviewer"),))
-    from emotion_core.study.methods import methods_text
-
-    assert "person 1 in P1_joy.mp4 (interviewer)" in methods_text(
-        replace(study, edits=edits), tables
+def test_methods_tell_what_was_edited_and_which_part_was_analysed(study, tables):
+    edits = (
+        ExcludePerson("P1_joy.mp4", 1, "interviewer"),
+        ChooseParticipant("P1_joy.mp4", 2),
+        NeutralSpan("P1_joy.mp4", 1.0, 2.0),
+        TrimVideo("", 0.5),
     )
+    settings = asdict(VideoSettings(from_s=1.0, region=(1, 2, 30, 40), largest_only=True))
+    about = about_study("9.9", settings, NETWORKS)
+    text = methods_text(replace(study, edits=Edits(edits), about=about), tables)
+    for part in (
+        "person 1 in P1_joy.mp4 (interviewer)",
+        "chosen by hand: person 2 in P1_joy.mp4. The participant of all other videos was the",
+        "from 0 s to 1 s of each video, 1 s to 2 s of P1_joy.mp4: differences",
+        "Only parts counted: all others from 0.5 s to the end.",
+        "of each video: the part from 1 s to the end; a region of 30 x 40 pixels at (1, 2); the",
+    ):
+        assert part in text

@@ -49,6 +49,14 @@ def test_interval_is_that_of_drawing_participants_and_leaves_missing_ones_out():
     assert np.isnan([found["low"][1], found["high"][1]]).all()
 
 
+def test_intervals_of_many_steps_are_those_of_each_step():
+    column = np.random.default_rng(1).normal(0, 1, (5, 1))
+    found = mean_with_interval(np.tile(column, 1500), StudySettings(draws=20))
+    one = mean_with_interval(column, StudySettings(draws=20))
+    for name in ("low", "high"):
+        np.testing.assert_allclose(found[name], one[name][0])
+
+
 def participants(rows):
     return pd.DataFrame(rows, columns=["participant", "stimulus", "condition", "mean_valence"])
 
