@@ -41,8 +41,9 @@ def baselines(
     Args:
         videos: All videos of the study.
         edited: Tables of ``edit_frames`` by file, of the videos that were analysed.
-        baseline: Of the study; ``None`` if only videos with a ``NeutralSpan`` have one.
-        edits: Of the study.
+        baseline: The baseline of the study; ``None`` if only videos with a ``NeutralSpan`` have
+            one. In a neutral clip such a span takes the place of the baseline's own.
+        edits: The edits of the study.
 
     Returns:
         By file: ``baseline_<measure>`` on the scale on which differences are taken, and

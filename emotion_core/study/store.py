@@ -29,8 +29,8 @@ class StoredReadings:
     """The readings of one video.
 
     Attributes:
-        frames: Its table of frames, raw.
-        facts: Of the video and its analysis, see ``StudyRecord``.
+        frames: The table of frames as it was analysed.
+        facts: What is known of the video and its analysis, see ``StudyRecord``.
     """
 
     frames: pd.DataFrame
@@ -60,9 +60,9 @@ class ReadingsStore:
     """A folder with one Parquet file a video. Each is written whole or not at all.
 
     Args:
-        folder: Made when the first file is written.
-        info: The networks.
-        settings: How videos are analysed.
+        folder: Where the files are; it is made when the first one is written.
+        info: The networks by which videos are analysed.
+        settings: How they are analysed.
     """
 
     def __init__(self, folder: Path, info: AnalyzerInfo, settings: VideoSettings) -> None:

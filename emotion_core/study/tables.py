@@ -38,9 +38,10 @@ class StudyRecord:
     """What is known of one video of a study.
 
     Attributes:
-        video: Whose, and of what.
-        sha256: Of the file; empty if it could not be read.
-        frames: Its table of frames, raw; ``None`` if the analysis failed.
+        video: The video, its participant and its stimulus.
+        sha256: Hash of the file; empty if it could not be read.
+        frames: The table of frames as it was analysed, without edits; ``None`` if the analysis
+            failed.
         facts: Columns of ``all_videos``: width, height, fps, duration_s, codec, frames_read,
             frames_analyzed, model, detector, warning.
         start_s: Where the analysed part of the video begins.
