@@ -29,7 +29,7 @@ from emotion_core.cli.media import (
 from emotion_core.errors import EmotionError
 from emotion_core.models.runtime import DEVICES
 from emotion_core.study.edits import Edits
-from emotion_core.study.settings import Baseline
+from emotion_core.study.settings import TABLE_FORMATS, Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,22 @@ if TYPE_CHECKING:
     from emotion_core.study.tables import Study
     from emotion_core.video.types import VideoProgress
 
-_FORMATS = ("parquet", "xlsx", "json", "sav")
+_OF_ANALYSIS = {
+    "every": "--every",
+    "hz": "--hz",
+    "from_s": "--from",
+    "to_s": "--to",
+    "model": "--model",
+    "detector": "--detector",
+    "device": "--device",
+    "min_score": "--min-score",
+    "min_face": "--min-face",
+    "region": "--region",
+    "faces": "--faces",
+    "actions": "--actions",
+}
+"""Options for the analysis of videos, which a project has behind it."""
+
 _READINGS, _PROJECT = "readings", "study.emoscope"
 
 _clock = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
@@ -78,7 +93,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     add_faces(parser, noun="video")
     add_actions(parser)
     add_decimal(parser)
-    parser.set_defaults(run=_run)
+    # without values of their own it is known which of them were given
+    usual = {name: parser.get_default(name) for name in (*_OF_ANALYSIS, "smooth")}
+    parser.set_defaults(run=_run, usual=usual, **dict.fromkeys(usual))
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
@@ -109,10 +126,10 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--also",
         nargs="+",
-        choices=_FORMATS,
+        choices=TABLE_FORMATS,
         default=[],
         metavar="FORMAT",
-        help=f"write tables also as {', '.join(_FORMATS)}",
+        help=f"write tables also as {', '.join(TABLE_FORMATS)}",
     )
 
 
@@ -125,12 +142,22 @@ def _span(text: str) -> tuple[float, float]:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from emotion_core.study.checks import check_study
+    from emotion_core.study.export import need_packages
     from emotion_core.study.project import PROJECT_SUFFIX, read_project
     from emotion_core.study.settings import StudySettings
+    from emotion_core.study.store import need_parquet
 
     if chosen.source.suffix == PROJECT_SUFFIX:
         if chosen.pattern or chosen.assign:
             raise EmotionError("A project knows its participants: leave --pattern or --assign out.")
+        given = [flag for name, flag in _OF_ANALYSIS.items() if getattr(chosen, name) is not None]
+        if given:
+            raise EmotionError(
+                f"A project has its readings: leave {' and '.join(given)} out, or name the folder "
+                "with the videos instead."
+            )
+        need_packages(chosen.also)
         study = read_project(chosen.source)
         return _write(replace(study, **_choices(chosen, study.settings)), chosen)
     if not (chosen.pattern or chosen.assign):
@@ -143,7 +170,13 @@ def _run(chosen: argparse.Namespace) -> int:
         eprint("error: No video is named as the pattern says.")
         return WRONG_USE
     # what is wrong with settings, edits and events is said before hours of analysis
-    choices = _choices(chosen, StudySettings(smoothing_s=chosen.smooth))
+    need_packages(chosen.also)
+    need_parquet()
+    for name, value in chosen.usual.items():
+        if getattr(chosen, name) is None:
+            setattr(chosen, name, value)
+    choices = _choices(chosen, StudySettings())
+    check_study(videos, choices["settings"], choices.get("edits", Edits()))
     return _write(_analyze(chosen, videos, choices), chosen)
 
 
@@ -170,6 +203,8 @@ def _choices(chosen: argparse.Namespace, settings: StudySettings) -> dict[str, A
     from emotion_core.study.events import read_events
 
     given: dict[str, Any] = {"all_faces": True} if chosen.all_faces else {}
+    if chosen.smooth is not None:
+        given["smoothing_s"] = chosen.smooth
     if chosen.clock is not None:
         given["clock_hz"] = chosen.clock
     if chosen.window is not None:
@@ -189,6 +224,8 @@ def _read_edits(path: Path) -> Edits:
         return Edits.from_json(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise EmotionError(f"{path} cannot be read ({error}).") from error
+    except EmotionError as error:
+        raise EmotionError(f"{path}: {error}") from error
 
 
 def _analyze(

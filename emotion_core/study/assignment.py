@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -92,15 +94,14 @@ def assign_by_table(
         EmotionError: The table cannot be read, lacks a column or a cell, or names a file twice.
     """
     rows = read_csv_text(table, ("file", "participant", "stimulus"))
-    found = [
-        StudyVideo(
-            row["file"].replace("\\", "/"),
-            row["participant"],
-            row["stimulus"],
-            row.get("condition", ""),
-        )
-        for row in rows.to_dict("records")
-    ]
+    found = []
+    for number, row in zip(rows.index, rows.to_dict("records"), strict=True):
+        file = row["file"].replace("\\", "/").removeprefix("./")
+        try:
+            video = StudyVideo(file, row["participant"], row["stimulus"], row.get("condition", ""))
+        except EmotionError as error:
+            raise EmotionError(f"{table}, line {number}: {error}") from error
+        found.append(video)
     named = [video.file for video in found]
     if twice := {file for file in named if named.count(file) > 1}:
         raise EmotionError(f"{table} names {sorted(twice)[0]} twice.")
@@ -114,26 +115,40 @@ def read_csv_text(path: Path, needed: Sequence[str]) -> pd.DataFrame:
         path: A file in UTF-8 with commas or semicolons.
         needed: Columns that it must have.
 
+    Returns:
+        Cells without spaces around them, a missing one empty; the index is the line in the file.
+
     Raises:
-        EmotionError: The file cannot be read, or a column is missing.
+        EmotionError: The file cannot be read, a column is missing or there twice, or a line has
+            more cells than there are columns.
     """
     try:
-        first_line = path.read_text("utf-8-sig").partition("\n")[0]
+        text = path.read_text("utf-8-sig")
+        first_line = text.partition("\n")[0]
         separator = ";" if first_line.count(";") > first_line.count(",") else ","
-        rows = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        numbered = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
         raise EmotionError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise EmotionError(f"{path} is no CSV file in UTF-8 ({error}).") from error
-    rows.columns = [str(name).strip().lower() for name in rows.columns]
+    lines = {number: cells for number, cells in numbered if any(cells)}
+    header = [name.lower() for name in lines.pop(min(lines, default=0), [])]
+    while header and not header[-1]:
+        header.pop()
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise EmotionError(f'{path} has two columns "{twice[0]}".')
+    for number, cells in lines.items():
+        if any(cells[len(header) :]):
+            raise EmotionError(f"{path}, line {number} has more cells than there are columns.")
+        cells[len(header) :] = [""] * (len(header) - len(cells))
+    rows = pd.DataFrame(list(lines.values()), list(lines), header, dtype=object)
     if missing := [name for name in needed if name not in rows]:
         raise EmotionError(
             f"{path} has no column {missing[0]}; its first line must name the columns "
             f"{', '.join(needed)}."
         )
-    return rows.map(str.strip)
+    return rows
 
 
 def _to_expression(pattern: str) -> re.Pattern[str]:

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from emotion_core.errors import EmotionError
 from emotion_core.study.edits import NeutralSpan
 from emotion_core.study.readings import CHANGE, PLANE, measures_of, weighted_mean
 
@@ -42,34 +41,28 @@ def baselines(
     Args:
         videos: All videos of the study.
         edited: Tables of ``edit_frames`` by file, of the videos that were analysed.
-        baseline: Of the study; ``None`` if only videos with a ``NeutralSpan`` have one.
-        edits: Of the study.
+        baseline: The baseline of the study; ``None`` if only videos with a ``NeutralSpan`` have
+            one. In a neutral clip such a span takes the place of the baseline's own.
+        edits: The edits of the study.
 
     Returns:
         By file: ``baseline_<measure>`` on the scale on which differences are taken, and
         baseline_frames, the number of readings; missing and 0 if there are none. Empty if the study
         has no baseline at all.
-
-    Raises:
-        EmotionError: No video has the stimulus of the baseline.
     """
     spans = {video.file: _own_span(edits, video.file) for video in videos}
     if baseline is None and not any(spans.values()):
         return {}
-    stimulus = None if baseline is None else baseline.stimulus
-    if stimulus is not None and stimulus not in {video.stimulus for video in videos}:
-        raise EmotionError(f"No video has the stimulus {stimulus}, which is to be the baseline.")
     measures = next((measures_of(table) for table in edited.values()), list(PLANE))
     rows = {}
     for video in videos:
-        own = spans[video.file]
         source: str | None = video.file
-        from_s, to_s = (own.from_s, own.to_s) if own else (0.0, 0.0)
-        if own is None and baseline is not None:
+        if spans[video.file] is None and baseline is not None:
             source = _source(video, videos, baseline)
-            from_s, to_s = baseline.from_s, np.inf if baseline.to_s is None else baseline.to_s
-        frames = edited.get(source) if source is not None else None
-        rows[video.file] = _baseline_row(frames, measures, from_s, to_s)
+        span = baseline if source is None else spans[source] or baseline
+        frames = None if source is None or span is None else edited.get(source)
+        from_s, to_s = (0.0, None) if span is None else (span.from_s, span.to_s)
+        rows[video.file] = _baseline_row(frames, measures, from_s, np.inf if to_s is None else to_s)
     return rows
 
 
@@ -118,7 +111,7 @@ def _baseline_row(
         return row
     is_inside = frames["time_s"].between(from_s, to_s, inclusive="left")
     rows = frames[frames["is_reading"] & is_inside]
-    weights = rows["weight_s"].to_numpy(np.float64)
+    weights = rows["weight_s"].clip(upper=to_s - rows["time_s"]).to_numpy(np.float64)
     for name in measures:
         row[f"baseline_{name}"] = weighted_mean(_to_scale(rows, name).to_numpy(np.float64), weights)
     row["baseline_frames"] = len(rows)

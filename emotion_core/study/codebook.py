@@ -47,7 +47,8 @@ _EXACT = {
     "track": ("", "number of the person in this video; in all_people after merging"),
     "person": ("", "number of the person after merging"),
     "name": ("", "name of the person"),
-    "weight_s": ("s", "how long the frame counts: until the next analysed one, within limits"),
+    "weight_s": ("s", "how long the frame counts: until the next analysed one, within limits, "
+                 "and not beyond the end of the part that counts"),
     "clock_s": ("s", "time after the start of the part that counts"),
     "is_excluded": ("", "whether the person or the video was excluded"),
     "is_participant": ("", "whether the person is the participant"),
@@ -94,7 +95,7 @@ _EXACT = {
     "counted_s": ("s", "seconds with usable readings"),
     "switches": ("count", "how often the most probable emotion changes, smoothed"),
     "baseline_frames": ("count", "readings in the baseline"),
-    "note": ("", "why there are no values"),
+    "note": ("", "why there are no values, or no changes from a baseline"),
     "cover": ("0 to 1", "share of the step with usable readings"),
     "measure": ("", "column of participants (group_summary, comparisons) or participant_curves "
                 "(group_curves) that the row is about"),

@@ -137,7 +137,9 @@ def _centre(t: float, df: int, quantile: float) -> float:
     """The noncentrality with which ``t`` is at a quantile of the distribution.
 
     The distribution is the mean, over the spread that a sample may have, of normal ones:
-    ``scipy.stats.nct`` gives NaN in its tails.
+    ``scipy.stats.nct`` gives NaN in its tails, and ``scipy.special.nctdtrinc``, which agrees within
+    0.2 % for ``t`` from -50 to 100, does not end for a ``t`` of a million, as of values that hardly
+    differ.
     """
     places = (np.arange(_POINTS) + 0.5) / _POINTS
     means = t * np.sqrt(stats.chi2.ppf(places, df) / df)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     _Values = npt.NDArray[np.float64]
 
 
+_COLUMNS_AT_ONCE = 1024
+"""So many steps are drawn together: with 2,000 draws, 16 MB an array."""
+
+
 def to_clock(readings: pd.DataFrame, clock_hz: float, min_cover: float) -> pd.DataFrame:
     """Resamples a participant's readings to means over equal steps of time.
 
@@ -107,18 +111,17 @@ def mean_with_interval(values: _Values, settings: StudySettings) -> dict[str, _V
     n = known.sum(axis=0)
     mean = _quotient(filled.sum(axis=0), n)
     people = len(values)
-    low = high = np.full(values.shape[1], np.nan)
+    low, high = np.full((2, values.shape[1]), np.nan)
     if people > 1:
         generator = np.random.default_rng(settings.seed)
         times = generator.multinomial(people, np.full(people, 1 / people), size=settings.draws)
-        drawn = _quotient(times @ filled, times @ known.astype(np.int64))
-        enough = n > 1
-        low, high = np.full((2, values.shape[1]), np.nan)
-        if enough.any():
-            chosen = drawn[:, enough]
+        enough = np.flatnonzero(n > 1)
+        for start in range(0, len(enough), _COLUMNS_AT_ONCE):
+            part = enough[start : start + _COLUMNS_AT_ONCE]
+            drawn = _quotient(times @ filled[:, part], times @ known[:, part].astype(np.int64))
             # the one for missing values is a loop over columns
-            percentile = np.nanpercentile if np.isnan(chosen).any() else np.percentile
-            low[enough], high[enough] = percentile(chosen, (2.5, 97.5), axis=0)
+            percentile = np.nanpercentile if np.isnan(drawn).any() else np.percentile
+            low[part], high[part] = percentile(drawn, (2.5, 97.5), axis=0)
     return {"n": n, "mean": mean, "low": low, "high": high}
 
 

@@ -52,10 +52,10 @@ def edit_frames(
 
     Returns:
         Rows as in ``frames``, with ``EDIT_COLUMNS``: person (the number of the person after
-        merging), name, weight_s (seconds for which the row counts), clock_s (time after the start
-        of the part that counts), is_excluded (person or video), is_participant, is_in_span,
-        is_reading (a usable one of the participant, in that part or not) and is_counted (one in
-        that part).
+        merging), name, weight_s (seconds for which the row counts, up to the end of the part that
+        counts), clock_s (time after the start of that part), is_excluded (person or video),
+        is_participant, is_in_span, is_reading (a usable one of the participant, in that part or
+        not) and is_counted (one in that part).
 
     Raises:
         EmotionError: An edit names a person who is not in the video.
@@ -66,9 +66,10 @@ def edit_frames(
     span = next((e for e in reversed(edits) if isinstance(e, TrimVideo)), TrimVideo(""))
     from_s = max(start_s, span.from_s)
     to_s = np.inf if span.to_s is None else span.to_s
+    is_in_span = frames["time_s"].between(from_s, to_s, inclusive="left")
+    weight_s = pd.Series(seen_seconds(frames), frames.index)
     person = frames["track"].map(roots).astype("Int64")
-    names = {e.track: e.name for e in edits if isinstance(e, RenamePerson)}
-    by_person = {roots[track]: name for track, name in names.items()}
+    by_person = {roots[e.track]: e.name for e in edits if isinstance(e, RenamePerson)}
     excluded = {roots[e.track] for e in edits if isinstance(e, ExcludePerson)}
     is_out = any(isinstance(e, ExcludeVideo) for e in edits)
     result = frames.assign(
@@ -76,10 +77,10 @@ def edit_frames(
         name=person.map(lambda n: by_person.get(n, person_name(n)), na_action="ignore").astype(
             "str"
         ),
-        weight_s=seen_seconds(frames),
+        weight_s=weight_s.mask(is_in_span, np.minimum(weight_s, to_s - frames["time_s"])),
         clock_s=(frames["time_s"] - from_s).round(6),
         is_excluded=person.isin(list(excluded)).to_numpy(bool) | is_out,
-        is_in_span=frames["time_s"].between(from_s, to_s, inclusive="left"),
+        is_in_span=is_in_span,
     )
     participant = _participant(result, edits, roots, excluded)
     result["is_participant"] = (person == participant).fillna(value=False).astype(bool)
@@ -89,7 +90,7 @@ def edit_frames(
     result["is_counted"] = result["is_reading"] & result["is_in_span"]
     others = [name for name in frames.columns if name not in EDIT_COLUMNS]
     edited = result[[*others, *EDIT_COLUMNS]]
-    edited.attrs = dict(frames.attrs)
+    edited.attrs = dict(frames.attrs) | {"end_s": min(to_s, frames.attrs.get("end_s", np.inf))}
     return edited
 
 
@@ -133,7 +134,7 @@ def _participant(
     if chosen:
         return roots[chosen[-1]]
     is_out = edited["person"].isin(list(excluded)).to_numpy(bool)
-    counted = edited["is_in_span"] & ~_is_brief(edited) & ~is_out
+    counted = edited["is_in_span"] & ~_is_brief(edited) & ~is_out & ~_is_double(edited)
     seen = edited[counted].groupby("person")["weight_s"].sum()
     if seen.empty:
         return None

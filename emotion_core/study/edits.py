@@ -196,7 +196,9 @@ class Edits:
         """
         try:
             rows = json.loads(text)["edits"]
-        except (ValueError, TypeError, KeyError) as error:
+            if not isinstance(rows, list):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise EmotionError(
                 'The edits are no JSON of the form {"edits": [{"kind": "exclude_video", "video": '
                 '"P01_S1.mp4"}]}.'
@@ -205,17 +207,23 @@ class Edits:
 
 
 def _to_edit(row: Any, number: int) -> Edit:
-    kind = _KINDS.get(row.get("kind", "")) if isinstance(row, dict) else None
+    kind = _KINDS.get(str(row.get("kind"))) if isinstance(row, dict) else None
     if kind is None:
         raise EmotionError(f"Edit {number} needs a kind: {', '.join(_KINDS)}.")
     values = {name: value for name, value in row.items() if name != "kind"}
     if isinstance(values.get("tracks"), list):
         values["tracks"] = tuple(values["tracks"])
+    which = f"Edit {number} ({row['kind']})"
+    for name in ("video", "reason"):
+        if not isinstance(values.get(name, ""), str):
+            raise EmotionError(f"{which}: {name} must be text.")
     try:
         return kind(**values)
     except TypeError as error:
         names = ", ".join(field.name for field in fields(kind))
-        raise EmotionError(f"Edit {number} ({row['kind']}) takes {names}.") from error
+        raise EmotionError(f"{which} takes {names}.") from error
+    except EmotionError as error:
+        raise EmotionError(f"{which}: {error}") from error
 
 
 def _check_tracks(tracks: tuple[int, ...]) -> None:

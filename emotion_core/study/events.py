@@ -37,21 +37,23 @@ def read_events(path: Path) -> pd.DataFrame:
         Columns time_s, label, file, participant, stimulus and condition, sorted by time.
 
     Raises:
-        EmotionError: The file cannot be read, lacks a column, or a time is no number from 0.
+        EmotionError: The file cannot be read, lacks a column or a label, or a time is no number
+            from 0.
     """
     rows = read_csv_text(path, ("label",)).rename(columns={"time": "time_s"})
+    if (rows.columns == "time_s").sum() > 1:
+        raise EmotionError(f"{path} has the columns time and time_s; leave one out.")
     if "time_s" not in rows:
         raise EmotionError(f"{path} has no column time; events need time and label.")
     times = pd.to_numeric(rows["time_s"].str.replace(",", "."), errors="coerce")
-    wrong = ~(times >= 0)
-    if wrong.any():
-        number = int(np.flatnonzero(wrong)[0])
+    wrong = rows.index[~((times >= 0) & np.isfinite(times))]
+    if len(wrong):
         raise EmotionError(
-            f'{path}, line {number + 2}: the time "{rows["time_s"].iloc[number]}" is no number of '
+            f'{path}, line {wrong[0]}: the time "{rows["time_s"][wrong[0]]}" is no number of '
             "seconds from 0."
         )
-    if (rows["label"] == "").any():
-        raise EmotionError(f"{path} has an event without a label.")
+    if len(nameless := rows.index[rows["label"] == ""]):
+        raise EmotionError(f"{path}, line {nameless[0]}: the event has no label.")
     table = rows.assign(time_s=times).reindex(columns=list(_COLUMNS), fill_value="")
     return table.sort_values("time_s", kind="stable", ignore_index=True)
 
@@ -102,7 +104,8 @@ def event_windows(
     for time_s, label in zip(events["time_s"], events["label"], strict=True):
         low, high = time_s + window_s[0], time_s + window_s[1]
         inside = readings[(clock_s >= low - start_s) & (clock_s < high - start_s)]
-        weights = inside["weight_s"].to_numpy(float)
+        left_s = high - start_s - inside["clock_s"]
+        weights = np.minimum(inside["weight_s"], left_s).to_numpy(float)
         row = {"event": label, "time_s": time_s, "from_s": low, "to_s": high}
         row.update(frames=len(inside), frames_counted=int(inside["is_counted"].sum()))
         row.update(

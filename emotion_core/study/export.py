@@ -6,30 +6,30 @@ import io
 import json
 import tempfile
 from datetime import datetime
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from emotion_core.errors import EmotionError, MissingExtraError
+from emotion_core.errors import MissingExtraError
 from emotion_core.photos.tables import table_to_csv
 from emotion_core.reporting.group_chart import group_chart
 from emotion_core.reporting.photo_charts import to_html
 from emotion_core.study.codebook import NOTES, TABLES, codebook, codebook_markdown, meaning_of
 from emotion_core.study.methods import methods_text, references
+from emotion_core.study.settings import TABLE_FORMATS
 from emotion_core.study.store import table_to_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from emotion_core.photos.tables import Decimal
+    from emotion_core.study.settings import TableFormat
     from emotion_core.study.tables import Study, StudyTables
 
-TableFormat = Literal["parquet", "xlsx", "json", "sav"]
-TABLE_FORMATS: tuple[TableFormat, ...] = ("parquet", "xlsx", "json", "sav")
-"""What tables are written as besides CSV."""
-
+_PACKAGES = {"xlsx": ("Excel files", "xlsxwriter"), "sav": ("SPSS files", "pyreadstat")}
 _BIG = "all_frames"
 """The table that is left out of workbooks, JSON and SPSS: it has a row per frame."""
 
@@ -59,6 +59,7 @@ def study_files(
     Raises:
         MissingExtraError: A format needs a package that is not installed.
     """
+    need_packages(formats)
     book = codebook(tables)
     for name, table in tables.items():
         yield f"{name}.csv", table_to_csv(table, decimal)
@@ -79,6 +80,20 @@ def study_files(
     for suffix in ("py", "R"):
         yield f"group_figure.{suffix}", _script(suffix, decimal)
     yield "study_settings.json", json.dumps(_settings(study), indent=2, ensure_ascii=False).encode()
+
+
+def need_packages(formats: Collection[TableFormat]) -> None:
+    """Raises a ``MissingExtraError`` if a format needs a package that is not installed."""
+    for table_format in formats:
+        if table_format in _PACKAGES:
+            what, package = _PACKAGES[table_format]
+            try:
+                import_module(package)
+            except ImportError as error:
+                raise MissingExtraError(
+                    f"{what} need the package {package}: pip install 'emoscope[study]'; or leave "
+                    "them out."
+                ) from error
 
 
 def other_names(formats: Collection[TableFormat]) -> Iterator[str]:
@@ -115,11 +130,6 @@ def _to_json(study: Study, tables: StudyTables) -> bytes:
 
 
 def _to_workbook(tables: StudyTables, book: pd.DataFrame) -> bytes:
-    try:
-        import xlsxwriter
-    except ImportError as error:
-        raise _missing("Excel files", "xlsxwriter") from error
-    del xlsxwriter
     buffer = io.BytesIO()
     # what begins with = stays text
     options = {"strings_to_formulas": False, "strings_to_urls": False, "in_memory": True}
@@ -136,10 +146,8 @@ def _to_sav(table: pd.DataFrame) -> bytes:
 
     Words are text, truth values 0 and 1, and missing is missing.
     """
-    try:
-        import pyreadstat
-    except ImportError as error:
-        raise _missing("SPSS files", "pyreadstat") from error
+    import pyreadstat
+
     plain = table.copy()
     plain.attrs = {}
     for name in plain.columns:
@@ -156,9 +164,3 @@ def _to_sav(table: pd.DataFrame) -> bytes:
         data = bytearray(path.read_bytes())
     data[_SAV_DATE] = _LONG_AGO_IN_SAV  # the same table, the same bytes
     return bytes(data)
-
-
-def _missing(what: str, package: str) -> EmotionError:
-    return MissingExtraError(
-        f"{what} need the package {package}: pip install 'emoscope[study]'; or leave them out."
-    )

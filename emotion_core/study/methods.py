@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.study.codebook import NOTES
-from emotion_core.study.edits import ExcludePerson, ExcludeVideo, MergePeople, TrimVideo
+from emotion_core.study.edits import (
+    ChooseParticipant,
+    ExcludePerson,
+    ExcludeVideo,
+    MergePeople,
+    NeutralSpan,
+    TrimVideo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +107,8 @@ def methods_text(study: Study, tables: StudyTables) -> str:
         f"{_count(n_failed, 'video')} could not be analysed." if n_failed else "",
         *_edit_words(study),
         _settings_words(study.settings),
+        _baseline_words(study),
+        _event_words(study),
         "Faces that are hard to read counted, too." if study.settings.all_faces else "",
         f"Of the frames analysed, {_mean_share(tables):.1%} had a usable reading of the "
         "participant (mean over videos).",
@@ -129,30 +138,64 @@ def _video_words(settings: Mapping[str, Any]) -> str:
         rate = f"One in {settings['every']} frames was analysed"
     return (
         f"{rate}; faces counted from a detection confidence of {settings['min_score']:g} and a "
-        f"side of {settings['min_face_px']:g} pixels."
+        f"side of {settings['min_face_px']:g} pixels." + _part_words(settings)
     )
 
 
+def _part_words(settings: Mapping[str, Any]) -> str:
+    """What of each video was analysed, if not all of it."""
+    parts = []
+    from_s, to_s = settings.get("from_s") or 0.0, settings.get("to_s")
+    if from_s or to_s is not None:
+        parts.append(f"the part from {_span(from_s, to_s)}")
+    if region := settings.get("region"):
+        x, y, width, height = region
+        parts.append(f"a region of {width} x {height} pixels at ({x}, {y})")
+    if settings.get("largest_only"):
+        parts.append("the largest face of each frame")
+    return _list_of("; ", parts, " Only this was analysed of each video: ", ".")
+
+
 def _settings_words(settings: StudySettings) -> str:
-    words = (
+    return (
         "Valence and arousal [@russell1980] and probabilities were averaged over steps of "
         f"{1 / settings.clock_hz:g} s, each at least {settings.min_cover:.0%} seen; shares and "
         f"switches are of readings smoothed with a time constant of {settings.smoothing_s:g} s."
     )
-    baseline = settings.baseline
-    if baseline is None:
-        return words
-    end = "the end" if baseline.to_s is None else f"{baseline.to_s:g} s"
-    where = f"{baseline.from_s:g} s to {end} of "
-    where += f"the neutral clip ({baseline.stimulus})" if baseline.stimulus else "each video"
+
+
+def _baseline_words(study: Study) -> str:
+    """From what changes are counted."""
+    baseline, where = study.settings.baseline, []
+    if baseline is not None:
+        whose = f"the neutral clip ({baseline.stimulus})" if baseline.stimulus else "each video"
+        where.append(f"{_span(baseline.from_s, baseline.to_s)} of {whose}")
+    where += [
+        f"{_span(e.from_s, e.to_s)} of {e.video or 'all others'}"
+        for e in study.edits.items
+        if isinstance(e, NeutralSpan)
+    ]
+    return _list_of(
+        ", ",
+        where,
+        "Changes are counted from ",
+        ": differences of means for valence and arousal, differences of log-odds for "
+        "probabilities.",
+    )
+
+
+def _event_words(study: Study) -> str:
+    if study.events.empty:
+        return ""
+    from_s, to_s = study.settings.window_s
     return (
-        f"{words} Changes are counted from {where}: differences of means for valence and arousal, "
-        "differences of log-odds for probabilities."
+        f"Readings were averaged from {from_s:g} s to {to_s:g} s after each event "
+        f"({_count(len(study.events), 'row')} in the list of events)."
     )
 
 
 def _edit_words(study: Study) -> list[str]:
-    """What people left out, merged and trimmed."""
+    """Who the participants were, and what people left out, merged and trimmed."""
     items = study.edits.items
     out = [_reason(e.video, e.reason) for e in items if isinstance(e, ExcludeVideo)]
     people = [
@@ -162,17 +205,27 @@ def _edit_words(study: Study) -> list[str]:
     ]
     merged = sum(isinstance(edit, MergePeople) for edit in items)
     trimmed = [
-        f"{e.video or 'all others'} from {e.from_s:g} s"
-        + ("" if e.to_s is None else f" to {e.to_s:g} s")
+        f"{e.video or 'all others'} from {_span(e.from_s, e.to_s)}"
         for e in items
         if isinstance(e, TrimVideo)
     ]
+    chosen = [
+        f"person {e.track} in {e.video or 'all others'}"
+        for e in items
+        if isinstance(e, ChooseParticipant)
+    ]
     return [
+        _list_of(", ", chosen, "The participant was chosen by hand: ", "."),
+        f"The participant{' of all other videos' if chosen else ''} was the person seen longest.",
         _list_of(", ", out, "Excluded were: ", "."),
         _list_of(", ", people, "Left out were: ", "."),
         f"Tracks were merged by hand {_count(merged, 'time')}." if merged else "",
         _list_of(", ", trimmed, "Only parts counted: ", "."),
     ]
+
+
+def _span(from_s: float, to_s: float | None) -> str:
+    return f"{from_s:g} s to " + ("the end" if to_s is None else f"{to_s:g} s")
 
 
 def _reason(what: str, reason: str) -> str:

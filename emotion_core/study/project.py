@@ -1,7 +1,8 @@
 """The project file ``.emoscope``: a study without its media in one ZIP, opened on any machine.
 
 It holds the raw readings of each video and the tables as Parquet, and ``project.json`` with edits,
-settings, versions, and hashes of the videos and of every file in it.
+settings, versions, and hashes of the videos and of every other file in it; ``project.sha256`` has
+the hash of ``project.json``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PROJECT_SUFFIX = ".emoscope"
 
 _FORMAT = 1
 _NOTE = "project.json"
+_SEAL = "project.sha256"
 _EVENTS = "events.parquet"
 _MAX_BYTES = 4 * 2**30
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # a time would change the bytes
@@ -74,7 +76,8 @@ def to_project(study: Study, tables: StudyTables) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         text = json.dumps(note, indent=2, ensure_ascii=False)
-        for name, data in {_NOTE: text.encode(), **members}.items():
+        seal = hashlib.sha256(text.encode()).hexdigest().encode()
+        for name, data in {_NOTE: text.encode(), _SEAL: seal, **members}.items():
             archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), data)
     return buffer.getvalue()
 
@@ -95,10 +98,11 @@ def read_project(path: Path) -> Study:
     except _DAMAGE as error:
         raise EmotionError(f"{path.name} is no project of Emoscope ({error}).") from error
     try:
-        note = json.loads(members.pop(_NOTE))
+        text, seal = members.pop(_NOTE), members.pop(_SEAL)
+        note = json.loads(text)
         if note["format"] != _FORMAT:
             raise EmotionError(f"{path.name} is of another version of Emoscope; update this one.")
-        _verify(members, note["sha256"], path.name)
+        _verify({_NOTE: text, **members}, {_NOTE: seal.decode(), **note["sha256"]}, path.name)
         return _to_study(note, members)
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, EmotionError):

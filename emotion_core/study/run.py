@@ -26,11 +26,11 @@ class StudyRun:
     """How the videos of a study are analysed, and where their readings are kept.
 
     Attributes:
-        folder: With the videos.
-        analyzer: The analyzer.
+        folder: The folder with the videos.
+        analyzer: What finds and reads their faces.
         settings: How each video is analysed.
-        readings: Folder for the readings of each.
-        on_progress: Called while a video is analysed.
+        readings: The folder where the readings of each video are kept.
+        on_progress: Is called while a video is analysed.
     """
 
     folder: Path

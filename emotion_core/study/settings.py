@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+TableFormat = Literal["parquet", "xlsx", "json", "sav"]
+TABLE_FORMATS: tuple[TableFormat, ...] = ("parquet", "xlsx", "json", "sav")
+"""What tables are written as besides CSV."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _LAYOUT = 1  # of the readings; raised when it changes, so that videos are analysed again
 _NOTE = b"emoscope"
 _SHOWN_ONLY = ("all_faces", "blur", "smoothing_s")  # settings that do not change the readings
-_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,8 +29,8 @@ class StoredReadings:
     """The readings of one video.
 
     Attributes:
-        frames: Its table of frames, raw.
-        facts: Of the video and its analysis, see ``StudyRecord``.
+        frames: The table of frames as it was analysed.
+        facts: What is known of the video and its analysis, see ``StudyRecord``.
     """
 
     frames: pd.DataFrame
@@ -61,9 +60,9 @@ class ReadingsStore:
     """A folder with one Parquet file a video. Each is written whole or not at all.
 
     Args:
-        folder: Made when the first file is written.
-        info: The networks.
-        settings: How videos are analysed.
+        folder: Where the files are; it is made when the first one is written.
+        info: The networks by which videos are analysed.
+        settings: How they are analysed.
     """
 
     def __init__(self, folder: Path, info: AnalyzerInfo, settings: VideoSettings) -> None:
@@ -102,11 +101,8 @@ def hash_file(path: Path) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_parquet(readings: StoredReadings) -> bytes:

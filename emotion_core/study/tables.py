@@ -6,11 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from emotion_core.errors import EmotionError
 from emotion_core.study.assignment import KEYS
 from emotion_core.study.baseline import baselines, with_changes
+from emotion_core.study.checks import check_study
 from emotion_core.study.compare import compare_groups
 from emotion_core.study.curves import group_curves, to_clock
 from emotion_core.study.edited_frames import edit_frames, people_rows
@@ -27,15 +29,19 @@ if TYPE_CHECKING:
 
     from emotion_core.study.assignment import StudyVideo
 
+_KEPT = (*KEYS, "video", "frames", "frames_seen", "frames_counted")
+"""What ``participants`` tells of a video that was excluded."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StudyRecord:
     """What is known of one video of a study.
 
     Attributes:
-        video: Whose, and of what.
-        sha256: Of the file; empty if it could not be read.
-        frames: Its table of frames, raw; ``None`` if the analysis failed.
+        video: The video, its participant and its stimulus.
+        sha256: Hash of the file; empty if it could not be read.
+        frames: The table of frames as it was analysed, without edits; ``None`` if the analysis
+            failed.
         facts: Columns of ``all_videos``: width, height, fps, duration_s, codec, frames_read,
             frames_analyzed, model, detector, warning.
         start_s: Where the analysed part of the video begins.
@@ -62,7 +68,7 @@ class Study:
         about: How the videos were analysed, for methods: version, networks, settings.
 
     Raises:
-        EmotionError: There is no video, or an edit names one that is not in the study.
+        EmotionError: See ``check_study``.
     """
 
     records: tuple[StudyRecord, ...]
@@ -72,12 +78,7 @@ class Study:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.records:
-            raise EmotionError("A study needs at least one video.")
-        files = {record.video.file for record in self.records}
-        for edit in self.edits.items:
-            if edit.video and edit.video not in files:
-                raise EmotionError(f"An edit names {edit.video}, which is not in the study.")
+        check_study([record.video for record in self.records], self.settings, self.edits)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,7 +116,7 @@ def make_tables(study: Study) -> StudyTables:
     """Makes all tables of a study; the same study gives the same tables.
 
     Raises:
-        EmotionError: An edit names a person who is not there, or nobody has the baseline's clip.
+        EmotionError: An edit names a person who is not there, or no video could be analysed.
     """
     edited = _edit_all(study)
     people = {file: _people_of(frames, study.settings) for file, frames in edited.items()}
@@ -133,8 +134,10 @@ def make_tables(study: Study) -> StudyTables:
         if file in edited:
             values.update(reading_summary(readings[file], curves[file]))
             values.update(_shares(people[file]))
-        values.update(neutral.get(file, {}))
-        summaries.append({**values, "note": _note(record, study)})
+            values.update(neutral.get(file, {}))
+        if _exclusion(study, file) is not None:
+            values = {name: values[name] if name in _KEPT else np.nan for name in values}
+        summaries.append({**values, "note": _note(record, study, values)})
     participants = _with_missing(pd.DataFrame(summaries), videos)
     members: dict[tuple[str, str], list[str]] = defaultdict(list)
     for person, stimulus, condition in participants[list(KEYS)].itertuples(index=False):
@@ -213,35 +216,50 @@ def _video_row(
     if table is not None:
         chosen = table.loc[table["is_participant"], "track"]
         row |= {"people": len(table), "participant_track": chosen.iloc[0] if len(chosen) else None}
-    excluded = [e for e in study.edits.of(record.video.file) if isinstance(e, ExcludeVideo)]
+    excluded = _exclusion(study, record.video.file)
     return row | {
-        "is_excluded": bool(excluded),
-        "exclusion": excluded[-1].reason if excluded else "",
+        "is_excluded": excluded is not None,
+        "exclusion": excluded.reason if excluded else "",
         "error": record.error,
     }
 
 
-def _note(record: StudyRecord, study: Study) -> str:
-    """Why a participant has no values for a video; empty if there are some."""
+def _exclusion(study: Study, file: str) -> ExcludeVideo | None:
+    """The edit that excludes a video, if there is one."""
+    excluded = [edit for edit in study.edits.of(file) if isinstance(edit, ExcludeVideo)]
+    return excluded[-1] if excluded else None
+
+
+def _note(record: StudyRecord, study: Study, values: Mapping[str, Any]) -> str:
+    """Why a participant has no values for a video, or no changes; empty if there are some."""
     if record.error:
         return f"not analysed: {record.error}"
-    is_out = any(isinstance(edit, ExcludeVideo) for edit in study.edits.of(record.video.file))
-    return "excluded" if is_out else ""
+    excluded = _exclusion(study, record.video.file)
+    if excluded is not None:
+        return f"excluded: {excluded.reason}" if excluded.reason else "excluded"
+    if not values["frames_counted"]:
+        return "no usable reading" if values["frames_seen"] else "participant not seen"
+    return "no reading in the baseline" if values.get("baseline_frames") == 0 else ""
 
 
 def _with_missing(participants: pd.DataFrame, videos: list[StudyVideo]) -> pd.DataFrame:
-    """Adds a row for each participant without a video of a stimulus that others have."""
+    """Adds a row for each participant without a video that others have.
+
+    These are videos of the conditions in which the participant, or somebody who shares one of the
+    participant's conditions, was recorded: all conditions if people go through all of them, and the
+    participant's own if groups are compared.
+    """
     conditions = defaultdict(set)
     for video in videos:
         conditions[video.participant].add(video.condition)
-    there = {(video.participant, video.stimulus) for video in videos}
-    stimuli = dict.fromkeys(video.stimulus for video in videos)
+    there = {(video.participant, video.stimulus, video.condition) for video in videos}
+    wanted = dict.fromkeys((video.stimulus, video.condition) for video in videos)
     missing = [
         {"participant": person, "stimulus": stimulus, "condition": condition, "note": "no video"}
         for person, own in conditions.items()
-        for stimulus in stimuli
-        if (person, stimulus) not in there
-        for condition in sorted(own)
+        for stimulus, condition in wanted
+        if (person, stimulus, condition) not in there
+        and any(condition in others for others in conditions.values() if own & others)
     ]
     table = pd.concat([participants, pd.DataFrame(missing)]) if missing else participants
     counts = [name for name in ("frames", "frames_seen", "frames_counted") if name in table]

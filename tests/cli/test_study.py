@@ -1,6 +1,7 @@
 """``emoscope study``: from a folder to tables, resumed to the same bytes, and projects opened."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -111,7 +112,9 @@ def test_renamed_files_and_other_tables_need_no_new_analysis(study, clips, tmp_p
     assert not (tmp_path / "out" / "study.json").exists()
 
 
-def test_project_is_opened_edited_and_written_without_its_videos(study, clips, tmp_path, detector):
+def test_project_is_opened_edited_and_written_without_its_videos(
+    study, clips, tmp_path, detector, capsys
+):
     study(clips, "--pattern", PATTERN)
     project = (tmp_path / "out" / "study.emoscope").rename(tmp_path / "mine.emoscope")
     before = bytes_in(tmp_path / "out")
@@ -124,6 +127,12 @@ def test_project_is_opened_edited_and_written_without_its_videos(study, clips, t
     assert study(project, "--edits", edits) == 1
     rows = pd.read_csv(tmp_path / "out" / "participants.csv", encoding="utf-8-sig")
     assert rows.set_index("video").loc["P1_joy.mp4", "note"] == "excluded"
+    assert study(project, "--smooth", "2") == 1
+    settings = json.loads((tmp_path / "out" / "study_settings.json").read_text())["settings"]
+    assert settings["smoothing_s"] == 2
+    capsys.readouterr()
+    assert study(project, "--every", "1", "--model", "other") == 2
+    assert "leave --every and --model out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -134,11 +143,19 @@ def test_project_is_opened_edited_and_written_without_its_videos(study, clips, t
         (["--pattern", "{participant}-{stimulus}.mp4"], "No video is named as the pattern says."),
         (["--pattern", PATTERN, "--edits", "none.json"], "none.json cannot be read"),
         (["--pattern", PATTERN, "--baseline", "5,1"], "The span of the baseline must"),
+        (["--pattern", PATTERN, "--baseline-stimulus", "nap"], "No video has the stimulus nap"),
+        (["--pattern", PATTERN, "--also", "xlsx"], "Excel files need the package xlsxwriter"),
+        (["--pattern", PATTERN, "--edits", "wrong.json"], "wrong.json: Edit 1 needs a kind"),
+        (["--pattern", PATTERN, "--edits", "other.json"], "Edit 1 names x.mp4, which is not in"),
     ],
 )
 def test_wrong_use_is_explained_before_any_analysis(
-    study, clips, detector, capsys, arguments, said
+    study, clips, detector, capsys, monkeypatch, tmp_path, arguments, said
 ):
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.json").write_text('{"edits": [{"kind": "melt"}]}')
+    (tmp_path / "other.json").write_text('{"edits": [{"kind": "exclude_video", "video": "x.mp4"}]}')
     assert study(clips, *arguments) == 2
     assert f"error: {said}" in capsys.readouterr().err
     assert not detector.calls

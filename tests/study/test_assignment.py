@@ -47,7 +47,7 @@ def test_two_files_of_one_participant_and_stimulus_are_refused():
 def test_table_names_files_also_ones_that_are_missing(tmp_path):
     table = tmp_path / "who.csv"
     table.write_text(
-        "File;Participant;Stimulus;Condition\nx.mp4;1;S;old\nsub\\y.mp4; 2 ;S;\n", "utf-8-sig"
+        "File;Participant;Stimulus;Condition\nx.mp4;1;S;old;\n./sub\\y.mp4; 2 ;S;;\n", "utf-8-sig"
     )
     videos, unnamed = assign_by_table(["x.mp4", "z.mp4"], table)
     assert videos == (StudyVideo("x.mp4", "1", "S", "old"), StudyVideo("sub/y.mp4", "2", "S"))
@@ -58,7 +58,11 @@ def test_table_names_files_also_ones_that_are_missing(tmp_path):
     ("text", "said"),
     [
         ("file,participant\nx.mp4,1\n", "has no column stimulus"),
-        ("file,participant,stimulus\nx.mp4,,S\n", "x.mp4 needs a participant and a stimulus"),
+        ("file,participant,stimulus\n\nx.mp4,,S\n", "line 3: x.mp4 needs a participant and a st"),
+        ("file,participant,stimulus\nx.mp4,1\n", "line 2: x.mp4 needs a participant and a stim"),
+        ("file,participant,stimulus\nx.mp4,1,S,new\n", "line 2 has more cells than there are"),
+        ("file,stimulus,participant,Stimulus\nx.mp4,S,1,S\n", 'two columns "stimulus"'),
+        ("", "has no column file"),
         ("file,participant,stimulus\nx.mp4,1,S\nx.mp4,2,S\n", "names x.mp4 twice"),
     ],
 )

@@ -44,11 +44,14 @@ def test_edit_is_undone_by_leaving_it_out():
     ("text", "said"),
     [
         ("[]", "The edits are no JSON of the form"),
+        ('{"edits": 5}', "The edits are no JSON of the form"),
+        ('{"edits": [{"kind": ["choose"]}]}', "Edit 1 needs a kind"),
+        ('{"edits": [{"kind": "exclude_video", "video": null}]}', "Edit 1 (exclude_video): video"),
         ('{"edits": [{"kind": "melt"}]}', "Edit 1 needs a kind: merge, rename"),
         ('{"edits": [{"kind": "choose", "video": "a"}]}', "Edit 1 (choose) takes video, track."),
         (
             '{"edits": [{"kind": "choose", "video": "a", "track": 0}]}',
-            "numbers in the column track",
+            "Edit 1 (choose): People are named by the numbers in the column track",
         ),
         ('{"edits": [{"kind": "merge", "video": "a", "tracks": [1, 1]}]}', "two different people"),
         ('{"edits": [{"kind": "trim", "video": "", "from_s": 3, "to_s": 2}]}', "end after that"),

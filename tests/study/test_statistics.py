@@ -49,6 +49,14 @@ def test_interval_is_that_of_drawing_participants_and_leaves_missing_ones_out():
     assert np.isnan([found["low"][1], found["high"][1]]).all()
 
 
+def test_intervals_of_many_steps_are_those_of_each_step():
+    column = np.random.default_rng(1).normal(0, 1, (5, 1))
+    found = mean_with_interval(np.tile(column, 1500), StudySettings(draws=20))
+    one = mean_with_interval(column, StudySettings(draws=20))
+    for name in ("low", "high"):
+        np.testing.assert_allclose(found[name], one[name][0])
+
+
 def participants(rows):
     return pd.DataFrame(rows, columns=["participant", "stimulus", "condition", "mean_valence"])
 
@@ -106,7 +114,10 @@ def test_events_are_read_for_all_videos_or_for_some(tmp_path):
         ("label\ncue\n", "has no column time"),
         ("time\n1\n", "has no column label"),
         ("time,label\n1,a\nsoon,b\n", 'line 3: the time "soon" is no number'),
-        ("time,label\n1,\n", "an event without a label"),
+        ("time,label\n\n1,a\ninf,b\n", 'line 4: the time "inf" is no number'),
+        ("time,label\n1,\n", "line 2: the event has no label"),
+        ("time,label\n1\n", "line 2: the event has no label"),
+        ("time,time_s,label\n1,1,a\n", "columns time and time_s"),
     ],
 )
 def test_wrong_events_are_explained(tmp_path, text, said):

@@ -1,5 +1,7 @@
 """Tables of a study: what is counted, what is missing, and that plain pandas gives the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +130,27 @@ def test_merged_tracks_are_one_person_with_a_name():
     assert undone.all_people["name"].tolist() == ["Person 1", "Anna"]
 
 
+def test_latest_name_of_a_merged_person_holds():
+    record = make_record("P1", "S", np.zeros(20), others=(2,))
+    names = [RenamePerson("P1_S.mp4", t, n) for t, n in ((1, "A"), (2, "B"), (1, "C"))]
+    tables = tables_of(record, edits=[*names[:2], MergePeople("P1_S.mp4", (1, 2)), names[2]])
+    assert tables.all_people["name"].tolist() == ["C"]
+
+
+def test_person_found_twice_is_not_seen_for_longer():
+    valence = np.full(40, 0.5)
+    valence[15:] = np.nan
+    record = make_record("P1", "S", valence, others=(2,))
+    twin = record.frames[record.frames["track"] == 1].assign(track=3)
+    frames = pd.concat([record.frames, twin]).sort_values("frame", ignore_index=True)
+    frames.loc[(frames["track"] == 2) & (frames["frame"] >= 20), "track"] = None
+    tables = tables_of(
+        replace(record, frames=frames), edits=[MergePeople(record.video.file, (1, 3))]
+    )
+    people = tables.all_people.set_index("track")["is_participant"]
+    assert people.to_dict() == {1: False, 2: True}
+
+
 def test_person_found_twice_in_a_frame_counts_once_by_the_surer_face():
     record = make_record("P1", "S", np.full(20, 0.5), others=(2,))
     record.frames["score"] = np.where(record.frames["track"] == 1, 0.9, 0.8)
@@ -144,8 +167,18 @@ def test_part_of_a_video_begins_at_zero_on_the_clock():
     assert tables.participant_curves["valence"].iloc[0] == pytest.approx(
         np.arange(10, 15).mean() / 40
     )
-    own = [TrimVideo(record.video.file, 3.0), TrimVideo("", 1.0, 2.0)]
-    assert the_row(tables_of(record, edits=own))["frames"] == 10
+    own = [TrimVideo(record.video.file, 3.5), TrimVideo("", 1.0, 2.0)]
+    assert the_row(tables_of(record, edits=own))["frames"] == 5
+
+
+def test_last_frame_of_a_part_counts_up_to_its_end_only():
+    record = make_record("P1", "S", np.full(40, 0.5), fps=4.0)
+    tables = tables_of(record, edits=[TrimVideo("", 1.0, 2.1)])
+    counted = tables.all_frames[tables.all_frames["is_counted"]]
+    assert counted["weight_s"].to_numpy() == pytest.approx([0.25, 0.25, 0.25, 0.25, 0.1])
+    assert the_row(tables)["counted_s"] == pytest.approx(1.1)
+    assert tables.all_people["seen_s"].tolist() == pytest.approx([1.1])
+    assert tables.participant_curves["cover"].tolist() == pytest.approx([1.0, 1.0, 0.2])
 
 
 def test_failed_excluded_and_missing_videos_have_a_row_without_values():
@@ -160,7 +193,7 @@ def test_failed_excluded_and_missing_videos_have_a_row_without_values():
         (r["participant"], r["stimulus"]): r["note"] for r in tables.participants.to_dict("records")
     }
     assert notes["P2", "A"] == "not analysed: The file is empty."
-    assert notes["P2", "B"] == "excluded"
+    assert notes["P2", "B"] == "excluded: talked to somebody"
     assert notes["P3", "B"] == "no video"
     lost = tables.participants[tables.participants["note"] != ""]
     assert lost["mean_valence"].isna().all()
@@ -172,6 +205,34 @@ def test_failed_excluded_and_missing_videos_have_a_row_without_values():
     videos = tables.all_videos.set_index("video")
     assert videos.loc["P2_A.mp4", "error"] == "The file is empty."
     assert videos.loc["P2_B.mp4", "exclusion"] == "talked to somebody"
+
+
+def test_excluded_and_failed_videos_are_in_no_mean_and_no_interval():
+    rest = [make_record(f"P{k}", "rest", np.full(20, 0.1 * k)) for k in range(5)]
+    seen = [make_record(f"P{k}", "S", np.full(20, 0.1 * k)) for k in range(5)]
+    settings = StudySettings(draws=50, baseline=Baseline("rest"))
+    out = [ExcludeVideo("P4_S.mp4")]
+    whole = tables_of(*rest, *seen, edits=out, settings=settings)
+    without = tables_of(*rest[:4], *seen[:4], settings=settings)
+    broken = tables_of(*rest, *seen[:4], make_failed("P4", "S"), settings=settings)
+    expected = without.group_summary.query("stimulus == 'S'").drop(columns="participants")
+    for tables in (whole, broken):
+        found = tables.group_summary.query("stimulus == 'S'").drop(columns="participants")
+        pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True))
+    assert the_row(whole, video="P4_S.mp4")["frames"] == 20
+    nobody = tables_of(*rest, edits=[ExcludeVideo("")])
+    assert nobody.group_summary["n"].max() == 0
+
+
+def test_video_that_is_missing_in_one_condition_has_a_row_there():
+    records = [make_record("P1", s, np.zeros(5), c) for s in "AB" for c in ("pre", "post")]
+    records += [make_record("P2", s, np.zeros(5), "pre") for s in "AB"]
+    records.append(make_record("P2", "A", np.zeros(5), "post"))
+    records.append(make_record("P3", "A", np.zeros(5), "alone"))
+    lost = tables_of(*records).participants.query("note == 'no video'")
+    assert lost[["participant", "stimulus", "condition"]].to_numpy().tolist() == [
+        ["P2", "B", "post"]
+    ]
 
 
 def test_group_curve_is_the_mean_of_participants_with_a_band_around_it():
@@ -223,17 +284,33 @@ def test_changes_are_counted_from_a_neutral_clip_of_the_participant():
     tables = tables_of(*records, settings=StudySettings(baseline=Baseline("rest"), draws=50))
     assert the_row(tables, video="P1_S.mp4")["mean_change_valence"] == pytest.approx(0.3)
     without = the_row(tables, video="P2_S.mp4")
+    assert without["note"] == "no reading in the baseline"
     assert np.isnan(without["mean_change_valence"])
     assert without["baseline_frames"] == 0
     with pytest.raises(EmotionError, match="No video has the stimulus nap"):
         tables_of(*records, settings=StudySettings(baseline=Baseline("nap")))
 
 
+def test_neutral_span_of_a_neutral_clip_holds_for_the_other_videos():
+    records = (
+        make_record("P1", "rest", np.r_[np.full(10, 0.1), np.full(10, 0.3)]),
+        make_record("P1", "S", np.full(10, 0.4)),
+    )
+    tables = tables_of(
+        *records,
+        edits=[NeutralSpan("P1_rest.mp4", 1.0, 2.0)],
+        settings=StudySettings(baseline=Baseline("rest"), draws=50),
+    )
+    row = the_row(tables, video="P1_S.mp4")
+    assert row["mean_change_valence"] == pytest.approx(0.1)
+    assert row["baseline_frames"] == 10
+
+
 def test_edits_of_somebody_who_is_not_there_are_refused():
     record = make_record("P1", "S", np.zeros(5))
     with pytest.raises(EmotionError, match=r"^P1_S\.mp4 has no person 7\.$"):
         tables_of(record, edits=[ExcludePerson("P1_S.mp4", 7)])
-    with pytest.raises(EmotionError, match=r"names other\.mp4, which is not in the study"):
+    with pytest.raises(EmotionError, match=r"^Edit 1 names other\.mp4, which is not in the study"):
         tables_of(record, edits=[ExcludeVideo("other.mp4")])
 
 
@@ -250,6 +327,7 @@ def test_video_without_a_face_has_a_row_without_values():
         participant="P1",
     )
     assert (row["frames"], row["frames_seen"], row["share_counted"]) == (10, 0, 0.0)
+    assert row["note"] == "participant not seen"
     assert np.isnan(row["mean_valence"])
 
 
