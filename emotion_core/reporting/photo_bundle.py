@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import zipfile
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from emotion_core import __version__
@@ -27,6 +25,7 @@ from emotion_core.reporting.photo_charts import (
     valence_arousal_chart,
 )
 from emotion_core.reporting.photo_folder import photo_settings
+from emotion_core.reporting.provenance import CITATION, LIMITS, software_versions
 from emotion_core.types import AnalyzeOptions, VaSource
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.models.card import AnalyzerInfo
-
-_PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "torch")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,11 +130,9 @@ def describe_methods(run: PhotoRun) -> str:
         + ("count" if options.all_faces else "do not count")
         + " in means and charts; the tables have them, marked.",
         "Faces are blurred in all images." if run.blur else "Faces are not blurred in images.",
-        "The readings describe how faces look, not what people feel, and differ between groups of "
-        "people; the model card tells how well they agree with human ratings.",
+        LIMITS,
     ]
-    cite = f"@software{{emoscope, title = {{Emoscope}}, version = {{{__version__}}}}}"
-    return "\n\n".join([*words, cite, ""])
+    return "\n\n".join([*words, CITATION, ""])
 
 
 def _settings(run: PhotoRun) -> dict[str, object]:
@@ -146,17 +141,7 @@ def _settings(run: PhotoRun) -> dict[str, object]:
         **photo_settings(info, run.options, blur=run.blur),
         "made_at": run.made_at.isoformat(timespec="seconds"),
         "device": info.device,
-        "versions": {"emoscope": __version__, "python": platform.python_version(), **_versions()},
+        "versions": software_versions(),
         "weights_sha256": {c.name: c.weights.sha256 for c in (info.emotion, info.detector)},
         "photos_sha256": dict(run.sha256),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a client of a server needs none of them
-            continue
-    return found

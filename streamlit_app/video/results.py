@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -13,17 +16,19 @@ from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.reporting.video_bundle import VideoRun, write_video_bundle
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, people_readings, select_people
 from streamlit_app.video.people import show_people
 from streamlit_app.video.timeline import choose_people, show_course
 from streamlit_app.video.viewer import PlayedVideo
-from streamlit_app.widgets import choose_counted, download, escape, to_csv
+from streamlit_app.widgets import choose_counted, chosen_decimal, download, escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
     from altair.typing import ChartType
 
+    from emotion_core.photos.tables import Decimal
     from emotion_core.video.types import VideoResult
     from streamlit_app.shared_file import SharedTempFile
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
@@ -43,11 +48,13 @@ class FinishedVideo:
         name: Readable name of the video.
         result: The result.
         video: The annotated video.
+        clip: The video as it was uploaded.
     """
 
     name: str
     result: VideoResult
     video: SharedTempFile
+    clip: SharedTempFile | None = None
 
 
 def show_result(
@@ -82,9 +89,10 @@ def show_result(
     if result.people.empty:
         if played:
             st.video(played.data, alt=played.alt, width=720)
-        show_video_downloads(finished.name, result, frames, video)
+        show_video_downloads(finished.name, result, frames, video, finished.clip)
     else:
-        _show_tabs(state.selection, state.smoother, result, frames, finished.name, video, played)
+        shown = replace(finished, result=result)
+        _show_tabs(state.selection, state.smoother, shown, frames, video, played)
 
 
 def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
@@ -122,16 +130,16 @@ def play(
 
 
 @st.fragment
-def _show_tabs(  # noqa: PLR0913 - a fragment is given everything that it shows
+def _show_tabs(
     selection: TimelineSelection,
     smoother: ResultSmoother,
-    result: VideoResult,
+    finished: FinishedVideo,
     frames: pd.DataFrame,
-    name: str,
     video: SharedTempFile | None,
     played: PlayedVideo | None,
 ) -> None:
     """The viewer, people and downloads; a selection only reruns this part of the page."""
+    result = finished.result
     tracks = choose_people(selection, result)
     timeline, people, export = st.tabs(
         ["Timeline", "People", "Export"], key="video tab", on_change="rerun"
@@ -143,13 +151,25 @@ def _show_tabs(  # noqa: PLR0913 - a fragment is given everything that it shows
             show_people(result, frames, tracks, span_s)
     with export:
         if export.open:
-            show_video_downloads(name, result, frames, video)
+            show_video_downloads(finished.name, result, frames, video, finished.clip)
 
 
 def show_video_downloads(
-    name: str, result: VideoResult, frames: pd.DataFrame, video: SharedTempFile | None
+    name: str,
+    result: VideoResult,
+    frames: pd.DataFrame,
+    video: SharedTempFile | None,
+    clip: SharedTempFile | None = None,
 ) -> None:
-    """Everything as files, made when a button is pressed; ``frames`` are smoothed."""
+    """Everything as files, made when a button is pressed.
+
+    Args:
+        name: Of the video.
+        result: Its results.
+        frames: The smoothed table of frames.
+        video: The annotated video.
+        clip: The video as it was uploaded, for its hash.
+    """
     stem = safe_stems([name])[0]
     raw, people = result.frames, result.people
 
@@ -157,8 +177,10 @@ def show_video_downloads(
         chosen = select_people(frames, longest_seen(people))
         return dashboard_chart(chosen, smoothing_s=result.settings.smoothing_s)
 
+    make = partial(_to_bundle, name, result, frames, clip, chosen_decimal())
     st.header("Downloads", anchor=False)
     with st.container(horizontal=True):
+        download("Everything (ZIP)", make, f"{stem}_results.zip", "application/zip")
         if video:
             download("Annotated video (MP4)", video.read, f"{stem}_annotated.mp4", "video/mp4")
         download("Frames (CSV)", to_csv(lambda: raw), f"{stem}_frames.csv", "text/csv")
@@ -172,10 +194,26 @@ def show_video_downloads(
         )
     charted = " Charts show up to six people, those visible longest."
     st.caption(
+        "Everything has tables, charts, report, settings, versions, hashes and a text on methods. "
         "Frames (CSV) has one row per analysed frame and face, never smoothed. The other files use "
         f"the smoothing set here, except for means.{'' if people.empty else charted}"
     )
     st.caption(_facts(result))
+
+
+def _to_bundle(
+    name: str,
+    result: VideoResult,
+    frames: pd.DataFrame,
+    clip: SharedTempFile | None,
+    decimal: Decimal,
+) -> bytes:
+    sha256 = ""
+    if clip:
+        with clip.in_use() as path, path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    run = VideoRun(name, result, frames, datetime.now(UTC), sha256)
+    return write_video_bundle(run, decimal=decimal)
 
 
 def _facts(result: VideoResult) -> str:

@@ -77,4 +77,4 @@ def test_a_chart_keeps_all_else(monkeypatch):
 
 def test_an_unknown_theme_is_left_to_streamlit(monkeypatch):
     use_theme(monkeypatch, None)
-    assert chart_config() == {"aria": False}
+    assert chart_config() == {"aria": False, "mark": {"aria": False}}

@@ -169,6 +169,7 @@ def test_video_with_two_people(video_app, clips):
     assert all(element.proto.alt for element in video_app.get("vega_lite_chart"))
     assert "Frames analysed: 10 of 10." in facts(video_app)
     assert downloads(video_app) == [
+        "Everything (ZIP)",
         "Annotated video (MP4)",
         "Frames (CSV)",
         "People (CSV)",
@@ -185,6 +186,7 @@ def test_video_without_a_face(video_app, clips):
     assert viewers(video_app) == []
     assert len(video_app.get("video")) == 1
     assert downloads(video_app) == [
+        "Everything (ZIP)",
         "Annotated video (MP4)",
         "Frames (CSV)",
         "People (CSV)",
