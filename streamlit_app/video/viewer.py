@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from emotion_core.reporting.html_page import vega_script
-from streamlit_app.widgets import media_url, readable
+from streamlit_app.widgets import chart_config, media_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,9 +76,13 @@ def show_viewer(
         cursor: Where the cursor is sent.
         on_span: Called when a span was selected in the charts.
     """
+    colours = chart_config()
     charts = {
-        name: {"spec": readable(chart).to_dict(validate=False), "alt": alts.get(name, "")}
-        for name, chart in shown.charts.items()
+        name: {
+            "spec": {**spec, "config": {**spec.get("config", {}), **colours}},
+            "alt": alts.get(name, ""),
+        }
+        for name, spec in shown.specs.items()
     }
     data: dict[str, Any] = {
         "charts": charts,

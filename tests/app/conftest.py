@@ -42,7 +42,7 @@ def sketch():
 def sketched_course(frames):
     names = ("timeline", "probabilities", "plane", "bars")
     end_s = float(frames["time_s"].max()) + 0.1
-    return CursorCharts(dict.fromkeys(names, sketch()), "time_s", (0.0, end_s))
+    return CursorCharts(dict.fromkeys(names, sketch().to_dict()), "time_s", (0.0, end_s))
 
 
 @pytest.fixture

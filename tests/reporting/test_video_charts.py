@@ -45,7 +45,7 @@ def shares_of(frames):
 def with_cursor(name, frames, **values):
     """Specification of a chart with a cursor as a page draws it, with values of parameters."""
     made = cursor_charts(frames)
-    spec = made.charts[name].to_dict()
+    spec = made.specs[name]
     spec["datasets"] = {**spec.get("datasets", {}), COURSE: made.rows}
     for param in spec["params"]:
         param["value"] = values.get(param["name"], param.get("value"))
