@@ -21,14 +21,19 @@ class CameraFault(StrEnum):
 
 
 _SCRIPT = """
-const nameFrame = () => {  // otherwise screen readers say the name of the component
-  for (const frame of document.querySelectorAll('iframe[title*="webrtc_streamer"]')) {
-    frame.title = "Camera";
+const passKey = ({ key, code, ctrlKey, altKey, metaKey }) => {
+  if (key !== "m" || ctrlKey || altKey || metaKey) return;
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }));
+};
+const prepareFrame = () => {
+  for (const frame of document.querySelectorAll('iframe[src*="webrtc_streamer"]')) {
+    frame.title = "Camera";  // otherwise screen readers say the name of the component
+    frame.contentWindow?.addEventListener("keydown", passKey);  // START has the focus in there
   }
 };
 export default function ({ data, parentElement, setStateValue }) {
-  nameFrame();
-  setTimeout(nameFrame, 1500);
+  prepareFrame();
+  setTimeout(prepareFrame, 1500);
   if (parentElement.emoscopeCheck) {
     parentElement.emoscopeKnown = data.fault;
     return;

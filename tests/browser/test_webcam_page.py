@@ -195,6 +195,8 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
     charts = page.get_by_test_id("stVegaLiteChart")
     charts.nth(1).get_by_text(re.compile(r"Person \d")).first.wait_for()
     wait_until(page, lambda: charts.count() == 3)  # an old one may stay until the page is drawn
+    page.keyboard.press("m")  # the focus is in the camera's frame
+    expect_text(page, "1 mark, the last at")
     page.get_by_text("Record", exact=True).click()
     page.get_by_text(re.compile(r"Recording \d+:(0[1-9]|[1-5])")).wait_for()
 
