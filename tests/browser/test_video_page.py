@@ -63,7 +63,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def result(browser: Browser, app_url: str, clip: bytes) -> Iterator[Page]:
+def open_result(browser: Browser, app_url: str, clip: bytes) -> Iterator[Page]:
     """The page with a clip that was analysed; tests leave it as it is."""
     with opened(browser, f"{app_url}/video") as page:
         give(page, "a smile.mp4", clip)
@@ -71,12 +71,26 @@ def result(browser: Browser, app_url: str, clip: bytes) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture
+def result(open_result: Page) -> Page:
+    """The same in front: a browser draws no charts in a tab that is hidden."""
+    open_result.bring_to_front()
+    return open_result
+
+
 @pytest.fixture(scope="module")
-def sample(browser: Browser, app_url: str) -> Iterator[Page]:
+def open_sample(browser: Browser, app_url: str) -> Iterator[Page]:
     """The page as it opens, with the result of the sample; tests leave the cursor where it is."""
     with opened(browser, f"{app_url}/video") as page:
         page.locator(".bars svg").wait_for()
         yield page
+
+
+@pytest.fixture
+def sample(open_sample: Page) -> Page:
+    """The same in front: a browser draws no charts in a tab that is hidden."""
+    open_sample.bring_to_front()
+    return open_sample
 
 
 def give(page: Page, name: str, data: bytes) -> None:
