@@ -27,11 +27,8 @@ PATIENCE_S = 10.0
 
 NO_CONNECTION = "No connection could be established between your browser and this server."
 
-_HASTY_S = 4.0
-"""A stream without frames that ends sooner was stopped by the visitor."""
-
-_END_S = 15.0
-"""Timeout for the end of a stream; the encoder of its recording may take ten seconds."""
+_HASTY_S = 4.0  # a stream without frames that ends sooner was stopped by the visitor
+_END_S = 15.0  # for the end of a stream; the encoder of its recording may take ten seconds
 
 
 @dataclass(frozen=True, eq=False, slots=True)
