@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_core.quality import usable_faces
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,10 +28,11 @@ def neutral_means(frames: pd.DataFrame, from_s: float) -> dict[int, tuple[float,
         from_s: Start of the neutral span in seconds after the first frame.
 
     Returns:
-        By track; tracks without a face in the span are left out.
+        By track; tracks without a usable face in the span are left out.
     """
     inside = frames[frames["time_s"].between(from_s, from_s + NEUTRAL_S, inclusive="left")]
-    means = inside.dropna(subset=["track"]).groupby("track")[list(_PLANE)].mean()
+    counted = usable_faces(inside).dropna(subset=["track"])
+    means = counted.groupby("track")[list(_PLANE)].mean()
     return {int(track): (float(v), float(a)) for track, v, a in means.itertuples()}
 
 

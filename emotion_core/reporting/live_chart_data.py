@@ -87,9 +87,10 @@ def minute_rows(history: pd.DataFrame, marks_s: Sequence[float] = ()) -> pd.Data
     rows["is_mark"] = False
     now_s = float((history["time_s"] + history["age_s"]).max()) if len(history) else math.inf
     ago_s = [mark_s - now_s for mark_s in marks_s if now_s - MINUTE_S <= mark_s <= now_s]
-    marks = pd.DataFrame({"ago_s": ago_s, "is_mark": True, "name": ""})
-    columns = ["run", "style", "name", "ago_s", "valence", "arousal", "is_mark"]
-    return pd.concat([rows, marks])[columns] if ago_s else rows[columns]
+    shown = rows[["run", "style", "name", "ago_s", "valence", "arousal", "is_mark"]]
+    if not ago_s:
+        return shown
+    return pd.concat([shown, pd.DataFrame({"ago_s": ago_s, "is_mark": True, "name": ""})])
 
 
 def _mean_per_span(history: pd.DataFrame, step_s: float) -> pd.DataFrame:

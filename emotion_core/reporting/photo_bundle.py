@@ -25,7 +25,7 @@ from emotion_core.reporting.photo_charts import (
     valence_arousal_chart,
 )
 from emotion_core.reporting.photo_folder import photo_settings
-from emotion_core.reporting.provenance import CITATION, LIMITS, software_versions
+from emotion_core.reporting.provenance import LIMITS, citation, describe_counted, software_versions
 from emotion_core.types import AnalyzeOptions, VaSource
 
 if TYPE_CHECKING:
@@ -126,13 +126,11 @@ def describe_methods(run: PhotoRun) -> str:
         f"one is reported. Valence and arousal, from -1 to 1, are {source}.",
         f"Photos analysed: {len(analyses)}, {n_empty} of them without a face. Faces: {n_faces}."
         + (f" Photos that could not be read: {', '.join(failed)}." if failed else ""),
-        "Faces that are hard to read (small, blurred, dark, bright, turned, cut off or covered) "
-        + ("count" if options.all_faces else "do not count")
-        + " in means and charts; the tables have them, marked.",
+        describe_counted(all_faces=options.all_faces),
         "Faces are blurred in all images." if run.blur else "Faces are not blurred in images.",
         LIMITS,
     ]
-    return "\n\n".join([*words, CITATION, ""])
+    return "\n\n".join([*words, citation()])
 
 
 def _settings(run: PhotoRun) -> dict[str, object]:

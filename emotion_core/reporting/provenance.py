@@ -1,4 +1,4 @@
-"""What a result was made with: versions of software and hashes of weights."""
+"""What every text on methods says, and the versions of the software that made a result."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from emotion_core import __version__
 
-CITATION = f"@software{{emoscope, title = {{Emoscope}}, version = {{{__version__}}}}}"
-"""BibTeX of this release."""
-
 LIMITS = (
     "The readings describe how faces look, not what people feel, and differ between groups of "
     "people; the model card tells how well they agree with human ratings."
@@ -17,6 +14,28 @@ LIMITS = (
 """What every text on methods says of readings."""
 
 _PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "torch")
+
+
+def citation(release: str = __version__) -> str:
+    """BibTeX of a release of Emoscope."""
+    return f"""\
+@software{{emoscope,
+  author = {{{{The Emoscope developers}}}},
+  title = {{Emoscope: emotions, valence and arousal from faces in photos, videos and webcams}},
+  version = {{{release}}},
+  year = {{2026}},
+  license = {{MIT}}
+}}
+"""
+
+
+def describe_counted(*, all_faces: bool) -> str:
+    """Whether faces count that are hard to read, in a sentence."""
+    return (
+        "Faces that are hard to read (small, blurred, dark, bright, turned, cut off or covered) "
+        f"{'count' if all_faces else 'do not count'} in means and charts; the tables have them, "
+        "marked."
+    )
 
 
 def software_versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import charts_page, describe_rate, report_page
 from emotion_core.reporting.photo_charts import to_png
-from emotion_core.reporting.provenance import CITATION, LIMITS, software_versions
+from emotion_core.reporting.provenance import LIMITS, citation, describe_counted, software_versions
 from emotion_core.reporting.timeline import person_name
 from emotion_core.video.tables import longest_seen, select_people
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.video.types import VideoResult
+    from emotion_core.video.types import VideoResult, VideoSettings
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,21 +83,34 @@ def describe_video_methods(run: VideoRun) -> str:
     findings = [f"{person_name(p)}: {describe_course(run.smoothed, p)}." for p in people]
     words = [
         f"{what} was analysed with Emoscope {__version__} on {run.made_at:%Y-%m-%d}: "
-        f"{result.n_analyzed} of {result.n_frames} frames ({describe_rate(settings)}).",
+        f"{result.n_analyzed} of {result.n_frames} frames ({describe_rate(settings)})."
+        f"{_describe_part(settings)}",
         f"Faces were found by {models[0]} and count with a detection confidence of at least "
         f"{settings.min_score:.2g} and a shorter side of at least {settings.min_face_px:g} pixels; "
         f"a person is a face that was followed for at least {settings.min_seen_s:g} s.",
         f"{models[1]} gave each face a probability for each expression; the most probable one is "
         "reported, with valence and arousal from -1 to 1. Charts, shares and moments are smoothed "
         f"with a time constant of {settings.smoothing_s:g} s; frames.csv is not.",
-        "Faces that are hard to read (small, blurred, dark, bright, turned, cut off or covered) "
-        + ("count" if settings.all_faces else "do not count")
-        + " in means and charts; the tables have them, marked.",
+        describe_counted(all_faces=settings.all_faces),
+        "Faces are blurred in all images." if settings.blur else "Faces are not blurred in images.",
         *([result.fault] if result.fault else []),
         "\n".join(["What was shown:", *findings]) if findings else "No face was found.",
         LIMITS,
     ]
-    return "\n\n".join([*words, CITATION, ""])
+    return "\n\n".join([*words, citation()])
+
+
+def _describe_part(settings: VideoSettings) -> str:
+    """What of the video was analysed, if not all of it."""
+    parts = []
+    if settings.from_s or settings.to_s is not None:
+        end = "the end" if settings.to_s is None else f"{settings.to_s:g} s"
+        parts.append(f"the part from {settings.from_s:g} s to {end}")
+    if settings.region:
+        parts.append("the region {},{},{},{}".format(*settings.region))
+    if settings.largest_only:
+        parts.append("the largest face of each frame")
+    return f" Only this was analysed: {'; '.join(parts)}." if parts else ""
 
 
 def _settings(run: VideoRun) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.reporting.provenance import citation
 from emotion_core.study.codebook import NOTES
 from emotion_core.study.edits import (
     ChooseParticipant,
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     from emotion_core.study.tables import Study, StudyTables
 
 REFERENCES = """\
-@software{emoscope,
-  author = {{The Emoscope developers}},
-  title = {Emoscope: emotions, valence and arousal from faces in photos, videos and webcams},
-  version = {@VERSION@},
-  year = {2026},
-  license = {MIT}
-}
-
 @book{efron1993,
   author = {Efron, Bradley and Tibshirani, Robert J.},
   title = {An Introduction to the Bootstrap},
@@ -68,7 +61,7 @@ REFERENCES = """\
   year = {2001}
 }
 """
-"""What the methods paragraph cites; @VERSION@ stands for the program's."""
+"""What the methods paragraph cites besides the program."""
 
 
 _ROLES = {"emotion": "emotion model", "detector": "face detector"}
@@ -125,7 +118,7 @@ def methods_text(study: Study, tables: StudyTables) -> str:
 
 def references(version: str) -> str:
     """What the methods paragraph cites, as BibTeX."""
-    return REFERENCES.replace("@VERSION@", version)
+    return f"{citation(version)}\n{REFERENCES}"
 
 
 def _video_words(settings: Mapping[str, Any]) -> str:

@@ -217,9 +217,11 @@ def _to_bundle(
 
 
 def _facts(result: VideoResult) -> str:
-    """How the analysis went, in one line."""
-    words = f"Frames analysed: {result.n_analyzed} of {result.n_frames}. "
-    if result.elapsed_s:
+    """How the analysis went, in one line; a webcam session tells most of it itself."""
+    words = ""
+    if not result.started_at:
+        words = f"Frames analysed: {result.n_analyzed} of {result.n_frames}. "
+    if result.elapsed_s and words:
         fps = result.n_frames / result.elapsed_s
         took = format_duration(result.elapsed_s, decimals=0)
         words += f"Processing time: {took} ({fps:.0f} fps). "

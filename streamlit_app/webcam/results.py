@@ -84,9 +84,9 @@ def _show_marks(session: WebcamSession) -> None:
     """The marked moments as a file, and when a neutral face was shown."""
     if session.neutral_s is not None:
         at = format_duration(session.neutral_s, decimals=0)
-        st.caption(
-            f"Neutral face at {at}: frames.csv has the change of valence and arousal from it."
-        )
+        has = "has the change of valence and arousal from it"
+        none = "has no changes from it, since no face was seen well enough then"
+        st.caption(f"Neutral face at {at}: frames.csv {has if session.neutral() else none}.")
     if not session.marks_s:
         return
     marks = pd.DataFrame({"time_s": session.marks_s})

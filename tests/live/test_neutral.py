@@ -11,9 +11,11 @@ def test_changes_are_from_the_mean_of_the_same_track_in_three_seconds():
             "track": pd.array([1, 1, 1, 1, 2, None], "Int64"),
             "valence": [0.9, 0.1, 0.3, 0.5, 0.5, np.nan],
             "arousal": [0.9, -0.2, 0.0, 0.4, 0.5, np.nan],
+            "is_usable": [True] * 5 + [False],
         }
     )
-    neutral = neutral_means(frames, 1.0)
+    blurred = frames.assign(time_s=2.0, valence=-1.0, is_usable=False)
+    neutral = neutral_means(pd.concat([frames, blurred]), 1.0)
     assert neutral.keys() == {1}
     np.testing.assert_allclose(neutral[1], (0.2, -0.1))
     changed = add_changes(frames, neutral)

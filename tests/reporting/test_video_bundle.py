@@ -78,6 +78,9 @@ def test_methods_tell_models_rate_settings_and_what_was_shown():
     assert "(5 fps)" in text
     assert "a time constant of 1 s" in text
     assert "\nPerson 2: " in text
+    part = replace(run.result.settings, from_s=2.0, region=(0, 0, 640, 720), largest_only=True)
+    only = describe_video_methods(replace(run, result=replace(run.result, settings=part)))
+    assert "the part from 2 s to the end; the region 0,0,640,720; the largest face" in only
     started = replace(run.result, started_at=datetime(2026, 11, 30, tzinfo=UTC))
     session = replace(run, result=started)
     assert describe_video_methods(session).startswith("A webcam session was analysed")
