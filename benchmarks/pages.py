@@ -6,7 +6,6 @@ Needs Playwright for Python and a Chromium (``EMOSCOPE_CHROMIUM``, else ``/usr/b
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import statistics
@@ -16,11 +15,9 @@ import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from benchmarks.harness import (
@@ -31,8 +28,8 @@ from benchmarks.harness import (
     write_json,
 )
 from benchmarks.live_clip import SAMPLE
+from benchmarks.video import repeat_clip
 from emotion_core.imaging.codec import decode_image, encode_jpeg
-from emotion_core.video.io.reader import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, FilePayload, Locator, Page, ViewportSize
 
 _ROOT = Path(__file__).resolve().parents[1]
-_CLIP = SAMPLE.parent / "sample" / "sad_to_happy.mp4"
+_SAMPLE_CLIP = SAMPLE.parent / "sample" / "sad_to_happy.mp4"
 _N_PHOTOS = 60
 _CLIP_S = 20.0
 _WINDOW: ViewportSize = {"width": 1440, "height": 900}
@@ -242,20 +239,11 @@ def _measure_video(page: Page, url: str, rounds: int, times: dict[str, list[floa
 
 
 def _clip() -> bytes:
-    """Twenty seconds: the sample clip, forwards and back."""
-    with VideoReader(_CLIP) as reader:
-        size_wh, fps = reader.info.size_wh, Fraction(reader.info.fps).limit_denominator(1001)
-        images = [frame.image for frame in reader.frames()]
-    images = (images + images[::-1])[: round(_CLIP_S * fps)]
-    file = io.BytesIO()
-    with av.open(file, "w", "mp4") as output:
-        stream = output.add_stream("libx264", fps, options={"preset": "veryfast"})
-        stream.width, stream.height = size_wh
-        stream.pix_fmt = "yuv420p"
-        for image in images:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        output.mux(stream.encode())
-    return file.getvalue()
+    """Twenty seconds: the sample clip twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        repeat_clip(_SAMPLE_CLIP, path, 2)
+        return path.read_bytes()
 
 
 if __name__ == "__main__":

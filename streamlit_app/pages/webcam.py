@@ -50,7 +50,7 @@ loading, notices, columns, below = (st.container() for _ in range(4))
 with columns:
     left, right = st.columns([3, 2], gap="medium")
 with left:
-    camera, under_camera = st.container(key="camera"), st.container()
+    camera, under_camera = st.container(), st.container()
 
 with loading:
     analyzer = page_analyzer(options, settings.device)

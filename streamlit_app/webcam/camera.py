@@ -94,7 +94,7 @@ def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLi
 
 
 def show_preview() -> None:
-    """The annotated sample, where the camera's video will be."""
+    """The annotated sample, above the camera."""
     with st.container(key="preview", gap=None):
         st.video(
             str(FOLDER / ANNOTATED),
