@@ -93,6 +93,7 @@ def test_stopped_and_resumed_run_gives_the_same_bytes_and_analyses_nothing_twice
     assert bytes_in(tmp_path / "out") == resumed
 
 
+@pytest.mark.slow
 def test_renamed_files_and_other_tables_need_no_new_analysis(study, clips, tmp_path, detector):
     who = tmp_path / "who.csv"
     lines = [f"{name}.mp4,{i},S," for i, name in enumerate(NAMES)]
@@ -112,6 +113,7 @@ def test_renamed_files_and_other_tables_need_no_new_analysis(study, clips, tmp_p
     assert not (tmp_path / "out" / "study.json").exists()
 
 
+@pytest.mark.slow
 def test_project_is_opened_edited_and_written_without_its_videos(
     study, clips, tmp_path, detector, capsys
 ):

@@ -11,7 +11,7 @@ import pytest
 
 from emotion_core import __version__
 from emotion_core.models.registry import CARDS
-from emotion_core.reporting import html_page
+from emotion_core.reporting import html_page, video_bundle
 from emotion_core.reporting.video_bundle import VideoRun, describe_video_methods, write_video_bundle
 from emotion_core.video.tables import people_table
 from emotion_core.video.types import VideoInfo, VideoResult, VideoSettings
@@ -19,9 +19,10 @@ from tests.video.frame_tables import make_none, make_table, walk
 
 
 @pytest.fixture(autouse=True)
-def light_script(monkeypatch):
-    """Takes the place of Vega, which takes seconds to put together."""
+def light_charts(monkeypatch):
+    """Take the place of Vega and of its drawing, which take seconds."""
     monkeypatch.setattr(html_page, "vega_script", lambda: "window.vega = 0;")
+    monkeypatch.setattr(video_bundle, "to_png", lambda _: b"PNG")
 
 
 def make_run(frames):
