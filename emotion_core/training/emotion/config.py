@@ -31,6 +31,8 @@ class TrainConfig(BaseConfig):
             stage, in which their balance is learned from other shares of the data sets. Source:
             B. Kang et al., "Decoupling Representation and Classifier", ICLR 2020.
         epochs: Passes over the training set; the schedule of the learning rate depends on it.
+        epoch_faces: Faces that are shown in one epoch, drawn anew for each; 0 shows all. With large
+            sets, a run is validated and saved more often by fewer faces in more epochs.
         patience: Epochs without a better validation result after which training ends; 0 never.
         batch_size: Faces in one step, over all processes.
         learning_rate: Peak of the one-cycle schedule.
@@ -85,6 +87,7 @@ class TrainConfig(BaseConfig):
     init: str = ""
     heads_only: bool = False
     epochs: int = limited(28, 1)
+    epoch_faces: int = limited(0, 0)
     patience: int = limited(0, 0)
     batch_size: int = limited(128, 1)
     learning_rate: float = positive(3e-3)

@@ -54,8 +54,10 @@ def _to_int(sequence: np.random.SeedSequence) -> int:
 def draw_order(faces: FaceSet, config: TrainConfig, rng: np.random.Generator) -> Indices:
     """The faces of one epoch, in the order in which they are shown."""
     if config.balance == "sampler":
-        return draw_balanced(faces.targets, rng)
-    return np.asarray(rng.permutation(len(faces)), np.int64)
+        order = draw_balanced(faces.targets, rng)
+    else:
+        order = np.asarray(rng.permutation(len(faces)), np.int64)
+    return order[: config.epoch_faces or None]
 
 
 def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
@@ -79,7 +81,8 @@ def split_order(order: Indices, batch_size: int, world: int) -> list[Indices]:
 
 def count_steps(faces: FaceSet, config: TrainConfig, context: DistributedContext) -> int:
     """Number of steps in one epoch."""
-    return len(split_order(np.arange(len(faces)), config.batch_size, context.world))
+    shown = np.arange(len(faces))[: config.epoch_faces or None]
+    return len(split_order(shown, config.batch_size, context.world))
 
 
 def iter_emotion_batches(

@@ -26,11 +26,16 @@ from emotion_core.training.emotion.class_balance import (
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import best_epoch, is_exhausted
 from emotion_core.training.emotion.landmarker import N_OUTPUTS
-from emotion_core.training.emotion.loader import split_order
+from emotion_core.training.emotion.loader import (
+    count_steps,
+    draw_order,
+    split_order,
+)
 from emotion_core.training.emotion.losses import concordance, to_loss
 from emotion_core.training.emotion.mixup import Batch, fill_va
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
+from emotion_core.training.engine.distributed import DistributedContext
 from emotion_core.training.engine.optim import one_cycle
 from emotion_core.training.engine.read_ahead import iter_ahead
 from emotion_core.training.engine.release import save_network
@@ -369,6 +374,14 @@ def test_one_cycle(progress, rate):
 def test_order_is_cut_into_steps(n, world, sizes):
     steps = split_order(np.arange(n), 4, world)
     assert [len(step) for step in steps] == sizes
+
+
+def test_an_epoch_may_show_some_of_the_faces_only(faces):
+    config = replace(TINY, epoch_faces=20, batch_size=8)
+    first, second = (draw_order(faces, config, np.random.default_rng(i)) for i in range(2))
+    assert len(first) == len(set(first)) == 20
+    assert set(first) != set(second)
+    assert count_steps(faces, config, DistributedContext()) == 3
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(0, 8), (1, 8), (9, 1)])
