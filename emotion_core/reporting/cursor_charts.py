@@ -29,7 +29,7 @@ from emotion_core.reporting.timeline_layers import CURSOR, FROM, UNTIL, at_curso
 from emotion_core.reporting.video_charts import names_of, time_range
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from altair.typing import ChartType
 
@@ -59,17 +59,19 @@ class CursorCharts:
     span_s: tuple[float, float]
 
 
-def cursor_charts(frames: pd.DataFrame) -> CursorCharts:
+def cursor_charts(frames: pd.DataFrame, marks_s: Sequence[float] = ()) -> CursorCharts:
     """Makes the charts of a video.
 
     Args:
         frames: As ``FrameTableBuilder.table`` makes it, raw or smoothed; readable for up to six
             people. Long videos are downsampled.
+        marks_s: Times that are marked by dashed lines.
     """
     rows = timeline_rows(frames)
     names, chart = names_of(rows), csv_chart(COURSE, rows)
     span_s = time_range(frames, rows)
-    timeline, probabilities = cursor_layers(chart, names, span_s)
+    within = [time_s for time_s in marks_s if span_s[0] <= time_s <= span_s[1]]
+    timeline, probabilities = cursor_layers(chart, names, span_s, within)
     fitted = {"timeline": timeline, "probabilities": probabilities}
     fitted["bars"] = _bars(chart) if len(names) < 2 else _stacked_bars(chart, names)
     charts = {name: one.properties(autosize=FIT_WIDTH) for name, one in fitted.items()}

@@ -106,19 +106,22 @@ def probability_layers(
 
 
 def cursor_layers(
-    rows: alt.Chart, names: Sequence[str], span: tuple[float, float]
+    rows: alt.Chart,
+    names: Sequence[str],
+    span: tuple[float, float],
+    marks_s: Sequence[float] = (),
 ) -> tuple[ChartType, ChartType]:
     """Both charts over time with a cursor, to be drawn below each other; see ``timeline_layers``.
 
     The parameter ``CURSOR`` moves a line across both and dots along the lines of the first;
-    ``FROM`` and ``UNTIL`` shade a span. Six people fit a screen. For one person there is no legend
-    of the emotions, which bars beside the charts name.
+    ``FROM`` and ``UNTIL`` shade a span. Dashed lines stand at the times ``marks_s``. Six people fit
+    a screen. For one person there is no legend of the emotions, which bars beside the charts name.
     """
     n, x = max(1, len(names)), _time_x(span, is_flush=True)
     lines, both = _lines(rows, names, x.axis(None))
     dots = at_cursor(both).mark_point(filled=True, size=45, opacity=1)
-    upper = [_row_lines(n), lines, *_marks(x.axis(None)), dots]
-    lower = [_row_lines(n), _areas(rows, names, x, has_legend=n > 1), *_marks(x)]
+    upper = [_row_lines(n), lines, *_cursor(x.axis(None), marks_s), dots]
+    lower = [_row_lines(n), _areas(rows, names, x, has_legend=n > 1), *_cursor(x, marks_s)]
     first, second = (
         alt.layer(*layers).properties(
             height=max(n * compact_px, round(px * (0.8 + 0.2 * n))), view=_NO_FRAME
@@ -179,8 +182,8 @@ def _areas(
     return areas
 
 
-def _marks(x: alt.X) -> list[alt.Chart]:
-    """The shaded span and the line of the cursor."""
+def _cursor(x: alt.X, marks_s: Sequence[float]) -> list[alt.Chart]:
+    """The shaded span, the marked times and the line of the cursor."""
     one = alt.Chart(alt.InlineData(values=[{}]))
     shade = (
         one.transform_filter(f"{FROM} < {UNTIL}")
@@ -189,7 +192,11 @@ def _marks(x: alt.X) -> list[alt.Chart]:
         .encode(x=x, x2="end_s:Q")
     )
     line = one.transform_calculate(time_s=CURSOR).mark_rule(color=GREY, strokeWidth=2)
-    return [shade, line.encode(x=x)]
+    if not marks_s:
+        return [shade, line.encode(x=x)]
+    marks = alt.Chart(alt.InlineData(values=[{"time_s": time_s} for time_s in marks_s]))
+    dashes = marks.mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.5)
+    return [shade, dashes.encode(x=x), line.encode(x=x)]
 
 
 def _time_x(span: tuple[float, float], *, is_flush: bool = False) -> alt.X:

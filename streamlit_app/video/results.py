@@ -25,6 +25,8 @@ from streamlit_app.video.viewer import PlayedVideo
 from streamlit_app.widgets import choose_counted, chosen_decimal, download, escape, to_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from altair.typing import ChartType
 
@@ -47,14 +49,16 @@ class FinishedVideo:
     Attributes:
         name: Readable name of the video.
         result: The result.
-        video: The annotated video.
-        clip: The video as it was uploaded.
+        video: The annotated video, or a session's recording; ``None`` if there is none to show.
+        clip: The video as it was uploaded, for its hash.
+        marks_s: Times that were marked, in seconds.
     """
 
     name: str
     result: VideoResult
-    video: SharedTempFile
+    video: SharedTempFile | None
     clip: SharedTempFile | None = None
+    marks_s: Sequence[float] = ()
 
 
 def show_result(
@@ -66,7 +70,7 @@ def show_result(
     """
     result = finished.result
     made_with_s = result.settings.smoothing_s
-    video: SharedTempFile | None = finished.video
+    video = finished.video
     if blur and not result.settings.blur:
         result, video = hide_faces(result), None
     for warning in result.info.warnings:
@@ -86,13 +90,8 @@ def show_result(
     elif made_with_s != smoothing_s:
         st.caption(f"The annotated video was made with a smoothing of {made_with_s:.1f} s.")
     played = play(video, finished.name, result) if video else None
-    if result.people.empty:
-        if played:
-            st.video(played.data, alt=played.alt, width=720)
-        show_video_downloads(finished.name, result, frames, video, finished.clip)
-    else:
-        shown = replace(finished, result=result)
-        _show_tabs(state.selection, state.smoother, shown, frames, video, played)
+    shown = replace(finished, result=result, video=video)
+    show_analysis(state.selection, state.smoother, shown, frames, played)
 
 
 def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
@@ -129,47 +128,57 @@ def play(
     return PlayedVideo(file.read(), alt, result.info.size_wh, offset_s)
 
 
+def show_analysis(
+    selection: TimelineSelection,
+    smoother: ResultSmoother,
+    finished: FinishedVideo,
+    frames: pd.DataFrame,
+    played: PlayedVideo | None,
+) -> None:
+    """The viewer, people and downloads; the video and downloads if there is nobody in it.
+
+    Args:
+        selection: What is selected in the charts.
+        smoother: Has smoothed the result.
+        finished: Smoothed result.
+        frames: Smoothed frame table.
+        played: The video to play.
+    """
+    if not finished.result.people.empty:
+        _show_tabs(selection, smoother, finished, frames, played)
+        return
+    if played:
+        st.video(played.data, alt=played.alt, width=720)
+    _show_downloads(finished, frames)
+
+
 @st.fragment
 def _show_tabs(
     selection: TimelineSelection,
     smoother: ResultSmoother,
     finished: FinishedVideo,
     frames: pd.DataFrame,
-    video: SharedTempFile | None,
     played: PlayedVideo | None,
 ) -> None:
-    """The viewer, people and downloads; a selection only reruns this part of the page."""
+    """The tabs of a result; a selection only reruns this part of the page."""
     result = finished.result
     tracks = choose_people(selection, result)
     timeline, people, export = st.tabs(
-        ["Timeline", "People", "Export"], key="video tab", on_change="rerun"
+        ["Timeline", "People", "Export"], key="result tab", on_change="rerun"
     )
     with timeline:
-        span_s = show_course(selection, smoother, result, frames, tracks, played)
+        span_s = show_course(selection, smoother, finished, frames, tracks, played)
     with people:
         if people.open:
             show_people(result, frames, tracks, span_s)
     with export:
         if export.open:
-            show_video_downloads(finished.name, result, frames, video, finished.clip)
+            _show_downloads(finished, frames)
 
 
-def show_video_downloads(
-    name: str,
-    result: VideoResult,
-    frames: pd.DataFrame,
-    video: SharedTempFile | None,
-    clip: SharedTempFile | None = None,
-) -> None:
-    """Everything as files, made when a button is pressed.
-
-    Args:
-        name: Of the video.
-        result: Its results.
-        frames: The smoothed table of frames.
-        video: The annotated video.
-        clip: The video as it was uploaded, for its hash.
-    """
+def _show_downloads(finished: FinishedVideo, frames: pd.DataFrame) -> None:
+    """Everything as files, made when a button is pressed, from the smoothed table of frames."""
+    name, result, video = finished.name, finished.result, finished.video
     stem = safe_stems([name])[0]
     raw, people = result.frames, result.people
 
@@ -177,7 +186,7 @@ def show_video_downloads(
         chosen = select_people(frames, longest_seen(people))
         return dashboard_chart(chosen, smoothing_s=result.settings.smoothing_s)
 
-    make = partial(_to_bundle, name, result, frames, clip, chosen_decimal())
+    make = partial(_to_bundle, name, result, frames, finished.clip, chosen_decimal())
     st.header("Downloads", anchor=False)
     with st.container(horizontal=True):
         download("Everything (ZIP)", make, f"{stem}_results.zip", "application/zip")

@@ -9,6 +9,8 @@ from emotion_core.reporting.cursor_charts import cursor_charts
 from emotion_core.video.tables import people_table, select_people, smooth_result, with_moments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from emotion_core.reporting.cursor_charts import CursorCharts
@@ -80,13 +82,16 @@ class ResultSmoother:
         frames, people = self._tables
         return frames, replace(result, people=people)
 
-    def charts(self, frames: pd.DataFrame, tracks: list[int]) -> CursorCharts:
+    def charts(
+        self, frames: pd.DataFrame, tracks: list[int], marks_s: Sequence[float] = ()
+    ) -> CursorCharts:
         """The ``cursor_charts`` of some people.
 
         Args:
             frames: What ``smooth`` gave.
             tracks: The people.
+            marks_s: Times that were marked; always the same ones for a result.
         """
         if self._charts is None or self._charts[0] != tracks:
-            self._charts = tracks, cursor_charts(select_people(frames, tracks))
+            self._charts = tracks, cursor_charts(select_people(frames, tracks), marks_s)
         return self._charts[1]

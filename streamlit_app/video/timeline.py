@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emotion_core.video.types import VideoResult
+    from streamlit_app.video.results import FinishedVideo
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.viewer import PlayedVideo
 
@@ -63,7 +64,7 @@ def choose_people(selection: TimelineSelection, result: VideoResult) -> list[int
 def show_course(
     selection: TimelineSelection,
     smoother: ResultSmoother,
-    result: VideoResult,
+    finished: FinishedVideo,
     frames: pd.DataFrame,
     tracks: list[int],
     video: PlayedVideo | None,
@@ -73,7 +74,7 @@ def show_course(
     Args:
         selection: What is selected.
         smoother: Has smoothed the result.
-        result: Smoothed result with at least one person.
+        finished: Smoothed result with at least one person.
         frames: Smoothed frame table.
         tracks: The people to show.
         video: The video to play.
@@ -81,7 +82,8 @@ def show_course(
     Returns:
         The selected span of time in seconds; ``None`` for all of it.
     """
-    chosen, charts = select_people(frames, tracks), smoother.charts(frames, tracks)
+    charts = smoother.charts(frames, tracks, finished.marks_s)
+    chosen, fps = select_people(frames, tracks), finished.result.info.fps
     names = ", ".join(map(person_name, tracks))
     alts = {
         "timeline": f"Valence and arousal of {names} over time, above the probabilities of the "
@@ -92,7 +94,7 @@ def show_course(
     }
     limits = (0.0, math.ceil(charts.span_s[1] * 10) / 10)
     viewer_key = f"viewer {selection.clears}"
-    step_s = 1 / result.info.fps if result.info.fps else analysis_period(frames) or _STEP_S
+    step_s = 1 / fps if fps else analysis_period(frames) or _STEP_S
     cursor = ViewerCursor(step_s, selection.seek, selection.span_s)
     on_span = partial(_take_span, selection, viewer_key, limits)
     show_viewer(viewer_key, charts, alts, video, cursor, on_span)

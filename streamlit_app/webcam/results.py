@@ -10,9 +10,12 @@ import streamlit as st
 from emotion_core.reporting.timeline import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import people_readings
-from streamlit_app.video.people import show_people
-from streamlit_app.video.results import play, show_people_findings, show_video_downloads
-from streamlit_app.video.timeline import choose_people, show_course
+from streamlit_app.video.results import (
+    FinishedVideo,
+    play,
+    show_analysis,
+    show_people_findings,
+)
 from streamlit_app.widgets import choose_counted, download, escape, to_csv
 
 if TYPE_CHECKING:
@@ -51,20 +54,15 @@ def show_session(
         )
     if result.fault:
         st.warning(escape(result.fault), icon=":material/timer:")
-    if not result.people.empty:
-        show_people_findings(result, frames)
+    show_people_findings(result, frames)
     st.caption(_facts(result))
     _show_marks(session)
     if session.recording_error:
         st.warning(escape(session.recording_error), icon=":material/error:")
+    file = recording.file if recording else None
+    finished = FinishedVideo(_NAME, result, file, marks_s=session.marks_s)
     played = _play_recording(recording, result)
-    if result.people.empty:
-        if played:
-            st.video(played.data, alt=played.alt, width=720)
-        st.info("No face was found in this session.", icon=":material/face_retouching_off:")
-    else:
-        _show_faces(state, result, frames, played)
-    show_video_downloads(_NAME, result, frames, recording.file if recording else None)
+    show_analysis(state.selection, state.smoother, finished, frames, played)
 
 
 def _facts(result: VideoResult) -> str:
@@ -95,16 +93,6 @@ def _show_marks(session: WebcamSession) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Marks: {times}")
         download("Marks (CSV)", to_csv(lambda: marks), f"{_NAME}_marks.csv", "text/csv")
-
-
-@st.fragment
-def _show_faces(
-    state: WebcamState, result: VideoResult, frames: pd.DataFrame, played: PlayedVideo | None
-) -> None:
-    """The viewer and the numbers of people; a selection only reruns this part of the page."""
-    tracks = choose_people(state.selection, result)
-    span_s = show_course(state.selection, state.smoother, result, frames, tracks, played)
-    show_people(result, frames, tracks, span_s)
 
 
 def _play_recording(recording: Recording | None, result: VideoResult) -> PlayedVideo | None:

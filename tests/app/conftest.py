@@ -39,7 +39,7 @@ def sketch():
     return alt.Chart(alt.InlineData(values=[])).mark_point().add_params(brush)
 
 
-def sketched_course(frames):
+def sketched_course(frames, _marks_s=()):
     names = ("timeline", "probabilities", "plane", "bars")
     end_s = float(frames["time_s"].max()) + 0.1
     return CursorCharts(dict.fromkeys(names, sketch().to_dict()), "time_s", (0.0, end_s))

@@ -76,6 +76,18 @@ def find(spec, key):
     return []
 
 
+def test_marks_within_the_video_are_dashed_lines_over_time():
+    made = cursor_charts(TABLES["two people"], [1.5, 99.0])
+    for name in ("timeline", "probabilities"):
+        layers = made.specs[name]["layer"]
+        [dashed] = [one for one in layers if "strokeDash" in one.get("mark", {})]
+        data = dashed["data"]
+        values = data.get("values") or made.specs[name]["datasets"][data["name"]]
+        assert values == [{"time_s": 1.5}]
+    unmarked = cursor_charts(TABLES["two people"]).specs["timeline"]["layer"]
+    assert not any("strokeDash" in one.get("mark", {}) for one in unmarked)
+
+
 def selections(spec):
     return {
         p["name"]: p["select"] for params in find(spec, "params") for p in params if "select" in p

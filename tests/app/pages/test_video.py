@@ -106,7 +106,7 @@ def downloads(app):
 
 def opened(app, tab):
     """The page with another tab opened."""
-    app.session_state["video tab"] = tab
+    app.session_state["result tab"] = tab
     return app.run()
 
 

@@ -171,6 +171,12 @@ def analysed(page):
     return int(found[1]), int(found[2])
 
 
+def opened(page, tab):
+    """The page with another tab of the results opened."""
+    page.session_state["result tab"] = tab
+    return page.run()
+
+
 def labels(page, kind):
     return [element.label for element in page.get(kind)]
 
@@ -258,8 +264,8 @@ def test_a_stream_from_start_to_files(page, streamer):
     stop(page, streamer)
     assert not page.exception
     assert analysed(page) == (5, 5)
-    assert labels(page, "download_button") == FILES
-    assert page.dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
+    assert labels(opened(page, "Export"), "download_button") == FILES
+    assert opened(page, "People").dataframe[0].value["person"].tolist() == ["Person 1", "Person 2"]
     assert players(page) == 0
     wait_until(lambda: live_threads() == ["live-batches"])
 
@@ -287,16 +293,15 @@ def test_smoothing_changes_the_numbers_of_the_last_session(page, streamer, monke
         show(page, np.dstack([np.full((48, 64), v, np.uint8) for v in (1, value, value)]), 1)
     stop(page, streamer)
     next(toggle for toggle in page.toggle if toggle.label == "Count all").set_value(True).run()
-    before = page.dataframe[0].value
+    before = opened(page, "People").dataframe[0].value
     reports = []
     monkeypatch.setattr(
-        "streamlit_app.webcam.results.show_video_downloads",
-        lambda _, result, *__: reports.append(result),
+        "streamlit_app.webcam.results.show_analysis",
+        lambda _, __, finished, *___: reports.append(finished.result),
     )
     page.sidebar.slider(key="live smoothing").set_value(0.0).run()
-    after = page.dataframe[0].value
+    after = reports[0].people
     assert (after["changes"] > before["changes"]).all()
-    assert reports[0].people["changes"].tolist() == after["changes"].tolist()
     assert reports[0].settings.smoothing_s == 0.0
 
 
@@ -306,7 +311,7 @@ def test_a_session_without_a_face_is_told(page, streamer):
     assert "## Nobody\n:gray[No face is visible.]" in texts(page.run().markdown)
     stop(page, streamer)
     assert not page.exception
-    assert texts(page.info) == ["No face was found in this session."]
+    assert texts(page.info) == ["No face was found in the analysed frames."]
     assert labels(page, "download_button") == [*FILES[:3], FILES[-1]]
 
 
@@ -321,7 +326,7 @@ def test_recording_is_off_until_asked_for_and_plays_afterwards(page, streamer):
     stop(page, streamer)
     assert not page.exception
     assert players(page) == 1
-    assert "Annotated video (MP4)" in labels(page, "download_button")
+    assert "Annotated video (MP4)" in labels(opened(page, "Export"), "download_button")
     file = page.session_state["WebcamState"].last.recording.file
     assert file.read()[4:8] == b"ftyp"
     assert record_toggle(page).value is False
@@ -365,7 +370,7 @@ def test_blur_hides_also_what_was_seen_before_it_was_on(page, streamer):
     page.sidebar.toggle(key="blur").set_value(True).run()
     assert not page.exception
     assert players(page) == 0
-    assert "Annotated video (MP4)" not in labels(page, "download_button")
+    assert "Annotated video (MP4)" not in labels(opened(page, "Export"), "download_button")
     assert any("Switch off Blur faces to see it" in text for text in texts(page.info))
     hidden = [decode_image(m.jpeg).pixels for m in hide_faces(last(page).result()).highlights]
     assert clear
@@ -599,7 +604,7 @@ def test_marked_moments_and_changes_from_a_neutral_face_are_in_the_files(page, s
     session(page).neutral_s = 0.0
     stop(page, streamer)
     assert not page.exception
-    assert labels(page, "download_button") == ["Marks (CSV)", *FILES]
+    assert labels(opened(page, "Export"), "download_button") == ["Marks (CSV)", *FILES]
     frames = last(page).result().frames
     assert frames["change_valence"].mean() == pytest.approx(0, abs=1e-6)
     assert frames["change_arousal"].notna().all()
