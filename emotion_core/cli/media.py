@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from emotion_core.analyzer import to_region
 from emotion_core.cli.arguments import add_networks, count, eprint, float_in_range, int_in_range
+from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
 from emotion_core.models.runtime import DEVICES
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
@@ -110,14 +110,10 @@ def _region(text: str) -> Region:
 
 
 def _time(text: str) -> float:
-    """Seconds from ``90``, ``1:30`` or ``0:01:30.5``."""
-    parts = text.split(":")
-    if len(parts) > 3 or not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
-        raise argparse.ArgumentTypeError(f"{text} is no time, such as 90, 1:30 or 0:01:30.5")
-    seconds = 0.0
-    for part in parts:
-        seconds = 60 * seconds + float(part)
-    return seconds
+    try:
+        return parse_time(text)
+    except EmotionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_video_settings(parser: _Arguments) -> None:

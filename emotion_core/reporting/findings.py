@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emotion_core.clock import format_duration
 from emotion_core.quality import usable_faces
-from emotion_core.reporting.timeline import format_duration
 from emotion_core.video.tables import seen_seconds
 
 if TYPE_CHECKING:

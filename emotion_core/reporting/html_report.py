@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from emotion_core.clock import format_duration, wall_clock
 from emotion_core.imaging.palette import DARK_EMOTION_COLOURS, EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
 from emotion_core.quality import describe_left_out
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.html_page import render_page
-from emotion_core.reporting.timeline import format_duration, person_name, wall_clock
+from emotion_core.reporting.timeline import person_name
 from emotion_core.video.tables import (
     counted_frames,
     longest_seen,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from emotion_core.clock import format_duration
 from emotion_core.quality import is_usable_row
 from emotion_core.video.tables import (
     analysis_period,
@@ -16,9 +14,6 @@ from emotion_core.video.tables import (
     seen_seconds,
     without_unusable,
 )
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 LONGEST = 600
 """Maximum number of points in time in a chart; more do not fit a screen's pixels."""
@@ -119,26 +114,6 @@ def emotion_seconds(frames: pd.DataFrame, longest: int = LONGEST) -> pd.DataFram
 def person_name(track: int) -> str:
     """The name of a person: ``Person 3``."""
     return f"Person {track}"
-
-
-def format_duration(time_s: float, *, decimals: int = 1) -> str:
-    """Formats a time in a video: ``1:02.4`` or ``1:00:02.4``.
-
-    Args:
-        time_s: Seconds, not negative.
-        decimals: Number of decimals of the seconds.
-    """
-    units = 10**decimals
-    seconds, fraction = divmod(round(time_s * units), units)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{start}:{seconds:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
-
-
-def wall_clock(when: datetime) -> str:
-    """Formats a point in time in UTC: ``2026-11-22 12:57:03.250 UTC``."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def _shown_seconds(frames: pd.DataFrame) -> npt.NDArray[np.float64]:

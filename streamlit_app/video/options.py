@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
 from emotion_core.video.types import VideoSettings
 from streamlit_app import resources
@@ -76,19 +77,23 @@ def choose_embedder(state: VideoState) -> FaceEmbedder | None:
 
 def _choose_part() -> tuple[float, float | None]:
     """Start and end of the part of the video to analyse, in seconds; ``None`` for its end."""
-    from_s, to_s = (
-        column.number_input(
+    words = [
+        column.text_input(
             label,
-            min_value=0.0,
-            value=None,
-            step=1.0,
-            format="%.1f",
             key=label,
-            help="Seconds after the start of the video; empty for all of it.",
+            placeholder=placeholder,
+            help="Time in the video, such as 90, 1:30 or 0:01:30.5; empty for all of it.",
             persist_state="session",
         )
-        for column, label in zip(st.columns(2), ("From (s)", "To (s)"), strict=True)
-    )
+        for column, label, placeholder in zip(
+            st.columns(2), ("From", "To"), ("0:00", "end"), strict=True
+        )
+    ]
+    try:
+        from_s, to_s = (parse_time(text) if text.strip() else None for text in words)
+    except EmotionError as error:
+        st.warning(f"{escape(str(error))}; all of the video is analysed.")
+        return 0.0, None
     if to_s is not None and to_s <= (from_s or 0.0):
         st.warning("The end must be after the start; all of the video is analysed.")
         return 0.0, None

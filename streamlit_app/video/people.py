@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.clock import format_duration
+from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_charts import shares_chart, trajectory_chart
 from emotion_core.video.tables import (
     analysis_period,
@@ -39,9 +40,9 @@ _COLUMNS = {
     "arousal": st.column_config.TextColumn("Arousal, SD", width=95),
     "n_unusable": st.column_config.NumberColumn("Frames left out", width=110),
     "changes": st.column_config.NumberColumn("Switches", width=75),
-    "positive_s": st.column_config.NumberColumn("Most positive", format="%.1f s", width=100),
-    "negative_s": st.column_config.NumberColumn("Most negative", format="%.1f s", width=105),
-    "intense_s": st.column_config.NumberColumn("Most intense", format="%.1f s", width=95),
+    "positive_s": st.column_config.TextColumn("Most positive", width=100),
+    "negative_s": st.column_config.TextColumn("Most negative", width=105),
+    "intense_s": st.column_config.TextColumn("Most intense", width=95),
 }
 
 
@@ -142,6 +143,10 @@ def _table(people: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
         "course": [_sparks(frames, row["track"]) for row in records],
         "mostly": [describe_mostly(row).removeprefix("mostly ") for row in records],
     }
+    for name in ("positive_s", "negative_s", "intense_s"):
+        columns[name] = [
+            "" if pd.isna(row[name]) else format_duration(row[name]) for row in records
+        ]
     for name in ("valence", "arousal"):
         pairs = [(row[f"mean_{name}"], row[f"sd_{name}"]) for row in records]
         columns[name] = [

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from emotion_core.clock import format_duration
 from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
-from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_bundle import VideoRun, write_video_bundle
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, people_readings, select_people

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import math
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from emotion_core.clock import format_duration, parse_time
+from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence
-from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.reporting.timeline import person_name
 from emotion_core.types import VaSource
 from emotion_core.video.tables import analysis_period, longest_seen, select_people
 from streamlit_app.video.viewer import ViewerCursor, show_viewer
-from streamlit_app.widgets import va_sentence
+from streamlit_app.widgets import escape, va_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +35,8 @@ _STEP_S = 0.04
 """Time from one frame to the next where it is unknown."""
 
 _FINE_S = 120.0  # longer spans are selected by whole seconds
+_HOUR_S = 3600.0
+_ZERO = datetime(1970, 1, 1)
 
 
 def choose_people(selection: TimelineSelection, result: VideoResult) -> list[int]:
@@ -120,8 +126,19 @@ def _take_span(selection: TimelineSelection, viewer_key: str, limits: tuple[floa
 def _take_slider(selection: TimelineSelection, key: str, limits: tuple[float, float]) -> None:
     if key != selection.slider_key:
         return  # the browser still sent the value of a slider that is gone
-    span_s = st.session_state[key]
-    selection.span_s = None if span_s == limits else span_s
+    low, high = ((when - _ZERO).total_seconds() for when in st.session_state[key])
+    selection.span_s = None if (low, high) == limits else (low, high)
+
+
+def _take_time(selection: TimelineSelection, key: str, end_s: float) -> None:
+    """Moves the cursor to a time that was typed; what is no time is told below the field."""
+    with suppress(EmotionError):
+        selection.go_to(min(parse_time(st.session_state[key]), end_s))
+
+
+def _to_time(time_s: float) -> datetime:
+    """A time in a video as a slider shows it as a clock."""
+    return _ZERO + timedelta(seconds=round(time_s, 1))
 
 
 def _show_controls(
@@ -143,28 +160,33 @@ def _show_controls(
         return
     with st.expander("Select by values", icon=":material/keyboard:"):
         key = selection.slider_key
+        first, last = (_to_time(time_s) for time_s in limits)
+        low, high = (_to_time(time_s) for time_s in selection.span_s or limits)
         st.slider(
-            "Time range (s)",
-            *limits,
-            selection.span_s or limits,
-            0.1 if limits[1] < _FINE_S else 1.0,
-            "%.1f",
+            "Time range",
+            first,
+            last,
+            (low, high),
+            timedelta(seconds=0.1 if limits[1] < _FINE_S else 1.0),
+            "m:ss.S" if limits[1] < _HOUR_S else "H:mm:ss",
             key=key,
             on_change=partial(_take_slider, selection, key, limits),
             help="Limits the numbers under People to this span.",
         )
-        number = f"frame {selection.clears}"
-        st.number_input(
-            "Go to (s)",
-            *limits,
-            None,
-            0.1,
-            "%.1f",
-            key=number,
-            on_change=lambda: selection.go_to(st.session_state[number]),
+        entry = f"frame {selection.clears}"
+        typed = st.text_input(
+            "Go to",
+            key=entry,
+            placeholder="0:00.0",
+            on_change=partial(_take_time, selection, entry, limits[1]),
         )
-        if selection.seek:
-            st.caption(_describe_moment(frames, tracks, selection.seek[1]))
+        try:
+            parse_time(typed or "0")
+        except EmotionError as error:
+            st.caption(escape(f"{error}."))
+        else:
+            if selection.seek:
+                st.caption(_describe_moment(frames, tracks, selection.seek[1]))
 
 
 def _describe_moment(frames: pd.DataFrame, tracks: list[int], time_s: float) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
-from emotion_core.reporting.timeline import format_duration
 from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
 from streamlit_app.video.job import JobState

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 import streamlit_webrtc
 
+from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
 from emotion_core.live.neutral import NEUTRAL_S
 from emotion_core.photos.cropped import iter_cropped_photos
-from emotion_core.reporting.timeline import format_duration
 from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import select_photos, show_findings, show_results
 from streamlit_app.video.sample import ANNOTATED, FOLDER

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from emotion_core.reporting.timeline import format_duration, wall_clock
+from emotion_core.clock import format_duration, wall_clock
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import people_readings
 from streamlit_app.video.results import (

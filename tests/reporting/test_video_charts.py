@@ -18,7 +18,6 @@ from emotion_core.reporting.dashboard import dashboard_chart
 from emotion_core.reporting.timeline import (
     downsample,
     emotion_seconds,
-    format_duration,
     timeline_rows,
 )
 from emotion_core.reporting.timeline_layers import CURSOR, DIMENSION_COLOURS, FROM, SPAN, UNTIL
@@ -468,18 +467,3 @@ def test_a_quarter_of_an_hour_becomes_a_small_chart():
     assert len(json.dumps(with_cursor("timeline", frames))) < 2_000_000
     assert len(json.dumps(dashboard_chart(frames).to_dict())) < 2_000_000
     assert timeline_rows(frames)["time_s"].max() == pytest.approx(960, abs=2)
-
-
-@pytest.mark.parametrize(
-    ("time_s", "words"),
-    [
-        (0, "0:00.0"),
-        (9.96, "0:10.0"),
-        (59.99, "1:00.0"),
-        (62.44, "1:02.4"),
-        (3599.96, "1:00:00.0"),
-        (36061.5, "10:01:01.5"),
-    ],
-)
-def test_clock(time_s, words):
-    assert format_duration(time_s) == words

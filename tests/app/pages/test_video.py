@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -368,11 +369,14 @@ def test_chosen_people_are_shown_until_the_next_video(video_app, clips):
 def test_a_span_and_a_time_are_chosen_without_a_mouse(video_app, clips):
     upload(video_app, "one.mp4", clips["one"])
     whole = people(video_app)["seen_s"].iloc[0]
-    video_app.slider(key="span 1 1").set_value((0.2, 0.5)).run()
+    span = tuple(datetime(1970, 1, 1, 0, 0, 0, tenths * 100_000) for tenths in (2, 5))
+    video_app.slider(key="span 1 1").set_value(span).run()
     assert viewers(video_app)[0]["span"] == [0.2, 0.5]
     assert 0 < people(video_app)["seen_s"].iloc[0] < 0.6 * whole
     assert "People from 0:00.2 to 0:00.5" in [header.value for header in video_app.header]
-    video_app.number_input(key="frame 1").set_value(0.4).run()
+    video_app.text_input(key="frame 1").set_value("soon").run()
+    assert any(text.startswith("soon is no time") for text in texts(video_app.caption))
+    video_app.text_input(key="frame 1").set_value("0:00.4").run()
     assert viewers(video_app)[0]["seek"] == [1, 0.4]
     assert any(text.startswith("At 0:00.4: Person 1 ") for text in texts(video_app.caption))
     press(video_app, "Clear selection")
