@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -52,7 +53,10 @@ class AppSettings:
         max_streams: ``EMOSCOPE_MAX_STREAMS``: webcams of all visitors analysed at once.
         ice_servers: ``EMOSCOPE_STUN_URL`` and ``EMOSCOPE_TURN_URL`` with
             ``EMOSCOPE_TURN_USERNAME`` and ``EMOSCOPE_TURN_CREDENTIAL``: connect webcams to a server
-            in another network, as WebRTC's ``RTCIceServer``. No other server is ever asked.
+            in another network, as WebRTC's ``RTCIceServer``. Several addresses of one relay have
+            commas between. No other server is ever asked.
+        turn_secret: ``EMOSCOPE_TURN_SECRET``: what the TURN server and the app share, in place of
+            a fixed user name and credential: each stream then has its own, for a limited time.
         server: ``EMOSCOPE_SERVER_URL`` (or ``EMOTION_SERVER_URL``) and ``EMOSCOPE_SERVER_TOKEN``.
     """
 
@@ -65,6 +69,7 @@ class AppSettings:
     max_streams: int = 4
     ice_servers: tuple[dict[str, object], ...] = field(default=(), repr=False)
     server: RemoteServer = RemoteServer()
+    turn_secret: str = field(default="", repr=False)
 
 
 def load_settings() -> AppSettings:
@@ -84,6 +89,7 @@ def load_settings() -> AppSettings:
             (values.get("EMOSCOPE_SERVER_URL") or values.get("EMOTION_SERVER_URL", "")).strip(),
             values.get("EMOSCOPE_SERVER_TOKEN", "").strip(),
         ),
+        turn_secret=values.get("EMOSCOPE_TURN_SECRET", "").strip(),
     )
 
 
@@ -96,7 +102,11 @@ def _ice_servers(values: Mapping[str, str]) -> tuple[dict[str, object], ...]:
     login = {"username": username, "credential": credential}
     given: dict[str, object] = {name: value for name, value in login.items() if value}
     servers: list[tuple[str, dict[str, object]]] = [(stun, {}), (turn, given)]
-    return tuple({"urls": [url], **extra} for url, extra in servers if url.startswith(ICE_SCHEMES))
+    return tuple(
+        {"urls": urls, **extra}
+        for text, extra in servers
+        if (urls := [url for url in re.split(r"[,\s]+", text) if url.startswith(ICE_SCHEMES)])
+    )
 
 
 def _to_int(values: Mapping[str, str], name: str, default: int) -> int:

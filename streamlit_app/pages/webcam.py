@@ -19,6 +19,7 @@ from streamlit_app.webcam.camera import (
 )
 from streamlit_app.webcam.camera_probe import CameraFault, camera_fault
 from streamlit_app.webcam.live import show_last_minute, show_now
+from streamlit_app.webcam.relay import with_passwords
 from streamlit_app.webcam.results import show_session
 from streamlit_app.webcam.state import WebcamState
 from streamlit_app.widgets import choose_smoothing, errors_as_messages, escape
@@ -76,9 +77,10 @@ is_on = False
 if may_start:
     with camera:
         preview = st.container()
-        is_on = show_camera(state, session, settings.ice_servers)
+        servers = with_passwords(settings.ice_servers, settings.turn_secret, state.passwords_s)
+        is_on = show_camera(state, session, servers)
 has_frames = is_on and session.is_shown
-if may_start and not has_frames and not state.last:
+if may_start and not is_on and not state.last:
     with preview:
         show_preview()
 with under_camera:
@@ -87,7 +89,7 @@ with under_camera:
     if is_on:
         watch_connection(state, session, has_frames=has_frames)
     if state.fault != CameraFault.INSECURE and not has_frames:
-        show_help(state)
+        show_help(state, settings.ice_servers)
 with right:
     if has_frames:
         show_now(session)
@@ -96,7 +98,7 @@ with right:
 with below:
     if has_frames:
         show_last_minute(session)
-        show_help(state)
+        show_help(state, settings.ice_servers)
     if state.failure or (not is_on and (state.wants_still or not may_start)):
         show_still(state, analyzer, options)
     if state.last and not is_on:

@@ -132,7 +132,7 @@ def _show_moments(
         for highlight in highlights:
             at, what = format_duration(highlight.time_s), f"most {highlight.kind}"
             alt = f"{person_name(track)} {what}: {highlight.emotion} at {at}"
-            st.image(highlight.jpeg, caption=f"{what}  \n{at}", alt=alt, width=80)
+            st.image(highlight.jpeg, caption=f"{what}  \n{at}", alt=alt, width=96)
 
 
 def _table(people: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import select_photos, show_findings, show_results
 from streamlit_app.video.sample import ANNOTATED, FOLDER
 from streamlit_app.webcam.camera_probe import CameraFault
+from streamlit_app.webcam.relay import find_route, has_relay
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
 from streamlit_app.widgets import choose_counted, errors_as_messages, escape, plural
 
@@ -70,6 +71,12 @@ _CHECKLIST = """
 """
 
 
+_NO_RELAY = (
+    "Its relay (TURN server) did not help: it may be down, or refuse this server's password; tell "
+    "the operator. "
+)
+
+
 def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLimiter) -> bool:
     """Explains what prevents using the camera; returns whether START may still work."""
     if state.fault:
@@ -117,7 +124,7 @@ def show_steps(limiter: StreamLimiter) -> None:
 
 
 def show_camera(
-    state: WebcamState, session: WebcamSession, servers: Sequence[dict[str, object]]
+    state: WebcamState, session: WebcamSession, servers: list[dict[str, object]]
 ) -> bool:
     """The video with START and STOP; returns whether the stream is on.
 
@@ -129,7 +136,7 @@ def show_camera(
             key=key,
             # Always a list: by default, the library asks other servers, and sends them tokens that
             # it finds in the environment.
-            rtc_configuration={"iceServers": list(servers)},
+            rtc_configuration={"iceServers": servers},
             media_stream_constraints={"video": _VIDEO, "audio": False},
             sink_video_track=session.track,
             source_video_track=session.track,
@@ -158,6 +165,7 @@ def show_camera(
     is_on = session.is_begun and session.is_live
     if is_on and session.processor.frames:  # perhaps after PATIENCE_S
         state.failure = ""
+        session.route = session.route or find_route(context)
     return is_on
 
 
@@ -222,11 +230,17 @@ def watch_connection(state: WebcamState, session: WebcamSession, *, has_frames: 
         _show_state(session)
 
 
-def show_help(state: WebcamState) -> None:
-    """A checklist for missing video, and the alternative of a photo."""
+def show_help(state: WebcamState, servers: Sequence[dict[str, object]]) -> None:
+    """A checklist for missing video, and the alternative of a photo.
+
+    Args:
+        state: May have failed to connect.
+        servers: Those that should have helped.
+    """
     if state.failure:
+        relay = _NO_RELAY if has_relay(servers) else ""
         st.warning(
-            f"{escape(state.failure)} Check the points below, or take a photo.",
+            f"{escape(state.failure)} {relay}Check the points below, or take a photo.",
             title="There is no video",
             icon=":material/wifi_off:",
         )
@@ -265,6 +279,8 @@ def _show_state(session: WebcamSession) -> None:
         f"{status.frames_per_s:.0f} fps, {status.analyses_per_s:.0f} of them analysed",
         f"delay {10 * tens} ms",
     ]
+    if session.route:
+        parts.append(session.route)
     if session.marks_s:
         last = format_duration(session.marks_s[-1], decimals=0)
         parts.append(f"{plural(len(session.marks_s), 'mark')}, the last at {last}")

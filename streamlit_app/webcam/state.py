@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emotion_core.live.concurrency_limit import StreamLimiter
     from emotion_core.live.types import LiveSettings
     from emotion_core.video.types import VideoResult
+    from streamlit_app.webcam.relay import Route
 
 PATIENCE_S = 10.0
 """Time without a frame after START after which the connection has failed."""
@@ -67,6 +68,7 @@ class WebcamSession:
         recording_error: Why the recording failed; empty if it did not.
         marks_s: Moments that the visitor marked, in seconds after the first frame.
         neutral_s: When the visitor began to show a neutral face; ``None`` if never.
+        route: The way that the stream takes; ``None`` while it is unknown.
     """
 
     def __init__(self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings) -> None:
@@ -78,6 +80,7 @@ class WebcamSession:
         self.recording_error = ""
         self.marks_s: list[float] = []
         self.neutral_s: float | None = None
+        self.route: Route | None = None
         self._neutral: dict[int, tuple[float, float]] | None = None
         self._begun_s: float | None = None
         self._result: VideoResult | None = None
@@ -220,6 +223,7 @@ class WebcamState:
         failure: Why the last START failed; empty otherwise.
         wants_still: Whether the visitor takes a photo instead.
         fault: The browser's report about the camera, see ``camera_probe``.
+        passwords_s: Unix time of the passwords for relays of the current session.
     """
 
     current: WebcamSession | None = None
@@ -232,6 +236,7 @@ class WebcamState:
     failure: str = ""
     wants_still: bool = False
     fault: str = ""
+    passwords_s: float = field(default_factory=time.time)
 
     @property
     def has_work(self) -> bool:
@@ -253,6 +258,7 @@ class WebcamState:
         if session is None:
             session = WebcamSession(analyzer, limiter, settings)
             self.sessions += 1
+            self.passwords_s = time.time()
         session.apply(settings)
         self.current = session
         return session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ import pytest
 
 from emotion_core.imaging.codec import decode_image
 from tests.paths import ROOT
+from tests.video.clips import on_canvas, sample_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,8 @@ FLAGS = [
     "--no-first-run",
 ]
 
+CAMERA_WH, CAMERA_FPS = (320, 240), 10
+"""Of the camera: the browser encodes and decodes without help, and so does the server."""
 
 _CLOSED_TAB = re.compile(
     r"Exception in ASGI application\nTraceback(?:(?!ASGI application).)*?"
@@ -67,6 +71,44 @@ def browser(chromium_path: str) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def with_camera(
+    browser: Browser, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Browser]]:
+    """Starts browsers whose camera shows a face that moves slowly."""
+    clip = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera_clip(clip)
+    flags = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={clip}",
+    ]
+    started = []
+
+    def start(*more: str) -> Browser:
+        chromium = browser.browser_type.launch(
+            executable_path=chromium_path, args=[*FLAGS, *flags, *more]
+        )
+        started.append(chromium)
+        return chromium
+
+    yield start
+    for chromium in started:
+        chromium.close()
+
+
+def write_camera_clip(path: Path) -> None:
+    """Write a YUV4MPEG2 file, whose speed the browser keeps."""
+    face = sample_face(120)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420\n" % (*CAMERA_WH, CAMERA_FPS))
+        for i in range(4 * CAMERA_FPS):
+            image = on_canvas(
+                face, (160 + 12 * math.sin(math.pi * i / (2 * CAMERA_FPS)), 125), CAMERA_WH
+            )
+            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
 @contextmanager
@@ -176,6 +218,10 @@ def wait_until(page: Page, is_so: Callable[[], bool], timeout_s: float = 60) -> 
     while not is_so():
         assert time.monotonic() < end_s, "the page never became so"
         page.wait_for_timeout(250)
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
 
 
 def open_sidebar(page: Page) -> None:

@@ -18,6 +18,7 @@ from tests.browser.conftest import (
     drag,
     expect_text,
     no_overflow,
+    open_tab,
     opened,
     running_app,
     seen_otherwise,
@@ -102,10 +103,6 @@ def give(page: Page, name: str, data: bytes) -> None:
 def wait_for_result(page: Page) -> None:
     page.locator("video[aria-label^='a smile.mp4']").wait_for()
     page.locator(".bars svg").wait_for()
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
 
 
 def cursor_s(page: Page) -> float:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +16,7 @@ from playwright.sync_api import Error as PlaywrightError
 from emotion_core.imaging.codec import decode_image
 from emotion_core.imaging.palette import EMOTION_COLOURS, to_rgb
 from tests.browser.conftest import (
-    FLAGS,
+    CAMERA_WH,
     assert_no_violations,
     assert_plays,
     detail,
@@ -26,58 +24,18 @@ from tests.browser.conftest import (
     expect_text,
     no_overflow,
     open_sidebar,
+    open_tab,
     opened,
     seen_otherwise,
     wait_until,
 )
-from tests.video.clips import on_canvas, sample_face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser, Frame, Page
 
-SIZE, FPS = (320, 240), 10
-"""Of the camera: the browser encodes and decodes without help, and so does the server."""
-
 QUESTION = "What does your face show right now?"
-
-
-@pytest.fixture(scope="module")
-def with_camera(
-    browser: Browser, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Browser]]:
-    """Starts browsers whose camera shows a face that moves slowly."""
-    clip = tmp_path_factory.mktemp("camera") / "face.y4m"
-    write_camera_clip(clip)
-    flags = [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={clip}",
-    ]
-    started = []
-
-    def start(*more: str) -> Browser:
-        chromium = browser.browser_type.launch(
-            executable_path=chromium_path, args=[*FLAGS, *flags, *more]
-        )
-        started.append(chromium)
-        return chromium
-
-    yield start
-    for chromium in started:
-        chromium.close()
-
-
-def write_camera_clip(path: Path) -> None:
-    """Write a YUV4MPEG2 file, whose speed the browser keeps."""
-    face = sample_face(120)
-    with path.open("wb") as file:
-        file.write(b"YUV4MPEG2 W%d H%d F%d:1 Ip A1:1 C420\n" % (*SIZE, FPS))
-        for i in range(4 * FPS):
-            image = on_canvas(face, (160 + 12 * math.sin(math.pi * i / (2 * FPS)), 125), SIZE)
-            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +103,7 @@ def look(frame: Frame) -> np.ndarray:
             canvas.getContext('2d').drawImage(video, 0, 0, width, height);
             return canvas.toDataURL('image/png');
         }""",
-        list(SIZE),
+        list(CAMERA_WH),
     )
     return decode_image(base64.b64decode(url.split(",")[1])).pixels
 
@@ -173,7 +131,7 @@ def analysed(page: Page) -> int:
 
 def stop(page: Page) -> None:
     camera(page).get_by_role("button", name="STOP").click()
-    page.get_by_role("button", name="Report (HTML)").wait_for()
+    page.get_by_role("tab", name="Timeline").wait_for()
 
 
 def places(page: Page, n: int) -> None:
@@ -202,6 +160,7 @@ def test_a_visit_from_start_to_files(page: Page) -> None:
 
     stop(page)
     assert_plays(page)
+    open_tab(page, "Export")
     name, data = download(page, "Frames (CSV)")
     assert name == "webcam_frames.csv"
     frames = pd.read_csv(io.BytesIO(data))
@@ -246,7 +205,7 @@ def test_two_streams_run_side_by_side_and_end_with_their_tabs(
         assert_no_violations(page)
         places(third, 0)
     page.get_by_role("link", name="Webcam").click()
-    page.get_by_role("button", name="Report (HTML)").wait_for()
+    page.get_by_role("tab", name="Timeline").wait_for()
     camera(page).get_by_role("button", name="START").wait_for()
     assert_no_violations(page)
 
