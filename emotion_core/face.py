@@ -76,6 +76,17 @@ def format_confidence(share: float) -> str:
     return ">95%" if share >= _SURE else f"{share:.0%}"
 
 
+def format_signed(value: float, decimals: int = 2) -> str:
+    """Valence, arousal or a difference for people: ``+0.40``, ``0.00``, a real minus."""
+    words = f"{value:+.{decimals}f}".replace("-", "\u2212")
+    return words if float(words[1:]) else words[1:]
+
+
+def format_va(valence: float, arousal: float) -> str:
+    """Valence and arousal for people: ``valence +0.40, arousal +0.10``."""
+    return f"valence {format_signed(valence)}, arousal {format_signed(arousal)}"
+
+
 def face_columns(labels: Iterable[Emotion], *, actions: bool = False) -> list[str]:
     """Columns of a table with one row per face.
 

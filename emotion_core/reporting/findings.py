@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emotion_core.clock import format_duration
+from emotion_core.face import format_signed
 from emotion_core.quality import usable_faces
 from emotion_core.video.tables import seen_seconds
 
@@ -21,8 +22,6 @@ MAX_STRETCHES = 3
 
 _MIN_SHARE = 0.6
 """Share of the visible time that the told stretches must cover."""
-
-_MINUS = "\u2212"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def describe_course(frames: pd.DataFrame, track: int) -> str:
     rows = rows[rows["track"] == track].sort_values("time_s", kind="stable")
     if rows.empty:
         return "too hard to read"
-    low, high = (_signed(value) for value in (rows["valence"].min(), rows["valence"].max()))
+    low, high = (format_signed(value, 1) for value in rows["valence"].agg(["min", "max"]))
     valence = f"valence {low}" if low == high else f"valence {low} to {high}"
     return f"{_tell(rows)}; {valence}"
 
@@ -100,9 +99,3 @@ def _merge(stretches: list[Stretch]) -> list[Stretch]:
             one = Stretch(one.emotion, last.start_s, last.seen_s + one.seen_s)
         joined.append(one)
     return joined
-
-
-def _signed(value: float) -> str:
-    """One decimal with a sign; zero has none."""
-    words = f"{value:+.1f}".replace("-", _MINUS)
-    return "0.0" if words[1:] == "0.0" else words

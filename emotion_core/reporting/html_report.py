@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.clock import format_duration, wall_clock
+from emotion_core.face import format_signed
 from emotion_core.imaging.palette import DARK_EMOTION_COLOURS, EMOTION_COLOURS
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.photos.tables import readable_name
@@ -122,7 +123,7 @@ def _person(row: Mapping[Hashable, Any]) -> dict[str, Any]:
         for e in sorted(shares, key=lambda e: -shares[e])
     ]
     means = [
-        f"{_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
+        f"{format_signed(row[f'mean_{name}'])} \u00b1 {row[f'sd_{name}']:.2f}"
         for name in ("valence", "arousal")
     ]
     return {
@@ -152,12 +153,8 @@ def _highlights(result: VideoResult, tracks: set[int]) -> dict[str, list[dict[st
             "what": _HIGHLIGHT_WORDS[highlight.kind],
             "time": time,
             "emotion": highlight.emotion,
-            "valence": _signed(highlight.valence),
-            "arousal": _signed(highlight.arousal),
+            "valence": format_signed(highlight.valence),
+            "arousal": format_signed(highlight.arousal),
         }
         found.setdefault(name, []).append(figure)
     return found
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\u2212")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from emotion_core.face import format_va
 from emotion_core.reporting.photo_charts import BRUSH, FACES, PICK, faces_plane_spec
 from streamlit_app.photos.faces import ORDERS, SheetFilter
 from streamlit_app.photos.sheet import chosen_emotions, select_face
@@ -73,8 +74,8 @@ def show_plane(faces: pd.DataFrame, images: Mapping[str, str], filters: SheetFil
         on_select=_take_from_plane,
         selection_mode=[BRUSH, PICK],
         key=_plane_key(),
-        alt=f"{plural(len(faces), 'face')} in the valence-arousal plane; mean valence "
-        f"{faces['valence'].mean():+.2f}, mean arousal {faces['arousal'].mean():+.2f}",
+        alt=f"{plural(len(faces), 'face')} in the valence-arousal plane; mean "
+        + format_va(faces["valence"].mean(), faces["arousal"].mean()),
     )
 
 

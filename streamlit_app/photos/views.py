@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from emotion_core.errors import EmotionError
-from emotion_core.face import format_confidence
+from emotion_core.face import format_confidence, format_signed, format_va
 from emotion_core.reporting.photo_charts import count_emotions
 from emotion_core.types import VaSource
 from streamlit_app.photos.exports import show_exports
@@ -158,8 +158,8 @@ def _show_tiles(faces: pd.DataFrame, shown: pd.DataFrame) -> None:
     tiles = {"Faces": f"{n}" if n == len(faces) else f"{n} of {len(faces)}"}
     if n:
         tiles["Most frequent"] = shown["emotion"].mode()[0]
-        tiles["Mean valence"] = f"{shown['valence'].mean():+.2f}"
-        tiles["Mean arousal"] = f"{shown['arousal'].mean():+.2f}"
+        tiles["Mean valence"] = f"{format_signed(shown['valence'].mean())}"
+        tiles["Mean arousal"] = f"{format_signed(shown['arousal'].mean())}"
     with st.container(key="tiles"), st.grid(len(tiles), min_column_width=120):
         for label, value in tiles.items():
             st.metric(label, value, border=True)
@@ -220,7 +220,7 @@ def _to_sentences(faces: pd.DataFrame) -> str:
         face = faces.iloc[0]
         share = format_confidence(face["confidence"])
         said = f"**{face['emotion'].capitalize()}**, {share}"
-        va = f"valence {face['valence']:+.2f}, arousal {face['arousal']:+.2f}"
+        va = format_va(face["valence"], face["arousal"])
     else:
         (first, n), *others = leading
         rest = ""
@@ -230,5 +230,5 @@ def _to_sentences(faces: pd.DataFrame) -> str:
             rest = ", then {} ({})".format(*others[0])
         each = " each" if others and not rest else ""
         said = f"**Mostly {first}** ({n} of {len(faces)}{each}){rest}"
-        va = f"mean valence {faces['valence'].mean():+.2f}, arousal {faces['arousal'].mean():+.2f}"
+        va = f"mean {format_va(faces['valence'].mean(), faces['arousal'].mean())}"
     return f"{said}; {va}."

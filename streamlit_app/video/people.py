@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from emotion_core.clock import format_duration
+from emotion_core.face import format_signed
 from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_charts import shares_chart, trajectory_chart
 from emotion_core.video.tables import (
@@ -150,7 +151,7 @@ def _table(people: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     for name in ("valence", "arousal"):
         pairs = [(row[f"mean_{name}"], row[f"sd_{name}"]) for row in records]
         columns[name] = [
-            "" if mean != mean else f"{mean:+.2f} \u00b1 {sd:.2f}" for mean, sd in pairs
+            "" if mean != mean else f"{format_signed(mean)} \u00b1 {sd:.2f}" for mean, sd in pairs
         ]
     return people.assign(**{name: pd.Series(c, people.index) for name, c in columns.items()})
 

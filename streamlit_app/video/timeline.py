@@ -13,7 +13,7 @@ import streamlit as st
 
 from emotion_core.clock import format_duration, parse_time
 from emotion_core.errors import EmotionError
-from emotion_core.face import format_confidence
+from emotion_core.face import format_confidence, format_va
 from emotion_core.reporting.timeline import person_name
 from emotion_core.types import VaSource
 from emotion_core.video.tables import analysis_period, longest_seen, select_people
@@ -93,8 +93,7 @@ def show_course(
     names = ", ".join(map(person_name, tracks))
     alts = {
         "timeline": f"Valence and arousal of {names} over time, above the probabilities of the "
-        f"emotions; mean valence {chosen['valence'].mean():+.2f}, mean arousal "
-        f"{chosen['arousal'].mean():+.2f}",
+        f"emotions; mean {format_va(chosen['valence'].mean(), chosen['arousal'].mean())}",
         "plane": f"Valence and arousal of {names} at the cursor, in their plane",
         "bars": f"Probabilities of the emotions of {names} at the cursor",
     }
@@ -195,8 +194,8 @@ def _describe_moment(frames: pd.DataFrame, tracks: list[int], time_s: float) -> 
     at_s = format_duration(frames["time_s"].iloc[nearest])
     rows = frames[frames["frame"] == frames["frame"].iloc[nearest]]
     words = [
-        f"{person_name(row.track)} {row.emotion} {format_confidence(row.confidence)}, valence "
-        f"{row.valence:+.2f}, arousal {row.arousal:+.2f}"
+        f"{person_name(row.track)} {row.emotion} {format_confidence(row.confidence)}, "
+        f"{format_va(row.valence, row.arousal)}"
         for row in rows[rows["track"].isin(tracks)].itertuples()
     ]
     return f"At {at_s}: {'; '.join(words) or 'no face'}"

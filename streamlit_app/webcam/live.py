@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.face import format_confidence
+from emotion_core.face import format_confidence, format_va
 from emotion_core.reporting.live_chart_data import MAX_CHARTED_PEOPLE, people_now
 from emotion_core.reporting.live_charts import bars_spec, minute_spec, plane_spec
 from streamlit_app.widgets import chart_config, escape
@@ -69,14 +69,11 @@ def _headline(session: WebcamSession, history: pd.DataFrame) -> str:
         line += f"; the first {len(shown)} are charted" if len(tracks) > len(shown) else ""
         return f"## {words}\n:gray[{line}]"
     valence, arousal, confidence = (float(shown[0][name]) for name in _NUMBERS)
-    line = f"valence {valence:+z.2f}, arousal {arousal:+z.2f}"
+    line = format_va(valence, arousal)
     if (left_s := session.neutral_left_s) > 0:
         line = f"**Keep a neutral face: {math.ceil(left_s)} s**"
     elif neutral := session.neutral().get(tracks[0]):
-        line = (
-            f"valence {valence:+z.2f} ({valence - neutral[0]:+z.2f} from neutral), "
-            f"arousal {arousal:+z.2f} ({arousal - neutral[1]:+z.2f})"
-        )
+        line += f"; {format_va(valence - neutral[0], arousal - neutral[1])} from neutral"
     return f"## {words} {format_confidence(confidence)}\n:gray[{line}]"
 
 
