@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 from tqdm import tqdm
 
+from emotion_core.cli.adapt import add_adapt
 from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
@@ -101,6 +102,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_evaluate(
         commands.add_parser("evaluate", help="measure a network on labelled faces or photos")
     )
+    add_adapt(commands.add_parser("adapt", help="adapt an emotion network to your labels"))
     add_data(commands.add_parser("data", help="download, show and crop data sets"))
     add_train_detector(commands.add_parser("train-detector", help="train a face detector"))
     add_export_detector(commands.add_parser("export-detector", help="release a face detector"))
