@@ -133,7 +133,7 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
     with limited_cores(chosen.threads) if chosen.threads else nullcontext():
         report = _measure_photos(chosen, chosen.model) if is_photos else _measure_faces(chosen)
         second = _measure_photos(chosen, chosen.second) if chosen.second else None
-    _write(chosen, report, second and _pair(report, second))
+    _write(chosen, report, _pair(report, second) if second else None)
     return 1 if report.missed is not None and report.missed.unreadable else 0
 
 

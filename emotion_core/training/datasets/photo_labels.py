@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +44,6 @@ FaceKey = tuple[str, float | None, Box | None]
 
 PERSON = "person"
 """Column that names the person in a photo, if there is one."""
-
-_PLACE = ("time_s", *BOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ def _join(labels: Sequence[PhotoLabel]) -> PhotoLabel:
 
 def _mean_of_given(ratings: Sequence[float]) -> float:
     given = [rating for rating in ratings if not math.isnan(rating)]
-    return sum(given) / len(given) if given else math.nan
+    return fmean(given) if given else math.nan
 
 
 def find_label_file(root: Path) -> Path:
@@ -182,15 +181,13 @@ def to_photo_label(image: str, row: TableRow) -> PhotoLabel:
     Raises:
         DatasetError: A label, rating, time or box is invalid.
     """
-    given = [name for name in _PLACE if row.cells.get(name)]
-    box = time_s = None
-    if "x1" in given:
-        if not set(BOX).issubset(given):
+    box: Box | None = None
+    if given := [name for name in BOX if row.cells.get(name)]:
+        if len(given) < len(BOX):
             raise DatasetError(f"{row.location}: a box needs all of x1, y1, x2 and y2.")
         x1, y1, x2, y2 = to_face(row)[0]
         box = (x1, y1, x2, y2)
-    if "time_s" in given:
-        time_s = to_number(row, "time_s")
+    time_s = to_number(row, "time_s") if row.cells.get("time_s") else None
     va = (to_rating(row, "valence"), to_rating(row, "arousal"))
     rater = row.cells.get("rater", "")
     return PhotoLabel(image, to_label(row), to_shares(row), *va, row, time_s, box, rater)
