@@ -230,15 +230,16 @@ class _Problem:
     ) -> Iterator[_Fitted]:
         """Yields the fit to some rows at each strength, each from the last one."""
         k = len(self.learned)
+        part = (self.x[rows], self.z[rows][:, self.learned], self.hot[rows], self.weights[rows])
         vector = np.zeros(1 + k + self.x.shape[1] * k)
         for strength in strengths:
             found: Any = minimize(
-                self._objective,
+                _objective,
                 vector,
-                (rows, strength),
+                (*part, strength),
                 jac=True,
                 method="L-BFGS-B",
-                options={"maxiter": 200, "ftol": 1e-7},
+                options={"maxiter": 200, "ftol": 1e-6},
             )
             vector = found.x
             yield _Fitted(vector, k)
@@ -265,23 +266,26 @@ class _Problem:
         floats = (weight.astype(np.float32), bias.astype(np.float32))
         return EmotionHead(*floats, temperature=temperature)
 
-    def _objective(
-        self, vector: _Float, rows: npt.NDArray[np.intp], strength: float
-    ) -> tuple[float, _Float]:
-        log_scale, w, b = _Fitted(vector, len(self.learned)).split()
-        x, z, hot = self.x[rows], self.z[rows][:, self.learned], self.hot[rows]
-        scale = np.exp(log_scale)
-        logs = log_softmax(scale * z + x @ w + b, axis=1)
-        weights = self.weights[rows][:, None]
-        loss = -(weights * hot * logs).sum()
-        loss += 0.5 * (strength * np.square(w).sum() + 0.1 * np.square(b).sum() + log_scale**2)
-        slope = weights * (np.exp(logs) - hot)
-        slopes = [
-            [scale * (slope * z).sum() + log_scale],
-            slope.sum(axis=0) + 0.1 * b,
-            (x.T @ slope + strength * w).ravel(),
-        ]
-        return float(loss), np.concatenate(slopes)
+
+def _objective(
+    vector: _Float, x: _Float, z: _Float, hot: _Float, weights: _Float, strength: float
+) -> tuple[float, _Float]:
+    """Negative log posterior of some faces, and its slope."""
+    log_scale, w, b = _Fitted(vector, hot.shape[1]).split()
+    scale = np.exp(log_scale)
+    logits = scale * z + x @ w + b
+    logits -= logits.max(axis=1, keepdims=True)
+    powers = np.exp(logits)
+    sums = powers.sum(axis=1)
+    loss = weights @ (np.log(sums) - (hot * logits).sum(axis=1))
+    loss += 0.5 * (strength * np.square(w).sum() + 0.1 * np.square(b).sum() + log_scale**2)
+    slope = weights[:, None] * (powers / sums[:, None] - hot)
+    slopes = [
+        [scale * (slope * z).sum() + log_scale],
+        slope.sum(axis=0) + 0.1 * b,
+        (x.T @ slope + strength * w).ravel(),
+    ]
+    return float(loss), np.concatenate(slopes)
 
 
 def _standardise(features: FloatArray) -> tuple[_Float, _Float, float]:
