@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from emotion_core.detection.paired import Detector
     from emotion_core.models.card import ModelCard
     from emotion_core.models.download import FetchedFile, Progress
+    from emotion_core.models.material import Material
     from emotion_core.models.runtime import Network
     from emotion_core.types import AnalyzeOptions, Device, Image
 
@@ -68,7 +69,7 @@ class LocalAnalyzer(ReadsOneImage):
         ]
         time_s = (time.perf_counter() - start) / len(images)
         return [
-            Analysis(image.shape[1::-1], found, predicted, self.info.emotion.name, time_s, quality)
+            Analysis(image.shape[1::-1], found, predicted, self.info.emotion.title, time_s, quality)
             for image, found, predicted, quality in zip(
                 images, faces, predictions, qualities, strict=True
             )
@@ -80,6 +81,7 @@ def load_analyzer(
     detector: str | Sequence[ModelCard] | None = None,
     *,
     device: str = "auto",
+    material: Material = "everyday",
     on_progress: Progress | None = None,
 ) -> LocalAnalyzer:
     """Fetches, verifies and loads a detector and an emotion network.
@@ -90,20 +92,24 @@ def load_analyzer(
             the files of one are not available, the next is used and ``info.notices`` says so.
         detector: Face detector, in the same way.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        material: ``"everyday"``, as the networks were trained, or ``"posed"``, where all emotions
+            are about as frequent, see ``ModelCard.logit_shift``.
         on_progress: Called during downloads.
 
     Raises:
         UnknownModelError: There is no such network.
         WeightsUnavailableError: No candidate's file is available.
         WeightsMismatchError: A file does not match its card.
-        EmotionError: This machine has no such device.
+        EmotionError: This machine has no such device, or the network cannot be used for the
+            material.
     """
     target = pick_device(device)
     found = fetch_first(_cards(detector, Task.DETECTION), target, on_progress)
     emotion = fetch_first(_cards(model, Task.EMOTION), target, on_progress)
     network = load_runtime(emotion.card, emotion.file.path, target)
+    card = emotion.card if material == "everyday" else emotion.card.for_material(material)
     info = AnalyzerInfo(
-        emotion.card,
+        card,
         found.card,
         network.device,
         tuple(f"{resolved.card.name}: {resolved.file.detail}" for resolved in (found, emotion)),
@@ -112,7 +118,7 @@ def load_analyzer(
     upright = make_detector(found.card, found.file.path, target)
     load_second = partial(load_second_detector, found.card, target)
     face_detector = PairedDetector(TurnedFaceDetector(upright), load_second)
-    return LocalAnalyzer(face_detector, EmotionClassifier(network, emotion.card), info)
+    return LocalAnalyzer(face_detector, EmotionClassifier(network, card), info)
 
 
 def _cards(model: str | Sequence[ModelCard] | None, task: Task) -> Sequence[ModelCard]:

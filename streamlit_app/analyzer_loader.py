@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_core.errors import WeightsUnavailableError
+from emotion_core.errors import EmotionError, WeightsUnavailableError
 from emotion_core.local_analyzer import load_analyzer
 from emotion_core.models.card import Task
 from emotion_core.models.hub import find_model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import ModelCard
+    from emotion_core.models.material import Material
     from streamlit_app.settings import RemoteServer
 
 
@@ -40,6 +42,7 @@ class AnalyzerLoader:
         emotion: Name of the emotion model; empty for the default.
         detector: Name of the face detector; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        material: What is read, see ``ModelCard.logit_shift``.
         server: A server that analyses with its own models instead, if its URL is set.
         timeout_s: Timeout of the server's responses in seconds.
 
@@ -55,6 +58,7 @@ class AnalyzerLoader:
         device: str,
         server: RemoteServer | None = None,
         *,
+        material: Material = "everyday",
         timeout_s: float = 30.0,
     ) -> None:
         self.download: Download | None = None
@@ -66,7 +70,7 @@ class AnalyzerLoader:
                 if server and server.url:
                     self._future.set_result(_connect(server, timeout_s))
                 else:
-                    self._future.set_result(self._load(emotion, detector, device))
+                    self._future.set_result(self._load(emotion, detector, device, material))
             except BaseException as error:  # noqa: BLE001 - raised by ``result``
                 self._future.set_exception(error)
 
@@ -93,7 +97,7 @@ class AnalyzerLoader:
         """Whether loading has failed."""
         return self._future.done() and self._future.exception() is not None
 
-    def _load(self, emotion: str, detector: str, device: str) -> Analyzer:
+    def _load(self, emotion: str, detector: str, device: str, material: Material) -> Analyzer:
         chosen = {Task.EMOTION: emotion, Task.DETECTION: detector}
         found = {task: _preferred(name, task) for task, name in chosen.items()}
         self.unavailable = {task: reason for task, (_, reason) in found.items() if reason}
@@ -102,7 +106,14 @@ class AnalyzerLoader:
             for task, reason in self.unavailable.items()
         ]
         (emotions, _), (detectors, _) = found.values()
-        analyzer = load_analyzer(emotions, detectors, device=device, on_progress=self._on_progress)
+        load = partial(load_analyzer, emotions, detectors, device=device)
+        try:
+            analyzer = load(material=material, on_progress=self._on_progress)
+        except EmotionError as error:
+            if material == "everyday":
+                raise
+            analyzer = load(on_progress=self._on_progress)  # or else its own error is raised
+            missing.append(str(error))
         for task, (cards, _) in found.items():
             if chosen[task] and (reason := _reason(analyzer.info.notices, cards[0].name)):
                 self.unavailable.setdefault(task, reason)

@@ -31,6 +31,7 @@ from streamlit_app.widgets import errors_as_messages
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
+    from emotion_core.models.material import Material
     from emotion_core.recognition.embedding import FaceEmbedder
     from streamlit_app.photos.state import VisitorOptions
     from streamlit_app.video.results import FinishedVideo
@@ -46,25 +47,31 @@ _VisitState = TypeVar("_VisitState", bound=VisitState)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _loader(emotion: str, detector: str, device: str) -> AnalyzerLoader:
-    return AnalyzerLoader(emotion, detector, device, load_settings().server)
+def _loader(
+    emotion: str, detector: str, device: str, material: Material = "everyday"
+) -> AnalyzerLoader:
+    return AnalyzerLoader(emotion, detector, device, load_settings().server, material=material)
 
 
-def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
+def get_analyzer(
+    emotion: str, detector: str, device: str, material: Material = "everyday"
+) -> Analyzer:
     """The analyzer for a choice of models; loaded once for all visitors, with a progress bar.
 
     Args:
         emotion: Name of the emotion model; empty for the default.
         detector: Name of the face detector; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        material: What is read, see ``ModelCard.logit_shift``.
 
     Raises:
         EmotionError: It could not be loaded; the next call tries again.
     """
-    loader = _loader(emotion, detector, device)
+    choice = (emotion, detector, device, material)
+    loader = _loader(*choice)
     if loader.has_failed:
-        _loader.clear(emotion, detector, device)
-        loader = _loader(emotion, detector, device)
+        _loader.clear(*choice)
+        loader = _loader(*choice)
     if not loader.wait(0.3):
         with st.spinner("Loading the models…"):
             bar = st.empty()
@@ -76,9 +83,11 @@ def get_analyzer(emotion: str, detector: str, device: str) -> Analyzer:
     return loader.result()
 
 
-def forget_analyzer(emotion: str, detector: str, device: str) -> None:
+def forget_analyzer(
+    emotion: str, detector: str, device: str, material: Material = "everyday"
+) -> None:
     """Loads a choice of models again on the next run, when a download may succeed."""
-    _loader.clear(emotion, detector, device)
+    _loader.clear(emotion, detector, device, material)
 
 
 def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
@@ -86,7 +95,7 @@ def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
 
     If a chosen model is unavailable, the page starts again with the models that were in use.
     """
-    choice = (options.emotion, options.detector, device)
+    choice = (options.emotion, options.detector, device, options.material)
     with errors_as_messages("The models could not be loaded"):
         analyzer = get_analyzer(*choice)
     chosen = {Task.EMOTION: options.emotion, Task.DETECTION: options.detector}

@@ -8,6 +8,7 @@ import streamlit as st
 
 from emotion_core.analyzer import to_region
 from emotion_core.errors import EmotionError
+from emotion_core.models.material import MATERIALS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from streamlit_app.model_choice import choose_models
 from streamlit_app.photos.state import VisitorOptions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emotion_core.models.card import AnalyzerInfo
+    from emotion_core.models.material import Material
     from emotion_core.types import Region
     from streamlit_app.settings import AppSettings
 
@@ -26,8 +28,10 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
     with st.sidebar:
         st.header("Analysis settings")
         emotion = detector = ""
+        material: Material = "everyday"
         if not settings.server.url:  # which has its own models
             emotion, detector = choose_models(settings.model)
+            material = _choose_material()
         min_score = st.slider(
             "Minimum detection confidence",
             0.3,
@@ -74,8 +78,24 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
             )
             choose_decimal()
     return VisitorOptions(
-        emotion, detector, min_score, min_face_px, blur, largest_only, region, actions
+        emotion, detector, min_score, min_face_px, blur, largest_only, region, actions, material
     )
+
+
+def _choose_material() -> Material:
+    chosen = st.segmented_control(
+        "Kind of material",
+        MATERIALS,
+        default="everyday",
+        required=True,
+        format_func={"everyday": "Everyday", "posed": "Posed, balanced"}.__getitem__,
+        key="material",
+        help="In everyday photos and videos most faces are neutral or happy, as where the model "
+        "learned. Where people pose all emotions about equally often, rare ones are read more "
+        "often. Everything is analysed again.",
+        persist_state="session",
+    )
+    return chosen or "everyday"
 
 
 def _choose_region() -> Region | None:

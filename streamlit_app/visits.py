@@ -20,7 +20,8 @@ MAX_AWAY_BYTES = 2 * 2**30
 
 CHOICES = (
     *("emotion network", "detection network", "min_score", "min_face_px", "blur"),
-    *("largest_only", "region", "actions", "decimal", "rate", "every", "hz", "From", "To"),
+    *("material", "largest_only", "region", "actions", "decimal", "rate", "every", "hz"),
+    *("From", "To"),
     *("smoothing", "reidentify", "live smoothing"),
 )
 """Keys of the sidebar's widgets: without them results would be made anew, and faces not blurred."""

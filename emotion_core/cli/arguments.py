@@ -12,6 +12,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.files.save import write_errors
 from emotion_core.models.hub import resolve_models
 from emotion_core.models.local import is_path
+from emotion_core.models.material import MATERIALS
 from emotion_core.models.runtime import DEVICES
 from emotion_core.training.engine.base_config import parse_settings
 
@@ -43,6 +44,18 @@ def add_networks(parser: _Arguments) -> None:
     add_detector(parser)
 
 
+def add_material(parser: _Arguments) -> None:
+    """Adds ``--material``."""
+    parser.add_argument(
+        "--material",
+        choices=MATERIALS,
+        default="everyday",
+        help="everyday: emotions are as frequent as in training, most faces neutral or happy "
+        "(default); posed: all emotions are about as frequent, so that rare ones are read more "
+        "often",
+    )
+
+
 def add_detector(parser: _Arguments) -> None:
     """Adds ``--detector``."""
     parser.add_argument(
@@ -70,6 +83,7 @@ def load_chosen(chosen: argparse.Namespace) -> LocalAnalyzer:
         chosen.model,
         chosen.detector,
         device=chosen.device,
+        material=chosen.material,
         on_progress=show_download,
     )
     info = analyzer.info

@@ -19,6 +19,7 @@ from emotion_core.cli.arguments import (
     SOME_FAILED,
     TABLES_HELP,
     WRONG_USE,
+    add_material,
     add_networks,
     count,
     eprint,
@@ -103,6 +104,7 @@ def _add_workforce(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings; a resumed run needs the same ones")
     add_networks(group)
+    add_material(group)
     add_faces(group, noun="image")
     add_actions(group)
     add_video_settings(group)
@@ -158,6 +160,8 @@ def _make_job(chosen: argparse.Namespace) -> Job:
 
     # Before actors are started that would lack the files.
     emotion = fetch_chosen(chosen.model, Task.EMOTION, "cpu", show_download).card
+    if chosen.material != "everyday":
+        emotion = emotion.for_material(chosen.material)
     detector = fetch_chosen(chosen.detector, Task.DETECTION, "cpu", show_download).card
     eprint(f"{emotion.name}, faces by {detector.name}.")
     folder = ResultFolder(chosen.out, emotion.labels, actions=chosen.actions)

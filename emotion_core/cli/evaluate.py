@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.emotion.load import LoadedModel
     from emotion_core.training.evaluation.evaluate import EmotionReport
+    from emotion_core.training.evaluation.paired import PairedReport
 
 _PHOTOS = "photos"
-_PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves", "labels", "by")
+_PHOTO_OPTIONS = ("detector", "boxes", "only", "half", "halves", "labels", "by", "second", "worst")
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +96,17 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="also measure each group of photos with the same value in a column, e.g. age gender",
     )
     photos.add_argument(
+        "--second",
+        metavar="M",
+        help="a second model, on the same faces: differences with intervals, McNemar's test, kappa",
+    )
+    photos.add_argument(
+        "--worst",
+        type=count,
+        metavar="N",
+        help="also print the N readings that are furthest from their labels",
+    )
+    photos.add_argument(
         "--half", choices=["a", "b"], help="use one of the two halves of `data crop --halves`"
     )
     photos.add_argument(
@@ -119,9 +131,17 @@ def run_evaluate_emotion(chosen: argparse.Namespace) -> int:
     is_photos = chosen.dataset.lower() == _PHOTOS
     _check_options(chosen, is_photos=is_photos)
     with limited_cores(chosen.threads) if chosen.threads else nullcontext():
-        report = _measure_photos(chosen) if is_photos else _measure_faces(chosen)
-    _write(chosen, report)
+        report = _measure_photos(chosen, chosen.model) if is_photos else _measure_faces(chosen)
+        second = _measure_photos(chosen, chosen.second) if chosen.second else None
+    _write(chosen, report, _pair(report, second) if second else None)
     return 1 if report.missed is not None and report.missed.unreadable else 0
+
+
+def _pair(first: EmotionReport, second: EmotionReport) -> PairedReport:
+    from emotion_core.training.evaluation.paired import compare_readings
+
+    names = (first.card.name, second.card.name)
+    return compare_readings(names, first.readings, second.readings, first.faces, first.units)
 
 
 def _check_options(chosen: argparse.Namespace, *, is_photos: bool) -> None:
@@ -158,7 +178,7 @@ def _measure_faces(chosen: argparse.Namespace) -> EmotionReport:
     faces = _read_split(chosen.dataset, chosen.root, chosen.split)
     if chosen.unseen:
         faces = _leave_out_repeats(faces, chosen.dataset, chosen.root)
-    return evaluate(_load(chosen), faces)
+    return evaluate(_load(chosen, chosen.model), faces)
 
 
 def _read_split(dataset: str, root: Path, split: str | None) -> FaceSet:
@@ -191,7 +211,7 @@ def _leave_out_repeats(faces: FaceSet, dataset: str, root: Path) -> FaceSet:
     return kept
 
 
-def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
+def _measure_photos(chosen: argparse.Namespace, name: str | None) -> EmotionReport:
     from emotion_core.training.datasets.photo_labels import (
         keep_half,
         keep_only,
@@ -215,36 +235,50 @@ def _measure_photos(chosen: argparse.Namespace) -> EmotionReport:
         labels = keep_half(labels, chosen.half, chosen.halves)
     if chosen.boxes is not None:
         boxes = read_box_table(chosen.boxes, [label.image for label in labels])
-        model = _load(chosen)
+        model = _load(chosen, name)
         read_photos = read_in_boxes(model.classifier, boxes)
         framing = f"Faces are cut out as {chosen.boxes.name} marks them; no detector is used."
     else:
-        model = _load(chosen)
+        model = _load(chosen, name)
         analyzer = load_pipeline(model, chosen.detector, chosen.device)
         print_notices(analyzer.info.notices)
         read_photos = read_with_detector(analyzer)
-        name = analyzer.info.detector.name
-        framing = f"Faces are found by {name}; the largest of each photo counts."
+        detector = analyzer.info.detector.name
+        framing = (
+            f"Faces are found by {detector}; of each photo the largest counts, or the one in the "
+            "label's box."
+        )
     folder = chosen.root if chosen.root.is_dir() else chosen.root.parent
     return evaluate_photos(model, read_photos, folder, labels, framing, chosen.by or ())
 
 
-def _load(chosen: argparse.Namespace) -> LoadedModel:
+def _load(chosen: argparse.Namespace, name: str | None) -> LoadedModel:
     from emotion_core.training.emotion.load import load_model
 
-    model = load_model(chosen.model, chosen.device)
+    model = load_model(name, chosen.device)
     eprint(f"{model.classifier.card.name} on {model.network.device}.")
     print_notices(model.notices)
     return model
 
 
-def _write(chosen: argparse.Namespace, report: EmotionReport) -> None:
+def _write(chosen: argparse.Namespace, report: EmotionReport, paired: PairedReport | None) -> None:
     from emotion_core.training.evaluation.html_page import evaluation_page, save_plot
     from emotion_core.training.evaluation.plots import calibration_chart
-    from emotion_core.training.evaluation.report import emotion_report_json, emotion_report_table
+    from emotion_core.training.evaluation.report import (
+        emotion_report_json,
+        emotion_report_table,
+        paired_report_table,
+        worst_table,
+    )
+    from emotion_core.training.evaluation.worst import find_worst
 
     sys.stdout.write(emotion_report_table(report))
+    if paired is not None:
+        sys.stdout.write(paired_report_table(paired))
+    if chosen.worst:
+        worst = find_worst(report.faces, report.readings, chosen.worst)
+        sys.stdout.write(worst_table(worst))
     if chosen.json is not None:
-        write_report(chosen.json, emotion_report_json(report), evaluation_page(report))
+        write_report(chosen.json, emotion_report_json(report, paired), evaluation_page(report))
     if chosen.calibration_plot is not None:
         save_plot(calibration_chart(report), chosen.calibration_plot)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 from tqdm import tqdm
 
+from emotion_core.cli.adapt import add_adapt
 from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
@@ -22,6 +23,7 @@ from emotion_core.cli.arguments import (
     show_download,
 )
 from emotion_core.cli.batch import add_batch
+from emotion_core.cli.compare import add_compare, add_explain
 from emotion_core.cli.data import add_data
 from emotion_core.cli.evaluate import add_evaluate
 from emotion_core.cli.evaluate_detector import add_evaluate_detector
@@ -101,6 +103,9 @@ def _make_parser() -> argparse.ArgumentParser:
     add_evaluate(
         commands.add_parser("evaluate", help="measure a network on labelled faces or photos")
     )
+    add_compare(commands.add_parser("compare", help="compare two models on photos and videos"))
+    add_explain(commands.add_parser("explain", help="tell where in a face a reading comes from"))
+    add_adapt(commands.add_parser("adapt", help="adapt an emotion network to your labels"))
     add_data(commands.add_parser("data", help="download, show and crop data sets"))
     add_train_detector(commands.add_parser("train-detector", help="train a face detector"))
     add_export_detector(commands.add_parser("export-detector", help="release a face detector"))

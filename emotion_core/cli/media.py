@@ -8,7 +8,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from emotion_core.analyzer import to_region
-from emotion_core.cli.arguments import add_networks, count, eprint, float_in_range, int_in_range
+from emotion_core.cli.arguments import (
+    add_material,
+    add_networks,
+    count,
+    eprint,
+    float_in_range,
+    int_in_range,
+)
 from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
 from emotion_core.models.runtime import DEVICES
@@ -34,6 +41,7 @@ DECIMALS: dict[str, Decimal] = {"point": ".", "comma": ","}
 def add_analysis(parser: argparse.ArgumentParser, *, noun: str) -> None:
     """Adds the options of an analysis on this machine; the help calls its inputs ``noun``."""
     add_networks(parser)
+    add_material(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun=noun)
     add_actions(parser)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
+    add_material,
     add_networks,
     eprint,
     fetch_chosen,
@@ -29,6 +30,7 @@ from emotion_core.serving.server import (
 
 if TYPE_CHECKING:
     from emotion_core.serving.deployment import ServerSettings
+    from emotion_core.types import Device
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -49,6 +51,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         help="let the number of replicas follow the load",
     )
     add_networks(parser)
+    add_material(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument(
         "--batch",
@@ -97,6 +100,7 @@ def run_serve(chosen: argparse.Namespace) -> int:
             model=chosen.model or "",
             detector=chosen.detector or "",
             device=chosen.device,
+            material=chosen.material,
             gpus=min(1.0, gpus / maximum),
             min_replicas=minimum,
             max_replicas=maximum,
@@ -111,8 +115,9 @@ def _serve(
     chosen: argparse.Namespace, settings: ServerSettings, drain_key: str, stop: StopSignals
 ) -> int:
     # Before replicas start, so that an unavailable network is reported in one sentence.
-    for name, task in ((settings.model, Task.EMOTION), (settings.detector, Task.DETECTION)):
-        fetch_chosen(name, task, "cuda" if settings.gpus else "cpu")
+    device: Device = "cuda" if settings.gpus else "cpu"
+    fetch_chosen(settings.detector, Task.DETECTION, device)
+    fetch_chosen(settings.model, Task.EMOTION, device).card.for_material(settings.material)
     start_application(settings, chosen.host, chosen.port)
     address = url_of(chosen.host, chosen.port)
     if chosen.host not in _LOOPBACK and not read_token(os.environ):

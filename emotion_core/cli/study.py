@@ -13,6 +13,7 @@ from emotion_core.cli.arguments import (
     OK,
     SOME_FAILED,
     WRONG_USE,
+    add_material,
     add_networks,
     eprint,
     float_in_range,
@@ -47,6 +48,7 @@ _OF_ANALYSIS = {
     "model": "--model",
     "detector": "--detector",
     "device": "--device",
+    "material": "--material",
     "min_score": "--min-score",
     "min_face": "--min-face",
     "region": "--region",
@@ -89,6 +91,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     _add_tables(parser)
     add_video_settings(parser)
     add_networks(parser)
+    add_material(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     add_faces(parser, noun="video")
     add_actions(parser)

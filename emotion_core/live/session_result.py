@@ -38,7 +38,7 @@ def session_result(stream: LiveStream) -> VideoResult:
             blur=settings.blur,
             smoothing_s=settings.smoothing_s,
         ),
-        model=stream.info.emotion.name,
+        model=stream.info.emotion.title,
         detector=stream.info.detector.name,
         frames=frames,
         people=with_moments(people, highlights),

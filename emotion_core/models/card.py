@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.actions import ACTIONS, POSE
-from emotion_core.errors import WeightsMismatchError
+from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.labels import LabelSet, to_label_set
+from emotion_core.models.material import MATERIALS, Material, to_logit_shift
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class ModelCard:
         has_actions: Whether the network also has outputs for action features and pose.
         preprocessing: Input of a network that takes faces; ``None`` for a detector.
         temperature: Logits are divided by this before the softmax (calibration); 1 is neutral.
+        class_shares: Mean probability of each label on everyday faces; empty if not known.
+        material: What kind of material probabilities are for.
         metrics: Results with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
         note: One sentence for the person who chooses.
         folder: Of the files of a user's own network; empty for the project's ``weights/``. Neither
@@ -135,6 +138,8 @@ class ModelCard:
     has_actions: bool = False
     preprocessing: Preprocessing | None = None
     temperature: float = 1.0
+    class_shares: tuple[float, ...] = ()
+    material: Material = "everyday"
     metrics: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     folder: str = ""
@@ -146,6 +151,12 @@ class ModelCard:
             raise ValueError(f"{self.name}: an embedding network needs preprocessing.")
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"{self.name}: temperature must be positive.")
+        if self.material not in MATERIALS:
+            raise ValueError(f"{self.name}: there is no material {self.material!r}.")
+        if self.class_shares and len(self.class_shares) != len(self.labels):
+            raise ValueError(f"{self.name}: class_shares needs a share per label.")
+        if not all(0 < share <= 1 for share in self.class_shares):
+            raise ValueError(f"{self.name}: class_shares must be above 0 and up to 1.")
 
     @property
     def is_local(self) -> bool:
@@ -168,9 +179,38 @@ class ModelCard:
         return VaSource.HEAD if self.has_va else VaSource.EXPECTATION
 
     @property
+    def title(self) -> str:
+        """The name and, if it is not everyday, the material, as results cite both."""
+        return self.name + self._material_words
+
+    @property
     def version(self) -> str:
-        """Name and beginning of the weights' SHA-256, since files of one name may differ."""
-        return f"{self.name} {self.weights.sha256[:16]}"
+        """The title with the beginning of the weights' SHA-256; files of one name may differ."""
+        return f"{self.name} {self.weights.sha256[:16]}{self._material_words}"
+
+    @property
+    def _material_words(self) -> str:
+        return "" if self.material == "everyday" else f" ({self.material} material)"
+
+    @property
+    def logit_shift(self) -> tuple[float, ...]:
+        """Added to calibrated logits for the material, one per label; 0 for everyday material."""
+        if self.material == "everyday" or not self.class_shares:
+            return (0.0,) * len(self.labels)
+        return to_logit_shift(self.labels, self.class_shares)
+
+    def for_material(self, material: Material) -> ModelCard:
+        """The card of the same network for a kind of material.
+
+        Raises:
+            EmotionError: How frequent emotions are on everyday faces is not known of it.
+        """
+        if material != "everyday" and not self.class_shares:
+            raise EmotionError(
+                f"{self.name} can only be used as it was trained, since how frequent it takes "
+                "emotions to be is not known. Choose everyday material, or another model."
+            )
+        return replace(self, material=material)
 
     def to_fields(self) -> dict[str, Any]:
         """The public fields, for JSON."""
@@ -200,6 +240,7 @@ class ModelCard:
             _check_types(fields)
             fields["task"] = Task(fields["task"])
             fields["labels"] = to_label_set(fields["labels"])
+            fields["class_shares"] = to_tuples(fields.get("class_shares", []))
             fields["weights"] = WeightFile(**fields["weights"])
             for key, make in (("torch_weights", WeightFile), ("preprocessing", Preprocessing)):
                 if fields.get(key):

@@ -64,7 +64,7 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
     metadata = _read_metadata(path)
     with unreadable(path, "lacks its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
-        return make(
+        return _with_adaptation(metadata.get("adapted"), make)(
             architecture="onnx" if path.suffix == ".onnx" else metadata["architecture"],
             torch_weights=_find_twin(path, metadata),
             labels=to_label_set(metadata["labels"].split(",")),
@@ -94,7 +94,8 @@ def read_released_card(path: Path) -> ModelCard:
         raise WeightsMismatchError(
             f"{graph.name} and {weights.name} have different metadata; run `export` again."
         )
-    return replace(card, name=path.stem, source="trained with Emoscope by its publisher")
+    source = card.source if card.note else "trained with Emoscope by its publisher"
+    return replace(card, name=path.stem, source=source)
 
 
 def validate_io(network: Network, card: ModelCard) -> None:
@@ -146,6 +147,24 @@ def unreadable(path: Path, what: str) -> Iterator[None]:
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise WeightsMismatchError(f"{path.name} {what} ({reason}).") from error
+
+
+def _with_adaptation(text: str | None, make: partial[ModelCard]) -> partial[ModelCard]:
+    """Adds to a card what ``adapt`` wrote about the labels, if it did."""
+    if text is None:
+        return make
+    notes = json.loads(text)
+    base, digest = str(notes["base"])[:100], str(notes["base_sha256"])[:64]
+    n = sum(int(count) for count in notes["labels"].values())
+    figures = {
+        f"cross-validated {str(name)[:40].replace('_', ' ')}, own labels": float(figure["after"])
+        for name, figure in notes["figures"].items()
+    }
+    note = (
+        f"Adapted from {base} to {n} labels of {int(notes['people_or_photos'])} people or photos."
+    )
+    source = f"adapted with Emoscope from {base}, SHA-256 {digest}"
+    return partial(make, note=note, source=source, metrics=figures)
 
 
 @contextmanager

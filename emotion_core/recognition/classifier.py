@@ -46,6 +46,7 @@ class EmotionClassifier:
         if card.preprocessing is None:
             raise ValueError(f"{card.name} has no preprocessing.")
         self._network = network
+        self._shift = np.array(card.logit_shift, np.float32)
         self.preprocessing: Preprocessing = card.preprocessing
         self.card = card
 
@@ -95,7 +96,7 @@ class EmotionClassifier:
             raise WeightsMismatchError(
                 f"{self.card.name} returns values that are not numbers; choose another model."
             )
-        logits = outputs[0] / np.float32(self.card.temperature)
+        logits = outputs[0] / np.float32(self.card.temperature) + self._shift
         probabilities = np.asarray(softmax(logits, axis=1), np.float32)
         if self.card.has_va:
             va = np.clip(outputs[1], -1, 1)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from emotion_core import __version__
+from emotion_core.models.material import POSED_STRENGTH
+
+if TYPE_CHECKING:
+    from emotion_core.models.card import ModelCard
 
 LIMITS = (
     "The readings describe how faces look, not what people feel, and differ between groups of "
@@ -35,6 +40,17 @@ def describe_counted(*, all_faces: bool) -> str:
         "Faces that are hard to read (small, blurred, dark, bright, turned, cut off or covered) "
         f"{'count' if all_faces else 'do not count'} in means and charts; the tables have them, "
         "marked."
+    )
+
+
+def describe_material(card: ModelCard) -> str:
+    """How readings were shifted for the kind of material, in a sentence; empty if not at all."""
+    if card.material == "everyday":
+        return ""
+    return (
+        f"Probabilities are for {card.material} material, in which all emotions are about as "
+        f"frequent: {POSED_STRENGTH} times the logarithm of each emotion's share on everyday faces "
+        "was subtracted from the logits."
     )
 
 

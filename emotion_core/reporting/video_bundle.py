@@ -129,11 +129,11 @@ def _settings(run: VideoRun) -> dict[str, object]:
 
 
 def _weights(result: VideoResult) -> dict[str, str]:
-    """Hashes of the weights by model; models that are not in the registry are left out."""
+    """Hashes of the weights by model title; models that are not in the registry are left out."""
     found = {}
     for name in (result.detector, result.model):
         try:
-            found[name] = find_any(name).weights.sha256
+            found[name] = find_any(name.partition(" (")[0]).weights.sha256
         except EmotionError:
             continue
     return found

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from starlette.types import ASGIApp, Scope
 
+    from emotion_core.models.material import Material
     from emotion_core.serving.replica_dispatch import CompleteResponse
 
 _MIN_ONGOING = 16
@@ -44,6 +45,7 @@ class ServerSettings:
             for the default.
         detector: Face detector by name; empty for the default.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        material: What is read, see ``ModelCard.logit_shift``.
         gpus: Share of a GPU that a replica takes; 0 on the CPU.
         min_replicas: Minimum number of copies of the analyzer.
         max_replicas: Maximum number of copies; if greater, the number follows the load.
@@ -57,6 +59,7 @@ class ServerSettings:
     model: str = ""
     detector: str = ""
     device: str = "auto"
+    material: Material = "everyday"
     gpus: float = 0.0
     min_replicas: int = 1
     max_replicas: int = 1
@@ -82,6 +85,7 @@ class EmotionServer:
             resolve_models(settings.model, Task.EMOTION),
             resolve_models(settings.detector, Task.DETECTION),
             device="cpu" if settings.device == "auto" and not settings.gpus else settings.device,
+            material=settings.material,
         )
         if not isinstance(analyzer.classifier, EmotionClassifier):
             raise TypeError("A server needs a classifier that reads crops.")

@@ -181,7 +181,7 @@ def _analyze_frames(
     result = VideoResult(
         info=reader.info,
         settings=settings,
-        model=analyzer.info.emotion.name,
+        model=analyzer.info.emotion.title,
         detector=analyzer.info.detector.name,
         frames=frames,
         people=people_table(frames, smoothed=smoothed),

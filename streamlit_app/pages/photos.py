@@ -101,7 +101,7 @@ if not photos:
 
 update_link()
 info = analyzer.info
-waiting = state.begin(photos, (info.emotion.name, info.detector.name), blur=options.blur)
+waiting = state.begin(photos, (info.emotion.version, info.detector.version), blur=options.blur)
 unfinished = {photo.key for photo in waiting}
 finished = [photo for photo in photos if photo.key not in unfinished]
 is_working = bool(waiting) and not state.is_stopped

@@ -51,7 +51,7 @@ if not state.clip:
 
 analyzer = page_analyzer(options, settings.device)
 info = analyzer.info
-spec = JobSpec(info.emotion.name, info.detector.name, video_settings, embedder is not None)
+spec = JobSpec(info.emotion.title, info.detector.name, video_settings, embedder is not None)
 if not state.job:
     queue = job_queue(settings.max_video_jobs)
     with errors_as_messages("The analysis could not be started"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+    from emotion_core.models.material import Material
     from emotion_core.photos.cropped import CroppedPhoto
     from emotion_core.types import Image, Region
 
@@ -42,6 +43,7 @@ class VisitorOptions:
         largest_only: Whether only the largest face of each image counts.
         region: Part of the image to search; ``None`` for all.
         actions: Whether action features are shown and in tables.
+        material: What is read, see ``ModelCard.logit_shift``.
     """
 
     emotion: str
@@ -52,6 +54,7 @@ class VisitorOptions:
     largest_only: bool = False
     region: Region | None = None
     actions: bool = False
+    material: Material = "everyday"
 
     @property
     def analyze_options(self) -> AnalyzeOptions:

@@ -260,7 +260,7 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
         return
     photo = Photo("camera.jpg", upload.getvalue, upload.file_id)
     info = analyzer.info
-    models, blur = (info.emotion.name, info.detector.name), options.blur
+    models, blur = (info.emotion.version, info.detector.version), options.blur
     if state.stills.begin([photo], models, blur=blur):
         with errors_as_messages("The photo could not be analysed"):
             state.stills.add(photo, next(iter_cropped_photos(analyzer, [photo], blur=blur)))

@@ -14,7 +14,9 @@ def page():
     from streamlit_app.settings import AppSettings
     from streamlit_app.sidebar import sidebar
 
-    st.write(sidebar(AppSettings(model="/srv/networks/mine.onnx")).emotion or "automatic")
+    options = sidebar(AppSettings(model="/srv/networks/mine.onnx"))
+    st.write(options.emotion or "automatic")
+    st.write(options.material)
 
 
 @pytest.fixture
@@ -37,3 +39,9 @@ def test_a_visitor_cannot_choose_another_file_of_that_name(sidebar, monkeypatch)
 def test_what_is_offered_can_be_chosen(sidebar):
     sidebar.sidebar.selectbox(key="emotion network").set_value("emotion-ferplus-8").run()
     assert sidebar.markdown[0].value == "emotion-ferplus-8"
+
+
+def test_the_kind_of_material_can_be_chosen(sidebar):
+    assert sidebar.markdown[1].value == "everyday"
+    sidebar.sidebar.segmented_control(key="material").set_value("posed").run()
+    assert sidebar.markdown[1].value == "posed"

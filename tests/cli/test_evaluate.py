@@ -288,3 +288,20 @@ def test_the_default_network_gives_on_ferplus_what_its_card_says(shared):
     ):
         assert round(value, 4) == claimed[name]
     assert np.sum(figures.confusion) == 3191
+
+
+def test_a_second_model_is_measured_on_the_same_photos(tmp_path, photos, tiny, capsys):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("\n".join([BOXES, *(f"{i}.png,4,4,40,40" for i in range(3))]))
+    report = tmp_path / "out.json"
+    options = ("--boxes", boxes, "--second", "emoscope-fer-s", "--worst", 2, "--json", report)
+    assert run("photos", photos, *options, *tiny) == 1  # one is unreadable
+    printed = capsys.readouterr().out
+    assert "emoscope-fer-s against tiny.onnx, on the same faces" in printed
+    assert "McNemar's test: p = " in printed
+    found = json.loads(report.read_text())
+    assert found["paired"]["names"] == ["tiny.onnx", "emoscope-fer-s"]
+    paired = found["paired"]
+    parts = ("both_right", "only_first", "only_second", "both_wrong")
+    assert sum(paired[part] for part in parts) == 3
+    assert len(found["worst"]) == 2 - paired["both_right"] - paired["only_first"]

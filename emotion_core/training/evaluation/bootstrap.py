@@ -13,7 +13,7 @@ section 3.8.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -74,6 +74,72 @@ class Intervals:
         return f"95 % intervals: from drawing the {self.n:,} {self.drawn} anew {DRAWS:,} times."
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class MetricDraws:
+    """Metrics of each draw: ``(DRAWS,)``, empty if there are fewer than two to draw from.
+
+    Draws of the same faces are the same whatever was predicted, so that differences between two
+    models are those on the same faces.
+
+    Attributes:
+        drawn: What was drawn.
+        n: Their number.
+        accuracy: As in ``Intervals``, and so are the others; NaN where a draw has no ground truth.
+        macro_f1: Of each draw.
+        mean_recall: Of each draw.
+        recalls: ``(DRAWS, 9)`` recall of each emotion.
+        valence_ccc: Of each draw.
+        arousal_ccc: Of each draw.
+        valence_rmse: Of each draw.
+        arousal_rmse: Of each draw.
+    """
+
+    drawn: Drawn
+    n: int
+    accuracy: _Sums
+    macro_f1: _Sums
+    mean_recall: _Sums
+    recalls: _Sums
+    valence_ccc: _Sums
+    arousal_ccc: _Sums
+    valence_rmse: _Sums
+    arousal_rmse: _Sums
+
+
+def draw_metrics(
+    probabilities: FloatArray,
+    va: FloatArray,
+    faces: FaceSet,
+    found: Mask,
+    people: Sequence[str] | None = None,
+) -> MetricDraws:
+    """Resamples the faces, with a fixed seed; arguments as for ``to_intervals``."""
+    units = np.arange(len(faces))
+    if people is not None:
+        units = np.unique(np.array(people, str), return_inverse=True)[1]
+    n = int(units.max(initial=-1)) + 1
+    cells, counts = _count_cells(probabilities, faces, found, units, n)
+    columns = np.hstack([counts, *(_to_moments(va, faces, found, units, n, k) for k in (0, 1))])
+    sums = _draw(columns)
+    flat = np.zeros((len(sums), len(LABELS) * (len(LABELS) + 1)))
+    flat[:, cells] = sums[:, : len(cells)]
+    confusion = flat.reshape(-1, len(LABELS), len(LABELS) + 1)
+    valence, arousal = np.split(sums[:, len(cells) :], 2, axis=1)
+    drawn: Drawn = "faces" if people is None else "people" if n < len(faces) else "photos"
+    return MetricDraws(
+        drawn,
+        n,
+        _accuracies(confusion),
+        _macro_f1s(confusion),
+        _mean_recalls(confusion),
+        _divide(np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2)),
+        _concordances(valence),
+        _concordances(arousal),
+        _differences(valence),
+        _differences(arousal),
+    )
+
+
 def to_intervals(
     probabilities: FloatArray,
     va: FloatArray,
@@ -90,29 +156,9 @@ def to_intervals(
         found: ``(N,)``.
         people: The person in each of N photos; ``None`` if unknown.
     """
-    units = np.arange(len(faces))
-    if people is not None:
-        units = np.unique(np.array(people, str), return_inverse=True)[1]
-    n = int(units.max(initial=-1)) + 1
-    cells, counts = _count_cells(probabilities, faces, found, units, n)
-    columns = np.hstack([counts, *(_to_moments(va, faces, found, units, n, k) for k in (0, 1))])
-    sums = _draw(columns)
-    flat = np.zeros((len(sums), len(LABELS) * (len(LABELS) + 1)))
-    flat[:, cells] = sums[:, : len(cells)]
-    confusion = flat.reshape(-1, len(LABELS), len(LABELS) + 1)
-    valence, arousal = np.split(sums[:, len(cells) :], 2, axis=1)
-    drawn: Drawn = "faces" if people is None else "people" if n < len(faces) else "photos"
-    return Intervals(
-        drawn,
-        n,
-        _to_range(_accuracies(confusion)),
-        _to_range(_macro_f1s(confusion)),
-        _to_range(_mean_recalls(confusion)),
-        _to_range(_concordances(valence)),
-        _to_range(_concordances(arousal)),
-        _to_range(_differences(valence)),
-        _to_range(_differences(arousal)),
-    )
+    draws = draw_metrics(probabilities, va, faces, found, people)
+    names = [field.name for field in fields(Intervals)][2:]
+    return Intervals(draws.drawn, draws.n, *(to_range(getattr(draws, name)) for name in names))
 
 
 def to_words(interval: Range) -> str:
@@ -194,7 +240,8 @@ def _divide(above: _Sums, below: _Sums) -> _Sums:
     return quotients
 
 
-def _to_range(values: _Sums) -> Range | None:
+def to_range(values: _Sums) -> Range | None:
+    """The middle 95 % of values, without those that are NaN; ``None`` if none is left."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None

@@ -102,6 +102,7 @@ class EmotionReport:
         photo_ms: Median milliseconds per photo, detection and reading; ``None`` without a pipeline.
         missed: Photos without a prediction; ``None`` for a data set of faces.
         groups: The metrics of each group of people, if they were asked for.
+        units: The person, or else the photo, of each face; empty if not known.
     """
 
     card: ModelCard
@@ -116,6 +117,7 @@ class EmotionReport:
     photo_ms: float | None = None
     missed: MissedPhotos | None = None
     groups: tuple[GroupMetrics, ...] = ()
+    units: tuple[str, ...] = ()
 
 
 def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:

@@ -1,8 +1,9 @@
 """Measures the whole product on labelled photos: reading files, finding, cropping, predicting.
 
 A network's results on faces that lie as in its training set are not what users get: photos are
-turned, faces are missed, other people's faces are larger. The largest face of a photo counts; a
-photo without a face, or that cannot be read, counts as wrong.
+turned, faces are missed, other people's faces are larger. The face in a label's box counts, without
+a box the largest of the photo; a face that is not found, or whose photo cannot be read, counts as
+wrong.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from emotion_core.detection.boxes import largest
-from emotion_core.training.datasets.image_sources import iter_photos_of
+from emotion_core.training.datasets.labelled_images import (
+    find_labelled_face,
+    iter_labelled_images,
+)
 from emotion_core.training.datasets.photo_labels import to_face_set
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import (
@@ -34,13 +37,12 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.recognition.classifier import EmotionClassifier
+    from emotion_core.training.datasets.labelled_images import Rows
     from emotion_core.training.datasets.photo_labels import PhotoLabel
     from emotion_core.training.emotion.load import LoadedModel
 
 PhotoReader = Callable[[Sequence[str], Sequence[Image]], list[tuple[Faces, Predictions]]]
 """Names and pixels of some photos to the faces of each, with predictions."""
-
-_PERSON = "person"  # column of labels.csv, if there is one
 
 
 def read_with_detector(analyzer: Analyzer) -> PhotoReader:
@@ -94,25 +96,24 @@ def evaluate_photos(
     no_face: list[str] = []
     unreadable: list[tuple[str, str]] = []
     times_s: list[float] = []
-    rows = {label.image: i for i, label in enumerate(labels)}
-    for batch in iter_photos_of(folder, tqdm(rows, unit="photo", disable=None, leave=False)):
-        unreadable += [(name, why) for name, why in batch if isinstance(why, str)]
-        images = {name: image for name, image in batch if not isinstance(image, str)}
-        if not images:
-            continue
-        start_s = time.perf_counter()
-        results = read_photos(list(images), list(images.values()))
-        times_s.append((time.perf_counter() - start_s) / len(images))
-        for name, (found, read) in zip(images, results, strict=True):
-            if len(found):
-                counts = read[np.array([largest(found.boxes)])]
-                va = np.stack([counts.valence, counts.arousal], axis=1)
-                readings.fill([rows[name]], counts.labels, counts.probabilities, va)
-            else:
-                no_face.append(name)
+    with tqdm(total=len(labels), unit="face", disable=None, leave=False) as bar:
+        for batch in iter_labelled_images(folder, labels):
+            images: dict[Rows, Image] = {}
+            for rows, image in batch:
+                if isinstance(image, str):
+                    unreadable.append((labels[rows[0]].image, image))
+                else:
+                    images[rows] = image
+            start_s = time.perf_counter()
+            names = [labels[rows[0]].image for rows in images]
+            results = read_photos(names, list(images.values())) if images else []
+            times_s += [(time.perf_counter() - start_s) / len(images)] if images else []
+            for rows, (found, read) in zip(images, results, strict=True):
+                no_face += _fill(readings, rows, labels, found, read)
+            bar.update(sum(len(rows) for rows, _ in batch))
     card = model.classifier.card
     evidence = (readings.probabilities, readings.va, faces, readings.found)
-    people = [label.row.cells.get(_PERSON) or label.image for label in labels]
+    people = [label.unit for label in labels]
     return EmotionReport(
         card=card,
         faces=faces,
@@ -125,4 +126,22 @@ def evaluate_photos(
         photo_ms=float(np.median(times_s)) * 1e3 if times_s else None,
         missed=MissedPhotos(tuple(no_face), tuple(unreadable)),
         groups=tuple(iter_group_metrics(by, labels, faces, readings, people)),
+        units=tuple(people),
     )
+
+
+def _fill(
+    readings: PredictionBuffer,
+    rows: Rows,
+    labels: Sequence[PhotoLabel],
+    found: Faces,
+    read: Predictions,
+) -> list[str]:
+    """Stores the predictions of an image's labelled faces; the image's name if one is missing."""
+    which = {row: find_labelled_face(found, labels[row]) for row in rows}
+    for row, face in which.items():
+        if face is not None:
+            part = read[np.array([face])]
+            va = np.stack([part.valence, part.arousal], axis=1)
+            readings.fill([row], part.labels, part.probabilities, va)
+    return [labels[rows[0]].image] if None in which.values() else []

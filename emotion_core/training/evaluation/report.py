@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from emotion_core.training.evaluation.bootstrap import to_words
+from emotion_core.training.evaluation.worst import find_worst
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluation.evaluate import EmotionReport, MissedPhotos
     from emotion_core.training.evaluation.groups import GroupMetrics
     from emotion_core.training.evaluation.metrics import Metrics
+    from emotion_core.training.evaluation.paired import PairedReport
+    from emotion_core.training.evaluation.worst import WrongReading
 
 _WIDTH = 26
 
@@ -23,7 +26,7 @@ _NAMED = 5
 """Maximum number of photos named in the table; the JSON has all."""
 
 
-def emotion_report_json(report: EmotionReport) -> str:
+def emotion_report_json(report: EmotionReport, paired: PairedReport | None = None) -> str:
     """All results as a JSON object; missing numbers are null, never NaN.
 
     At the top are the fields of ``metrics.Metrics``, and ``dataset``, ``candidates`` (classes
@@ -31,7 +34,9 @@ def emotion_report_json(report: EmotionReport) -> str:
     ``ece_raw``, ``valence_arousal_source``, ``size`` and ``speed``; for photos also ``photo_ms``,
     ``missed_files`` (no face found) and ``unreadable_files``. ``intervals_95`` has ``[low, high]``
     of some metrics, and their origin (``bootstrap.Intervals``). ``groups``, if asked for, has the
-    metrics of each group of people (``groups.GroupMetrics``).
+    metrics of each group of people (``groups.GroupMetrics``); ``paired``, with a second model, both
+    side by side (``paired.PairedReport``); ``worst``, for photos, the worst errors
+    (``worst.WrongReading``).
     """
     card = report.card
     content: dict[str, Any] = {
@@ -51,7 +56,10 @@ def emotion_report_json(report: EmotionReport) -> str:
     }
     if report.groups:
         content["groups"] = [asdict(group) for group in report.groups]
+    if paired is not None:
+        content["paired"] = asdict(paired)
     if report.missed is not None:
+        content["worst"] = [asdict(one) for one in find_worst(report.faces, report.readings)]
         content["photo_ms"] = report.photo_ms
         content["missed_files"] = list(report.missed.no_face)
         content["unreadable_files"] = [
@@ -71,6 +79,40 @@ def emotion_report_table(report: EmotionReport) -> str:
     lines += [*_group_lines(report.groups, unit), ""] if report.groups else []
     lines += [report.intervals.words, ""] if report.intervals.words else []
     return "\n".join([*lines, *_cost_lines(report)]) + "\n"
+
+
+def paired_report_table(paired: PairedReport) -> str:
+    """Two models side by side as text."""
+    first, second = paired.names
+    width = max(_WIDTH, *(len(f"  {one.name}") + 1 for one in paired.differences))
+    lines = [
+        "",
+        f"{second} against {first}, on the same faces",
+        f"{'':{width}}{'first':>8}{'second':>8}  difference",
+    ]
+    for one in paired.differences:
+        name = "  " + one.name.replace("_", " ").replace("ccc", "CCC").replace("f1", "F1")
+        span = " (95 %: {:+.3f} to {:+.3f})".format(*one.interval) if one.interval else ""
+        figures = f"{one.first:>8.3f}{one.second:>8.3f}  {one.difference:+.3f}{span}"
+        lines.append(f"{name:{width}}{figures}")
+    lines += [
+        f"both right {paired.both_right}, only {first} {paired.only_first}, only {second} "
+        f"{paired.only_second}, both wrong {paired.both_wrong}; McNemar's test: p = "
+        f"{paired.mcnemar_p:.2g}",
+        f"agreement of their words with each other: kappa {_number(paired.kappa)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def worst_table(worst: Sequence[WrongReading]) -> str:
+    """The worst errors as text; empty if there are none."""
+    if not worst:
+        return ""
+    lines = ["", "furthest from their labels"]
+    lines += [
+        f"  {one.file}: {one.label}, read as {one.read} {one.probability:.2f}" for one in worst
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _missed_lines(missed: MissedPhotos, n: int) -> Iterator[str]:

@@ -35,8 +35,10 @@ from tests.factories import (
     make_emotion_card,
     make_fake_analyzer,
     make_image,
+    make_predictions,
     make_smooth_image,
 )
+from tests.video.clips import make_clip, numbered_images, read_number
 
 BOXES = "image,x1,y1,x2,y2"
 POINTS = ",".join(f"l{axis}{i}" for i in range(1, 6) for axis in "xy")
@@ -368,3 +370,66 @@ def test_no_photo_left_is_an_error(tmp_path, model):
     write_photos(tmp_path, [1])
     with pytest.raises(DatasetError, match="names no photo to measure"):
         measure(model, tmp_path, labels=[])
+
+
+def test_each_labelled_face_of_a_photo_counts_by_its_box(tmp_path, model):
+    lines = ["0.png,0,0,32,48,happy", "0.png,33,0,64,48,sad", "0.png,0,0,8,8,sad"]
+    folder = write_photos(tmp_path, [2], lines, "image,x1,y1,x2,y2,emotion")
+    faces = list(make_fake_analyzer().read(folder / "0.png"))
+    report = measure(model, folder)
+    assert report.readings.found.tolist() == [True, True, False]
+    read = [LABELS[i] for i in report.readings.probabilities[:2].argmax(axis=1)]
+    assert read == [face.emotion for face in faces]
+    assert report.missed.no_face == ("0.png",)
+
+
+def test_raters_of_one_face_are_joined(tmp_path):
+    lines = [
+        "a.png,happy,0.5,A",
+        "a.png,happy,,B",
+        "a.png,sad,0.1,C",
+        "b.png,sad,,A",
+        "b.png,fear,,B",
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,emotion,valence,rater", *lines]))
+    one, two = read_photo_labels(tmp_path)
+    assert (one.emotion, one.valence) == (Emotion.HAPPINESS, pytest.approx(0.3))
+    assert one.shares == {
+        Emotion.HAPPINESS: pytest.approx(2 / 3),
+        Emotion.SADNESS: pytest.approx(1 / 3),
+    }
+    assert two.emotion is None
+    assert np.isnan(two.valence)
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "message"),
+    [
+        (
+            "image,emotion,rater",
+            ["a.png,happy,A", "a.png,sad,A"],
+            r"Line 3.*listed already \(Line 2",
+        ),
+        ("image,x1,y1,emotion", ["a.png,1,2,happy"], "a box needs all of"),
+        ("image,time_s,emotion", ["a.mp4,soon,happy"], "time_s must be a number"),
+    ],
+)
+def test_labels_that_contradict_themselves_are_named(tmp_path, header, lines, message):
+    (tmp_path / "labels.csv").write_text("\n".join([header, *lines]))
+    with pytest.raises(DatasetError, match=message):
+        read_photo_labels(tmp_path)
+
+
+def test_a_label_may_be_of_a_frame_of_a_video(tmp_path, model):
+    make_clip(tmp_path / "clip.mp4", numbered_images(5))
+    lines = ["image,time_s,emotion", "clip.mp4,0.08,happy", "clip.mp4,0,sad"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    numbers = []
+
+    def look(_names, images):
+        numbers.extend(map(read_number, images))
+        return [(Faces.empty(), make_predictions(0)) for _ in images]
+
+    report = measure(model, tmp_path, look)
+    assert numbers == [2, 0]
+    assert report.missed.no_face == ("clip.mp4", "clip.mp4")

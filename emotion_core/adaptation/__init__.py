@@ -1,0 +1,1 @@
+"""Learning from a user's labels: agreement of raters, what to label next, adapted networks."""

@@ -1,0 +1,137 @@
+"""Two models on the same faces of photos or frames, without labels: where they differ.
+
+The first analyzer finds the faces; the second one's model reads the same faces, so that nothing but
+the reading differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.types import DEFAULT_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotion_core.labels import LabelSet
+    from emotion_core.local_analyzer import LocalAnalyzer
+    from emotion_core.types import Analysis, AnalyzeOptions, Image, Predictions
+
+
+COMPARED_COLUMNS = (
+    *("source", "time_s", "face", "x1", "y1", "x2", "y2"),
+    *(f"{name}_{i}" for i in (1, 2) for name in ("emotion", "confidence", "valence", "arousal")),
+)
+"""Columns of a table of compared faces, one row each; 1 and 2 are the models."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAgreement:
+    """How far two models agree about N faces.
+
+    Attributes:
+        n: Faces.
+        same_word: Share of them with the same word, 0-1.
+        kappa: Cohen's kappa of the words, corrected for chance; ``None`` if it is not defined.
+        valence_r: Pearson correlation; ``None`` if it is not defined.
+        valence_difference: Mean of the second minus the first.
+        arousal_r: As for valence.
+        arousal_difference: As for valence.
+    """
+
+    n: int
+    same_word: float
+    kappa: float | None
+    valence_r: float | None
+    valence_difference: float
+    arousal_r: float | None
+    arousal_difference: float
+
+
+def compare_images(
+    first: LocalAnalyzer,
+    second: LocalAnalyzer,
+    images: Sequence[Image],
+    options: AnalyzeOptions = DEFAULT_OPTIONS,
+) -> list[tuple[Analysis, Predictions]]:
+    """Analyses images with two models.
+
+    Args:
+        first: Finds and reads faces.
+        second: Only its emotion model is used.
+        images: RGB ``(H, W, 3)`` each.
+        options: Which faces count.
+
+    Returns:
+        For each image the first model's analysis, and the second one's predictions of its faces.
+    """
+    found = first.analyze(images, options)
+    second_read = second.classifier.classify(images, [one.faces for one in found])
+    return list(zip(found, second_read, strict=True))
+
+
+def compared_rows(
+    source: str, analysis: Analysis, second: Predictions, time_s: float = np.nan
+) -> list[dict[str, object]]:
+    """One row a face for a table with ``COMPARED_COLUMNS``.
+
+    Args:
+        source: Name of the photo or video.
+        analysis: By the first model.
+        second: By the second one, of the same faces.
+        time_s: Of the frame; NaN for a photo.
+    """
+    rows: list[dict[str, object]] = []
+    boxes = analysis.faces.boxes.round(1).tolist()
+    for i, box in enumerate(boxes):
+        values: list[object] = [source, time_s, i + 1, *box]
+        for read in (analysis.predictions, second):
+            confidence = float(read.confidence[i])
+            values += [str(read.top[i]), confidence, float(read.valence[i]), float(read.arousal[i])]
+        rows.append(dict(zip(COMPARED_COLUMNS, values, strict=True)))
+    return rows
+
+
+def to_compared_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """A table of rows, with all columns also without a row."""
+    return pd.DataFrame(rows, columns=list(COMPARED_COLUMNS))
+
+
+def agreement_counts(compared: pd.DataFrame) -> pd.DataFrame:
+    """How often the second model says which word (columns) where the first says another (rows)."""
+    words: LabelSet = ALL_EMOTIONS
+    used = [
+        str(w) for w in words if (compared[["emotion_1", "emotion_2"]] == str(w)).any(axis=None)
+    ]
+    counts = pd.crosstab(compared["emotion_1"], compared["emotion_2"])
+    return counts.reindex(index=used, columns=used, fill_value=0)
+
+
+def measure_agreement(compared: pd.DataFrame) -> ModelAgreement | None:
+    """Agreement of both models over a table of faces; ``None`` without a face."""
+    n = len(compared)
+    if not n:
+        return None
+    counts = agreement_counts(compared).to_numpy(np.float64) / n
+    same = float(np.trace(counts))
+    chance = float(counts.sum(axis=0) @ counts.sum(axis=1))
+    figures = {}
+    for name in ("valence", "arousal"):
+        first, second = compared[f"{name}_1"], compared[f"{name}_2"]
+        varies = n > 1 and first.std() > 0 and second.std() > 0
+        figures[f"{name}_r"] = float(first.corr(second)) if varies else None
+        figures[f"{name}_difference"] = float((second - first).mean())
+    kappa = (same - chance) / (1 - chance) if chance < 1 else None
+    return ModelAgreement(n=n, same_word=same, kappa=kappa, **figures)  # type: ignore[arg-type]
+
+
+def find_disputed(compared: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The N faces with different words of which both models are surest, those first."""
+    apart = compared[compared["emotion_1"] != compared["emotion_2"]]
+    sure = apart[["confidence_1", "confidence_2"]].min(axis=1)
+    return apart.loc[sure.sort_values(ascending=False, kind="stable").index[:n]]
