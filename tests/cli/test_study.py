@@ -28,6 +28,7 @@ def detector(monkeypatch):
 @pytest.fixture(autouse=True)
 def quick_page(monkeypatch):
     monkeypatch.setattr("emotion_core.study.export.to_html", lambda *_, **__: "<html></html>")
+    monkeypatch.setattr("emotion_core.reporting.html_page.vega_script", str)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,25 @@ def test_wrong_use_is_explained_before_any_analysis(
     assert study(clips, *arguments) == 2
     assert f"error: {said}" in capsys.readouterr().err
     assert not detector.calls
+
+
+def test_edit_of_somebody_who_is_not_there_ends_the_run_at_that_video(
+    study, clips, tmp_path, detector, capsys
+):
+    edits = tmp_path / "edits.json"
+    edits.write_text('{"edits": [{"kind": "choose", "video": "P1_calm.mp4", "track": 9}]}')
+    assert study(clips, "--pattern", PATTERN, "--edits", edits) == 2
+    assert "error: P1_calm.mp4 has no person 9." in capsys.readouterr().err
+    assert sum(detector.calls) == 8
+
+
+def test_events_that_fit_no_video_are_told(study, clips, tmp_path, capsys):
+    events = tmp_path / "events.csv"
+    events.write_text("time,label,stimulus\n0,cue,joy\n0.5,bell,jjoy\n")
+    study(clips, "--pattern", PATTERN, "--events", events)
+    assert (
+        "note: No video fits the event bell at 0.5 s (stimulus jjoy).\n" in capsys.readouterr().err
+    )
 
 
 def test_folder_that_is_not_there_is_named(study, tmp_path, capsys):
