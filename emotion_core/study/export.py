@@ -38,6 +38,12 @@ _BIG = "all_frames"
 """The table that is left out of workbooks, JSON and SPSS: it has a row per frame."""
 
 _SETTINGS = "study_settings.json"
+_OTHERS = (
+    *("study.xlsx", "study.json", "codebook.csv", "codebook.md", "methods.md", "references.bib"),
+    *("group_figure.html", "group_figure.py", "group_figure.R", "report.html", _SETTINGS),
+)
+"""Files besides those of each table, in the order in which they are written."""
+
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _LONG_AGO = datetime(1980, 1, 1)  # the time of writing would change the bytes
 _SAV_DATE, _LONG_AGO_IN_SAV = slice(92, 109), b"01 Jan 8000:00:00"
@@ -71,10 +77,11 @@ def study_files(
             yield name, make()
 
 
-def study_file_names(study: Study, tables: StudyTables) -> list[str]:
+def study_file_names(tables: StudyTables) -> list[str]:
     """The names of all files of a study, in all formats whose packages are installed."""
     written = [None, *filter(_is_installed, TABLE_FORMATS)]
-    return [name for name in _makers(study, tables, ".") if _format_of(name) in written]
+    names = [*_table_makers(tables, "."), *_OTHERS]
+    return [name for name in names if _format_of(name) in written]
 
 
 def study_file(study: Study, tables: StudyTables, name: str, decimal: Decimal = ".") -> bytes:
@@ -86,7 +93,7 @@ def write_study_bundle(study: Study, tables: StudyTables, decimal: Decimal = "."
     """All files of a study and its project in one ZIP archive; the same study, the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in study_file_names(study, tables):
+        for name in study_file_names(tables):
             data = study_file(study, tables, name, decimal)
             archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data, zipfile.ZIP_DEFLATED)
         name = f"study{PROJECT_SUFFIX}"  # packed already
@@ -94,15 +101,20 @@ def write_study_bundle(study: Study, tables: StudyTables, decimal: Decimal = "."
     return buffer.getvalue()
 
 
-def _makers(study: Study, tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
-    """What makes each file, in the order in which they are written."""
+def _table_makers(tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
+    """What makes the files of each table."""
     makers: dict[str, Callable[[], bytes]] = {}
     for name, table in tables.items():
         makers[f"{name}.csv"] = partial(table_to_csv, table, decimal)
         makers[f"{name}.parquet"] = partial(table_to_parquet, table)
         if name != _BIG and len(table):
             makers[f"{name}.sav"] = partial(_to_sav, table)
-    return makers | {
+    return makers
+
+
+def _makers(study: Study, tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
+    """What makes each file, in the order in which they are written."""
+    return _table_makers(tables, decimal) | {
         "study.xlsx": lambda: _to_workbook(tables, codebook(tables)),
         "study.json": lambda: _to_json(study, tables),
         "codebook.csv": lambda: table_to_csv(codebook(tables), decimal),

@@ -109,6 +109,13 @@ def signed(value: float) -> str:
     return "\u2013" if pd.isna(value) else f"{value:+.2f}".replace("-", _MINUS)
 
 
+def format_p(value: float) -> str:
+    """A p value with three decimals; missing is a dash."""
+    if pd.isna(value):
+        return "\u2013"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _tell_difference(row: Mapping[Hashable, Any]) -> str:
     """A comparison, such as "Valence was 0.41 higher in joy than in calm (95 % interval ...)"."""
     measure = row["measure"].removeprefix(_MEAN).capitalize()

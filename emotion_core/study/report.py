@@ -13,6 +13,7 @@ from emotion_core.study.findings import (
     CAUTION,
     EXPLORATORY,
     describe_missing,
+    format_p,
     signed,
     study_findings,
     usable_grid,
@@ -87,8 +88,8 @@ def _comparison(row: Mapping[Hashable, Any]) -> list[str]:
         _interval(row, "low", "high"),
         signed(row["effect_size"]),
         _interval(row, "effect_low", "effect_high"),
-        _p(row["p"]),
-        _p(row["p_fdr"]),
+        format_p(row["p"]),
+        format_p(row["p_fdr"]),
     ]
 
 
@@ -116,9 +117,3 @@ def _interval(row: Mapping[Hashable, Any], low: str, high: str) -> str:
     if pd.isna(row[low]):
         return "\u2013"
     return f"{signed(row[low])} to {signed(row[high])}"
-
-
-def _p(value: float) -> str:
-    if pd.isna(value):
-        return "\u2013"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

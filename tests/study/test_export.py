@@ -203,7 +203,7 @@ def test_bundle_has_every_file_and_the_project(study, tables, made):
         names = archive.namelist()
         assert {name: archive.read(name) for name in names[:-1]} == made
         project = archive.read(names[-1])
-    assert names == [*study_file_names(study, tables), "study.emoscope"]
+    assert names == [*study_file_names(tables), "study.emoscope"]
     again = make_tables(read_project(Path("study.emoscope"), project))
     pd.testing.assert_frame_equal(again.participants, tables.participants)
 
