@@ -23,6 +23,7 @@ PAGES = [
         default=True,
     ),
     st.Page("streamlit_app/pages/video.py", title="Video", icon=":material/movie:"),
+    st.Page("streamlit_app/pages/study.py", title="Study", icon=":material/science:"),
     st.Page("streamlit_app/pages/webcam.py", title="Webcam", icon=":material/videocam:"),
     st.Page("streamlit_app/pages/about.py", title="About", icon=":material/info:"),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from emotion_core.quality import describe_left_out
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from altair.typing import ChartType
@@ -168,11 +168,17 @@ def take_upload(upload: UploadedFile, key: str) -> UploadedFile:
 
     The caller has the only copy then, and must use an upload field with another key.
     """
+    return take_uploads([upload], key)[0]
+
+
+def take_uploads(uploads: Sequence[UploadedFile], key: str) -> list[UploadedFile]:
+    """Does the same as ``take_upload`` with all uploads of a field for several."""
     context = get_script_run_ctx()
     if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+        for upload in uploads:
+            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
     del st.session_state[key]  # otherwise it is only removed by a run without st.stop
-    return upload
+    return list(uploads)
 
 
 def choose_counted(table: pd.DataFrame, noun: str) -> bool:
@@ -187,10 +193,10 @@ def choose_counted(table: pd.DataFrame, noun: str) -> bool:
         return False
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(words, width="stretch")
-        return st.toggle("Count all", key=f"count all {noun}s", help=_COUNT_ALL)
+        return st.toggle("Count all", key=f"count all {noun}s", help=COUNT_ALL)
 
 
-_COUNT_ALL = (
+COUNT_ALL = (
     "Means, shares and charts leave out faces that are too small, blurred, turned, cut off or "
     "covered: their readings are often wrong. The tables have them, marked."
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ from emotion_core.study.settings import TABLE_FORMATS, Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from emotion_core.study.assignment import StudyVideo
     from emotion_core.study.settings import StudySettings
@@ -162,7 +164,9 @@ def _run(chosen: argparse.Namespace) -> int:
             )
         need_packages(chosen.also)
         study = read_project(chosen.source)
-        return _write(replace(study, **_choices(chosen, study.settings)), chosen)
+        study = replace(study, **_choices(chosen, study.settings))
+        _tell_unused(study.events, [record.video for record in study.records])
+        return _write(study, chosen)
     if not (chosen.pattern or chosen.assign):
         raise EmotionError(
             "Who is in which video? Give --pattern, such as '{participant}_{stimulus}.mp4', or "
@@ -180,6 +184,7 @@ def _run(chosen: argparse.Namespace) -> int:
             setattr(chosen, name, value)
     choices = _choices(chosen, StudySettings())
     check_study(videos, choices["settings"], choices.get("edits", Edits()))
+    _tell_unused(choices.get("events"), videos)
     return _write(_analyze(chosen, videos, choices), chosen)
 
 
@@ -222,6 +227,13 @@ def _choices(chosen: argparse.Namespace, settings: StudySettings) -> dict[str, A
     return choices
 
 
+def _tell_unused(events: pd.DataFrame | None, videos: Sequence[StudyVideo]) -> None:
+    from emotion_core.study.events import unused_events
+
+    for words in [] if events is None else unused_events(events, videos):
+        eprint(f"note: No video fits the event {words}.")
+
+
 def _read_edits(path: Path) -> Edits:
     try:
         return Edits.from_json(path.read_text("utf-8-sig"))
@@ -235,14 +247,14 @@ def _analyze(
     chosen: argparse.Namespace, videos: Sequence[StudyVideo], choices: Mapping[str, Any]
 ) -> Study:
     """Analyses the videos with a line that shows how far it is."""
-    from emotion_core import __version__
+    from emotion_core.study.edited_frames import check_people
     from emotion_core.study.methods import about_study
     from emotion_core.study.run import StudyRun
     from emotion_core.study.tables import Study
 
     settings = to_video_settings(chosen)
     analyzer = load_chosen(chosen)
-    records, again = [], 0
+    records, again, edits = [], 0, choices.get("edits", Edits())
     with tqdm(total=len(videos), unit="video", disable=None) as bar:
 
         def show(video: StudyVideo, progress: VideoProgress) -> None:
@@ -251,17 +263,14 @@ def _analyze(
 
         run = StudyRun(chosen.source, analyzer, settings, chosen.out / _READINGS, show)
         for record, was_known in run.analyze(videos):
+            if record.frames is not None:  # said at once, not after hours; readings are kept
+                check_people(record.frames, edits.of(record.video.file))
             records.append(record)
             again += was_known
             bar.update()
     done = len(records) - again - sum(bool(record.error) for record in records)
     eprint(f"{done} of {len(records)} videos analysed, {again} analysed before.")
-    networks = {
-        name: {"name": card.name, "sha256": card.weights.sha256, "licence": card.licence}
-        for name, card in (("emotion", analyzer.info.emotion), ("detector", analyzer.info.detector))
-    }
-    about = about_study(__version__, asdict(settings), networks)
-    return Study(tuple(records), about=about, **choices)
+    return Study(tuple(records), about=about_study(analyzer.info, settings), **choices)
 
 
 def _write(study: Study, chosen: argparse.Namespace) -> int:

@@ -73,11 +73,11 @@ def assign_by_pattern(
             unmatched.append(file)
         else:
             found.append(StudyVideo(file, **match.groupdict()))
-    return _checked(found), tuple(unmatched)
+    return unique_videos(found), tuple(unmatched)
 
 
 def assign_by_table(
-    files: Iterable[str], table: Path
+    files: Iterable[str], table: Path, data: bytes | None = None
 ) -> tuple[tuple[StudyVideo, ...], tuple[str, ...]]:
     """Reads participant, stimulus and condition from a CSV file.
 
@@ -85,6 +85,7 @@ def assign_by_table(
         files: Paths below the study's folder, with forward slashes.
         table: Columns file (a path below the folder), participant, stimulus and, optionally,
             condition; commas or semicolons separate the cells.
+        data: Content of the table; ``None`` to read the file.
 
     Returns:
         The videos in the order of the table, also of files that do not exist, so that they are
@@ -93,7 +94,7 @@ def assign_by_table(
     Raises:
         EmotionError: The table cannot be read, lacks a column or a cell, or names a file twice.
     """
-    rows = read_csv_text(table, ("file", "participant", "stimulus"))
+    rows = read_csv_text(table, ("file", "participant", "stimulus"), data)
     found = []
     for number, row in zip(rows.index, rows.to_dict("records"), strict=True):
         file = row["file"].replace("\\", "/").removeprefix("./")
@@ -105,15 +106,34 @@ def assign_by_table(
     named = [video.file for video in found]
     if twice := {file for file in named if named.count(file) > 1}:
         raise EmotionError(f"{table} names {sorted(twice)[0]} twice.")
-    return _checked(found), tuple(file for file in files if file not in set(named))
+    return unique_videos(found), tuple(file for file in files if file not in set(named))
 
 
-def read_csv_text(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+def unique_videos(videos: Sequence[StudyVideo]) -> tuple[StudyVideo, ...]:
+    """The videos as they are, if each has a participant, stimulus and condition of its own.
+
+    Raises:
+        EmotionError: Two are the same; both files are named.
+    """
+    by_key = defaultdict(list)
+    for video in videos:
+        by_key[video.participant, video.stimulus, video.condition].append(video.file)
+    for (participant, stimulus, _), files in by_key.items():
+        if len(files) > 1:
+            raise EmotionError(
+                f"{files[0]} and {files[1]} are both participant {participant}, stimulus "
+                f"{stimulus}. Tell them apart by a condition, or leave one out."
+            )
+    return tuple(videos)
+
+
+def read_csv_text(path: Path, needed: Sequence[str], data: bytes | None = None) -> pd.DataFrame:
     """Reads a CSV file as text, with names of columns in lower case.
 
     Args:
         path: A file in UTF-8 with commas or semicolons.
         needed: Columns that it must have.
+        data: Content of the file, of which only the name is taken from ``path`` then.
 
     Returns:
         Cells without spaces around them, a missing one empty; the index is the line in the file.
@@ -123,7 +143,7 @@ def read_csv_text(path: Path, needed: Sequence[str]) -> pd.DataFrame:
             more cells than there are columns.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
         first_line = text.partition("\n")[0]
         separator = ";" if first_line.count(";") > first_line.count(",") else ","
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -171,16 +191,3 @@ def _to_expression(pattern: str) -> re.Pattern[str]:
     tail = re.escape(pattern[end:])
     ending = "" if "." in pattern.rpartition("/")[2] else r"\.[^./]+"
     return re.compile("".join(parts) + tail + ending, re.IGNORECASE)
-
-
-def _checked(videos: Sequence[StudyVideo]) -> tuple[StudyVideo, ...]:
-    by_key = defaultdict(list)
-    for video in videos:
-        by_key[video.participant, video.stimulus, video.condition].append(video.file)
-    for (participant, stimulus, _), files in by_key.items():
-        if len(files) > 1:
-            raise EmotionError(
-                f"{files[0]} and {files[1]} are both participant {participant}, stimulus "
-                f"{stimulus}. Tell them apart by a condition, or leave one out."
-            )
-    return tuple(videos)

@@ -21,7 +21,7 @@ from emotion_core.study.edits import (
 from emotion_core.video.tables import counted_frames, seen_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from emotion_core.study.edits import Edit
 
@@ -60,9 +60,8 @@ def edit_frames(
     Raises:
         EmotionError: An edit names a person who is not in the video.
     """
-    tracks = {int(track) for track in frames["track"].dropna().unique()}
-    _check_people(edits, tracks)
-    roots = _merge(edits, tracks)
+    check_people(frames, edits)
+    roots = _merge(edits, _tracks_of(frames))
     span = next((e for e in reversed(edits) if isinstance(e, TrimVideo)), TrimVideo(""))
     from_s = max(start_s, span.from_s)
     to_s = np.inf if span.to_s is None else span.to_s
@@ -109,12 +108,26 @@ def people_rows(edited: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _check_people(edits: Sequence[Edit], tracks: set[int]) -> None:
+def check_people(frames: pd.DataFrame, edits: Iterable[Edit]) -> None:
+    """Checks that all people named by edits are in a video.
+
+    Args:
+        frames: As a video's analysis makes it.
+        edits: Those of this video.
+
+    Raises:
+        EmotionError: Somebody is not there.
+    """
+    tracks = _tracks_of(frames)
     for edit in edits:
         named = edit.tracks if isinstance(edit, MergePeople) else (getattr(edit, "track", None),)
         for track in named:
             if track is not None and track not in tracks:
                 raise EmotionError(f"{edit.video} has no person {track}.")
+
+
+def _tracks_of(frames: pd.DataFrame) -> set[int]:
+    return {int(track) for track in frames["track"].dropna().unique()}
 
 
 def _merge(edits: Sequence[Edit], tracks: set[int]) -> dict[int, int]:

@@ -12,7 +12,10 @@ from emotion_core.study.assignment import KEYS, read_csv_text
 from emotion_core.study.readings import measures_of, participant_readings, weighted_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy.typing as npt
 
     from emotion_core.study.assignment import StudyVideo
 
@@ -25,13 +28,14 @@ def no_events() -> pd.DataFrame:
     return pd.DataFrame(columns=list(_COLUMNS)).astype({"time_s": "float64"})
 
 
-def read_events(path: Path) -> pd.DataFrame:
+def read_events(path: Path, data: bytes | None = None) -> pd.DataFrame:
     """Reads the events of a study from a CSV file.
 
     Args:
         path: Columns time (or time_s; seconds after the start of the video) and label; and any of
             file, participant, stimulus and condition, which say of which videos: an empty or
             missing cell stands for all.
+        data: Content of the file; ``None`` to read it.
 
     Returns:
         Columns time_s, label, file, participant, stimulus and condition, sorted by time.
@@ -40,7 +44,7 @@ def read_events(path: Path) -> pd.DataFrame:
         EmotionError: The file cannot be read, lacks a column or a label, or a time is no number
             from 0.
     """
-    rows = read_csv_text(path, ("label",)).rename(columns={"time": "time_s"})
+    rows = read_csv_text(path, ("label",), data).rename(columns={"time": "time_s"})
     if (rows.columns == "time_s").sum() > 1:
         raise EmotionError(f"{path} has the columns time and time_s; leave one out.")
     if "time_s" not in rows:
@@ -60,11 +64,20 @@ def read_events(path: Path) -> pd.DataFrame:
 
 def events_of(events: pd.DataFrame, video: StudyVideo) -> pd.DataFrame:
     """The events of one video: columns time_s and label."""
-    fits = np.ones(len(events), bool)
-    for name in _TARGETS:
-        cells = events[name].to_numpy(object)
-        fits &= (cells == "") | (cells == getattr(video, name))
-    return events.loc[fits, ["time_s", "label"]].reset_index(drop=True)
+    return events.loc[_fits(events, video), ["time_s", "label"]].reset_index(drop=True)
+
+
+def unused_events(events: pd.DataFrame, videos: Sequence[StudyVideo]) -> list[str]:
+    """What is said of events that are of no video of the study, one phrase each."""
+    fits = np.zeros(len(events), bool)
+    for video in videos:
+        fits |= _fits(events, video)
+    return [
+        f"{row['label']} at {row['time_s']:g} s ("
+        + ", ".join(f"{name} {row[name]}" for name in _TARGETS if row[name])
+        + ")"
+        for row in events[~fits].to_dict("records")
+    ]
 
 
 def with_event(edited: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
@@ -116,3 +129,12 @@ def event_windows(
         )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _fits(events: pd.DataFrame, video: StudyVideo) -> npt.NDArray[np.bool_]:
+    """Which events are of a video."""
+    fits = np.ones(len(events), bool)
+    for name in _TARGETS:
+        cells = events[name].to_numpy(object)
+        fits &= (cells == "") | (cells == getattr(video, name))
+    return fits

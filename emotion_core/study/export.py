@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+import zipfile
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -19,11 +21,13 @@ from emotion_core.reporting.group_chart import group_chart
 from emotion_core.reporting.photo_charts import to_html
 from emotion_core.study.codebook import NOTES, TABLES, codebook, codebook_markdown, meaning_of
 from emotion_core.study.methods import methods_text, references
+from emotion_core.study.project import PROJECT_SUFFIX, to_project
+from emotion_core.study.report import study_report
 from emotion_core.study.settings import TABLE_FORMATS
 from emotion_core.study.store import table_to_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from emotion_core.photos.tables import Decimal
     from emotion_core.study.settings import TableFormat
@@ -33,6 +37,14 @@ _PACKAGES = {"xlsx": ("Excel files", "xlsxwriter"), "sav": ("SPSS files", "pyrea
 _BIG = "all_frames"
 """The table that is left out of workbooks, JSON and SPSS: it has a row per frame."""
 
+_SETTINGS = "study_settings.json"
+_OTHERS = (
+    *("study.xlsx", "study.json", "codebook.csv", "codebook.md", "methods.md", "references.bib"),
+    *("group_figure.html", "group_figure.py", "group_figure.R", "report.html", _SETTINGS),
+)
+"""Files besides those of each table, in the order in which they are written."""
+
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _LONG_AGO = datetime(1980, 1, 1)  # the time of writing would change the bytes
 _SAV_DATE, _LONG_AGO_IN_SAV = slice(92, 109), b"01 Jan 8000:00:00"
 _CELL_CHARACTERS = 32_767
@@ -54,32 +66,83 @@ def study_files(
 
     Yields:
         Names and contents: a CSV file for each table; the tables in the other formats; code book,
-        methods, references, the group figure, scripts that draw it again, and settings.
+        methods, references, the group figure, scripts that draw it again, the report, and settings.
 
     Raises:
         MissingExtraError: A format needs a package that is not installed.
     """
     need_packages(formats)
-    book = codebook(tables)
+    for name, make in _makers(study, tables, decimal).items():
+        if _format_of(name) in (None, *formats):
+            yield name, make()
+
+
+def study_file_names(tables: StudyTables) -> list[str]:
+    """The names of all files of a study, in all formats whose packages are installed."""
+    written = [None, *filter(_is_installed, TABLE_FORMATS)]
+    names = [*_table_makers(tables, "."), *_OTHERS]
+    return [name for name in names if _format_of(name) in written]
+
+
+def study_file(study: Study, tables: StudyTables, name: str, decimal: Decimal = ".") -> bytes:
+    """Makes one of the files of a study, one of ``study_file_names``."""
+    return _makers(study, tables, decimal)[name]()
+
+
+def write_study_bundle(study: Study, tables: StudyTables, decimal: Decimal = ".") -> bytes:
+    """All files of a study and its project in one ZIP archive; the same study, the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in study_file_names(tables):
+            data = study_file(study, tables, name, decimal)
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data, zipfile.ZIP_DEFLATED)
+        name = f"study{PROJECT_SUFFIX}"  # packed already
+        archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), to_project(study, tables))
+    return buffer.getvalue()
+
+
+def _table_makers(tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
+    """What makes the files of each table."""
+    makers: dict[str, Callable[[], bytes]] = {}
     for name, table in tables.items():
-        yield f"{name}.csv", table_to_csv(table, decimal)
-        if "parquet" in formats:
-            yield f"{name}.parquet", table_to_parquet(table)
-        if "sav" in formats and name != _BIG and len(table):
-            yield f"{name}.sav", _to_sav(table)
-    if "xlsx" in formats:
-        yield "study.xlsx", _to_workbook(tables, book)
-    if "json" in formats:
-        yield "study.json", _to_json(study, tables)
-    yield "codebook.csv", table_to_csv(book, decimal)
-    yield "codebook.md", codebook_markdown(book).encode()
-    yield "methods.md", methods_text(study, tables).encode()
-    yield "references.bib", references(study.about.get("version", "")).encode()
-    chart = group_chart(tables.group_curves, tables.participant_curves)
-    yield "group_figure.html", to_html(chart, title="Valence over time").encode()
-    for suffix in ("py", "R"):
-        yield f"group_figure.{suffix}", _script(suffix, decimal)
-    yield "study_settings.json", json.dumps(_settings(study), indent=2, ensure_ascii=False).encode()
+        makers[f"{name}.csv"] = partial(table_to_csv, table, decimal)
+        makers[f"{name}.parquet"] = partial(table_to_parquet, table)
+        if name != _BIG and len(table):
+            makers[f"{name}.sav"] = partial(_to_sav, table)
+    return makers
+
+
+def _makers(study: Study, tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
+    """What makes each file, in the order in which they are written."""
+    return _table_makers(tables, decimal) | {
+        "study.xlsx": lambda: _to_workbook(tables, codebook(tables)),
+        "study.json": lambda: _to_json(study, tables),
+        "codebook.csv": lambda: table_to_csv(codebook(tables), decimal),
+        "codebook.md": lambda: codebook_markdown(codebook(tables)).encode(),
+        "methods.md": lambda: methods_text(study, tables).encode(),
+        "references.bib": lambda: references(study.about.get("version", "")).encode(),
+        "group_figure.html": lambda: to_html(
+            group_chart(tables.group_curves, tables.participant_curves), title="Valence over time"
+        ).encode(),
+        "group_figure.py": partial(_script, "py", decimal),
+        "group_figure.R": partial(_script, "R", decimal),
+        "report.html": lambda: study_report(study, tables).encode(),
+        _SETTINGS: lambda: json.dumps(_settings(study), indent=2, ensure_ascii=False).encode(),
+    }
+
+
+def _format_of(name: str) -> TableFormat | None:
+    """The format in which a file has tables besides CSV, if it is one."""
+    suffix = name.rpartition(".")[2]
+    return next((f for f in TABLE_FORMATS if f == suffix and name != _SETTINGS), None)
+
+
+def _is_installed(table_format: TableFormat) -> bool:
+    try:
+        need_packages((table_format,))
+    except MissingExtraError:
+        return False
+    return True
 
 
 def need_packages(formats: Collection[TableFormat]) -> None:

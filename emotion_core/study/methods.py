@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from emotion_core import __version__
 from emotion_core.reporting.provenance import citation
 from emotion_core.study.codebook import NOTES
 from emotion_core.study.edits import (
@@ -18,8 +20,10 @@ from emotion_core.study.edits import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.study.settings import StudySettings
     from emotion_core.study.tables import Study, StudyTables
+    from emotion_core.video.types import VideoSettings
 
 REFERENCES = """\
 @book{efron1993,
@@ -67,21 +71,32 @@ REFERENCES = """\
 _ROLES = {"emotion": "emotion model", "detector": "face detector"}
 
 
-def about_study(
-    version: str, settings: Mapping[str, Any], networks: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
-    """How the videos of a study were analysed, as JSON values.
+def about_study(info: AnalyzerInfo, settings: VideoSettings) -> dict[str, Any]:
+    """How the videos of a study are analysed, as JSON values.
 
     Args:
-        version: Of the program.
+        info: The networks.
         settings: Of the analysis of each video.
-        networks: By task (``emotion``, ``detector``): name, sha256 and licence.
+
+    Returns:
+        version (of the program), video_settings, and networks by task (``emotion``, ``detector``):
+        name, sha256 and licence.
     """
-    return {"version": version, "video_settings": dict(settings), "networks": dict(networks)}
+    networks = {
+        name: {"name": card.name, "sha256": card.weights.sha256, "licence": card.licence}
+        for name, card in (("emotion", info.emotion), ("detector", info.detector))
+    }
+    return {"version": __version__, "video_settings": asdict(settings), "networks": networks}
 
 
 def methods_text(study: Study, tables: StudyTables) -> str:
-    """A paragraph for a methods section, as Markdown; its keys are those of ``references``."""
+    """A methods section with what is to be kept in mind, as Markdown."""
+    notes = "\n".join(f"- {note}" for note in NOTES)
+    return f"# Methods\n\n{methods_paragraph(study, tables)}\n\n## To be kept in mind\n\n{notes}\n"
+
+
+def methods_paragraph(study: Study, tables: StudyTables) -> str:
+    """A paragraph for a methods section; its keys are those of ``references``."""
     about = study.about
     networks = [
         f"{_ROLES[name]} {network['name']} (SHA-256 {network['sha256']})"
@@ -112,8 +127,7 @@ def methods_text(study: Study, tables: StudyTables) -> str:
         "discovery rates [@benjamini1995] and intervals of effect sizes from the noncentral t "
         "distribution [@cumming2001].",
     ]
-    notes = "\n".join(f"- {note}" for note in NOTES)
-    return f"# Methods\n\n{' '.join(filter(None, sentences))}\n\n## To be kept in mind\n\n{notes}\n"
+    return " ".join(filter(None, sentences))
 
 
 def references(version: str) -> str:

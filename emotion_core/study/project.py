@@ -82,14 +82,18 @@ def to_project(study: Study, tables: StudyTables) -> bytes:
     return buffer.getvalue()
 
 
-def read_project(path: Path) -> Study:
+def read_project(path: Path, data: bytes | None = None) -> Study:
     """Opens a project file, and verifies every file in it by its hash.
+
+    Args:
+        path: The file.
+        data: Its content, if only the name is to be taken from ``path``.
 
     Raises:
         EmotionError: The file is missing, damaged, changed, or of a later version.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if data is None else io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
                 raise EmotionError(f"{path.name} is larger than any study that can be opened.")
             members = {name: archive.read(name) for name in archive.namelist()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.errors import EmotionError
@@ -39,6 +39,7 @@ class StudyRun:
     readings: Path
     on_progress: OnVideoProgress | None = None
     _seen: dict[str, str] = field(default_factory=dict, init=False)
+    """Files by their hash."""
 
     def __post_init__(self) -> None:
         need_parquet()
@@ -81,8 +82,19 @@ class StudyRun:
         return StoredReadings.of_result(result)
 
     def _record(self, video: StudyVideo, sha256: str, found: StoredReadings) -> StudyRecord:
-        facts = dict(found.facts)
-        if twin := self._seen.get(sha256):
-            facts["warning"] = f"{facts['warning']} The same file as {twin}.".strip()
-        self._seen.setdefault(sha256, video.file)
-        return StudyRecord(video, sha256, found.frames, facts, self.settings.from_s)
+        record = StudyRecord(video, sha256, found.frames, found.facts, self.settings.from_s)
+        return with_twin(record, self._seen)
+
+
+def with_twin(record: StudyRecord, seen: dict[str, str]) -> StudyRecord:
+    """Says in a record if an earlier video of the study is the same file.
+
+    Args:
+        record: Of a video that was analysed.
+        seen: Names of earlier videos by the hash of the file; the record's is added.
+    """
+    twin = seen.setdefault(record.sha256, record.video.file)
+    if twin == record.video.file:
+        return record
+    warning = f"{record.facts.get('warning', '')} The same file as {twin}.".strip()
+    return replace(record, facts={**record.facts, "warning": warning})

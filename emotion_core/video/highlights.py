@@ -90,7 +90,7 @@ class HighlightCutter:
             shown: RGB image to crop faces from, blurred or not.
         """
         for highlight, box in self._wanted.pop(index, []):
-            self._found.append(replace(highlight, jpeg=_cut(shown, box)))
+            self._found.append(replace(highlight, jpeg=cut_face(shown, box)))
 
     def highlights(self) -> tuple[Highlight, ...]:
         """The highlights so far, by person and kind."""
@@ -195,7 +195,7 @@ def _improve(
         if old is not None and strength <= _strength(kind, old.valence, old.arousal):
             continue
         if not jpeg:
-            jpeg = _cut(shown, analysis.faces.boxes[index : index + 1])
+            jpeg = cut_face(shown, analysis.faces.boxes[index : index + 1])
         person.best[kind] = Highlight(
             track=int(analysis.faces.track_ids[index]),  # type: ignore[index]
             kind=kind,
@@ -208,7 +208,12 @@ def _improve(
         )
 
 
-def _cut(shown: Image, box: FloatArray) -> bytes:
-    """The image of a face with a box ``(1, 4)``, as JPEG."""
+def cut_face(shown: Image, box: FloatArray) -> bytes:
+    """The image of a face, 128 by 128 pixels, as JPEG.
+
+    Args:
+        shown: RGB image.
+        box: ``(1, 4)`` x1, y1, x2, y2 in pixels.
+    """
     faces = Faces(box, np.ones(1, np.float32))
     return encode_jpeg(crop_faces(shown, faces, _CROP)[0], quality=85)

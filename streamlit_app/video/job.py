@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
@@ -64,39 +64,52 @@ class JobSpec:
         return replace(self, settings=unsmoothed) == other
 
 
+class QueuedJob(Protocol):
+    """What waits for its turn."""
+
+    def cancel(self) -> None:
+        """Ends the job soon."""
+
+    def raise_if_cancelled(self) -> None:
+        """Raises a ``CancelledError`` if the job is to end."""
+
+
 class JobQueue:
     """Runs the first few jobs; the others wait in order of arrival."""
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._jobs: list[VideoJob] = []
+        self._jobs: list[QueuedJob] = []
         self._changed = threading.Condition()
+        self._is_over = False
 
-    def join(self, job: VideoJob) -> None:
-        """Appends a job."""
+    def join(self, job: QueuedJob) -> None:
+        """Appends a job; at the end of the process it is cancelled at once."""
         with self._changed:
             self._jobs.append(job)
+            if self._is_over:
+                job.cancel()
 
-    def leave(self, job: VideoJob) -> None:
+    def leave(self, job: QueuedJob) -> None:
         """Removes a job."""
         with self._changed:
             self._jobs.remove(job)
             self._changed.notify_all()
 
-    def n_before(self, job: VideoJob) -> int | None:
+    def n_before(self, job: QueuedJob) -> int | None:
         """The number of jobs that wait before a job; ``None`` if it does not wait."""
         with self._changed:
             if job not in self._jobs[self._at_once :]:
                 return None
             return self._jobs.index(job) - self._at_once
 
-    def is_awaited(self, job: VideoJob) -> bool:
+    def is_awaited(self, job: QueuedJob) -> bool:
         """Whether other jobs wait for a place."""
         with self._changed:
             return any(other is not job for other in self._jobs[self._at_once :])
 
     @contextmanager
-    def slot(self, job: VideoJob) -> Iterator[None]:
+    def slot(self, job: QueuedJob) -> Iterator[None]:
         """Waits for a job's turn; the job leaves the queue at the end of the with-block.
 
         Raises:
@@ -114,6 +127,7 @@ class JobQueue:
     def end_all(self, timeout_s: float = 3.0) -> None:
         """Ends all jobs and waits for them: a process that exits during native code aborts."""
         with self._changed:
+            self._is_over = True
             for job in self._jobs:
                 job.cancel()
             self._changed.wait_for(lambda: not self._jobs, timeout_s)

@@ -28,6 +28,7 @@ def detector(monkeypatch):
 @pytest.fixture(autouse=True)
 def quick_page(monkeypatch):
     monkeypatch.setattr("emotion_core.study.export.to_html", lambda *_, **__: "<html></html>")
+    monkeypatch.setattr("emotion_core.reporting.html_page.vega_script", str)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +54,12 @@ def bytes_in(folder):
 
 
 def test_folder_becomes_tables_and_failures_stop_nothing(study, clips, tmp_path, capsys):
-    assert study(clips, "--pattern", PATTERN, "--baseline", "0,0.1") == 1
+    events = tmp_path / "events.csv"
+    events.write_text("time,label,stimulus\n0,cue,joy\n0.5,bell,jjoy\n")
+    more = ("--baseline", "0,0.1", "--events", events)
+    assert study(clips, "--pattern", PATTERN, *more) == 1
     said = capsys.readouterr().err
+    assert "note: No video fits the event bell at 0.5 s (stimulus jjoy).\n" in said
     assert "note: warmup.mp4 is left out: no participant and stimulus.\n" in said
     assert "failed: P2_joy.mp4: The file is empty" in said
     assert "3 of 4 videos analysed, 0 analysed before.\n" in said
@@ -161,6 +166,16 @@ def test_wrong_use_is_explained_before_any_analysis(
     assert study(clips, *arguments) == 2
     assert f"error: {said}" in capsys.readouterr().err
     assert not detector.calls
+
+
+def test_edit_of_somebody_who_is_not_there_ends_the_run_at_that_video(
+    study, clips, tmp_path, capsys
+):
+    edits = tmp_path / "edits.json"
+    edits.write_text('{"edits": [{"kind": "choose", "video": "P1_calm.mp4", "track": 9}]}')
+    assert study(clips, "--pattern", PATTERN, "--edits", edits) == 2
+    assert "error: P1_calm.mp4 has no person 9." in capsys.readouterr().err
+    assert len(list((tmp_path / "out" / "readings").iterdir())) == 1
 
 
 def test_folder_that_is_not_there_is_named(study, tmp_path, capsys):

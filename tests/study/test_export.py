@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,13 @@ from emotion_core.study.edits import (
     NeutralSpan,
     TrimVideo,
 )
-from emotion_core.study.export import other_names, study_files
-from emotion_core.study.methods import about_study, methods_text
+from emotion_core.study.export import (
+    other_names,
+    study_file_names,
+    study_files,
+    write_study_bundle,
+)
+from emotion_core.study.methods import methods_text
 from emotion_core.study.project import find_media, read_project, to_project
 from emotion_core.study.settings import TABLE_FORMATS, Baseline, StudySettings
 from emotion_core.study.store import hash_file
@@ -45,9 +51,8 @@ def study():
             **dict.fromkeys(("file", "participant", "stimulus", "condition"), ""),
         }
     )
-    about = about_study(
-        "9.9", {"every": 1, "hz": None, "min_score": 0.6, "min_face_px": 20}, NETWORKS
-    )
+    how = {"every": 1, "hz": None, "min_score": 0.6, "min_face_px": 20}
+    about = {"version": "9.9", "video_settings": how, "networks": NETWORKS}
     edits = Edits((ExcludeVideo("P2_calm.mp4", "fell asleep"),))
     records = (*made.records, make_failed("P4", "joy"))
     return replace(made, records=records, edits=edits, events=events, about=about)
@@ -191,6 +196,18 @@ def test_opened_project_gives_the_same_tables(study, tables, tmp_path):
     assert undone.participants["frames_counted"].sum() > tables.participants["frames_counted"].sum()
 
 
+def test_bundle_has_every_file_and_the_project(study, tables, made):
+    data = write_study_bundle(study, tables)
+    assert data == write_study_bundle(study, tables)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        assert {name: archive.read(name) for name in names[:-1]} == made
+        project = archive.read(names[-1])
+    assert names == [*study_file_names(tables), "study.emoscope"]
+    again = make_tables(read_project(Path("study.emoscope"), project))
+    pd.testing.assert_frame_equal(again.participants, tables.participants)
+
+
 def test_damaged_or_foreign_projects_are_refused(study, tables, tmp_path):
     path = tmp_path / "s.emoscope"
     path.write_bytes(b"no archive")
@@ -235,7 +252,7 @@ def test_methods_tell_what_was_edited_and_which_part_was_analysed(study, tables)
         TrimVideo("", 0.5),
     )
     settings = asdict(VideoSettings(from_s=1.0, region=(1, 2, 30, 40), largest_only=True))
-    about = about_study("9.9", settings, NETWORKS)
+    about = {"version": "9.9", "video_settings": settings, "networks": NETWORKS}
     text = methods_text(replace(study, edits=Edits(edits), about=about), tables)
     for part in (
         "person 1 in P1_joy.mp4 (interviewer)",

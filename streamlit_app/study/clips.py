@@ -1,0 +1,263 @@
+"""The videos of a study on the page, analysed one after another beside it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+from emotion_core.errors import EmotionError
+from emotion_core.study.store import StoredReadings, from_parquet, hash_file, to_parquet
+from emotion_core.study.tables import StudyRecord
+from emotion_core.video.pipeline import tabulate_video
+from streamlit_app.video.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.study.assignment import StudyVideo
+    from emotion_core.video.types import VideoProgress, VideoSettings
+    from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.job import JobQueue
+
+_log = logging.getLogger(__name__)
+
+
+class StudyClip:
+    """One video of a study: its file, its analysis, and its readings as a compact table.
+
+    Attributes:
+        name: Path of the file as the visitor knows it; unique in the study.
+        file: Content of the file; ``None`` in a project, which has no media.
+        progress: The latest progress; ``None`` before the first frame.
+        error: One sentence if the analysis failed, else empty.
+        elapsed_s: How long the analysis took.
+        n_people: People seen, once it is done.
+    """
+
+    def __init__(self, name: str, file: SharedTempFile | None = None) -> None:
+        self.name, self.file = name, file
+        self.progress: VideoProgress | None = None
+        self.error = ""
+        self.elapsed_s = 0.0
+        self.n_people = 0
+        self._state = JobState.WAITING
+        self._sha256, self._start_s, self._readings = "", 0.0, b""
+        self._owners, self._lock = 1, threading.Lock()
+        self._is_active = self._is_cancelled = self._is_put_back = False
+
+    @classmethod
+    def of_record(cls, record: StudyRecord) -> StudyClip:
+        """A video of a project that was opened."""
+        clip = cls(record.video.file)
+        clip._sha256, clip._start_s, clip.error = record.sha256, record.start_s, record.error
+        clip._state = JobState.FAILED
+        if record.frames is not None:
+            clip._keep(StoredReadings(record.frames, dict(record.facts)))
+        return clip
+
+    @property
+    def state(self) -> JobState:
+        """The state of the analysis, which is cancelled as soon as that is requested."""
+        is_over = self._state in (JobState.DONE, JobState.FAILED)
+        return JobState.CANCELLED if self._is_cancelled and not is_over else self._state
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file and of the readings."""
+        return len(self._readings) + (self.file.size if self.file else 0)
+
+    def readings(self) -> StoredReadings:
+        """The readings of a video that is done."""
+        return from_parquet(self._readings)
+
+    def record(self, video: StudyVideo) -> StudyRecord:
+        """What is known of the video once its analysis has ended.
+
+        Args:
+            video: Who is seen in it.
+        """
+        if self.state is not JobState.DONE:
+            error = self.error or "The analysis was cancelled."
+            return StudyRecord(video, self._sha256, error=error)
+        found = self.readings()
+        return StudyRecord(video, self._sha256, found.frames, found.facts, self._start_s)
+
+    def cancel(self) -> None:
+        """Ends the analysis soon; what has ended stays as it is."""
+        self._is_cancelled = True
+
+    def put_back(self) -> None:
+        """Ends the analysis soon, to begin it again later."""
+        self._is_put_back = True
+
+    def retry(self) -> bool:
+        """Makes a cancelled or failed video wait again; returns whether it has to be queued."""
+        with self._lock:
+            if self.state not in (JobState.CANCELLED, JobState.FAILED) or self.file is None:
+                return False
+            self._is_cancelled, self.error = False, ""
+            if self._is_active:  # and has not noticed that it was cancelled
+                return False
+            self._state, self.progress = JobState.WAITING, None
+            return True
+
+    def share(self) -> StudyClip:
+        """The same video for one more owner, who closes it, too."""
+        with self._lock:
+            self._owners += 1
+        return self
+
+    def anew(self) -> StudyClip:
+        """The same file, not analysed yet.
+
+        Raises:
+            EmotionError: There is no file any more.
+        """
+        if self.file is None:
+            raise EmotionError(f"{self.name} is not here; a project has no videos.")
+        return StudyClip(self.name, self.file.share())
+
+    def close(self) -> None:
+        """Ends the analysis and frees everything once all owners have closed it."""
+        with self._lock:
+            self._owners -= 1
+            is_last = self._owners == 0
+        if is_last:
+            self.cancel()
+            self._readings = b""
+            if self.file:
+                self.file.close()
+
+    def raise_if_cancelled(self) -> None:
+        """Ends the analysis from inside.
+
+        Raises:
+            CancelledError: The video was cancelled, or is to be analysed later.
+        """
+        if self._is_cancelled or self._is_put_back:
+            raise CancelledError
+
+    def run(self, queue: JobQueue, analyzer: Analyzer, settings: VideoSettings) -> None:
+        """Analyses the video when it is its turn among those of all visitors."""
+        with self._lock:
+            if self.state is not JobState.WAITING or self.file is None:
+                return
+            self._is_active = True
+        queue.join(self)
+        try:
+            with queue.slot(self), self.file.in_use() as path:
+                self.raise_if_cancelled()
+                self._state, began_s = JobState.RUNNING, time.monotonic()
+                self._sha256, self._start_s = hash_file(path), settings.from_s
+                result = tabulate_video(path, analyzer, settings, on_progress=self._on_progress)
+            self.elapsed_s = time.monotonic() - began_s
+            self._keep(StoredReadings.of_result(result))
+        except CancelledError:
+            self._end(JobState.WAITING if self._is_put_back else JobState.CANCELLED)
+        except EmotionError as error:
+            self._end(JobState.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - the other videos go on
+            _log.warning("A video of a study could not be analysed.", exc_info=error)
+            self._end(JobState.FAILED, f"The analysis ended with a fault ({error!r}).")
+        finally:
+            self._is_active = self._is_put_back = False
+
+    def _keep(self, readings: StoredReadings) -> None:
+        people = readings.frames.loc[~readings.frames["is_brief"], "track"]
+        self.n_people = int(people.nunique())
+        with self._lock:
+            if self._owners:  # else nobody would free it
+                self._readings = to_parquet(readings)
+        self._end(JobState.DONE)
+
+    def _end(self, state: JobState, error: str = "") -> None:
+        self.error, self.progress, self._state = error, None, state
+
+    def _on_progress(self, progress: VideoProgress) -> None:
+        self.progress = progress
+        self.raise_if_cancelled()
+
+
+class StudyRunner:
+    """Analyses videos one after another in a thread, which ends when none is left.
+
+    Attributes:
+        is_paused: Whether no further video is begun.
+
+    Args:
+        queue: In which each waits for its turn.
+        analyzer: What finds and reads faces.
+        settings: How each video is analysed.
+    """
+
+    def __init__(self, queue: JobQueue, analyzer: Analyzer, settings: VideoSettings) -> None:
+        self.is_paused = False
+        self._queue, self._analyzer, self._settings = queue, analyzer, settings
+        self._waiting: deque[StudyClip] = deque()
+        self._current: StudyClip | None = None
+        self._lock = threading.Lock()
+        self._is_running = False
+
+    def add(self, clips: Iterable[StudyClip]) -> None:
+        """Appends videos.
+
+        Raises:
+            EmotionError: The system cannot start another thread.
+        """
+        with self._lock:
+            self._waiting.extend(clips)
+            self._start()
+
+    def pause(self) -> None:
+        """Begins no further video; the one that runs is begun again later."""
+        self.is_paused = True
+        with self._lock:
+            if self._current:
+                self._current.put_back()
+
+    def resume(self) -> None:
+        """Goes on.
+
+        Raises:
+            EmotionError: The system cannot start another thread.
+        """
+        self.is_paused = False
+        with self._lock:
+            self._start()
+
+    def give_way(self) -> None:
+        """Pauses if others wait for a place."""
+        current = self._current
+        if current and self._queue.is_awaited(current):
+            self.pause()
+
+    def _start(self) -> None:
+        if self._is_running or self.is_paused or not self._waiting:
+            return
+        self._is_running = True
+        try:
+            threading.Thread(target=self._run, name="study-runner", daemon=True).start()
+        except RuntimeError as error:  # the system has no more threads
+            self._is_running = False
+            raise EmotionError("The server has no room for another study now.") from error
+
+    def _run(self) -> None:
+        for clip in self._turns():
+            clip.run(self._queue, self._analyzer, self._settings)
+            if clip.state is JobState.WAITING:
+                with self._lock:
+                    self._waiting.appendleft(clip)
+
+    def _turns(self) -> Iterator[StudyClip]:
+        while True:
+            with self._lock:
+                if self.is_paused or not self._waiting:
+                    self._is_running, self._current = False, None
+                    return
+                self._current = clip = self._waiting.popleft()
+            yield clip

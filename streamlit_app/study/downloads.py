@@ -1,0 +1,80 @@
+"""A study as files: everything, the project, the report, and each file alone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from emotion_core.study.export import study_file, study_file_names, write_study_bundle
+from emotion_core.study.project import PROJECT_SUFFIX, to_project
+from emotion_core.study.report import study_report
+from emotion_core.study.tables import make_tables
+from streamlit_app.widgets import chosen_decimal, download
+
+if TYPE_CHECKING:
+    from emotion_core.photos.tables import Decimal
+    from emotion_core.study.tables import StudyTables
+    from streamlit_app.study.state import StudyState
+
+_WHAT = {
+    "csv": "text/csv",
+    "html": "text/html",
+    "md": "text/markdown",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_ALL_FRAMES = "all_frames."
+
+
+def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
+    """Everything as files, made when a button is pressed.
+
+    Args:
+        state: The study.
+        tables: Its tables, without all_frames.
+    """
+    decimal = chosen_decimal()
+    names = study_file_names(tables)
+    with st.container(horizontal=True):
+        zipped = "application/zip"
+        download("Everything (ZIP)", partial(_bundle, state, decimal), "study.zip", zipped)
+        download(
+            f"Project ({PROJECT_SUFFIX})",
+            lambda: to_project(state.study(), tables),
+            f"study{PROJECT_SUFFIX}",
+            zipped,
+        )
+        download(
+            "Report (HTML)",
+            lambda: study_report(state.study(), tables),
+            "study_report.html",
+            _WHAT["html"],
+        )
+        for label, name in (("Excel", "study.xlsx"), ("Participants (CSV)", "participants.csv")):
+            if name in names:
+                make = partial(_file, state, tables, name, decimal)
+                download(label, make, name, _WHAT[name.rpartition(".")[2]])
+    st.caption(
+        "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
+        "installed, the code book, the methods paragraph with references (BibTeX), the figure with "
+        "scripts in R and Python that draw it again, the report, and the project. The project has "
+        "no videos; it is opened here or by the command line."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("One file", names, key="study file", width=300)
+        kind = _WHAT.get(name.rpartition(".")[2], "application/octet-stream")
+        download("Download this file", partial(_file, state, tables, name, decimal), name, kind)
+
+
+def _bundle(state: StudyState, decimal: Decimal) -> bytes:
+    study = state.study()
+    return write_study_bundle(study, make_tables(study), decimal)
+
+
+def _file(state: StudyState, tables: StudyTables, name: str, decimal: Decimal) -> bytes:
+    study = state.study()
+    if name.startswith(_ALL_FRAMES):
+        tables = make_tables(study)
+    return study_file(study, tables, name, decimal)

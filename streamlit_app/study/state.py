@@ -1,0 +1,262 @@
+"""The study of one visitor: its videos, who is in them, what was decided, and its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion_core.errors import EmotionError
+from emotion_core.study.edited_frames import check_people
+from emotion_core.study.edits import Edits
+from emotion_core.study.events import no_events
+from emotion_core.study.methods import about_study
+from emotion_core.study.project import read_project
+from emotion_core.study.run import with_twin
+from emotion_core.study.settings import StudySettings
+from emotion_core.study.tables import Study, make_tables
+from streamlit_app.study.clips import StudyClip, StudyRunner
+from streamlit_app.study.names import ClipNames
+from streamlit_app.video.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    import pandas as pd
+
+    from emotion_core.analyzer import Analyzer
+    from emotion_core.study.assignment import StudyVideo
+    from emotion_core.study.edits import Edit
+    from emotion_core.study.tables import StudyTables
+    from emotion_core.video.types import VideoSettings
+    from streamlit_app.video.job import JobQueue
+
+_ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+_MAX_UNDONE = 50
+
+
+@dataclass(slots=True)
+class StudyState:
+    """Everything of a study on the page.
+
+    Attributes:
+        clips: The videos in order.
+        runner: Analyses them; ``None`` before the first, and in a project that was opened.
+        about: How the videos are analysed, see ``about_study``.
+        names: Who is in which video.
+        settings: How tables are made.
+        edits: What was decided.
+        events: As ``read_events`` gives them.
+        uploads: Counts what was uploaded; part of the upload fields' keys.
+        remarks: What was passed over in uploads.
+        is_project: Whether this is a project that was opened, without media.
+        has_shown: Whether the results were opened since the queue ended.
+        portraits: Faces of the video whose people are shown, by track.
+    """
+
+    clips: list[StudyClip] = field(default_factory=list)
+    runner: StudyRunner | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    names: ClipNames = field(default_factory=ClipNames)
+    settings: StudySettings = field(default_factory=StudySettings)
+    edits: Edits = field(default_factory=Edits)
+    events: pd.DataFrame = field(default_factory=no_events)
+    uploads: int = 0
+    remarks: list[str] = field(default_factory=list)
+    is_project: bool = False
+    has_shown: bool = False
+    portraits: tuple[StudyClip, dict[int, bytes]] | None = None
+    _undone: list[Edits] = field(default_factory=list)
+    _made: tuple[Hashable, StudyTables] | None = None
+
+    # the videos
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a video waits or is analysed."""
+        return any(clip.state in (JobState.WAITING, JobState.RUNNING) for clip in self.clips)
+
+    @property
+    def ended(self) -> list[StudyClip]:
+        """Videos whose analysis has ended in any way."""
+        return [clip for clip in self.clips if clip.state in _ENDED]
+
+    def add(self, clips: Iterable[StudyClip]) -> None:
+        """Appends videos, reads who is in them from their names, and analyses them, too."""
+        new = list(clips)
+        self.clips += new
+        self.names.read([clip.name for clip in new])
+        self._enqueue(new)
+
+    def use(self, queue: JobQueue, analyzer: Analyzer, settings: VideoSettings) -> bool:
+        """Begins the analysis; all videos of a study are analysed as its first one is.
+
+        Args:
+            queue: For the videos of all visitors.
+            analyzer: What finds and reads faces now.
+            settings: How a video would be analysed now.
+
+        Returns:
+            Whether that is how the videos are analysed.
+
+        Raises:
+            EmotionError: The system cannot start another thread.
+        """
+        about = about_study(analyzer.info, settings)
+        new = [clip for clip in self.clips if clip.state is JobState.WAITING]
+        if self.runner is None and new:
+            self.runner, self.about = StudyRunner(queue, analyzer, settings), about
+            self.runner.add(new)
+        return self.about == about
+
+    def _enqueue(self, clips: Iterable[StudyClip]) -> None:
+        if self.runner:
+            self.runner.add(clips)
+
+    def analyze_again(self) -> None:
+        """Forgets all readings, so that all videos are analysed anew, as is chosen now."""
+        clips = [clip.anew() for clip in self.clips if clip.file is not None]
+        for clip in self.clips:
+            clip.close()
+        self.clips, self.runner, self._made = clips, None, None
+
+    def cancel(self, clips: Iterable[StudyClip]) -> None:
+        """Ends the analysis of some videos; the others go on."""
+        for clip in clips:
+            clip.cancel()
+
+    def retry(self, clips: Iterable[StudyClip]) -> None:
+        """Tries cancelled and failed videos again."""
+        self._enqueue([clip for clip in clips if clip.retry()])
+
+    def remove(self, clips: Iterable[StudyClip]) -> None:
+        """Removes videos, and what was decided about them."""
+        gone = list(clips)
+        names = {clip.name for clip in gone}
+        for clip in gone:
+            clip.close()
+        self.clips = [clip for clip in self.clips if clip not in gone]
+        self.edits = Edits(tuple(edit for edit in self.edits.items if edit.video not in names))
+        self._undone = []
+        if not self.clips:
+            self.clear()
+
+    # what was decided
+
+    def edit(self, *edits: Edit) -> None:
+        """Adds edits, which are undone together."""
+        self._change(Edits((*self.edits.items, *edits)))
+
+    def take_back(self, index: int) -> None:
+        """Removes one edit."""
+        self._change(self.edits.without(index))
+
+    def _change(self, edits: Edits) -> None:
+        self._undone = [*self._undone[1 - _MAX_UNDONE :], self.edits]
+        self.edits = edits
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to undo."""
+        return bool(self._undone)
+
+    def undo(self) -> None:
+        """Undoes the latest change of edits."""
+        self.edits = self._undone.pop()
+
+    def _edits_that_hold(self, records: Iterable[Any]) -> Edits:
+        """The edits without those of videos and people that are not there (yet)."""
+        frames = {record.video.file: record.frames for record in records}
+
+        def holds(edit: Edit) -> bool:
+            if not edit.video:
+                return True
+            if frames.get(edit.video) is None:
+                return edit.video in frames
+            try:
+                check_people(frames[edit.video], [edit])
+            except EmotionError:
+                return False
+            return True
+
+        return Edits(tuple(filter(holds, self.edits.items)))
+
+    # what comes of it
+
+    def study(self) -> Study:
+        """The study of the videos whose analysis has ended; made anew, since it is large.
+
+        Raises:
+            EmotionError: Two videos are of the same participant and stimulus, or none is there.
+        """
+        seen: dict[str, str] = {}
+        records = [clip.record(video) for clip, video in self._named()]
+        records = [with_twin(one, seen) if one.frames is not None else one for one in records]
+        edits = self._edits_that_hold(records)
+        return Study(tuple(records), self.settings, edits, self.events, self.about)
+
+    def tables(self) -> StudyTables:
+        """The tables of ``study``, kept until something changes; all_frames is left empty.
+
+        Raises:
+            EmotionError: See ``study`` and ``make_tables``.
+        """
+        names = tuple(self.names.of(clip.name) for clip in self.ended)
+        ended = tuple((id(clip), clip.state) for clip in self.ended)
+        key = (ended, names, self.settings, self.edits, id(self.events))
+        if self._made is None or self._made[0] != key:
+            tables = make_tables(self.study())
+            self._made = key, replace(tables, all_frames=tables.all_frames.iloc[:0].copy())
+        return self._made[1]
+
+    def _named(self) -> list[tuple[StudyClip, StudyVideo]]:
+        """The videos that have ended and of which participant and stimulus are known."""
+        by_name = {clip.name: clip for clip in self.ended}
+        return [(by_name[video.file], video) for video in self.names.videos(by_name)]
+
+    # projects and visits
+
+    def open_project(self, name: str, data: bytes) -> None:
+        """Replaces everything by a project.
+
+        Raises:
+            EmotionError: The file is no project; then everything stays.
+        """
+        study = read_project(Path(name), data)
+        self.clear()
+        self.clips = [StudyClip.of_record(record) for record in study.records]
+        videos = [record.video for record in study.records]
+        self.names = ClipNames({v.file: (v.participant, v.stimulus, v.condition) for v in videos})
+        self.settings, self.edits, self.events = study.settings, study.edits, study.events
+        self.about, self.is_project = dict(study.about), True
+
+    def fork(self) -> StudyState:
+        """The same study for another window, where other things may be decided."""
+        return replace(
+            self,
+            clips=[clip.share() for clip in self.clips],
+            names=self.names.copy(),
+            has_shown=False,
+            remarks=list(self.remarks),
+            _undone=list(self._undone),
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the videos and of their readings."""
+        return sum(clip.n_bytes for clip in list(self.clips))
+
+    def give_way(self) -> None:
+        """Pauses the analysis if others wait for a place."""
+        if self.runner:
+            self.runner.give_way()
+
+    def clear(self) -> None:
+        """Ends the analysis and frees everything."""
+        for clip in self.clips:
+            clip.close()
+        uploads = self.uploads + 1
+        fresh = StudyState()
+        for name in StudyState.__slots__:
+            setattr(self, name, getattr(fresh, name))
+        self.uploads = uploads
