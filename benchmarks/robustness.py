@@ -8,6 +8,7 @@ image, and covered by a drawn mask or hand. "As before" is the word for the unto
 from __future__ import annotations
 
 import json
+import sys
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,7 +33,7 @@ from emotion_core.detection.turned import TurnedFaceDetector
 from emotion_core.imaging.codec import decode_image
 from emotion_core.local_analyzer import LocalAnalyzer, load_analyzer, make_detector
 from emotion_core.models.registry import CARDS
-from emotion_core.reporting.chart_base import vegalite_release
+from emotion_core.reporting.photo_charts import vegalite_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,13 +62,7 @@ class Changed(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A way to make a portrait harder.
-
-    Attributes:
-        kind: What is changed; the title of its chart.
-        level: How much, in the kind's unit.
-        apply: Changes a portrait with its face; the last argument draws at random.
-    """
+    """A way to make a portrait harder: what is changed, how much, and what changes a portrait."""
 
     kind: str
     level: float
@@ -92,12 +87,13 @@ def main() -> None:
     limit = min(chosen.limit, 20) if chosen.quick else chosen.limit
     analyzer, name = load_detector(chosen.yunet)
     portraits = choose_portraits(analyzer, chosen.portraits, limit)
-    changes = [turned(angle) for angle in range(0, 360, chosen.step)]
-    rows = [measure(analyzer, portraits, change) for change in changes]
-    if not chosen.turns_only:
-        half = portraits[: max(1, limit // 2)]
-        rows += [measure(analyzer, half, change) for change in other_changes()]
-    rows = [{"detector": name, **row} for row in rows]
+    half = portraits[: max(1, limit // 2)]
+    todo = [(change, portraits) for change in map(turned, range(0, 360, chosen.step))]
+    todo += [] if chosen.turns_only else [(change, half) for change in other_changes()]
+    rows = []
+    for change, some in todo:
+        rows.append({"detector": name, **measure(analyzer, some, change)})
+        print(*rows[-1].values(), file=sys.stderr, flush=True)
     print_table(f"{name}, {len(portraits)} portraits", list(rows[0]), [[*r.values()] for r in rows])
     write_json(chosen.json, {"machine": describe_machine(), "robustness": rows})
     if chosen.plot:
@@ -173,7 +169,7 @@ def turned(angle: int) -> Change:
 def other_changes() -> Iterator[Change]:
     """All but the turned ones, easy ones first."""
     for px in (96, 64, 48, 32, 24, 16, 12):
-        yield Change("height of the face (pixels)", px, lambda i, f, _, px=px: shrink(i, f, px))
+        yield Change("height of the face (pixels)", px, _shrunk(px))
     for share in (0.01, 0.02, 0.04, 0.08, 0.12):
         yield Change("blur (sigma by height of the face)", share, _still(blur_by, share))
     for gain in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 2, 3, 4):
@@ -220,6 +216,10 @@ def _still(
     change: Callable[[Image, Face, float], Image], level: float
 ) -> Callable[[Image, Face, np.random.Generator], Changed]:
     return lambda image, face, _: Changed(change(image, face, level), np.eye(2, 3))
+
+
+def _shrunk(px: float) -> Callable[[Image, Face, np.random.Generator], Changed]:
+    return lambda image, face, _: shrink(image, face, px)
 
 
 def _drawn(
