@@ -166,12 +166,15 @@ def test_a_face_is_found_at_every_angle(roll):
 
 @pytest.mark.parametrize(
     ("architecture", "score", "roll"),
-    [("onnx", 0.68, 180), ("onnx", 0.8, 0), ("opencv-yunet", 0.8, 180), ("opencv-yunet", 0.88, 0)],
+    [
+        *[("onnx", 0.68, 180), ("onnx", 0.8, 180), ("onnx", 0.9, 0)],
+        *[("opencv-yunet", 0.8, 180), ("opencv-yunet", 0.88, 180), ("opencv-yunet", 0.9, 0)],
+    ],
 )
-def test_an_upside_down_face_with_upright_landmarks_is_replaced_if_unsure(
+def test_an_upside_down_face_with_upright_landmarks_is_replaced_unless_certain(
     architecture, score, roll
 ):
-    """How sure is sure depends on the network: YuNet is surer of faces upside down."""
+    """How certain is certain depends on the network: YuNet is surer of faces upside down."""
     detector, _ = make_fake(architecture, upside_down_score=score)
     (faces,) = detector.detect([make_scene([180, 0])])
     assert len(faces) == 2
