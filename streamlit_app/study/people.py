@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
-from emotion_core.reporting.timeline import format_duration, person_name
+from emotion_core.reporting.timeline import person_name
 from emotion_core.study.edited_frames import edit_frames, people_rows
 from emotion_core.study.edits import (
     ChooseParticipant,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
-from emotion_core.reporting.timeline import format_duration
 from emotion_core.study.assignment import KEYS
 from streamlit_app.study.uploads import choose_table
 from streamlit_app.video.job import JobState
