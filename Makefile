@@ -1,4 +1,4 @@
-.PHONY: style quality test test-all sample
+.PHONY: style quality test test-all docs sample
 
 style:
 	ruff format .
@@ -15,6 +15,10 @@ test:
 
 test-all:
 	pytest -m ""
+
+# The site from docs/, into build/docs; every warning is an error.
+docs:
+	python -m sphinx -q -W --keep-going docs build/docs
 
 # The result of the Video page's sample, computed anew.
 sample:

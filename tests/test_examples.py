@@ -1,11 +1,11 @@
 """Each example of ``examples/`` runs, and does what it says."""
 
 import json
+import re
 import shutil
 import subprocess
 
 import altair as alt
-import av
 import numpy as np
 import pandas as pd
 import PIL.Image
@@ -20,6 +20,7 @@ from tests.factories import make_counting_photo, make_fake_analyzer
 from tests.paths import PORTRAIT, ROOT
 from tests.serving.conftest import SESAME, serving_here
 from tests.study import studies
+from tests.video.clips import make_clip
 
 EXAMPLES = ROOT / "examples"
 TESTED = {
@@ -43,6 +44,17 @@ def small_networks():
 def analyzer(small_networks, monkeypatch):
     """What ``load_analyzer`` gives in an example."""
     monkeypatch.setattr(emo, "load_analyzer", lambda: small_networks)
+
+
+@pytest.mark.usefixtures("analyzer")
+def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch, capsys):
+    shutil.copy(PORTRAIT, tmp_path / "photo.jpg")
+    make_still_clip(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(code, {})  # noqa: S102
+    assert "happiness" in capsys.readouterr().out
+    assert (tmp_path / "annotated.mp4").stat().st_size
 
 
 def test_no_example_is_without_a_test():
@@ -73,18 +85,18 @@ def test_a_folder_becomes_a_table_and_what_is_no_photo_is_told(tmp_path, capsys)
     assert "notes" not in said
 
 
-@pytest.mark.usefixtures("analyzer")
-def test_people_of_a_video_are_followed(tmp_path, capsys):
+def make_still_clip(folder):
+    """Five frames of the portrait."""
     with PIL.Image.open(PORTRAIT) as photo:
         frame = np.array(photo.convert("RGB").resize((256, 256)))
-    clip, target = tmp_path / "clip.mp4", tmp_path / "annotated.mp4"
-    with av.open(str(clip), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
-        for _ in range(5):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
-        container.mux(stream.encode())
-    frames = read_video.main(str(clip), str(target))
+    make_clip(folder / "clip.mp4", [frame] * 5, fps=10)
+    return folder / "clip.mp4"
+
+
+@pytest.mark.usefixtures("analyzer")
+def test_people_of_a_video_are_followed(tmp_path, capsys):
+    target = tmp_path / "annotated.mp4"
+    frames = read_video.main(str(make_still_clip(tmp_path)), str(target))
     assert frames["track"].tolist() == [1] * 5
     assert "happiness" in capsys.readouterr().out
     assert target.stat().st_size
