@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 SIZE = {"width": 1080, "height": 860}
+PAGE = {"x": 0, "y": 72, **SIZE, "height": SIZE["height"] - 72}  # without the bar of pages
 WIDTH_PX = 864
 STEP_S, SHOWN_MS = 0.2, 160
 """Seconds of the clip from one image to the next, and for how long each is shown."""
@@ -41,7 +42,7 @@ def main(url: str, target: str) -> None:
         duration_s = video.evaluate("video => video.duration")
         for i in range(int(duration_s / STEP_S)):
             video.evaluate(SEEK, i * STEP_S)
-            image = Image.open(io.BytesIO(page.screenshot()))
+            image = Image.open(io.BytesIO(page.screenshot(clip=PAGE)))
             height = round(image.height * WIDTH_PX / image.width)
             images.append(image.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.LANCZOS))
         browser.close()
