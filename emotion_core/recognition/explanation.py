@@ -155,10 +155,8 @@ def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> 
     crop = _crop_one(image, face, classifier.preprocessing)
     size_px = len(crop)
     middle = ((size_px - 1) / 2, (size_px - 1) / 2)
-    moves: list[npt.NDArray[np.generic]] = [
-        cv2.getRotationMatrix2D(middle, angle, 1) for angle in _TURNS_DEG
-    ]
-    moves += [cv2.getRotationMatrix2D(middle, 0, scale) for scale in _SCALES]
+    turns = [(angle, 1.0) for angle in _TURNS_DEG] + [(0.0, scale) for scale in _SCALES]
+    moves = [np.asarray(cv2.getRotationMatrix2D(middle, *turn), np.float64) for turn in turns]
     for share in _SHIFTS:
         moves.append(np.array([[1.0, 0, share * size_px], [0, 1, 0]]))
         moves.append(np.array([[1.0, 0, 0], [0, 1, share * size_px]]))
@@ -171,7 +169,8 @@ def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> 
 def _crop_one(image: Image, face: Faces, preprocessing: Preprocessing) -> Image:
     if len(face) != 1:
         raise ValueError(f"One face is explained at a time, not {len(face)}.")
-    return crop_faces(image, face, preprocessing)[0]
+    crop: Image = crop_faces(image, face, preprocessing)[0]
+    return crop
 
 
 def _iter_patches(size_px: int) -> list[tuple[slice, slice]]:
@@ -192,5 +191,5 @@ def _warp(crop: Image, matrix: npt.NDArray[np.float64]) -> Image:
 
 def _light(crop: Image, gamma: float, slope: float) -> Image:
     ramp = 1 + slope * np.linspace(-0.5, 0.5, crop.shape[1])[None, :, None]
-    lit: npt.NDArray[np.float64] = 255 * (crop / 255) ** gamma * ramp
-    return lit.clip(0, 255).astype(np.uint8)
+    lit = 255 * (crop / 255) ** gamma * ramp
+    return np.asarray(lit.clip(0, 255), dtype=np.uint8)
