@@ -101,7 +101,7 @@ def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
     chosen = {Task.EMOTION: options.emotion, Task.DETECTION: options.detector}
     accept_models(chosen, _loader(*choice).unavailable if any(chosen.values()) else {})
     sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
-    show_unavailable(chosen, partial(forget_analyzer, device=device))
+    show_unavailable(chosen, partial(forget_analyzer, device=device, material=options.material))
     return analyzer
 
 

@@ -21,8 +21,8 @@ from emotion_core.adaptation.fit import (
     find_learned,
     fit_va,
     fit_words,
-    iter_folds,
 )
+from emotion_core.adaptation.folds import iter_folds
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import PredictionBuffer

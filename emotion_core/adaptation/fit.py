@@ -26,6 +26,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from emotion_core.adaptation.folds import iter_folds
 from emotion_core.adaptation.head import EmotionHead
 from emotion_core.errors import EmotionError
 
@@ -152,33 +153,6 @@ def fit_va(base: EmotionHead, faces: LabelledFeatures, column: int) -> EmotionHe
     if base.va_weight is None or base.va_bias is None:
         raise ValueError("The network has no outputs for valence and arousal.")
     return replace(base, va_weight=base.va_weight + weight, va_bias=base.va_bias + bias)
-
-
-def iter_folds(
-    truth: Indices | None, units: Sequence[str], n: int
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yields rows to learn from and rows to test on, which share no unit.
-
-    Args:
-        truth: ``(N,)`` classes, which folds get in about equal shares; ``None`` for numbers.
-        units: The person or photo of each row.
-        n: Number of folds; fewer if there are fewer units.
-
-    Raises:
-        EmotionError: All rows are of one unit.
-    """
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    n = min(n, len(set(units)))
-    if n < 2:
-        raise EmotionError("Adapting needs labels of more than one photo or person.")
-    rows = np.arange(len(units))
-    if truth is None:
-        yield from GroupKFold(n, shuffle=True, random_state=0).split(rows, groups=units)
-        return
-    fewest = int(np.unique(truth, return_counts=True)[1].min())
-    folds = StratifiedGroupKFold(max(2, min(n, fewest)), shuffle=True, random_state=0)
-    yield from folds.split(rows, truth, units)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

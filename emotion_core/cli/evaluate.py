@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_core.cli.arguments import (
     add_detector,
     add_labels,
+    add_material,
     check_parent,
     check_report_path,
     count,
@@ -67,6 +69,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         ".safetensors or .onnx, or a checkpoint .pt (default: the product's network)",
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
+    add_material(parser)
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU cores to use (default: all)"
     )
@@ -253,9 +256,13 @@ def _measure_photos(chosen: argparse.Namespace, name: str | None) -> EmotionRepo
 
 
 def _load(chosen: argparse.Namespace, name: str | None) -> LoadedModel:
+    from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.emotion.load import load_model
 
     model = load_model(name, chosen.device)
+    if chosen.material != "everyday":
+        card = model.classifier.card.for_material(chosen.material)
+        model = replace(model, classifier=EmotionClassifier(model.network, card))
     eprint(f"{model.classifier.card.name} on {model.network.device}.")
     print_notices(model.notices)
     return model

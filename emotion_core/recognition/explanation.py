@@ -41,6 +41,7 @@ _SHIFTS = (-0.04, 0.04)  # of the face's side: detectors err by as much
 _TURNS_DEG = (-6.0, 6.0)
 _SCALES = (0.94, 1.06)
 _GAMMAS = (0.7, 1.4)  # about half a stop darker and brighter
+_FOR, _AGAINST = (214, 39, 40), (31, 119, 180)
 _SLOPE = 0.3  # of the brightness, from one side to the other
 
 
@@ -69,7 +70,7 @@ class OcclusionMap:
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
         drop = cv2.resize(self.drop, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         share = (drop / max(1e-6, float(np.abs(drop).max())))[..., None]
-        colour = np.where(share > 0, np.float32([214, 39, 40]), np.float32([31, 119, 180]))
+        colour = np.where(share > 0, np.array(_FOR, np.float32), np.array(_AGAINST, np.float32))
         strength = 0.65 * np.abs(share)
         return np.asarray(grey * (1 - strength) + colour * strength, np.uint8)
 
@@ -136,7 +137,8 @@ def explain_face(
     for (rows, columns), value in zip(patches, fall, strict=True):
         total[rows, columns] += value
         times[rows, columns] += 1
-    return OcclusionMap(emotion, crop, total / np.maximum(times, 1))
+    drop = np.asarray(total / np.maximum(times, 1), np.float32)
+    return OcclusionMap(emotion, crop, drop)
 
 
 def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> ReadingSpread:
@@ -153,11 +155,11 @@ def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> 
     crop = _crop_one(image, face, classifier.preprocessing)
     size_px = len(crop)
     middle = ((size_px - 1) / 2, (size_px - 1) / 2)
-    moves = [cv2.getRotationMatrix2D(middle, angle, 1) for angle in _TURNS_DEG]
-    moves += [cv2.getRotationMatrix2D(middle, 0, scale) for scale in _SCALES]
+    turns = [(angle, 1.0) for angle in _TURNS_DEG] + [(0.0, scale) for scale in _SCALES]
+    moves = [np.asarray(cv2.getRotationMatrix2D(middle, *turn), np.float64) for turn in turns]
     for share in _SHIFTS:
-        moves.append(np.array([[1, 0, share * size_px], [0, 1, 0]]))
-        moves.append(np.array([[1, 0, 0], [0, 1, share * size_px]]))
+        moves.append(np.array([[1.0, 0, share * size_px], [0, 1, 0]]))
+        moves.append(np.array([[1.0, 0, 0], [0, 1, share * size_px]]))
     crops = [crop, crop[:, ::-1], *(_warp(crop, matrix) for matrix in moves)]
     crops += [_light(crop, gamma, 0) for gamma in _GAMMAS]
     crops += [_light(crop, 1, slope) for slope in (-_SLOPE, _SLOPE)]
@@ -167,7 +169,8 @@ def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> 
 def _crop_one(image: Image, face: Faces, preprocessing: Preprocessing) -> Image:
     if len(face) != 1:
         raise ValueError(f"One face is explained at a time, not {len(face)}.")
-    return crop_faces(image, face, preprocessing)[0]
+    crop: Image = crop_faces(image, face, preprocessing)[0]
+    return crop
 
 
 def _iter_patches(size_px: int) -> list[tuple[slice, slice]]:
@@ -188,4 +191,5 @@ def _warp(crop: Image, matrix: npt.NDArray[np.float64]) -> Image:
 
 def _light(crop: Image, gamma: float, slope: float) -> Image:
     ramp = 1 + slope * np.linspace(-0.5, 0.5, crop.shape[1])[None, :, None]
-    return np.asarray((255 * (crop / 255) ** gamma * ramp).clip(0, 255), np.uint8)
+    lit = 255 * (crop / 255) ** gamma * ramp
+    return np.asarray(lit.clip(0, 255), dtype=np.uint8)

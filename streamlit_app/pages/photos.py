@@ -13,6 +13,7 @@ from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.cropped import iter_cropped_photos
 from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.photos.filters import clear_filters
+from streamlit_app.photos.labelling import show_labelling
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.photos.views import (
     select_photos,
@@ -130,6 +131,9 @@ if finished:
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
     show(state, selected, options, info)
+    if not is_working:
+        model = None if settings.server.url else options.emotion or info.emotion.name
+        st.fragment(show_labelling)(state.labels, selected, model)
 
 if is_working:
     now_s = time.monotonic()

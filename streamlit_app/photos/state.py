@@ -16,6 +16,7 @@ from emotion_core.photos.cropped import blur_crop, draw_photo, encode_photo
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from emotion_core.types import AnalyzeOptions
+from streamlit_app.photos.face_labels import FaceLabels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,6 +100,7 @@ class PhotosState:
         kept: Photos from before the visitor was on another page, when the upload field forgets
             them.
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
+        labels: What the visitor says of the faces.
     """
 
     models: tuple[str, str] = ("", "")
@@ -108,6 +110,7 @@ class PhotosState:
     sample: bool = False
     kept: list[Photo] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    labels: FaceLabels = field(default_factory=FaceLabels)
     _uploaded: list[Photo] = field(default_factory=list)
     _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
     _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
@@ -170,6 +173,7 @@ class PhotosState:
             is_stopped=self.is_stopped,
             sample=self.sample,
             kept=[*self.kept, *self._uploaded],
+            labels=self.labels.fork(),
         )
 
     @property
@@ -192,6 +196,7 @@ class PhotosState:
         self.sample = False
         self.results, self.kept, self._uploaded = {}, [], []
         self._previews, self._blurred = {}, {}
+        self.labels = FaceLabels()
 
     def begin(
         self, photos: Sequence[Photo], models: tuple[str, str], *, blur: bool = False

@@ -5,7 +5,8 @@ import pytest
 
 from emotion_core.adaptation.adapt import adapt
 from emotion_core.adaptation.faces import make_labelled_faces
-from emotion_core.adaptation.fit import find_learned, fit_va, fit_words, iter_folds
+from emotion_core.adaptation.fit import find_learned, fit_va, fit_words
+from emotion_core.adaptation.folds import iter_folds
 from emotion_core.adaptation.head import EmotionHead
 from emotion_core.adaptation.report import adaptation_notes, adaptation_table
 from emotion_core.errors import EmotionError

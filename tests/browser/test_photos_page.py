@@ -377,3 +377,20 @@ def test_about(browser: Browser, app_url: str) -> None:
         expect_text(page, "Article 5(1)(f)")
         expect_text(page, "shown to other visitors")
         assert no_overflow(page)
+
+
+@pytest.mark.slow
+def test_faces_are_labelled_by_keys_and_labels_come_as_a_file(page: Page, pair: bytes) -> None:
+    upload(page, ("pair.jpg", pair))
+    page.get_by_text("Correct, measure, adapt").click()
+    expect_text(page, "no label; 2 faces to go.")
+    page.keyboard.press("4")
+    expect_text(page, "1 label; 1 face to go.")
+    page.keyboard.press("9")
+    expect_text(page, "Every face was labelled or skipped.")
+    page.keyboard.press("u")
+    expect_text(page, "1 label; 1 face to go.")
+    name, data = download(page, "Save labels (CSV)")
+    assert name == "labels.csv"
+    labels = pd.read_csv(io.BytesIO(data))
+    assert labels[["image", "emotion"]].to_numpy().tolist() == [["pair.jpg", "surprise"]]

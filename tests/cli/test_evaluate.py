@@ -305,3 +305,11 @@ def test_a_second_model_is_measured_on_the_same_photos(tmp_path, photos, tiny, c
     parts = ("both_right", "only_first", "only_second", "both_wrong")
     assert sum(paired[part] for part in parts) == 3
     assert len(found["worst"]) == 2 - paired["both_right"] - paired["only_first"]
+
+
+def test_posed_material_is_measured_if_the_model_has_shares(ferplus, tiny, capsys):
+    options = ("ferplus", ferplus, "--material", "posed")
+    with pytest.raises(EmotionError, match="can only be used as it was trained"):
+        run(*options, *tiny)
+    assert run(*options, "--model", "emoscope-fer-s", "--device", "cpu") == 0
+    assert "with temperature 1        none" in capsys.readouterr().out

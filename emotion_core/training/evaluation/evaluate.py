@@ -141,7 +141,7 @@ def evaluate(model: LoadedModel, faces: FaceSet) -> EmotionReport:
         framing=f"The images of the data set are taken as they are, resized to {size_px} pixels.",
         size=model.count(),
         speed=measure_emotion_speed(classifier, model.network, crops),
-        ece_raw=uncalibrated_error(readings, faces, classifier.card.temperature),
+        ece_raw=uncalibrated_error(readings, faces, classifier.card),
     )
 
 
@@ -196,16 +196,16 @@ def predict(
     return probabilities, va
 
 
-def uncalibrated_error(
-    readings: PredictionBuffer, faces: FaceSet, temperature: float
-) -> float | None:
+def uncalibrated_error(readings: PredictionBuffer, faces: FaceSet, card: ModelCard) -> float | None:
     """Expected calibration error of the same predictions with temperature 1.
 
     The softmax of logits is, but for a factor per face, the power ``temperature`` of the softmax of
-    logits divided by the temperature.
+    logits divided by the temperature. For posed material it is not, and there is none.
     """
+    if card.material != "everyday":
+        return None
     nine, truth = nine_class_truth(faces)
     found = readings.found[nine]
-    powers = readings.probabilities[nine & readings.found] ** np.float32(temperature)
+    powers = readings.probabilities[nine & readings.found] ** np.float32(card.temperature)
     bins = to_calibration(powers / powers.sum(axis=1, keepdims=True), truth[found])
     return expected_calibration_error(bins)

@@ -122,7 +122,7 @@ def evaluate_photos(
         intervals=to_intervals(*evidence, people),
         framing=framing,
         size=model.count(),
-        ece_raw=uncalibrated_error(readings, faces, card.temperature),
+        ece_raw=uncalibrated_error(readings, faces, card),
         photo_ms=float(np.median(times_s)) * 1e3 if times_s else None,
         missed=MissedPhotos(tuple(no_face), tuple(unreadable)),
         groups=tuple(iter_group_metrics(by, labels, faces, readings, people)),

@@ -361,7 +361,7 @@ def test_an_analysis_goes_on_after_a_reload(app, core, reload):
 def test_a_model_that_is_unavailable_gives_way_to_the_one_before(app, core, monkeypatch):
     reasons_of, forgotten = {}, []
     monkeypatch.setattr(
-        "streamlit_app.resources.forget_analyzer", lambda *c, device: forgotten.append((*c, device))
+        "streamlit_app.resources.forget_analyzer", lambda *c, **where: forgotten.append((c, where))
     )
     monkeypatch.setattr(
         "streamlit_app.resources._loader",
@@ -383,7 +383,7 @@ def test_a_model_that_is_unavailable_gives_way_to_the_one_before(app, core, monk
     assert len(core.detector.calls) == calls
     reasons_of.clear()
     press(app, "Retry download")
-    assert forgotten == [(lost, "", "auto")]
+    assert forgotten == [((lost, ""), {"device": "auto", "material": "everyday"})]
     assert app.sidebar.selectbox(key=box).value == lost
     assert app.warning == []
 
@@ -424,7 +424,7 @@ def test_notices_are_shown(app, monkeypatch):
     monkeypatch.setattr("streamlit_app.resources.forget_analyzer", lambda *c: forgotten.append(c))
     app.run()
     app.sidebar.button[0].click().run()
-    assert forgotten == [("", "", "auto")]
+    assert forgotten == [("", "", "auto", "everyday")]
 
 
 def test_about_page(app):

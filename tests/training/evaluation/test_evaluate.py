@@ -90,7 +90,7 @@ def test_uncalibrated_error_is_that_of_the_network_without_temperature(model):
     report = evaluate(model, faces)
     assert report.ece_raw == pytest.approx(plain.metrics.ece, abs=1e-4)
     assert report.ece_raw != pytest.approx(report.metrics.ece, abs=1e-4)
-    assert uncalibrated_error(plain.readings, faces, 1.0) == pytest.approx(plain.metrics.ece)
+    assert uncalibrated_error(plain.readings, faces, plain.card) == pytest.approx(plain.metrics.ece)
 
 
 def test_json_is_strict_and_complete(model):
