@@ -67,6 +67,11 @@ class StudyClip:
         return JobState.CANCELLED if self._is_cancelled and not is_over else self._state
 
     @property
+    def is_shared(self) -> bool:
+        """Whether it is in several windows."""
+        return self._owners > 1
+
+    @property
     def n_bytes(self) -> int:
         """Size of the file and of the readings."""
         return len(self._readings) + (self.file.size if self.file else 0)
@@ -233,7 +238,7 @@ class StudyRunner:
     def give_way(self) -> None:
         """Pauses if others wait for a place."""
         current = self._current
-        if current and self._queue.is_awaited(current):
+        if current and not current.is_shared and self._queue.is_awaited(current):
             self.pause()
 
     def _start(self) -> None:
