@@ -145,9 +145,11 @@ def test_people_are_chosen_edits_undone_and_all_analysed_again_with_other_settin
     assert state_of(done_app).about["video_settings"]["min_score"] == 0.7
 
 
-def test_a_baseline_and_events_change_the_tables_and_wrong_ones_are_told(done_app):
+def test_a_baseline_and_events_change_the_tables_and_wrong_ones_are_told(done_app, monkeypatch):
+    monkeypatch.setattr("streamlit_app.study.state._QUICK_ROWS", 0)
     opened(done_app, "Timing")
     done_app.radio[0].set_value("A neutral clip").run()
+    assert any("made anew when Results is opened" in text for text in texts(done_app.caption))
     assert "mean_change_valence" in state_of(done_app).tables().participants
     events = next(one for one in done_app.file_uploader if one.label == "Events (CSV)")
     events.upload("e.csv", b"time,label,stimulus\n0.2,cue,joy\n0.3,bell,film\n").run()
