@@ -56,7 +56,7 @@ def main() -> None:
 
     times: dict[str, list[float]] = {}
     chromium = os.environ.get("EMOSCOPE_CHROMIUM", "/usr/bin/chromium")
-    with _running_app() as url, sync_playwright() as playwright:
+    with running_app() as (url, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         _visit(browser, url)  # warms the server
         for _ in range(rounds):
@@ -75,7 +75,8 @@ def main() -> None:
 
 
 @contextmanager
-def _running_app() -> Iterator[str]:
+def running_app() -> Iterator[tuple[str, int]]:
+    """Starts the app; yields its address and the number of its process, and ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -87,7 +88,7 @@ def _running_app() -> Iterator[str]:
         app = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=log, stderr=log)
         try:
             _wait_until_healthy(url)
-            yield url
+            yield url, app.pid
         finally:
             app.terminate()
             app.wait()

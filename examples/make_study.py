@@ -85,13 +85,7 @@ def make_study(folder: Path) -> None:
     """Writes the videos, and `known_course.csv` beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     analyzer = emo.load_analyzer(*NETWORKS)
-    whole = load_rgb(PORTRAIT)
-    (found,) = analyzer.read(whole)
-    x1, y1, x2, y2 = found.box
-    side, middle = 1.7 * max(x2 - x1, y2 - y1), np.array([(x1 + x2) / 2, (y1 + y2) / 2])
-    left, top = np.maximum(0, middle - side / 2).round().astype(int)
-    portrait = np.ascontiguousarray(whole[top : top + round(side), left : left + round(side)])
-    portrait = cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA)
+    portrait = load_portrait(analyzer)
     landmarks = analyzer.read(portrait).faces.landmarks
     mouth = landmarks[0, 3:5]
     courses = []
@@ -111,6 +105,17 @@ def make_study(folder: Path) -> None:
             course |= {"time_s": np.arange(len(morphs)) / FPS, "morph": morphs}
             courses.append(pd.DataFrame(course | {"valence": [known[m] for m in morphs]}))
     pd.concat(courses).to_csv(folder / "known_course.csv", index=False)
+
+
+def load_portrait(analyzer: emo.Analyzer) -> np.ndarray:
+    """The face of the portrait with room around it, RGB `(256, 256, 3)`."""
+    whole = load_rgb(PORTRAIT)
+    (found,) = analyzer.read(whole)
+    x1, y1, x2, y2 = found.box
+    side, middle = 1.7 * max(x2 - x1, y2 - y1), np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    left, top = np.maximum(0, middle - side / 2).round().astype(int)
+    portrait = np.ascontiguousarray(whole[top : top + round(side), left : left + round(side)])
+    return cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA)
 
 
 def read_valence(analyzer: emo.Analyzer, still: np.ndarray) -> float:

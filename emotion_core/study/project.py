@@ -43,6 +43,10 @@ _NOTE = "project.json"
 _SEAL = "project.sha256"
 _EVENTS = "events.parquet"
 _MAX_BYTES = 4 * 2**30
+_MAX_RATIO, _FREE_BYTES = 8, 64 * 2**20
+"""Projects are not compressed; one that grows to more than the first times its size, and to more
+than the second, is a trap."""
+
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # a time would change the bytes
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
@@ -94,7 +98,9 @@ def read_project(path: Path, data: bytes | None = None) -> Study:
     """
     try:
         with zipfile.ZipFile(path if data is None else io.BytesIO(data)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            size = sum(member.file_size for member in archive.infolist())
+            packed = sum(member.compress_size for member in archive.infolist())
+            if size > min(_MAX_BYTES, max(_FREE_BYTES, _MAX_RATIO * packed)):
                 raise EmotionError(f"{path.name} is larger than any study that can be opened.")
             members = {name: archive.read(name) for name in archive.namelist()}
     except FileNotFoundError:

@@ -63,8 +63,10 @@ if state.is_working:
     st.fragment(show_progress, run_every=1.0)(state)
 
 tables, failure = None, ""
-# while videos are analysed, tables are made when they are looked at
-if state.ended and (not state.is_working or st.session_state.get(TAB) in ("Results", "Export")):
+# large tables, and those of a queue at work, are only made when they are looked at
+is_wanted = st.session_state.get(TAB) in ("Results", "Export")
+is_cheap = state.is_current or (state.is_quick and not state.is_working)
+if state.ended and (is_wanted or is_cheap):
     try:
         with st.spinner("Making the tables…"):
             tables = state.tables()
@@ -74,6 +76,8 @@ if tables is not None:
     show_study_findings(tables)
 elif failure:
     st.error(escape(failure), title="The tables cannot be made", icon=":material/error:")
+elif state.ended and not state.is_working:
+    st.caption("Something has changed: findings and tables are made anew when Results is opened.")
 if words := nameless(state):
     st.info(escape(words), icon=":material/help:")
 

@@ -37,6 +37,7 @@ class StudyClip:
         error: One sentence if the analysis failed, else empty.
         elapsed_s: How long the analysis took.
         n_people: People seen, once it is done.
+        n_rows: Rows of its table of frames, once it is done.
     """
 
     def __init__(self, name: str, file: SharedTempFile | None = None) -> None:
@@ -44,7 +45,7 @@ class StudyClip:
         self.progress: VideoProgress | None = None
         self.error = ""
         self.elapsed_s = 0.0
-        self.n_people = 0
+        self.n_people = self.n_rows = 0
         self._state = JobState.WAITING
         self._sha256, self._start_s, self._readings = "", 0.0, b""
         self._owners, self._lock = 1, threading.Lock()
@@ -65,6 +66,11 @@ class StudyClip:
         """The state of the analysis, which is cancelled as soon as that is requested."""
         is_over = self._state in (JobState.DONE, JobState.FAILED)
         return JobState.CANCELLED if self._is_cancelled and not is_over else self._state
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is in several windows."""
+        return self._owners > 1
 
     @property
     def n_bytes(self) -> int:
@@ -169,7 +175,7 @@ class StudyClip:
 
     def _keep(self, readings: StoredReadings) -> None:
         people = readings.frames.loc[~readings.frames["is_brief"], "track"]
-        self.n_people = int(people.nunique())
+        self.n_people, self.n_rows = int(people.nunique()), len(readings.frames)
         with self._lock:
             if self._owners:  # else nobody would free it
                 self._readings = to_parquet(readings)
@@ -233,7 +239,7 @@ class StudyRunner:
     def give_way(self) -> None:
         """Pauses if others wait for a place."""
         current = self._current
-        if current and self._queue.is_awaited(current):
+        if current and not current.is_shared and self._queue.is_awaited(current):
             self.pause()
 
     def _start(self) -> None:

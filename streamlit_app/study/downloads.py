@@ -39,7 +39,7 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
     names = study_file_names(tables)
     with st.container(horizontal=True):
         zipped = "application/zip"
-        download("Everything (ZIP)", partial(_bundle, state, decimal), "study.zip", zipped)
+        download("Everything (ZIP)", partial(bundle_of, state, decimal), "study.zip", zipped)
         download(
             f"Project ({PROJECT_SUFFIX})",
             lambda: to_project(state.study(), tables),
@@ -68,7 +68,8 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
         download("Download this file", partial(_file, state, tables, name, decimal), name, kind)
 
 
-def _bundle(state: StudyState, decimal: Decimal) -> bytes:
+def bundle_of(state: StudyState, decimal: Decimal) -> bytes:
+    """Everything of a study as one ZIP archive."""
     study = state.study()
     return write_study_bundle(study, make_tables(study), decimal)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 _MAX_UNDONE = 50
+_QUICK_ROWS = 30_000
 
 
 @dataclass(slots=True)
@@ -201,13 +202,27 @@ class StudyState:
         Raises:
             EmotionError: See ``study`` and ``make_tables``.
         """
+        if self._made is None or not self.is_current:
+            tables = make_tables(self.study())
+            slim = replace(tables, all_frames=tables.all_frames.iloc[:0].copy())
+            self._made = self._key(), slim
+        return self._made[1]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the tables are those that were made last."""
+        return self._made is not None and self._made[0] == self._key()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether tables are made in about two seconds."""
+        return sum(clip.n_rows for clip in self.ended) <= _QUICK_ROWS
+
+    def _key(self) -> Hashable:
+        """What the tables are made of."""
         names = tuple(self.names.of(clip.name) for clip in self.ended)
         ended = tuple((id(clip), clip.state) for clip in self.ended)
-        key = (ended, names, self.settings, self.edits, id(self.events))
-        if self._made is None or self._made[0] != key:
-            tables = make_tables(self.study())
-            self._made = key, replace(tables, all_frames=tables.all_frames.iloc[:0].copy())
-        return self._made[1]
+        return ended, names, self.settings, self.edits, id(self.events)
 
     def _named(self) -> list[tuple[StudyClip, StudyVideo]]:
         """The videos that have ended and of which participant and stimulus are known."""

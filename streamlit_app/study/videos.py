@@ -146,6 +146,8 @@ def show_names(state: StudyState) -> None:
                 state.names.read([clip.name for clip in state.clips], pattern)
             except EmotionError as error:
                 st.error(escape(str(error)))
+            else:
+                st.rerun()  # what stands above has other names now
     with right:
         words = "Columns file, participant, stimulus and, optionally, condition."
         table = choose_table("Or a table (CSV)", "study names", words)
@@ -155,9 +157,9 @@ def show_names(state: StudyState) -> None:
         except EmotionError as error:
             st.error(escape(str(error)))
         else:
-            if absent:
-                words = f"{table[0]} names videos that are not here: {', '.join(absent)}."
-                st.warning(escape(words))
+            words = f"{table[0]} names videos that are not here: {', '.join(absent)}."
+            state.remarks = [words] if absent else []
+            st.rerun()
     _edit_names(state)
 
 
