@@ -90,7 +90,8 @@ def write_and_read(images: list[Image], curve: str, codec: str, *, is_told: bool
     """
     transfer = _CURVES[curve]
     space = ("bt709", "bt709") if curve == "SDR" else ("bt2020", "bt2020nc")
-    to_light = "zscale=tin=bt709:pin=bt709:min=gbr:rin=full:m=gbr:t=linear:p=bt709:npl=203,format=gbrpf32le"
+    ordinary = "zscale=tin=bt709:pin=bt709:min=gbr:rin=full"
+    to_light = f"{ordinary}:t=linear:p=bt709:m=gbr:npl=203,format=gbrpf32le"
     to_clip = f"zscale=t={transfer}:p={space[0]}:m={space[1]}:r=limited:npl=203"
     told = (transfer, *space) if is_told else ("bt709", "bt709", "bt2020nc")
     size = f"{_SIDE_PX}x{_SIDE_PX}"

@@ -52,8 +52,7 @@ class Doubt(NamedTuple):
 
     Attributes:
         sure_score: A face with a lower score may be a turned one.
-        certain_score: One from this score on is upright; in between, a glance at it tells.
-        glance_px: Pixels of that glance.
+        certain_score: One from here on is upright; between, a glance of ``glance_px`` tells.
     """
 
     sure_score: float
