@@ -12,7 +12,7 @@ from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import sidebar
 from streamlit_app.study.downloads import show_study_downloads
 from streamlit_app.study.people import show_people_of_videos
-from streamlit_app.study.results import show_results, show_study_findings
+from streamlit_app.study.results import show_study_findings, show_study_results
 from streamlit_app.study.state import StudyState
 from streamlit_app.study.timing import show_timing
 from streamlit_app.study.videos import nameless, show_names, show_progress, show_queue
@@ -94,7 +94,7 @@ with videos:
             show_names(state)
 with results:
     if results.open and tables is not None:
-        show_results(state, tables)
+        show_study_results(state, tables)
 with people:
     if people.open:
         show_people_of_videos(state, blur=options.blur)

@@ -72,7 +72,7 @@ def show_study_findings(tables: StudyTables) -> None:
     st.caption(escape(describe_missing(tables)))
 
 
-def show_results(state: StudyState, tables: StudyTables) -> None:
+def show_study_results(state: StudyState, tables: StudyTables) -> None:
     """Curves, means, comparisons, participants and what is missing."""
     measures = measures_of(tables.participant_curves)
     with st.container(horizontal=True, vertical_alignment="bottom"):
