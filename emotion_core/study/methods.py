@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from emotion_core import __version__
-from emotion_core.reporting.provenance import citation
+from emotion_core.reporting.provenance import citation, describe_material
 from emotion_core.study.codebook import NOTES
 from emotion_core.study.edits import (
     ChooseParticipant,
@@ -79,14 +79,19 @@ def about_study(info: AnalyzerInfo, settings: VideoSettings) -> dict[str, Any]:
         settings: Of the analysis of each video.
 
     Returns:
-        version (of the program), video_settings, and networks by task (``emotion``, ``detector``):
-        name, sha256 and licence.
+        version (of the program), video_settings, networks by task (``emotion``, ``detector``): name
+        (with the material, if that is not everyday), sha256 and licence; and material, a sentence.
     """
     networks = {
-        name: {"name": card.name, "sha256": card.weights.sha256, "licence": card.licence}
+        name: {"name": card.title, "sha256": card.weights.sha256, "licence": card.licence}
         for name, card in (("emotion", info.emotion), ("detector", info.detector))
     }
-    return {"version": __version__, "video_settings": asdict(settings), "networks": networks}
+    return {
+        "version": __version__,
+        "video_settings": asdict(settings),
+        "networks": networks,
+        "material": describe_material(info.emotion),
+    }
 
 
 def methods_text(study: Study, tables: StudyTables) -> str:
@@ -111,6 +116,7 @@ def methods_paragraph(study: Study, tables: StudyTables) -> str:
         f"{about.get('version', '')} [@emoscope]"
         + _list_of(" and the ", networks, ", by the ")
         + ".",
+        about.get("material", ""),
         _video_words(about.get("video_settings", {})),
         f"{_count(n_failed, 'video')} could not be analysed." if n_failed else "",
         *_edit_words(study),

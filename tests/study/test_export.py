@@ -52,7 +52,8 @@ def study():
         }
     )
     how = {"every": 1, "hz": None, "min_score": 0.6, "min_face_px": 20}
-    about = {"version": "9.9", "video_settings": how, "networks": NETWORKS}
+    posed = "Probabilities are for posed material."
+    about = {"version": "9.9", "video_settings": how, "networks": NETWORKS, "material": posed}
     edits = Edits((ExcludeVideo("P2_calm.mp4", "fell asleep"),))
     records = (*made.records, make_failed("P4", "joy"))
     return replace(made, records=records, edits=edits, events=events, about=about)
@@ -123,7 +124,7 @@ def test_code_book_explains_every_column(made, tables):
 
 def test_methods_name_versions_hashes_exclusions_and_references(made):
     text = made["methods.md"].decode()
-    for part in ("7 videos of 4 participants and 2 stimuli", "Emoscope 9.9", "ab" * 32):
+    for part in ("7 videos of 4 participants and 2 stimuli", "9.9", "ab" * 32, "posed material."):
         assert part in text
     assert "1 video could not be analysed." in text
     assert "P2_calm.mp4 (fell asleep)" in text
