@@ -182,7 +182,7 @@ def current_visit() -> Visit:
 
 
 def visit_state(kind: type[_VisitState]) -> _VisitState:
-    """What a visitor has on a page, kept for ``RETURN_S`` after they have left.
+    """What a visitor has on a page, kept for its ``return_s`` after they have left.
 
     Args:
         kind: Class of the state; also its key in the session state.
@@ -193,11 +193,11 @@ def visit_state(kind: type[_VisitState]) -> _VisitState:
     return cast("_VisitState", st.session_state[key])
 
 
-def explain_link() -> None:
-    """Says what the page's address is good for."""
+def explain_link(until: str = "ten minutes") -> None:
+    """Says what the page's address is good for, and for how long after the visitor has left."""
     st.caption(
-        "Until ten minutes after you leave, this page's address brings everything back, for you "
-        "and for anybody you give it to."
+        f"Until {until} after you leave, this page's address brings everything back, for you and "
+        "for anybody you give it to."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from streamlit_app.session_cleanup import GRACE_S, Clearable, SessionReaper
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 RETURN_S = 600.0
 """Time for which a visitor may be away and still find everything."""
+
+STUDY_RETURN_S = 3600.0
+"""The same with a study, which takes longer to make."""
 
 MAX_AWAY_BYTES = 2 * 2**30
 """What all visitors who are away longer than ``GRACE_S`` may keep; the first to leave lose it."""
@@ -31,6 +34,9 @@ _TOKEN_BYTES = 24
 
 class VisitState(Clearable, Protocol):
     """What a visitor has on one page."""
+
+    return_s: ClassVar[float]
+    """Seconds for which the visitor may be away and still find it."""
 
     @property
     def n_bytes(self) -> int:
@@ -82,6 +88,21 @@ class Visit:
         """Size of everything in all states, roughly."""
         return sum(state.n_bytes for state in list(self.states.values()))
 
+    @property
+    def return_s(self) -> float:
+        """Seconds for which the visitor may be away: that of the page whose content stays longest.
+
+        A page that is empty does not count.
+        """
+        states = [state for state in list(self.states.values()) if state.n_bytes]
+        return max((state.return_s for state in states), default=RETURN_S)
+
+    def forget(self, away_s: float) -> None:
+        """Frees the pages whose time is over when the visitor has been away for ``away_s``."""
+        for state in list(self.states.values()):
+            if away_s >= state.return_s and state.n_bytes:
+                state.clear()
+
     def give_way(self) -> None:
         """Ends what makes other visitors wait."""
         for state in list(self.states.values()):
@@ -98,7 +119,6 @@ class VisitReaper(SessionReaper[Visit]):
 
     Args:
         is_connected: Whether the visitor with an id has a connection.
-        grace_s: Seconds for which they may be without one.
         clock: Returns the time in seconds.
         max_bytes: Size of what those may keep who are away for more than ``early_s``.
         early_s: Seconds after which a visit ends that goes on in another window, and after which
@@ -108,18 +128,19 @@ class VisitReaper(SessionReaper[Visit]):
     def __init__(
         self,
         is_connected: Callable[[str], bool],
-        grace_s: float = RETURN_S,
         clock: Callable[[], float] = time.monotonic,
         *,
         max_bytes: int = MAX_AWAY_BYTES,
         early_s: float = GRACE_S,
     ) -> None:
-        super().__init__(is_connected, grace_s, clock)
+        super().__init__(is_connected, early_s, clock)
         self._max_bytes, self._early_s = max_bytes, early_s
 
     def _choose(self, away_s: Mapping[str, float], states: Mapping[str, Visit]) -> list[str]:
-        gone = super()._choose(away_s, states)
-        early = [v for v, time_s in away_s.items() if time_s >= self._early_s and v not in gone]
+        for visitor, time_s in away_s.items():
+            states[visitor].forget(time_s)
+        gone = [v for v, time_s in away_s.items() if time_s >= states[v].return_s]
+        early = [v for v in super()._choose(away_s, states) if v not in gone]
         gone += [visitor for visitor in early if states[visitor].is_continued]
         early = [visitor for visitor in early if not states[visitor].is_continued]
         sizes = {visitor: states[visitor].n_bytes for visitor in early}

@@ -104,4 +104,4 @@ with timing:
 with export:
     if export.open and tables is not None:
         show_study_downloads(state, tables)
-explain_link()
+explain_link("an hour")

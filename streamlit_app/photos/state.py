@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
@@ -17,6 +17,7 @@ from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from emotion_core.types import AnalyzeOptions
 from streamlit_app.photos.face_labels import FaceLabels
+from streamlit_app.visits import RETURN_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,6 +103,8 @@ class PhotosState:
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
         labels: What the visitor says of the faces.
     """
+
+    return_s: ClassVar[float] = RETURN_S
 
     models: tuple[str, str] = ("", "")
     results: dict[str, CroppedPhoto] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotion_core.errors import EmotionError
 from emotion_core.study.edited_frames import check_people
@@ -18,6 +18,7 @@ from emotion_core.study.tables import Study, make_tables
 from streamlit_app.study.clips import StudyClip, StudyRunner
 from streamlit_app.study.names import ClipNames
 from streamlit_app.video.job import JobState
+from streamlit_app.visits import STUDY_RETURN_S
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -54,6 +55,8 @@ class StudyState:
         has_shown: Whether the results were opened since the queue ended.
         portraits: Faces of the video whose people are shown, by track.
     """
+
+    return_s: ClassVar[float] = STUDY_RETURN_S
 
     clips: list[StudyClip] = field(default_factory=list)
     runner: StudyRunner | None = None

@@ -55,7 +55,7 @@ def show_study_header(settings: AppSettings, state: StudyState) -> None:
     if not state.clips:
         choose_files(settings, state)
         st.caption(
-            "Videos stay on this server, in files without names, and are deleted ten minutes after "
+            "Videos stay on this server, in files without names, and are deleted an hour after "
             "you leave."
         )
 

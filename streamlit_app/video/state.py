@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
@@ -14,6 +14,7 @@ from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video.job import JobState
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
+from streamlit_app.visits import RETURN_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,8 @@ class VideoState:
         remark: What was passed over in an uploaded ZIP archive; empty otherwise.
         reidentify_error: Why people cannot be re-identified; empty if that was not tried.
     """
+
+    return_s: ClassVar[float] = RETURN_S
 
     clip: UploadedClip | None = None
     job: VideoJob | None = None

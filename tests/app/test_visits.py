@@ -9,6 +9,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.photos.cropped import CroppedPhoto
 from emotion_core.photos.tables import PhotoRecord
 from streamlit_app.photos.state import Photo, PhotosState
+from streamlit_app.study.state import StudyState
 from streamlit_app.video.state import VideoState
 from streamlit_app.visits import Visit, VisitReaper
 from tests.app.video.test_job import until
@@ -18,8 +19,9 @@ from tests.live.fakes import ManualClock
 class Things:
     """What a visitor has on a page."""
 
-    def __init__(self, n_bytes=1):
+    def __init__(self, n_bytes=1, return_s=0.06):
         self.n_bytes, self.is_there, self.has_given_way = n_bytes, True, False
+        self.return_s = return_s
 
     def fork(self):
         return Things(self.n_bytes)
@@ -28,7 +30,7 @@ class Things:
         self.has_given_way = True
 
     def clear(self):
-        self.is_there = False
+        self.n_bytes, self.is_there = 0, False
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def away():
         looks.append(name)
         return name in here
 
-    reaper = VisitReaper(is_here, 0.06, clock, max_bytes=10, early_s=0.02)
+    reaper = VisitReaper(is_here, clock, max_bytes=10, early_s=0.02)
 
     def leave(name, n_bytes=1):
         states[name] = Things(n_bytes)
@@ -111,3 +113,18 @@ def test_a_video_is_freed_with_the_last_window():
     with pytest.raises(EmotionError, match="no longer here"):
         file.read()
     assert before.fork().clip is None
+
+
+def test_a_study_stays_longer_than_photos_of_the_same_visit(away):
+    visit = away.leave("ann")
+    study = visit.states["study"] = Things(return_s=0.2)
+    away.clock.now_s += 0.07
+    until(lambda: not away.states["ann"].is_there)
+    assert study.is_there
+    away.clock.now_s += 0.2
+    until(lambda: not study.is_there)
+
+
+def test_a_study_is_kept_for_an_hour_and_other_pages_for_ten_minutes():
+    kinds = (PhotosState, VideoState, StudyState)
+    assert [kind.return_s for kind in kinds] == [600.0, 600.0, 3600.0]
