@@ -8,9 +8,8 @@ def note_loads(monkeypatch, detector):
     """Have commands get a fake analyzer with this detector; gives what they ask for."""
     calls = []
 
-    def load(emotion, detectors, *, device, on_progress, material="everyday"):
-        assert material == "everyday"
-        calls.append((emotion, detectors, device, detector))
+    def load(emotion, detectors, *, device, material, on_progress):
+        calls.append((emotion, detectors, device, detector, material))
         on_progress("tiny.onnx", 1, 2)
         return make_fake_analyzer(detector, notices=["Going on without far."])
 

@@ -167,11 +167,12 @@ def test_options_reach_the_core(asked, photos, tmp_path):
     arguments = ["photos", str(photos), "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main(arguments) == 0
     options = ["--model", "emotion-ferplus-8", "--detector", "yunet", "--min-score", "0.25"]
-    options += ["--min-face", "40"]
+    options += ["--min-face", "40", "--material", "posed"]
     assert main([*arguments, *options]) == 0
     default, chosen = asked
     assert default[:3] == (None, None, "cpu")
     assert chosen[:2] == ("emotion-ferplus-8", "yunet")
+    assert (default[4], chosen[4]) == ("everyday", "posed")
     assert set(default[3].calls) == {0.6, 0.25}
     assert set(default[3].least_sides) == {12, 40}
 
