@@ -168,7 +168,7 @@ def test_a_face_is_found_at_every_angle(roll):
     ("architecture", "score", "roll"),
     [
         *[("onnx", 0.68, 180), ("onnx", 0.8, 180), ("onnx", 0.9, 0)],
-        *[("opencv-yunet", 0.8, 180), ("opencv-yunet", 0.88, 180), ("opencv-yunet", 0.9, 0)],
+        *[("opencv-yunet", 0.8, 180), ("opencv-yunet", 0.87, 180), ("opencv-yunet", 0.9, 0)],
     ],
 )
 def test_an_upside_down_face_with_upright_landmarks_is_replaced_unless_certain(
