@@ -57,17 +57,25 @@ def show_labelling(labels: FaceLabels, selected: SelectedPhotos, model: str | No
     faces = list_faces(selected)
     if not faces:
         return
-    n = sum(face in labels.given for face in faces)
-    title = "Correct, measure, adapt" + (f" ({plural(n, 'label')})" if n else "")
-    with st.expander(title, icon=":material/rule:", key="labelling"):
-        correct, measure, teach = st.tabs(["Correct", "Measure", "Adapt"])
-        with correct:
-            _show_next(labels, selected, faces)
-            _show_files(labels, selected)
-        with measure:
-            _show_figures(labels, selected, faces)
-        with teach:
-            _show_adapt(labels, selected, faces, model)
+    part = st.expander(
+        "Correct, measure, adapt", icon=":material/rule:", key="labelling", on_change="rerun"
+    )
+    if not part.open:  # keys must not label faces that nobody sees
+        return
+    with part:
+        correct, measure, teach = st.tabs(
+            ["Correct", "Measure", "Adapt"], key="labelling tab", on_change="rerun"
+        )
+        if correct.open:
+            with correct:
+                _show_next(labels, selected, faces)
+                _show_files(labels, selected)
+        if measure.open:
+            with measure:
+                _show_figures(labels, selected, faces)
+        if teach.open:
+            with teach:
+                _show_adapt(labels, selected, faces, model)
 
 
 def _show_next(labels: FaceLabels, selected: SelectedPhotos, faces: list[FaceKey]) -> None:
