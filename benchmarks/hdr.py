@@ -8,6 +8,7 @@ is independent of our own tone mapping. "As it is" is HDR whose file does not sa
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -38,7 +39,7 @@ _SIDE_PX, _MIN_PX = 320, 150
 _CURVES = {"SDR": "bt709", "PQ": "smpte2084", "HLG": "arib-std-b67"}
 _CODECS = {
     "FFV1": ("ffv1",),
-    "H.265": ("libx265", "-x265-params", "log-level=error:keyint=1:crf=20"),
+    "H.265": ("libx265", "-preset", "veryfast", "-x265-params", "log-level=error:keyint=1:crf=20"),
 }
 
 
@@ -61,6 +62,7 @@ def main() -> None:
                 shown = write_and_read(images, curve, codec, is_told=is_told)
                 name = curve if is_told else f"{curve}, as it is"
                 rows.append({"clip": name, "codec": codec, **compare(analyzer, shown, truth)})
+                print(*rows[-1].values(), file=sys.stderr, flush=True)
     print_table(f"{limit} frames", list(rows[0]), [list(row.values()) for row in rows])
     write_json(chosen.json, {"machine": describe_machine(), "clips": rows})
 
