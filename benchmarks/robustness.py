@@ -277,7 +277,7 @@ def _chart(data: pd.DataFrame, width: int, *, is_turned: bool = False) -> Any:
     elif levels[-1] <= 0.4 and levels[0] >= 0.1:
         scale = alt.Scale(zero=False)
     ticks = levels if not is_turned else list(range(0, 346, 45))
-    x = alt.X("level:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format="~g"))
+    x = alt.X("level:Q", title=title, scale=scale, axis=alt.Axis(values=ticks, format=".3~g"))
     domain = alt.Scale(domain=[0.8 if is_turned else 0, 1])
     y = alt.Y("share:Q", title=None, scale=domain, axis=alt.Axis(format="%"))
     colours = alt.Scale(domain=["emoscope-face-s", "yunet"], range=["#2E86C9", "#D98200"])
