@@ -192,6 +192,8 @@ def _show_edits(state: StudyState) -> None:
                 help=f"Take edit {index + 1} back",
             )
             st.markdown(escape(describe_edit(edit)))
+            if edit in state.idle_edits:
+                st.caption("No effect: this video or person is not in the study.")
 
 
 def describe_edit(edit: Edit) -> str:

@@ -54,6 +54,7 @@ class StudyState:
         is_project: Whether this is a project that was opened, without media.
         has_shown: Whether the results were opened since the queue ended.
         portraits: Faces of the video whose people are shown, by track.
+        idle_edits: Edits of videos or people that were not there when tables were made last.
     """
 
     return_s: ClassVar[float] = STUDY_RETURN_S
@@ -70,6 +71,7 @@ class StudyState:
     is_project: bool = False
     has_shown: bool = False
     portraits: tuple[StudyClip, dict[int, bytes]] | None = None
+    idle_edits: tuple[Edit, ...] = ()
     _undone: list[Edits] = field(default_factory=list)
     _made: tuple[Hashable, StudyTables] | None = None
 
@@ -197,6 +199,7 @@ class StudyState:
         records = [clip.record(video) for clip, video in self._named()]
         records = [with_twin(one, seen) if one.frames is not None else one for one in records]
         edits = self._edits_that_hold(records)
+        self.idle_edits = tuple(edit for edit in self.edits.items if edit not in edits.items)
         return Study(tuple(records), self.settings, edits, self.events, self.about)
 
     def tables(self) -> StudyTables:

@@ -77,10 +77,11 @@ def test_edits_change_tables_and_are_undone(state):
     pd.testing.assert_frame_equal(state.tables().participants, before)
 
 
-def test_edits_of_videos_and_people_that_are_not_there_do_not_count(state):
+def test_edits_of_videos_and_people_that_are_not_there_do_not_count_and_are_told(state):
     before = state.tables().participants
     state.edit(ChooseParticipant("P1_calm.mp4", 9), ExcludeVideo("gone.mp4"))
     pd.testing.assert_frame_equal(state.tables().participants, before)
+    assert state.idle_edits == state.edits.items
     state.edit(ExcludeVideo("P2_joy.mp4"))
     state.remove([clip for clip in state.clips if clip.name == "P2_joy.mp4"])
     assert len(state.edits.items) == 2
