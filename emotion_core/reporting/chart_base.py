@@ -27,7 +27,7 @@ EMOTION_SHAPES = (
     "triangle-right",
     "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",  # a pentagon
 )
-SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.1~f')"
+SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.2~f')"
 """Vega expression for axis labels that puts a sign before every number but zero."""
 
 FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")

@@ -103,6 +103,10 @@ def _words(measure: str) -> str:
     return measure.removeprefix("p_").replace("_", " ")
 
 
+_MIN_SPAN = 0.2
+"""Minimum span of values of an axis: less would blow noise up."""
+
+
 class _Axes:
     """Axes, colours and tooltips that all plots of a measure share."""
 
@@ -112,6 +116,8 @@ class _Axes:
         )
         values = values[~np.isnan(values)]
         limits = [float(values.min()), float(values.max())] if len(values) else [-1.0, 1.0]
+        if (missing := _MIN_SPAN - (limits[1] - limits[0])) > 0:
+            limits = [limits[0] - missing / 2, limits[1] + missing / 2]
         times = pd.concat([means["time_s"], own["time_s"]])
         groups = list(dict.fromkeys(means["group"]))
         legend = alt.Legend(title="Condition", orient="bottom") if groups != [_EVERYBODY] else None

@@ -46,8 +46,8 @@ st.header("How certain it is", anchor=False)
 show_text("certainty")
 show_text("figures")
 st.caption(
-    "Measured on 2026-11-30 with `emoscope-fer-m`, the default; faces on 2026-11-22 with "
-    "`emoscope-face-s`. The first four rows are of 2,472 photos of people of all ages, whose "
+    "Measured on 2026-11-30 with emoscope-fer-m, the default; faces on 2026-11-22 with "
+    "emoscope-face-s. The first four rows are of 2,472 photos of people of all ages, whose "
     "expressions were rated by a model, not by people."
 )
 

@@ -54,7 +54,9 @@ def page(browser: Browser, app_url: str, clips: list[tuple[str, bytes]]) -> Iter
 def test_study_is_seen_edited_left_and_found_again(
     page: Page, browser: Browser, app_url: str
 ) -> None:
+    page.bring_to_front()
     expect_text(page, "Videos: 5, of 3 participants; 1 failed, 1 not recorded.")
+    page.get_by_role("tab", name="Results").click()
     wait_until(page, lambda: page.get_by_test_id("stVegaLiteChart").count() == 2)
     assert_has_words(page)
     page.get_by_role("tab", name="Videos").click()
