@@ -12,10 +12,19 @@ import PIL.Image
 import pytest
 
 import emotion_core as emo
+from emotion_core.local_analyzer import load_analyzer
 from emotion_core.photos.tables import table_to_csv
 from emotion_core.study.settings import StudySettings
 from emotion_core.study.tables import make_tables
-from examples import ask_server, folder_to_table, make_study, read_photo, read_video, webcam_loop
+from examples import (
+    adapt_to_labels,
+    ask_server,
+    folder_to_table,
+    make_study,
+    read_photo,
+    read_video,
+    webcam_loop,
+)
 from tests.factories import make_counting_photo, make_fake_analyzer
 from tests.paths import PORTRAIT, ROOT
 from tests.serving.conftest import SESAME, serving_here
@@ -24,6 +33,7 @@ from tests.video.clips import make_clip
 
 EXAMPLES = ROOT / "examples"
 TESTED = {
+    "adapt_to_labels.py",
     "ask_server.py",
     "ask_server.sh",
     "folder_to_table.py",
@@ -100,6 +110,30 @@ def test_people_of_a_video_are_followed(tmp_path, capsys):
     assert frames["track"].tolist() == [1] * 5
     assert "happiness" in capsys.readouterr().out
     assert target.stat().st_size
+
+
+@pytest.mark.usefixtures("analyzer")
+def test_a_network_is_adapted_to_labels_and_too_few_are_told(tmp_path, capsys):
+    with PIL.Image.open(PORTRAIT) as photo:
+        portrait = np.array(photo.convert("RGB").resize((256, 256)), np.float32)
+    rows = ["image,emotion"]
+    for i in range(10):
+        for word, brightness in (("neutral", 0.25), ("happiness", 1.0)):
+            name = f"{word}{i}.png"
+            pixels = np.roll(portrait * (brightness + 0.01 * i), i, 1).clip(0, 255)
+            PIL.Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name)
+            rows.append(f"{name},{word}")
+    target = tmp_path / "mine.safetensors"
+    (tmp_path / "labels.csv").write_text("\n".join(rows[:5]))
+    assert "too few labels" in adapt_to_labels.main(str(tmp_path), str(target)).refusal
+    assert not target.exists()
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert adapt_to_labels.main(str(tmp_path), str(target)).used == ("emotions",)
+    assert "recall of neutral: 0.00, adapted 0." in capsys.readouterr().out
+    adapted = load_analyzer(str(target.with_suffix(".onnx")), "emoscope-face-s", device="cpu")
+    photos = [adapted.read(tmp_path / f"neutral{i}.png") for i in range(10)]
+    read = [face.emotion for photo in photos for face in photo]
+    assert read.count("neutral") >= 5  # the network itself reads none of them so
 
 
 class FakeCapture:
