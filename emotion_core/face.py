@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,9 @@ def format_confidence(share: float) -> str:
 
 
 def format_signed(value: float, decimals: int = 2) -> str:
-    """Valence, arousal or a difference for people: ``+0.40``, ``0.00``, a real minus."""
+    """A number for people: ``+0.40``, ``0.00``, with a real minus; a dash if it is missing."""
+    if math.isnan(value):
+        return "\u2013"
     words = f"{value:+.{decimals}f}".replace("-", "\u2212")
     return words if float(words[1:]) else words[1:]
 

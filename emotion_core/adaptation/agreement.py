@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.labels import ALL_EMOTIONS
-from emotion_core.training.evaluation.paired import to_kappa
+from emotion_core.photos.comparison import to_kappa
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

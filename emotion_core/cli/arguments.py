@@ -227,6 +227,7 @@ def float_in_range(is_right: Callable[[float], bool], what: str) -> Callable[[st
 
 
 count = int_in_range(1, math.inf, "a number from 1")
+rate_hz = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
 count_or_none = int_in_range(0, math.inf, "a number from 0")
 
 

@@ -18,9 +18,9 @@ from emotion_core.cli.arguments import (
     add_networks,
     check_parent,
     eprint,
-    float_in_range,
     load_chosen,
     network,
+    rate_hz,
     show_download,
 )
 from emotion_core.errors import EmotionError
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from emotion_core.local_analyzer import LocalAnalyzer
 
 _HZ = 2.0
-_rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
 _SHOWN = 10
 
 
@@ -58,7 +57,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--hz",
-        type=_rate,
+        type=rate_hz,
         default=_HZ,
         metavar="R",
         help=f"frames read per second of video (default {_HZ:g})",

@@ -15,6 +15,7 @@ from emotion_core.cli.arguments import (
     eprint,
     float_in_range,
     int_in_range,
+    rate_hz,
 )
 from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _pixels = int_in_range(1, math.inf, "a number of pixels from 1")
 _fraction = float_in_range(lambda value: 0 <= value <= 1, "between 0 and 1")
-_rate = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
 _seconds = float_in_range(lambda value: 0 <= value <= 60, "between 0 and 60")
 
 
@@ -138,7 +138,9 @@ def add_video_settings(parser: _Arguments) -> None:
     often.add_argument(
         "--every", type=count, default=1, metavar="N", help="analyse every N-th frame of a video"
     )
-    often.add_argument("--hz", type=_rate, metavar="R", help="analyse R frames per second of video")
+    often.add_argument(
+        "--hz", type=rate_hz, metavar="R", help="analyse R frames per second of video"
+    )
     parser.add_argument(
         "--smooth",
         type=_seconds,

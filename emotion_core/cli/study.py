@@ -16,8 +16,8 @@ from emotion_core.cli.arguments import (
     add_material,
     add_networks,
     eprint,
-    float_in_range,
     load_chosen,
+    rate_hz,
 )
 from emotion_core.cli.media import (
     DECIMALS,
@@ -60,8 +60,6 @@ _OF_ANALYSIS = {
 """Options for the analysis of videos, which a project has behind it."""
 
 _READINGS, _PROJECT = "readings", "study.emoscope"
-
-_clock = float_in_range(lambda value: 0 < value <= 1000, "above 0 and up to 1000")
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +124,7 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
         "--baseline-stimulus", metavar="NAME", help="the neutral clip of each participant"
     )
     parser.add_argument(
-        "--clock", type=_clock, metavar="HZ", help="steps a second of curves (default 2)"
+        "--clock", type=rate_hz, metavar="HZ", help="steps a second of curves (default 2)"
     )
     parser.add_argument(
         "--also",

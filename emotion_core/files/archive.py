@@ -1,7 +1,8 @@
-"""ZIP archives of photos and videos: what is in them, read and unpacked within limits."""
+"""ZIP archives: made of results; and those of photos and videos, unpacked within limits."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from emotion_core.errors import EmotionError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 SUFFIX = "zip"
 
@@ -26,6 +27,12 @@ size, and to more than the second, is a trap."""
 
 _UNPACKED = ".unpacked-"
 """Start of the names of the folders in which ``unpacked`` puts the files of archives."""
+
+_COMPRESSED = ("jpg", "png", "mp4", "parquet", "xlsx", "emoscope")
+"""Suffixes of files that hardly shrink any further."""
+
+Moment = tuple[int, int, int, int, int, int]
+"""Year, month, day, hour, minute and second."""
 
 _OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -125,6 +132,25 @@ class MediaArchive:
                 f"The ZIP archive would grow to {size / 2**20:,.0f} MB, which is more than is "
                 "unpacked. Unpack it yourself and choose its files."
             )
+
+
+def pack(
+    files: Iterable[tuple[str, bytes | str]],
+    moment: tuple[int, int, int, int, int, int] | None = None,
+) -> bytes:
+    """Packs files into a ZIP archive; those that are compressed already are stored as they are.
+
+    Args:
+        files: Names and contents; each is taken when its turn has come.
+        moment: Time that all files get; by default now.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, data in files:
+            info = zipfile.ZipInfo(name, moment or time.localtime()[:6])
+            is_small = has_suffix(name, _COMPRESSED)
+            opened.writestr(info, data, zipfile.ZIP_STORED if is_small else zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 @contextmanager

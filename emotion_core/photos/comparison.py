@@ -18,6 +18,8 @@ from emotion_core.types import DEFAULT_OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from emotion_core.labels import LabelSet
     from emotion_core.local_analyzer import LocalAnalyzer
     from emotion_core.types import Analysis, AnalyzeOptions, Image, Predictions
@@ -117,17 +119,24 @@ def measure_agreement(compared: pd.DataFrame) -> ModelAgreement | None:
     n = len(compared)
     if not n:
         return None
-    counts = agreement_counts(compared).to_numpy(np.float64) / n
-    same = float(np.trace(counts))
-    chance = float(counts.sum(axis=0) @ counts.sum(axis=1))
+    words = compared["emotion_1"], compared["emotion_2"]
     figures = {}
     for name in ("valence", "arousal"):
         first, second = compared[f"{name}_1"], compared[f"{name}_2"]
         varies = n > 1 and first.std() > 0 and second.std() > 0
         figures[f"{name}_r"] = float(first.corr(second)) if varies else None
         figures[f"{name}_difference"] = float((second - first).mean())
-    kappa = (same - chance) / (1 - chance) if chance < 1 else None
-    return ModelAgreement(n=n, same_word=same, kappa=kappa, **figures)  # type: ignore[arg-type]
+    same = float((words[0] == words[1]).mean())
+    return ModelAgreement(n=n, same_word=same, kappa=to_kappa(*words), **figures)  # type: ignore[arg-type]
+
+
+def to_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> float | None:
+    """Cohen's kappa of two series of classes ``(N,)``; ``None`` if all are of one class."""
+    if len(np.unique([first, second])) < 2:
+        return None
+    from sklearn.metrics import cohen_kappa_score  # a second of imports
+
+    return float(cohen_kappa_score(first, second))
 
 
 def find_disputed(compared: pd.DataFrame, n: int) -> pd.DataFrame:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emotion_core import __version__
+from emotion_core.files.archive import pack
 from emotion_core.photos.tables import (
     Decimal,
     PhotoRecord,
@@ -35,7 +34,7 @@ from emotion_core.reporting.provenance import (
 from emotion_core.types import AnalyzeOptions, VaSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pandas as pd
@@ -79,28 +78,33 @@ def write_bundle(
         shown: A choice of the faces for a table of its own.
         decimal: Decimal sign of the tables, see ``table_to_csv``.
     """
+    return pack(_iter_files(run, annotated, shown, decimal))
+
+
+def _iter_files(
+    run: PhotoRun,
+    annotated: Iterable[tuple[str, bytes]],
+    shown: pd.DataFrame | None,
+    decimal: Decimal,
+) -> Iterator[tuple[str, bytes | str]]:
     faces = faces_table(run.records)
     stems = safe_stems([record.source for record in run.records])
     stem_of = dict(zip((record.source for record in run.records), stems, strict=True))
     means = photos_table(run.records, all_faces=run.options.all_faces)
     charted = faces if run.options.all_faces else usable_faces(faces)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("methods.txt", describe_methods(run))
-        archive.writestr("settings.json", json.dumps(_settings(run), indent=2))
-        archive.writestr("faces.csv", table_to_csv(faces, decimal))
-        archive.writestr("photos.csv", table_to_csv(means, decimal))
-        if shown is not None:
-            archive.writestr("shown_faces.csv", table_to_csv(shown, decimal))
-        if not charted.empty:
-            plane = valence_arousal_chart(charted)
-            page = to_html(plane, title="Valence and arousal")
-            archive.writestr("charts/valence_arousal.html", page)
-            archive.writestr("charts/valence_arousal.png", to_png(plane))
-            archive.writestr("charts/emotions.png", to_png(distribution_chart(charted)))
-        for name, jpeg in annotated:  # JPEG does not shrink further
-            archive.writestr(f"annotated/{stem_of[name]}.jpg", jpeg, zipfile.ZIP_STORED)
-    return buffer.getvalue()
+    yield "methods.txt", describe_methods(run)
+    yield "settings.json", json.dumps(_settings(run), indent=2)
+    yield "faces.csv", table_to_csv(faces, decimal)
+    yield "photos.csv", table_to_csv(means, decimal)
+    if shown is not None:
+        yield "shown_faces.csv", table_to_csv(shown, decimal)
+    if not charted.empty:
+        plane = valence_arousal_chart(charted)
+        yield "charts/valence_arousal.html", to_html(plane, title="Valence and arousal")
+        yield "charts/valence_arousal.png", to_png(plane)
+        yield "charts/emotions.png", to_png(distribution_chart(charted))
+    for name, jpeg in annotated:
+        yield f"annotated/{stem_of[name]}.jpg", jpeg
 
 
 def describe_methods(run: PhotoRun) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from emotion_core import __version__
 from emotion_core.errors import EmotionError
+from emotion_core.files.archive import pack
 from emotion_core.models.registry import find_any
 from emotion_core.photos.tables import Decimal, table_to_csv
 from emotion_core.reporting.dashboard import dashboard_chart
@@ -21,6 +20,7 @@ from emotion_core.reporting.timeline import person_name
 from emotion_core.video.tables import longest_seen, select_people
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import pandas as pd
@@ -54,20 +54,21 @@ def write_video_bundle(run: VideoRun, *, decimal: Decimal = ".") -> bytes:
         run: The results.
         decimal: Decimal sign of the tables, see ``table_to_csv``.
     """
+    return pack(_iter_files(run, decimal))
+
+
+def _iter_files(run: VideoRun, decimal: Decimal) -> Iterator[tuple[str, bytes | str]]:
     result = run.result
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("methods.txt", describe_video_methods(run))
-        archive.writestr("settings.json", json.dumps(_settings(run), indent=2))
-        archive.writestr("frames.csv", table_to_csv(result.frames, decimal))
-        archive.writestr("people.csv", table_to_csv(result.people, decimal))
-        archive.writestr("report.html", report_page(result, run.name))
-        if not result.people.empty:
-            shown = select_people(run.smoothed, longest_seen(result.people))
-            charts = dashboard_chart(shown, smoothing_s=result.settings.smoothing_s)
-            archive.writestr("charts.html", charts_page(charts, f"Emotions in {run.name}"))
-            archive.writestr("charts.png", to_png(charts))
-    return buffer.getvalue()
+    yield "methods.txt", describe_video_methods(run)
+    yield "settings.json", json.dumps(_settings(run), indent=2)
+    yield "frames.csv", table_to_csv(result.frames, decimal)
+    yield "people.csv", table_to_csv(result.people, decimal)
+    yield "report.html", report_page(result, run.name)
+    if not result.people.empty:
+        shown = select_people(run.smoothed, longest_seen(result.people))
+        charts = dashboard_chart(shown, smoothing_s=result.settings.smoothing_s)
+        yield "charts.html", charts_page(charts, f"Emotions in {run.name}")
+        yield "charts.png", to_png(charts)
 
 
 def describe_video_methods(run: VideoRun) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-import zipfile
 from datetime import datetime
 from functools import partial
 from importlib import import_module
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from emotion_core.errors import MissingExtraError
+from emotion_core.files.archive import pack
 from emotion_core.photos.tables import table_to_csv
 from emotion_core.reporting.group_chart import group_chart
 from emotion_core.reporting.photo_charts import to_html
@@ -91,14 +92,10 @@ def study_file(study: Study, tables: StudyTables, name: str, decimal: Decimal = 
 
 def write_study_bundle(study: Study, tables: StudyTables, decimal: Decimal = ".") -> bytes:
     """All files of a study and its project in one ZIP archive; the same study, the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in study_file_names(tables):
-            data = study_file(study, tables, name, decimal)
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), data, zipfile.ZIP_DEFLATED)
-        name = f"study{PROJECT_SUFFIX}"  # packed already
-        archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), to_project(study, tables))
-    return buffer.getvalue()
+    names = study_file_names(tables)
+    files = ((name, study_file(study, tables, name, decimal)) for name in names)
+    project = ((name, to_project(study, tables)) for name in (f"study{PROJECT_SUFFIX}",))
+    return pack(chain(files, project), _ZIP_DATE)
 
 
 def _table_makers(tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from emotion_core.face import format_signed
 from emotion_core.study.readings import PLANE
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ EXPLORATORY = (
 
 _MAX_TOLD = 3
 _MEAN = "mean_"
-_MINUS = "\u2212"
 
 
 def study_findings(tables: StudyTables) -> list[str]:
@@ -104,11 +104,6 @@ def usable_grid(tables: StudyTables) -> pd.DataFrame:
     )
 
 
-def signed(value: float) -> str:
-    """A number with its sign and two decimals; missing is a dash."""
-    return "\u2013" if pd.isna(value) else f"{value:+.2f}".replace("-", _MINUS)
-
-
 def format_p(value: float) -> str:
     """A p value with three decimals; missing is a dash."""
     if pd.isna(value):
@@ -136,8 +131,8 @@ def _tell_mean(row: Mapping[Hashable, Any]) -> str:
     where = f"{row['stimulus']}, {row['condition']}" if row["condition"] else row["stimulus"]
     interval = ""
     if not pd.isna(row["low"]):
-        interval = f" (95 % interval {signed(row['low'])} to {signed(row['high'])})"
+        interval = f" (95 % interval {format_signed(row['low'])} to {format_signed(row['high'])})"
     return (
-        f"{measure} in {where} was {signed(row['mean'])} on average{interval}; "
+        f"{measure} in {where} was {format_signed(row['mean'])} on average{interval}; "
         f"{row['n']} of {row['participants']} participants."
     )

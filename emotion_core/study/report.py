@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from emotion_core.face import format_signed
 from emotion_core.reporting.group_chart import curves_chart
 from emotion_core.reporting.html_page import render_page
 from emotion_core.study.codebook import NOTES
@@ -14,7 +15,6 @@ from emotion_core.study.findings import (
     EXPLORATORY,
     describe_missing,
     format_p,
-    signed,
     study_findings,
     usable_grid,
 )
@@ -69,7 +69,7 @@ def _summary(summary: pd.DataFrame) -> list[list[str]]:
             *_names(row),
             row["measure"].removeprefix("mean_"),
             f"{row['n']} of {row['participants']}",
-            signed(row["mean"]),
+            format_signed(row["mean"]),
             _interval(row, "low", "high"),
             "\u2013" if pd.isna(row["sd"]) else f"{row['sd']:.2f}",
         ]
@@ -84,9 +84,9 @@ def _comparison(row: Mapping[Hashable, Any]) -> list[str]:
         row["measure"].removeprefix("mean_"),
         row["kind"],
         n,
-        signed(row["difference"]),
+        format_signed(row["difference"]),
         _interval(row, "low", "high"),
-        signed(row["effect_size"]),
+        format_signed(row["effect_size"]),
         _interval(row, "effect_low", "effect_high"),
         format_p(row["p"]),
         format_p(row["p_fdr"]),
@@ -103,7 +103,7 @@ def _events(windows: pd.DataFrame) -> list[list[str]]:
             ", ".join(filter(None, map(str, (stimulus, condition)))),
             str(event),
             f"{int((rows['frames_counted'] > 0).sum())} of {len(rows)}",
-            *(signed(rows[name].mean()) for name in _MEANS),
+            *(format_signed(rows[name].mean()) for name in _MEANS),
         ]
         for (stimulus, condition, event), rows in groups
     ]
@@ -116,4 +116,4 @@ def _names(row: Mapping[Hashable, Any]) -> list[str]:
 def _interval(row: Mapping[Hashable, Any], low: str, high: str) -> str:
     if pd.isna(row[low]):
         return "\u2013"
-    return f"{signed(row[low])} to {signed(row[high])}"
+    return f"{format_signed(row[low])} to {format_signed(row[high])}"

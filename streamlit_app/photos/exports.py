@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from emotion_core.files.archive import pack
 from emotion_core.photos.tables import photos_table, safe_stems
 from emotion_core.reporting.photo_bundle import PhotoRun, write_bundle
 from emotion_core.reporting.photo_charts import to_html, to_png, valence_arousal_chart
@@ -111,9 +110,6 @@ def _to_bundle(  # noqa: PLR0913 - bound one after the other
 
 
 def _to_zip(annotated: partial[Iterator[tuple[str, bytes]]], names: list[str]) -> bytes:
-    """The annotated photos as a ZIP, uncompressed since JPEG does not shrink further."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for (_, jpeg), stem in zip(annotated(), safe_stems(names), strict=True):
-            archive.writestr(f"annotated/{stem}.jpg", jpeg)
-    return buffer.getvalue()
+    """The annotated photos as a ZIP."""
+    photos = zip(annotated(), safe_stems(names), strict=True)
+    return pack((f"annotated/{stem}.jpg", jpeg) for (_, jpeg), stem in photos)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +18,7 @@ from emotion_core.adaptation.report import describe_difference
 from emotion_core.adaptation.write import write_adapted
 from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence
+from emotion_core.files.archive import pack
 from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.training.datasets.label_writer import labels_to_csv
@@ -31,8 +30,6 @@ from streamlit_app.photos.face_labels import list_faces, next_faces
 from streamlit_app.widgets import download, escape, media_url, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from emotion_core.adaptation.network import BaseNetwork
     from emotion_core.training.datasets.photo_labels import FaceKey
     from emotion_core.types import FloatArray
@@ -240,7 +237,8 @@ def _adapt(labels: FaceLabels, selected: SelectedPhotos, faces: list[FaceKey], m
         with TemporaryDirectory() as folder:
             path = Path(folder) / "my-study.safetensors"
             write_adapted(base, found, path)
-            labels.archive = _zip(Path(folder).iterdir())
+            files = sorted(Path(folder).iterdir())
+            labels.archive = pack((file.name, file.read_bytes()) for file in files)
     labels.adaptation = found
 
 
@@ -256,11 +254,3 @@ def _read_features(base: BaseNetwork, selected: SelectedPhotos, rows: list[int])
             image = decode_image(photo.read()).pixels
             parts.append(base.read_features(image, record.analysis.faces[inside]))
     return np.concatenate(parts)
-
-
-def _zip(paths: Iterable[Path]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(paths):
-            archive.write(path, path.name)
-    return buffer.getvalue()

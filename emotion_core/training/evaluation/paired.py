@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from emotion_core.photos.comparison import to_kappa
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.evaluation.bootstrap import MetricDraws, draw_metrics, to_range
 from emotion_core.training.evaluation.metrics import Metrics, to_metrics, to_predicted
@@ -14,7 +13,7 @@ from emotion_core.training.evaluation.metrics import Metrics, to_metrics, to_pre
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotion_core.training.datasets.face_set import FaceSet, Indices
+    from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.evaluation.bootstrap import Range
     from emotion_core.training.evaluation.evaluate import PredictionBuffer
 
@@ -139,15 +138,6 @@ def to_differences(
         if label in a.per_class_recall
     ]
     return (*(one for one in found if one is not None), *recalls)
-
-
-def to_kappa(first: Indices, second: Indices) -> float | None:
-    """Cohen's kappa of two series of classes ``(N,)``; ``None`` if all are of one class."""
-    if len(first) == 0 or len(np.unique([first, second])) < 2:
-        return None
-    from sklearn.metrics import cohen_kappa_score  # a second of imports
-
-    return float(cohen_kappa_score(first, second))
 
 
 def _difference(

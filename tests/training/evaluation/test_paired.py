@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from emotion_core.labels import Emotion
+from emotion_core.photos.comparison import to_kappa
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.datasets.photo_labels import PhotoLabel, to_truth
 from emotion_core.training.evaluation.evaluate import PredictionBuffer
-from emotion_core.training.evaluation.paired import compare_readings, to_kappa
+from emotion_core.training.evaluation.paired import compare_readings
 from emotion_core.training.evaluation.report import paired_report_table, worst_table
 from emotion_core.training.evaluation.worst import find_worst
 
