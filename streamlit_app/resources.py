@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.material import Material
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.photos.state import VisitorOptions
     from streamlit_app.video.results import FinishedVideo
+    from streamlit_app.visitor_options import VisitorOptions
 
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 """Portrait of the astronaut Eileen Collins; NASA, public domain."""

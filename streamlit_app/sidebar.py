@@ -11,7 +11,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.models.material import MATERIALS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
 from streamlit_app.model_choice import choose_models
-from streamlit_app.photos.state import VisitorOptions
+from streamlit_app.visitor_options import VisitorOptions
 from streamlit_app.widgets import choose_decimal, escape, va_sentence
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.palette import INK, WORDS
 from emotion_core.photos.tables import Decimal, table_to_csv
@@ -30,6 +31,8 @@ _CHART_TEXT = {"light": WORDS, "dark": "#B4BEBA"}  # 8 to 1 on white, 9 to 1 on 
 _DECIMALS: dict[str, Decimal] = {"1.5": ".", "1,5": ","}
 _EDGES = {"light": INK, "dark": "#E7ECEA"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+_ROW_PX = 35  # of a table, by default
 
 
 def escape(text: str) -> str:
@@ -161,6 +164,24 @@ def download(label: str, data: Callable[[], bytes | str], file_name: str, mime: 
         icon=":material/download:",
         key=f"download {label}",
     )
+
+
+def table_height(table: pd.DataFrame, max_rows: int = 8) -> int:
+    """Height of a shown table in pixels; one with more rows scrolls."""
+    return _ROW_PX * (1 + min(len(table), max_rows)) + 3
+
+
+TIME_HELP = "Time in the video, such as 90, 1:30 or 0:01:30.5."
+"""Stands beside fields for times."""
+
+
+def typed_time(text: str) -> float | None:
+    """The time in a video that was typed, in seconds; ``None`` if nothing was.
+
+    Raises:
+        EmotionError: It is no time.
+    """
+    return parse_time(text) if text.strip() else None
 
 
 def take_upload(upload: UploadedFile, key: str) -> UploadedFile:

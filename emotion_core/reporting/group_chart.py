@@ -10,6 +10,7 @@ import pandas as pd
 
 from emotion_core.reporting.chart_base import SIGNED
 from emotion_core.reporting.dashboard import csv_chart
+from emotion_core.reporting.timeline_layers import time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,12 +126,7 @@ class _Axes:
         self._colour = alt.Color(
             "group:N", scale=alt.Scale(domain=groups, range=palette), legend=legend
         )
-        self._time = alt.X(
-            "time_s:Q",
-            title="Time (s)",
-            axis=alt.Axis(grid=False),
-            scale=alt.Scale(domain=[0, float(times.max()) if len(times) else 1.0], nice=True),
-        )
+        self._time = time_axis((0.0, float(times.max()) if len(times) else 1.0))
         self._value: dict[str, Any] = {
             "title": _words(measure).capitalize(),
             "axis": alt.Axis() if measure.startswith("p_") else alt.Axis(labelExpr=SIGNED),

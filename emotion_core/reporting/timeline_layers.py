@@ -72,7 +72,7 @@ def timeline_layers(rows: alt.Chart, names: Sequence[str], span: tuple[float, fl
         names: Names of the people, in order of their rows.
         span: Start and end of the time axis in seconds.
     """
-    x = _time_x(span)
+    x = time_axis(span)
     lines, both = _lines(rows, names, x)
     dots = both.transform_filter({"param": _HOVER, "empty": False}).mark_point(
         filled=True, size=55, opacity=1
@@ -100,7 +100,7 @@ def probability_layers(
     rows: alt.Chart, names: Sequence[str], span: tuple[float, float]
 ) -> ChartType:
     """The stacked probabilities over time, without a width; arguments as in ``timeline_layers``."""
-    x = _time_x(span)
+    x = time_axis(span)
     layers = [_row_lines(len(names)), _areas(rows, names, x), _bars(rows, x)]
     return alt.layer(*layers).properties(height=_height(len(names), 104), view=_NO_FRAME)
 
@@ -117,7 +117,7 @@ def cursor_layers(
     ``FROM`` and ``UNTIL`` shade a span. Dashed lines stand at the times ``marks_s``. Six people fit
     a screen. For one person there is no legend of the emotions, which bars beside the charts name.
     """
-    n, x = max(1, len(names)), _time_x(span, is_flush=True)
+    n, x = max(1, len(names)), time_axis(span, is_flush=True)
     lines, both = _lines(rows, names, x.axis(None))
     dots = at_cursor(both).mark_point(filled=True, size=45, opacity=1)
     upper = [_row_lines(n), lines, *_cursor(x.axis(None), marks_s), dots]
@@ -199,7 +199,7 @@ def _cursor(x: alt.X, marks_s: Sequence[float]) -> list[alt.Chart]:
     return [shade, dashes.encode(x=x), line.encode(x=x)]
 
 
-def _time_x(span: tuple[float, float], *, is_flush: bool = False) -> alt.X:
+def time_axis(span: tuple[float, float], *, is_flush: bool = False) -> alt.X:
     """The time axis, with ticks at round minutes and seconds.
 
     Args:

@@ -15,8 +15,8 @@ _TASKS = {
     Task.EMOTION: "Emotion models",
     Task.EMBEDDING: "Re-identification of people",
 }
+# texts and figures that the documentation includes, too; the README has the figures
 _TEXTS = Path(__file__).parents[1] / "assets" / "about"
-"""Texts and figures that the documentation includes, too; the README has the figures."""
 
 
 def show_text(name: str) -> None:

@@ -29,7 +29,7 @@ state = visit_state(StudyState)
 options = sidebar(settings)
 if state.is_working:
     state.has_shown = False
-elif state.ended and not state.has_shown:
+elif state.has_rows and not state.has_shown:
     state.has_shown = True
     st.session_state[TAB] = "Results"
     if state.is_project:
@@ -66,7 +66,7 @@ tables, failure = None, ""
 # large tables, and those of a queue at work, are only made when they are looked at
 is_wanted = st.session_state.get(TAB) in ("Results", "Export")
 is_cheap = state.is_current or (state.is_quick and not state.is_working)
-if state.ended and (is_wanted or is_cheap):
+if state.has_rows and (is_wanted or is_cheap):
     try:
         with st.spinner("Making the tables…"):
             tables = state.tables()
@@ -76,7 +76,7 @@ if tables is not None:
     show_study_findings(tables)
 elif failure:
     st.error(escape(failure), title="The tables cannot be made", icon=":material/error:")
-elif state.ended and not state.is_working:
+elif state.has_rows and not state.is_working:
     st.caption("Something has changed: findings and tables are made anew when Results is opened.")
 if words := nameless(state):
     st.info(escape(words), icon=":material/help:")

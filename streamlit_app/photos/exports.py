@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from emotion_core.models.card import AnalyzerInfo
     from emotion_core.photos.tables import Decimal, PhotoRecord
     from streamlit_app.photos.faces import SelectedPhotos
-    from streamlit_app.photos.state import Photo, PhotosState, VisitorOptions
+    from streamlit_app.photos.state import Photo, PhotosState
+    from streamlit_app.visitor_options import VisitorOptions
 
 
 def show_exports(

@@ -15,7 +15,6 @@ from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
 from emotion_core.photos.cropped import blur_crop, draw_photo, encode_photo
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
-from emotion_core.types import AnalyzeOptions
 from streamlit_app.photos.face_labels import FaceLabels
 from streamlit_app.visits import RETURN_S
 
@@ -24,50 +23,12 @@ if TYPE_CHECKING:
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from emotion_core.models.material import Material
     from emotion_core.photos.cropped import CroppedPhoto
-    from emotion_core.types import Image, Region
+    from emotion_core.types import Image
+    from streamlit_app.visitor_options import VisitorOptions
 
 _MAX_PREVIEWS = 6
 """Photos whose previews are kept; more are made again when they are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class VisitorOptions:
-    """Options from the sidebar.
-
-    Attributes:
-        emotion: Name of the emotion model; empty for the default.
-        detector: Name of the face detector; empty for the default.
-        min_score: Minimum detection score, 0-1.
-        min_face_px: Minimum length of a face's shorter side in pixels of the photo.
-        blur: Whether faces are made unrecognisable.
-        largest_only: Whether only the largest face of each image counts.
-        region: Part of the image to search; ``None`` for all.
-        actions: Whether action features are shown and in tables.
-        material: What is read, see ``ModelCard.logit_shift``.
-    """
-
-    emotion: str
-    detector: str
-    min_score: float
-    min_face_px: int
-    blur: bool
-    largest_only: bool = False
-    region: Region | None = None
-    actions: bool = False
-    material: Material = "everyday"
-
-    @property
-    def analyze_options(self) -> AnalyzeOptions:
-        """Which faces count."""
-        return AnalyzeOptions(
-            self.min_score,
-            self.min_face_px,
-            region=self.region,
-            largest_only=self.largest_only,
-            actions=self.actions,
-        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

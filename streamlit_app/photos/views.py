@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from emotion_core.models.card import AnalyzerInfo
     from streamlit_app.photos.faces import SheetFilter
-    from streamlit_app.photos.state import Photo, PhotosState, VisitorOptions
+    from streamlit_app.photos.state import Photo, PhotosState
+    from streamlit_app.visitor_options import VisitorOptions
 
 _SHEET = "faces sheet"
 _MANY = 8

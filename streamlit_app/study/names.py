@@ -35,6 +35,10 @@ class ClipNames:
         """Participant, stimulus and condition of a video."""
         return self.known.get(name, _UNKNOWN)
 
+    def is_known(self, name: str) -> bool:
+        """Whether participant and stimulus of a video are known, so that tables have it."""
+        return all(self.of(name)[:2])
+
     def read(self, names: Iterable[str], pattern: str | None = None) -> None:
         """Reads who is in videos from their file names; if that fails they keep what they have.
 
@@ -76,8 +80,8 @@ class ClipNames:
         Raises:
             EmotionError: Two are of the same participant, stimulus and condition.
         """
-        rows = [(name, *self.of(name)) for name in names]
-        return unique_videos([StudyVideo(*row) for row in rows if row[1] and row[2]])
+        known = filter(self.is_known, names)
+        return unique_videos([StudyVideo(name, *self.of(name)) for name in known])
 
     def copy(self) -> ClipNames:
         """The same for another window."""

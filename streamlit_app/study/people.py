@@ -23,7 +23,7 @@ from emotion_core.study.edits import (
 from emotion_core.video.portraits import cut_portraits
 from emotion_core.video.tables import describe_mostly, people_table
 from streamlit_app.video.job import JobState
-from streamlit_app.widgets import escape, plural
+from streamlit_app.widgets import TIME_HELP, escape, plural, typed_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from streamlit_app.study.clips import StudyClip
     from streamlit_app.study.state import StudyState
 
-_PORTRAITS = 8
+_PORTRAITS, _NEUTRAL_TO_S = 8, 3.0
 _COLUMNS = {
     "name": st.column_config.TextColumn("Person"),
     "role": st.column_config.TextColumn("Role"),
     "seen_s": st.column_config.NumberColumn("Visible", format="%.1f s"),
-    "first_s": st.column_config.NumberColumn("From", format="%.1f s"),
-    "last_s": st.column_config.NumberColumn("To", format="%.1f s"),
+    "first": st.column_config.TextColumn("From"),
+    "last": st.column_config.TextColumn("To"),
     "mostly": st.column_config.TextColumn("Dominant emotion"),
     "mean_valence": st.column_config.NumberColumn("Valence", format="%+.2f"),
 }
@@ -109,7 +109,8 @@ def _table(edited: pd.DataFrame) -> pd.DataFrame:
         for out, is_one in zip(found["is_excluded"], found["is_participant"], strict=True)
     ]
     mostly = [describe_mostly(row).removeprefix("mostly ") for row in people.to_dict("records")]
-    return people.assign(name=found["name"].to_numpy(object), role=roles, mostly=mostly)
+    times = {name: people[f"{name}_s"].map(format_duration) for name in ("first", "last")}
+    return people.assign(name=found["name"].to_numpy(object), role=roles, mostly=mostly, **times)
 
 
 def _portraits(state: StudyState, clip: StudyClip, frames: pd.DataFrame) -> dict[int, bytes]:
@@ -162,17 +163,32 @@ def _decide_on_video(state: StudyState, clip: StudyClip) -> None:
             if st.button("Exclude video"):
                 _edit(state, ExcludeVideo(clip.name, reason.strip()))
         with st.popover("Use a part", icon=":material/content_cut:"):
-            from_s = st.number_input("From (s)", 0.0, None, 0.0, 1.0, key="study trim from")
-            to_s = st.number_input("To (s), empty for the end", 0.0, None, None, key="study trim")
+            part = _choose_span("trim", "0:00", "end")
             is_all = st.checkbox("In all videos without a part of their own", key="study trim all")
             if st.button("Use this part"):
-                _try(state, lambda: TrimVideo("" if is_all else clip.name, from_s, to_s))
+                _try(state, lambda: TrimVideo("" if is_all else clip.name, *_typed_span(part)))
         with st.popover("Neutral span", icon=":material/horizontal_rule:"):
             st.caption("From which changes are counted in this video.")
-            start_s = st.number_input("From (s)", 0.0, None, 0.0, 1.0, key="study neutral from")
-            end_s = st.number_input("To (s)", 0.0, None, 3.0, 1.0, key="study neutral to")
+            neutral = _choose_span("neutral", "0:00", "0:03")
             if st.button("Use as neutral"):
-                _try(state, lambda: NeutralSpan(clip.name, start_s, end_s))
+                _try(state, lambda: _to_neutral(clip.name, neutral))
+
+
+def _choose_span(name: str, start: str, end: str) -> tuple[str, str]:
+    """Fields for two times in a video, as they were typed; what stands in them if nothing was."""
+    return (
+        st.text_input("From", key=f"study {name} from", placeholder=start, help=TIME_HELP),
+        st.text_input("To", key=f"study {name} to", placeholder=end),
+    )
+
+
+def _typed_span(words: tuple[str, str]) -> tuple[float, float | None]:
+    return typed_time(words[0]) or 0.0, typed_time(words[1])
+
+
+def _to_neutral(video: str, words: tuple[str, str]) -> NeutralSpan:
+    from_s, to_s = _typed_span(words)
+    return NeutralSpan(video, from_s, _NEUTRAL_TO_S if to_s is None else to_s)
 
 
 def _show_edits(state: StudyState) -> None:

@@ -17,7 +17,7 @@ from emotion_core.study.findings import (
     usable_grid,
 )
 from emotion_core.study.readings import measures_of
-from streamlit_app.widgets import COUNT_ALL, escape, readable
+from streamlit_app.widgets import COUNT_ALL, escape, readable, table_height
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from emotion_core.study.tables import StudyTables
     from streamlit_app.study.state import StudyState
 
-_TABLE_PX = 320
 _NUMBER, _MISSING = "%+.2f", "\u2013"
 _SUMMARY = {
     "stimulus": st.column_config.TextColumn("Stimulus"),
@@ -156,7 +155,7 @@ def _show_participants(tables: StudyTables) -> None:
         column_order=[*first, *others],
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in numbers},
         hide_index=True,
-        height=_height(people),
+        height=table_height(people),
         placeholder=_MISSING,
         alt="One row per participant, stimulus and condition, with all measures",
     )
@@ -164,7 +163,7 @@ def _show_participants(tables: StudyTables) -> None:
     st.caption("Share of frames with a usable reading, or why there is none. Nothing is filled.")
     grid = usable_grid(tables)
     st.dataframe(
-        grid, height=_height(grid), alt="Share of usable frames per participant and stimulus"
+        grid, height=table_height(grid), alt="Share of usable frames per participant and stimulus"
     )
 
 
@@ -178,14 +177,10 @@ def _show(table: pd.DataFrame, columns: Mapping[str, ColumnConfig], alt: str) ->
         column_order=shown,
         column_config={name: columns[name] for name in shown},
         hide_index=True,
-        height=_height(table),
+        height=table_height(table),
         placeholder=_MISSING,
         alt=alt,
     )
-
-
-def _height(table: pd.DataFrame) -> int:
-    return min(_TABLE_PX, 35 * (len(table) + 1) + 3)
 
 
 def _words(measure: str) -> str:

@@ -215,6 +215,11 @@ class StudyState:
         return self._made[1]
 
     @property
+    def has_rows(self) -> bool:
+        """Whether tables have a video: one that has ended and of which it is known who it shows."""
+        return any(self.names.is_known(clip.name) for clip in self.ended)
+
+    @property
     def is_current(self) -> bool:
         """Whether the tables are those that were made last."""
         return self._made is not None and self._made[0] == self._key()

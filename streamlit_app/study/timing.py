@@ -12,7 +12,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.study.events import no_events, read_events, unused_events
 from emotion_core.study.settings import Baseline
 from streamlit_app.study.uploads import choose_table
-from streamlit_app.widgets import escape, side_by_side
+from streamlit_app.widgets import escape, side_by_side, table_height
 
 if TYPE_CHECKING:
     from streamlit_app.study.state import StudyState
@@ -107,7 +107,7 @@ def _choose_events(state: StudyState) -> None:
     st.dataframe(
         state.events[shown],
         hide_index=True,
-        height=min(240, 35 * (len(state.events) + 1) + 3),
+        height=table_height(state.events, 6),
         alt="Events: time, label and of which videos",
     )
     _warn_of_unused(state)

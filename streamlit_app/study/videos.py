@@ -12,7 +12,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.study.assignment import KEYS
 from streamlit_app.study.uploads import choose_table
 from streamlit_app.video.job import JobState
-from streamlit_app.widgets import as_code, escape, plural, shorten
+from streamlit_app.widgets import as_code, escape, plural, shorten, table_height
 
 if TYPE_CHECKING:
     from streamlit_app.study.clips import StudyClip
@@ -36,7 +36,8 @@ _QUEUE = {
     "people": st.column_config.NumberColumn("People", width=60),
     "note": st.column_config.TextColumn("Note", width=260),
 }
-_ROW_PX, _MAX_ROWS, _MAX_TOLD = 35, 12, 3
+_MAX_ROWS, _MAX_TOLD = 12, 3
+_NAMELESS = "who is it? (in no table)"
 
 
 def show_progress(state: StudyState) -> None:
@@ -61,7 +62,7 @@ def show_queue(state: StudyState) -> None:
         table,
         column_config=_QUEUE,
         hide_index=True,
-        height=_ROW_PX * (1 + min(len(table), _MAX_ROWS)) + 3,
+        height=table_height(table, _MAX_ROWS),
         on_select="rerun",
         selection_mode="multi-row",
         key=f"study queue {state.uploads}",
@@ -120,12 +121,11 @@ def queue_table(state: StudyState) -> pd.DataFrame:
             "status": _WORDS[clip.state],
             "progress": _share(clip),
             "left": _left(clip),
-            **dict(zip(KEYS, names, strict=True)),
+            **dict(zip(KEYS, state.names.of(clip.name), strict=True)),
             "people": clip.n_people if clip.state is JobState.DONE else None,
-            "note": _note(clip, names),
+            "note": clip.error or ("" if state.names.is_known(clip.name) else _NAMELESS),
         }
         for clip in state.clips
-        for names in (state.names.of(clip.name),)
     ]
     return pd.DataFrame(rows).astype({"people": "Int64"})
 
@@ -173,7 +173,7 @@ def _edit_names(state: StudyState) -> None:
         column_config=labels,
         hide_index=True,
         disabled=["file"],
-        height=_ROW_PX * (1 + min(len(before), _MAX_ROWS)) + 3,
+        height=table_height(before, _MAX_ROWS),
         key=f"study names {hash(tuple(rows))}",
         alt="Participant, stimulus and condition of each video, to be edited",
     )
@@ -187,7 +187,7 @@ def _edit_names(state: StudyState) -> None:
 
 def nameless(state: StudyState) -> str:
     """Says how many videos are in no table, since it is not known who is in them."""
-    n = sum(not all(state.names.of(clip.name)[:2]) for clip in state.clips)
+    n = sum(not state.names.is_known(clip.name) for clip in state.clips)
     if not n:
         return ""
     return (
@@ -211,22 +211,18 @@ def _left(clip: StudyClip) -> str:
     return format_duration(clip.progress.left_s, decimals=0)
 
 
-def _note(clip: StudyClip, names: tuple[str, str, str]) -> str:
-    if clip.error:
-        return clip.error
-    return "" if all(names[:2]) else "who is it? (in no table)"
-
-
 def _describe_queue(clips: list[StudyClip], *, is_paused: bool) -> tuple[float, str]:
     """How much is done, 0-1, and in words, with the time that is left by what it took so far."""
-    over = [c for c in clips if c.state not in (JobState.WAITING, JobState.RUNNING)]
+    waiting = (JobState.WAITING, JobState.RUNNING)
+    over = [clip for clip in clips if clip.state not in waiting]
     words = f"{len(over)} of {plural(len(clips), 'video')}"
     n_failed = sum(clip.state is JobState.FAILED for clip in over)
     words += f", {n_failed} failed" if n_failed else ""
     timed = [clip for clip in over if clip.elapsed_s and clip.file]
     sizes = {id(clip): clip.file.size if clip.file else 0 for clip in clips}
     done_bytes = sum(sizes[id(clip)] for clip in timed)
-    parts = [(sizes[id(clip)], 1 - (_share(clip) or 0.0)) for clip in clips if clip not in over]
+    todo = (clip for clip in clips if clip.state in waiting)
+    parts = [(sizes[id(clip)], 1 - (_share(clip) or 0.0)) for clip in todo]
     total = sum(sizes.values()) or 1
     left_bytes = sum(size * part for size, part in parts)
     if is_paused:

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.clock import parse_time
 from emotion_core.errors import EmotionError
 from emotion_core.video.types import VideoSettings
 from streamlit_app import resources
-from streamlit_app.widgets import choose_smoothing, escape
+from streamlit_app.widgets import TIME_HELP, choose_smoothing, escape, typed_time
 
 if TYPE_CHECKING:
     from emotion_core.recognition.embedding import FaceEmbedder
-    from streamlit_app.photos.state import VisitorOptions
     from streamlit_app.video.state import VideoState
+    from streamlit_app.visitor_options import VisitorOptions
 
 _EVERY, _NTH, _RATE = "Every frame", "Every nth frame", "Fixed rate (fps)"
 
@@ -82,7 +81,7 @@ def _choose_part() -> tuple[float, float | None]:
             label,
             key=label,
             placeholder=placeholder,
-            help="Time in the video, such as 90, 1:30 or 0:01:30.5; empty for all of it.",
+            help=f"{TIME_HELP} Empty: all of it.",
             persist_state="session",
         )
         for column, label, placeholder in zip(
@@ -90,7 +89,7 @@ def _choose_part() -> tuple[float, float | None]:
         )
     ]
     try:
-        from_s, to_s = (parse_time(text) if text.strip() else None for text in words)
+        from_s, to_s = map(typed_time, words)
     except EmotionError as error:
         st.warning(f"{escape(str(error))}; all of the video is analysed.")
         return 0.0, None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.live.concurrency_limit import StreamLimiter
-    from streamlit_app.photos.state import VisitorOptions
+    from streamlit_app.visitor_options import VisitorOptions
     from streamlit_app.webcam.state import WebcamSession, WebcamState
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from streamlit_app.widgets import choose_counted, download, escape, to_csv
 if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult
     from streamlit_app.video.viewer import PlayedVideo
-    from streamlit_app.webcam.state import Recording, WebcamSession, WebcamState
+    from streamlit_app.webcam.recording import Recording
+    from streamlit_app.webcam.state import WebcamSession, WebcamState
 
 _NAME = "webcam"
 

@@ -15,6 +15,7 @@ from emotion_core.live.stream import LiveStream
 from streamlit_app.photos.state import PhotosState
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
+from streamlit_app.webcam.recording import Recording
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
@@ -30,25 +31,6 @@ NO_CONNECTION = "No connection could be established between your browser and thi
 
 _HASTY_S = 4.0  # a stream without frames that ends sooner was stopped by the visitor
 _END_S = 15.0  # for the end of a stream; the encoder of its recording may take ten seconds
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Recording:
-    """A finished recording.
-
-    Attributes:
-        file: The MP4.
-        start_s: Time of its first frame in seconds after the first frame of the session.
-        length_s: Time from its first frame to its last.
-        has_clear_faces: Whether faces are not blurred in a part of it.
-        note: A sentence about missing parts; empty if there are none.
-    """
-
-    file: SharedTempFile
-    start_s: float
-    length_s: float
-    has_clear_faces: bool
-    note: str
 
 
 class WebcamSession:

@@ -89,3 +89,15 @@ def test_a_damaged_file_is_told_and_the_others_are_read():
         assert opened.read("ben/2.JPG", 9) == b"two"
         with pytest.raises(EmotionError, match="cannot be unpacked"):
             opened.read("anna/1.jpg", 9)
+
+
+def test_results_are_packed_in_their_order_and_only_once():
+    files = [("b.csv", "x" * 1000), ("a/1.jpg", b"y" * 1000)]
+    packed = archive.pack(iter(files), (2026, 11, 30, 0, 0, 0))
+    assert packed == archive.pack(files, (2026, 11, 30, 0, 0, 0))
+    with zipfile.ZipFile(io.BytesIO(packed)) as opened:
+        table, photo = opened.infolist()
+        assert (table.filename, photo.filename) == ("b.csv", "a/1.jpg")
+        assert table.compress_size < 100
+        assert photo.compress_size == photo.file_size == 1000
+        assert opened.read("b.csv") == b"x" * 1000

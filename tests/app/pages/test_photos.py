@@ -431,6 +431,7 @@ def test_about_page(app):
     app.run()
     app.switch_page("streamlit_app/pages/about.py").run()
     assert not app.exception
+    assert app.markdown[0].value.startswith("A detector finds faces.")
     text = " ".join(m.value for m in app.markdown)
     assert "Article 5(1)(f)" in text
     assert "must not" in text or "prohibited" in text

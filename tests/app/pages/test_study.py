@@ -184,3 +184,10 @@ def test_everything_is_downloaded_and_the_project_opened_again(done_app, study_a
     assert state_of(study_app).is_project
     assert any("opened from a project" in text for text in texts(study_app.caption))
     pd.testing.assert_frame_equal(state_of(study_app).tables().participants, expected)
+
+
+def test_a_broken_video_without_a_name_is_told_among_the_videos(study_app):
+    upload(study_app, {"holiday.mp4": b"nothing"})
+    assert len(texts(study_app.error)) == 1
+    assert "holiday.mp4" in texts(study_app.error)[0]
+    assert any("without participant" in text for text in texts(study_app.info))

@@ -1,8 +1,5 @@
 """Labels of faces on the Photos page: by buttons, from files, and what follows from them."""
 
-import io
-import zipfile
-
 import pytest
 
 from emotion_core.adaptation.adapt import Adaptation
@@ -126,10 +123,3 @@ def test_a_model_that_cannot_be_adapted_is_named(page, monkeypatch):
     monkeypatch.setattr(labelling, "load_base", fail)
     press(opened(page, "Adapt"), "adapt")
     assert page.error[0].value == "tiny cannot be adapted\\."
-
-
-def test_the_files_of_an_adapted_model_come_as_one(tmp_path):
-    for name in ("my-study.onnx", "my-study.md"):
-        (tmp_path / name).write_text(name)
-    with zipfile.ZipFile(io.BytesIO(labelling._zip(tmp_path.iterdir()))) as archive:
-        assert archive.namelist() == ["my-study.md", "my-study.onnx"]

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from emotion_core.photos.cropped import iter_cropped_photos
-from streamlit_app.photos.state import Photo, PhotosState, VisitorOptions
+from streamlit_app.photos.state import Photo, PhotosState
+from streamlit_app.visitor_options import VisitorOptions
 from tests.factories import make_counting_photo, make_fake_analyzer
 
 BLURRED = VisitorOptions("", "", 0.5, 8, blur=True)
