@@ -32,8 +32,6 @@ const prepareFrame = () => {
   }
 };
 export default function ({ data, parentElement, setStateValue }) {
-  prepareFrame();
-  setTimeout(prepareFrame, 1500);
   if (parentElement.emoscopeCheck) {
     parentElement.emoscopeKnown = data.fault;
     return;
@@ -61,7 +59,10 @@ export default function ({ data, parentElement, setStateValue }) {
   parentElement.emoscopeCheck = check;
   devices?.addEventListener("devicechange", check);
   check();
+  prepareFrame();
+  const timer = setInterval(prepareFrame, 1000);  // the frame may load late, and be another later
   return () => {
+    clearInterval(timer);
     devices?.removeEventListener("devicechange", check);
     if (permission) permission.onchange = null;
     parentElement.emoscopeCheck = null;
