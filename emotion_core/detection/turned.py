@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotion_core.detection.boxes import rescale, sides
 from emotion_core.detection.detector import LONGEST_SIDE_PX, merge_faces
+from emotion_core.detection.doubt import find_doubt
 from emotion_core.detection.glance import CROP, MIN_GAIN, find_inverted, seems_turned
 from emotion_core.detection.roll_hints import (
     RollHint,
@@ -47,33 +48,15 @@ if TYPE_CHECKING:
     from emotion_core.types import AnalyzeOptions, Image
 
 
-class Doubt(NamedTuple):
-    """How far an upright search by a network is to be trusted.
-
-    Attributes:
-        sure_score: A face with a lower score may be a turned one.
-        certain_score: One from here on counts as upright; between, ``glance_px`` pixels tell.
-    """
-
-    sure_score: float
-    certain_score: float
-    glance_px: int
-
-
-_DOUBT = Doubt(0.75, 0.82, 96)
-"""Of 1,000 views of 200 portraits upside down 13 scored more than the first, which the glance told,
-and two more than the second. One of five upright ones is glanced at, 0.7 % in vain."""
-
-_DOUBTS = {"opencv-yunet": Doubt(0.83, 0.88, 160)}
-"""The same of other architectures. YuNet is surer of faces upside down: 40 and one. A glance at 96
-pixels told 81 % of those above 0.75, one at 160 pixels 91 %."""
-
 _SCAN_SCORE = 0.65
 """Minimum score of a face in a turned view. There are several views, which would multiply the false
 alarms at lower scores. With no face above it in the upright view all turned ones are searched."""
 
-_TURNED_SCORE = 0.7
-"""Minimum score of a face that was only found in a turned view, upright there."""
+_FAINT_SCORE = 0.45
+"""The same of a first look, where no view has a surer one: a second look turns it upright."""
+
+_ASKEW_DEG = 10.0
+"""Beyond this roll the only likely face of an image may be one upside down, seen from its chin."""
 
 _SCAN_PX = {90.0: 640, 180.0: 640, 270.0: 640, 45.0: 320, 135.0: 320, 225.0: 320, 315.0: 320}
 """Longest side at which an image is searched for faces with each roll. Whole images are turned by
@@ -100,11 +83,6 @@ _HINT_SHARE = 1 / 6
 every third has one that is no face, which costs a tenth of the search."""
 
 
-def sure_score(card: ModelCard) -> float:
-    """Score from which on a face that seems to be upright mostly is, for a network."""
-    return _DOUBTS.get(card.architecture, _DOUBT).sure_score
-
-
 class TurnedFaceDetector:
     """Finds faces at any angle: an upright search first, and turned views where it doubts.
 
@@ -114,7 +92,7 @@ class TurnedFaceDetector:
 
     def __init__(self, upright: FaceDetector) -> None:
         self._upright = upright
-        self._doubt = _DOUBTS.get(upright.card.architecture, _DOUBT)
+        self._doubt = find_doubt(upright.card)
 
     @property
     def card(self) -> ModelCard:
@@ -150,11 +128,13 @@ class TurnedFaceDetector:
         Candidates were not sure enough to be faces.
         """
         faces = self._turn_doubtful(image, faces, options)
-        if faces.scores.max(initial=0) >= _SCAN_SCORE:
+        if faces.scores.max(initial=0) >= _SCAN_SCORE and not self._is_askew(faces):
             return self._turn_candidates(image, faces, candidates, options)
         hints = self._scan(image, options)
-        if not hints:
-            return faces
+        if not any(hint.face.scores[0] >= _SCAN_SCORE for hint in hints):
+            faint = [self._find_upright(image, hint, options) for hint in hints[:_MAX_HINTS]]
+            return merge_faces(image, options, faces, *faint) if any(map(len, faint)) else faces
+        hints = [hint for hint in hints if hint.face.scores[0] >= _SCAN_SCORE]
         roll = main_roll(hints)
         quarter = 90.0 * round(roll / 90)
         if abs(roll - quarter) <= MIN_ROLL_DEG:
@@ -168,11 +148,17 @@ class TurnedFaceDetector:
                 found = merge_faces(image, options, found, self._find_upright(image, hint, options))
         return found
 
+    def _is_askew(self, faces: Faces) -> bool:
+        """Whether the surest face of an image is turned, and may stand on its head."""
+        best = int(faces.scores.argmax())
+        is_turned = abs(estimate_rolls(faces)[best]) > _ASKEW_DEG
+        return bool(faces.scores[best] < self._doubt.sure_score and is_turned)
+
     def _find_at(self, image: Image, roll: float, options: AnalyzeOptions) -> Faces:
         """Searches a whole image for faces with a certain roll."""
         view = turn(image, roll)
         (faces,) = self._upright.detect([view.pixels], options)
-        return view.to_image(_likely(faces, options, _TURNED_SCORE))
+        return view.to_image(_likely(faces, options, _SCAN_SCORE))
 
     def _turn_doubtful(
         self, image: Image, faces: Faces, options: AnalyzeOptions, roll: float = 0.0
@@ -188,7 +174,7 @@ class TurnedFaceDetector:
         doubtful = _doubtful(faces, roll, self._doubt.sure_score)
         better = {i: self._find_better(image, faces[i : i + 1], options) for i in doubtful}
         open_to_doubt = _largest(faces, faces.scores < self._doubt.certain_score)
-        asked = [i for i in open_to_doubt if i not in doubtful][: _MAX_DOUBTS - len(doubtful)]
+        asked = [i for i in open_to_doubt if faces.scores[i] >= self._doubt.sure_score]
         px = self._doubt.glance_px
         for i in find_inverted(self._upright, image, faces, asked, options, roll=roll, px=px):
             hint = RollHint(faces[i : i + 1], float(estimate_rolls(faces)[i]) + 180)
@@ -221,7 +207,7 @@ class TurnedFaceDetector:
             return self._find_upright(image, RollHint(face, roll), options)
         cut = cut_square(image, face, CROP, _CROP_PX)
         quick = replace(options, min_score=_CROP_SCORE, min_face_px=1, search_px=_CROP_PX)
-        hints = self._look(face, cut, tuple(_SCAN_PX), quick)
+        hints = self._look(face, cut, (*_SCAN_PX, roll + 180), quick)  # landmarks on their heads
         if hints:
             upright = self._look(face, cut, (0.0,), quick)
             best_score = max((float(hint.face.scores[0]) for hint in upright), default=0.0)
@@ -254,7 +240,7 @@ class TurnedFaceDetector:
         for _ in range(_UPRIGHT_TRIES):
             view = turn(part, roll, whole=False)
             (faces,) = self._upright.detect([view.pixels], options)
-            likely = _likely(faces, options, _TURNED_SCORE)
+            likely = _likely(faces, options, _SCAN_SCORE)
             hints = to_hints(view, likely, scale, corner)
             hints = [found for found in hints if overlaps(hint.face, found.face).any()]
             if not hints:
@@ -272,11 +258,13 @@ class TurnedFaceDetector:
         for px in sorted(set(_SCAN_PX.values())):
             small = shrink(image, px)
             scale = scale_between(small, image)
-            quick = replace(options, min_face_px=options.min_face_px * scale, search_px=2 * px)
+            quick = replace(options, min_score=min(options.min_score, _FAINT_SCORE))
+            quick = replace(quick, min_face_px=options.min_face_px * scale, search_px=2 * px)
             views = [turn(small, roll) for roll, size_px in _SCAN_PX.items() if size_px == px]
             found = self._upright.detect([view.pixels for view in views], quick)
             for view, faces in zip(views, found, strict=True):
-                hints += to_hints(view, _likely(faces, options, _SCAN_SCORE), scale, (0, 0))
+                faint = faces[faces.scores >= _FAINT_SCORE]
+                hints += to_hints(view, faint, scale, (0, 0))
         return distinct_hints(hints)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_core.detection.turned import sure_score
+from emotion_core.detection.doubt import find_doubt
 from emotion_core.live.types import LiveResult
 from emotion_core.tracking.redaction import FaceRedactor, widen_for_redaction
 from emotion_core.tracking.roll import RollFollower
@@ -52,7 +52,7 @@ class LiveFrameAnalyzer:
         searched = widen_for_redaction(options, blur=settings.blur)
         (found,) = self._analyzer.analyze([frame.image], self._how_to_search(frame, searched))
         self._rolls.update(found.faces)
-        if found.faces.scores.max(initial=0) >= sure_score(self._analyzer.info.detector):
+        if found.faces.scores.max(initial=0) >= find_doubt(self._analyzer.info.detector).sure_score:
             self._found_s = frame.time_s
         mask = None
         if settings.blur:

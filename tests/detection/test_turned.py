@@ -40,11 +40,13 @@ def draw_mark(size_px, side_px, roll):
 
 
 class UprightOnly:
-    """A network that sees marks whose red half is above the blue one, give or take 25 degrees."""
+    """A network that sees marks whose red half is above the blue one, give or take some degrees."""
 
-    def __init__(self, upside_down_score=0.0, lying_score=0.0):
+    def __init__(self, upside_down_score=0.0, lying_score=0.0, sure_deg=25, blind_px=0):
         self._upside_down_score = upside_down_score
         self._lying_score = lying_score
+        self._sure_deg = sure_deg
+        self._blind_px = blind_px
         self.n_images = 0
 
     def find(self, images, min_score, **_):
@@ -52,6 +54,8 @@ class UprightOnly:
         return [self._find(image, min_score) for image in images]
 
     def _find(self, image, min_score):
+        if len(image) <= self._blind_px:
+            return Faces.empty()
         marks = image[..., 1] < 60
         n, parts = cv2.connectedComponents(marks.astype(np.uint8))
         found = [self._read(image, parts == i) for i in range(1, n)]
@@ -77,7 +81,7 @@ class UprightOnly:
         if abs(turned) > 155:
             score, down = self._upside_down_score, -down  # as networks do: upright landmarks
         else:
-            score = 0.95 if abs(turned) <= 25 else self._lying_score
+            score = 0.95 if abs(turned) <= self._sure_deg else self._lying_score
         middle, side = points.mean(axis=0), 2 * np.linalg.norm(down)
         across = np.array([down[1], -down[0]])
         eyes, mouth = middle - down / 2, middle + down / 2
@@ -180,6 +184,25 @@ def test_an_upside_down_face_with_upright_landmarks_is_replaced_unless_certain(
     assert len(faces) == 2
     np.testing.assert_allclose(abs(estimate_rolls(faces)), [roll, 0], atol=3)
     assert (faces.scores.min() > 0.9) == (roll == 180)
+
+
+def test_a_face_that_two_neighbouring_views_see_faintly_is_found_upright():
+    (faces,) = make_fake(sure_deg=10, lying_score=0.5)[0].detect([make_scene([155])])
+    np.testing.assert_allclose(estimate_rolls(faces), [155], atol=4)
+
+
+def test_a_doubtful_face_is_looked_at_with_its_own_landmarks_turned_round():
+    detector, _ = make_fake(sure_deg=10, upside_down_score=0.68)
+    (faces,) = detector.detect([make_scene([160])])
+    np.testing.assert_allclose(estimate_rolls(faces), [160], atol=4)
+
+
+@pytest.mark.parametrize(("roll", "wanted"), [(200, 200), (180, 0)])
+def test_the_only_face_is_looked_for_everywhere_if_it_seems_askew(roll, wanted):
+    """Its box is about another part of the face, so that a look at it alone may show nothing."""
+    detector, _ = make_fake(upside_down_score=0.68, blind_px=96)
+    (faces,) = detector.detect([make_scene([roll])])
+    np.testing.assert_allclose(estimate_rolls(faces) % 360, [wanted], atol=4)
 
 
 def test_people_at_several_angles_are_found_in_an_image_without_an_upright_one():
