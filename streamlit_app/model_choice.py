@@ -1,4 +1,4 @@
-"""The choice of models in the sidebar, and the way back if a chosen model is unavailable."""
+"""Models in the sidebar: their choice, those in use, and the way back from an unavailable one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import streamlit as st
 from emotion_core.models.card import Task
 from emotion_core.models.local import is_path
 from emotion_core.models.registry import CARDS, cards_for
-from streamlit_app.widgets import escape
+from streamlit_app.widgets import escape, va_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from emotion_core.models.card import AnalyzerInfo
+
 _IN_USE, _BACK, _REFUSED = "models in use", "models to go back to", "models refused"
 """Keys in the session state."""
+
+OWN = "own model"
+"""The choice of the visitor's own adapted model, which has no name that others could give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,28 @@ class _Refused:
     instead: Mapping[Task, str]
 
 
-def choose_models(preset: str) -> tuple[str, str]:
-    """Lets the visitor choose an emotion model, at first ``preset``, and a face detector."""
+def use_model(name: str) -> None:
+    """Makes an emotion model, ``OWN`` or empty for the default, the choice of the next run."""
+    st.session_state[_BACK] = {Task.EMOTION: name}
+
+
+def choose_emotion_model(preset: str, own: str) -> str:
+    """Lets the visitor choose an emotion model.
+
+    Args:
+        preset: The first choice.
+        own: Name of the visitor's own model, chosen as ``OWN``; empty if there is none.
+    """
     for task, name in st.session_state.pop(_BACK, {}).items():
         st.session_state[_key(task)] = name
-    emotion = _choose("Emotion model", Task.EMOTION, preset)
-    return emotion, _choose("Face detector", Task.DETECTION, "")
+    if not own and st.session_state.get(_key(Task.EMOTION)) == OWN:
+        st.session_state[_key(Task.EMOTION)] = preset
+    return _choose("Emotion model", Task.EMOTION, preset, own)
+
+
+def choose_detector() -> str:
+    """Lets the visitor choose a face detector."""
+    return _choose("Face detector", Task.DETECTION, "")
 
 
 def accept_models(chosen: Mapping[Task, str], unavailable: Mapping[Task, str]) -> None:
@@ -87,9 +108,27 @@ def show_unavailable(chosen: Mapping[Task, str], on_retry: Callable[[str, str], 
     st.button("Retry download", on_click=retry, icon=":material/refresh:", key="retry models")
 
 
-def _choose(label: str, task: Task, preset: str) -> str:
+def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
+    """The models in use, where they run and came from, and a retry of failed downloads."""
+    device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
+    with st.sidebar:
+        if info.notices:  # not a warning, since the fallback does everything
+            with st.expander("Offline: built-in models are used", icon=":material/cloud_off:"):
+                for notice in info.notices:
+                    st.markdown(escape(notice))
+                st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
+        st.header("Models in use")
+        st.caption(f"Running on the {device}.")
+        for origin in info.origins:
+            st.caption(escape(origin))
+        if info.emotion.note:
+            st.caption(escape(info.emotion.note))
+        st.caption(va_sentence(info.emotion.va_source))
+
+
+def _choose(label: str, task: Task, preset: str, own: str = "") -> str:
     """A choice of the registered models of one task; empty means the default."""
-    names = [card.name for card in cards_for(task)]
+    names = [*([OWN] if own else []), *(card.name for card in cards_for(task))]
     if preset and preset not in names:
         names.insert(0, preset)
     options = ["", *names]
@@ -97,7 +136,7 @@ def _choose(label: str, task: Task, preset: str) -> str:
         label,
         options,
         index=options.index(preset),
-        format_func=_describe,
+        format_func=lambda name: f"{own} (yours)" if name == OWN else _describe(name),
         key=_key(task),
         persist_state="session",
         help="Automatic uses the best model installed. Others are downloaded when first used.",

@@ -20,10 +20,10 @@ from emotion_core.models.card import Task
 from emotion_core.recognition.embedding import load_embedder
 from emotion_core.types import AnalyzeOptions
 from streamlit_app.analyzer_loader import AnalyzerLoader
-from streamlit_app.model_choice import accept_models, show_unavailable
+from streamlit_app.model_choice import OWN, accept_models, show_unavailable, sidebar_info
+from streamlit_app.own_model import OwnModel
 from streamlit_app.session_cleanup import BACK_S, GRACE_S, Clearable, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar_info
 from streamlit_app.video.job import JobQueue
 from streamlit_app.video.sample import load_sample
 from streamlit_app.visits import Visit, VisitReaper, VisitState
@@ -95,11 +95,15 @@ def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
 
     If a chosen model is unavailable, the page starts again with the models that were in use.
     """
-    choice = (options.emotion, options.detector, device, options.material)
+    own = visit_state(OwnModel)
+    emotion = own.base if options.emotion == OWN else options.emotion
+    choice = (emotion, options.detector, device, options.material)
     with errors_as_messages("The models could not be loaded"):
         analyzer = get_analyzer(*choice)
     chosen = {Task.EMOTION: options.emotion, Task.DETECTION: options.detector}
     accept_models(chosen, _loader(*choice).unavailable if any(chosen.values()) else {})
+    if options.emotion == OWN:
+        analyzer = own.to_analyzer(analyzer)
     sidebar_info(analyzer.info, partial(forget_analyzer, *choice))
     show_unavailable(chosen, partial(forget_analyzer, device=device, material=options.material))
     return analyzer
@@ -108,10 +112,13 @@ def page_analyzer(options: VisitorOptions, device: str) -> Analyzer:
 def live_analyzer(analyzer: Analyzer) -> BatchingAnalyzer:
     """The analyzer that all webcams share, warmed up so that the first frame is not slow.
 
+    A visitor's own model is not shared.
+
     Raises:
         EmotionError: The analysis failed; the next call tries again.
     """
-    return _live_analyzer(analyzer, id(analyzer))
+    own = visit_state(OwnModel).live_analyzer(analyzer, _make_live)
+    return own or _live_analyzer(analyzer, id(analyzer))
 
 
 @st.cache_resource(
@@ -120,10 +127,14 @@ def live_analyzer(analyzer: Analyzer) -> BatchingAnalyzer:
     on_release=BatchingAnalyzer.retire,  # others may still use it
 )
 def _live_analyzer(_analyzer: Analyzer, identity: int) -> BatchingAnalyzer:  # noqa: ARG001
+    return _make_live(_analyzer)
+
+
+def _make_live(analyzer: Analyzer) -> BatchingAnalyzer:
     photo = decode_image(sample_photo()).pixels
     for search_px in (SEARCH_PX, None):
-        _analyzer.analyze([photo], AnalyzeOptions(search_px=search_px))
-    return BatchingAnalyzer(_analyzer)
+        analyzer.analyze([photo], AnalyzeOptions(search_px=search_px))
+    return BatchingAnalyzer(analyzer)
 
 
 @st.cache_resource(show_spinner=False)

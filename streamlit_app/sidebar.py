@@ -1,4 +1,4 @@
-"""The sidebar of all pages: options of the analysis, and the models in use."""
+"""The sidebar of all pages: options of the analysis."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from emotion_core.analyzer import to_region
 from emotion_core.errors import EmotionError
 from emotion_core.models.material import MATERIALS
 from emotion_core.types import DEFAULT_MIN_FACE_PX, DEFAULT_MIN_SCORE
-from streamlit_app.model_choice import choose_models
+from streamlit_app.model_choice import OWN, choose_detector, choose_emotion_model
+from streamlit_app.own_model import OwnModel, upload_own
+from streamlit_app.resources import visit_state
 from streamlit_app.visitor_options import VisitorOptions
-from streamlit_app.widgets import choose_decimal, escape, va_sentence
+from streamlit_app.widgets import choose_decimal, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from emotion_core.models.card import AnalyzerInfo
     from emotion_core.models.material import Material
     from emotion_core.types import Region
     from streamlit_app.settings import AppSettings
@@ -30,8 +29,12 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
         emotion = detector = ""
         material: Material = "everyday"
         if not settings.server.url:  # which has its own models
-            emotion, detector = choose_models(settings.model)
-            material = _choose_material()
+            own = visit_state(OwnModel)
+            emotion = choose_emotion_model(settings.model, own.name)
+            upload_own(own, settings.device)
+            detector = choose_detector()
+            if emotion != OWN:  # which only reads as it learned
+                material = _choose_material()
         min_score = st.slider(
             "Minimum detection confidence",
             0.3,
@@ -114,21 +117,3 @@ def _choose_region() -> Region | None:
     except EmotionError as error:
         st.warning(escape(str(error)))
         return None
-
-
-def sidebar_info(info: AnalyzerInfo, on_retry: Callable[[], None]) -> None:
-    """The models in use, where they run and came from, and a retry of failed downloads."""
-    device = "graphics card (CUDA)" if info.device == "cuda" else "processor (CPU)"
-    with st.sidebar:
-        if info.notices:  # not a warning, since the fallback does everything
-            with st.expander("Offline: built-in models are used", icon=":material/cloud_off:"):
-                for notice in info.notices:
-                    st.markdown(escape(notice))
-                st.button("Retry download", on_click=on_retry, icon=":material/refresh:")
-        st.header("Models in use")
-        st.caption(f"Running on the {device}.")
-        for origin in info.origins:
-            st.caption(escape(origin))
-        if info.emotion.note:
-            st.caption(escape(info.emotion.note))
-        st.caption(va_sentence(info.emotion.va_source))

@@ -8,7 +8,8 @@ drawing people or photos anew, before and after on the same draws.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,8 @@ class Adaptation:
         before: Of the network as it was.
         after: Of adapted layers on faces that they did not learn from.
         differences: The same side by side, with intervals.
+        outside: How ``head`` reads the labelled faces, each by a layer fitted without its person or
+            photo.
     """
 
     head: EmotionHead
@@ -74,6 +77,7 @@ class Adaptation:
     before: Metrics
     after: Metrics
     differences: tuple[PairedDifference, ...]
+    outside: PredictionBuffer = field(default_factory=partial(PredictionBuffer.empty, 0))
 
     @property
     def refusal(self) -> str:
@@ -134,7 +138,19 @@ def adapt(base: EmotionHead, faces: LabelledFaces, prior: ClassPrior = "balanced
         before=to_metrics(before.probabilities, before.va, truth),
         after=to_metrics(after.probabilities, after.va, truth),
         differences=differences,
+        outside=_keep_used(before, after, used),
     )
+
+
+def _keep_used(
+    before: PredictionBuffer, after: PredictionBuffer, used: Sequence[str]
+) -> PredictionBuffer:
+    """The readings after adapting, but those before it of outputs that stay."""
+    columns = [column for column, name in enumerate(VALUES) if name in used]
+    va = before.va.copy()
+    va[:, columns] = after.va[:, columns]
+    words = after if "emotions" in used else before
+    return PredictionBuffer(words.probabilities, va, before.found)
 
 
 def _has_units(evidence: LabelledFeatures, rows: npt.NDArray[np.generic]) -> bool:

@@ -19,6 +19,7 @@ from emotion_core.local_analyzer import fetch_first
 from emotion_core.models.card import Task
 from emotion_core.models.download import fetch
 from emotion_core.models.hub import resolve_models
+from emotion_core.models.local import read_graph, unreadable
 from emotion_core.models.onnx_graph import load_onnxruntime
 from emotion_core.recognition.alignment import crop_faces, to_input
 from emotion_core.recognition.classifier import BATCH
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _HEAD, _VA = "head.1", "va_head"
 """Names of the layers in ``EmotionNet``, in both files."""
+
+_NAMES = frozenset(f"{layer}.{part}" for layer in (_HEAD, _VA) for part in ("weight", "bias"))
 
 _TOLERANCE = 1e-3
 
@@ -119,14 +122,7 @@ def read_base(card: ModelCard, graph: Path, weights: Path) -> BaseNetwork:
         raise WeightsMismatchError(
             f"{card.name} cannot be adapted: its graph has no last layer {_HEAD!r}."
         )
-    has_va = f"{_VA}.weight" in tensors
-    head = EmotionHead(
-        tensors[f"{_HEAD}.weight"],
-        tensors[f"{_HEAD}.bias"],
-        tensors[f"{_VA}.weight"] if has_va else None,
-        tensors[f"{_VA}.bias"] if has_va else None,
-        card.temperature,
-    )
+    head = _to_head(tensors, card.temperature)
     del model.graph.output[:]
     name = nodes[f"{_HEAD}.weight"].input[0]
     model.graph.output.append(onnx.helper.make_tensor_value_info(name, 1, None))
@@ -187,12 +183,42 @@ def _check(base: BaseNetwork, head: EmotionHead, graph: bytes) -> None:
         raise WeightsMismatchError(f"The adapted graph of {base.card.name} gives wrong results.")
 
 
-def _read_tensors(model: Any) -> dict[str, FloatArray]:
-    from onnx import numpy_helper
+def read_head(path: Path, temperature: float) -> EmotionHead:
+    """Reads the last layer from either file of a network; runs nothing that is in it.
 
-    names = {f"{layer}.{part}" for layer in (_HEAD, _VA) for part in ("weight", "bias")}
+    Raises:
+        WeightsMismatchError: It has no such layer.
+    """
+    with unreadable(path, f"has no last layer {_HEAD!r}"):
+        if path.suffix == ".onnx":
+            tensors = _read_tensors(read_graph(path))
+        else:
+            from safetensors import safe_open
+
+            with safe_open(path, framework="np") as file:
+                names = _NAMES & set(file.keys())
+                tensors = {n: np.asarray(file.get_tensor(n), np.float32) for n in names}
+        return _to_head(tensors, temperature)
+
+
+def _to_head(tensors: Mapping[str, FloatArray], temperature: float) -> EmotionHead:
+    has_va = f"{_VA}.weight" in tensors
+    return EmotionHead(
+        tensors[f"{_HEAD}.weight"],
+        tensors[f"{_HEAD}.bias"],
+        tensors[f"{_VA}.weight"] if has_va else None,
+        tensors[f"{_VA}.bias"] if has_va else None,
+        temperature,
+    )
+
+
+def _read_tensors(model: Any) -> dict[str, FloatArray]:
+    """The last layer's tensors; those whose data are said to be in another file are left out."""
+    from onnx import numpy_helper
+    from onnx.external_data_helper import uses_external_data
+
     return {
         tensor.name: np.asarray(numpy_helper.to_array(tensor), np.float32)
         for tensor in model.graph.initializer
-        if tensor.name in names
+        if tensor.name in _NAMES and not uses_external_data(tensor)
     }

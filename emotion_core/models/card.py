@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from emotion_core.actions import ACTIONS, POSE
 from emotion_core.errors import EmotionError, WeightsMismatchError
 from emotion_core.labels import LabelSet, to_label_set
+from emotion_core.models.adapted_from import AdaptedFrom
+from emotion_core.models.card_json import check_types, to_tuples
 from emotion_core.models.material import MATERIALS, Material, to_logit_shift
 from emotion_core.types import VaSource
 
@@ -120,6 +122,7 @@ class ModelCard:
         material: What kind of material probabilities are for.
         metrics: Results with their data set in the name, e.g. ``{"RAF-DB accuracy": 0.8827}``.
         note: One sentence for the person who chooses.
+        adapted: What it was adapted from; ``None`` for a network as it was trained.
         folder: Of the files of a user's own network; empty for the project's ``weights/``. Neither
             published nor sent.
     """
@@ -142,6 +145,7 @@ class ModelCard:
     material: Material = "everyday"
     metrics: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    adapted: AdaptedFrom | None = None
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -180,17 +184,18 @@ class ModelCard:
 
     @property
     def title(self) -> str:
-        """The name and, if it is not everyday, the material, as results cite both."""
-        return self.name + self._material_words
+        """The name, what it was adapted from and any other material than everyday, for results."""
+        return self.name + self._words
 
     @property
     def version(self) -> str:
         """The title with the beginning of the weights' SHA-256; files of one name may differ."""
-        return f"{self.name} {self.weights.sha256[:16]}{self._material_words}"
+        return f"{self.name} {self.weights.sha256[:16]}{self._words}"
 
     @property
-    def _material_words(self) -> str:
-        return "" if self.material == "everyday" else f" ({self.material} material)"
+    def _words(self) -> str:
+        adapted = f" ({self.adapted.words})" if self.adapted else ""
+        return adapted + ("" if self.material == "everyday" else f" ({self.material} material)")
 
     @property
     def logit_shift(self) -> tuple[float, ...]:
@@ -237,12 +242,12 @@ class ModelCard:
         try:
             fields: dict[str, Any] = json.loads(text)
             fields.pop("folder", None)
-            _check_types(fields)
+            check_types(fields)
             fields["task"] = Task(fields["task"])
             fields["labels"] = to_label_set(fields["labels"])
             fields["class_shares"] = to_tuples(fields.get("class_shares", []))
             fields["weights"] = WeightFile(**fields["weights"])
-            for key, make in (("torch_weights", WeightFile), ("preprocessing", Preprocessing)):
+            for key, make in _PARTS.items():
                 if fields.get(key):
                     fields[key] = make(**{k: to_tuples(v) for k, v in fields[key].items()})
             return replace(cls(**fields), repo_id=repo_id, revision=revision)
@@ -252,32 +257,10 @@ class ModelCard:
             ) from error
 
 
-_TYPES: Mapping[str, type] = MappingProxyType(
-    {
-        **dict.fromkeys(("name", "architecture", "licence", "source", "note"), str),
-        "weights": dict,
-        "has_va": bool,
-        "has_actions": bool,
-        "metrics": dict,
-    }
+_PARTS: Mapping[str, type] = MappingProxyType(
+    {"torch_weights": WeightFile, "preprocessing": Preprocessing, "adapted": AdaptedFrom}
 )
-"""Types of the fields of a card in JSON that are not converted."""
-
-
-def _check_types(fields: dict[str, Any]) -> None:
-    for name, kind in _TYPES.items():
-        if name in fields and not isinstance(fields[name], kind):
-            raise TypeError(f"{name} is no {kind.__name__}")
-    for file in (fields["weights"], fields.get("torch_weights") or {}):
-        if not isinstance(file.get("filename", ""), str):
-            raise TypeError("filename is no str")
-    if not all(map(math.isfinite, fields.get("metrics", {}).values())):
-        raise ValueError("metrics must be finite")
-
-
-def to_tuples(value: Any) -> Any:
-    """Turns JSON's lists, at any depth, back into tuples."""
-    return tuple(map(to_tuples, value)) if isinstance(value, list) else value
+"""Fields of a card that are objects in JSON and may be missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ import numpy as np
 
 from emotion_core.errors import EmotionError, WeightsMismatchError, WeightsUnavailableError
 from emotion_core.labels import to_label_set
-from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile, to_tuples
+from emotion_core.models.adapted_from import AdaptedFrom
+from emotion_core.models.card import ModelCard, Preprocessing, Task, WeightFile
+from emotion_core.models.card_json import to_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,11 +59,11 @@ def read_file_card(path: Path, task: Task) -> ModelCard:
         folder=str(path.resolve().parent),
     )
     if task is Task.DETECTION:
-        if path.suffix == ".safetensors" and "config" not in _read_metadata(path):
+        if path.suffix == ".safetensors" and "config" not in read_metadata(path):
             raise WeightsMismatchError(f"{path.name} is no face network: it lacks 'config'.")
         is_yunet = path.suffix == ".onnx" and _is_yunet(path)
         return make(architecture="opencv-yunet" if is_yunet else "onnx")
-    metadata = _read_metadata(path)
+    metadata = read_metadata(path)
     with unreadable(path, "lacks its labels and its input, as `export` writes them"):
         preprocessing = json.loads(metadata["preprocessing"])
         return _with_adaptation(metadata.get("adapted"), make)(
@@ -154,17 +156,15 @@ def _with_adaptation(text: str | None, make: partial[ModelCard]) -> partial[Mode
     if text is None:
         return make
     notes = json.loads(text)
-    base, digest = str(notes["base"])[:100], str(notes["base_sha256"])[:64]
-    n = sum(int(count) for count in notes["labels"].values())
+    adapted = AdaptedFrom.from_notes(notes)
     figures = {
         f"cross-validated {str(name)[:40].replace('_', ' ')}, own labels": float(figure["after"])
         for name, figure in notes["figures"].items()
     }
-    note = (
-        f"Adapted from {base} to {n} labels of {int(notes['people_or_photos'])} people or photos."
-    )
-    source = f"adapted with Emoscope from {base}, SHA-256 {digest}"
-    return partial(make, note=note, source=source, metrics=figures)
+    base, n = adapted.base, adapted.n_labels
+    note = f"Adapted from {base} to {n} labels of {adapted.n_units} people or photos."
+    source = f"adapted with Emoscope from {base}, SHA-256 {adapted.sha256}"
+    return partial(make, note=note, source=source, metrics=figures, adapted=adapted)
 
 
 @contextmanager
@@ -182,13 +182,17 @@ def _find_twin(path: Path, metadata: Mapping[str, str]) -> WeightFile | None:
     beside = path.with_suffix(".safetensors")
     if path.suffix != ".onnx" or not beside.is_file():
         return None
-    return describe_file(beside) if _read_metadata(beside) == metadata else None
+    return describe_file(beside) if read_metadata(beside) == metadata else None
 
 
-def _read_metadata(path: Path) -> Mapping[str, str]:
-    """The metadata of an exported file; may be empty."""
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """The metadata of an exported file; may be empty.
+
+    Raises:
+        WeightsMismatchError: It is no such file.
+    """
     if path.suffix == ".onnx":
-        return {entry.key: entry.value for entry in _read_graph(path).metadata_props}
+        return {entry.key: entry.value for entry in read_graph(path).metadata_props}
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -198,8 +202,12 @@ def _read_metadata(path: Path) -> Mapping[str, str]:
         raise WeightsMismatchError(f"{path.name} is no safetensors file: {error}.") from error
 
 
-def _read_graph(path: Path) -> onnx.ModelProto:
-    """A graph, without weights in external files."""
+def read_graph(path: Path) -> onnx.ModelProto:
+    """A graph, without weights in external files.
+
+    Raises:
+        WeightsMismatchError: The file is no graph.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -216,7 +224,7 @@ def _is_yunet(path: Path) -> bool:
     Raises:
         WeightsMismatchError: It is neither.
     """
-    names = {output.name for output in _read_graph(path).graph.output}
+    names = {output.name for output in read_graph(path).graph.output}
     if names >= {"scores", "boxes", "landmarks"}:
         return False
     if names >= {"cls_8", "obj_8", "bbox_8", "kps_8"}:

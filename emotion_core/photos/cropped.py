@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import blur_all, blur_faces
 from emotion_core.imaging.codec import MAX_JPEG_PX, decode_image, encode_jpeg
 from emotion_core.imaging.resize import shrink
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from emotion_core.analyzer import Analyzer
+    from emotion_core.local_analyzer import LocalAnalyzer
     from emotion_core.photos.pipeline import PhotoSource
     from emotion_core.photos.tables import PhotoRecord
     from emotion_core.types import Image
@@ -79,6 +81,27 @@ def iter_cropped_photos(
     options = replace(EVERY_FACE, for_redaction=blur)
     for batch in iter_photo_batches(analyzer, sources, options, max_photos=1):
         yield from (replace(_crop_faces(photo), can_be_blurred=blur) for photo in batch)
+
+
+def read_again(analyzer: LocalAnalyzer, source: PhotoSource, known: CroppedPhoto) -> CroppedPhoto:
+    """Reads the faces of an analysed photo with another model; none is looked for.
+
+    Args:
+        analyzer: Reads them.
+        source: The photo.
+        known: Its result by another model, with every face.
+
+    Raises:
+        EmotionError: The photo could not be analysed before, or cannot be decoded any more.
+        OSError: It cannot be read any more.
+    """
+    record = known.record
+    if record.analysis is None:
+        raise EmotionError(record.error)
+    image = decode_image(source.read()).pixels
+    options = replace(EVERY_FACE, for_redaction=known.can_be_blurred)
+    (analysis,) = analyzer.read_found([image], [record.analysis.faces], options)
+    return replace(known, record=replace(record, analysis=analysis))
 
 
 def blur_crop(crop: bytes) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emotion_core.labels import LabelSet
     from emotion_core.models.card import ModelCard, Preprocessing
     from emotion_core.models.runtime import Network
-    from emotion_core.types import Faces, FloatArray, Image
+    from emotion_core.types import Device, Faces, FloatArray, Image
 
 BATCH = 64
 """Maximum number of faces in one forward pass; bounds memory."""
@@ -49,6 +49,11 @@ class EmotionClassifier:
         self._shift = np.array(card.logit_shift, np.float32)
         self.preprocessing: Preprocessing = card.preprocessing
         self.card = card
+
+    @property
+    def device(self) -> Device:
+        """Where the network runs."""
+        return self._network.device
 
     def classify(self, images: Sequence[Image], faces: Sequence[Faces]) -> list[Predictions]:
         """Predicts the emotions of all faces of all images.

@@ -27,6 +27,7 @@ from emotion_core.reporting.photo_folder import photo_settings
 from emotion_core.reporting.provenance import (
     LIMITS,
     citation,
+    describe_adaptation,
     describe_counted,
     describe_material,
     software_versions,
@@ -134,7 +135,7 @@ def describe_methods(run: PhotoRun) -> str:
         f"{emotion.name} (SHA-256 {emotion.weights.sha256}) gave each face a probability for each "
         f"of {len(emotion.labels)} expressions ({', '.join(emotion.labels)}); the most probable "
         f"one is reported. Valence and arousal, from -1 to 1, are {source}.",
-        *filter(None, [describe_material(emotion)]),
+        *filter(None, [describe_adaptation(emotion), describe_material(emotion)]),
         f"Photos analysed: {len(analyses)}, {n_empty} of them without a face. Faces: {n_faces}."
         + (f" Photos that could not be read: {', '.join(failed)}." if failed else ""),
         describe_counted(all_faces=options.all_faces),

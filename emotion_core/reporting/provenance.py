@@ -54,6 +54,16 @@ def describe_material(card: ModelCard) -> str:
     )
 
 
+def describe_adaptation(card: ModelCard) -> str:
+    """What a network was adapted from, in a sentence; empty if it was not."""
+    if card.adapted is None:
+        return ""
+    return (
+        f"Its last layer was adapted from {card.adapted.base} (SHA-256 {card.adapted.sha256}) to "
+        f"{card.adapted.n_labels} labelled faces of {card.adapted.n_units} people or photos."
+    )
+
+
 def software_versions() -> dict[str, str]:
     """Versions of Emoscope, Python and the packages that change results, by name."""
     found = {"emoscope": __version__, "python": platform.python_version()}

@@ -10,8 +10,10 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
-from emotion_core.photos.cropped import iter_cropped_photos
 from streamlit_app.folder_paths import keep_folder_paths
+from streamlit_app.model_choice import OWN
+from streamlit_app.own_model import OwnModel, show_way_back
+from streamlit_app.photos.face_labels import LabellingTask, list_faces
 from streamlit_app.photos.filters import clear_filters
 from streamlit_app.photos.labelling import show_labelling
 from streamlit_app.photos.state import Photo, PhotosState
@@ -101,7 +103,7 @@ if not photos:
     st.stop()
 
 update_link()
-info = analyzer.info
+info, own = analyzer.info, visit_state(OwnModel)
 waiting = state.begin(photos, (info.emotion.version, info.detector.version), blur=options.blur)
 unfinished = {photo.key for photo in waiting}
 finished = [photo for photo in photos if photo.key not in unfinished]
@@ -128,19 +130,31 @@ if finished:
     selected = replace(selected, all_faces=choose_counted(selected.faces, "face"))
     with findings:
         show_findings(selected, info, options)
+        if options.emotion == OWN:
+            show_way_back(own)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
     show(state, selected, options, info)
     if not is_working:
-        model = None if settings.server.url else options.emotion or info.emotion.name
-        st.fragment(show_labelling)(state.labels, selected, model)
+        is_own = options.emotion == OWN
+        chosen = own.base_name if is_own else options.emotion or info.emotion.name
+        task = LabellingTask(
+            state.labels,
+            selected,
+            list_faces(selected),
+            analyzer,
+            options,
+            own,
+            None if settings.server.url else chosen,
+            settings.device,
+        )
+        st.fragment(show_labelling)(task)
 
 if is_working:
     now_s = time.monotonic()
     end_s = now_s + max(SLICE_S, 4 * (now_s - began_s))
     try:
-        results = iter_cropped_photos(analyzer, waiting, blur=options.blur)
-        for photo, result in zip(waiting, results, strict=True):
+        for photo, result in state.iter_results(analyzer, waiting, blur=options.blur):
             state.add(photo, result)
             done += 1
             bar.progress(done / len(photos), f"{done} of {len(photos)} photos analysed")

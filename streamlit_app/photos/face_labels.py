@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,14 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.adaptation.ordering import order_for_labels
+from emotion_core.imaging.codec import decode_image
 from emotion_core.training.datasets.labelled_images import find_labelled_face
 from emotion_core.training.datasets.photo_labels import PhotoLabel, read_rated_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emotion_core.adaptation.adapt import Adaptation
+    from emotion_core.adaptation.adapted_model import AdaptedModel
+    from emotion_core.analyzer import Analyzer
     from emotion_core.labels import Emotion
     from emotion_core.training.datasets.photo_labels import FaceKey
+    from emotion_core.types import Faces, FloatArray, Image
+    from streamlit_app.own_model import OutsideReadings, OwnModel
     from streamlit_app.photos.faces import SelectedPhotos
+    from streamlit_app.visitor_options import VisitorOptions
 
 
 @dataclass(slots=True)
@@ -28,21 +37,42 @@ class FaceLabels:
         given: Labels by face.
         passed: Faces that were labelled or skipped, the last one last.
         adaptation: What adapting to them did; ``None`` if they have changed since.
-        archive: The adapted network's files; empty if there is none.
+        adapted: The network that it made; ``None`` if it was refused.
+        outside: How that network reads faces that it learned from, without having learned them.
+        second: Readings by other models: model and face to nine probabilities, valence, arousal.
     """
 
     given: dict[FaceKey, PhotoLabel] = field(default_factory=dict)
     passed: list[FaceKey] = field(default_factory=list)
     adaptation: Adaptation | None = None
-    archive: bytes = b""
+    adapted: AdaptedModel | None = None
+    outside: OutsideReadings | None = None
+    second: dict[tuple[str, FaceKey], FloatArray] = field(default_factory=dict)
 
     def fork(self) -> FaceLabels:
         """The same for another window."""
-        return replace(self, given=dict(self.given), passed=list(self.passed))
+        second = dict(self.second)
+        return replace(self, given=dict(self.given), passed=list(self.passed), second=second)
 
-    def give(self, face: FaceKey, emotion: Emotion, rater: str) -> None:
-        """Labels a face; an earlier label of it is replaced."""
-        self.given[face] = PhotoLabel(face[0], emotion, box=face[2], rater=rater)
+    def give(
+        self,
+        face: FaceKey,
+        emotion: Emotion,
+        rater: str,
+        va: tuple[float, float] = (math.nan, math.nan),
+    ) -> None:
+        """Labels a face; an earlier label of it is replaced.
+
+        Args:
+            face: Which one.
+            emotion: What it shows.
+            rater: Who says so; may be empty.
+            va: Valence and arousal, -1 to 1; NaN if unrated.
+        """
+        valence, arousal = va
+        self.given[face] = PhotoLabel(
+            face[0], emotion, valence=valence, arousal=arousal, box=face[2], rater=rater
+        )
         self._pass(face)
 
     def skip(self, face: FaceKey) -> None:
@@ -71,7 +101,7 @@ class FaceLabels:
         n = 0
         for label in labels:
             face = _find_face(label, selected)
-            if face is not None and label.emotion is not None:
+            if face is not None:
                 self.given[face] = replace(label, box=face[2])
                 self._pass(face)
                 n += 1
@@ -79,13 +109,47 @@ class FaceLabels:
 
     def forget_adaptation(self) -> None:
         """Drops what was made from earlier labels."""
-        self.adaptation, self.archive = None, b""
+        self.adaptation = self.adapted = self.outside = None
 
     def _pass(self, face: FaceKey) -> None:
         if face in self.passed:
             self.passed.remove(face)
         self.passed.append(face)
         self.forget_adaptation()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LabellingTask:
+    """What is labelled, measured and adapted.
+
+    Attributes:
+        labels: The visitor's.
+        selected: The photos and all faces that count.
+        faces: Its faces, one for each row of its table.
+        analyzer: Has read them.
+        options: The visitor's choices.
+        own: The visitor's own model.
+        base: Choice of the emotion model to adapt; ``None`` if a server has it.
+        device: Where models run: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+
+    labels: FaceLabels
+    selected: SelectedPhotos
+    faces: list[FaceKey]
+    analyzer: Analyzer
+    options: VisitorOptions
+    own: OwnModel
+    base: str | None
+    device: str
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of the labelled faces."""
+        return [row for row, face in enumerate(self.faces) if face in self.labels.given]
+
+    def labels_of(self, rows: list[int]) -> list[PhotoLabel]:
+        """The labels of labelled rows."""
+        return [self.labels.given[self.faces[row]] for row in rows]
 
 
 def list_faces(selected: SelectedPhotos) -> list[FaceKey]:
@@ -104,6 +168,21 @@ def next_faces(selected: SelectedPhotos) -> list[int]:
     columns = [name for name in table.columns if name.startswith("p_")]
     probabilities = table[columns].to_numpy(np.float32)
     return order_for_labels(probabilities, list(table["source"]), list(table["flag"] == ""))
+
+
+def iter_rows_by_photo(
+    selected: SelectedPhotos, rows: list[int]
+) -> Iterator[tuple[list[int], Image, Faces]]:
+    """Some rows of the page's faces by photo, each decoded once, with their faces."""
+    wanted, start = set(rows), 0
+    for photo, record in zip(selected.photos, selected.records, strict=True):
+        if record.analysis is None:
+            continue
+        here = [row for row in range(start, start + len(record.analysis)) if row in wanted]
+        if here:
+            image = decode_image(photo.read()).pixels
+            yield here, image, record.analysis.faces[np.array(here) - start]
+        start += len(record.analysis)
 
 
 def _find_face(label: PhotoLabel, selected: SelectedPhotos) -> FaceKey | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
@@ -12,7 +13,14 @@ from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.files.archive import MediaArchive, has_suffix
 from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
-from emotion_core.photos.cropped import blur_crop, draw_photo, encode_photo
+from emotion_core.local_analyzer import LocalAnalyzer
+from emotion_core.photos.cropped import (
+    blur_crop,
+    draw_photo,
+    encode_photo,
+    iter_cropped_photos,
+    read_again,
+)
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from streamlit_app.photos.face_labels import FaceLabels
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+    from emotion_core.analyzer import Analyzer
     from emotion_core.photos.cropped import CroppedPhoto
     from emotion_core.types import Image
     from streamlit_app.visitor_options import VisitorOptions
@@ -78,6 +87,7 @@ class PhotosState:
     _uploaded: list[Photo] = field(default_factory=list)
     _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
     _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    _known: dict[str, CroppedPhoto] = field(default_factory=dict)  # by another emotion model
 
     def merge_uploads(self, uploads: Sequence[UploadedFile], *, is_back: bool) -> list[Photo]:
         """All photos on the page with unique names: those kept, then the uploads.
@@ -159,7 +169,7 @@ class PhotosState:
         """Frees everything."""
         self.sample = False
         self.results, self.kept, self._uploaded = {}, [], []
-        self._previews, self._blurred = {}, {}
+        self._previews, self._blurred, self._known = {}, {}, {}
         self.labels = FaceLabels()
 
     def begin(
@@ -177,14 +187,14 @@ class PhotosState:
             The photos still to be analysed.
         """
         names = {photo.key: photo.name for photo in photos}
-        if models != self.models:  # images of other faces, or with other faces hidden, go too
+        if models != self.models:
+            has_same_faces = models[1] == self.models[1]
+            self._known = {**self._known, **self.results} if has_same_faces else {}
             self.models, self.results = models, {}
-            self._previews, self._blurred = {}, {}
-        self.results = {
-            key: result
-            for key, result in self.results.items()
-            if names.get(key) == result.record.source
-        }
+            if not has_same_faces:  # images of other faces, or with other faces hidden, go too
+                self._previews, self._blurred = {}, {}
+        self.results = _keep_named(self.results, names)
+        self._known = _keep_named(self._known, names)
         self._previews = {k: jpeg for k, jpeg in self._previews.items() if k[0] in names}
         self._blurred = {key: crops for key, crops in self._blurred.items() if key in names}
         waiting = [photo for photo in photos if not self._is_done(photo, blur=blur)]
@@ -196,9 +206,27 @@ class PhotosState:
         result = self.results.get(photo.key)
         return result is not None and (result.can_be_blurred or not blur)
 
+    def iter_results(
+        self, analyzer: Analyzer, waiting: Sequence[Photo], *, blur: bool
+    ) -> Iterator[tuple[Photo, CroppedPhoto]]:
+        """Analyses photos, first those whose faces are known; see ``iter_photo_batches``."""
+        new = []
+        for photo in waiting:
+            known = self._known.get(photo.key)
+            again = None
+            if isinstance(analyzer, LocalAnalyzer) and known and blur <= known.can_be_blurred:
+                with suppress(EmotionError, OSError):  # a new analysis tells what is wrong
+                    again = read_again(analyzer, photo, known)
+            if again is None:
+                new.append(photo)
+            else:
+                yield photo, again
+        yield from zip(new, iter_cropped_photos(analyzer, new, blur=blur), strict=True)
+
     def add(self, photo: Photo, result: CroppedPhoto) -> None:
         """Keeps the result of a photo, and forgets images made from an earlier one."""
         self.results[photo.key] = result
+        self._known.pop(photo.key, None)
         self._blurred.pop(photo.key, None)
         self._previews = {k: jpeg for k, jpeg in self._previews.items() if k[0] != photo.key}
 
@@ -257,6 +285,11 @@ class PhotosState:
     def hide_sample(self) -> None:
         """Removes the sample and its result."""
         self.sample, self.results = False, {}
+
+
+def _keep_named(results: dict[str, CroppedPhoto], names: dict[str, str]) -> dict[str, CroppedPhoto]:
+    """The results of photos on the page that are still called the same."""
+    return {k: found for k, found in results.items() if names.get(k) == found.record.source}
 
 
 def _unpack(upload: UploadedFile, name: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from emotion_core.errors import EmotionError
-from emotion_core.models.card import to_tuples
+from emotion_core.models.card_json import to_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
