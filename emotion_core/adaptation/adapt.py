@@ -154,8 +154,8 @@ def _keep_used(
 
 
 def _has_units(evidence: LabelledFeatures, rows: npt.NDArray[np.generic]) -> bool:
-    """Whether some rows are of several people or photos."""
-    return len(np.unique(np.array(evidence.units, str)[rows])) > 1
+    """Whether some rows are of three people or photos, so that two remain if one is left out."""
+    return len(np.unique(np.array(evidence.units, str)[rows])) > 2
 
 
 def _find_reasons(
@@ -192,7 +192,7 @@ def _predict_va(
     rated = np.flatnonzero(~np.isnan(evidence.va[:, column]))
     part = evidence.take(rated)
     for train, test in iter_folds(None, part.units, _FOLDS):
-        fitted = fit_va(base, part.take(train), column)
+        fitted = fit_va(base, part.take(train), column, min_ratings=2)  # of all there are enough
         readings.va[rated[test], column] = fitted.to_va(part.features[test])[:, column]
 
 

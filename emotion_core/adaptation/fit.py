@@ -124,8 +124,16 @@ def fit_words(
     return base.with_words(problem.fold(base, fitted, temperature))
 
 
-def fit_va(base: EmotionHead, faces: LabelledFeatures, column: int) -> EmotionHead:
+def fit_va(
+    base: EmotionHead, faces: LabelledFeatures, column: int, *, min_ratings: int = MIN_RATINGS
+) -> EmotionHead:
     """Fits valence (column 0) or arousal (column 1); the rest stays.
+
+    Args:
+        base: Of the network.
+        faces: Rated.
+        column: Which of the two.
+        min_ratings: Fewer are refused.
 
     Raises:
         EmotionError: There are too few ratings.
@@ -133,8 +141,8 @@ def fit_va(base: EmotionHead, faces: LabelledFeatures, column: int) -> EmotionHe
     from sklearn.linear_model import Ridge
 
     rated = np.flatnonzero(~np.isnan(faces.va[:, column]))
-    if len(rated) < MIN_RATINGS:
-        raise EmotionError(f"Adapting valence and arousal needs at least {MIN_RATINGS} ratings.")
+    if len(rated) < min_ratings:
+        raise EmotionError(f"Adapting valence and arousal needs at least {min_ratings} ratings.")
     faces = faces.take(rated)
     raw = base.to_raw_va(faces.features)[:, column].astype(np.float64)
     missing = np.arctanh(np.clip(faces.va[:, column], -_MAX_RATING, _MAX_RATING)) - raw

@@ -155,7 +155,7 @@ def write_network(
     if head.va_weight is not None and head.va_bias is not None:
         changed |= {f"{_VA}.weight": head.va_weight, f"{_VA}.bias": head.va_bias}
     with safe_open(base.weights, framework="np") as file:
-        metadata: dict[str, str] = dict(file.metadata())
+        metadata: dict[str, str] = dict(sorted(file.metadata().items()))  # the same bytes each time
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     metadata |= {"temperature": str(head.temperature), "adapted": json.dumps(notes)}
     model = onnx.load(base.graph)

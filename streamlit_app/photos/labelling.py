@@ -122,14 +122,14 @@ def _show_next(task: LabellingTask) -> None:
 
 def _show_sliders(face: FaceKey) -> None:
     """Ratings of a face, which has none until the visitor moves a slider."""
-    for name, (low, high) in _ENDS.items():
-        st.select_slider(
-            f"{name.capitalize()}: {low} (-1) to {high} (1)",
-            _RATINGS,
-            key=_slider_key(name, face),
-            format_func=lambda value: _UNRATED if value is None else f"{value:+.1f}",
-            width=420,
-        )
+    with st.grid(len(_ENDS), min_column_width=220, gap="medium"):
+        for name, (low, high) in _ENDS.items():
+            st.select_slider(
+                f"{name.capitalize()}: {low} (-1) to {high} (1)",
+                _RATINGS,
+                key=_slider_key(name, face),
+                format_func=lambda value: _UNRATED if value is None else f"{value:+.1f}",
+            )
 
 
 def _slider_key(name: str, face: FaceKey) -> str:
@@ -162,10 +162,10 @@ def _show_files(labels: FaceLabels, selected: SelectedPhotos) -> None:
             if upload is not None:
                 take = partial(_take, labels, selected, upload.getvalue())
                 st.button("Take them", key="take labels", on_click=take)
-            if error := st.session_state.pop(_FAILED, ""):
-                st.error(escape(error))
-            if taken := st.session_state.pop(_TAKEN, ""):
-                st.success(taken)
+    if error := st.session_state.pop(_FAILED, ""):  # not in the menu, which closes
+        st.error(escape(error))
+    if taken := st.session_state.pop(_TAKEN, ""):
+        st.success(taken)
 
 
 def _take(labels: FaceLabels, selected: SelectedPhotos, data: bytes) -> None:

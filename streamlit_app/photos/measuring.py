@@ -19,9 +19,9 @@ from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import PredictionBuffer
 from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.paired import compare_readings
+from streamlit_app import resources
 from streamlit_app.model_choice import OWN
 from streamlit_app.photos.face_labels import iter_rows_by_photo
-from streamlit_app.resources import get_analyzer
 from streamlit_app.widgets import escape, plural
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _read_second(task: LabellingTask, rows: list[int], second: str) -> tuple[str
             raise EmotionError("There is no adapted model any more.")
         analyzer = model.to_analyzer(task.analyzer)
     else:
-        loaded = get_analyzer(second, options.detector, task.device, options.material)
+        loaded = resources.get_analyzer(second, options.detector, task.device, options.material)
         if not isinstance(loaded, LocalAnalyzer):
             raise EmotionError("A server reads faces here, which has one model.")
         analyzer = loaded

@@ -90,6 +90,12 @@ def test_ratings_teach_valence_and_leave_arousal():
     assert found.n_rated == (75, 0)
 
 
+def test_as_many_ratings_as_needed_are_enough_although_some_are_left_out():
+    found = adapt(make_base(knows=3), make_labels(7, rated=True))
+    assert found.n_rated == (21, 0)
+    assert found.after.valence_ccc > found.before.valence_ccc
+
+
 def test_a_network_without_valence_learns_words():
     assert adapt(make_base(has_va=False), make_labels(rated=True)).used == ("emotions",)
 

@@ -1,7 +1,5 @@
 """The files of an adapted network, made from one that ships."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,13 +8,12 @@ from emotion_core.adaptation.faces import make_labelled_faces
 from emotion_core.adaptation.network import load_base
 from emotion_core.adaptation.write import write_adapted
 from emotion_core.errors import EmotionError, WeightsMismatchError
-from emotion_core.labels import ALL_EMOTIONS, Emotion
+from emotion_core.models.card import ModelCard
 from emotion_core.models.local import read_released_card
 from emotion_core.training.emotion.load import load_model
 from emotion_core.training.evaluation.metrics import to_metrics
+from tests.adaptation.happier import make_happier
 from tests.factories import make_faces, make_image
-
-HAPPINESS = ALL_EMOTIONS.index(Emotion.HAPPINESS)
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +23,10 @@ def base():
 
 @pytest.fixture(scope="module")
 def adapted(base, tmp_path_factory):
-    """Happier by a logit of 3, and of another temperature and valence."""
-    bias = base.head.bias.copy()
-    bias[HAPPINESS] += 3
-    head = replace(base.head, bias=bias, temperature=0.9, va_bias=base.head.va_bias + 0.5)
-    nothing = make_labelled_faces([], np.empty((0, 192), np.float32)).truth
-    figures = to_metrics(np.empty((0, 9), np.float32), np.empty((0, 2), np.float32), nothing)
-    adaptation = Adaptation(
-        head, "balanced", ("emotions",), (), {"anger": 7}, (3, 0), 5, figures, figures, ()
-    )
+    found = make_happier(base)
     path = tmp_path_factory.mktemp("mine") / "my-study.safetensors"
-    write_adapted(base, adaptation, path)
-    return path, head
+    write_adapted(base, found, path)
+    return path, found.head
 
 
 FACE, IMAGE = make_faces([(4, 4, 60, 60)], landmarks=True), make_image(64, 64)
@@ -67,6 +56,10 @@ def test_the_card_tells_what_it_was_adapted_from(base, adapted):
     assert card.temperature == 0.9
     assert card.note == "Adapted from emoscope-fer-s to 7 labels of 5 people or photos."
     assert base.card.weights.sha256 in card.source
+    told = f"my-study (adapted from emoscope-fer-s {base.card.weights.sha256[:16]}, 7 labels)"
+    assert card.title == told
+    sent = ModelCard.from_json(card.to_json(), repo_id="", revision="")
+    assert (sent.title, sent.adapted) == (told, card.adapted)
     assert card.torch_weights is not None
     assert "whose last layer was adapted" in adapted[0].with_suffix(".md").read_text()
 
