@@ -144,7 +144,10 @@ def upload_own(own: OwnModel, device: str) -> None:
         own: The visitor's; gets the model.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
-    with st.expander("Use an adapted model"):
+    part = st.expander("Use an adapted model", key="use adapted model", on_change="rerun")
+    if not part.open:
+        return
+    with part:
         key = f"model file {st.session_state.setdefault(_UPLOADS, 0)}"
         upload = st.file_uploader(
             "File of an adapted model",

@@ -39,7 +39,7 @@ def add_networks(parser: _Arguments) -> None:
         type=network,
         metavar="M",
         help="emotion network: a name from `models list`, a Hub repository, owner/name[@commit], "
-        "or a file that `export` wrote",
+        "or a file that `export` or `adapt` wrote",
     )
     add_detector(parser)
 

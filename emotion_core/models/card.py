@@ -184,8 +184,8 @@ class ModelCard:
 
     @property
     def title(self) -> str:
-        """The name, what it was adapted from and any other material than everyday, for results."""
-        return self.name + self._words
+        """The name with any other material than everyday; of an adapted network the ``version``."""
+        return self.version if self.adapted else self.name + self._words
 
     @property
     def version(self) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -157,6 +158,7 @@ def photo_settings(info: AnalyzerInfo, options: AnalyzeOptions, *, blur: bool) -
     """What decides the results, for ``settings.json``."""
     return {
         "model": info.emotion.version,
+        **({"adapted_from": asdict(adapted)} if (adapted := info.emotion.adapted) else {}),
         "detector": info.detector.version,
         "min_score": options.min_score,
         "min_face_px": options.min_face_px,

@@ -189,12 +189,12 @@ def _show_figures(
     for word in ("valence", "arousal"):
         if getattr(found, f"n_{word}") >= MIN_MEASURED:
             shown.append((f"{word}_ccc", f"{word.capitalize()}, CCC", "{:.2f}"))
-    with st.grid(max(1, len(shown)), min_column_width=160):
+    with st.grid(max(1, len(shown)), min_column_width=140):
         for field, label, form in shown:
             value, span = getattr(found, field), getattr(spans, field, None)
             if value is None:
                 continue
-            with st.container():
+            with st.container(gap="xsmall"):
                 st.metric(label, form.format(value), border=True)
                 if span:
                     st.caption(f"95 %: {form.format(span[0])} to {form.format(span[1])}")

@@ -242,7 +242,8 @@ def upload(page: Page, *files: tuple[str, bytes]) -> None:
         {"name": name, "mimeType": kinds.get(name[-3:], "image/jpeg"), "buffer": data}
         for name, data in files
     ]
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(payload)  # type: ignore[arg-type]
+    field = page.get_by_test_id("stMain").get_by_test_id("stFileUploaderDropzoneInput")
+    field.set_input_files(payload)  # type: ignore[arg-type]
 
 
 def drop(page: Page, path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.browser.conftest import (
     expect_text,
     no_overflow,
     open_sidebar,
+    open_tab,
     opened,
     pixels_of,
     seen_otherwise,
@@ -394,3 +395,65 @@ def test_faces_are_labelled_by_keys_and_labels_come_as_a_file(page: Page, pair: 
     assert name == "labels.csv"
     labels = pd.read_csv(io.BytesIO(data))
     assert labels[["image", "emotion"]].to_numpy().tolist() == [["pair.jpg", "surprise"]]
+
+
+def show_or_cover_mouths(portrait: bytes) -> list[tuple[str, bytes]]:
+    """Ten photos of a smiling face, each with another edge; in half of them its mouth is covered.
+
+    The model calls all of them happy.
+    """
+    photos = []
+    for i in range(10):
+        pixels = decode_image(portrait).pixels.copy()
+        if i % 2:
+            pixels[124:157, 190:255] = PATCH
+        photos.append((f"{i}.jpg", encode_jpeg(pixels[i // 2 * 2 :, i // 2 * 3 :])))
+    return photos
+
+
+PATCH = (150, 110, 90)
+
+
+def has_patch(pixels: np.ndarray) -> bool:
+    return bool((np.abs(pixels.astype(int) - PATCH).max(axis=2) < 14).mean() > 0.08)
+
+
+@pytest.mark.slow
+def test_ten_faces_are_corrected_by_keys_and_what_they_teach_is_used_at_once(
+    page: Page, portrait: bytes
+) -> None:
+    upload(page, *show_or_cover_mouths(portrait))
+    expect_text(page, "Mostly happiness (10 of 10)")
+    wait_for_results(page)
+    page.get_by_text("Correct, measure, adapt").click()
+    expect_text(page, "no label; 10 faces to go.")
+    for i in range(10):
+        face = pixels_of(page, page.get_by_alt_text("The face to label"))
+        page.keyboard.press("1" if has_patch(face) else "2")  # neutral, happiness
+        expect_text(page, f"{i + 1} label")
+        expect_text(page, "Every face was" if i == 9 else f"; {9 - i} face")
+    open_tab(page, "Adapt")
+    page.get_by_role("button", name="Adapt", exact=True).click()
+    use = page.get_by_role("button", name="Use it here")
+    use.wait_for()
+    name, archive = download(page, "Adapted model (ZIP)")
+    assert name == "my-study.zip"
+    use.click()
+    expect_text(page, "Mostly neutral and happiness (5 of 10 each)")
+    expect_text(page, "10 labels), faces by")
+    expect_text(page, "In use: it has read the faces above.")
+    faces = read_csv(page, "Faces (CSV)")
+    told = r"my-study.onnx [0-9a-f]{16} \(adapted from \S+ [0-9a-f]{16}, 10 labels\)"
+    assert faces["model"].str.fullmatch(told).all()
+    page.get_by_role("button", name="Back to emoscope").click()
+    expect_text(page, "Mostly happiness (10 of 10)")
+
+    open_sidebar(page)
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_text("Use an adapted model").click()
+    field = sidebar.get_by_test_id("stFileUploaderDropzoneInput")
+    file = {"name": name, "mimeType": "application/zip", "buffer": archive}
+    field.set_input_files([file])  # type: ignore[list-item]
+    expect_text(page, "Mostly neutral and happiness (5 of 10 each)")
+    again = read_csv(page, "Faces (CSV)")
+    pd.testing.assert_frame_equal(again, faces)

@@ -3,14 +3,17 @@
 import io
 import json
 import zipfile
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pandas as pd
 
 from emotion_core import __version__
+from emotion_core.models.adapted_from import AdaptedFrom
 from emotion_core.models.card import AnalyzerInfo
 from emotion_core.photos.tables import PhotoRecord, faces_table
 from emotion_core.reporting.photo_bundle import PhotoRun, describe_methods, write_bundle
+from emotion_core.reporting.photo_folder import photo_settings
 from emotion_core.types import AnalyzeOptions
 from tests.factories import make_detector_card, make_emotion_card, make_record
 
@@ -69,3 +72,14 @@ def test_methods_tell_models_settings_counts_and_what_failed():
         "Faces are blurred",
     ):
         assert words in text
+
+
+def test_an_adapted_model_is_told_with_its_base_and_its_labels():
+    adapted = AdaptedFrom("tiny", "a" * 64, 120, 38)
+    info = replace(INFO, emotion=make_emotion_card(name="mine.onnx", adapted=adapted))
+    run = replace(make_run(make_record()), info=info)
+    told = f"adapted from tiny (SHA-256 {'a' * 64}) to 120 labelled faces of 38 people or photos."
+    assert told in describe_methods(run)
+    settings = photo_settings(info, run.options, blur=False)
+    assert settings["model"] == f"mine.onnx {'0' * 16} (adapted from tiny {'a' * 16}, 120 labels)"
+    assert settings["adapted_from"] == asdict(adapted)
