@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_MAX = 10**9
+
+
 @dataclass(frozen=True, slots=True)
 class AdaptedFrom:
     """The base of an adapted network, and how much it learned from.
@@ -26,8 +29,8 @@ class AdaptedFrom:
     n_units: int
 
     def __post_init__(self) -> None:
-        if min(self.n_labels, self.n_units) < 0:
-            raise ValueError("Numbers of labels cannot be negative.")
+        if not all(0 <= n <= _MAX for n in (self.n_labels, self.n_units)):
+            raise ValueError(f"numbers of labels must lie between 0 and {_MAX}")
 
     @classmethod
     def from_notes(cls, notes: Mapping[str, Any]) -> Self:

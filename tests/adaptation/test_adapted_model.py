@@ -95,6 +95,7 @@ def test_weights_in_another_file_are_not_looked_for(model):
             "adapted from emoscope-fer-s 0000000000000000, which is none of the models here",
         ),
         ("a.safetensors", lambda data: changed(data, labels=7), "was not made by adapting"),
+        ("a.safetensors", lambda data: changed(data, labels={"anger": -1}), "between 0 and"),
         (
             "a.safetensors",
             lambda data: changed(
@@ -148,5 +149,7 @@ def test_page_command_line_and_server_give_the_same_numbers(model, tmp_path):
         far.predictions.probabilities,
     ):
         np.testing.assert_allclose(other, on_page.predictions.probabilities, atol=1e-4)
-    for va in (table[["valence", "arousal"]].to_numpy()[0], [far.predictions.valence[0]] * 1):
-        np.testing.assert_allclose(va[0], on_page.predictions.valence[0], atol=1e-3)
+    near = on_page.predictions
+    for name in ("valence", "arousal"):
+        values = [table[name][0], getattr(far.predictions, name)[0]]
+        np.testing.assert_allclose(values, getattr(near, name)[0], atol=1e-3)

@@ -21,7 +21,7 @@ def page():
 
 @pytest.fixture
 def sidebar():
-    return AppTest.from_function(page).run()
+    return AppTest.from_function(page, default_timeout=120).run()
 
 
 def test_a_file_that_the_owner_chose_is_shown_by_its_name(sidebar):
@@ -45,3 +45,11 @@ def test_the_kind_of_material_can_be_chosen(sidebar):
     assert sidebar.markdown[1].value == "everyday"
     sidebar.sidebar.segmented_control(key="material").set_value("posed").run()
     assert sidebar.markdown[1].value == "posed"
+
+
+def test_a_file_that_is_no_adapted_model_is_refused_in_a_sentence(sidebar):
+    sidebar.session_state["use adapted model"] = True
+    sidebar.run().sidebar.file_uploader[0].upload("mine.onnx", b"nothing").run()
+    assert not sidebar.exception
+    assert "mine" in sidebar.sidebar.error[0].value
+    assert "adapted" in sidebar.sidebar.file_uploader[0].label
