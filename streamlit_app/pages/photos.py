@@ -130,7 +130,7 @@ if finished:
         show_findings(selected, info, options)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
-    show(state, selected, options, info)
+    show(state, selected, options, analyzer)
     if not is_working:
         model = None if settings.server.url else options.emotion or info.emotion.name
         st.fragment(show_labelling)(state.labels, selected, model)

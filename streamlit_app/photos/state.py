@@ -15,6 +15,7 @@ from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
 from emotion_core.photos.cropped import blur_crop, draw_photo, encode_photo
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
+from streamlit_app.photos.explaining import FaceExplainer
 from streamlit_app.photos.face_labels import FaceLabels
 from streamlit_app.visits import RETURN_S
 
@@ -63,6 +64,7 @@ class PhotosState:
             them.
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
         labels: What the visitor says of the faces.
+        explainer: Explains readings, and keeps the last ones.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -75,6 +77,7 @@ class PhotosState:
     kept: list[Photo] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     labels: FaceLabels = field(default_factory=FaceLabels)
+    explainer: FaceExplainer = field(default_factory=FaceExplainer)
     _uploaded: list[Photo] = field(default_factory=list)
     _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
     _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
@@ -149,7 +152,7 @@ class PhotosState:
     def n_bytes(self) -> int:
         """Size of the photos and of the images in their results."""
         images = sum(result.n_bytes for result in list(self.results.values()))
-        images += sum(map(len, list(self._previews.values())))
+        images += sum(map(len, list(self._previews.values()))) + self.explainer.n_bytes
         return images + sum(photo.n_bytes for photo in [*self.kept, *self._uploaded])
 
     def give_way(self) -> None:
@@ -161,6 +164,7 @@ class PhotosState:
         self.results, self.kept, self._uploaded = {}, [], []
         self._previews, self._blurred = {}, {}
         self.labels = FaceLabels()
+        self.explainer = FaceExplainer()
 
     def begin(
         self, photos: Sequence[Photo], models: tuple[str, str], *, blur: bool = False

@@ -10,6 +10,7 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence, format_signed, format_va
+from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.reporting.photo_charts import count_emotions
 from emotion_core.types import VaSource
 from streamlit_app.photos.exports import show_exports
@@ -26,6 +27,7 @@ from streamlit_app.photos.sheet import (
     emotion_counts,
     faces_sheet,
     selected_face,
+    wished_map,
 )
 from streamlit_app.widgets import as_code, escape, media_url, plural, shorten, va_sentence
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import AnalyzerInfo
     from streamlit_app.photos.faces import SheetFilter
     from streamlit_app.photos.state import Photo, PhotosState
@@ -96,7 +99,7 @@ def select_photos(
 
 
 def show_results(
-    state: PhotosState, selected: SelectedPhotos, options: VisitorOptions, info: AnalyzerInfo
+    state: PhotosState, selected: SelectedPhotos, options: VisitorOptions, analyzer: Analyzer
 ) -> None:
     """Plane, counts, filters, and the contact sheet; of one photo the photo first.
 
@@ -104,7 +107,7 @@ def show_results(
         state: Draws the photos.
         selected: What to show.
         options: Which faces count, and whether they are blurred.
-        info: The models in use.
+        analyzer: In use; explains readings.
     """
     faces = selected.faces
     counted = selected.to_counted(faces)
@@ -114,8 +117,8 @@ def show_results(
     }
     filters = current_filter()
     shown = filters.choose(faces)
-    export = partial(show_exports, state, selected, options, info, shown)
-    show_sheet = partial(_show_sheet, state, selected, options, images)
+    export = partial(show_exports, state, selected, options, analyzer.info, shown)
+    show_sheet = partial(_show_sheet, state, selected, options, analyzer, images)
     if len(selected.readable) == 1:
         show_sheet(shown, layout="photo")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -166,10 +169,11 @@ def _show_tiles(faces: pd.DataFrame, shown: pd.DataFrame) -> None:
             st.metric(label, value, border=True)
 
 
-def _show_sheet(
+def _show_sheet(  # noqa: PLR0913 - bound one after the other
     state: PhotosState,
     selected: SelectedPhotos,
     options: VisitorOptions,
+    analyzer: Analyzer,
     images: Mapping[str, str],
     shown: pd.DataFrame,
     *,
@@ -187,6 +191,13 @@ def _show_sheet(
     if face is not None:
         photo = next(p for p in photos if p.key == face.rpartition("#")[0])
     opened = _open_photo(state, selected, photo, options) if photo else None
+    wish = wished_map(_SHEET)
+    if opened and photo and face and isinstance(analyzer, LocalAnalyzer):
+        explained = None
+        if wish is not None:
+            found, blur = opened.analysis.faces, options.blur
+            explained = state.explainer.explain(analyzer, photo, found, face, wish, blur=blur)
+        opened = replace(opened, explained=explained, explains=True)
     with st.container():  # always there, so that what follows is not made anew
         if ordered.empty and len(faces):
             st.caption("No face passes these filters.")
