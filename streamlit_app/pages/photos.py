@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from emotion_core.files import archive
 from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from emotion_core.photos.cropped import iter_cropped_photos
 from streamlit_app.folder_paths import keep_folder_paths
+from streamlit_app.photos.comparing import ComparisonTask, show_comparison
 from streamlit_app.photos.filters import clear_filters
 from streamlit_app.photos.labelling import show_labelling
 from streamlit_app.photos.state import Photo, PhotosState
@@ -130,7 +132,19 @@ if finished:
         show_findings(selected, info, options)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
-    show(state, selected, options, analyzer)
+    compare = None
+    if not is_working:
+        task = ComparisonTask(
+            state.second,
+            state.results,
+            selected,
+            options,
+            analyzer,
+            settings.model,
+            settings.device,
+        )
+        compare = partial(show_comparison, task)
+    show(state, selected, options, analyzer, compare)
     if not is_working:
         model = None if settings.server.url else options.emotion or info.emotion.name
         st.fragment(show_labelling)(state.labels, selected, model)

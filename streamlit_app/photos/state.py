@@ -17,6 +17,7 @@ from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from streamlit_app.photos.explaining import FaceExplainer
 from streamlit_app.photos.face_labels import FaceLabels
+from streamlit_app.photos.second_readings import SecondReadings
 from streamlit_app.visits import RETURN_S
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class PhotosState:
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
         labels: What the visitor says of the faces.
         explainer: Explains readings, and keeps the last ones.
+        second: What another model reads.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -78,6 +80,7 @@ class PhotosState:
     remarks: list[str] = field(default_factory=list)
     labels: FaceLabels = field(default_factory=FaceLabels)
     explainer: FaceExplainer = field(default_factory=FaceExplainer)
+    second: SecondReadings = field(default_factory=SecondReadings)
     _uploaded: list[Photo] = field(default_factory=list)
     _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
     _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
@@ -164,7 +167,7 @@ class PhotosState:
         self.results, self.kept, self._uploaded = {}, [], []
         self._previews, self._blurred = {}, {}
         self.labels = FaceLabels()
-        self.explainer = FaceExplainer()
+        self.explainer, self.second = FaceExplainer(), SecondReadings()
 
     def begin(
         self, photos: Sequence[Photo], models: tuple[str, str], *, blur: bool = False

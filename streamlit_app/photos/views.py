@@ -32,7 +32,7 @@ from streamlit_app.photos.sheet import (
 from streamlit_app.widgets import as_code, escape, media_url, plural, shorten, va_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -99,7 +99,11 @@ def select_photos(
 
 
 def show_results(
-    state: PhotosState, selected: SelectedPhotos, options: VisitorOptions, analyzer: Analyzer
+    state: PhotosState,
+    selected: SelectedPhotos,
+    options: VisitorOptions,
+    analyzer: Analyzer,
+    compare: Callable[[str | None], None] | None = None,
 ) -> None:
     """Plane, counts, filters, and the contact sheet; of one photo the photo first.
 
@@ -108,6 +112,7 @@ def show_results(
         selected: What to show.
         options: Which faces count, and whether they are blurred.
         analyzer: In use; explains readings.
+        compare: Shows what another model reads, below, for the id of the open face.
     """
     faces = selected.faces
     counted = selected.to_counted(faces)
@@ -120,7 +125,7 @@ def show_results(
     export = partial(show_exports, state, selected, options, analyzer.info, shown)
     show_sheet = partial(_show_sheet, state, selected, options, analyzer, images)
     if len(selected.readable) == 1:
-        show_sheet(shown, layout="photo")
+        face = show_sheet(shown, layout="photo")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if len(faces) >= _MANY:
                 show_filters(faces, filters)
@@ -128,6 +133,7 @@ def show_results(
         if len(counted) > 1:
             _show_overview(counted, shown, images, filters)
     elif faces.empty:
+        face = None
         export()
     else:
         with st.container(key="overview"):
@@ -136,7 +142,9 @@ def show_results(
         with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
             show_filters(faces, filters)
             export()
-        show_sheet(shown, layout="sheet")
+        face = show_sheet(shown, layout="sheet")
+    if compare:
+        compare(face)
 
 
 def _show_overview(
@@ -178,8 +186,8 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     shown: pd.DataFrame,
     *,
     layout: Literal["sheet", "photo"],
-) -> None:
-    """The contact sheet with the detail of the selected face."""
+) -> str | None:
+    """The contact sheet with the detail of the selected face; returns its id."""
     faces, photos = selected.faces, selected.readable
     ordered = sort_faces(shown, st.session_state.get(ORDER, "Photo"))
     face = selected_face(_SHEET)
@@ -204,6 +212,7 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     faces_sheet(ordered, images, opened, selected=face, layout=layout, key=_SHEET)
     if layout == "photo" and faces.empty:
         st.info("No face was found.", icon=":material/face_retouching_off:")
+    return face
 
 
 def _open_photo(
