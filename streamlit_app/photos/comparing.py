@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -180,7 +179,8 @@ def _show(
 
 def _choose_face(table: pd.DataFrame, face: str | None) -> str:
     """The face of the bars: the one that is open, or else the one about which both differ most."""
-    apart = np.hypot(*(table[f"{axis}_2"] - table[f"{axis}_1"] for axis in ("valence", "arousal")))
+    changes = (table[f"{axis}_2"] - table[f"{axis}_1"] for axis in ("valence", "arousal"))
+    apart = pd.concat([change**2 for change in changes], axis=1).sum(axis=1)
     rest = table.loc[apart.sort_values(ascending=False, kind="stable").index, "id"]
     ids = list(dict.fromkeys([*find_disputed(table, len(table))["id"], *rest]))
     words = {row["id"]: _in_words(row) for row in table.to_dict("records")}
