@@ -74,7 +74,7 @@ def show_label_files(
     Args:
         labels: To save.
         take: Takes a file's labels and returns their number; may raise an ``EmotionError``.
-        place: Where faces are to be labelled that can be taken, such as ``"this page"``.
+        place: Where faces are to be labelled that can be taken, such as ``"on this page"``.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if labels:

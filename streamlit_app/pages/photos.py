@@ -134,7 +134,7 @@ if finished:
     show = show_results if is_working else st.fragment(show_results)
     compare = None
     if not is_working:
-        task = ComparisonTask(
+        comparison = ComparisonTask(
             state.second,
             state.results,
             selected,
@@ -143,7 +143,7 @@ if finished:
             settings.model,
             settings.device,
         )
-        compare = partial(show_comparison, task)
+        compare = partial(show_comparison, comparison)
     show(state, selected, options, analyzer, compare)
     if not is_working:
         model = None if settings.server.url else options.emotion or info.emotion.name
