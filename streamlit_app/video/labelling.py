@@ -166,15 +166,16 @@ def _show_face(video: LabelledVideo, moment: Moment | None) -> None:
 
 
 def _describe(video: LabelledVideo, moment: Moment) -> None:
-    """Who and when, what was said before, and on request what the model reads."""
+    """Who and when, what was said before; why it is asked and what is read only on request."""
     at = f"{person_name(moment.track)} at {format_duration(moment.time_s)}"
     said = video.labels.given.get((moment.face(video.name), current_rater()))
-    words = [at, f"you said {said.emotion}" if said else moment.kind]
+    words = [at, f"you said {said.emotion}" if said else ""]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(escape(", ".join(filter(None, words))), width="content")
         if st.toggle("Show the reading", key="show reading", help="It may sway what you see."):
-            confidence = format_confidence(moment.confidence)
-            st.caption(f"Read as {moment.emotion}, {escape(confidence)}.", width="content")
+            read = f"read as {moment.emotion}, {format_confidence(moment.confidence)}"
+            told = "; ".join(filter(None, (moment.kind, read)))
+            st.caption(escape(f"{told[0].upper()}{told[1:]}."), width="content")
 
 
 def _describe_agreement(found: RaterAgreement) -> str:
