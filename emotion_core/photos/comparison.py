@@ -7,22 +7,29 @@ the reading differs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from emotion_core.imaging.codec import decode_image
 from emotion_core.labels import ALL_EMOTIONS
+from emotion_core.photos.pipeline import iter_photo_batches
+from emotion_core.recognition.alignment import crop_faces
 from emotion_core.types import DEFAULT_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from emotion_core.labels import LabelSet
     from emotion_core.local_analyzer import LocalAnalyzer
-    from emotion_core.types import Analysis, AnalyzeOptions, Image, Predictions
+    from emotion_core.photos.pipeline import PhotoSource
+    from emotion_core.photos.tables import PhotoRecord
+    from emotion_core.recognition.classifier import EmotionClassifier
+    from emotion_core.types import Analysis, AnalyzeOptions, Faces, Image, Predictions
 
 
 COMPARED_COLUMNS = (
@@ -75,6 +82,56 @@ def compare_images(
     found = first.analyze(images, options)
     second_read = second.classifier.classify(images, [one.faces for one in found])
     return list(zip(found, second_read, strict=True))
+
+
+def iter_compared_photos(
+    first: LocalAnalyzer, second: LocalAnalyzer, sources: Iterable[PhotoSource]
+) -> Iterator[tuple[PhotoRecord, Predictions | None]]:
+    """Analyses photos with two models, in batches, of which one is in memory at a time.
+
+    Args:
+        first: Finds and reads faces.
+        second: Only its emotion model is used.
+        sources: The photos.
+
+    Yields:
+        In order, what ``iter_photo_batches`` finds, and the second model's predictions of the same
+        faces; ``None`` for a photo that failed, whose record says why.
+    """
+    for batch in iter_photo_batches(first, sources):
+        pairs = [
+            (photo.image.pixels, photo.record.analysis.faces)
+            for photo in batch
+            if photo.image is not None and photo.record.analysis is not None
+        ]
+        images, faces = [image for image, _ in pairs], [found for _, found in pairs]
+        readings = iter(second.classifier.classify(images, faces))
+        for photo in batch:
+            yield photo.record, None if photo.image is None else next(readings)
+
+
+def classify_photos(
+    classifier: EmotionClassifier, sources: Sequence[PhotoSource], faces: Sequence[Faces]
+) -> list[Predictions]:
+    """Reads faces that were found before, of all photos together; one photo is decoded at a time.
+
+    Args:
+        classifier: Reads them.
+        sources: The photos.
+        faces: Of each photo, in its pixels.
+
+    Raises:
+        ImageDecodeError: A photo cannot be decoded.
+    """
+    size_px = classifier.preprocessing.size_px
+    crops = [np.empty((0, size_px, size_px, 3), np.uint8)]
+    for source, found in zip(sources, faces, strict=True):
+        if len(found):
+            image = decode_image(source.read()).pixels
+            crops.append(crop_faces(image, found, classifier.preprocessing))
+    read = classifier.classify_crops(np.concatenate(crops))
+    bounds = np.cumsum([0, *map(len, faces)]).tolist()
+    return [read[start:end] for start, end in pairwise(bounds)]
 
 
 def compared_rows(

@@ -41,8 +41,13 @@ _SHIFTS = (-0.04, 0.04)  # of the face's side: detectors err by as much
 _TURNS_DEG = (-6.0, 6.0)
 _SCALES = (0.94, 1.06)
 _GAMMAS = (0.7, 1.4)  # about half a stop darker and brighter
-_FOR, _AGAINST = (214, 39, 40), (31, 119, 180)
+FOR, AGAINST = (214, 39, 40), (31, 119, 180)
+"""RGB of the places of a map that speak for the emotion, and against it."""
+
 _SLOPE = 0.3  # of the brightness, from one side to the other
+
+_MIN_FULL_COLOUR = 0.5
+"""Change of the log odds below which no place takes full colour: a map of nothing stays pale."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,11 +59,33 @@ class OcclusionMap:
         crop: The aligned face as the network sees it, RGB ``(S, S, 3)``.
         drop: ``(S, S)`` fall of the emotion's log odds if the place is covered; negative where
             covering makes the emotion likelier.
+        log_odds: Of the emotion, with nothing covered.
+        points: ``(5, 2)`` where eyes, nose tip and mouth corners are, as shares of the crop's side;
+            ``None`` if the face was not aligned.
     """
 
     emotion: Emotion
     crop: Image
     drop: FloatArray
+    log_odds: float
+    points: FloatArray | None = None
+
+    @property
+    def share(self) -> float:
+        """The emotion's probability with nothing covered, 0-1."""
+        return _to_share(self.log_odds)
+
+    def find_strongest(self, *, is_against: bool = False) -> tuple[tuple[float, float], float]:
+        """Finds the place that speaks most for the emotion, or most against it.
+
+        Returns:
+            x and y as shares of the crop's side, and the probability if the place is covered.
+        """
+        at = int(self.drop.argmin() if is_against else self.drop.argmax())
+        y, x = np.unravel_index(at, self.drop.shape)
+        side = len(self.drop)
+        share = _to_share(self.log_odds - float(self.drop[y, x]))
+        return ((float(x) + 0.5) / side, (float(y) + 0.5) / side), share
 
     def draw(self, size_px: int = 256) -> Image:
         """The face in grey, redder where it speaks for the emotion and bluer where against it.
@@ -69,8 +96,8 @@ class OcclusionMap:
         face = cv2.resize(self.crop, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
         drop = cv2.resize(self.drop, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
-        share = (drop / max(1e-6, float(np.abs(drop).max())))[..., None]
-        colour = np.where(share > 0, np.array(_FOR, np.float32), np.array(_AGAINST, np.float32))
+        share = (drop / max(_MIN_FULL_COLOUR, float(np.abs(drop).max())))[..., None]
+        colour = np.where(share > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
         strength = 0.65 * np.abs(share)
         return np.asarray(grey * (1 - strength) + colour * strength, np.uint8)
 
@@ -132,13 +159,17 @@ def explain_face(
     for one, (rows, columns) in zip(covered, patches, strict=True):
         one[rows, columns] = grey
     after = classifier.classify_crops(covered)
-    fall = _to_log_odds(before, column)[0] - _to_log_odds(after, column)
+    log_odds = float(_to_log_odds(before, column)[0])
+    fall = log_odds - _to_log_odds(after, column)
     total, times = np.zeros((2, size_px, size_px), np.float32)
     for (rows, columns), value in zip(patches, fall, strict=True):
         total[rows, columns] += value
         times[rows, columns] += 1
     drop = np.asarray(total / np.maximum(times, 1), np.float32)
-    return OcclusionMap(emotion, crop, drop)
+    template = classifier.preprocessing.template
+    is_aligned = template is not None and face.landmarks is not None
+    points = np.array(template, np.float32) if is_aligned else None
+    return OcclusionMap(emotion, crop, drop, log_odds, points)
 
 
 def measure_spread(classifier: EmotionClassifier, image: Image, face: Faces) -> ReadingSpread:
@@ -180,8 +211,13 @@ def _iter_patches(size_px: int) -> list[tuple[slice, slice]]:
 
 
 def _to_log_odds(readings: Predictions, column: int) -> npt.NDArray[np.float64]:
-    share = readings.probabilities[:, column].astype(np.float64).clip(1e-6, 1 - 1e-6)
-    return np.asarray(np.log(share / (1 - share)))
+    shares = readings.probabilities.astype(np.float64).clip(1e-30)  # 1 - p would be 0 near 1
+    rest = np.delete(shares, column, axis=1).sum(axis=1)
+    return np.asarray(np.log(shares[:, column] / rest))
+
+
+def _to_share(log_odds: float) -> float:
+    return float(1 / (1 + np.exp(-log_odds)))
 
 
 def _warp(crop: Image, matrix: npt.NDArray[np.float64]) -> Image:

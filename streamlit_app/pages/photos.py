@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -13,6 +14,7 @@ from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.model_choice import OWN
 from streamlit_app.own_model import OwnModel, show_way_back
+from streamlit_app.photos.comparing import ComparisonTask, show_comparison
 from streamlit_app.photos.face_labels import LabellingTask, list_faces
 from streamlit_app.photos.filters import clear_filters
 from streamlit_app.photos.labelling import show_labelling
@@ -134,7 +136,19 @@ if finished:
             show_way_back(own)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
-    show(state, selected, options, info)
+    compare = None
+    if not is_working:
+        comparison = ComparisonTask(
+            state.second,
+            state.results,
+            selected,
+            options,
+            analyzer,
+            settings.model,
+            settings.device,
+        )
+        compare = partial(show_comparison, comparison)
+    show(state, selected, options, analyzer, compare)
     if not is_working:
         is_own = options.emotion == OWN
         chosen = own.base_name if is_own else options.emotion or info.emotion.name

@@ -42,12 +42,17 @@ class OpenPhoto:
         src: Address of its image.
         analysis: With the faces that count.
         faces: Its rows of the table of faces.
+        explained: Where the selected face's reading comes from, see ``FaceExplainer``; ``None`` if
+            that was not asked.
+        explains: Whether it can be asked.
     """
 
     name: str
     src: str
     analysis: Analysis
     faces: pd.DataFrame
+    explained: Mapping[str, Any] | None = None
+    explains: bool = False
 
 
 def faces_sheet(
@@ -88,6 +93,9 @@ def faces_sheet(
         "emotions": [str(emotion) for emotion in ALL_EMOTIONS],
         "selected": selected,
         "turn": _chosen(key).get("turn", 0),
+        "wish": wished_map(key),
+        "explained": opened and opened.explained,
+        "explains": opened is not None and opened.explains,
         "faces": _to_faces(faces, images),
         "detail": detail,
     }
@@ -97,6 +105,12 @@ def faces_sheet(
 def selected_face(key: str) -> str | None:
     """Id of the face that was selected last, in the sheet of a key or elsewhere."""
     return st.session_state.get(_PICKED) or _chosen(key).get("face")
+
+
+def wished_map(key: str) -> str | None:
+    """The emotion of which a map is wanted, empty for the one that is read; ``None`` for none."""
+    wish: str | None = _chosen(key).get("explain")
+    return wish
 
 
 def select_face(face: str) -> None:

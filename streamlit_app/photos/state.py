@@ -23,7 +23,9 @@ from emotion_core.photos.cropped import (
 )
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
+from streamlit_app.photos.explaining import FaceExplainer
 from streamlit_app.photos.face_labels import FaceLabels
+from streamlit_app.photos.second_readings import SecondReadings
 from streamlit_app.visits import RETURN_S
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class PhotosState:
             them.
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
         labels: What the visitor says of the faces.
+        explainer: Explains readings, and keeps the last ones.
+        second: What another model reads.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -84,6 +88,8 @@ class PhotosState:
     kept: list[Photo] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     labels: FaceLabels = field(default_factory=FaceLabels)
+    explainer: FaceExplainer = field(default_factory=FaceExplainer)
+    second: SecondReadings = field(default_factory=SecondReadings)
     _uploaded: list[Photo] = field(default_factory=list)
     _previews: dict[tuple[str, bool, float], bytes] = field(default_factory=dict)
     _blurred: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
@@ -159,7 +165,7 @@ class PhotosState:
     def n_bytes(self) -> int:
         """Size of the photos and of the images in their results."""
         images = sum(result.n_bytes for result in list(self.results.values()))
-        images += sum(map(len, list(self._previews.values())))
+        images += sum(map(len, list(self._previews.values()))) + self.explainer.n_bytes
         return images + sum(photo.n_bytes for photo in [*self.kept, *self._uploaded])
 
     def give_way(self) -> None:
@@ -171,6 +177,7 @@ class PhotosState:
         self.results, self.kept, self._uploaded = {}, [], []
         self._previews, self._blurred, self._known = {}, {}, {}
         self.labels = FaceLabels()
+        self.explainer, self.second = FaceExplainer(), SecondReadings()
 
     def begin(
         self, photos: Sequence[Photo], models: tuple[str, str], *, blur: bool = False

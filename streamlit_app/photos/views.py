@@ -10,6 +10,7 @@ import streamlit as st
 
 from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence, format_signed, format_va
+from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.reporting.photo_charts import count_emotions
 from emotion_core.types import VaSource
 from streamlit_app.photos.exports import show_exports
@@ -26,14 +27,16 @@ from streamlit_app.photos.sheet import (
     emotion_counts,
     faces_sheet,
     selected_face,
+    wished_map,
 )
 from streamlit_app.widgets import as_code, escape, media_url, plural, shorten, va_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
+    from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import AnalyzerInfo
     from streamlit_app.photos.faces import SheetFilter
     from streamlit_app.photos.state import Photo, PhotosState
@@ -96,7 +99,11 @@ def select_photos(
 
 
 def show_results(
-    state: PhotosState, selected: SelectedPhotos, options: VisitorOptions, info: AnalyzerInfo
+    state: PhotosState,
+    selected: SelectedPhotos,
+    options: VisitorOptions,
+    analyzer: Analyzer,
+    compare: Callable[[str | None], None] | None = None,
 ) -> None:
     """Plane, counts, filters, and the contact sheet; of one photo the photo first.
 
@@ -104,7 +111,8 @@ def show_results(
         state: Draws the photos.
         selected: What to show.
         options: Which faces count, and whether they are blurred.
-        info: The models in use.
+        analyzer: In use; explains readings.
+        compare: Shows what another model reads, below, for the id of the open face.
     """
     faces = selected.faces
     counted = selected.to_counted(faces)
@@ -114,10 +122,10 @@ def show_results(
     }
     filters = current_filter()
     shown = filters.choose(faces)
-    export = partial(show_exports, state, selected, options, info, shown)
-    show_sheet = partial(_show_sheet, state, selected, options, images)
+    export = partial(show_exports, state, selected, options, analyzer.info, shown)
+    show_sheet = partial(_show_sheet, state, selected, options, analyzer, images)
     if len(selected.readable) == 1:
-        show_sheet(shown, layout="photo")
+        face = show_sheet(shown, layout="photo")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             if len(faces) >= _MANY:
                 show_filters(faces, filters)
@@ -125,6 +133,7 @@ def show_results(
         if len(counted) > 1:
             _show_overview(counted, shown, images, filters)
     elif faces.empty:
+        face = None
         export()
     else:
         with st.container(key="overview"):
@@ -133,7 +142,9 @@ def show_results(
         with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
             show_filters(faces, filters)
             export()
-        show_sheet(shown, layout="sheet")
+        face = show_sheet(shown, layout="sheet")
+    if compare:
+        compare(face)
 
 
 def _show_overview(
@@ -166,16 +177,17 @@ def _show_tiles(faces: pd.DataFrame, shown: pd.DataFrame) -> None:
             st.metric(label, value, border=True)
 
 
-def _show_sheet(
+def _show_sheet(  # noqa: PLR0913 - bound one after the other
     state: PhotosState,
     selected: SelectedPhotos,
     options: VisitorOptions,
+    analyzer: Analyzer,
     images: Mapping[str, str],
     shown: pd.DataFrame,
     *,
     layout: Literal["sheet", "photo"],
-) -> None:
-    """The contact sheet with the detail of the selected face."""
+) -> str | None:
+    """The contact sheet with the detail of the selected face; returns its id."""
     faces, photos = selected.faces, selected.readable
     ordered = sort_faces(shown, st.session_state.get(ORDER, "Photo"))
     face = selected_face(_SHEET)
@@ -187,12 +199,20 @@ def _show_sheet(
     if face is not None:
         photo = next(p for p in photos if p.key == face.rpartition("#")[0])
     opened = _open_photo(state, selected, photo, options) if photo else None
+    wish = wished_map(_SHEET)
+    if opened and photo and face and isinstance(analyzer, LocalAnalyzer):
+        explained = None
+        if wish is not None:
+            found, blur = opened.analysis.faces, options.blur
+            explained = state.explainer.explain(analyzer, photo, found, face, wish, blur=blur)
+        opened = replace(opened, explained=explained, explains=True)
     with st.container():  # always there, so that what follows is not made anew
         if ordered.empty and len(faces):
             st.caption("No face passes these filters.")
     faces_sheet(ordered, images, opened, selected=face, layout=layout, key=_SHEET)
     if layout == "photo" and faces.empty:
         st.info("No face was found.", icon=":material/face_retouching_off:")
+    return face
 
 
 def _open_photo(

@@ -20,6 +20,7 @@ from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_bundle import VideoRun, write_video_bundle
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, people_readings, select_people
+from streamlit_app.video.labelling import LabelledVideo, find_moments, show_moment_labels
 from streamlit_app.video.people import show_people
 from streamlit_app.video.timeline import choose_people, show_course
 from streamlit_app.video.viewer import PlayedVideo
@@ -27,6 +28,7 @@ from streamlit_app.widgets import choose_counted, chosen_decimal, download, esca
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
     from altair.typing import ChartType
@@ -53,6 +55,7 @@ class FinishedVideo:
         video: The annotated video, or a session's recording; ``None`` if there is none to show.
         clip: The video as it was uploaded, for its hash.
         marks_s: Times that were marked, in seconds.
+        source: The video without drawings, whose faces can be labelled; ``None`` if it is not here.
     """
 
     name: str
@@ -60,6 +63,7 @@ class FinishedVideo:
     video: SharedTempFile | None
     clip: SharedTempFile | None = None
     marks_s: Sequence[float] = ()
+    source: SharedTempFile | Path | None = None
 
 
 def show_result(
@@ -92,7 +96,9 @@ def show_result(
         st.caption(f"The annotated video was made with a smoothing of {made_with_s:.1f} s.")
     played = play(video, finished.name, result) if video else None
     shown = replace(finished, result=result, video=video)
-    show_analysis(state.selection, state.smoother, shown, frames, played)
+    source = finished.source
+    labelled = LabelledVideo(state.labels, finished.name, source, blur) if source else None
+    show_analysis(state.selection, state.smoother, shown, frames, played, labelled)
 
 
 def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
@@ -135,6 +141,7 @@ def show_analysis(
     finished: FinishedVideo,
     frames: pd.DataFrame,
     played: PlayedVideo | None,
+    labelled: LabelledVideo | None = None,
 ) -> None:
     """The viewer, people and downloads; the video and downloads if there is nobody in it.
 
@@ -144,9 +151,10 @@ def show_analysis(
         finished: Smoothed result.
         frames: Smoothed frame table.
         played: The video to play.
+        labelled: The video for labels of its faces; ``None`` if it cannot have any.
     """
     if not finished.result.people.empty:
-        _show_tabs(selection, smoother, finished, frames, played)
+        _show_tabs(selection, smoother, finished, frames, played, labelled)
         return
     if played:
         st.video(played.data, alt=played.alt, width=720)
@@ -160,6 +168,7 @@ def _show_tabs(
     finished: FinishedVideo,
     frames: pd.DataFrame,
     played: PlayedVideo | None,
+    labelled: LabelledVideo | None,
 ) -> None:
     """The tabs of a result; a selection only reruns this part of the page."""
     result = finished.result
@@ -168,7 +177,10 @@ def _show_tabs(
         ["Timeline", "People", "Export"], key="result tab", on_change="rerun"
     )
     with timeline:
+        waiting = find_moments(labelled, result, tracks, selection) if labelled else []
         span_s = show_course(selection, smoother, finished, frames, tracks, played)
+        if labelled:
+            show_moment_labels(labelled, result, waiting)
     with people:
         if people.open:
             show_people(result, frames, tracks, span_s)

@@ -76,7 +76,7 @@ def load_sample() -> FinishedVideo:
     with annotated.in_use() as path:
         path.write_bytes((FOLDER / ANNOTATED).read_bytes())
     result = replace(result, people=people, highlights=cutter.highlights())
-    return FinishedVideo(NAME, result, annotated)
+    return FinishedVideo(NAME, result, annotated, source=FOLDER / NAME)
 
 
 if __name__ == "__main__":

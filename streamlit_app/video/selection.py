@@ -26,12 +26,21 @@ class TimelineSelection:
         seek: Counts the times that were entered by values, and the last of them in seconds.
         span_s: Start and end of the selected span in seconds; ``None`` for all of the video.
         spans: Counts the spans that were selected elsewhere than in the slider.
+        is_followed: Whether the viewer tells where its cursor comes to rest.
+        cursor_s: Where that was, in seconds.
     """
 
     clears: int = 0
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
     spans: int = 0
+    is_followed: bool = False
+    cursor_s: float = 0.0
+
+    @property
+    def sought_s(self) -> float | None:
+        """The time that was entered last, in seconds; ``None`` for none."""
+        return self.seek[1] if self.seek else None
 
     @property
     def slider_key(self) -> str:
@@ -42,6 +51,7 @@ class TimelineSelection:
         """Clears the selection."""
         self.clears += 1
         self.seek = None
+        self.cursor_s = 0.0
         self.select_span(None)
 
     def select_span(self, span_s: tuple[float, float] | None) -> None:

@@ -13,6 +13,7 @@ from emotion_core.photos.tables import readable_name
 from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video.job import JobState
+from streamlit_app.video.moment_labels import MomentLabels
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 from streamlit_app.visits import RETURN_S
 
@@ -49,6 +50,7 @@ class VideoState:
         smoother: Smooths the result.
         remark: What was passed over in an uploaded ZIP archive; empty otherwise.
         reidentify_error: Why people cannot be re-identified; empty if that was not tried.
+        labels: What the visitor says of faces in the video.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -61,6 +63,7 @@ class VideoState:
     smoother: ResultSmoother = field(default_factory=ResultSmoother)
     remark: str = ""
     reidentify_error: str = ""
+    labels: MomentLabels = field(default_factory=MomentLabels)
 
     def put(self, name: str, stream: BinaryIO) -> None:
         """Replaces the video; frees the one before. Of a ZIP archive, the first video is taken.
@@ -113,7 +116,7 @@ class VideoState:
         except EmotionError:  # it was freed in this moment
             return VideoState()
         job, kept = (one.share() if one else None for one in (job, kept))
-        return VideoState(clip, job, kept, remark=self.remark)
+        return VideoState(clip, job, kept, remark=self.remark, labels=self.labels.fork())
 
     @property
     def n_bytes(self) -> int:
@@ -134,6 +137,7 @@ class VideoState:
         if self.clip:
             self.clip.file.close()
         self.clip = None
+        self.labels = MomentLabels()
         self.uploads += 1
 
     def forget_job(self) -> None:

@@ -100,9 +100,10 @@ def show_course(
     limits = (0.0, math.ceil(charts.span_s[1] * 10) / 10)
     viewer_key = f"viewer {selection.clears}"
     step_s = 1 / fps if fps else analysis_period(frames) or _STEP_S
-    cursor = ViewerCursor(step_s, selection.seek, selection.span_s)
+    cursor = ViewerCursor(step_s, selection.seek, selection.span_s, selection.is_followed)
     on_span = partial(_take_span, selection, viewer_key, limits)
-    show_viewer(viewer_key, charts, alts, video, cursor, on_span)
+    on_cursor = partial(_take_cursor, selection, viewer_key)
+    show_viewer(viewer_key, charts, alts, video, cursor, on_span, on_cursor)
     _show_controls(selection, frames, tracks, limits)
     return selection.span_s
 
@@ -120,6 +121,11 @@ def _take_span(selection: TimelineSelection, viewer_key: str, limits: tuple[floa
     span = st.session_state[viewer_key].get("span")
     low, high = (min(max(round(value, 1), limits[0]), limits[1]) for value in span or limits)
     selection.select_span((low, high) if low < high and (low, high) != limits else None)
+
+
+def _take_cursor(selection: TimelineSelection, viewer_key: str) -> None:
+    """Takes where the cursor has come to rest."""
+    selection.cursor_s = float(st.session_state[viewer_key].get("cursor") or 0.0)
 
 
 def _take_slider(selection: TimelineSelection, key: str, limits: tuple[float, float]) -> None:

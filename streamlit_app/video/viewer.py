@@ -51,30 +51,35 @@ class ViewerCursor:
         step_s: Time from one frame to the next.
         seek: A number that counts and a time: with each new number the cursor goes there.
         span_s: Span to shade.
+        is_followed: Whether the viewer tells where the cursor comes to rest.
     """
 
     step_s: float
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
+    is_followed: bool = False
 
 
-def show_viewer(
+def show_viewer(  # noqa: PLR0913 - a viewer has that many parts
     key: str,
     shown: CursorCharts,
     alts: Mapping[str, str],
     video: PlayedVideo | None,
     cursor: ViewerCursor,
     on_span: Callable[[], None],
+    on_cursor: Callable[[], None],
 ) -> None:
     """Shows the viewer.
 
     Args:
-        key: Key of the widget; its ``span`` in the session state is the last span selected there.
+        key: Key of the widget; its ``span`` in the session state is the last span selected there,
+            its ``cursor`` where the cursor came to rest.
         shown: The charts.
         alts: What some of them show, for screen readers, by name.
         video: The video to play; ``None`` for charts alone.
         cursor: Where the cursor is sent.
         on_span: Called when a span was selected in the charts.
+        on_cursor: Called when the cursor has come to rest, if it is followed.
     """
     colours = chart_config()
     charts = {
@@ -93,6 +98,7 @@ def show_viewer(
         "offset_s": video.offset_s if video else 0.0,
         "span": cursor.span_s,
         "seek": cursor.seek,
+        "follows": cursor.is_followed,
         "vega": media_url(vega_script().encode(), "text/javascript", "vega"),
         "video": video
         and {
@@ -101,4 +107,4 @@ def show_viewer(
             "ratio": "{} / {}".format(*video.size_wh),
         },
     }
-    _mount(key=key, data=data, on_span_change=on_span)
+    _mount(key=key, data=data, on_span_change=on_span, on_cursor_change=on_cursor)

@@ -267,7 +267,7 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     selected = select_photos(state.stills, [photo], options)
     selected = replace(selected, all_faces=choose_counted(selected.faces, "face"))
     show_findings(selected, info, options)
-    show_results(state.stills, selected, options, info)
+    show_results(state.stills, selected, options, analyzer)
 
 
 def _show_state(session: WebcamSession) -> None:

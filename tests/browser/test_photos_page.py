@@ -163,6 +163,26 @@ def test_nothing_bars_the_way_of_anybody(results: Page, scheme: str) -> None:
         results.keyboard.press("Escape")
 
 
+def test_where_in_the_face_a_reading_comes_from_is_shown_beside_its_bars(results: Page) -> None:
+    face(results, "face 1 of pair.jpg").click()
+    results.get_by_role("button", name="Where in the face?").click()
+    found = results.get_by_role("img", name="Map of happiness on face 1 of pair.jpg. Covering")
+    found.wait_for()
+    assert results.locator(".interval").count() == results.locator("td.track").count()
+    assert_no_violations(results)
+    with results.expect_download() as saved:
+        results.get_by_role("link", name="Save image").click()
+    assert saved.value.suggested_filename == "pair_face1_happiness.jpg"
+    results.get_by_label("Emotion of the map").select_option("anger")
+    results.get_by_role("img", name="Map of anger on face 1").wait_for()
+    results.get_by_role("button", name="Next face").click()
+    results.get_by_role("img", name="Map of anger on face 2").wait_for()
+    results.get_by_role("button", name="Back to the photo").click()
+    marked_photo(results, "pair.jpg").wait_for()
+    results.keyboard.press("Escape")
+    wait_until(results, lambda: marked_photo(results, "pair.jpg").count() == 0)
+
+
 def test_the_tables_of_photos_are_files(results: Page) -> None:
     faces = read_csv(results, "Faces (CSV)")
     assert faces["source"].tolist() == ["portrait.jpg", "pair.jpg", "pair.jpg"]

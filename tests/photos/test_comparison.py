@@ -7,17 +7,21 @@ from emotion_core.labels import Emotion
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.photos.comparison import (
     agreement_counts,
+    classify_photos,
     compare_images,
     compared_rows,
     find_disputed,
+    iter_compared_photos,
     measure_agreement,
     to_compared_table,
 )
+from emotion_core.photos.pipeline import PhotoSource
 from emotion_core.recognition.classifier import EmotionClassifier
 from tests.factories import (
     FakeDetector,
     FakeNetwork,
     make_analysis,
+    make_counting_photo,
     make_emotion_card,
     make_fake_analyzer,
     make_image,
@@ -73,3 +77,33 @@ def test_words_are_counted_by_both_models_and_disputes_named():
     assert counts.loc["fear"].sum() == 0
     table.loc[0, "confidence_2"] = 0.3
     assert find_disputed(table, 5)["source"].tolist() == ["2.jpg", "0.jpg"]
+
+
+def test_photos_are_compared_in_batches_and_those_that_fail_say_why():
+    first, network = make_analyzer(FakeNetwork()), FakeNetwork(gain=1.0)
+    sources = [
+        PhotoSource("a.png", lambda: make_counting_photo(2)),
+        PhotoSource("b.png", lambda: make_counting_photo(1)),
+        PhotoSource("broken.png", lambda: b"no photo"),
+    ]
+    (a, a_read), (b, b_read), (broken, none) = iter_compared_photos(
+        first, make_analyzer(network), sources
+    )
+    assert (a.source, len(a_read), b.source, len(b_read)) == ("a.png", 2, "b.png", 1)
+    assert "not an image" in broken.error
+    assert none is None
+    assert network.passes == [3]
+
+
+def test_faces_found_before_are_read_again_together():
+    network = FakeNetwork(gain=1.0)
+    second = make_analyzer(network)
+    photos = [make_counting_photo(n, seed=n) for n in (2, 0, 1)]
+    found = [second.read(photo) for photo in photos]
+    network.passes.clear()
+    sources = [PhotoSource(f"{i}.png", lambda data=data: data) for i, data in enumerate(photos)]
+    sources[1] = PhotoSource("not needed.png", lambda: b"")
+    read = classify_photos(second.classifier, sources, [one.faces for one in found])
+    assert network.passes == [3]
+    for again, before in zip(read, found, strict=True):
+        np.testing.assert_allclose(again.probabilities, before.predictions.probabilities, atol=1e-6)

@@ -38,6 +38,9 @@ def test_the_map_is_high_where_the_network_looks():
     assert found.emotion is Emotion.HAPPINESS
     assert found.drop[:4, :4].min() > 0.1
     assert np.abs(found.drop[5:, 5:]).max() < 1e-6
+    (x, y), share = found.find_strongest()
+    assert max(x, y) < 0.6
+    assert share < found.share
     drawn = found.draw(64)
     assert drawn.shape == (64, 64, 3)
     assert drawn[4, 4, 0] > drawn[4, 4, 2] + 20
@@ -46,6 +49,9 @@ def test_the_map_is_high_where_the_network_looks():
 def test_another_emotion_can_be_explained():
     found = explain_face(make_looker(), make_lit_image(), FACE, Emotion.SADNESS)
     assert found.drop[:4, :4].max() < 0
+    (x, y), share = found.find_strongest(is_against=True)
+    assert max(x, y) < 0.6
+    assert share > found.share
 
 
 def test_a_reading_that_hangs_on_light_has_a_wide_interval():

@@ -27,7 +27,7 @@ def labels_to_csv(labels: Iterable[PhotoLabel]) -> bytes:
     writer.writerow(LABEL_COLUMNS)
     for label in labels:
         box = ["" if label.box is None else f"{edge:.1f}" for edge in label.box or range(4)]
-        time_s = "" if label.time_s is None else f"{label.time_s:.6g}"
+        time_s = "" if label.time_s is None else f"{label.time_s:.6f}".rstrip("0").rstrip(".")
         va = ["" if math.isnan(v) else f"{v:.3g}" for v in (label.valence, label.arousal)]
         person = label.row.cells.get(PERSON, "")
         word = label.emotion or ""

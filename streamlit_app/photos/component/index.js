@@ -1,6 +1,8 @@
 // The contact sheet of all faces, and beside it the detail of one: its photo with numbered boxes,
-// bars with values, a small plane. Data comes from faces_sheet in sheet.py; what a visitor chooses
-// goes back as the state "selected": the id of a face, or null, and the number of this choice.
+// or where in the face the reading comes from, bars with values, a small plane. Data comes from
+// faces_sheet in sheet.py; what a visitor chooses goes back as the state "selected": the id of a
+// face, or null, the number of this choice, and as "explain" what a map is wanted of: an emotion,
+// "" for the one that is read, or null.
 
 // One view per mounted component; Streamlit calls the function below on every change. It returns no
 // cleanup, since Streamlit also calls that of a change that another one has overtaken.
@@ -37,6 +39,7 @@ class View {
     parent.append(this.root);
     this.selected = null;
     this.turn = 0; // number of the visitor's last choice; answers to earlier ones are out of date
+    this.wish = null; // what a map is wanted of
     this.shown = "";
     this.sheet.addEventListener("keydown", (event) => this.onSheetKey(event));
     this.detail.addEventListener("keydown", (event) => this.onDetailKey(event));
@@ -57,6 +60,7 @@ class View {
     this.order = data.faces.map((face) => face.id);
     const colours = getComputedStyle(this.root).getPropertyValue("--st-chart-categorical-colors").split(/,(?![^(]*\))/);
     data.emotions.forEach((emotion, i) => this.root.style.setProperty(`--${emotion}`, colours[i] || "gray"));
+    if (data.turn >= this.turn) this.wish = data.wish;
     if (data.turn >= this.turn || (this.selected !== null && !this.faces.has(this.selected))) this.selected = data.selected;
     this.turn = Math.max(this.turn, data.turn);
     this.root.className = `root ${data.layout}${data.faces.length > 1 ? " many" : ""}`;
@@ -114,16 +118,26 @@ class View {
 
   select(id, scroll = false) {
     this.selected = id;
-    this.turn += 1;
-    this.drawDetail();
-    this.markSelected();
+    this.tell();
     if (id && scroll && this.data.layout !== "photo") {
       const box = this.detail.getBoundingClientRect();
       if (box.bottom > innerHeight || box.top < 0) this.root.scrollIntoView({ block: "start" });
       this.tile(id)?.scrollIntoView({ block: "nearest" });
     }
+  }
+
+  explain(wish) {
+    this.wish = wish;
+    this.tell();
+  }
+
+  tell() {
+    this.turn += 1;
+    this.drawDetail();
+    this.markSelected();
     clearTimeout(this.timer); // keys that are held down ask for the last face only
-    this.timer = setTimeout(() => this.send("selected", { face: id, turn: this.turn }), 60);
+    const choice = { face: this.selected, turn: this.turn, explain: this.wish };
+    this.timer = setTimeout(() => this.send("selected", choice), 60);
   }
 
   step(by) {
@@ -150,6 +164,7 @@ class View {
   }
 
   onDetailKey(event) {
+    if (event.target.tagName === "SELECT" && event.key !== "Escape") return;
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (step) this.step(step);
     else if (event.key === "Escape") this.close();
@@ -170,15 +185,17 @@ class View {
     if (this.detail.hidden) { this.drawn = this.detailed = null; return this.detail.replaceChildren(); }
     const focused = this.detail.getRootNode().activeElement?.dataset?.part;
     const isHere = photo && (face === null || photo.name === face.photo);
-    const key = isHere ? `${photo.src} ${photo.faces.map((f) => f.id)}` : null;
+    const isMapped = face !== null && this.wish !== null && this.data.explains;
+    const found = isMapped && this.data.explained?.face === face.id && this.data.explained.wish === this.wish ? this.data.explained : null;
+    const key = isMapped ? `map of ${this.wish || face.emotion} in ${face.id} ${found?.map}` : isHere ? `${photo.src} ${photo.faces.map((f) => f.id)}` : null;
     if (key === null || key !== this.drawn || !this.figure) {
-      this.figure = isHere ? this.makeFigure(photo) : make("div", { class: "waiting", role: "status" },
+      this.figure = isMapped ? this.makeMap(face, found) : isHere ? this.makeFigure(photo) : make("div", { class: "waiting", role: "status" },
         make("img", { src: face.image, alt: "" }), make("span", {}, "Opening the photo…"));
       this.drawn = key;
     }
     for (const box of this.figure.querySelectorAll(".box")) box.classList.toggle("chosen", box.dataset.face === this.selected);
     const at = this.order.indexOf(this.selected), n = this.order.length;
-    const shown = JSON.stringify([key, face, at, n, this.data.layout]);
+    const shown = JSON.stringify([key, face, at, n, this.data.layout, this.data.explains]);
     if (shown === this.detailed) return; // a button that is made anew while it is pressed gets no click
     this.detailed = shown;
     const words = face ? `Face ${face.number} of ${face.photo}` : photo.name;
@@ -190,7 +207,8 @@ class View {
         n > 1 ? button("next", "Next face (right arrow)", "›", at >= n - 1, () => this.step(1)) : null,
         this.data.layout === "photo" ? null : button("close", "Close (Escape)", "×", false, () => this.close()),
       ),
-      make("div", { class: photo && photo.width > 1.25 * photo.height ? "parts wide" : "parts" }, this.figure, face ? this.makeReading(face) : null),
+      make("div", { class: isMapped ? "parts mapped" : photo && photo.width > 1.25 * photo.height ? "parts wide" : "parts" },
+        this.figure, face ? this.makeReading(face, found) : null),
     ]);
     if (focused) {
       const again = this.detail.querySelector(`[data-part="${CSS.escape(focused)}"]:not(:disabled)`) || this.detail.querySelector("button:not(:disabled)");
@@ -210,28 +228,58 @@ class View {
       make("div", { class: "frame" }, make("img", { src: photo.src, alt: photo.alt, width: photo.width, height: photo.height }), ...boxes));
   }
 
-  makeReading(face) {
+  makeMap(face, found) {
+    const emotion = this.wish || face.emotion;
+    const option = (word) => make("option", { value: word === face.emotion ? "" : word, selected: word === emotion }, word);
+    const choice = make("select", { "data-part": "map", "aria-label": "Emotion of the map", onchange: (event) => this.explain(event.target.value) },
+      ...Object.keys(face.probabilities).map(option));
+    const place = found && !found.error ? make("img", { src: found.map, alt: found.alt, width: 320, height: 320 })
+      : make("div", { class: "unmapped", role: "status" }, make("img", { src: face.image, alt: "" }),
+        make("span", {}, found ? found.error : "Covering the face part by part…"));
+    return make("figure", { class: "map" }, place,
+      make("div", { class: "legend" }, make("span", {}, "against"), make("span", { class: "scale" }), make("span", {}, "for"),
+        choice, found?.file ? make("a", { href: found.file, download: found.name, "data-part": "save" }, "Save image") : null),
+      make("figcaption", {}, ...(found?.words || []).map((words) => make("p", {}, words))));
+  }
+
+  makeReading(face, found) {
+    const spread = found?.spread || {};
     const rows = Object.entries(face.probabilities).map(([emotion, share]) => make("tr", { class: emotion === face.emotion ? "top" : null },
       make("th", { scope: "row" }, emotion),
       make("td", { class: "track" }, make("span", { class: face.flag ? "bar doubtful" : "bar",
-        style: { width: `${100 * share}%`, "--edge": `var(--${emotion})` } })),
-      make("td", { class: "value" }, percent(share))));
-    return make("div", { class: "reading" },
-      make("p", { class: "answer" }, make("b", {}, face.emotion), ` ${percent(face.confidence)}`),
+        style: { width: `${100 * share}%`, "--edge": `var(--${emotion})` } }), emotion in spread ? makeInterval(...spread[emotion]) : ""),
+      make("td", { class: "value" }, emotion in spread ? range(spread[emotion], percent, "–") : percent(share))));
+    const number = (name) => (found?.[name] ? range(found[name], signed, " to ") : signed(face[name]));
+    const why = make("button", { type: "button", class: "why", "data-part": "why",
+      onclick: () => this.explain(this.wish === null ? "" : null) }, this.wish === null ? "Where in the face?" : "Back to the photo");
+    return make("div", { class: found?.spread ? "reading spread" : "reading" },
+      make("div", { class: "answer" }, make("p", {}, make("b", {}, face.emotion), ` ${percent(face.confidence)}`), this.data.explains ? why : null),
       face.flag ? make("p", { class: "flag" }, `Read with care: ${face.flag}.`) : null,
-      face.movements.length ? make("p", { class: "movements" }, "Movements: " +
+      face.movements.length && !found ? make("p", { class: "movements" }, "Movements: " +
         face.movements.map(([name, value]) => `${name} ${value.toFixed(1)}`).join(", ")) : null,
       make("div", { class: "numbers" }, make("table", { "aria-label": "Probability of each emotion" }, make("tbody", {}, ...rows)),
-      make("div", { class: "place" }, makePlane(face), make("dl", {},
-        make("div", {}, make("dt", {}, "Valence"), make("dd", {}, signed(face.valence))),
-        make("div", {}, make("dt", {}, "Arousal"), make("dd", {}, signed(face.arousal))),
+      make("div", { class: "place" }, makePlane(face, found), make("dl", {},
+        make("div", {}, make("dt", {}, "Valence"), make("dd", {}, number("valence"))),
+        make("div", {}, make("dt", {}, "Arousal"), make("dd", {}, number("arousal"))),
         make("div", {}, make("dt", {}, "Face"), make("dd", {}, `${face.size} px`)),
-        make("div", {}, make("dt", {}, "Found"), make("dd", {}, percent(face.score)))))));
+        make("div", {}, make("dt", {}, "Found"), make("dd", {}, percent(face.score)))))),
+      found?.spread ? make("p", { class: "note" }, found.stability) : null);
   }
 }
 
-/** The valence-arousal plane with one dot. */
-function makePlane(face) {
+/** Minimum and maximum as words; one of them if both are the same. */
+function range([low, high], word, between) {
+  const [first, last] = [word(low), word(high)];
+  return first === last ? first : `${/^\d+%$/.test(first) ? first.slice(0, -1) : first}${between}${last}`;
+}
+
+/** A thin bracket from the minimum to the maximum on a bar. */
+function makeInterval(low, high) {
+  return make("span", { class: "interval", "aria-hidden": "true", style: { left: `${100 * low}%`, width: `${100 * (high - low)}%` } });
+}
+
+/** The valence-arousal plane with one dot, and the rectangle in which it stays if that is known. */
+function makePlane(face, found) {
   const draw = (tag, attributes, text) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -245,6 +293,8 @@ function makePlane(face) {
     draw("path", { d: "M-104 0H104M0-104V104", class: "line" }),
     ...[["tense", -98, -88, "start"], ["excited", 98, -88, "end"], ["gloomy", -98, 98, "start"], ["calm", 98, 98, "end"]]
       .map(([word, x, y, anchor]) => draw("text", { x, y, "text-anchor": anchor }, word)),
+    ...(found?.valence ? [draw("rect", { x: 100 * found.valence[0], y: -100 * found.arousal[1], class: "around",
+      width: 100 * (found.valence[1] - found.valence[0]), height: 100 * (found.arousal[1] - found.arousal[0]) })] : []),
     draw("circle", { cx: 100 * face.valence, cy: -100 * face.arousal, r: 10, class: "dot", style: `--edge: var(--${face.emotion})` }));
   return svg;
 }

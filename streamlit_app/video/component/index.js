@@ -4,6 +4,7 @@
 
 const NAMES = ["timeline", "probabilities", "plane", "bars"];
 const SECOND_S = 1;
+const REST_MS = 250; // after which a cursor that does not move is at rest
 const AFTER_S = 0.001; // after the start of a frame, so that rounding does not show the one before
 
 const viewers = new WeakMap();
@@ -173,6 +174,20 @@ class Viewer {
     for (const [name, value] of Object.entries({ ...values, valuenow: cursor.toFixed(3) })) {
       this.course.setAttribute(`aria-${name}`, value);
     }
+    this.tell();
+  }
+
+  // Says where the cursor has come to rest, where somebody wants to know
+  tell() {
+    clearTimeout(this.resting);
+    if (!this.data.follows) return;
+    this.resting = setTimeout(() => {
+      const { cursor } = this.signals;
+      if (this.dragged || this.told === cursor) return;
+      if (this.data.video && !this.video.paused) return;
+      this.told = cursor;
+      this.setStateValue("cursor", cursor);
+    }, REST_MS);
   }
 
   // Mouse, finger and keys
@@ -188,6 +203,7 @@ class Viewer {
     for (const name of ["play", "seeking", "timeupdate", "loadedmetadata"]) {
       video.addEventListener(name, () => this.data && this.follow());
     }
+    video.addEventListener("pause", () => this.data && this.tell());
     video.addEventListener("seeked", () => {
       const { waiting } = this;
       this.waiting = undefined;
@@ -213,6 +229,7 @@ class Viewer {
     course.addEventListener("pointerup", () => {
       const isSpan = this.dragged?.startS !== undefined;
       this.dragged = undefined;
+      this.tell();
       if (isSpan) this.setStateValue("span", [this.signals.from_s, this.signals.until_s]);
     });
     course.addEventListener("pointercancel", () => (this.dragged = undefined));
@@ -239,6 +256,7 @@ class Viewer {
   }
 
   close() {
+    clearTimeout(this.resting);
     this.observer.disconnect();
     this.round += 1;
     for (const view of Object.values(this.views)) view.finalize();

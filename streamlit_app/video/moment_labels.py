@@ -1,0 +1,230 @@
+"""What a visitor says of the faces in a video, and which of them are worth asking about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_core.adaptation.agreement import to_agreement_of
+from emotion_core.adaptation.ordering import order_for_labels
+from emotion_core.quality import usable_faces
+from emotion_core.training.datasets.labelled_images import find_labelled_face
+from emotion_core.training.datasets.photo_labels import PERSON, PhotoLabel, read_rated_labels
+from emotion_core.training.datasets.tables import TableRow
+from emotion_core.types import Faces
+from emotion_core.video.tables import analysis_period
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from emotion_core.adaptation.agreement import RaterAgreement
+    from emotion_core.labels import Emotion
+    from emotion_core.training.datasets.photo_labels import FaceKey
+    from emotion_core.video.types import Highlight
+
+_BOX = ["x1", "y1", "x2", "y2"]
+_MAX_SUGGESTED = 60
+_APART_S = 1.0
+"""Seconds of which at most one moment of a person is suggested: frames beside it look the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A face of a person at a time.
+
+    Attributes:
+        track: The person's.
+        time_s: Of the frame, as in its table.
+        box: x1, y1, x2, y2 in pixels.
+        emotion: As read.
+        confidence: Its probability, 0-1.
+        kind: Why it is suggested.
+    """
+
+    track: int
+    time_s: float
+    box: tuple[float, float, float, float]
+    emotion: str
+    confidence: float
+    kind: str = ""
+
+    def face(self, video: str) -> FaceKey:
+        """What tells the face from all others."""
+        return video, self.time_s, self.box
+
+
+@dataclass(slots=True)
+class MomentLabels:
+    """Labels of faces in one video.
+
+    Attributes:
+        given: Labels by face and rater.
+        passed: Faces that a rater labelled or skipped, the last one last, each with the rater and
+            the label that it had before.
+    """
+
+    given: dict[tuple[FaceKey, str], PhotoLabel] = field(default_factory=dict)
+    passed: list[tuple[FaceKey, str, PhotoLabel | None]] = field(default_factory=list)
+
+    def fork(self) -> MomentLabels:
+        """The same for another window."""
+        return MomentLabels(dict(self.given), list(self.passed))
+
+    def give(self, video: str, moment: Moment, emotion: Emotion, rater: str) -> None:
+        """Labels a face; the same rater's earlier label of it is replaced."""
+        face = moment.face(video)
+        self._pass(face, rater)
+        row = TableRow("", {PERSON: f"{video}#{moment.track}"})
+        self.given[face, rater] = PhotoLabel(
+            video, emotion, row=row, time_s=moment.time_s, box=moment.box, rater=rater
+        )
+
+    def skip(self, video: str, moment: Moment, rater: str) -> None:
+        """Leaves a face for later."""
+        self._pass(moment.face(video), rater)
+
+    def undo(self) -> None:
+        """Takes the last label or skip back."""
+        if not self.passed:
+            return
+        face, rater, before = self.passed.pop()
+        if before is None:
+            self.given.pop((face, rater), None)
+        else:
+            self.given[face, rater] = before
+
+    def is_waiting(self, face: FaceKey, rater: str) -> bool:
+        """Whether a rater has neither labelled nor skipped a face."""
+        passed = any(one == face and who == rater for one, who, _ in self.passed)
+        return not passed and (face, rater) not in self.given
+
+    def agreement(self) -> RaterAgreement | None:
+        """How far raters agree; ``None`` if no face was labelled by two."""
+        found = to_agreement_of(list(self.given.values()))
+        return found if found.n_shared else None
+
+    def take(self, data: bytes, video: str, frames: pd.DataFrame) -> int:
+        """Takes the labels of a file that are about faces in the video.
+
+        Args:
+            data: The file.
+            video: Name of the video.
+            frames: Its table of frames.
+
+        Returns:
+            Their number.
+
+        Raises:
+            DatasetError: The file is no ``labels.csv``.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "labels.csv"
+            path.write_bytes(data)
+            labels = read_rated_labels(path)
+        n = 0
+        for label in labels:
+            moment = _find_moment(label, frames) if _is_about(label, video) else None
+            if moment is not None and label.emotion is not None:
+                self.give(video, moment, label.emotion, label.rater)
+                key = moment.face(video), label.rater
+                given = self.given[key]
+                row = label.row if label.row.cells.get(PERSON) else given.row
+                self.given[key] = replace(
+                    given, valence=label.valence, arousal=label.arousal, row=row
+                )
+                n += 1
+        return n
+
+    def _pass(self, face: FaceKey, rater: str) -> None:
+        self.passed.append((face, rater, self.given.get((face, rater))))
+
+
+def moments_at(frames: pd.DataFrame, time_s: float, tracks: Sequence[int]) -> list[Moment]:
+    """The faces of people that are shown at a time.
+
+    Args:
+        frames: Table of frames.
+        time_s: In seconds; the last analysed frame until then is meant, or else the first.
+        tracks: The people.
+    """
+    if frames.empty:
+        return []
+    times = frames["time_s"].to_numpy(float)
+    before = times[times <= time_s + 1e-4]
+    shown = frames[times == (before.max() if len(before) else times.min())]
+    return [_to_moment(row) for row in _rows(shown[shown["track"].isin(tracks)])]
+
+
+def suggest_moments(
+    frames: pd.DataFrame, highlights: Sequence[Highlight], tracks: Sequence[int]
+) -> list[Moment]:
+    """Faces whose labels teach most: the people's highlights, then uncertain readings.
+
+    Args:
+        frames: Table of frames.
+        highlights: Of all people.
+        tracks: The people to ask about.
+    """
+    faces = frames[frames["track"].isin(tracks)]
+    found = []
+    for one in highlights:
+        rows = faces[(faces["track"] == one.track) & (faces["frame"] == one.frame)]
+        found += [_to_moment(row, f"most {one.kind}") for row in _rows(rows)]
+    found = list({(one.track, one.time_s): one for one in reversed(found)}.values())[::-1]
+    found.sort(key=lambda one: one.time_s)
+    taken = {(one.track, int(one.time_s // _APART_S)) for one in found}
+    rest = usable_faces(faces)
+    columns = [name for name in rest.columns if name.startswith("p_")]
+    if rest.empty or not columns:
+        return found[:_MAX_SUGGESTED]
+    shares = np.sort(rest[columns].to_numpy(np.float32), axis=1)
+    margin = shares[:, -1] - shares[:, -2] if len(columns) > 1 else shares[:, -1]
+    second = (rest["time_s"] // _APART_S).astype(int)
+    rest = rest.assign(margin=margin, second=second).sort_values("margin", kind="stable")
+    rest = rest.drop_duplicates(["track", "second"])
+    keys = zip(rest["track"].tolist(), rest["second"].tolist(), strict=True)
+    rest = rest[[key not in taken for key in keys]]
+    order = order_for_labels(rest[columns].to_numpy(np.float32), rest["track"].tolist())
+    found += [_to_moment(row, "uncertain") for row in _rows(rest.iloc[order])]
+    return found[:_MAX_SUGGESTED]
+
+
+def _rows(faces: pd.DataFrame) -> list[dict[str, object]]:
+    return [{str(k): v for k, v in row.items()} for row in faces.to_dict("records")]
+
+
+def _to_moment(row: dict[str, object], kind: str = "") -> Moment:
+    x1, y1, x2, y2 = (round(float(str(row[name])), 1) for name in _BOX)
+    return Moment(
+        int(str(row["track"])),
+        float(str(row["time_s"])),
+        (x1, y1, x2, y2),
+        str(row["emotion"]),
+        float(str(row["confidence"])),
+        kind,
+    )
+
+
+def _is_about(label: PhotoLabel, video: str) -> bool:
+    """Whether a label is about a video, in whatever folder it was."""
+    return label.time_s is not None and Path(label.image).name == Path(video).name
+
+
+def _find_moment(label: PhotoLabel, frames: pd.DataFrame) -> Moment | None:
+    """The face that a label is about, in the nearest analysed frame."""
+    faces = frames[frames["track"].notna()]
+    if faces.empty or label.time_s is None:
+        return None
+    away = (faces["time_s"] - label.time_s).abs()
+    if away.min() > analysis_period(frames) / 2 + 1e-3:
+        return None
+    rows = faces[away == away.min()]
+    boxes = rows[_BOX].to_numpy(np.float32)
+    which = find_labelled_face(Faces(boxes, np.ones(len(boxes), np.float32)), label)
+    return None if which is None else _to_moment(_rows(rows.iloc[[which]])[0])
