@@ -8,28 +8,31 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence
-from emotion_core.labels import ALL_EMOTIONS, Emotion
-from emotion_core.training.datasets.label_writer import labels_to_csv
+from streamlit_app.label_words import (
+    ask_rater,
+    current_rater,
+    show_label_files,
+    show_skip_and_undo,
+    show_words,
+)
 from streamlit_app.photos.adapting import show_adapting
 from streamlit_app.photos.face_labels import next_faces
 from streamlit_app.photos.measuring import show_measures
-from streamlit_app.widgets import download, escape, media_url, plural
+from streamlit_app.widgets import media_url, plural
 
 if TYPE_CHECKING:
+    from emotion_core.labels import Emotion
     from emotion_core.training.datasets.photo_labels import FaceKey
     from streamlit_app.photos.face_labels import FaceLabels, LabellingTask
     from streamlit_app.photos.faces import SelectedPhotos
 
-_PART, _TAB, _RATER = "labelling", "labelling tab", "rater"
+_PART, _TAB = "labelling", "labelling tab"
 """Keys of widgets."""
 
 _ENDS = {"valence": ("unpleasant", "pleasant"), "arousal": ("calm", "excited")}
 _RATINGS = (None, *(round(step / 10, 1) for step in range(-10, 11)))
 _UNRATED = "not rated"
-_CANNOT_TELL = "Cannot tell"
-_FAILED, _TAKEN = "labels failed", "labels taken"
 
 
 def show_labelling(task: LabellingTask) -> None:
@@ -53,7 +56,8 @@ def show_labelling(task: LabellingTask) -> None:
         if correct.open:
             with correct:
                 _show_next(task)
-                _show_files(task.labels, task.selected)
+                take = partial(task.labels.take, selected=task.selected)
+                show_label_files(task.labels.given.values(), take, "on this page")
         if measure.open:
             with measure:
                 show_measures(task)
@@ -67,13 +71,7 @@ def _show_next(task: LabellingTask) -> None:
     labels, selected, faces = task.labels, task.selected, task.faces
     waiting = [row for row in next_faces(selected) if faces[row] not in labels.passed]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.text_input(
-            "Your name or code",
-            key=_RATER,
-            help="Stands in the column rater, so that labels of several raters can be compared.",
-            persist_state="session",
-            width=220,
-        )
+        ask_rater()
         is_rated = st.toggle(
             "Rate valence and arousal",
             key="rate faces",
@@ -87,27 +85,9 @@ def _show_next(task: LabellingTask) -> None:
             face = faces[waiting[0]]
             if is_rated:
                 _show_sliders(face)
-            with st.container(horizontal=True):
-                for i, emotion in enumerate(ALL_EMOTIONS, 1):
-                    is_word = emotion is not Emotion.UNCERTAIN
-                    st.button(
-                        emotion.capitalize() if is_word else _CANNOT_TELL,
-                        key=f"label {emotion}",
-                        shortcut=str(i),
-                        on_click=_give,
-                        args=(labels, face, emotion),
-                    )
-        with st.container(horizontal=True):
-            if waiting:
-                st.button("Skip", key="skip", shortcut="0", on_click=labels.skip, args=(face,))
-            st.button(
-                "Undo",
-                key="undo",
-                shortcut="u",
-                icon=":material/undo:",
-                on_click=labels.undo,
-                disabled=not labels.passed,
-            )
+            show_words(partial(_give, labels, face))
+        skip = partial(labels.skip, face) if waiting else None
+        show_skip_and_undo(skip, labels.undo if labels.passed else None)
     with left:
         if waiting:
             _show_face(selected, waiting[0])
@@ -140,7 +120,7 @@ def _give(labels: FaceLabels, face: FaceKey, emotion: Emotion) -> None:
     """Labels a face with what is chosen when the button is pressed."""
     given = [st.session_state.get(_slider_key(name, face)) for name in _ENDS]
     valence, arousal = (math.nan if value is None else float(value) for value in given)
-    labels.give(face, emotion, st.session_state.get(_RATER, "").strip(), (valence, arousal))
+    labels.give(face, emotion, current_rater(), (valence, arousal))
 
 
 def _show_face(selected: SelectedPhotos, row: int) -> None:
@@ -150,29 +130,3 @@ def _show_face(selected: SelectedPhotos, row: int) -> None:
     st.html(f'<img src="{src}" alt="The face to label" width="128" height="128">')
     if st.toggle("Show the reading", key="show reading", help="It may sway what you see."):
         st.caption(f"Read as {face['emotion']}, {format_confidence(face['confidence'])}.")
-
-
-def _show_files(labels: FaceLabels, selected: SelectedPhotos) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if labels.given:
-            table = labels_to_csv(labels.given.values())
-            download("Save labels (CSV)", lambda: table, "labels.csv", "text/csv")
-        with st.popover("Load labels", icon=":material/upload:"):
-            upload = st.file_uploader("labels.csv", type=["csv"], key="labels file")
-            if upload is not None:
-                take = partial(_take, labels, selected, upload.getvalue())
-                st.button("Take them", key="take labels", on_click=take)
-    if error := st.session_state.pop(_FAILED, ""):  # not in the menu, which closes
-        st.error(escape(error))
-    if taken := st.session_state.pop(_TAKEN, ""):
-        st.success(taken)
-
-
-def _take(labels: FaceLabels, selected: SelectedPhotos, data: bytes) -> None:
-    """Takes labels before the page is drawn, which says what came of it."""
-    try:
-        n = labels.take(data, selected)
-    except EmotionError as error:
-        st.session_state[_FAILED] = str(error)
-    else:
-        st.session_state[_TAKEN] = f"Took {plural(n, 'label')} of faces on this page."
