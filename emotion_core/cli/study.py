@@ -245,7 +245,7 @@ def _analyze(
     chosen: argparse.Namespace, videos: Sequence[StudyVideo], choices: Mapping[str, Any]
 ) -> Study:
     """Analyses the videos with a line that shows how far it is."""
-    from emotion_core.study.edited_frames import check_people
+    from emotion_core.study.edited_frames import check_people, tracks_of
     from emotion_core.study.methods import about_study
     from emotion_core.study.run import StudyRun
     from emotion_core.study.tables import Study
@@ -262,7 +262,7 @@ def _analyze(
         run = StudyRun(chosen.source, analyzer, settings, chosen.out / _READINGS, show)
         for record, was_known in run.analyze(videos):
             if record.frames is not None:  # said at once, not after hours; readings are kept
-                check_people(record.frames, edits.of(record.video.file))
+                check_people(tracks_of(record.load()), edits.of(record.video.file))
             records.append(record)
             again += was_known
             bar.update()

@@ -64,6 +64,8 @@ def read_events(path: Path, data: bytes | None = None) -> pd.DataFrame:
 
 def events_of(events: pd.DataFrame, video: StudyVideo) -> pd.DataFrame:
     """The events of one video: columns time_s and label."""
+    if events.empty:
+        return no_events()[["time_s", "label"]]
     return events.loc[_fits(events, video), ["time_s", "label"]].reset_index(drop=True)
 
 

@@ -10,7 +10,6 @@ import streamlit as st
 from emotion_core.study.export import study_file, study_file_names, write_study_bundle
 from emotion_core.study.project import PROJECT_SUFFIX, to_project
 from emotion_core.study.report import study_report
-from emotion_core.study.tables import make_tables
 from streamlit_app.widgets import chosen_decimal, download
 
 if TYPE_CHECKING:
@@ -42,19 +41,19 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
         download("Everything (ZIP)", partial(bundle_of, state, decimal), "study.zip", zipped)
         download(
             f"Project ({PROJECT_SUFFIX})",
-            lambda: to_project(state.study(), tables),
+            lambda: to_project(*state.files()),
             f"study{PROJECT_SUFFIX}",
             zipped,
         )
         download(
             "Report (HTML)",
-            lambda: study_report(state.study(), tables),
+            lambda: study_report(*state.files()),
             "study_report.html",
             _WHAT["html"],
         )
         for label, name in (("Excel", "study.xlsx"), ("Participants (CSV)", "participants.csv")):
             if name in names:
-                make = partial(_file, state, tables, name, decimal)
+                make = partial(_file, state, name, decimal)
                 download(label, make, name, _WHAT[name.rpartition(".")[2]])
     st.caption(
         "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
@@ -65,17 +64,13 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("One file", names, key="study file", width=300)
         kind = _WHAT.get(name.rpartition(".")[2], "application/octet-stream")
-        download("Download this file", partial(_file, state, tables, name, decimal), name, kind)
+        download("Download this file", partial(_file, state, name, decimal), name, kind)
 
 
 def bundle_of(state: StudyState, decimal: Decimal) -> bytes:
     """Everything of a study as one ZIP archive."""
-    study = state.study()
-    return write_study_bundle(study, make_tables(study), decimal)
+    return write_study_bundle(*state.files(with_frames=True), decimal)
 
 
-def _file(state: StudyState, tables: StudyTables, name: str, decimal: Decimal) -> bytes:
-    study = state.study()
-    if name.startswith(_ALL_FRAMES):
-        tables = make_tables(study)
-    return study_file(study, tables, name, decimal)
+def _file(state: StudyState, name: str, decimal: Decimal) -> bytes:
+    return study_file(*state.files(with_frames=name.startswith(_ALL_FRAMES)), name, decimal)

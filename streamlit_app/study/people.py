@@ -77,7 +77,7 @@ def _count(clip: StudyClip) -> str:
 
 
 def _show_video(state: StudyState, clip: StudyClip, *, blur: bool) -> None:
-    frames = clip.readings().frames
+    frames = clip.frames()
     try:
         edited = edit_frames(frames, state.edits.of(clip.name))
     except EmotionError as error:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotion_core.errors import EmotionError
-from emotion_core.study.edited_frames import check_people
 from emotion_core.study.edits import Edits
 from emotion_core.study.events import no_events
+from emotion_core.study.kept import KeptParts
 from emotion_core.study.methods import about_study
+from emotion_core.study.parts import PartMaker
 from emotion_core.study.project import read_project
+from emotion_core.study.readings import PLANE
 from emotion_core.study.run import with_twin
 from emotion_core.study.settings import StudySettings
 from emotion_core.study.tables import Study, make_tables
-from streamlit_app.study.clips import StudyClip, StudyRunner
+from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
 from streamlit_app.study.names import ClipNames
 from streamlit_app.video.job import JobState
 from streamlit_app.visits import STUDY_RETURN_S
@@ -55,6 +57,7 @@ class StudyState:
         has_shown: Whether the results were opened since the queue ended.
         portraits: Faces of the video whose people are shown, by track.
         idle_edits: Edits of videos or people that were not there when tables were made last.
+        measure: Of which the page shows curves.
     """
 
     return_s: ClassVar[float] = STUDY_RETURN_S
@@ -72,8 +75,10 @@ class StudyState:
     has_shown: bool = False
     portraits: tuple[StudyClip, dict[int, bytes]] | None = None
     idle_edits: tuple[Edit, ...] = ()
+    measure: str = PLANE[0]
     _undone: list[Edits] = field(default_factory=list)
     _made: tuple[Hashable, StudyTables] | None = None
+    _kept: KeptParts = field(default_factory=KeptParts)
 
     # the videos
 
@@ -170,49 +175,48 @@ class StudyState:
         """Undoes the latest change of edits."""
         self.edits = self._undone.pop()
 
-    def _edits_that_hold(self, records: Iterable[Any]) -> Edits:
-        """The edits without those of videos and people that are not there (yet)."""
-        frames = {record.video.file: record.frames for record in records}
-
-        def holds(edit: Edit) -> bool:
-            if not edit.video:
-                return True
-            if frames.get(edit.video) is None:
-                return edit.video in frames
-            try:
-                check_people(frames[edit.video], [edit])
-            except EmotionError:
-                return False
-            return True
-
-        return Edits(tuple(filter(holds, self.edits.items)))
-
     # what comes of it
 
     def study(self) -> Study:
-        """The study of the videos whose analysis has ended; made anew, since it is large.
+        """The study of the videos whose analysis has ended; frames are loaded when asked for.
 
         Raises:
             EmotionError: Two videos are of the same participant and stimulus, or none is there.
         """
         seen: dict[str, str] = {}
-        records = [clip.record(video) for clip, video in self._named()]
+        named = self._named()
+        records = [clip.record(video) for clip, video in named]
         records = [with_twin(one, seen) if one.frames is not None else one for one in records]
-        edits = self._edits_that_hold(records)
+        edits = edits_that_hold(self.edits, [clip for clip, _ in named])
         self.idle_edits = tuple(edit for edit in self.edits.items if edit not in edits.items)
         return Study(tuple(records), self.settings, edits, self.events, self.about)
 
     def tables(self) -> StudyTables:
-        """The tables of ``study``, kept until something changes; all_frames is left empty.
+        """The tables of ``study`` as far as the page shows them, kept until something changes.
+
+        all_frames is left empty, and group_curves has ``measure`` only.
 
         Raises:
             EmotionError: See ``study`` and ``make_tables``.
         """
         if self._made is None or not self.is_current:
-            tables = make_tables(self.study())
-            slim = replace(tables, all_frames=tables.all_frames.iloc[:0].copy())
-            self._made = self._key(), slim
+            tables = make_tables(
+                self.study(), self._kept, curves_of=[self.measure], with_frames=False
+            )
+            self._made = self._key(), tables
         return self._made[1]
+
+    def files(self, *, with_frames: bool = False) -> tuple[Study, StudyTables]:
+        """The study and all of its tables, for files; what the page has made is not made again.
+
+        Args:
+            with_frames: Whether all_frames has rows.
+
+        Raises:
+            EmotionError: See ``study`` and ``make_tables``.
+        """
+        study = self.study()
+        return study, make_tables(study, self._kept.copy(), with_frames=with_frames)
 
     @property
     def has_rows(self) -> bool:
@@ -226,14 +230,21 @@ class StudyState:
 
     @property
     def is_quick(self) -> bool:
-        """Whether tables are made in about two seconds."""
-        return sum(clip.n_rows for clip in self.ended) <= _QUICK_ROWS
+        """Whether tables are made in about two seconds: of few rows something has changed."""
+        rows = {clip.name: clip.n_rows for clip in self.ended}
+        if sum(rows.values()) <= _QUICK_ROWS:
+            return True
+        try:
+            changed = PartMaker(self.study(), self._kept).changed_files()
+        except EmotionError:  # which is told once tables are made
+            return True
+        return sum(rows[file] for file in changed) <= _QUICK_ROWS
 
     def _key(self) -> Hashable:
         """What the tables are made of."""
         names = tuple(self.names.of(clip.name) for clip in self.ended)
         ended = tuple((id(clip), clip.state) for clip in self.ended)
-        return ended, names, self.settings, self.edits, id(self.events)
+        return ended, names, self.settings, self.edits, id(self.events), self.measure
 
     def _named(self) -> list[tuple[StudyClip, StudyVideo]]:
         """The videos that have ended and of which participant and stimulus are known."""
@@ -265,6 +276,7 @@ class StudyState:
             has_shown=False,
             remarks=list(self.remarks),
             _undone=list(self._undone),
+            _kept=self._kept.copy(),
         )
 
     @property

@@ -55,12 +55,16 @@ def packed(files):
 
 def test_tables_are_those_of_the_same_study_in_the_core(study, state):
     shown, made = state.tables(), make_tables(study)
+    curves = made.group_curves[made.group_curves["measure"] == "valence"].reset_index(drop=True)
     for name, table in shown.items():
         if name != "all_frames":
-            pd.testing.assert_frame_equal(table, getattr(made, name))
+            expected = curves if name == "group_curves" else getattr(made, name)
+            pd.testing.assert_frame_equal(table, expected)
     assert shown.all_frames.empty
     assert list(shown.all_frames) == list(made.all_frames)
     assert state.tables() is shown
+    for name, table in state.files(with_frames=True)[1].items():
+        pd.testing.assert_frame_equal(table, getattr(made, name))
 
 
 def test_edits_change_tables_and_are_undone(state):
