@@ -20,12 +20,14 @@ from emotion_core.study.tables import Study, StudyRecord
 from emotion_core.types import VaSource
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     _Values = npt.NDArray[np.float64]
 
 SYNTHETIC = "synthetic"
-"""The word in the names of its participants, files, model and detector."""
+"""The word in the names of its participants, stimuli, events, files, model and detector."""
 
 ABOUT_SYNTHETIC = (
     "All readings are synthetic: made by a program to show what results look like. Nobody was "
@@ -68,13 +70,13 @@ def synthetic_study(
             if person == 0 and number == len(_STIMULI) - 1 and participants > 1:
                 continue
             name = f"{SYNTHETIC}{person + 1:02d}"
-            video = StudyVideo(f"{name}_{stimulus}.mp4", name, stimulus)
+            video = StudyVideo(f"{name}_{stimulus}.mp4", name, f"{SYNTHETIC} {stimulus}")
             n = round(seconds * rate_hz)
             frames = _frames(stimulus, n, rate_hz, generator)
             if person == 1 and number == 0:
                 frames = _with_visitor(frames, n)
             records.append(StudyRecord(video, "", frames, _facts(n, rate_hz)))
-    events = pd.DataFrame({"time_s": [round(0.3 * seconds, 1)], "label": ["turn of the film"]})
+    events = pd.DataFrame({"time_s": [round(0.3 * seconds, 1)], "label": [f"{SYNTHETIC} turn"]})
     return Study(
         tuple(records),
         StudySettings(baseline=Baseline(to_s=2.0)),
@@ -83,9 +85,9 @@ def synthetic_study(
     )
 
 
-def is_synthetic(study: Study) -> bool:
-    """Whether a study, or the project it came from, is a made one."""
-    return bool(study.about.get(SYNTHETIC))
+def is_synthetic(about: Mapping[str, Any]) -> bool:
+    """Whether what a study tells about its analysis says that there was none."""
+    return bool(about.get(SYNTHETIC))
 
 
 def _frames(stimulus: str, n: int, rate_hz: float, generator: np.random.Generator) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class StudyClip:
         n_people: People seen, once it is done.
         n_rows: Rows of its table of frames, once it is done.
         tracks: Numbers of all people and brief tracks, once it is done.
+        facts: See ``StudyRecord``, once it is done.
     """
 
     def __init__(self, name: str, file: SharedTempFile | None = None) -> None:
@@ -51,11 +52,10 @@ class StudyClip:
         self.progress: VideoProgress | None = None
         self.error = ""
         self.elapsed_s = 0.0
-        self.n_people = self.n_rows = 0
-        self.tracks: frozenset[int] = frozenset()
+        self.n_people, self.n_rows, self.tracks = 0, 0, frozenset[int]()
         self._state = JobState.WAITING
         self._sha256, self._start_s, self._readings = "", 0.0, b""
-        self._facts: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
         self._owners, self._lock = 1, threading.Lock()
         self._is_active = self._is_cancelled = self._is_put_back = False
 
@@ -102,7 +102,7 @@ class StudyClip:
         if self.state is not JobState.DONE:
             error = self.error or "The analysis was cancelled."
             return StudyRecord(video, self._sha256, error=error)
-        return StudyRecord(video, self._sha256, self.frames, self._facts, self._start_s)
+        return StudyRecord(video, self._sha256, self.frames, self.facts, self._start_s)
 
     def cancel(self) -> None:
         """Ends the analysis soon; what has ended stays as it is."""
@@ -188,7 +188,7 @@ class StudyClip:
         frames = readings.frames
         people = frames.loc[~frames["is_brief"], "track"]
         self.n_people, self.n_rows = int(people.nunique()), len(frames)
-        self.tracks, self._facts = tracks_of(frames), dict(readings.facts)
+        self.tracks, self.facts = tracks_of(frames), dict(readings.facts)
         with self._lock:
             if self._owners:  # else nobody would free it
                 self._readings = to_parquet(readings)

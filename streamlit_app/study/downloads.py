@@ -10,6 +10,7 @@ import streamlit as st
 from emotion_core.study.export import study_file, study_file_names, write_study_bundle
 from emotion_core.study.project import PROJECT_SUFFIX, to_project
 from emotion_core.study.report import study_report
+from emotion_core.study.synthetic import SYNTHETIC
 from streamlit_app.widgets import chosen_decimal, download
 
 if TYPE_CHECKING:
@@ -35,26 +36,27 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
         tables: Its tables, without all_frames.
     """
     decimal = chosen_decimal()
-    names = study_file_names(tables)
+    names, made = study_file_names(tables), f"{SYNTHETIC}_" if state.is_synthetic else ""
     with st.container(horizontal=True):
         zipped = "application/zip"
-        download("Everything (ZIP)", partial(bundle_of, state, decimal), "study.zip", zipped)
+        make_all = partial(bundle_of, state, decimal)
+        download("Everything (ZIP)", make_all, f"{made}study.zip", zipped)
         download(
             f"Project ({PROJECT_SUFFIX})",
             lambda: to_project(*state.files()),
-            f"study{PROJECT_SUFFIX}",
+            f"{made}study{PROJECT_SUFFIX}",
             zipped,
         )
         download(
             "Report (HTML)",
             lambda: study_report(*state.files()),
-            "study_report.html",
+            f"{made}study_report.html",
             _WHAT["html"],
         )
         for label, name in (("Excel", "study.xlsx"), ("Participants (CSV)", "participants.csv")):
             if name in names:
                 make = partial(_file, state, name, decimal)
-                download(label, make, name, _WHAT[name.rpartition(".")[2]])
+                download(label, make, f"{made}{name}", _WHAT[name.rpartition(".")[2]])
     st.caption(
         "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
         "installed, the code book, the methods paragraph with references (BibTeX), the figure with "
@@ -64,7 +66,7 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("One file", names, key="study file", width=300)
         kind = _WHAT.get(name.rpartition(".")[2], "application/octet-stream")
-        download("Download this file", partial(_file, state, name, decimal), name, kind)
+        download("Download this file", partial(_file, state, name, decimal), f"{made}{name}", kind)
 
 
 def bundle_of(state: StudyState, decimal: Decimal) -> bytes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotion_core.errors import EmotionError
 from emotion_core.study.edits import Edits
-from emotion_core.study.events import no_events
 from emotion_core.study.kept import KeptParts
 from emotion_core.study.methods import about_study
 from emotion_core.study.parts import PartMaker
@@ -16,8 +15,10 @@ from emotion_core.study.project import read_project
 from emotion_core.study.readings import PLANE
 from emotion_core.study.run import with_twin
 from emotion_core.study.settings import StudySettings
+from emotion_core.study.synthetic import is_synthetic, synthetic_study
 from emotion_core.study.tables import Study, make_tables
 from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
+from streamlit_app.study.decisions import Decisions
 from streamlit_app.study.names import ClipNames
 from streamlit_app.video.job import JobState
 from streamlit_app.visits import STUDY_RETURN_S
@@ -25,9 +26,8 @@ from streamlit_app.visits import STUDY_RETURN_S
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    import pandas as pd
-
     from emotion_core.analyzer import Analyzer
+    from emotion_core.reporting.cursor_charts import CursorCharts
     from emotion_core.study.assignment import StudyVideo
     from emotion_core.study.edits import Edit
     from emotion_core.study.tables import StudyTables
@@ -35,12 +35,11 @@ if TYPE_CHECKING:
     from streamlit_app.video.job import JobQueue
 
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
-_MAX_UNDONE = 50
 _QUICK_ROWS = 30_000
 
 
 @dataclass(slots=True)
-class StudyState:
+class StudyState(Decisions):
     """Everything of a study on the page.
 
     Attributes:
@@ -49,8 +48,6 @@ class StudyState:
         about: How the videos are analysed, see ``about_study``.
         names: Who is in which video.
         settings: How tables are made.
-        edits: What was decided.
-        events: As ``read_events`` gives them.
         uploads: Counts what was uploaded; part of the upload fields' keys.
         remarks: What was passed over in uploads.
         is_project: Whether this is a project that was opened, without media.
@@ -58,6 +55,7 @@ class StudyState:
         portraits: Faces of the video whose people are shown, by track.
         idle_edits: Edits of videos or people that were not there when tables were made last.
         measure: Of which the page shows curves.
+        course: Charts of the video whose events are set, with what they were made of.
     """
 
     return_s: ClassVar[float] = STUDY_RETURN_S
@@ -67,8 +65,6 @@ class StudyState:
     about: dict[str, Any] = field(default_factory=dict)
     names: ClipNames = field(default_factory=ClipNames)
     settings: StudySettings = field(default_factory=StudySettings)
-    edits: Edits = field(default_factory=Edits)
-    events: pd.DataFrame = field(default_factory=no_events)
     uploads: int = 0
     remarks: list[str] = field(default_factory=list)
     is_project: bool = False
@@ -76,7 +72,7 @@ class StudyState:
     portraits: tuple[StudyClip, dict[int, bytes]] | None = None
     idle_edits: tuple[Edit, ...] = ()
     measure: str = PLANE[0]
-    _undone: list[Edits] = field(default_factory=list)
+    course: tuple[Hashable, CursorCharts] | None = None
     _made: tuple[Hashable, StudyTables] | None = None
     _kept: KeptParts = field(default_factory=KeptParts)
 
@@ -148,32 +144,10 @@ class StudyState:
             clip.close()
         self.clips = [clip for clip in self.clips if clip not in gone]
         self.edits = Edits(tuple(edit for edit in self.edits.items if edit.video not in names))
+        self.events = self.events[~self.events["file"].isin(list(names))].reset_index(drop=True)
         self._undone = []
         if not self.clips:
             self.clear()
-
-    # what was decided
-
-    def edit(self, *edits: Edit) -> None:
-        """Adds edits, which are undone together."""
-        self._change(Edits((*self.edits.items, *edits)))
-
-    def take_back(self, index: int) -> None:
-        """Removes one edit."""
-        self._change(self.edits.without(index))
-
-    def _change(self, edits: Edits) -> None:
-        self._undone = [*self._undone[1 - _MAX_UNDONE :], self.edits]
-        self.edits = edits
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to undo."""
-        return bool(self._undone)
-
-    def undo(self) -> None:
-        """Undoes the latest change of edits."""
-        self.edits = self._undone.pop()
 
     # what comes of it
 
@@ -244,7 +218,8 @@ class StudyState:
         """What the tables are made of."""
         names = tuple(self.names.of(clip.name) for clip in self.ended)
         ended = tuple((id(clip), clip.state) for clip in self.ended)
-        return ended, names, self.settings, self.edits, id(self.events), self.measure
+        events = tuple(self.events.itertuples(index=False, name=None))
+        return ended, names, self.settings, self.edits, events, self.measure
 
     def _named(self) -> list[tuple[StudyClip, StudyVideo]]:
         """The videos that have ended and of which participant and stimulus are known."""
@@ -259,7 +234,18 @@ class StudyState:
         Raises:
             EmotionError: The file is no project; then everything stays.
         """
-        study = read_project(Path(name), data)
+        self._show(read_project(Path(name), data))
+
+    def open_sample(self) -> None:
+        """Replaces everything by a study of made readings, named synthetic."""
+        self._show(synthetic_study())
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether nobody was filmed: the sample, or a project of it."""
+        return is_synthetic(self.about)
+
+    def _show(self, study: Study) -> None:
         self.clear()
         self.clips = [StudyClip.of_record(record) for record in study.records]
         videos = [record.video for record in study.records]
@@ -295,6 +281,6 @@ class StudyState:
             clip.close()
         uploads = self.uploads + 1
         fresh = StudyState()
-        for name in StudyState.__slots__:
-            setattr(self, name, getattr(fresh, name))
+        for entry in fields(self):
+            setattr(self, entry.name, getattr(fresh, entry.name))
         self.uploads = uploads

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.state import VideoState
 
-_MAX_PLAYED_BYTES = 400 * 2**20
+MAX_PLAYED_BYTES = 400 * 2**20
 """Size in bytes above which a video is not played, since Streamlit keeps it in memory."""
 
 _MAX_FINDINGS = 6
@@ -116,7 +116,7 @@ def play(
     file: SharedTempFile, name: str, result: VideoResult, offset_s: float = 0.0
 ) -> PlayedVideo | None:
     """A video for the viewer; ``None``, with a note, if it is too large to play."""
-    if file.size > _MAX_PLAYED_BYTES:
+    if file.size > MAX_PLAYED_BYTES:
         st.info(
             f"The annotated video has {file.size / 2**20:.0f} MB and is too large to play here; "
             "download it below.",

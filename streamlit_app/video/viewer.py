@@ -51,11 +51,14 @@ class ViewerCursor:
         step_s: Time from one frame to the next.
         seek: A number that counts and a time: with each new number the cursor goes there.
         span_s: Span to shade.
+        mark: Words of a button that marks the time at the cursor, as the key M does, and what is
+            called then: the time is ``mark`` in the widget's session state. ``None`` for no marks.
     """
 
     step_s: float
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
+    mark: tuple[str, Callable[[], None]] | None = None
 
 
 def show_viewer(
@@ -91,6 +94,7 @@ def show_viewer(
         "end_s": shown.span_s[1],
         "step_s": cursor.step_s,
         "offset_s": video.offset_s if video else 0.0,
+        "mark": cursor.mark and cursor.mark[0],
         "span": cursor.span_s,
         "seek": cursor.seek,
         "vega": media_url(vega_script().encode(), "text/javascript", "vega"),
@@ -101,4 +105,9 @@ def show_viewer(
             "ratio": "{} / {}".format(*video.size_wh),
         },
     }
-    _mount(key=key, data=data, on_span_change=on_span)
+    on_mark = cursor.mark[1] if cursor.mark else _do_nothing
+    _mount(key=key, data=data, on_span_change=on_span, on_mark_change=on_mark)
+
+
+def _do_nothing() -> None:
+    """Takes marks where none are set."""
