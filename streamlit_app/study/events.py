@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streamlit_app.study.clips import StudyClip
     from streamlit_app.study.state import StudyState
 
-_PLAYED = (".mp4", ".m4v", ".mov", ".webm")
+_PLAYED = ("mp4", "m4v", "mov", "webm")
 """Videos that browsers play as they are, if they know the codec."""
 
 _LABEL, _USUAL = "study event label", "event"
@@ -124,6 +124,7 @@ def _list_events(state: StudyState, file: str, events: pd.DataFrame) -> None:
     if events.empty:
         st.caption("None in this video so far. Go somewhere and press M, or the button.")
         return
+    st.caption("Type another label, or select a row and press Delete.")
     others = ["" if row == file else "several videos" for row in events["file"]]
     shown = events[["label"]].assign(time=events["time_s"].map(format_duration), of=others)
     columns = ["time", "label", *(["of"] if any(others) else [])]
