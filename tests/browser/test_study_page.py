@@ -106,6 +106,8 @@ def test_each_tab_keeps_the_rules_of_axe_and_fits_a_phone(page: Page, scheme: st
     with seen_otherwise(page, 390, scheme):
         for tab in ("Videos", "Results", "People", "Timing", "Export"):
             page.get_by_role("tab", name=tab).click()
+            page.wait_for_timeout(800)  # what is old fades, and back
+            wait_until(page, lambda: not page.locator("[data-stale=true]").count())
             page.wait_for_timeout(800)
             assert no_overflow(page)
             assert_no_violations(page)
