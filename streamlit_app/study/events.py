@@ -67,7 +67,11 @@ def show_video_events(state: StudyState, *, blur: bool) -> None:
     key = f"study events viewer {state.uploads} {name}"
     fps = clip.facts.get("fps")
     step_s = 1 / fps if fps else analysis_period(clip.frames()) or _STEP_S
-    alts = {"timeline": f"Valence and arousal of the participant in {name}, with its events"}
+    alts = {
+        "timeline": f"Valence and arousal of the participant in {name}, with its events",
+        "plane": f"Valence and arousal of the participant in {name} at the cursor, in their plane",
+        "bars": f"Probabilities of the participant's emotions in {name} at the cursor",
+    }
     mark = "Set event", partial(_take_mark, state, key, name)
     played = None if blur else _played(clip)
     show_viewer(key, charts, alts, played, ViewerCursor(step_s, mark=mark), _keep_span)
