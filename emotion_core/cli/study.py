@@ -56,10 +56,11 @@ _OF_ANALYSIS = {
     "region": "--region",
     "faces": "--faces",
     "actions": "--actions",
+    "annotated": "--annotated",
 }
-"""Options for the analysis of videos, which a project has behind it."""
+"""Options that need the videos, which a project does not have."""
 
-_READINGS, _PROJECT = "readings", "study.emoscope"
+_READINGS, _ANNOTATED, _PROJECT = "readings", "annotated", "study.emoscope"
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -102,12 +103,9 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--edits", type=Path, metavar="JSON", help="merged and excluded people etc."
-    )
-    parser.add_argument(
-        "--events", type=Path, metavar="CSV", help="events: time, label, and of which videos"
-    )
+    add = parser.add_argument
+    add("--edits", type=Path, metavar="JSON", help="merged and excluded people etc.")
+    add("--events", type=Path, metavar="CSV", help="events: time, label, and of which videos")
     parser.add_argument(
         "--window",
         type=_span,
@@ -120,12 +118,10 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
         metavar="FROM,TO",
         help="neutral span, in seconds, of each video or of the neutral clip: change scores",
     )
-    parser.add_argument(
-        "--baseline-stimulus", metavar="NAME", help="the neutral clip of each participant"
-    )
-    parser.add_argument(
-        "--clock", type=rate_hz, metavar="HZ", help="steps a second of curves (default 2)"
-    )
+    add("--baseline-stimulus", metavar="NAME", help="the neutral clip of each participant")
+    add("--clock", type=rate_hz, metavar="HZ", help="steps a second of curves (default 2)")
+    words = "write each video with its labels, merged, named and left out as --edits say, too"
+    add("--annotated", action="store_true", help=words)
     parser.add_argument(
         "--also",
         nargs="+",
@@ -193,7 +189,8 @@ def _find(chosen: argparse.Namespace) -> tuple[StudyVideo, ...]:
 
     if not chosen.source.is_dir():
         raise EmotionError(f"There is no folder {chosen.source}.")
-    found = find_videos([chosen.source])
+    drawn = chosen.out / _ANNOTATED
+    found = [path for path in find_videos([chosen.source]) if drawn not in path.parents]
     names = [path.relative_to(chosen.source).as_posix() for path in found]
     if chosen.assign:
         videos, others = assign_by_table(names, chosen.assign)
@@ -245,7 +242,7 @@ def _analyze(
     chosen: argparse.Namespace, videos: Sequence[StudyVideo], choices: Mapping[str, Any]
 ) -> Study:
     """Analyses the videos with a line that shows how far it is."""
-    from emotion_core.study.edited_frames import check_people
+    from emotion_core.study.edited_frames import check_people, tracks_of
     from emotion_core.study.methods import about_study
     from emotion_core.study.run import StudyRun
     from emotion_core.study.tables import Study
@@ -262,7 +259,7 @@ def _analyze(
         run = StudyRun(chosen.source, analyzer, settings, chosen.out / _READINGS, show)
         for record, was_known in run.analyze(videos):
             if record.frames is not None:  # said at once, not after hours; readings are kept
-                check_people(record.frames, edits.of(record.video.file))
+                check_people(tracks_of(record.load()), edits.of(record.video.file))
             records.append(record)
             again += was_known
             bar.update()
@@ -273,6 +270,7 @@ def _analyze(
 
 def _write(study: Study, chosen: argparse.Namespace) -> int:
     from emotion_core.files.save import save_file
+    from emotion_core.study.annotated import iter_annotated
     from emotion_core.study.export import other_names, study_files
     from emotion_core.study.project import to_project
     from emotion_core.study.tables import make_tables
@@ -288,6 +286,9 @@ def _write(study: Study, chosen: argparse.Namespace) -> int:
     for name in other_names(chosen.also):
         (chosen.out / name).unlink(missing_ok=True)
     save_file(chosen.out / _PROJECT, to_project(study, tables))
+    if chosen.annotated:
+        for name in iter_annotated(study, chosen.source, chosen.out / _ANNOTATED):
+            eprint(f"drawn: {name}")
     failed = sum(bool(record.error) for record in study.records)
     eprint(
         f'{len(study.records)} videos in the tables, {failed} failed; results in "{chosen.out}".'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,8 +13,11 @@ from emotion_core.imaging.palette import EMOTION_COLOURS, ink_on, to_rgb
 from emotion_core.quality import join_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from emotion_core.types import Analysis, FloatArray, Image
 
+_MAX_NAME = 24
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MIN_SIDE_PX = 360
 """Images whose longer side is smaller are enlarged first, so that labels are legible."""
@@ -38,8 +42,15 @@ def annotate(image: Image, analysis: Analysis) -> Image:
     return draw_in_place(image.copy(), analysis)
 
 
-def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
+def draw_in_place(
+    canvas: Image, analysis: Analysis, names: Mapping[int, str] | None = None
+) -> Image:
     """Draws like ``annotate``, but on the image itself: saves a copy in videos.
+
+    Args:
+        canvas: The RGB image that was analysed, ``(H, W, 3)``.
+        analysis: Its analysis.
+        names: Of people by track; others have their number.
 
     Returns:
         ``canvas``, or an enlarged image if that is too small for labels.
@@ -56,7 +67,7 @@ def draw_in_place(canvas: Image, analysis: Analysis) -> Image:
         _draw_box(canvas, box, colour, unit)
     taken = list(boxes)
     for i, (box, colour) in enumerate(zip(boxes, colours, strict=True)):
-        rect, lines = _place_label(canvas, box, label_variants(analysis, i), unit, taken)
+        rect, lines = _place_label(canvas, box, label_variants(analysis, i, names), unit, taken)
         _draw_label(canvas, rect, lines, colour, unit)
         taken.append(rect)
     return canvas
@@ -94,7 +105,9 @@ def blur_in_place(canvas: Image, boxes: FloatArray) -> None:
             canvas[top:bottom, left:right] = cv2.resize(coarse, size)  # bilinear
 
 
-def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
+def label_variants(
+    analysis: Analysis, face: int, names: Mapping[int, str] | None = None
+) -> list[list[str]]:
     """Labels of one face as lines of text, the fullest version first.
 
     Faces carry their number, as in the tables: that of the person in a video, and in an image with
@@ -110,7 +123,16 @@ def label_variants(analysis: Analysis, face: int) -> list[list[str]]:
         return [[emotion, va], [emotion]]
     number = f"{face + 1 if ids is None else ids[face]}"
     numbered = [[f"{number} {emotion}", va], [f"{number} {emotion}"], [number]]
-    return numbered if ids is None else [[f"Person {number}: {emotion}", va], *numbered]
+    if ids is None:
+        return numbered
+    name = _drawable((names or {}).get(int(ids[face]), "")) or f"Person {number}"
+    return [[f"{name}: {emotion}", va], *numbered]
+
+
+def _drawable(name: str) -> str:
+    """A name in the letters that OpenCV's font has; empty if nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
+    return plain[:_MAX_NAME]
 
 
 def _unit_for(canvas: Image, boxes: FloatArray) -> float:

@@ -36,11 +36,11 @@ def render(
     """
     if result is None or now_s - result.frame.arrived_s > MAX_RESULT_AGE_S:
         shown = blur_all(image) if blur else image
-        return _mirrored(shown) if mirror else shown
+        return mirror_image(shown) if mirror else shown
     canvas = redact(result) if blur else image
     analysis = scale_analysis(result.smoothed, (canvas.shape[1], canvas.shape[0]))
     if mirror:
-        canvas, analysis = _mirrored(canvas), mirror_analysis(analysis)
+        canvas, analysis = mirror_image(canvas), mirror_analysis(analysis)
     elif canvas is image:
         if not len(analysis):
             return image
@@ -74,5 +74,6 @@ def mirror_analysis(analysis: Analysis) -> Analysis:
     return replace(analysis, faces=replace(analysis.faces, boxes=boxes, landmarks=None))
 
 
-def _mirrored(image: Image) -> Image:
+def mirror_image(image: Image) -> Image:
+    """An image like in a mirror."""
     return np.asarray(cv2.flip(image, 1), np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import blur_all
-from emotion_core.live.overlay import render
+from emotion_core.live.overlay import mirror_image, render
 from emotion_core.live.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -135,13 +135,18 @@ class FrameProcessor:
                 self._has_slot = True
 
     def _unannotated(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if not self.stream.settings.blur:
+        settings = self.stream.settings
+        if not (settings.blur or settings.mirror):
             return frame
         try:
-            blurred = blur_all(_to_image(frame))
+            shown = _to_image(frame)
+            shown = blur_all(shown) if settings.blur else shown
+            shown = mirror_image(shown) if settings.mirror else shown
         except Exception:  # noqa: BLE001 - no face may be shown, whatever happens
-            blurred = np.zeros((max(2, frame.height), max(2, frame.width), 3), np.uint8)
-        return av.VideoFrame.from_ndarray(blurred, format="rgb24")
+            if not settings.blur:
+                return frame
+            shown = np.zeros((max(2, frame.height), max(2, frame.width), 3), np.uint8)
+        return av.VideoFrame.from_ndarray(shown, format="rgb24")
 
 
 def _to_image(frame: av.VideoFrame) -> Image:

@@ -11,10 +11,10 @@ Analysis", 3rd edition, 2013, section 5.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.special import logit
 
 from emotion_core.study.edits import NeutralSpan
@@ -23,6 +23,9 @@ from emotion_core.study.readings import CHANGE, PLANE, measures_of, weighted_mea
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+    import pandas as pd
+
     from emotion_core.study.assignment import StudyVideo
     from emotion_core.study.edits import Edits
     from emotion_core.study.settings import Baseline
@@ -30,40 +33,74 @@ if TYPE_CHECKING:
 _LEAST_P = 0.001
 
 
-def baselines(
-    videos: Sequence[StudyVideo],
-    edited: Mapping[str, pd.DataFrame],
-    baseline: Baseline | None,
-    edits: Edits,
-) -> dict[str, dict[str, float]]:
-    """The baseline of each video.
+@dataclass(frozen=True, slots=True)
+class NeutralPart:
+    """Which readings are the baseline of a video.
+
+    Attributes:
+        source: File of the video with them; ``None`` if the participant has no neutral clip.
+        from_s: Where they begin, in seconds after the start of that video.
+        to_s: Where they end; infinite for the end of the video.
+    """
+
+    source: str | None
+    from_s: float = 0.0
+    to_s: float = np.inf
+
+
+def neutral_parts(
+    videos: Sequence[StudyVideo], baseline: Baseline | None, edits: Edits
+) -> dict[str, NeutralPart]:
+    """Which readings are the baseline of each video, by file; empty if the study has none at all.
 
     Args:
         videos: All videos of the study.
-        edited: Tables of ``edit_frames`` by file, of the videos that were analysed.
         baseline: The baseline of the study; ``None`` if only videos with a ``NeutralSpan`` have
             one. In a neutral clip such a span takes the place of the baseline's own.
         edits: The edits of the study.
-
-    Returns:
-        By file: ``baseline_<measure>`` on the scale on which differences are taken, and
-        baseline_frames, the number of readings; missing and 0 if there are none. Empty if the study
-        has no baseline at all.
     """
     spans = {video.file: _own_span(edits, video.file) for video in videos}
     if baseline is None and not any(spans.values()):
         return {}
-    measures = next((measures_of(table) for table in edited.values()), list(PLANE))
-    rows = {}
+    parts = {}
     for video in videos:
         source: str | None = video.file
         if spans[video.file] is None and baseline is not None:
             source = _source(video, videos, baseline)
         span = baseline if source is None else spans[source] or baseline
-        frames = None if source is None or span is None else edited.get(source)
-        from_s, to_s = (0.0, None) if span is None else (span.from_s, span.to_s)
-        rows[video.file] = _baseline_row(frames, measures, from_s, np.inf if to_s is None else to_s)
-    return rows
+        if source is None or span is None:
+            parts[video.file] = NeutralPart(None)
+        else:
+            to_s = np.inf if span.to_s is None else span.to_s
+            parts[video.file] = NeutralPart(source, span.from_s, to_s)
+    return parts
+
+
+def baseline_row(
+    edited: pd.DataFrame | None, measures: Sequence[str], part: NeutralPart
+) -> dict[str, float]:
+    """The baseline of a video.
+
+    Args:
+        edited: Table of ``edit_frames`` of the part's source; ``None`` if it was not analysed.
+        measures: Of the study, without changes.
+        part: Which readings are the baseline.
+
+    Returns:
+        ``baseline_<measure>`` on the scale on which differences are taken, and baseline_frames,
+        the number of readings; missing and 0 if there are none.
+    """
+    row: dict[str, float] = {f"baseline_{name}": np.nan for name in measures}
+    row["baseline_frames"] = 0
+    if edited is None:
+        return row
+    is_inside = edited["time_s"].between(part.from_s, part.to_s, inclusive="left")
+    rows = edited[edited["is_reading"] & is_inside]
+    weights = rows["weight_s"].clip(upper=part.to_s - rows["time_s"]).to_numpy(np.float64)
+    for name, values in zip(measures, _to_scale(rows, measures).T, strict=True):
+        row[f"baseline_{name}"] = weighted_mean(values, weights)
+    row["baseline_frames"] = len(rows)
+    return row
 
 
 def with_changes(edited: pd.DataFrame, baseline: Mapping[str, float]) -> pd.DataFrame:
@@ -71,12 +108,12 @@ def with_changes(edited: pd.DataFrame, baseline: Mapping[str, float]) -> pd.Data
 
     Args:
         edited: As ``edit_frames`` makes it.
-        baseline: Of the video, as ``baselines`` gives it.
+        baseline: Of the video, as ``baseline_row`` gives it.
     """
-    changes = {
-        f"{CHANGE}{name}": _to_scale(edited, name) - baseline[f"baseline_{name}"]
-        for name in measures_of(edited)
-    }
+    measures = measures_of(edited)
+    own = np.array([baseline[f"baseline_{name}"] for name in measures])
+    values = _to_scale(edited, measures) - own
+    changes = {f"{CHANGE}{name}": values[:, i] for i, name in enumerate(measures)}
     result = edited.assign(**changes)
     result.attrs = dict(edited.attrs)
     return result
@@ -102,25 +139,10 @@ def _source(video: StudyVideo, videos: Sequence[StudyVideo], baseline: Baseline)
     return None
 
 
-def _baseline_row(
-    frames: pd.DataFrame | None, measures: list[str], from_s: float, to_s: float
-) -> dict[str, float]:
-    row: dict[str, float] = {f"baseline_{name}": np.nan for name in measures}
-    row["baseline_frames"] = 0
-    if frames is None:
-        return row
-    is_inside = frames["time_s"].between(from_s, to_s, inclusive="left")
-    rows = frames[frames["is_reading"] & is_inside]
-    weights = rows["weight_s"].clip(upper=to_s - rows["time_s"]).to_numpy(np.float64)
-    for name in measures:
-        row[f"baseline_{name}"] = weighted_mean(_to_scale(rows, name).to_numpy(np.float64), weights)
-    row["baseline_frames"] = len(rows)
-    return row
-
-
-def _to_scale(frames: pd.DataFrame, name: str) -> pd.Series[Any]:
-    """Values on the scale on which differences are taken."""
-    values = frames[name].astype("float64")
-    if name in PLANE:
-        return values
-    return pd.Series(logit(values.clip(_LEAST_P, 1 - _LEAST_P)), values.index)
+def _to_scale(frames: pd.DataFrame, measures: Sequence[str]) -> npt.NDArray[np.float64]:
+    """``(rows, measures)`` values on the scale on which differences are taken."""
+    values = frames[list(measures)].to_numpy(np.float64, copy=True)
+    is_share = np.array([name not in PLANE for name in measures])
+    shares = values[:, is_share]
+    values[:, is_share] = logit(np.clip(shares, _LEAST_P, 1 - _LEAST_P))
+    return values

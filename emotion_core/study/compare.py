@@ -16,12 +16,15 @@ the Royal Statistical Society B 57, 1995.
 from __future__ import annotations
 
 import math
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
+
+from emotion_core.study.kept import KeptParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +45,12 @@ _COLUMNS = [
 ]
 
 
-def compare_groups(participants: pd.DataFrame) -> pd.DataFrame:
+def compare_groups(participants: pd.DataFrame, kept: KeptParts | None = None) -> pd.DataFrame:
     """Compares each two stimuli within a condition, and each two conditions within a stimulus.
 
     Args:
         participants: One row per participant, stimulus and condition.
+        kept: Comparisons that were made before.
 
     Returns:
         Columns contrast (``stimulus`` or ``condition``), within (what the two share), a, b,
@@ -57,11 +61,15 @@ def compare_groups(participants: pd.DataFrame) -> pd.DataFrame:
         at all, there are only counts and means.
     """
     measures = [name for name in participants.columns if name.startswith("mean_")]
-    rows = [
-        {**pair, "measure": measure, **_compare(a[measure], b[measure])}
-        for pair, a, b in _iter_pairs(participants)
-        for measure in measures
-    ]
+    kept = KeptParts() if kept is None else kept
+    rows = []
+    for pair, a, b in _iter_pairs(participants):
+        people = (tuple(a.index), tuple(b.index))
+        for measure in measures:
+            key = (*people, a[measure].to_numpy().tobytes(), b[measure].to_numpy().tobytes())
+            compare = partial(_compare, a[measure], b[measure])
+            found = kept.get(("compared", *pair.values(), measure), key, compare)
+            rows.append({**pair, "measure": measure, **found})
     table = pd.DataFrame(rows, columns=_COLUMNS)
     known = table["p"].notna().to_numpy(bool)
     corrected = np.full(len(table), np.nan)
@@ -141,10 +149,16 @@ def _centre(t: float, df: int, quantile: float) -> float:
     0.2 % for ``t`` from -50 to 100, does not end for a ``t`` of a million, as of values that hardly
     differ.
     """
-    places = (np.arange(_POINTS) + 0.5) / _POINTS
-    means = t * np.sqrt(stats.chi2.ppf(places, df) / df)
+    means = t * _spreads(df)
 
     def above(centre: float) -> float:
         return float(special.ndtr(means - centre).mean()) - quantile
 
     return float(optimize.brentq(above, means.min() - _WIDE, means.max() + _WIDE))
+
+
+@lru_cache(maxsize=64)
+def _spreads(df: int) -> _Values:
+    """Spreads that a sample may have, at equal steps of their distribution."""
+    places = (np.arange(_POINTS) + 0.5) / _POINTS
+    return np.asarray(np.sqrt(stats.chi2.ppf(places, df) / df))

@@ -13,6 +13,7 @@ section 3.8.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ import pandas as pd
 from emotion_core.study.readings import measures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -67,32 +68,28 @@ def to_clock(readings: pd.DataFrame, clock_hz: float, min_cover: float) -> pd.Da
     return pd.DataFrame(columns)
 
 
-def group_curves(
-    curves: pd.DataFrame, members: Mapping[tuple[str, str], list[str]], settings: StudySettings
+def group_curve(
+    curves: Sequence[pd.DataFrame], measure: str, n_people: int, settings: StudySettings
 ) -> pd.DataFrame:
-    """The mean curve of each stimulus and condition.
+    """The mean curve of one measure in one group of participants.
 
     Args:
-        curves: Of all participants: participant, stimulus, condition, time_s and measures.
-        members: The participants of each stimulus and condition, with and without readings.
+        curves: Of each participant with readings, as ``to_clock`` makes them.
+        measure: A column of theirs.
+        n_people: Participants in the group, with and without readings.
         settings: Of the study.
 
     Returns:
-        Columns stimulus, condition, measure, time_s, participants (in the group), n (of these with
-        a value), mean, low and high: the ends of the 95 % band, missing for fewer than two.
+        Columns measure, time_s, participants (in the group), n (of these with a value), mean, low
+        and high: the ends of the 95 % band, missing for fewer than two.
     """
-    parts = []
-    for (stimulus, condition), people in members.items():
-        is_here = (curves["stimulus"] == stimulus) & (curves["condition"] == condition)
-        rows = curves[is_here]
-        for measure in measures_of(curves):
-            wide = rows.pivot(index="participant", columns="time_s", values=measure)
-            part = pd.DataFrame(mean_with_interval(wide.to_numpy(float), settings))
-            part["time_s"] = wide.columns.to_numpy(float)
-            keys = {"stimulus": stimulus, "condition": condition, "measure": measure}
-            parts.append(part.assign(**keys, participants=len(people)))
-    names = ["stimulus", "condition", "measure", "time_s", "participants", "n", "mean"]
-    return pd.concat(parts, ignore_index=True)[[*names, "low", "high"]]
+    longest = max(curves, key=len, default=None)
+    times_s = np.zeros(0) if longest is None else longest["time_s"].to_numpy(float)
+    values = np.full((len(curves), len(times_s)), np.nan)
+    for row, curve in zip(values, curves, strict=True):
+        row[: len(curve)] = curve[measure].to_numpy(float)
+    columns = {"measure": measure, "time_s": times_s, "participants": n_people}
+    return pd.DataFrame({**columns, **mean_with_interval(values, settings)})
 
 
 def mean_with_interval(values: _Values, settings: StudySettings) -> dict[str, _Values]:
@@ -110,19 +107,41 @@ def mean_with_interval(values: _Values, settings: StudySettings) -> dict[str, _V
     filled = np.where(known, values, 0.0)
     n = known.sum(axis=0)
     mean = _quotient(filled.sum(axis=0), n)
-    people = len(values)
     low, high = np.full((2, values.shape[1]), np.nan)
-    if people > 1:
-        generator = np.random.default_rng(settings.seed)
-        times = generator.multinomial(people, np.full(people, 1 / people), size=settings.draws)
+    if len(values) > 1:
+        times = _drawn(len(values), settings.draws, settings.seed)
         enough = np.flatnonzero(n > 1)
         for start in range(0, len(enough), _COLUMNS_AT_ONCE):
             part = enough[start : start + _COLUMNS_AT_ONCE]
-            drawn = _quotient(times @ filled[:, part], times @ known[:, part].astype(np.int64))
-            # the one for missing values is a loop over columns
-            percentile = np.nanpercentile if np.isnan(drawn).any() else np.percentile
-            low[part], high[part] = percentile(drawn, (2.5, 97.5), axis=0)
+            # (columns, draws)
+            sums = np.ascontiguousarray(filled[:, part].T) @ times
+            counts = np.ascontiguousarray(known[:, part].T.astype(float)) @ times
+            drawn = _quotient(sums, counts)
+            low[part], high[part] = _middle(drawn)
     return {"n": n, "mean": mean, "low": low, "high": high}
+
+
+@lru_cache(maxsize=16)
+def _drawn(people: int, draws: int, seed: int) -> _Values:
+    """``(people, draws)`` how often each participant is in each draw."""
+    generator = np.random.default_rng(seed)
+    times = generator.multinomial(people, np.full(people, 1 / people), size=draws)
+    drawn = np.ascontiguousarray(times.T.astype(float))
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _middle(drawn: _Values) -> _Values:
+    """``(2, K)`` ends of the middle 95 % of each row ``(K, draws)`` without its missing values."""
+    ordered = np.sort(drawn, axis=1)  # NaN are last
+    last = (~np.isnan(drawn)).sum(axis=1) - 1
+    places = np.array([[0.025], [0.975]]) * last
+    below = np.floor(places).astype(np.int64)
+    rows = np.arange(len(drawn))
+    low = ordered[rows, below]
+    high = ordered[rows, np.minimum(below + 1, last)]
+    between: _Values = low + (high - low) * (places - below)
+    return between
 
 
 def _integrals(values: _Values, starts: _Values, ends: _Values, edges: _Values) -> _Values:

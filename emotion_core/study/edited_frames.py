@@ -21,7 +21,7 @@ from emotion_core.study.edits import (
 from emotion_core.video.tables import counted_frames, seen_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from emotion_core.study.edits import Edit
 
@@ -60,8 +60,9 @@ def edit_frames(
     Raises:
         EmotionError: An edit names a person who is not in the video.
     """
-    check_people(frames, edits)
-    roots = _merge(edits, _tracks_of(frames))
+    tracks = tracks_of(frames)
+    check_people(tracks, edits)
+    roots = _merge(edits, tracks)
     span = next((e for e in reversed(edits) if isinstance(e, TrimVideo)), TrimVideo(""))
     from_s = max(start_s, span.from_s)
     to_s = np.inf if span.to_s is None else span.to_s
@@ -108,17 +109,16 @@ def people_rows(edited: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def check_people(frames: pd.DataFrame, edits: Iterable[Edit]) -> None:
+def check_people(tracks: Collection[int], edits: Iterable[Edit]) -> None:
     """Checks that all people named by edits are in a video.
 
     Args:
-        frames: As a video's analysis makes it.
+        tracks: Of the video, see ``tracks_of``.
         edits: Those of this video.
 
     Raises:
         EmotionError: Somebody is not there.
     """
-    tracks = _tracks_of(frames)
     for edit in edits:
         named = edit.tracks if isinstance(edit, MergePeople) else (getattr(edit, "track", None),)
         for track in named:
@@ -126,11 +126,12 @@ def check_people(frames: pd.DataFrame, edits: Iterable[Edit]) -> None:
                 raise EmotionError(f"{edit.video} has no person {track}.")
 
 
-def _tracks_of(frames: pd.DataFrame) -> set[int]:
-    return {int(track) for track in frames["track"].dropna().unique()}
+def tracks_of(frames: pd.DataFrame) -> frozenset[int]:
+    """The numbers of all people and brief tracks in a table of frames."""
+    return frozenset(int(track) for track in frames["track"].dropna().unique())
 
 
-def _merge(edits: Sequence[Edit], tracks: set[int]) -> dict[int, int]:
+def _merge(edits: Sequence[Edit], tracks: Collection[int]) -> dict[int, int]:
     """The number of the person of each track."""
     roots = {track: track for track in tracks}
     for edit in edits:

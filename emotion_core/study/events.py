@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -59,12 +59,19 @@ def read_events(path: Path, data: bytes | None = None) -> pd.DataFrame:
     if len(nameless := rows.index[rows["label"] == ""]):
         raise EmotionError(f"{path}, line {nameless[0]}: the event has no label.")
     table = rows.assign(time_s=times).reindex(columns=list(_COLUMNS), fill_value="")
-    return table.sort_values("time_s", kind="stable", ignore_index=True)
+    return _in_order(table)
 
 
 def events_of(events: pd.DataFrame, video: StudyVideo) -> pd.DataFrame:
     """The events of one video: columns time_s and label."""
-    return events.loc[_fits(events, video), ["time_s", "label"]].reset_index(drop=True)
+    if events.empty:
+        return no_events()[["time_s", "label"]]
+    return events_that_fit(events, video)[["time_s", "label"]].reset_index(drop=True)
+
+
+def events_that_fit(events: pd.DataFrame, video: StudyVideo) -> pd.DataFrame:
+    """The rows of the events of one video, those of several videos, too."""
+    return events[_fits(events, video)]
 
 
 def unused_events(events: pd.DataFrame, videos: Sequence[StudyVideo]) -> list[str]:
@@ -78,6 +85,35 @@ def unused_events(events: pd.DataFrame, videos: Sequence[StudyVideo]) -> list[st
         + ")"
         for row in events[~fits].to_dict("records")
     ]
+
+
+def with_new_event(events: pd.DataFrame, file: str, time_s: float, label: str) -> pd.DataFrame:
+    """Adds an event of one video, unless it is there; the order is that of time."""
+    row = {**dict.fromkeys(_COLUMNS, ""), "time_s": round(time_s, 3), "label": label, "file": file}
+    if (events[list(row)] == row).all(axis=1).any():
+        return events
+    return _in_order(pd.concat([events, pd.DataFrame([row])]))
+
+
+def with_labels(events: pd.DataFrame, shown: pd.DataFrame, labels: pd.Series[Any]) -> pd.DataFrame:
+    """Renames events, and leaves out those that are no longer there.
+
+    Args:
+        events: All events.
+        shown: The rows of them that could be changed.
+        labels: Their labels by the rows' index; one that is empty stays as it was.
+    """
+    words = labels.fillna("").astype(str).str.strip()
+    words = (
+        words[words != ""].reindex(labels.index.intersection(shown.index)).fillna(shown["label"])
+    )
+    gone = shown.index.difference(labels.index)
+    renamed = events["label"].where(~events.index.isin(words.index), words.reindex(events.index))
+    return events.assign(label=renamed).drop(index=gone).reset_index(drop=True)
+
+
+def _in_order(events: pd.DataFrame) -> pd.DataFrame:
+    return events.sort_values("time_s", kind="stable", ignore_index=True)
 
 
 def with_event(edited: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:

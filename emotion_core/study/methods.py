@@ -16,6 +16,7 @@ from emotion_core.study.edits import (
     NeutralSpan,
     TrimVideo,
 )
+from emotion_core.study.synthetic import ABOUT_SYNTHETIC, is_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,6 +110,8 @@ def methods_paragraph(study: Study, tables: StudyTables) -> str:
     ]
     videos, people = tables.all_videos, tables.participants
     n_failed = int((videos["error"] != "").sum())
+    if is_synthetic(about):
+        return ABOUT_SYNTHETIC
     sentences = [
         f"Facial expressions in {_count(len(videos), 'video')} of "
         f"{_count(people['participant'].nunique(), 'participant')} and "

@@ -64,7 +64,7 @@ def to_project(study: Study, tables: StudyTables) -> bytes:
         row |= {"error": record.error, "readings": None}
         if record.frames is not None:
             row["readings"] = name = f"readings/{number:04d}.parquet"
-            members[name] = to_parquet(StoredReadings(record.frames, dict(record.facts)))
+            members[name] = to_parquet(StoredReadings(record.load(), dict(record.facts)))
         videos.append(row)
     for name, table in tables.items():
         if name != "all_frames":  # the readings, once more

@@ -20,6 +20,7 @@ from emotion_core.study.findings import (
 )
 from emotion_core.study.methods import methods_paragraph
 from emotion_core.study.readings import PLANE
+from emotion_core.study.synthetic import ABOUT_SYNTHETIC, is_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -42,11 +43,12 @@ def study_report(study: Study, tables: StudyTables) -> str:
     grid = usable_grid(tables)
     compared = tables.comparisons[tables.comparisons["measure"].isin(_MEANS)]
     videos = tables.all_videos
+    made = [ABOUT_SYNTHETIC] if is_synthetic(study.about) else []
     return render_page(
         "study_report.html",
         charts,
         title="Emotions in a study",
-        findings=study_findings(tables),
+        findings=[*made, *study_findings(tables)],
         missing=describe_missing(tables),
         caution=CAUTION,
         exploratory=EXPLORATORY,

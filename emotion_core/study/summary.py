@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from emotion_core.study.curves import mean_with_interval
+from emotion_core.study.kept import KeptParts
 from emotion_core.study.readings import measures_of, weighted_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from emotion_core.study.assignment import StudyVideo
     from emotion_core.study.settings import StudySettings
 
 SHARE = "share_"
@@ -60,6 +64,7 @@ def group_summary(
     participants: pd.DataFrame,
     members: Mapping[tuple[str, str], list[str]],
     settings: StudySettings,
+    kept: KeptParts | None = None,
 ) -> pd.DataFrame:
     """Means over participants, for each stimulus, condition and measure.
 
@@ -67,23 +72,56 @@ def group_summary(
         participants: One row per participant, stimulus and condition.
         members: The participants of each stimulus and condition, with and without readings.
         settings: Of the study.
+        kept: Means that were made before.
 
     Returns:
         Columns stimulus, condition, measure, participants (in the group), n (of these with a
         value), mean, sd (over participants), low and high (95 % interval of the mean, see
         ``curves``).
     """
+    kept = KeptParts() if kept is None else kept
     measures = summed_up(participants)
     parts = []
     for (stimulus, condition), people in members.items():
         is_here = (participants["stimulus"] == stimulus) & (participants["condition"] == condition)
         values = participants.loc[is_here, measures].to_numpy(float)
-        part = pd.DataFrame({"measure": measures, **mean_with_interval(values, settings)})
+        means = kept.get(
+            ("means", stimulus, condition),
+            (values.tobytes(), values.shape, settings.draws, settings.seed),
+            partial(mean_with_interval, values, settings),
+        )
+        part = pd.DataFrame({"measure": measures, **means})
         spread = pd.DataFrame(values, columns=measures).std(ddof=1)
         keys = {"stimulus": stimulus, "condition": condition}
         parts.append(part.assign(**keys, participants=len(people), sd=spread.to_numpy(float)))
     names = ["stimulus", "condition", "measure", "participants", "n", "mean", "sd", "low", "high"]
     return pd.concat(parts, ignore_index=True)[names]
+
+
+def with_missing(participants: pd.DataFrame, videos: Sequence[StudyVideo]) -> pd.DataFrame:
+    """Adds a row for each participant without a video that others have.
+
+    These are videos of the conditions in which the participant, or somebody who shares one of the
+    participant's conditions, was recorded: all conditions if people go through all of them, and the
+    participant's own if groups are compared.
+    """
+    conditions = defaultdict(set)
+    for video in videos:
+        conditions[video.participant].add(video.condition)
+    there = {(video.participant, video.stimulus, video.condition) for video in videos}
+    wanted = dict.fromkeys((video.stimulus, video.condition) for video in videos)
+    missing = [
+        {"participant": person, "stimulus": stimulus, "condition": condition, "note": "no video"}
+        for person, own in conditions.items()
+        for stimulus, condition in wanted
+        if (person, stimulus, condition) not in there
+        and any(condition in others for others in conditions.values() if own & others)
+    ]
+    table = pd.concat([participants, pd.DataFrame(missing)]) if missing else participants
+    counts = [name for name in ("frames", "frames_seen", "frames_counted") if name in table]
+    filled = table.assign(**{name: table[name].fillna(0).astype("int64") for name in counts})
+    columns = [name for name in filled.columns if name != "note"]
+    return filled[[*columns, "note"]].reset_index(drop=True)
 
 
 def summed_up(participants: pd.DataFrame) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,23 +12,22 @@ import pandas as pd
 
 from emotion_core.errors import EmotionError
 from emotion_core.study.assignment import KEYS
-from emotion_core.study.baseline import baselines, with_changes
 from emotion_core.study.checks import check_study
 from emotion_core.study.compare import compare_groups
-from emotion_core.study.curves import group_curves, to_clock
-from emotion_core.study.edited_frames import edit_frames, people_rows
+from emotion_core.study.curves import group_curve
 from emotion_core.study.edits import Edits, ExcludeVideo
-from emotion_core.study.events import event_windows, events_of, no_events, with_event
-from emotion_core.study.readings import participant_readings
+from emotion_core.study.events import no_events
+from emotion_core.study.kept import KeptParts
+from emotion_core.study.parts import PartMaker
+from emotion_core.study.readings import measures_of
 from emotion_core.study.settings import StudySettings
-from emotion_core.study.summary import SHARE, group_summary, reading_summary
-from emotion_core.tracking.smoothing import smooth_frames
-from emotion_core.video.tables import counted_frames, people_table
+from emotion_core.study.summary import group_summary, with_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from emotion_core.study.assignment import StudyVideo
+    from emotion_core.study.parts import VideoPart, VideoPeople
 
 _KEPT = (*KEYS, "video", "frames", "frames_seen", "frames_counted")
 """What ``participants`` tells of a video that was excluded."""
@@ -40,8 +40,8 @@ class StudyRecord:
     Attributes:
         video: The video, its participant and its stimulus.
         sha256: Hash of the file; empty if it could not be read.
-        frames: The table of frames as it was analysed, without edits; ``None`` if the analysis
-            failed.
+        frames: The table of frames as it was analysed, without edits, or what loads it; ``None`` if
+            the analysis failed.
         facts: Columns of ``all_videos``: width, height, fps, duration_s, codec, frames_read,
             frames_analyzed, model, detector, warning.
         start_s: Where the analysed part of the video begins.
@@ -50,10 +50,20 @@ class StudyRecord:
 
     video: StudyVideo
     sha256: str = ""
-    frames: pd.DataFrame | None = None
+    frames: pd.DataFrame | Callable[[], pd.DataFrame] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     start_s: float = 0.0
     error: str = ""
+
+    def load(self) -> pd.DataFrame:
+        """The table of frames.
+
+        Raises:
+            EmotionError: The analysis failed.
+        """
+        if self.frames is None:
+            raise EmotionError(self.error or f"{self.video.file} was not analysed.")
+        return self.frames() if callable(self.frames) else self.frames
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,110 +122,112 @@ class StudyTables:
         return ((entry.name, getattr(self, entry.name)) for entry in fields(self))
 
 
-def make_tables(study: Study) -> StudyTables:
+def make_tables(
+    study: Study,
+    kept: KeptParts | None = None,
+    *,
+    curves_of: Collection[str] | None = None,
+    with_frames: bool = True,
+) -> StudyTables:
     """Makes all tables of a study; the same study gives the same tables.
+
+    Args:
+        study: The study.
+        kept: Parts that were made before, of which those that still hold are not made again.
+        curves_of: Measures of which ``group_curves`` has curves; ``None`` for all.
+        with_frames: Whether ``all_frames`` has rows; it is large.
 
     Raises:
         EmotionError: An edit names a person who is not there, or no video could be analysed.
     """
-    edited = _edit_all(study)
-    people = {file: _people_of(frames, study.settings) for file, frames in edited.items()}
+    kept = KeptParts() if kept is None else kept
+    maker = PartMaker(study, kept)
+    if not maker.files:
+        reason = next((record.error for record in study.records if record.error), "")
+        raise EmotionError(f"No video of the study could be analysed. {reason}".strip())
+    frames, people, parts = {}, {}, {}
+    for file in maker.files:  # all of one video together, whose frames are loaded once
+        people[file], parts[file] = maker.people(file), maker.part(file)
+        if with_frames:
+            frames[file] = maker.frames(file)
+        elif not frames:
+            frames[file] = maker.no_frames(file)
     videos = [record.video for record in study.records]
-    neutral = baselines(videos, edited, study.settings.baseline, study.edits)
-    if neutral:
-        edited = {file: with_changes(frames, neutral[file]) for file, frames in edited.items()}
-    readings = {file: participant_readings(frames) for file, frames in edited.items()}
-    clock = (study.settings.clock_hz, study.settings.min_cover)
-    curves = {file: to_clock(rows, *clock) for file, rows in readings.items()}
+    participants = _participants(study, people, parts)
+    members: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for person, stimulus, condition in participants[list(KEYS)].itertuples(index=False):
+        members[stimulus, condition].append(person)
+    tables = StudyTables(
+        all_frames=_join(videos, frames),
+        all_people=_join(videos, {file: one.table for file, one in people.items()}),
+        all_videos=pd.DataFrame([_video_row(record, people, study) for record in study.records]),
+        participants=participants,
+        participant_curves=_join(videos, {file: part.curve for file, part in parts.items()}),
+        group_curves=_group_curves(study, parts, members, kept, curves_of),
+        group_summary=group_summary(participants, members, study.settings, kept),
+        comparisons=compare_groups(participants, kept),
+        event_windows=_join(
+            videos, {f: part.windows for f, part in parts.items() if part.windows is not None}
+        ),
+    )
+    kept.forget_others()
+    return tables
+
+
+def _participants(
+    study: Study, people: Mapping[str, VideoPeople], parts: Mapping[str, VideoPart]
+) -> pd.DataFrame:
+    """One row per participant, stimulus and condition."""
     summaries = []
     for record in study.records:
         file = record.video.file
         values = _keys(record.video)
-        if file in edited:
-            values.update(reading_summary(readings[file], curves[file]))
-            values.update(_shares(people[file]))
-            values.update(neutral.get(file, {}))
+        if file in parts:
+            values.update(parts[file].summary, **people[file].shares)
         if _exclusion(study, file) is not None:
             values = {name: values[name] if name in _KEPT else np.nan for name in values}
         summaries.append({**values, "note": _note(record, study, values)})
-    participants = _with_missing(pd.DataFrame(summaries), videos)
-    members: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for person, stimulus, condition in participants[list(KEYS)].itertuples(index=False):
-        members[stimulus, condition].append(person)
-    all_curves = _join(videos, curves)
-    return StudyTables(
-        all_frames=_join(videos, edited),
-        all_people=_join(videos, people),
-        all_videos=pd.DataFrame([_video_row(record, people, study) for record in study.records]),
-        participants=participants,
-        participant_curves=all_curves,
-        group_curves=group_curves(all_curves, members, study.settings),
-        group_summary=group_summary(participants, members, study.settings),
-        comparisons=compare_groups(participants),
-        event_windows=_join(videos, _windows_of(study, edited)),
-    )
+    return with_missing(pd.DataFrame(summaries), [record.video for record in study.records])
 
 
-def _edit_all(study: Study) -> dict[str, pd.DataFrame]:
-    """Tables of frames with edits and events, by file."""
-    edited = {}
-    for record in study.records:
-        if record.frames is not None:
-            video = record.video
-            frames = edit_frames(
-                record.frames,
-                study.edits.of(video.file),
-                record.start_s,
-                all_faces=study.settings.all_faces,
+def _group_curves(
+    study: Study,
+    parts: Mapping[str, VideoPart],
+    members: Mapping[tuple[str, str], list[str]],
+    kept: KeptParts,
+    curves_of: Collection[str] | None,
+) -> pd.DataFrame:
+    """Mean curves of each stimulus and condition; only those of which a video has changed anew."""
+    measures = measures_of(next(iter(parts.values())).curve)
+    if curves_of is not None:
+        measures = [name for name in measures if name in curves_of] or measures[:1]
+    tables = []
+    for (stimulus, condition), people in members.items():
+        own = [
+            parts[r.video.file]
+            for r in study.records
+            if (r.video.stimulus, r.video.condition) == (stimulus, condition)
+            and r.video.file in parts
+        ]
+        for measure in measures:
+            settings = study.settings
+            curve = kept.get(
+                ("group", stimulus, condition, measure),
+                (*own, len(people), settings.draws, settings.seed),
+                partial(group_curve, [part.curve for part in own], measure, len(people), settings),
             )
-            edited[video.file] = with_event(frames, events_of(study.events, video))
-    if not edited:
-        reason = next((record.error for record in study.records if record.error), "")
-        raise EmotionError(f"No video of the study could be analysed. {reason}".strip())
-    return edited
-
-
-def _people_of(edited: pd.DataFrame, settings: StudySettings) -> pd.DataFrame:
-    """One row per person, with name and is_participant behind the number."""
-    rows = people_rows(edited)
-    counted = counted_frames(rows, all_faces=settings.all_faces)
-    table = people_table(rows, smoothed=smooth_frames(counted, settings.smoothing_s))
-    firsts = edited[edited["person"].notna()].drop_duplicates("person").set_index("person")
-    names = firsts["name"].reindex(table["track"]).to_numpy(object)
-    is_participant = firsts["is_participant"].reindex(table["track"]).to_numpy(bool)
-    table.insert(1, "name", pd.Series(names, table.index, dtype="str"))
-    table.insert(2, "is_participant", is_participant)
-    return table
-
-
-def _shares(people: pd.DataFrame) -> dict[str, float]:
-    """Shares of time and switches of the participant; nothing if nobody is seen."""
-    chosen = people[people["is_participant"]]
-    if chosen.empty:
-        return {}
-    row = chosen.iloc[0]
-    shares = {str(name): float(row[name]) for name in people.columns if name.startswith(SHARE)}
-    return {**shares, "switches": int(row["changes"])}
-
-
-def _windows_of(study: Study, edited: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    windows = {}
-    for record in study.records:
-        file = record.video.file
-        events = events_of(study.events, record.video)
-        if file in edited and len(events):
-            windows[file] = event_windows(edited[file], events, study.settings.window_s)
-    return windows
+            tables.append(curve.assign(stimulus=stimulus, condition=condition))
+    names = ["stimulus", "condition", "measure", "time_s", "participants", "n", "mean"]
+    return pd.concat(tables, ignore_index=True)[[*names, "low", "high"]]
 
 
 def _video_row(
-    record: StudyRecord, people: Mapping[str, pd.DataFrame], study: Study
+    record: StudyRecord, people: Mapping[str, VideoPeople], study: Study
 ) -> dict[str, Any]:
     row: dict[str, Any] = _keys(record.video) | {"sha256": record.sha256} | dict(record.facts)
-    table = people.get(record.video.file)
-    if table is not None:
-        chosen = table.loc[table["is_participant"], "track"]
-        row |= {"people": len(table), "participant_track": chosen.iloc[0] if len(chosen) else None}
+    found = people.get(record.video.file)
+    if found is not None:
+        row |= {"people": len(found.table), "participant_track": found.track}
     excluded = _exclusion(study, record.video.file)
     return row | {
         "is_excluded": excluded is not None,
@@ -242,44 +254,22 @@ def _note(record: StudyRecord, study: Study, values: Mapping[str, Any]) -> str:
     return "no reading in the baseline" if values.get("baseline_frames") == 0 else ""
 
 
-def _with_missing(participants: pd.DataFrame, videos: list[StudyVideo]) -> pd.DataFrame:
-    """Adds a row for each participant without a video that others have.
-
-    These are videos of the conditions in which the participant, or somebody who shares one of the
-    participant's conditions, was recorded: all conditions if people go through all of them, and the
-    participant's own if groups are compared.
-    """
-    conditions = defaultdict(set)
-    for video in videos:
-        conditions[video.participant].add(video.condition)
-    there = {(video.participant, video.stimulus, video.condition) for video in videos}
-    wanted = dict.fromkeys((video.stimulus, video.condition) for video in videos)
-    missing = [
-        {"participant": person, "stimulus": stimulus, "condition": condition, "note": "no video"}
-        for person, own in conditions.items()
-        for stimulus, condition in wanted
-        if (person, stimulus, condition) not in there
-        and any(condition in others for others in conditions.values() if own & others)
-    ]
-    table = pd.concat([participants, pd.DataFrame(missing)]) if missing else participants
-    counts = [name for name in ("frames", "frames_seen", "frames_counted") if name in table]
-    filled = table.assign(**{name: table[name].fillna(0).astype("int64") for name in counts})
-    columns = [name for name in filled.columns if name != "note"]
-    return filled[[*columns, "note"]].reset_index(drop=True)
-
-
 def _keys(video: StudyVideo) -> dict[str, Any]:
     return {**{name: getattr(video, name) for name in KEYS}, "video": video.file}
 
 
 def _join(videos: list[StudyVideo], tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One table of many, with whose and of what each is in the first columns."""
+    here = [video for video in videos if video.file in tables]
+    if not here:
+        return pd.DataFrame(columns=[*KEYS, "video"])
     parts = []
-    for video in videos:
-        if video.file in tables:
-            table = tables[video.file].reset_index(drop=True)
-            keys = pd.DataFrame([_keys(video)] * len(table), columns=[*KEYS, "video"])
-            part = pd.concat([keys, table], axis=1)
-            part.attrs = {}
-            parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*KEYS, "video"])
+    for video in here:
+        part = tables[video.file].copy(deep=False)
+        part.attrs = {}
+        parts.append(part)
+    joined, counts = pd.concat(parts, ignore_index=True), list(map(len, parts))
+    for place, name in enumerate((*KEYS, "video")):
+        words = np.repeat(np.array([_keys(video)[name] for video in here], object), counts)
+        joined.insert(place, name, pd.Series(words, dtype="str"))
+    return joined

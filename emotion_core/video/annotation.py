@@ -26,10 +26,13 @@ class FrameInterpolator:
 
     Args:
         analyses: Of the analysed frames, in order.
+        names: Of people by track; others have their number.
     """
 
-    def __init__(self, analyses: Iterator[TimedAnalysis]) -> None:
-        self._analyses = analyses
+    def __init__(
+        self, analyses: Iterator[TimedAnalysis], names: Mapping[int, str] | None = None
+    ) -> None:
+        self._analyses, self.names = analyses, names
         self._before: TimedAnalysis | None = None
         self._after = next(analyses, None)
 
@@ -81,5 +84,7 @@ def annotate_frames(
             cutter.cut(frame.index, canvas)
             if writer is not None:
                 analysis = shown.at(frame.index, frame.time_s)
-                writer.write(frame, canvas if analysis is None else draw_in_place(canvas, analysis))
+                if analysis is not None:
+                    canvas = draw_in_place(canvas, analysis, shown.names)
+                writer.write(frame, canvas)
             on_frame(frame)

@@ -16,7 +16,12 @@ from streamlit_app.study.results import show_study_findings, show_study_results
 from streamlit_app.study.state import StudyState
 from streamlit_app.study.timing import show_timing
 from streamlit_app.study.videos import nameless, show_names, show_progress, show_queue
-from streamlit_app.study.views import explain_study, offer_new_analysis, show_study_header
+from streamlit_app.study.views import (
+    explain_study,
+    offer_new_analysis,
+    show_study_header,
+    tell_synthetic,
+)
 from streamlit_app.video.options import choose_settings
 from streamlit_app.widgets import errors_as_messages, escape
 
@@ -49,7 +54,7 @@ for remark in state.remarks:
     st.warning(escape(remark), icon=":material/info:")
 analyzer = page_analyzer(options, settings.device)
 if not state.clips:
-    explain_study()
+    explain_study(state)
     update_link()
     st.stop()
 
@@ -57,6 +62,8 @@ update_link()
 state.settings = replace(state.settings, smoothing_s=chosen.smoothing_s)
 with errors_as_messages("The analysis could not be started"):
     is_current = state.use(job_queue(settings.max_video_jobs), analyzer, video_settings)
+if state.is_synthetic:
+    tell_synthetic(state)
 if not is_current and not state.is_project:
     offer_new_analysis(state)
 if state.is_working:
@@ -100,7 +107,7 @@ with people:
         show_people_of_videos(state, blur=options.blur)
 with timing:
     if timing.open:
-        show_timing(state)
+        show_timing(state, blur=options.blur)
 with export:
     if export.open and tables is not None:
         show_study_downloads(state, tables)

@@ -75,8 +75,6 @@ elif not job.spec.finds_the_same_as(spec):
     offer_analysis(state, "The settings have changed since this analysis.", ":material/tune:")
 if done:
     clip = state.clip.file if done is job else None
-    finished = FinishedVideo(
-        state.clip.name, done.result(), done.video, clip, source=state.clip.file
-    )
+    finished = FinishedVideo(state.clip.name, done.result(), done.video, clip)
     show_result(state, finished, smoothing_s, blur=blur)
     explain_link()

@@ -7,9 +7,11 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotion_core.errors import EmotionError
+from emotion_core.study.edited_frames import check_people, tracks_of
+from emotion_core.study.edits import Edits
 from emotion_core.study.store import StoredReadings, from_parquet, hash_file, to_parquet
 from emotion_core.study.tables import StudyRecord
 from emotion_core.video.pipeline import tabulate_video
@@ -18,8 +20,11 @@ from streamlit_app.video.job import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pandas as pd
+
     from emotion_core.analyzer import Analyzer
     from emotion_core.study.assignment import StudyVideo
+    from emotion_core.study.edits import Edit
     from emotion_core.video.types import VideoProgress, VideoSettings
     from streamlit_app.shared_file import SharedTempFile
     from streamlit_app.video.job import JobQueue
@@ -38,6 +43,8 @@ class StudyClip:
         elapsed_s: How long the analysis took.
         n_people: People seen, once it is done.
         n_rows: Rows of its table of frames, once it is done.
+        tracks: Numbers of all people and brief tracks, once it is done.
+        facts: See ``StudyRecord``, once it is done.
     """
 
     def __init__(self, name: str, file: SharedTempFile | None = None) -> None:
@@ -45,9 +52,10 @@ class StudyClip:
         self.progress: VideoProgress | None = None
         self.error = ""
         self.elapsed_s = 0.0
-        self.n_people = self.n_rows = 0
+        self.n_people, self.n_rows, self.tracks = 0, 0, frozenset[int]()
         self._state = JobState.WAITING
         self._sha256, self._start_s, self._readings = "", 0.0, b""
+        self.facts: dict[str, Any] = {}
         self._owners, self._lock = 1, threading.Lock()
         self._is_active = self._is_cancelled = self._is_put_back = False
 
@@ -58,7 +66,7 @@ class StudyClip:
         clip._sha256, clip._start_s, clip.error = record.sha256, record.start_s, record.error
         clip._state = JobState.FAILED
         if record.frames is not None:
-            clip._keep(StoredReadings(record.frames, dict(record.facts)))
+            clip._keep(StoredReadings(record.load(), dict(record.facts)))
         return clip
 
     @property
@@ -81,8 +89,12 @@ class StudyClip:
         """The readings of a video that is done."""
         return from_parquet(self._readings)
 
+    def frames(self) -> pd.DataFrame:
+        """The table of frames of a video that is done."""
+        return self.readings().frames
+
     def record(self, video: StudyVideo) -> StudyRecord:
-        """What is known of the video once its analysis has ended.
+        """What is known of the video once its analysis has ended; frames are loaded when asked for.
 
         Args:
             video: Who is seen in it.
@@ -90,8 +102,7 @@ class StudyClip:
         if self.state is not JobState.DONE:
             error = self.error or "The analysis was cancelled."
             return StudyRecord(video, self._sha256, error=error)
-        found = self.readings()
-        return StudyRecord(video, self._sha256, found.frames, found.facts, self._start_s)
+        return StudyRecord(video, self._sha256, self.frames, self.facts, self._start_s)
 
     def cancel(self) -> None:
         """Ends the analysis soon; what has ended stays as it is."""
@@ -174,8 +185,10 @@ class StudyClip:
             self._is_active = self._is_put_back = False
 
     def _keep(self, readings: StoredReadings) -> None:
-        people = readings.frames.loc[~readings.frames["is_brief"], "track"]
-        self.n_people, self.n_rows = int(people.nunique()), len(readings.frames)
+        frames = readings.frames
+        people = frames.loc[~frames["is_brief"], "track"]
+        self.n_people, self.n_rows = int(people.nunique()), len(frames)
+        self.tracks, self.facts = tracks_of(frames), dict(readings.facts)
         with self._lock:
             if self._owners:  # else nobody would free it
                 self._readings = to_parquet(readings)
@@ -187,6 +200,24 @@ class StudyClip:
     def _on_progress(self, progress: VideoProgress) -> None:
         self.progress = progress
         self.raise_if_cancelled()
+
+
+def edits_that_hold(edits: Edits, clips: Iterable[StudyClip]) -> Edits:
+    """The edits without those of videos and people that are not there (yet)."""
+    by_name = {clip.name: clip for clip in clips}
+
+    def holds(edit: Edit) -> bool:
+        if not edit.video:
+            return True
+        if (clip := by_name.get(edit.video)) is None or clip.state is not JobState.DONE:
+            return clip is not None
+        try:
+            check_people(clip.tracks, [edit])
+        except EmotionError:
+            return False
+        return True
+
+    return Edits(tuple(filter(holds, edits.items)))
 
 
 class StudyRunner:

@@ -10,7 +10,7 @@ import streamlit as st
 from emotion_core.study.export import study_file, study_file_names, write_study_bundle
 from emotion_core.study.project import PROJECT_SUFFIX, to_project
 from emotion_core.study.report import study_report
-from emotion_core.study.tables import make_tables
+from emotion_core.study.synthetic import SYNTHETIC
 from streamlit_app.widgets import chosen_decimal, download
 
 if TYPE_CHECKING:
@@ -36,26 +36,27 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
         tables: Its tables, without all_frames.
     """
     decimal = chosen_decimal()
-    names = study_file_names(tables)
+    names, made = study_file_names(tables), f"{SYNTHETIC}_" if state.is_synthetic else ""
     with st.container(horizontal=True):
         zipped = "application/zip"
-        download("Everything (ZIP)", partial(bundle_of, state, decimal), "study.zip", zipped)
+        make_all = partial(bundle_of, state, decimal)
+        download("Everything (ZIP)", make_all, f"{made}study.zip", zipped)
         download(
             f"Project ({PROJECT_SUFFIX})",
-            lambda: to_project(state.study(), tables),
-            f"study{PROJECT_SUFFIX}",
+            lambda: to_project(*state.files()),
+            f"{made}study{PROJECT_SUFFIX}",
             zipped,
         )
         download(
             "Report (HTML)",
-            lambda: study_report(state.study(), tables),
-            "study_report.html",
+            lambda: study_report(*state.files()),
+            f"{made}study_report.html",
             _WHAT["html"],
         )
         for label, name in (("Excel", "study.xlsx"), ("Participants (CSV)", "participants.csv")):
             if name in names:
-                make = partial(_file, state, tables, name, decimal)
-                download(label, make, name, _WHAT[name.rpartition(".")[2]])
+                make = partial(_file, state, name, decimal)
+                download(label, make, f"{made}{name}", _WHAT[name.rpartition(".")[2]])
     st.caption(
         "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
         "installed, the code book, the methods paragraph with references (BibTeX), the figure with "
@@ -65,17 +66,13 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("One file", names, key="study file", width=300)
         kind = _WHAT.get(name.rpartition(".")[2], "application/octet-stream")
-        download("Download this file", partial(_file, state, tables, name, decimal), name, kind)
+        download("Download this file", partial(_file, state, name, decimal), f"{made}{name}", kind)
 
 
 def bundle_of(state: StudyState, decimal: Decimal) -> bytes:
     """Everything of a study as one ZIP archive."""
-    study = state.study()
-    return write_study_bundle(study, make_tables(study), decimal)
+    return write_study_bundle(*state.files(with_frames=True), decimal)
 
 
-def _file(state: StudyState, tables: StudyTables, name: str, decimal: Decimal) -> bytes:
-    study = state.study()
-    if name.startswith(_ALL_FRAMES):
-        tables = make_tables(study)
-    return study_file(study, tables, name, decimal)
+def _file(state: StudyState, name: str, decimal: Decimal) -> bytes:
+    return study_file(*state.files(with_frames=name.startswith(_ALL_FRAMES)), name, decimal)

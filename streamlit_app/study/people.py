@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
+from emotion_core.files.tempfiles import AnonymousTempFile
+from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.timeline import person_name
+from emotion_core.study.annotated import write_annotated
 from emotion_core.study.edited_frames import edit_frames, people_rows
 from emotion_core.study.edits import (
     ChooseParticipant,
@@ -23,7 +27,7 @@ from emotion_core.study.edits import (
 from emotion_core.video.portraits import cut_portraits
 from emotion_core.video.tables import describe_mostly, people_table
 from streamlit_app.video.job import JobState
-from streamlit_app.widgets import TIME_HELP, escape, plural, typed_time
+from streamlit_app.widgets import TIME_HELP, download, escape, plural, typed_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +81,7 @@ def _count(clip: StudyClip) -> str:
 
 
 def _show_video(state: StudyState, clip: StudyClip, *, blur: bool) -> None:
-    frames = clip.readings().frames
+    frames = clip.frames()
     try:
         edited = edit_frames(frames, state.edits.of(clip.name))
     except EmotionError as error:
@@ -96,6 +100,26 @@ def _show_video(state: StudyState, clip: StudyClip, *, blur: bool) -> None:
         )
         _decide_on_people(state, clip, people, {} if blur else _portraits(state, clip, frames))
     _decide_on_video(state, clip)
+    if clip.file is not None and not blur:
+        stem = safe_stems([clip.name])[0]
+        make, name = partial(annotated_video, state, clip), f"{stem}_annotated.mp4"
+        download("Annotated video (MP4)", make, name, "video/mp4")
+        st.caption("Drawn when it is asked for, with people merged, named and left out as here.")
+
+
+def annotated_video(state: StudyState, clip: StudyClip) -> bytes:
+    """A video of the study with its edits in the labels.
+
+    Raises:
+        EmotionError: See ``write_annotated``; or it is in no table yet.
+    """
+    study = state.study()
+    found = [record for record in study.records if record.video.file == clip.name]
+    if not found or clip.file is None:
+        raise EmotionError(f"It is not known who is in {clip.name}, or it is not here any more.")
+    with AnonymousTempFile() as target, clip.file.in_use() as source:
+        write_annotated(study, found[0], source, target.path)
+        return target.path.read_bytes()
 
 
 def _table(edited: pd.DataFrame) -> pd.DataFrame:

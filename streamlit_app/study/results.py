@@ -78,6 +78,9 @@ def show_study_results(state: StudyState, tables: StudyTables) -> None:
         measure = st.selectbox(
             "Measure", measures, format_func=_words, key="study measure", width=220
         )
+        if measure != state.measure:
+            state.measure = measure
+            tables = state.tables()
         all_faces = st.toggle(
             "Count all", state.settings.all_faces, key=f"study all {state.uploads}", help=COUNT_ALL
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from emotion_core.errors import EmotionError
-from emotion_core.study.edited_frames import check_people
 from emotion_core.study.edits import Edits
-from emotion_core.study.events import no_events
+from emotion_core.study.kept import KeptParts
 from emotion_core.study.methods import about_study
+from emotion_core.study.parts import PartMaker
 from emotion_core.study.project import read_project
+from emotion_core.study.readings import PLANE
 from emotion_core.study.run import with_twin
 from emotion_core.study.settings import StudySettings
+from emotion_core.study.synthetic import is_synthetic, synthetic_study
 from emotion_core.study.tables import Study, make_tables
-from streamlit_app.study.clips import StudyClip, StudyRunner
+from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
+from streamlit_app.study.decisions import Decisions
 from streamlit_app.study.names import ClipNames
 from streamlit_app.video.job import JobState
 from streamlit_app.visits import STUDY_RETURN_S
@@ -23,9 +26,8 @@ from streamlit_app.visits import STUDY_RETURN_S
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    import pandas as pd
-
     from emotion_core.analyzer import Analyzer
+    from emotion_core.reporting.cursor_charts import CursorCharts
     from emotion_core.study.assignment import StudyVideo
     from emotion_core.study.edits import Edit
     from emotion_core.study.tables import StudyTables
@@ -33,12 +35,11 @@ if TYPE_CHECKING:
     from streamlit_app.video.job import JobQueue
 
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
-_MAX_UNDONE = 50
 _QUICK_ROWS = 30_000
 
 
 @dataclass(slots=True)
-class StudyState:
+class StudyState(Decisions):
     """Everything of a study on the page.
 
     Attributes:
@@ -47,14 +48,14 @@ class StudyState:
         about: How the videos are analysed, see ``about_study``.
         names: Who is in which video.
         settings: How tables are made.
-        edits: What was decided.
-        events: As ``read_events`` gives them.
         uploads: Counts what was uploaded; part of the upload fields' keys.
         remarks: What was passed over in uploads.
         is_project: Whether this is a project that was opened, without media.
         has_shown: Whether the results were opened since the queue ended.
         portraits: Faces of the video whose people are shown, by track.
         idle_edits: Edits of videos or people that were not there when tables were made last.
+        measure: Of which the page shows curves.
+        course: Charts of the video whose events are set, with what they were made of.
     """
 
     return_s: ClassVar[float] = STUDY_RETURN_S
@@ -64,16 +65,16 @@ class StudyState:
     about: dict[str, Any] = field(default_factory=dict)
     names: ClipNames = field(default_factory=ClipNames)
     settings: StudySettings = field(default_factory=StudySettings)
-    edits: Edits = field(default_factory=Edits)
-    events: pd.DataFrame = field(default_factory=no_events)
     uploads: int = 0
     remarks: list[str] = field(default_factory=list)
     is_project: bool = False
     has_shown: bool = False
     portraits: tuple[StudyClip, dict[int, bytes]] | None = None
     idle_edits: tuple[Edit, ...] = ()
-    _undone: list[Edits] = field(default_factory=list)
+    measure: str = PLANE[0]
+    course: tuple[Hashable, CursorCharts] | None = None
     _made: tuple[Hashable, StudyTables] | None = None
+    _kept: KeptParts = field(default_factory=KeptParts)
 
     # the videos
 
@@ -143,76 +144,53 @@ class StudyState:
             clip.close()
         self.clips = [clip for clip in self.clips if clip not in gone]
         self.edits = Edits(tuple(edit for edit in self.edits.items if edit.video not in names))
+        self.events = self.events[~self.events["file"].isin(list(names))].reset_index(drop=True)
         self._undone = []
         if not self.clips:
             self.clear()
 
-    # what was decided
-
-    def edit(self, *edits: Edit) -> None:
-        """Adds edits, which are undone together."""
-        self._change(Edits((*self.edits.items, *edits)))
-
-    def take_back(self, index: int) -> None:
-        """Removes one edit."""
-        self._change(self.edits.without(index))
-
-    def _change(self, edits: Edits) -> None:
-        self._undone = [*self._undone[1 - _MAX_UNDONE :], self.edits]
-        self.edits = edits
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to undo."""
-        return bool(self._undone)
-
-    def undo(self) -> None:
-        """Undoes the latest change of edits."""
-        self.edits = self._undone.pop()
-
-    def _edits_that_hold(self, records: Iterable[Any]) -> Edits:
-        """The edits without those of videos and people that are not there (yet)."""
-        frames = {record.video.file: record.frames for record in records}
-
-        def holds(edit: Edit) -> bool:
-            if not edit.video:
-                return True
-            if frames.get(edit.video) is None:
-                return edit.video in frames
-            try:
-                check_people(frames[edit.video], [edit])
-            except EmotionError:
-                return False
-            return True
-
-        return Edits(tuple(filter(holds, self.edits.items)))
-
     # what comes of it
 
     def study(self) -> Study:
-        """The study of the videos whose analysis has ended; made anew, since it is large.
+        """The study of the videos whose analysis has ended; frames are loaded when asked for.
 
         Raises:
             EmotionError: Two videos are of the same participant and stimulus, or none is there.
         """
         seen: dict[str, str] = {}
-        records = [clip.record(video) for clip, video in self._named()]
+        named = self._named()
+        records = [clip.record(video) for clip, video in named]
         records = [with_twin(one, seen) if one.frames is not None else one for one in records]
-        edits = self._edits_that_hold(records)
+        edits = edits_that_hold(self.edits, [clip for clip, _ in named])
         self.idle_edits = tuple(edit for edit in self.edits.items if edit not in edits.items)
         return Study(tuple(records), self.settings, edits, self.events, self.about)
 
     def tables(self) -> StudyTables:
-        """The tables of ``study``, kept until something changes; all_frames is left empty.
+        """The tables of ``study`` as far as the page shows them, kept until something changes.
+
+        all_frames is left empty, and group_curves has ``measure`` only.
 
         Raises:
             EmotionError: See ``study`` and ``make_tables``.
         """
         if self._made is None or not self.is_current:
-            tables = make_tables(self.study())
-            slim = replace(tables, all_frames=tables.all_frames.iloc[:0].copy())
-            self._made = self._key(), slim
+            tables = make_tables(
+                self.study(), self._kept, curves_of=[self.measure], with_frames=False
+            )
+            self._made = self._key(), tables
         return self._made[1]
+
+    def files(self, *, with_frames: bool = False) -> tuple[Study, StudyTables]:
+        """The study and all of its tables, for files; what the page has made is not made again.
+
+        Args:
+            with_frames: Whether all_frames has rows.
+
+        Raises:
+            EmotionError: See ``study`` and ``make_tables``.
+        """
+        study = self.study()
+        return study, make_tables(study, self._kept.copy(), with_frames=with_frames)
 
     @property
     def has_rows(self) -> bool:
@@ -226,14 +204,22 @@ class StudyState:
 
     @property
     def is_quick(self) -> bool:
-        """Whether tables are made in about two seconds."""
-        return sum(clip.n_rows for clip in self.ended) <= _QUICK_ROWS
+        """Whether tables are made in about two seconds: of few rows something has changed."""
+        rows = {clip.name: clip.n_rows for clip in self.ended}
+        if sum(rows.values()) <= _QUICK_ROWS:
+            return True
+        try:
+            changed = PartMaker(self.study(), self._kept).changed_files()
+        except EmotionError:  # which is told once tables are made
+            return True
+        return sum(rows[file] for file in changed) <= _QUICK_ROWS
 
     def _key(self) -> Hashable:
         """What the tables are made of."""
         names = tuple(self.names.of(clip.name) for clip in self.ended)
         ended = tuple((id(clip), clip.state) for clip in self.ended)
-        return ended, names, self.settings, self.edits, id(self.events)
+        events = tuple(self.events.itertuples(index=False, name=None))
+        return ended, names, self.settings, self.edits, events, self.measure
 
     def _named(self) -> list[tuple[StudyClip, StudyVideo]]:
         """The videos that have ended and of which participant and stimulus are known."""
@@ -248,7 +234,18 @@ class StudyState:
         Raises:
             EmotionError: The file is no project; then everything stays.
         """
-        study = read_project(Path(name), data)
+        self._show(read_project(Path(name), data))
+
+    def open_sample(self) -> None:
+        """Replaces everything by a study of made readings, named synthetic."""
+        self._show(synthetic_study())
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether nobody was filmed: the sample, or a project of it."""
+        return is_synthetic(self.about)
+
+    def _show(self, study: Study) -> None:
         self.clear()
         self.clips = [StudyClip.of_record(record) for record in study.records]
         videos = [record.video for record in study.records]
@@ -265,6 +262,7 @@ class StudyState:
             has_shown=False,
             remarks=list(self.remarks),
             _undone=list(self._undone),
+            _kept=self._kept.copy(),
         )
 
     @property
@@ -283,6 +281,6 @@ class StudyState:
             clip.close()
         uploads = self.uploads + 1
         fresh = StudyState()
-        for name in StudyState.__slots__:
-            setattr(self, name, getattr(fresh, name))
+        for entry in fields(self):
+            setattr(self, entry.name, getattr(fresh, entry.name))
         self.uploads = uploads

@@ -11,6 +11,7 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.study.events import no_events, read_events, unused_events
 from emotion_core.study.settings import Baseline
+from streamlit_app.study.events import show_video_events
 from streamlit_app.study.uploads import choose_table
 from streamlit_app.widgets import escape, side_by_side, table_height
 
@@ -20,14 +21,20 @@ if TYPE_CHECKING:
 _NONE, _SPAN, _CLIP = "None", "A span of each video", "A neutral clip"
 
 
-def show_timing(state: StudyState) -> None:
-    """Lets the visitor choose baseline, clock and events; they change all tables."""
+def show_timing(state: StudyState, *, blur: bool) -> None:
+    """Lets the visitor choose baseline, clock and events; they change all tables.
+
+    Args:
+        state: The study.
+        blur: Whether faces are hidden.
+    """
     left, right = side_by_side()
     with left:
         _choose_baseline(state)
         _choose_clock(state)
     with right:
         _choose_events(state)
+    show_video_events(state, blur=blur)
 
 
 def _choose_baseline(state: StudyState) -> None:
@@ -95,7 +102,7 @@ def _choose_events(state: StudyState) -> None:
     table = choose_table("Events (CSV)", "study events", words)
     if table:
         try:
-            state.events = read_events(Path(table[0]), table[1])
+            state.set_events(read_events(Path(table[0]), table[1]))
         except EmotionError as error:
             st.error(escape(str(error)))
         else:
@@ -113,7 +120,7 @@ def _choose_events(state: StudyState) -> None:
     _warn_of_unused(state)
     _choose_window(state)
     if st.button("Remove events", icon=":material/delete:"):
-        state.events = no_events()
+        state.set_events(no_events())
         st.rerun()
 
 

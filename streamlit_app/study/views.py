@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from emotion_core.study.project import PROJECT_SUFFIX
+from emotion_core.study.synthetic import ABOUT_SYNTHETIC
 from streamlit_app.study.uploads import choose_files
 from streamlit_app.widgets import plural
 
@@ -41,7 +42,9 @@ def show_study_header(settings: AppSettings, state: StudyState) -> None:
             st.title("Study", anchor=False)
             if state.clips:
                 words = f"{plural(len(state.clips), 'video')}, {plural(len(people), 'participant')}"
-                st.caption(f"{words}{'; opened from a project' if state.is_project else ''}")
+                where = "opened from a project" if state.is_project else ""
+                where = "all synthetic" if state.is_synthetic else where
+                st.caption("; ".join(filter(None, (words, where))))
             else:
                 st.caption("What do these people's faces do, and what differs?")
         if state.clips:
@@ -60,8 +63,23 @@ def show_study_header(settings: AppSettings, state: StudyState) -> None:
         )
 
 
-def explain_study() -> None:
-    """What a study is, on the empty page."""
+def explain_study(state: StudyState) -> None:
+    """What a study is, on the empty page, and a sample of its results."""
+    with (
+        st.container(border=True),
+        st.container(horizontal=True, vertical_alignment="center", key="study sample"),
+    ):
+        st.markdown(
+            "**See what comes of it first**: findings, curves, comparisons and files of a study "
+            "whose readings are synthetic. No person was filmed for it.",
+            width="stretch",
+        )
+        st.button(
+            "Try a sample study",
+            on_click=state.open_sample,
+            type="primary",
+            icon=":material/play_arrow:",
+        )
     with st.grid(3, min_column_width=240, gap="medium"):
         for number, (title, words) in enumerate(_STEPS, 1):
             with st.container(border=True):
@@ -71,6 +89,14 @@ def explain_study() -> None:
         f"A project ({PROJECT_SUFFIX}) that was saved before, here or by `emoscope study`, is "
         "opened by the same field; its videos are not needed."
     )
+
+
+def tell_synthetic(state: StudyState) -> None:
+    """Says that the study shown is made, and removes it with one click."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            st.warning(f"**Sample study.** {ABOUT_SYNTHETIC}", icon=":material/science:")
+        st.button("Remove the sample", on_click=state.clear, icon=":material/delete:")
 
 
 def offer_new_analysis(state: StudyState) -> None:

@@ -28,8 +28,6 @@ from streamlit_app.video.moment_labels import moments_at, suggest_moments
 from streamlit_app.widgets import escape, media_url, plural
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from emotion_core.adaptation.agreement import RaterAgreement
     from emotion_core.labels import Emotion
     from emotion_core.types import Image
@@ -48,13 +46,13 @@ class LabelledVideo:
     Attributes:
         labels: The visitor's.
         name: Of the video.
-        source: The video without drawings.
+        clip: The video without drawings.
         blur: Whether faces are hidden.
     """
 
     labels: MomentLabels
     name: str
-    source: SharedTempFile | Path
+    clip: SharedTempFile
     blur: bool
 
     def read_face(self, moment: Moment) -> bytes:
@@ -68,10 +66,8 @@ class LabelledVideo:
         return blur_crop(jpeg) if self.blur else jpeg
 
     def _read_frame(self, time_s: float) -> Image:
-        if isinstance(self.source, SharedTempFile):
-            with self.source.in_use() as path:
-                return frame_at(path, time_s).image
-        return frame_at(self.source, time_s).image
+        with self.clip.in_use() as path:
+            return frame_at(path, time_s).image
 
 
 def find_moments(

@@ -28,7 +28,6 @@ from streamlit_app.widgets import choose_counted, chosen_decimal, download, esca
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pandas as pd
     from altair.typing import ChartType
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.state import VideoState
 
-_MAX_PLAYED_BYTES = 400 * 2**20
+MAX_PLAYED_BYTES = 400 * 2**20
 """Size in bytes above which a video is not played, since Streamlit keeps it in memory."""
 
 _MAX_FINDINGS = 6
@@ -53,9 +52,8 @@ class FinishedVideo:
         name: Readable name of the video.
         result: The result.
         video: The annotated video, or a session's recording; ``None`` if there is none to show.
-        clip: The video as it was uploaded, for its hash.
+        clip: The video without drawings, for its hash and whose faces can be labelled.
         marks_s: Times that were marked, in seconds.
-        source: The video without drawings, whose faces can be labelled; ``None`` if it is not here.
     """
 
     name: str
@@ -63,7 +61,6 @@ class FinishedVideo:
     video: SharedTempFile | None
     clip: SharedTempFile | None = None
     marks_s: Sequence[float] = ()
-    source: SharedTempFile | Path | None = None
 
 
 def show_result(
@@ -96,8 +93,8 @@ def show_result(
         st.caption(f"The annotated video was made with a smoothing of {made_with_s:.1f} s.")
     played = play(video, finished.name, result) if video else None
     shown = replace(finished, result=result, video=video)
-    source = finished.source
-    labelled = LabelledVideo(state.labels, finished.name, source, blur) if source else None
+    clip = finished.clip
+    labelled = LabelledVideo(state.labels, finished.name, clip, blur) if clip else None
     show_analysis(state.selection, state.smoother, shown, frames, played, labelled)
 
 
@@ -122,7 +119,7 @@ def play(
     file: SharedTempFile, name: str, result: VideoResult, offset_s: float = 0.0
 ) -> PlayedVideo | None:
     """A video for the viewer; ``None``, with a note, if it is too large to play."""
-    if file.size > _MAX_PLAYED_BYTES:
+    if file.size > MAX_PLAYED_BYTES:
         st.info(
             f"The annotated video has {file.size / 2**20:.0f} MB and is too large to play here; "
             "download it below.",

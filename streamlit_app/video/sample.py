@@ -72,11 +72,15 @@ def load_sample() -> FinishedVideo:
         for frame in reader.frames(lambda index, _: index in cutter.frames):
             if frame.index in cutter.frames:
                 cutter.cut(frame.index, frame.image)
-    annotated = SharedTempFile()
-    with annotated.in_use() as path:
-        path.write_bytes((FOLDER / ANNOTATED).read_bytes())
     result = replace(result, people=people, highlights=cutter.highlights())
-    return FinishedVideo(NAME, result, annotated, source=FOLDER / NAME)
+    return FinishedVideo(NAME, result, _copy(ANNOTATED), _copy(NAME))
+
+
+def _copy(name: str) -> SharedTempFile:
+    file = SharedTempFile()
+    with file.in_use() as path:
+        path.write_bytes((FOLDER / name).read_bytes())
+    return file
 
 
 if __name__ == "__main__":

@@ -52,12 +52,19 @@ class ViewerCursor:
         seek: A number that counts and a time: with each new number the cursor goes there.
         span_s: Span to shade.
         is_followed: Whether the viewer tells where the cursor comes to rest.
+        mark: Words of a button that marks the time at the cursor, as the key M does, and what is
+            called then: the time is ``mark`` in the widget's session state. ``None`` for no marks.
     """
 
     step_s: float
     seek: tuple[int, float] | None = None
     span_s: tuple[float, float] | None = None
     is_followed: bool = False
+    mark: tuple[str, Callable[[], None]] | None = None
+
+
+def _do_nothing() -> None:
+    """Takes what the viewer tells where nobody asked."""
 
 
 def show_viewer(  # noqa: PLR0913 - a viewer has that many parts
@@ -67,7 +74,7 @@ def show_viewer(  # noqa: PLR0913 - a viewer has that many parts
     video: PlayedVideo | None,
     cursor: ViewerCursor,
     on_span: Callable[[], None],
-    on_cursor: Callable[[], None],
+    on_cursor: Callable[[], None] = _do_nothing,
 ) -> None:
     """Shows the viewer.
 
@@ -96,6 +103,7 @@ def show_viewer(  # noqa: PLR0913 - a viewer has that many parts
         "end_s": shown.span_s[1],
         "step_s": cursor.step_s,
         "offset_s": video.offset_s if video else 0.0,
+        "mark": cursor.mark and cursor.mark[0],
         "span": cursor.span_s,
         "seek": cursor.seek,
         "follows": cursor.is_followed,
@@ -107,4 +115,10 @@ def show_viewer(  # noqa: PLR0913 - a viewer has that many parts
             "ratio": "{} / {}".format(*video.size_wh),
         },
     }
-    _mount(key=key, data=data, on_span_change=on_span, on_cursor_change=on_cursor)
+    _mount(
+        key=key,
+        data=data,
+        on_span_change=on_span,
+        on_cursor_change=on_cursor,
+        on_mark_change=cursor.mark[1] if cursor.mark else _do_nothing,
+    )

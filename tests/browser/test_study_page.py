@@ -81,12 +81,33 @@ def test_study_is_seen_edited_left_and_found_again(
 
 
 @pytest.mark.slow
+def test_event_is_set_at_the_cursor_by_a_key(page: Page) -> None:
+    page.bring_to_front()
+    page.get_by_role("tab", name="Timing").click()
+    page.get_by_label("Label of the next event").fill("laughs")
+    page.get_by_label("Label of the next event").press("Tab")
+    page.locator(".timeline svg").wait_for()
+    page.locator(".course").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("m")
+    page.get_by_role("button", name="All events (CSV)").wait_for()
+    text = download(page, "All events (CSV)")[1].decode("utf-8-sig")
+    events = pd.read_csv(io.StringIO(text))
+    assert events["label"].tolist() == ["laughs"]
+    assert events["time_s"].tolist() == [pytest.approx(0.1, abs=0.01)]
+    page.get_by_role("button", name="Undo").click()
+    expect_text(page, "None in this video so far")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_each_tab_keeps_the_rules_of_axe_and_fits_a_phone(page: Page, scheme: str) -> None:
     page.bring_to_front()
     with seen_otherwise(page, 390, scheme):
         for tab in ("Videos", "Results", "People", "Timing", "Export"):
             page.get_by_role("tab", name=tab).click()
+            page.wait_for_timeout(800)  # what is old fades, and back
+            wait_until(page, lambda: not page.locator("[data-stale=true]").count())
             page.wait_for_timeout(800)
             assert no_overflow(page)
             assert_no_violations(page)

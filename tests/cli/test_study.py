@@ -8,6 +8,8 @@ import pytest
 
 from emotion_core.cli.main import main
 from emotion_core.study import run
+from emotion_core.study.edits import Edits, ExcludePerson, ExcludeVideo, RenamePerson
+from emotion_core.video.io.reader import VideoReader
 from tests.cli.conftest import note_loads
 from tests.video.clips import make_clip, numbered_images
 from tests.video.detectors import SteadyDetector
@@ -119,6 +121,33 @@ def test_renamed_files_and_other_tables_need_no_new_analysis(study, clips, tmp_p
 
 
 @pytest.mark.slow
+def test_annotated_videos_are_drawn_from_the_readings_with_the_edits(
+    study, clips, tmp_path, monkeypatch
+):
+    drawn = []
+
+    def draw(canvas, analysis, names):
+        drawn.append((len(analysis), names))
+        return canvas
+
+    monkeypatch.setattr("emotion_core.video.annotation.draw_in_place", draw)
+    edits = Edits(
+        (
+            RenamePerson("P1_calm.mp4", 1, "Anna"),
+            ExcludePerson("P1_joy.mp4", 1),
+            ExcludeVideo("P2_calm.mp4"),
+        )
+    )
+    (tmp_path / "edits.json").write_text(edits.to_json())
+    study(clips, "--pattern", PATTERN, "--edits", tmp_path / "edits.json", "--annotated")
+    folder = tmp_path / "out" / "annotated"
+    assert sorted(path.name for path in folder.iterdir()) == ["P1_calm.mp4", "P1_joy.mp4"]
+    assert (1, {1: "Anna"}) in drawn
+    assert (0, {1: "Person 1"}) in drawn
+    with VideoReader(folder / "P1_calm.mp4") as reader:
+        assert len(list(reader.frames())) == 8
+
+
 def test_project_is_opened_edited_and_written_without_its_videos(
     study, clips, tmp_path, detector, capsys
 ):

@@ -202,3 +202,11 @@ def test_blur_at_the_limits(size_wh, boxes):
     blurred = blur_faces(image, np.asarray(boxes, np.float32).reshape(-1, 4))
     assert blurred.shape == image.shape
     assert (blurred == image).all() == (not boxes or size_wh == (1, 1))
+
+
+def test_named_people_have_their_names_in_letters_that_can_be_drawn():
+    analysis = make_analysis([(0, 0, 9, 9), (20, 0, 29, 9)])
+    tracked = replace(analysis, faces=replace(analysis.faces, track_ids=np.array([3, 4])))
+    names = {3: "Zo\u00eb", 4: "\u674e"}
+    assert label_variants(tracked, 0, names)[0][0].startswith("Zoe: ")
+    assert label_variants(tracked, 1, names)[0][0].startswith("Person 4: ")

@@ -208,6 +208,15 @@ def test_a_stream_takes_a_place_with_its_first_frame_and_gives_it_back(make_benc
     assert gate.running == 0
 
 
+def test_a_frame_that_cannot_be_annotated_is_mirrored_like_the_others(make_bench):
+    gate = StreamLimiter(1)
+    gate.enter()
+    bench = make_bench(gate=gate)
+    bench.stream.settings = LiveSettings(mirror=True)
+    image = make_image(*SIZE)
+    np.testing.assert_allclose(bench.show(image), image[:, ::-1], atol=3)
+
+
 @pytest.mark.parametrize("blur", [False, True], ids=["plain", "blurred"])
 def test_a_stream_without_a_place_is_shown_and_told_until_there_is_one(make_bench, blur):
     gate = StreamLimiter(1)

@@ -1,16 +1,27 @@
 """Curves on the clock, intervals over participants, comparisons and events: known values."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from emotion_core.errors import EmotionError
+from emotion_core.photos.tables import table_to_csv
 from emotion_core.study.assignment import StudyVideo
 from emotion_core.study.compare import compare_groups
 from emotion_core.study.curves import mean_with_interval, to_clock
 from emotion_core.study.edited_frames import edit_frames
-from emotion_core.study.events import event_windows, events_of, read_events, with_event
+from emotion_core.study.events import (
+    event_windows,
+    events_of,
+    no_events,
+    read_events,
+    with_event,
+    with_labels,
+    with_new_event,
+)
 from emotion_core.study.settings import StudySettings
 from tests.study.studies import make_frames
 
@@ -140,3 +151,20 @@ def test_frames_have_the_latest_event_and_windows_around_events_are_averaged():
     assert window["mean_valence"] == pytest.approx(0.6)
     (before,) = event_windows(edited, events, (-1.0, 0.0)).to_dict("records")
     assert before["mean_valence"] == pytest.approx(0.0)
+
+
+def test_events_are_added_in_order_renamed_and_left_out():
+    events = with_new_event(no_events(), "a.mp4", 2.0, "late")
+    events = with_new_event(events, "a.mp4", 0.50049, "early")
+    events = with_new_event(events, "b.mp4", 1.0, "other")
+    assert with_new_event(events, "b.mp4", 1.0, "other") is events
+    assert events["label"].tolist() == ["early", "other", "late"]
+    assert events["time_s"].tolist() == [0.5, 1.0, 2.0]
+    shown = events[events["file"] == "a.mp4"]
+    again = with_labels(events, shown, pd.Series(["first", ""], shown.index))
+    assert again["label"].tolist() == ["first", "other", "late"]  # an empty label changes nothing
+    fewer = with_labels(events, shown, pd.Series(["late"], [2]))
+    assert fewer[["label", "file"]].to_numpy().tolist() == [["other", "b.mp4"], ["late", "a.mp4"]]
+    video = StudyVideo("a.mp4", "P1", "S")
+    assert events_of(fewer, video)["time_s"].tolist() == [2.0]
+    assert read_events(Path("e.csv"), table_to_csv(events)).equals(events)

@@ -45,11 +45,14 @@ class Viewer {
     return this.root.querySelector(selector);
   }
 
-  async update(data, setStateValue) {
+  async update(data, setStateValue, setTriggerValue) {
     const isFirst = !this.data;
     const seekBefore = this.data?.seek?.[0];
-    Object.assign(this, { data, setStateValue });
+    Object.assign(this, { data, setStateValue, setTriggerValue });
     this.showVideo();
+    const button = this.find(".mark");
+    button.hidden = !data.mark;
+    button.textContent = data.mark ? `${data.mark} (M)` : "";
     if (!this.dragged) [this.signals.from_s, this.signals.until_s] = data.span ?? [0, 0];
     if (isFirst) this.signals.cursor = data.start_s;
     if (data.seek && data.seek[0] !== seekBefore) this.seek(data.seek[1]);
@@ -211,6 +214,7 @@ class Viewer {
     });
     this.find(".back").addEventListener("click", () => this.step(-1));
     this.find(".ahead").addEventListener("click", () => this.step(1));
+    this.find(".mark").addEventListener("click", () => this.mark());
     // What is dragged: a span with its start, or the cursor.
     course.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || !this.views.timeline) return;
@@ -236,6 +240,10 @@ class Viewer {
     this.find(".viewer").addEventListener("keydown", (event) => this.press(event), true);
   }
 
+  mark() {
+    this.setTriggerValue("mark", this.signals.cursor);
+  }
+
   press(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const { cursor } = this.signals;
@@ -248,7 +256,8 @@ class Viewer {
     if (event.target === this.course) {
       actions[" "] = () => (this.video.paused ? this.video.play() : this.video.pause());
     }
-    const action = actions[event.key];
+    if (this.data.mark) actions.m = () => this.mark();
+    const action = actions[event.key] ?? actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
     event.stopPropagation();
@@ -263,10 +272,10 @@ class Viewer {
   }
 }
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   let viewer = viewers.get(parentElement);
   if (!viewer) viewers.set(parentElement, (viewer = new Viewer(parentElement)));
-  viewer.update(data, setStateValue);
+  viewer.update(data, setStateValue, setTriggerValue);
   return () => {
     // Streamlit also cleans up after a change that another one has overtaken
     if (!parentElement.isConnected) viewer.close();

@@ -92,6 +92,15 @@ def test_the_empty_page_says_what_a_study_is(study_app):
     assert not study_app.dataframe
 
 
+def test_a_sample_study_is_named_synthetic_and_removed_with_one_click(study_app):
+    press(study_app, "Try a sample study")
+    assert any("All readings are synthetic" in text for text in texts(study_app.warning))
+    assert any(text.startswith("#### ") for text in texts(study_app.markdown))
+    press(study_app, "Remove the sample")
+    assert not study_app.warning
+    assert any("Drop videos" in text for text in texts(study_app.markdown))
+
+
 def test_videos_become_findings_curves_and_tables_and_are_named_by_a_pattern(done_app):
     assert done_app.session_state[TAB] == "Results"
     assert any(text.startswith("#### ") for text in texts(done_app.markdown))

@@ -91,8 +91,8 @@ def test_videos_are_analysed_one_after_another_and_failures_stop_nothing(tabulat
     assert clips[1].error == "This is no video."
     assert clips[0].n_people == 1
     record = clips[2].record(StudyVideo("c.mp4", "P", "S"))
-    assert record.frames["valence"].tolist() == pytest.approx([0.3] * 10)
-    assert record.frames.attrs["end_s"] == 1.0
+    assert record.load()["valence"].tolist() == pytest.approx([0.3] * 10)
+    assert record.load().attrs["end_s"] == 1.0
     assert len(record.sha256) == 64
     assert clips[1].record(StudyVideo("b.mp4", "P", "T")).error == "This is no video."
 

@@ -9,6 +9,7 @@ import pytest
 
 from emotion_core.errors import EmotionError
 from emotion_core.study.edits import ChooseParticipant, ExcludeVideo, RenamePerson
+from emotion_core.study.events import with_new_event
 from emotion_core.study.project import to_project
 from emotion_core.study.tables import make_tables
 from streamlit_app.study.clips import StudyClip
@@ -55,12 +56,16 @@ def packed(files):
 
 def test_tables_are_those_of_the_same_study_in_the_core(study, state):
     shown, made = state.tables(), make_tables(study)
+    curves = made.group_curves[made.group_curves["measure"] == "valence"].reset_index(drop=True)
     for name, table in shown.items():
         if name != "all_frames":
-            pd.testing.assert_frame_equal(table, getattr(made, name))
+            expected = curves if name == "group_curves" else getattr(made, name)
+            pd.testing.assert_frame_equal(table, expected)
     assert shown.all_frames.empty
     assert list(shown.all_frames) == list(made.all_frames)
     assert state.tables() is shown
+    for name, table in state.files(with_frames=True)[1].items():
+        pd.testing.assert_frame_equal(table, getattr(made, name))
 
 
 def test_edits_change_tables_and_are_undone(state):
@@ -75,6 +80,19 @@ def test_edits_change_tables_and_are_undone(state):
     state.undo()
     assert not state.can_undo
     pd.testing.assert_frame_equal(state.tables().participants, before)
+
+
+def test_events_change_tables_are_undone_with_edits_and_go_with_their_video(state):
+    state.edit(ExcludeVideo("P2_joy.mp4"))
+    state.set_events(with_new_event(state.events, "P1_joy.mp4", 1.0, "laughs"))
+    assert state.tables().event_windows["video"].tolist() == ["P1_joy.mp4"]
+    state.set_events(with_new_event(state.events, "P1_calm.mp4", 1.0, "nods"))
+    assert len(state.tables().event_windows) == 2
+    state.undo()
+    assert state.tables().event_windows["event"].tolist() == ["laughs"]
+    state.remove([clip for clip in state.clips if clip.name == "P1_joy.mp4"])
+    assert state.events.empty
+    assert not state.can_undo
 
 
 def test_edits_of_videos_and_people_that_are_not_there_do_not_count_and_are_told(state):

@@ -28,6 +28,7 @@ def test_the_sample_has_a_video_and_key_moments():
     finished = load_sample()
     assert [one.kind for one in finished.result.highlights] == list(HighlightKind)
     assert all(one.jpeg.startswith(b"\xff\xd8") for one in finished.result.highlights)
+    assert finished.clip.read() == (FOLDER / NAME).read_bytes()  # of which the bundle has the hash
     assert finished.video.size < 1_000_000
     assert finished.video.read()[4:8] == b"ftyp"
     assert (FOLDER / NAME).stat().st_size + finished.video.size < 1_500_000
