@@ -24,13 +24,13 @@ _MASK_COLOURS = (
 
 
 def blur(image: Image, face: Face, rng: Rng) -> Image:
-    """Out of focus, by 1 to 12 % of the height of the face."""
+    """Out of focus, by 1 to 12% of the height of the face."""
     sigma = _height(face) * np.exp(rng.uniform(np.log(0.01), np.log(0.12)))
     return _image(cv2.GaussianBlur(image, (0, 0), sigma))
 
 
 def move(image: Image, face: Face, rng: Rng) -> Image:
-    """Moved along a line of 5 to 35 % of the height of the face."""
+    """Moved along a line of 5 to 35% of the height of the face."""
     n = max(3, int(_height(face) * rng.uniform(0.05, 0.35)))
     line = np.zeros((n, n), np.float32)
     line[n // 2] = 1
@@ -54,7 +54,7 @@ def coarsen(image: Image, face: Face, rng: Rng) -> Image:
 
 
 def darken(image: Image, face: Face, rng: Rng) -> Image:  # noqa: ARG001
-    """At 2 to 40 % of its brightness, with noise."""
+    """At 2 to 40% of its brightness, with noise."""
     gain = np.exp(rng.uniform(np.log(0.02), np.log(0.4)))
     return _image(image * gain + rng.normal(0, rng.uniform(0, 4), image.shape))
 
@@ -70,7 +70,7 @@ def add_noise(image: Image, face: Face, rng: Rng) -> Image:  # noqa: ARG001
 
 
 def cut(image: Image, face: Face, rng: Rng) -> Image:
-    """Cut so that 10 to 50 % of the face's box are missing at one side."""
+    """Cut so that 10 to 50% of the face's box are missing at one side."""
     x1, y1, x2, y2 = face.box
     share = rng.uniform(0.1, 0.5)
     left, right = int(x1 + share * (x2 - x1)), int(x2 - share * (x2 - x1))

@@ -378,7 +378,7 @@ def compare_poses(analyzer: LocalAnalyzer, photos: list[Labelled], chosen: Any) 
 
 
 def plot(curve: list[dict[str, float]]) -> str:
-    """Error against quality, with 95 % intervals, as SVG."""
+    """Error against quality, with 95% intervals, as SVG."""
     data = pd.DataFrame(curve)
     base = alt.Chart(data).encode(
         x=alt.X("quality:Q", title="Quality", scale=alt.Scale(domain=[0, 1]))

@@ -2,7 +2,7 @@
 
 Every figure is of faces that the adapted layer did not learn from: nested cross-validation repeats
 the whole fit, with its choice of strength and temperature, for each fifth of the people or photos.
-An output is only changed if the 95 % interval of its gain lies above zero; intervals come from
+An output is only changed if the 95% interval of its gain lies above zero; intervals come from
 drawing people or photos anew, before and after on the same draws.
 """
 
@@ -237,6 +237,6 @@ def _no_gain(output: str, difference: PairedDifference | None) -> str:
     span = "{:+.3f} to {:+.3f}".format(*difference.interval)
     return (
         f"It is not certain that the labels help with {output}: {words} changes by "
-        f"{difference.difference:+.3f} (95 %: {span}) on faces that were left out. Label more "
+        f"{difference.difference:+.3f} (95%: {span}) on faces that were left out. Label more "
         "faces, above all of rare emotions."
     )

@@ -38,7 +38,7 @@ def adaptation_table(adaptation: Adaptation, base: str) -> str:
         f"{adaptation.n_rated[1]} of arousal, of {adaptation.n_units} people or photos; {base}",
         "Cross-validated: each face is read by layers that did not learn from its person or photo.",
         "",
-        f"{'':{_WIDTH}}{'before':>8}{'after':>8}  difference (95 % interval)",
+        f"{'':{_WIDTH}}{'before':>8}{'after':>8}  difference (95% interval)",
     ]
     lines += [
         f"{name:{_WIDTH}}{before:>8}{after:>8}  {difference}"
@@ -95,7 +95,7 @@ def adaptation_card(path: Path, adaptation: Adaptation, notes: Mapping[str, Any]
             "## Figures",
             "",
             "By nested cross-validation: each labelled face was read by layers that did not learn "
-            "from its person or photo. In brackets 95 % intervals from drawing these anew.",
+            "from its person or photo. In brackets 95% intervals from drawing these anew.",
             "",
             "| | before | after | difference |",
             "|---|---|---|---|",

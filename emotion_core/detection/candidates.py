@@ -98,7 +98,7 @@ def with_mean_landmarks(kept: Candidates, candidates: Candidates) -> Candidates:
     """Replaces landmarks by the score-weighted mean over all candidates for the same face.
 
     Neighbouring candidates, and passes at several scales, err differently: on 344 portraits the
-    mean lay 6.5 % of the eye distance off a teacher's, those of the best candidate alone 7.3 %.
+    mean lay 6.5% of the eye distance off a teacher's, those of the best candidate alone 7.3%.
 
     Args:
         kept: One candidate per face.

@@ -23,11 +23,11 @@ class Doubt(NamedTuple):
 
 _DOUBT = Doubt(0.75, 0.82, 96)
 """Of 1,000 views of 200 portraits upside down 13 scored more than the first, which the glance told,
-and two more than the second. One of five upright ones is glanced at, 0.7 % in vain."""
+and two more than the second. One of five upright ones is glanced at, 0.7% in vain."""
 
 _DOUBTS = {"opencv-yunet": Doubt(0.83, 0.88, 160)}
 """The same of other architectures. YuNet is surer of faces upside down: 40 and one. A glance at 96
-pixels told 81 % of those above 0.75, one at 160 pixels 91 %."""
+pixels told 81% of those above 0.75, one at 160 pixels 91%."""
 
 
 def find_doubt(card: ModelCard) -> Doubt:

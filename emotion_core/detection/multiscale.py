@@ -41,7 +41,7 @@ six: what stays in its caches is faster."""
 
 _COARSE_PX = 192
 _LANDMARKS_PX = (160, 96)
-"""Extra scales for landmarks only, whose errors differ from scale to scale: 4.9 % of the eye
+"""Extra scales for landmarks only, whose errors differ from scale to scale: 4.9% of the eye
 distance instead of 5.5 on 1,862 portraits, for some 2 ms."""
 _MEAN_SCORE = 0.6
 """Minimum score of candidates whose landmarks are averaged; fixed, so that predictions do not

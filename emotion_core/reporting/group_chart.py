@@ -144,8 +144,8 @@ class _Axes:
             alt.Tooltip("group:N", title="Condition"),
             alt.Tooltip("time_s:Q", title="Time (s)"),
             alt.Tooltip("mean:Q", title="Mean", format="+.2f"),
-            alt.Tooltip("low:Q", title="95 % from", format="+.2f"),
-            alt.Tooltip("high:Q", title="95 % to", format="+.2f"),
+            alt.Tooltip("low:Q", title="95% from", format="+.2f"),
+            alt.Tooltip("high:Q", title="95% to", format="+.2f"),
             alt.Tooltip("n:Q", title="Participants"),
         ]
         x, colour = self._time, self._colour

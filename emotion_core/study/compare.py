@@ -55,8 +55,8 @@ def compare_groups(participants: pd.DataFrame, kept: KeptParts | None = None) ->
     Returns:
         Columns contrast (``stimulus`` or ``condition``), within (what the two share), a, b,
         measure, kind (``paired`` or ``unpaired``), n_a, n_b (participants), mean_a, mean_b,
-        difference (a minus b) with its 95 % interval low and high, t, df, p, p_fdr (corrected for
-        the number of rows of this table), effect (``d_z`` or ``d``), effect_size and its 95 %
+        difference (a minus b) with its 95% interval low and high, t, df, p, p_fdr (corrected for
+        the number of rows of this table), effect (``d_z`` or ``d``), effect_size and its 95%
         interval effect_low and effect_high. Without two values a side, or if these do not differ
         at all, there are only counts and means.
     """
@@ -136,7 +136,7 @@ def _means(a: _Values, b: _Values) -> dict[str, object]:
 
 
 def _effect(size: float, scale: float, df: int) -> dict[str, object]:
-    """An effect size and its 95 % interval; the t statistic is ``size * scale``."""
+    """An effect size and its 95% interval; the t statistic is ``size * scale``."""
     low, high = (_centre(size * scale, df, q) / scale for q in (0.975, 0.025))
     return {"effect_size": float(size), "effect_low": low, "effect_high": high}
 
@@ -146,7 +146,7 @@ def _centre(t: float, df: int, quantile: float) -> float:
 
     The distribution is the mean, over the spread that a sample may have, of normal ones:
     ``scipy.stats.nct`` gives NaN in its tails, and ``scipy.special.nctdtrinc``, which agrees within
-    0.2 % for ``t`` from -50 to 100, does not end for a ``t`` of a million, as of values that hardly
+    0.2% for ``t`` from -50 to 100, does not end for a ``t`` of a million, as of values that hardly
     differ.
     """
     means = t * _spreads(df)

@@ -1,7 +1,7 @@
 """Curves of participants on a common clock, and their mean with a band from drawing participants.
 
 Frames of one video are alike and no independent samples: a band or an interval comes from drawing
-whole participants anew, with replacement, as many as there are, and takes the middle 95 % of the
+whole participants anew, with replacement, as many as there are, and takes the middle 95% of the
 means. With fewer than about ten participants such a band is somewhat too narrow. A step of the
 clock at which a participant is not seen is missing for that participant and is not filled; each
 mean stands beside the number of participants it is of.
@@ -81,7 +81,7 @@ def group_curve(
 
     Returns:
         Columns measure, time_s, participants (in the group), n (of these with a value), mean, low
-        and high: the ends of the 95 % band, missing for fewer than two.
+        and high: the ends of the 95% band, missing for fewer than two.
     """
     longest = max(curves, key=len, default=None)
     times_s = np.zeros(0) if longest is None else longest["time_s"].to_numpy(float)
@@ -93,7 +93,7 @@ def group_curve(
 
 
 def mean_with_interval(values: _Values, settings: StudySettings) -> dict[str, _Values]:
-    """Means over participants with 95 % intervals from drawing participants anew.
+    """Means over participants with 95% intervals from drawing participants anew.
 
     Args:
         values: ``(participants, K)``, NaN where missing.
@@ -132,7 +132,7 @@ def _drawn(people: int, draws: int, seed: int) -> _Values:
 
 
 def _middle(drawn: _Values) -> _Values:
-    """``(2, K)`` ends of the middle 95 % of each row ``(K, draws)`` without its missing values."""
+    """``(2, K)`` ends of the middle 95% of each row ``(K, draws)`` without its missing values."""
     ordered = np.sort(drawn, axis=1)  # NaN are last
     last = (~np.isnan(drawn)).sum(axis=1) - 1
     places = np.array([[0.025], [0.975]]) * last

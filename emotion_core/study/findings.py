@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CAUTION = (
     "Frames are not independent: a minute of one face is one case. Means, bands and intervals are "
-    "over participants (95 %, from drawing whole participants anew)."
+    "over participants (95%, from drawing whole participants anew)."
 )
 """Stands where curves and means are shown."""
 
@@ -33,7 +33,7 @@ _MEAN = "mean_"
 def study_findings(tables: StudyTables) -> list[str]:
     """Tells what differs between stimuli and conditions in valence and arousal.
 
-    Differences whose 95 % interval leaves out 0 are told first, the largest effects before others;
+    Differences whose 95% interval leaves out 0 are told first, the largest effects before others;
     if there is nothing to compare, the means of each stimulus and condition are told.
     """
     plane = [f"{_MEAN}{name}" for name in PLANE]
@@ -85,7 +85,7 @@ def usable_grid(tables: StudyTables) -> pd.DataFrame:
     """What there is of each participant: a row each, and a column per stimulus and condition.
 
     Returns:
-        Cells are the share of frames with usable readings, such as ``93 %``, or why there is none;
+        Cells are the share of frames with usable readings, such as ``93%``, or why there is none;
         empty where nothing was to be expected.
     """
     people = tables.participants
@@ -112,7 +112,7 @@ def format_p(value: float) -> str:
 
 
 def _tell_difference(row: Mapping[Hashable, Any]) -> str:
-    """A comparison, such as "Valence was 0.41 higher in joy than in calm (95 % interval ...)"."""
+    """A comparison, such as "Valence was 0.41 higher in joy than in calm (95% interval ...)"."""
     measure = row["measure"].removeprefix(_MEAN).capitalize()
     n, ends = f"{row['n_a']} and {row['n_b']}", sorted((abs(row["low"]), abs(row["high"])))
     if row["kind"] == "paired":
@@ -120,7 +120,7 @@ def _tell_difference(row: Mapping[Hashable, Any]) -> str:
     more, less = (row["a"], row["b"]) if row["difference"] > 0 else (row["b"], row["a"])
     within = f" ({row['within']})" if row["within"] else ""
     return (
-        f"{measure} was {abs(row['difference']):.2f} higher in {more} than in {less}{within}: 95 % "
+        f"{measure} was {abs(row['difference']):.2f} higher in {more} than in {less}{within}: 95% "
         f"interval {ends[0]:.2f} to {ends[1]:.2f}, {n} participants, {row['effect']} "
         f"{abs(row['effect_size']):.1f}."
     )
@@ -131,7 +131,7 @@ def _tell_mean(row: Mapping[Hashable, Any]) -> str:
     where = f"{row['stimulus']}, {row['condition']}" if row["condition"] else row["stimulus"]
     interval = ""
     if not pd.isna(row["low"]):
-        interval = f" (95 % interval {format_signed(row['low'])} to {format_signed(row['high'])})"
+        interval = f" (95% interval {format_signed(row['low'])} to {format_signed(row['high'])})"
     return (
         f"{measure} in {where} was {format_signed(row['mean'])} on average{interval}; "
         f"{row['n']} of {row['participants']} participants."

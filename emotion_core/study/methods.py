@@ -129,7 +129,7 @@ def methods_paragraph(study: Study, tables: StudyTables) -> str:
         "Faces that are hard to read counted, too." if study.settings.all_faces else "",
         f"Of the frames analysed, {_mean_share(tables):.1%} had a usable reading of the "
         "participant (mean over videos).",
-        "Intervals are 95 % percentile intervals from drawing whole participants anew "
+        "Intervals are 95% percentile intervals from drawing whole participants anew "
         f"{study.settings.draws:,} times [@efron1993], since frames of one video are no "
         "independent samples; missing readings were not filled.",
         "Comparisons are exploratory: t tests over participants, paired or Welch's, with false "

@@ -76,7 +76,7 @@ def group_summary(
 
     Returns:
         Columns stimulus, condition, measure, participants (in the group), n (of these with a
-        value), mean, sd (over participants), low and high (95 % interval of the mean, see
+        value), mean, sd (over participants), low and high (95% interval of the mean, see
         ``curves``).
     """
     kept = KeptParts() if kept is None else kept

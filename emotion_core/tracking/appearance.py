@@ -23,7 +23,7 @@ HEAD = slice(4 * _CELLS[1] * 3)
 a video call, or a caption."""
 
 DIFFERENT = 0.19
-"""Mean difference of the descriptors of two people; measured in a street scene (median; 80 % lie
+"""Mean difference of the descriptors of two people; measured in a street scene (median; 80% lie
 between 0.13 and 0.29), at any time difference."""
 
 DIFFERENT_SPREAD = 0.05

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotion_core.types import Analysis
 
 FORGET = 3.0
-"""A gap of more time constants resets a person; what was before would count 5 %."""
+"""A gap of more time constants resets a person; what was before would count 5%."""
 
 _PREFIX = "p_"
 

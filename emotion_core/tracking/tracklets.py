@@ -34,8 +34,8 @@ predicted position. By position alone, 0.7 of its size at 25 frames a second, 1.
 
 SAME_APPEARANCE = 0.05
 """Mean difference of the colours of two heads below which they look the same. Of 200 portraits at
-one place, found with a jitter of 3 %, 99 % are below that when compared with themselves, and less
-than 1 % of pairs of two people."""
+one place, found with a jitter of 3%, 99% are below that when compared with themselves, and less
+than 1% of pairs of two people."""
 
 CUT_COST, REFLOW_COST = 3.2, 1.2
 """Costs of a pair of which one is from before a shot boundary, where positions say nothing: only a

@@ -25,7 +25,7 @@ THOROUGH_EVERY_S = 2.0
 
 On a street of 1920 by 1080 pixels with faces from 15 to 113 pixels, and on single faces in 640 by
 480 and 960 by 540, this found every face that thorough searches of all frames find, as did 0.5 and
-4; quick passes at 640 pixels alone found 56 % of the street's.
+4; quick passes at 640 pixels alone found 56% of the street's.
 """
 
 _SAME_FACE_IOU = 0.4  # boxes of small faces differ from pass to pass

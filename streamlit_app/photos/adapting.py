@@ -47,7 +47,7 @@ def show_adapting(task: LabellingTask) -> None:
     if found is None:
         return
     if any(one.difference for one in found.differences):  # or else nothing could be tried
-        columns = ["", "Before", "After", "Difference (95 % interval)"]
+        columns = ["", "Before", "After", "Difference (95% interval)"]
         rows = [describe_difference(one) for one in found.differences]
         st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, width="content")
     for reason in found.reasons:

@@ -197,7 +197,7 @@ def _show_figures(
             with st.container(gap="xsmall"):
                 st.metric(label, form.format(value), border=True)
                 if span:
-                    st.caption(f"95 %: {form.format(span[0])} to {form.format(span[1])}")
+                    st.caption(f"95%: {form.format(span[0])} to {form.format(span[1])}")
 
 
 def _show_pair(models: dict[str, PredictionBuffer], truth: FaceSet, units: Sequence[str]) -> None:
@@ -214,7 +214,7 @@ def _show_pair(models: dict[str, PredictionBuffer], truth: FaceSet, units: Seque
     if a.ece is not None and b.ece is not None:
         change = f"{b.ece - a.ece:+.3f}"
         rows.append(("calibration error", f"{a.ece:.3f}", f"{b.ece:.3f}", change))
-    columns = ["", *names, "Difference (95 % interval)"]
+    columns = ["", *names, "Difference (95% interval)"]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, width="content")
     one, two = escape(one), escape(two)
     kappa = "not defined" if paired.kappa is None else f"{paired.kappa:.2f}"

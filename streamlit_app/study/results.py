@@ -35,8 +35,8 @@ _SUMMARY = {
     "participants": st.column_config.NumberColumn("Participants"),
     "n": st.column_config.NumberColumn("With readings"),
     "mean": st.column_config.NumberColumn("Mean", format=_NUMBER),
-    "low": st.column_config.NumberColumn("95 % from", format=_NUMBER),
-    "high": st.column_config.NumberColumn("95 % to", format=_NUMBER),
+    "low": st.column_config.NumberColumn("95% from", format=_NUMBER),
+    "high": st.column_config.NumberColumn("95% to", format=_NUMBER),
     "sd": st.column_config.NumberColumn("SD over participants", format="%.2f"),
 }
 _COMPARISONS = {
@@ -47,8 +47,8 @@ _COMPARISONS = {
     "n_a": st.column_config.NumberColumn("n A"),
     "n_b": st.column_config.NumberColumn("n B"),
     "difference": st.column_config.NumberColumn("A \u2212 B", format=_NUMBER),
-    "low": st.column_config.NumberColumn("95 % from", format=_NUMBER),
-    "high": st.column_config.NumberColumn("95 % to", format=_NUMBER),
+    "low": st.column_config.NumberColumn("95% from", format=_NUMBER),
+    "high": st.column_config.NumberColumn("95% to", format=_NUMBER),
     "effect": st.column_config.TextColumn("Effect"),
     "effect_size": st.column_config.NumberColumn("Size", format=_NUMBER),
     "effect_low": st.column_config.NumberColumn("Size from", format=_NUMBER),
@@ -125,7 +125,7 @@ def _show_curves(tables: StudyTables, measure: str) -> None:
                     readable(chart.properties(height=240)),
                     key=f"curve {measure} {stimulus}",
                     alt=f"{_words(measure)} over time in {stimulus}: mean over participants with "
-                    "its 95 % band, and each participant",
+                    "its 95% band, and each participant",
                 )
 
 

@@ -247,7 +247,12 @@ def show_help(state: WebcamState, servers: Sequence[dict[str, object]]) -> None:
     with st.expander("Camera not working?", expanded=bool(state.failure), icon=":material/help:"):
         st.markdown(_CHECKLIST)
         if not (state.failure or state.wants_still):
-            st.button("Use a photo", on_click=state.toggle_still, icon=":material/photo_camera:")
+            st.button(
+                "Use a photo",
+                on_click=state.want_still,
+                args=(True,),
+                icon=":material/photo_camera:",
+            )
 
 
 def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) -> None:
@@ -255,7 +260,7 @@ def show_still(state: WebcamState, analyzer: Analyzer, options: VisitorOptions) 
     st.header("Use a photo", anchor=False)
     upload = st.camera_input("Take a photo", key="still")
     if state.wants_still and not state.failure:
-        st.button("Cancel", on_click=state.toggle_still, icon=":material/close:")
+        st.button("Cancel", on_click=state.want_still, args=(False,), icon=":material/close:")
     if upload is None:
         return
     photo = Photo("camera.jpg", upload.getvalue, upload.file_id)

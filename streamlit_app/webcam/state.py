@@ -30,6 +30,7 @@ PATIENCE_S = 10.0
 NO_CONNECTION = "No connection could be established between your browser and this server."
 
 _HASTY_S = 4.0  # a stream without frames that ends sooner was stopped by the visitor
+_MARKS_APART_S = 1.0
 _END_S = 15.0  # for the end of a stream; the encoder of its recording may take ten seconds
 
 
@@ -123,8 +124,13 @@ class WebcamSession:
         return time.monotonic() - self.stream.start_s
 
     def mark(self) -> None:
-        """Marks this moment."""
-        self.marks_s.append(round(self.time_s, 3))
+        """Marks this moment, unless one less than ``_MARKS_APART_S`` ago is marked.
+
+        Streamlit may call back twice for one click that meets the rerun of a fragment.
+        """
+        time_s = round(self.time_s, 3)
+        if not self.marks_s or time_s - self.marks_s[-1] >= _MARKS_APART_S:
+            self.marks_s.append(time_s)
 
     def begin_neutral(self) -> None:
         """Takes the coming ``NEUTRAL_S`` as neutral, instead of an earlier span."""
@@ -259,9 +265,9 @@ class WebcamState:
             self.current.clear()
         self.mounts += 1
 
-    def toggle_still(self) -> None:
+    def want_still(self, wanted: bool) -> None:
         """Switches to a photo instead, or back."""
-        self.wants_still = not self.wants_still
+        self.wants_still = wanted
 
     def clear(self) -> None:
         """Ends the session and frees everything."""

@@ -242,7 +242,8 @@ def upload(page: Page, *files: tuple[str, bytes]) -> None:
         {"name": name, "mimeType": kinds.get(name[-3:], "image/jpeg"), "buffer": data}
         for name, data in files
     ]
-    field = page.get_by_test_id("stMain").get_by_test_id("stFileUploaderDropzoneInput")
+    inputs = "[data-testid=stFileUploaderDropzoneInput]"
+    field = page.locator(f"{inputs}:not([data-testid=stSidebar] *)")  # that one takes models
     field.set_input_files(payload)  # type: ignore[arg-type]
 
 

@@ -33,7 +33,7 @@ def test_clear_differences_are_told_with_interval_people_and_effect(tables):
     row = tables.comparisons.set_index("measure").loc["mean_valence"]
     assert row["difference"] < 0
     assert first == (
-        f"Valence was {-row['difference']:.2f} higher in joy than in calm: 95 % interval "
+        f"Valence was {-row['difference']:.2f} higher in joy than in calm: 95% interval "
         f"{-row['high']:.2f} to {-row['low']:.2f}, the same 3 participants, d_z "
         f"{-row['effect_size']:.1f}."
     )

@@ -133,7 +133,7 @@ def _mark_portrait(teacher: PseudoLabeller, image: Image) -> FloatArray:
     """Finds the faces of a tight portrait by adding a border, a wider one if no face was certain.
 
     The landmarks of the best face are means over several views, mirrored ones among them: those of
-    one view lie 6 % of the eye distance off the mean of eighteen (250 portraits).
+    one view lie 6% of the eye distance off the mean of eighteen (250 portraits).
     """
     small = shrink(image, _PORTRAIT_PX)
     found = np.zeros((0, 15), np.float32)

@@ -1,7 +1,7 @@
-"""Uncertainty of metrics by chance: 95 % intervals from resampling the measured faces.
+"""Uncertainty of metrics by chance: 95% intervals from resampling the measured faces.
 
 Each time as many are drawn, with replacement, as there are, and the metric is computed for those;
-the middle 95 % of the results are its interval. Photos of one person are alike: if people are
+the middle 95% of the results are its interval. Photos of one person are alike: if people are
 known, people are drawn, each with all photos, or the interval would be too narrow. The interval
 covers other faces of the same kind, not another training run, other labels or other kinds of
 images; if all answers are right or all wrong it has no width, which is too little.
@@ -40,7 +40,7 @@ _Sums = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """95 % intervals, low and high, of the fields of the same names in ``metrics.Metrics``.
+    """95% intervals, low and high, of the fields of the same names in ``metrics.Metrics``.
 
     An interval is ``None`` if its metric is, or if there are fewer than two to draw from.
 
@@ -71,7 +71,7 @@ class Intervals:
         """One sentence about the origin of the intervals; empty if there are none."""
         if not (self.accuracy or self.valence_ccc or self.arousal_ccc):
             return ""
-        return f"95 % intervals: from drawing the {self.n:,} {self.drawn} anew {DRAWS:,} times."
+        return f"95% intervals: from drawing the {self.n:,} {self.drawn} anew {DRAWS:,} times."
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -163,7 +163,7 @@ def to_intervals(
 
 def to_words(interval: Range) -> str:
     """An interval for people."""
-    return f"95 %: {interval[0]:.3f} to {interval[1]:.3f}"
+    return f"95%: {interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def _draw(columns: _Sums) -> _Sums:
@@ -241,7 +241,7 @@ def _divide(above: _Sums, below: _Sums) -> _Sums:
 
 
 def to_range(values: _Sums) -> Range | None:
-    """The middle 95 % of values, without those that are NaN; ``None`` if none is left."""
+    """The middle 95% of values, without those that are NaN; ``None`` if none is left."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None

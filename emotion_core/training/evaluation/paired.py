@@ -29,7 +29,7 @@ class PairedDifference:
         name: A field of ``Metrics``, or ``recall of EMOTION``.
         first: Of the first model.
         second: Of the second model.
-        interval: 95 % interval of ``second - first``; ``None`` with fewer than two units.
+        interval: 95% interval of ``second - first``; ``None`` with fewer than two units.
     """
 
     name: str

@@ -92,7 +92,7 @@ def paired_report_table(paired: PairedReport) -> str:
     ]
     for one in paired.differences:
         name = "  " + one.name.replace("_", " ").replace("ccc", "CCC").replace("f1", "F1")
-        span = " (95 %: {:+.3f} to {:+.3f})".format(*one.interval) if one.interval else ""
+        span = " (95%: {:+.3f} to {:+.3f})".format(*one.interval) if one.interval else ""
         figures = f"{one.first:>8.3f}{one.second:>8.3f}  {one.difference:+.3f}{span}"
         lines.append(f"{name:{width}}{figures}")
     lines += [

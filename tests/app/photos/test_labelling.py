@@ -187,7 +187,7 @@ def test_two_models_stand_side_by_side(page, monkeypatch):
     page.session_state["PhotosState"].labels.adapted = make_own()
     opened(page, "Measure").selectbox(key="second model").set_value("adapted model").run()
     assert not page.exception
-    table = next(t.value for t in page.dataframe if "Difference (95 % interval)" in t.value)
+    table = next(t.value for t in page.dataframe if "Difference (95% interval)" in t.value)
     assert list(table.columns[1:3]) == ["tiny", "my-study.onnx"]
     assert list(table.iloc[:2, 0]) == ["accuracy, 8 emotions", "mean recall"]
     assert "McNemar's test" in captions(page)

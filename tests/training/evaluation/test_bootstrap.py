@@ -33,7 +33,7 @@ def make_faces(majority, va):
 
 
 def draw_slowly(readings, units, n_draws):
-    """The 95 % intervals of ``to_metrics`` over copies of the faces of drawn units."""
+    """The 95% intervals of ``to_metrics`` over copies of the faces of drawn units."""
     probabilities, va, faces, found = readings
     rng = np.random.default_rng(7)
     members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
@@ -112,5 +112,5 @@ def test_ten_thousand_faces_take_no_long_wait():
 
 def test_intervals_have_words():
     likely = Intervals("people", 1669, (0.86884, 0.90787), *[None] * 6)
-    assert to_words(likely.accuracy) == "95 %: 0.869 to 0.908"
-    assert likely.words == "95 % intervals: from drawing the 1,669 people anew 2,000 times."
+    assert to_words(likely.accuracy) == "95%: 0.869 to 0.908"
+    assert likely.words == "95% intervals: from drawing the 1,669 people anew 2,000 times."
