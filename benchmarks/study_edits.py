@@ -51,7 +51,7 @@ def main() -> None:
         "leave a person out": lambda: state.edit(ExcludePerson(others, 2)),
         "merge": lambda: state.edit(MergePeople(others, (1, 2))),
         "exclude a video": lambda: state.edit(ExcludeVideo(file, "slept")),
-        "undo that": state.undo,
+        "undo that": lambda: state.undo(state.n_changes),
         "trim a video": lambda: state.edit(TrimVideo(file, 1.0, 20.0)),
         "baseline of all videos": use_baseline,
         "neutral span of a video": lambda: state.edit(NeutralSpan(file, 0.0, 3.0)),

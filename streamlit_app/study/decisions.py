@@ -1,4 +1,8 @@
-"""What a visitor decides about a study, and how it is undone."""
+"""What a visitor decides about a study, and how it is undone.
+
+Streamlit may call back twice for one click that meets the rerun of a fragment, so callbacks name
+what they change: the second call finds it changed.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,10 @@ class Decisions:
         """Adds edits, which are undone together."""
         self._change(Edits((*self.edits.items, *edits)))
 
-    def take_back(self, index: int) -> None:
-        """Removes one edit."""
-        self._change(self.edits.without(index))
+    def take_back(self, index: int, edit: Edit) -> None:
+        """Removes the edit at an index, if it is that one."""
+        if self.edits.items[index : index + 1] == (edit,):
+            self._change(self.edits.without(index))
 
     def set_events(self, events: pd.DataFrame) -> None:
         """Replaces all events."""
@@ -46,10 +51,11 @@ class Decisions:
         self.edits, self.events = edits, self.events if events is None else events
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to undo."""
-        return bool(self._undone)
+    def n_changes(self) -> int:
+        """Number of changes that can be undone."""
+        return len(self._undone)
 
-    def undo(self) -> None:
-        """Undoes the latest change of edits or events."""
-        self.edits, self.events = self._undone.pop()
+    def undo(self, n_changes: int) -> None:
+        """Undoes the latest change of edits or events, the last of so many."""
+        if n_changes == self.n_changes > 0:
+            self.edits, self.events = self._undone.pop()

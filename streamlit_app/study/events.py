@@ -120,9 +120,13 @@ def _list_events(state: StudyState, file: str, events: pd.DataFrame) -> None:
     with st.container(horizontal=True):
         label = "Undo"
         st.button(
-            label, on_click=state.undo, disabled=not state.can_undo, icon=":material/undo:",
+            label,
+            on_click=state.undo,
+            args=(state.n_changes,),
+            disabled=not state.n_changes,
+            icon=":material/undo:",
             key="undo event",
-        )  # fmt: skip
+        )
         if len(state.events):
             download("All events (CSV)", to_csv(lambda: state.events), "events.csv", "text/csv")
     if events.empty:

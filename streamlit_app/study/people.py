@@ -218,7 +218,13 @@ def _to_neutral(video: str, words: tuple[str, str]) -> NeutralSpan:
 def _show_edits(state: StudyState) -> None:
     """All edits in words, each to be taken back."""
     st.header("Edits", anchor=False)
-    st.button("Undo", on_click=state.undo, disabled=not state.can_undo, icon=":material/undo:")
+    st.button(
+        "Undo",
+        on_click=state.undo,
+        args=(state.n_changes,),
+        disabled=not state.n_changes,
+        icon=":material/undo:",
+    )
     if not state.edits.items:
         st.caption("None so far. Edits change tables and charts, never the readings.")
     for index, edit in enumerate(state.edits.items):
@@ -226,7 +232,7 @@ def _show_edits(state: StudyState) -> None:
             st.button(
                 "",
                 on_click=state.take_back,
-                args=(index,),
+                args=(index, edit),
                 icon=":material/close:",
                 key=f"take back {index}",
                 help=f"Take edit {index + 1} back",
