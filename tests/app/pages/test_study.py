@@ -126,6 +126,7 @@ def state_of(app) -> StudyState:
     return app.session_state["StudyState"]
 
 
+@pytest.mark.slow
 def test_people_are_chosen_edits_undone_and_all_analysed_again_with_other_settings(done_app):
     opened(done_app, "People")
     assert done_app.selectbox(key="study people video").value == "P2_joy.mp4"
@@ -154,6 +155,7 @@ def test_people_are_chosen_edits_undone_and_all_analysed_again_with_other_settin
     assert state_of(done_app).about["video_settings"]["min_score"] == 0.7
 
 
+@pytest.mark.slow
 def test_a_baseline_and_events_change_the_tables_and_wrong_ones_are_told(done_app, monkeypatch):
     monkeypatch.setattr("streamlit_app.study.state._QUICK_ROWS", 0)
     opened(done_app, "Timing")
@@ -171,6 +173,7 @@ def test_a_baseline_and_events_change_the_tables_and_wrong_ones_are_told(done_ap
     assert any("has no column label" in text for text in texts(done_app.error))
 
 
+@pytest.mark.slow
 def test_everything_is_downloaded_and_the_project_opened_again(done_app, study_app, monkeypatch):
     monkeypatch.setattr("emotion_core.study.export.to_html", lambda *_, **__: "<html></html>")
     monkeypatch.setattr("emotion_core.reporting.html_page.vega_script", str)
