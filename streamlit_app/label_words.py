@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -10,6 +13,7 @@ import streamlit as st
 from emotion_core.errors import EmotionError
 from emotion_core.labels import ALL_EMOTIONS, Emotion
 from emotion_core.training.datasets.label_writer import labels_to_csv
+from emotion_core.training.datasets.photo_labels import read_rated_labels
 from streamlit_app.widgets import download, escape, plural
 
 if TYPE_CHECKING:
@@ -67,13 +71,13 @@ def show_skip_and_undo(skip: Callable[[], None] | None, undo: Callable[[], None]
 
 
 def show_label_files(
-    labels: Collection[PhotoLabel], take: Callable[[bytes], int], place: str
+    labels: Collection[PhotoLabel], take: Callable[[list[PhotoLabel]], int], place: str
 ) -> None:
     """Buttons that save labels as ``labels.csv``, and load them again.
 
     Args:
         labels: To save.
-        take: Takes a file's labels and returns their number; may raise an ``EmotionError``.
+        take: Takes those of a file's labels that are about faces there; returns their number.
         place: Where faces are to be labelled that can be taken, such as ``"on this page"``.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -91,11 +95,14 @@ def show_label_files(
                 st.success(taken)
 
 
-def _take(take: Callable[[bytes], int], data: bytes, place: str) -> None:
+def _take(take: Callable[[list[PhotoLabel]], int], data: bytes, place: str) -> None:
     """Takes labels before the page is drawn, which says what came of it."""
     try:
-        n = take(data)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "labels.csv"
+            path.write_bytes(data)
+            n = take(read_rated_labels(path))
     except EmotionError as error:
-        st.session_state[_FAILED] = str(error)
+        st.session_state[_FAILED] = str(error).replace(f"{folder}{os.sep}", "")
     else:
         st.session_state[_TAKEN] = f"Took {plural(n, 'label')} of faces {place}."

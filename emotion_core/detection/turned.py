@@ -130,18 +130,18 @@ class TurnedFaceDetector:
         faces = self._turn_doubtful(image, faces, options)
         if faces.scores.max(initial=0) >= _SCAN_SCORE and not self._is_askew(faces):
             return self._turn_candidates(image, faces, candidates, options)
-        hints = self._scan(image, options)
-        if not any(hint.face.scores[0] >= _SCAN_SCORE for hint in hints):
-            faint = [self._find_upright(image, hint, options) for hint in hints[:_MAX_HINTS]]
+        seen = self._scan(image, options)
+        hints = [hint for hint in seen if hint.face.scores[0] >= _SCAN_SCORE]
+        if not hints:
+            faint = [self._find_upright(image, hint, options) for hint in seen[:_MAX_HINTS]]
             return merge_faces(image, options, faces, *faint) if any(map(len, faint)) else faces
-        hints = [hint for hint in hints if hint.face.scores[0] >= _SCAN_SCORE]
         roll = main_roll(hints)
         quarter = 90.0 * round(roll / 90)
         if abs(roll - quarter) <= MIN_ROLL_DEG:
-            roll, seen = quarter, image
+            roll, searched = quarter, image
         else:  # shrunk, because turned pixels take memory, and whole photos are seldom askew
-            seen = shrink(image, LONGEST_SIDE_PX[1])
-        found = rescale(self._find_at(seen, roll, options), scale_between(seen, image))
+            searched = shrink(image, LONGEST_SIDE_PX[1])
+        found = rescale(self._find_at(searched, roll, options), scale_between(searched, image))
         found = self._turn_doubtful(image, merge_faces(image, options, faces, found), options, roll)
         for hint in hints:
             if not is_explained(hint, found):
@@ -179,7 +179,8 @@ class TurnedFaceDetector:
         for i in find_inverted(self._upright, image, faces, asked, options, roll=roll, px=px):
             hint = RollHint(faces[i : i + 1], float(estimate_rolls(faces)[i]) + 180)
             found = self._find_upright(image, hint, options)
-            better[i] = found[found.scores > faces.scores[i]]
+            surer = found[found.scores > faces.scores[i]]
+            better[i] = surer if len(surer) else better.get(i, surer)
         if not any(map(len, better.values())):
             return faces
         kept = np.array([not len(better.get(i, ())) for i in range(len(faces))])

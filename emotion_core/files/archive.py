@@ -31,9 +31,6 @@ _UNPACKED = ".unpacked-"
 _COMPRESSED = ("jpg", "png", "mp4", "parquet", "xlsx", "emoscope")
 """Suffixes of files that hardly shrink any further."""
 
-Moment = tuple[int, int, int, int, int, int]
-"""Year, month, day, hour, minute and second."""
-
 _OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -142,7 +139,7 @@ def pack(
 
     Args:
         files: Names and contents; each is taken when its turn has come.
-        moment: Time that all files get; by default now.
+        moment: Year, month, day, hour, minute and second that all files get; by default now.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as opened:

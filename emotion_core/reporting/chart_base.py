@@ -91,6 +91,23 @@ def with_words(rows: alt.Chart) -> alt.Chart:
     return worded
 
 
+def face_tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
+    """A tooltip with the prediction for one face of a photo, from ``with_words`` of its row.
+
+    Args:
+        more: What stands first.
+    """
+    return [
+        *more,
+        alt.Tooltip("source:N", title="Photo"),
+        alt.Tooltip("face:Q", title="Face"),
+        alt.Tooltip("emotion:N", title="Emotion"),
+        alt.Tooltip("words:N", title="Confidence"),
+        alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
+        alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
+    ]
+
+
 def reading_tooltip() -> list[alt.Tooltip]:
     """A tooltip with the prediction for one face at one time, from ``with_words`` of its row."""
     return [

@@ -10,9 +10,12 @@ import pandas as pd
 from emotion_core.imaging.palette import GREY, INK
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.chart_base import (
+    confidence_words,
     emotion_colour,
+    face_tooltip,
     plane_axis,
     plane_chart,
+    with_words,
 )
 from emotion_core.reporting.photo_charts import PICK
 
@@ -42,7 +45,9 @@ def paired_bars_chart(
         for i, shares in enumerate((first, second), 1)
         if word in shares
     ]
-    base = alt.Chart(pd.DataFrame(rows, columns=["emotion", "model", "share"])).encode(
+    table = pd.DataFrame(rows, columns=["emotion", "model", "share"])
+    base = alt.Chart(table).transform_calculate(words=confidence_words("share"))
+    base = base.encode(
         y=alt.Y("emotion:N", title=None, sort=words, axis=alt.Axis(labelOverlap=False)),
         yOffset=alt.YOffset("model:N", scale=alt.Scale(paddingInner=0.1)),
         x=alt.X(
@@ -54,7 +59,7 @@ def paired_bars_chart(
         tooltip=[
             alt.Tooltip("model:N", title="Model"),
             alt.Tooltip("emotion:N", title="Emotion"),
-            alt.Tooltip("share:Q", title="Probability", format=".0%"),
+            alt.Tooltip("words:N", title="Probability"),
         ],
     )
     filled = (
@@ -89,7 +94,7 @@ def joined_dots_chart(faces: pd.DataFrame, chosen: str, *, edge: str = INK) -> C
         for i in (1, 2)
     ]
     long = pd.concat(rows)[columns].assign(is_chosen=lambda table: table["id"] == chosen)
-    base = alt.Chart(long)
+    base = with_words(alt.Chart(long))
     strength = alt.when("datum.is_chosen").then(alt.value(1.0)).otherwise(alt.value(0.55))
     dots = base.encode(
         x=plane_axis("valence"),
@@ -97,15 +102,7 @@ def joined_dots_chart(faces: pd.DataFrame, chosen: str, *, edge: str = INK) -> C
         color=emotion_colour(legend=False),
         opacity=strength,
         size=alt.when("datum.is_chosen").then(alt.value(200)).otherwise(alt.value(60)),
-        tooltip=[
-            alt.Tooltip("source:N", title="Photo"),
-            alt.Tooltip("face:Q", title="Face"),
-            alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("emotion:N", title="Emotion"),
-            alt.Tooltip("confidence:Q", title="Probability", format=".0%"),
-            alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
-            alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
-        ],
+        tooltip=face_tooltip(alt.Tooltip("model:N", title="Model")),
     )
     lines = base.mark_line(strokeWidth=1.5).encode(
         x=plane_axis("valence"),

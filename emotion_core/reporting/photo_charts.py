@@ -18,6 +18,7 @@ from emotion_core.reporting.chart_base import (
     emotion_colour,
     emotion_range,
     emotion_shape,
+    face_tooltip,
     inline_data,
     plane_axis,
     plane_chart,
@@ -93,15 +94,7 @@ def _make_points(base: alt.Chart, edge: str, *more: alt.Tooltip) -> alt.Chart:
                 scale=alt.Scale(domain=[0, 1], range=[30, 320]),
                 legend=None,
             ),
-            tooltip=[
-                *more,
-                alt.Tooltip("source:N", title="Photo"),
-                alt.Tooltip("face:Q", title="Face"),
-                alt.Tooltip("emotion:N", title="Emotion"),
-                alt.Tooltip("words:N", title="Confidence"),
-                alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
-                alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
-            ],
+            tooltip=face_tooltip(*more),
         )
         .add_params(alt.selection_interval(name=BRUSH, encodings=["x", "y"]))
     )

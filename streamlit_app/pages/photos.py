@@ -161,6 +161,8 @@ if finished:
             own,
             None if settings.server.url else chosen,
             settings.device,
+            state.second,
+            state.results,
         )
         st.fragment(show_labelling)(task)
 

@@ -30,6 +30,7 @@ from streamlit_app.widgets import download, edge_colour, escape, plural, readabl
 
 if TYPE_CHECKING:
     from emotion_core.analyzer import Analyzer
+    from emotion_core.models.card import ModelCard
     from emotion_core.photos.comparison import ModelAgreement
     from emotion_core.photos.cropped import CroppedPhoto
     from streamlit_app.photos.faces import SelectedPhotos
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _SHOWN = 0.005
 """Difference that two decimals show."""
 
-_PART, _SECOND, _FACE, _PLANE = "comparing", "second model", "compared face", "compared plane"
+_PART, _SECOND, _FACE, _PLANE = "comparing", "compared model", "compared face", "compared plane"
 """Keys of widgets."""
 
 
@@ -94,13 +95,18 @@ def show_comparison(task: ComparisonTask, face: str | None) -> None:
             return
         if found is not None:
             table, second = found
-            names = (task.analyzer.info.emotion.title, second.info.emotion.title)
+            cards = task.analyzer.info.emotion, second
             agreement = measure_agreement(table)
             if agreement is None:
                 said.caption("Every face is too hard to read to be compared.")
             else:
-                said.markdown(_to_finding(agreement, table, names))
-                _show(task, table, agreement, names, face)
+                said.markdown(_to_finding(agreement, table, _titles(cards)))
+                _show(task, table, agreement, cards, face)
+
+
+def _titles(cards: tuple[ModelCard, ModelCard]) -> tuple[str, str]:
+    first, second = cards
+    return first.title, second.title
 
 
 def _choose_second(task: ComparisonTask) -> str | None:
@@ -120,8 +126,11 @@ def _choose_second(task: ComparisonTask) -> str | None:
     )
 
 
-def _compare(task: ComparisonTask, name: str) -> tuple[pd.DataFrame, LocalAnalyzer] | None:
-    """Both models' readings of the faces that count, with their ids; ``None`` if one is missing."""
+def _compare(task: ComparisonTask, name: str) -> tuple[pd.DataFrame, ModelCard] | None:
+    """Both readings of the faces that count, with their ids, and the second model's card.
+
+    ``None`` if that model is missing.
+    """
     options, selected = task.options, task.selected
     second = resources.get_analyzer(name, options.detector, task.device, options.material)
     if second.info.emotion.name not in (name, Path(name).stem):
@@ -136,28 +145,28 @@ def _compare(task: ComparisonTask, name: str) -> tuple[pd.DataFrame, LocalAnalyz
         place.progress(done / n, f"{done} of {n} photos read by the second model")
     place.empty()
     rows: list[dict[str, object]] = []
-    for photo, whole, part in zip(selected.photos, full, selected.results, strict=True):
-        if whole.record.analysis is not None and part.record.analysis is not None:
-            counts = options.analyze_options.find_counted(whole.record.analysis)
-            read = task.readings.of(photo)[counts]
-            rows += compared_rows(photo.name, part.record.analysis, read)
+    for photo, record in zip(selected.photos, selected.records, strict=True):
+        if record.analysis is not None:
+            read = task.readings.of(model, photo, options.analyze_options)
+            rows += compared_rows(photo.name, record.analysis, read)
     table = to_compared_table(rows).assign(id=selected.faces["id"].to_numpy())
     counted = selected.to_counted(selected.faces).index
-    return table.loc[counted], second
+    return table.loc[counted], second.info.emotion
 
 
 def _show(
     task: ComparisonTask,
     table: pd.DataFrame,
     found: ModelAgreement,
-    names: tuple[str, str],
+    cards: tuple[ModelCard, ModelCard],
     face: str | None,
 ) -> None:
     """The bars of one face, all faces in the plane, and how far both models agree."""
+    names = _titles(cards)
     bars, plane, figures = st.columns([3, 3, 2], gap="medium")
     with bars:
         chosen = _choose_face(table, face)
-        _show_bars(task, table, chosen, names)
+        _show_bars(task, table, chosen, cards)
     with plane:
         st.altair_chart(
             readable(joined_dots_chart(table, chosen, edge=edge_colour())),
@@ -205,18 +214,18 @@ def _in_words(row: dict[Any, Any]) -> str:
 
 
 def _show_bars(
-    task: ComparisonTask, table: pd.DataFrame, chosen: str, names: tuple[str, str]
+    task: ComparisonTask, table: pd.DataFrame, chosen: str, cards: tuple[ModelCard, ModelCard]
 ) -> None:
+    names, options = _titles(cards), task.options.analyze_options
     row = table.loc[table["id"] == chosen].iloc[0]
     key, number = chosen.rpartition("#")[0], int(chosen.rpartition("#")[2]) - 1
     photo = next(photo for photo in task.selected.photos if photo.key == key)
-    whole, part = task.results[key].record.analysis, task.selected.result_of(photo).record.analysis
-    if whole is None or part is None:
+    found = task.selected.result_of(photo).record.analysis
+    if found is None:
         return
-    counts = task.options.analyze_options.find_counted(whole)
     first, second = (
         {str(e): float(p) for e, p in zip(read.labels, read.probabilities[number], strict=True)}
-        for read in (part.predictions, task.readings.of(photo)[counts])
+        for read in (found.predictions, task.readings.of(cards[1].version, photo, options))
     )
     st.altair_chart(
         readable(paired_bars_chart(first, second, edge=edge_colour())),

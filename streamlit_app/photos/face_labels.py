@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,19 +11,21 @@ import numpy as np
 from emotion_core.adaptation.ordering import order_for_labels
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.datasets.labelled_images import find_labelled_face
-from emotion_core.training.datasets.photo_labels import PhotoLabel, read_rated_labels
+from emotion_core.training.datasets.photo_labels import PhotoLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from emotion_core.adaptation.adapt import Adaptation
     from emotion_core.adaptation.adapted_model import AdaptedModel
     from emotion_core.analyzer import Analyzer
     from emotion_core.labels import Emotion
+    from emotion_core.photos.cropped import CroppedPhoto
     from emotion_core.training.datasets.photo_labels import FaceKey
-    from emotion_core.types import Faces, FloatArray, Image
+    from emotion_core.types import Faces, Image
     from streamlit_app.own_model import OutsideReadings, OwnModel
     from streamlit_app.photos.faces import SelectedPhotos
+    from streamlit_app.photos.second_readings import SecondReadings
     from streamlit_app.visitor_options import VisitorOptions
 
 
@@ -39,7 +39,6 @@ class FaceLabels:
         adaptation: What adapting to them did; ``None`` if they have changed since.
         adapted: The network that it made; ``None`` if it was refused.
         outside: How that network reads faces that it learned from, without having learned them.
-        second: Readings by other models: model and face to nine probabilities, valence, arousal.
     """
 
     given: dict[FaceKey, PhotoLabel] = field(default_factory=dict)
@@ -47,12 +46,10 @@ class FaceLabels:
     adaptation: Adaptation | None = None
     adapted: AdaptedModel | None = None
     outside: OutsideReadings | None = None
-    second: dict[tuple[str, FaceKey], FloatArray] = field(default_factory=dict)
 
     def fork(self) -> FaceLabels:
         """The same for another window."""
-        second = dict(self.second)
-        return replace(self, given=dict(self.given), passed=list(self.passed), second=second)
+        return replace(self, given=dict(self.given), passed=list(self.passed))
 
     def give(
         self,
@@ -85,19 +82,12 @@ class FaceLabels:
             self.given.pop(self.passed.pop(), None)
             self.forget_adaptation()
 
-    def take(self, data: bytes, selected: SelectedPhotos) -> int:
+    def take(self, labels: Sequence[PhotoLabel], selected: SelectedPhotos) -> int:
         """Takes the labels of a file that are about faces on the page.
 
         Returns:
             Their number.
-
-        Raises:
-            DatasetError: The file is no ``labels.csv``.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "labels.csv"
-            path.write_bytes(data)
-            labels = read_rated_labels(path)
         n = 0
         for label in labels:
             face = _find_face(label, selected)
@@ -131,6 +121,8 @@ class LabellingTask:
         own: The visitor's own model.
         base: Choice of the emotion model to adapt; ``None`` if a server has it.
         device: Where models run: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        second: What other models read in the photos.
+        results: Results by key of the photo, with all their faces.
     """
 
     labels: FaceLabels
@@ -141,6 +133,8 @@ class LabellingTask:
     own: OwnModel
     base: str | None
     device: str
+    second: SecondReadings
+    results: Mapping[str, CroppedPhoto]
 
     @property
     def rows(self) -> list[int]:

@@ -21,7 +21,6 @@ from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.paired import compare_readings
 from streamlit_app import resources
 from streamlit_app.model_choice import OWN
-from streamlit_app.photos.face_labels import iter_rows_by_photo
 from streamlit_app.widgets import escape, plural
 
 if TYPE_CHECKING:
@@ -157,22 +156,23 @@ def _read_second(task: LabellingTask, rows: list[int], second: str) -> tuple[str
         if not isinstance(loaded, LocalAnalyzer):
             raise EmotionError("A server reads faces here, which has one model.")
         analyzer = loaded
-    card, known = analyzer.info.emotion, task.labels.second
-    missing = [row for row in rows if (card.version, task.faces[row]) not in known]
-    for here, image, faces in iter_rows_by_photo(task.selected, missing):
-        (found,) = analyzer.read_found([image], [faces], options.analyze_options)
-        part = PredictionBuffer.empty(len(here))
-        read = found.predictions
-        va = np.stack([read.valence, read.arousal], axis=1)
-        part.fill(slice(None), read.labels, read.probabilities, va)
-        for i, row in enumerate(here):
-            value = np.concatenate([part.probabilities[i], part.va[i]])
-            known[card.version, task.faces[row]] = value
-    numbers = np.array([known[card.version, task.faces[row]] for row in rows], np.float32)
-    readings = PredictionBuffer(numbers[:, :-2], numbers[:, -2:], np.ones(len(rows), np.bool_))
-    return card.name, _overlay(
-        readings, task, rows, _second_outside(task) if second == _ADAPTED else None
+    card, photos = analyzer.info.emotion, task.selected.photos
+    full = [task.results[photo.key] for photo in photos]
+    for _ in task.second.iter_missing(card.version, analyzer.classifier, photos, full):
+        pass
+    everything, start = PredictionBuffer.empty(len(task.faces)), 0
+    for photo, record in zip(photos, task.selected.records, strict=True):
+        if record.analysis is not None:
+            read = task.second.of(card.version, photo, options.analyze_options)
+            va = np.stack([read.valence, read.arousal], axis=1)
+            here = slice(start, start + len(read))
+            everything.fill(here, read.labels, read.probabilities, va)
+            start += len(read)
+    readings = PredictionBuffer(
+        everything.probabilities[rows], everything.va[rows], everything.found[rows]
     )
+    outside = _second_outside(task) if second == _ADAPTED else None
+    return card.name, _overlay(readings, task, rows, outside)
 
 
 def _show_figures(

@@ -14,13 +14,7 @@ from emotion_core.files import archive
 from emotion_core.files.archive import MediaArchive, has_suffix
 from emotion_core.imaging.codec import MAX_BYTES, SUFFIXES
 from emotion_core.local_analyzer import LocalAnalyzer
-from emotion_core.photos.cropped import (
-    blur_crop,
-    draw_photo,
-    encode_photo,
-    iter_cropped_photos,
-    read_again,
-)
+from emotion_core.photos import cropped
 from emotion_core.photos.pipeline import PhotoSource, make_preview
 from emotion_core.photos.tables import unique_names
 from streamlit_app.photos.explaining import FaceExplainer
@@ -75,7 +69,7 @@ class PhotosState:
         remarks: One sentence per uploaded ZIP archive that could not be read, or not completely.
         labels: What the visitor says of the faces.
         explainer: Explains readings, and keeps the last ones.
-        second: What another model reads.
+        second: What other models read.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -223,12 +217,12 @@ class PhotosState:
             again = None
             if isinstance(analyzer, LocalAnalyzer) and known and blur <= known.can_be_blurred:
                 with suppress(EmotionError, OSError):  # a new analysis tells what is wrong
-                    again = read_again(analyzer, photo, known)
+                    again = cropped.read_again(analyzer, photo, known)
             if again is None:
                 new.append(photo)
             else:
                 yield photo, again
-        yield from zip(new, iter_cropped_photos(analyzer, new, blur=blur), strict=True)
+        yield from zip(new, cropped.iter_cropped_photos(analyzer, new, blur=blur), strict=True)
 
     def add(self, photo: Photo, result: CroppedPhoto) -> None:
         """Keeps the result of a photo, and forgets images made from an earlier one."""
@@ -257,14 +251,14 @@ class PhotosState:
 
         With ``all_faces`` marks do not show which faces are unusable.
         """
-        return encode_photo(self._draw(photo, options, is_marked=True, all_faces=all_faces))
+        return cropped.encode_photo(self._draw(photo, options, is_marked=True, all_faces=all_faces))
 
     def crops(self, photo: Photo, options: VisitorOptions) -> CroppedPhoto:
         """The result of a photo with the faces that count, blurred if the visitor wishes."""
         result = self.results[photo.key]
         if options.blur:
             if photo.key not in self._blurred:
-                self._blurred[photo.key] = tuple(map(blur_crop, result.crops))
+                self._blurred[photo.key] = tuple(map(cropped.blur_crop, result.crops))
             result = replace(result, crops=self._blurred[photo.key])
         else:
             self._blurred.pop(photo.key, None)
@@ -275,7 +269,7 @@ class PhotosState:
     ) -> Image:
         record = self.results[photo.key].record
         choice, blur = replace(options.analyze_options, all_faces=all_faces), options.blur
-        return draw_photo(photo.read(), record, choice, blur=blur, is_marked=is_marked)
+        return cropped.draw_photo(photo.read(), record, choice, blur=blur, is_marked=is_marked)
 
     def stop(self) -> None:
         """Pauses the analysis."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from emotion_core.adaptation.agreement import to_agreement_of
 from emotion_core.adaptation.ordering import order_for_labels
 from emotion_core.quality import usable_faces
 from emotion_core.training.datasets.labelled_images import find_labelled_face
-from emotion_core.training.datasets.photo_labels import PERSON, PhotoLabel, read_rated_labels
+from emotion_core.training.datasets.photo_labels import PERSON, PhotoLabel
 from emotion_core.training.datasets.tables import TableRow
 from emotion_core.types import Faces
 from emotion_core.video.tables import analysis_period
@@ -109,24 +108,17 @@ class MomentLabels:
         found = to_agreement_of(list(self.given.values()))
         return found if found.n_shared else None
 
-    def take(self, data: bytes, video: str, frames: pd.DataFrame) -> int:
+    def take(self, labels: Sequence[PhotoLabel], video: str, frames: pd.DataFrame) -> int:
         """Takes the labels of a file that are about faces in the video.
 
         Args:
-            data: The file.
+            labels: Of the file.
             video: Name of the video.
             frames: Its table of frames.
 
         Returns:
             Their number.
-
-        Raises:
-            DatasetError: The file is no ``labels.csv``.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "labels.csv"
-            path.write_bytes(data)
-            labels = read_rated_labels(path)
         n = 0
         for label in labels:
             moment = _find_moment(label, frames) if _is_about(label, video) else None
@@ -195,18 +187,18 @@ def suggest_moments(
     return found[:_MAX_SUGGESTED]
 
 
-def _rows(faces: pd.DataFrame) -> list[dict[str, object]]:
+def _rows(faces: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in faces.to_dict("records")]
 
 
-def _to_moment(row: dict[str, object], kind: str = "") -> Moment:
-    x1, y1, x2, y2 = (round(float(str(row[name])), 1) for name in _BOX)
+def _to_moment(row: dict[str, Any], kind: str = "") -> Moment:
+    x1, y1, x2, y2 = (round(float(row[name]), 1) for name in _BOX)
     return Moment(
-        int(str(row["track"])),
-        float(str(row["time_s"])),
+        int(row["track"]),
+        float(row["time_s"]),
         (x1, y1, x2, y2),
         str(row["emotion"]),
-        float(str(row["confidence"])),
+        float(row["confidence"]),
         kind,
     )
 

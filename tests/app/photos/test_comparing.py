@@ -10,6 +10,7 @@ from emotion_core.models.registry import CARDS
 from emotion_core.photos.comparison import compared_rows, measure_agreement, to_compared_table
 from emotion_core.photos.cropped import iter_cropped_photos
 from emotion_core.recognition.classifier import EmotionClassifier
+from emotion_core.types import DEFAULT_OPTIONS
 from streamlit_app.photos.comparing import _to_finding
 from streamlit_app.photos.second_readings import SecondReadings
 from streamlit_app.photos.state import Photo
@@ -45,7 +46,10 @@ def test_photos_are_read_once_by_the_second_model_and_again_by_a_third():
     results = list(iter_cropped_photos(make_fake_analyzer(), photos))
     second, readings = make_second(network), SecondReadings()
     assert list(readings.iter_missing("2", second.classifier, photos, results)) == [3]
-    assert (len(readings.of(photos[0])), len(readings.of(photos[2]))) == (2, 1)
+    assert (
+        len(readings.of("2", photos[0], DEFAULT_OPTIONS)),
+        len(readings.of("2", photos[2], DEFAULT_OPTIONS)),
+    ) == (2, 1)
     assert list(readings.iter_missing("2", second.classifier, photos, results)) == []
     assert network.passes == [3]
     assert list(readings.iter_missing("3", second.classifier, photos, results)) == [3]
@@ -92,9 +96,9 @@ def page(app, monkeypatch):
 
 def test_a_second_model_is_compared_without_another_search_for_faces(page):
     assert not page.get("vega_lite_chart")[1:]  # nothing is compared before it is asked for
-    options = page.selectbox(key="second model").options
+    options = page.selectbox(key="compared model").options
     assert set(options) <= set(CARDS)
-    page.selectbox(key="second model").select(SECOND).run()
+    page.selectbox(key="compared model").select(SECOND).run()
     assert not page.exception
     assert any("The same word for" in one.value for one in page.markdown)
     assert page.table[0].value.loc["Faces"].item() == "3"

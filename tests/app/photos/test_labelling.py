@@ -1,6 +1,7 @@
 """Labels of faces on the Photos page: by buttons, from files, and what follows from them."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.labels import Emotion
 from emotion_core.models.adapted_from import AdaptedFrom
 from emotion_core.models.card import WeightFile
+from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.training.datasets.label_writer import labels_to_csv
 from emotion_core.training.datasets.photo_labels import PhotoLabel
 from emotion_core.training.evaluation.evaluate import PredictionBuffer
@@ -18,7 +20,7 @@ from streamlit_app import model_choice
 from streamlit_app.own_model import OutsideReadings, OwnModel
 from streamlit_app.photos import adapting, measuring
 from streamlit_app.photos.face_labels import FaceLabels, LabellingTask
-from tests.factories import FakeClassifier, make_counting_photo, make_emotion_card
+from tests.factories import FakeClassifier, FakeNetwork, make_counting_photo, make_emotion_card
 
 FACE, OTHER = ("a.png", None, (0.0, 0.0, 9.0, 9.0)), ("a.png", None, (9.0, 0.0, 19.0, 9.0))
 
@@ -184,7 +186,10 @@ def test_two_models_stand_side_by_side(page, monkeypatch):
     monkeypatch.setattr(measuring, "MIN_MEASURED", 2)
     for word in ("anger", "fear", "sadness"):
         press(page, f"label {word}")
-    page.session_state["PhotosState"].labels.adapted = make_own()
+    own = make_own()
+    reads = EmotionClassifier(FakeNetwork(gain=0.5), own.card)
+    page.session_state["PhotosState"].labels.adapted = replace(own, classifier=reads)
+    page.session_state["comparing"] = True  # both parts of the page may be open
     opened(page, "Measure").selectbox(key="second model").set_value("adapted model").run()
     assert not page.exception
     table = next(t.value for t in page.dataframe if "Difference (95% interval)" in t.value)
@@ -202,7 +207,7 @@ def test_faces_that_a_model_learned_from_count_as_read_from_outside():
     learned.probabilities[0, 3], learned.va[0] = 1, (0.5, -0.5)
     outside = OutsideReadings({FACE: 0}, frozenset({"a.png"}), learned)
     faces = [FACE, OTHER, third]
-    task = LabellingTask(labels, None, faces, None, None, OwnModel(), "tiny", "cpu")
+    task = LabellingTask(labels, None, faces, None, None, OwnModel(), "tiny", "cpu", None, {})
     rows = measuring._leave_out_known(task, task.rows, outside)
     assert rows == [0, 2]  # of the other face it knows the photo
     counted = measuring._overlay(PredictionBuffer.empty(2), task, rows, outside)

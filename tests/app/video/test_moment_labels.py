@@ -99,7 +99,7 @@ def test_a_file_brings_labels_of_several_raters_back_and_their_agreement():
         PhotoLabel(NAME, Emotion.FEAR, time_s=0.5, box=(200, 200, 220, 220), rater="B"),
     ]
     assert labels.agreement() is None
-    assert labels.take(labels_to_csv(others), NAME, frames) == 2
+    assert labels.take(others, NAME, frames) == 2
     found = labels.agreement()
     assert (found.n_shared, found.kappa["A", "B"]) == (2, pytest.approx(1))
 
