@@ -70,6 +70,21 @@ def show_skip_and_undo(skip: Callable[[], None] | None, undo: Callable[[], None]
         )
 
 
+def tell_progress(n_labels: int, to_go: str, more: str = "") -> None:
+    """Says how many labels there are and what is to go.
+
+    Args:
+        n_labels: Of the visitor.
+        to_go: Such as "3 faces"; empty where nothing waits.
+        more: Another sentence.
+    """
+    words = plural(n_labels, "label") + (f"; {to_go} to go" if to_go else "")
+    st.caption(
+        f"{words[0].upper()}{words[1:]}. {more}Say what the face shows, not what the person may "
+        "feel."
+    )
+
+
 def show_label_files(
     labels: Collection[PhotoLabel], take: Callable[[list[PhotoLabel]], int], place: str
 ) -> None:

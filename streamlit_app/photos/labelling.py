@@ -15,6 +15,7 @@ from streamlit_app.label_words import (
     show_label_files,
     show_skip_and_undo,
     show_words,
+    tell_progress,
 )
 from streamlit_app.photos.adapting import show_adapting
 from streamlit_app.photos.face_labels import next_faces
@@ -93,11 +94,8 @@ def _show_next(task: LabellingTask) -> None:
             _show_face(selected, waiting[0])
         else:
             st.caption("Every face was labelled or skipped.")
-    st.caption(
-        f"{plural(len(labels.given), 'label')}; {plural(len(waiting), 'face')} to go. Uncertain "
-        "readings come first, spread over emotions and photos. Say what the face shows, not what "
-        "the person may feel."
-    )
+    order = "Uncertain readings come first, spread over emotions and photos. "
+    tell_progress(len(labels.given), plural(len(waiting), "face"), order)
 
 
 def _show_sliders(face: FaceKey) -> None:

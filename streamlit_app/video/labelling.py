@@ -22,6 +22,7 @@ from streamlit_app.label_words import (
     show_label_files,
     show_skip_and_undo,
     show_words,
+    tell_progress,
 )
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video.moment_labels import moments_at, suggest_moments
@@ -135,11 +136,8 @@ def show_moment_labels(video: LabelledVideo, result: VideoResult, waiting: list[
             show_skip_and_undo(skip, labels.undo if labels.passed else None)
             if moment:
                 _describe(video, moment)
-        go = "" if _is_at_cursor() else f"; {plural(len(waiting), 'suggested moment')} to go"
-        st.caption(
-            f"{plural(len(labels.given), 'label')}{go}. Say what the face shows, not what the "
-            "person may feel."
-        )
+        to_go = "" if _is_at_cursor() else plural(len(waiting), "suggested moment")
+        tell_progress(len(labels.given), to_go)
         take = partial(labels.take, video=video.name, frames=result.frames)
         show_label_files(labels.given.values(), take, "in this video")
         if agreement := labels.agreement():
