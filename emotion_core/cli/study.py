@@ -106,13 +106,13 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--edits", type=Path, metavar="JSON", help="merged and excluded people etc.")
     add("--events", type=Path, metavar="CSV", help="events: time, label, and of which videos")
-    parser.add_argument(
+    add(
         "--window",
         type=_span,
         metavar="FROM,TO",
         help="window around events, in seconds after them; write --window=-1,3 (the default)",
     )
-    parser.add_argument(
+    add(
         "--baseline",
         type=_span,
         metavar="FROM,TO",
@@ -122,7 +122,7 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     add("--clock", type=rate_hz, metavar="HZ", help="steps a second of curves (default 2)")
     words = "write each video with its labels, merged, named and left out as --edits say, too"
     add("--annotated", action="store_true", help=words)
-    parser.add_argument(
+    add(
         "--also",
         nargs="+",
         choices=TABLE_FORMATS,
