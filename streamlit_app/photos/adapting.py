@@ -88,7 +88,7 @@ def _adapt(task: LabellingTask, model: str) -> None:
     labels, rows = task.labels, task.rows
     base = load_base(model or None)
     labelled = make_labelled_faces(task.labels_of(rows), _read_features(base, task, rows))
-    labels.forget_adaptation()
+    labels.note_change()
     found = adapt(base.head, labelled)
     if not found.refusal:
         labels.adapted = make_adapted(base, found, pick_device(task.device))

@@ -109,11 +109,10 @@ def _leave_out_known(
     """Rows without faces of which a model knows the person or photo, but not the face itself."""
     if outside is None:
         return rows
-    given, faces = task.labels.given, task.faces
     return [
         row
-        for row in rows
-        if faces[row] in outside.rows or given[faces[row]].unit not in outside.units
+        for row, label in zip(rows, task.labels_of(rows), strict=True)
+        if task.faces[row] in outside.rows or label.unit not in outside.units
     ]
 
 
