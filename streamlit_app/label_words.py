@@ -147,10 +147,10 @@ def show_label_files(
             if upload is not None:
                 on_click = partial(_take, take, upload.getvalue(), place)
                 st.button("Take them", key="take labels", on_click=on_click)
-            if error := st.session_state.pop(_FAILED, ""):
-                st.error(escape(error))
-            if taken := st.session_state.pop(_TAKEN, ""):
-                st.success(taken)
+    if error := st.session_state.pop(_FAILED, ""):
+        st.error(escape(error))
+    if taken := st.session_state.pop(_TAKEN, ""):
+        st.success(taken)
     if agreement := labels.agreement():
         st.caption(escape(_describe_agreement(agreement)))
 

@@ -85,7 +85,7 @@ def test_what_a_file_brings_counts_beside_the_labels_of_other_raters(page):
     press(page, "take labels")
     assert page.success[0].value == "Took 1 label of faces on this page."
     assert "7 labels; 6 faces to go." in captions(page)
-    assert "2 raters, 1 face labelled by several: kappa" in captions(page)
+    assert "2 raters, 1 face labelled by several" in captions(page)
 
 
 def test_a_file_that_holds_no_labels_is_refused(page):
@@ -102,6 +102,9 @@ def test_figures_need_labels(page, monkeypatch):
     press(page, "label fear")
     labels = {metric.label for metric in opened(page, "Measure").metric}
     assert {"Accuracy", "Mean recall"} <= labels
+    worst = next(button for button in page.button if str(button.key).startswith("worst"))
+    worst.click().run()
+    assert worst.key == f"worst {page.session_state['picked face']}"
 
 
 def test_what_adapting_says_is_shown_until_labels_change(page, monkeypatch):
