@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 _RATER, _IS_RATED, _FAILED, _TAKEN = "rater", "rate faces", "labels failed", "labels taken"
 _ENDS = {"valence": ("unpleasant", "pleasant"), "arousal": ("calm", "excited")}
 _STEPS = (None, *(round(step / 10, 1) for step in range(-10, 11)))
+_SCRIPT = """
+export default function () {
+  document.onkeydown = ({ target, key, code, keyCode }) => {
+    if (target.type !== "range" || !/^[0-9u]$/i.test(key)) return;
+    const same = new KeyboardEvent("keydown", { key, code, keyCode, bubbles: true });
+    document.body.dispatchEvent(same);
+  };
+}
+"""
+"""Keys of Streamlit's buttons rest while a field has the focus, and sliders are fields to it."""
 _CANNOT_TELL = "Cannot tell"
 
 
@@ -75,6 +85,7 @@ def show_words(
                     key=sliders[name],
                     format_func=lambda step: "not rated" if step is None else f"{step:+.1f}",
                 )
+        st.components.v2.component("slider_keys", js=_SCRIPT)(key="slider-keys", height="content")
 
     def take(emotion: Emotion) -> None:
         steps = [st.session_state.get(sliders[name], rated[name]) for name in _ENDS]

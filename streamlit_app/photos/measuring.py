@@ -246,9 +246,9 @@ def _show_worst(task: LabellingTask, rows: list[int], worst: Sequence[WrongReadi
         for one in worst:
             row = rows[one.row]
             face = str(task.selected.faces["id"].iloc[row])
-            with st.container(gap="xsmall"):
+            with st.container(gap="xsmall", horizontal_alignment="center"):
                 src = media_url(crops[row], "image/jpeg", f"worst {face}")
-                st.html(f'<img src="{src}" alt="" width="96" height="96">')
+                st.html(f'<img src="{src}" alt="" width="96" height="96">', width="content")
                 st.button(
                     f"{one.label}, read as {one.read} {format_confidence(one.probability)}",
                     key=f"worst {face}",
