@@ -61,7 +61,7 @@ def test_every_page_is_in_the_contents_of_the_site():
 def test_figures_of_the_about_page_are_those_of_the_cards(row):
     card, metrics = ROWS[row]
     (cells,) = [line.split("|")[2] for line in FIGURES.splitlines() if line.startswith(f"| {row}")]
-    told = re.findall(r"(\d+\.\d+)( %)?", re.sub(r"\(.*?\)", "", cells))
+    told = re.findall(r"(\d+\.\d+)(%)?", re.sub(r"\(.*?\)", "", cells))
     assert len(told) == len(metrics)
     for (number, percent), metric in zip(told, metrics, strict=True):
         unit = 100 if percent else 1
