@@ -60,8 +60,9 @@ if not state.clips:
 
 update_link()
 state.settings = replace(state.settings, smoothing_s=chosen.smoothing_s)
+queue = job_queue(settings.max_video_jobs)
 with errors_as_messages("The analysis could not be started"):
-    is_current = state.use(job_queue(settings.max_video_jobs), analyzer, video_settings)
+    is_current = state.use(queue, analyzer, video_settings)
 if state.is_synthetic:
     tell_synthetic(state)
 if not is_current and not state.is_project:
@@ -104,7 +105,7 @@ with results:
         show_study_results(state, tables)
 with people:
     if people.open:
-        show_people_of_videos(state, blur=options.blur)
+        show_people_of_videos(state, queue, blur=options.blur)
 with timing:
     if timing.open:
         show_timing(state, blur=options.blur)

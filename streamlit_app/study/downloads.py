@@ -60,9 +60,9 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
                 download(label, make, f"{made}{name}", _WHAT[name.rpartition(".")[2]])
     st.caption(
         "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
-        "installed, events, the code book, the methods paragraph with references (BibTeX), the figure with "
-        "scripts in R and Python that draw it again, the report, and the project. The project has "
-        "no videos; it is opened here or by the command line."
+        "installed, events, the code book, the methods paragraph with references (BibTeX), the "
+        "figure with scripts in R and Python that draw it again, the report, and the project. The "
+        "project has no videos; it is opened here or by the command line."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("One file", names, key="study file", width=300)
