@@ -9,7 +9,7 @@ from emotion_core.video.types import VideoSettings
 from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.resources import explain_link, job_queue, page_analyzer, update_link, visit_state
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
+from streamlit_app.sidebar import visitor_options
 from streamlit_app.study.downloads import show_study_downloads
 from streamlit_app.study.people import show_people_of_videos
 from streamlit_app.study.results import show_study_findings, show_study_results
@@ -31,7 +31,7 @@ TAB = "study tab"
 st.set_page_config(page_title="Study · Emoscope")
 settings = load_settings()
 state = visit_state(StudyState)
-options = sidebar(settings)
+options = visitor_options()
 if state.is_working:
     state.has_shown = False
 elif state.has_rows and not state.has_shown:
