@@ -14,8 +14,9 @@ from streamlit_app.resources import (
     visit_state,
 )
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
-from streamlit_app.video.job import JobSpec, JobState, VideoJob
+from streamlit_app.sidebar import visitor_options
+from streamlit_app.video.job import JobSpec, VideoJob
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import FinishedVideo, show_result
 from streamlit_app.video.sample import FOLDER
@@ -32,7 +33,7 @@ from streamlit_app.widgets import errors_as_messages, escape
 st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
 state = visit_state(VideoState)
-options = sidebar(settings)
+options = visitor_options()
 video_settings = replace(choose_settings(options), longest_s=60.0 * settings.max_video_minutes)
 embedder = choose_embedder(state)
 state.settle()

@@ -13,7 +13,6 @@ import streamlit as st
 from emotion_core.clock import format_duration
 from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.dashboard import dashboard_chart
-from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import person_name
@@ -82,7 +81,7 @@ def show_result(
         st.warning(escape(words), icon=":material/broken_image:")
     is_all = choose_counted(people_readings(result.frames), "reading")
     frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
-    show_people_findings(result, frames)
+    show_people_findings(state.smoother, result, frames)
     if video is None:
         st.info(
             "The annotated video shows faces that were not blurred. Analyse again to blur them, or "
@@ -98,13 +97,21 @@ def show_result(
     show_analysis(state.selection, state.smoother, shown, frames, played, labelled)
 
 
-def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
-    """A sentence on each of the people seen longest."""
+def show_people_findings(
+    smoother: ResultSmoother, result: VideoResult, frames: pd.DataFrame
+) -> None:
+    """A sentence on each of the people seen longest.
+
+    Args:
+        smoother: Has smoothed the result.
+        result: Smoothed result.
+        frames: Smoothed frame table.
+    """
     if result.people.empty:
         st.info("No face was found in the analysed frames.", icon=":material/face_retouching_off:")
         return
     shown = longest_seen(result.people, _MAX_FINDINGS)
-    words = [describe_course(frames, track) for track in shown]
+    words = [smoother.course(frames, track) for track in shown]
     if len(result.people) == 1:
         st.markdown(f"#### {words[0][0].upper()}{words[0][1:]}", width="content")
         return
