@@ -15,7 +15,8 @@ from streamlit_app.resources import (
 )
 from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import sidebar
-from streamlit_app.video.job import JobSpec, JobState, VideoJob
+from streamlit_app.video.job import JobSpec, VideoJob
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import FinishedVideo, show_result
 from streamlit_app.video.sample import FOLDER

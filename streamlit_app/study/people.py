@@ -26,7 +26,7 @@ from emotion_core.study.edits import (
 )
 from emotion_core.video.portraits import cut_portraits
 from emotion_core.video.tables import describe_mostly, people_table
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.widgets import TIME_HELP, download, escape, plural, typed_time
 
 if TYPE_CHECKING:

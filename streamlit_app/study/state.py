@@ -20,7 +20,7 @@ from emotion_core.study.tables import Study, make_tables
 from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
 from streamlit_app.study.decisions import Decisions
 from streamlit_app.study.names import ClipNames
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.visits import STUDY_RETURN_S
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from emotion_core.study.edits import Edit
     from emotion_core.study.tables import StudyTables
     from emotion_core.video.types import VideoSettings
-    from streamlit_app.video.job import JobQueue
+    from streamlit_app.video.job_queue import JobQueue
 
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 _QUICK_ROWS = 30_000

@@ -12,7 +12,7 @@ from emotion_core.files.archive import has_suffix
 from emotion_core.photos.tables import readable_name
 from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.moment_labels import MomentLabels
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 from streamlit_app.visits import RETURN_S

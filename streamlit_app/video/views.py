@@ -12,7 +12,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.widgets import as_code, escape, shorten, side_by_side, take_upload
 
 if TYPE_CHECKING:
