@@ -156,6 +156,24 @@ def compared_rows(
     return rows
 
 
+def compare_frames(source: str, frames: pd.DataFrame, second: Predictions) -> pd.DataFrame:
+    """A table with ``COMPARED_COLUMNS`` of faces of a video; faces are numbered in each frame.
+
+    Args:
+        source: Name of the video.
+        frames: N rows of its table of frames.
+        second: By the second model, of the same N faces.
+    """
+    names = ("emotion", "confidence", "valence", "arousal")
+    other = ([str(word) for word in second.top], second.confidence, second.valence, second.arousal)
+    return frames.assign(
+        source=source,
+        face=frames.groupby("frame").cumcount() + 1,
+        **{f"{name}_1": frames[name] for name in names},
+        **{f"{name}_2": values for name, values in zip(names, other, strict=True)},
+    )[list(COMPARED_COLUMNS)]
+
+
 def to_compared_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
     """A table of rows, with all columns also without a row."""
     return pd.DataFrame(rows, columns=list(COMPARED_COLUMNS))
