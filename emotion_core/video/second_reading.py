@@ -69,7 +69,7 @@ def read_again(
         result: Its result; without landmarks, faces are cut out as their boxes say.
         rows: Rows of its table of frames, N faces.
         classifier: Reads them.
-        on_progress: Called with the number of faces done, after each frame; may raise.
+        on_progress: Called with the number of faces done, at each frame of the video; may raise.
 
     Returns:
         One row per face.
@@ -82,11 +82,16 @@ def read_again(
     order: list[int] = []
     of_frame = {int(frame): places for frame, places in rows.groupby("frame").indices.items()}
     settings = result.settings
+
+    def is_wanted(index: int, _: float) -> bool:
+        on_progress(len(order) - len(waiting))
+        return index in of_frame
+
     with (
         VideoReader(
             source, longest_s=settings.longest_s, from_s=settings.from_s, to_s=settings.to_s
         ) as reader,
-        closing(reader.frames(lambda index, _: index in of_frame)) as decoded,
+        closing(reader.frames(is_wanted)) as decoded,
     ):
         for frame in decoded:
             places = of_frame.pop(frame.index)
@@ -96,7 +101,6 @@ def read_again(
             while len(waiting) >= _BATCH:
                 read.append(classifier.classify_crops(np.stack(waiting[:_BATCH])))
                 del waiting[:_BATCH]
-            on_progress(len(order) - len(waiting))
             if not of_frame:
                 break
     if of_frame or not order:

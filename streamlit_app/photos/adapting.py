@@ -22,6 +22,7 @@ from streamlit_app.photos.face_labels import iter_rows_by_photo
 from streamlit_app.widgets import download, escape
 
 if TYPE_CHECKING:
+    from emotion_core.adaptation.adapt import Adaptation
     from emotion_core.adaptation.fit import ClassPrior
     from emotion_core.adaptation.network import BaseNetwork
     from emotion_core.types import FloatArray
@@ -51,9 +52,12 @@ def show_adapting(task: LabellingTask) -> None:
                 _adapt(task, task.base, prior)
         except EmotionError as error:
             st.error(escape(str(error)))
-    found = labels.adaptation
-    if found is None:
-        return
+    if labels.adaptation is not None:
+        _show_outcome(task, labels.adaptation, prior)
+
+
+def _show_outcome(task: LabellingTask, found: Adaptation, prior: ClassPrior) -> None:
+    """The figures before and after, and why outputs stay, or what can be done with the model."""
     if found.prior != prior:
         st.caption(f"Below, emotions count {_PRIORS[found.prior].lower()}; adapt again for this.")
     if any(one.difference for one in found.differences):  # or else nothing could be tried
@@ -62,7 +66,7 @@ def show_adapting(task: LabellingTask) -> None:
         st.dataframe(table, hide_index=True, width="content")
     for reason in found.reasons:
         st.warning(escape(reason))
-    if labels.adapted is not None:
+    if task.labels.adapted is not None:
         _show_adapted(task)
 
 

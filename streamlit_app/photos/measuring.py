@@ -41,8 +41,8 @@ MIN_MEASURED = 20
 _MAX_WORST = 12
 
 _HELP = {
-    "ece": "How far confidence and accuracy differ on average, by bins of confidence. Drawing faces "
-    "anew makes it larger, so it has no interval; the overconfidence has one.",
+    "ece": "How far confidence and accuracy differ on average, by bins of confidence. Drawing "
+    "faces anew makes it larger, so it has no interval; the overconfidence has one.",
     "overconfidence": "Mean confidence minus the share of faces that are right: above 0 the model "
     "is surer than it is right.",
 }
