@@ -57,7 +57,7 @@ class ComparedFaces:
     names: tuple[str, str]
     key: str
     picked: str | None
-    pick: Callable[[str], object]
+    pick: Callable[[str], None]
     describe: Callable[[Mapping[Any, Any]], str]
     find_shares: Callable[[str], tuple[Mapping[str, float], Mapping[str, float]]]
 
@@ -161,7 +161,8 @@ def _choose_face(compared: ComparedFaces, drawn: pd.DataFrame) -> str:
         row["id"]: f"{compared.describe(row)}: {_in_words(row)}" for row in drawn.to_dict("records")
     }
     key = f"{compared.key} face"
-    st.session_state[key] = compared.picked if compared.picked in words else ids[0]
+    picked = compared.picked
+    st.session_state[key] = picked if picked in words else ids[0]
     chosen: str = st.selectbox(
         "Face",
         ids,

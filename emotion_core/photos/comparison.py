@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -165,13 +165,11 @@ def compare_frames(source: str, frames: pd.DataFrame, second: Predictions) -> pd
         second: By the second model, of the same N faces.
     """
     names = ("emotion", "confidence", "valence", "arousal")
-    other = ([str(word) for word in second.top], second.confidence, second.valence, second.arousal)
-    return frames.assign(
-        source=source,
-        face=frames.groupby("frame").cumcount() + 1,
-        **{f"{name}_1": frames[name] for name in names},
-        **{f"{name}_2": values for name, values in zip(names, other, strict=True)},
-    )[list(COMPARED_COLUMNS)]
+    read: dict[str, Any] = {f"{name}_1": frames[name] for name in names}
+    read |= {f"{name}_2": getattr(second, name) for name in names[1:]}
+    read |= {"emotion_2": [str(word) for word in second.top], "source": source}
+    read["face"] = frames.groupby("frame").cumcount() + 1
+    return frames.assign(**read)[list(COMPARED_COLUMNS)]
 
 
 def to_compared_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:

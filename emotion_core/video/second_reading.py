@@ -80,7 +80,8 @@ def read_again(
     waiting: list[Image] = []
     read: list[Predictions] = []
     order: list[int] = []
-    of_frame = {int(frame): places for frame, places in rows.groupby("frame").indices.items()}
+    indices = rows["frame"].to_numpy(np.int64)
+    of_frame = {int(index): np.flatnonzero(indices == index) for index in np.unique(indices)}
     settings = result.settings
 
     def is_wanted(index: int, _: float) -> bool:
@@ -118,6 +119,10 @@ def _to_faces(rows: pd.DataFrame, result: VideoResult) -> Faces:
 
 
 def _join(parts: list[Predictions]) -> Predictions:
-    names = ("probabilities", "valence", "arousal")
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    return Predictions(parts[0].labels, *columns, parts[0].va_source)
+    return Predictions(
+        parts[0].labels,
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.valence for part in parts]),
+        np.concatenate([part.arousal for part in parts]),
+        parts[0].va_source,
+    )

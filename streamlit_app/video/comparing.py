@@ -90,9 +90,9 @@ def show_comparison(
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             in_use = {video.result.model, video.result.model.split(" ", 1)[0]}
             name = choose_second(in_use, comparing.preset, f"{_KEY} model")
-            place, said = st.empty(), st.empty()
+            place = st.empty()
         if name is None:
-            said.caption("It reads the faces that are found already; labels are not needed.")
+            place.caption("It reads the faces that are found already; labels are not needed.")
             return
         job = _begin(comparing, video, name, place)
         if job is None:
@@ -100,8 +100,7 @@ def show_comparison(
         if job.state in (JobState.WAITING, JobState.RUNNING):
             _show_progress(job)
         elif job.state is JobState.DONE:
-            place.empty()
-            _show_readings(job, video, tracks, selection, said)
+            _show_readings(job, video, tracks, selection, place)
 
 
 def _begin(
@@ -114,7 +113,9 @@ def _begin(
     is_pressed = place.button("Compare", type="primary", icon=":material/compare:", key=_KEY)
     try:
         if is_pressed:
+            comparing.jobs.pop(name, None)
             comparing.start(video, name)
+            place.empty()
             return comparing.jobs.get(name)
         if job and job.state is JobState.FAILED:
             job.result()
@@ -141,7 +142,7 @@ def _show_readings(
     video: ComparedVideo,
     tracks: list[int],
     selection: TimelineSelection,
-    said: DeltaGenerator,
+    place: DeltaGenerator,
 ) -> None:
     """The readings of the people shown, without faces that do not count."""
     result, read = video.result, job.result()
@@ -159,7 +160,7 @@ def _show_readings(
 
     find_shares = partial(_find_shares, job.rows.set_index(table["id"]), read)
     picked = st.session_state.get(f"{_KEY} picked")
-    show_compared(ComparedFaces(shown, names, _KEY, picked, pick, _describe, find_shares), said)
+    show_compared(ComparedFaces(shown, names, _KEY, picked, pick, _describe, find_shares), place)
     st.caption(
         f"Read in {plural(int(frames.nunique()), 'frame')}, spread evenly, at most two a second, "
         "and not smoothed. Frames of one video are alike: they are no independent sample."
@@ -176,6 +177,7 @@ def _find_shares(
     """Probabilities of a face by emotion, of both models."""
     at = rows.index.get_loc(face)
     words = [name for name in rows.columns if name.startswith("p_")]
-    first = {word.removeprefix("p_"): float(rows[word].iloc[at]) for word in words}
+    shares = rows[words].to_numpy(float)[at].tolist()
+    first = dict(zip((word.removeprefix("p_") for word in words), shares, strict=True))
     read = zip(second.labels, second.probabilities[at], strict=True)
     return first, {str(emotion): float(share) for emotion, share in read}

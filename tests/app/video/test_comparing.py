@@ -55,7 +55,10 @@ def test_a_second_model_reads_the_faces_that_were_found(page):
     assert "of 4 faces" in findings(page)[0]  # two people in two frames
     assert page.second.detector.calls == []
     faces = page.selectbox(key="compared moment face")
-    assert {option.split(":", 1)[0] for option in faces.options} == {"Person 1 at 0", "Person 2 at 0"}
+    assert {option.split(":", 1)[0] for option in faces.options} == {
+        "Person 1 at 0",
+        "Person 2 at 0",
+    }
     faces.select_index(3).run()
     state = page.session_state["VideoState"]
     chosen = page.selectbox(key="compared moment face").value
