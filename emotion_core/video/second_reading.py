@@ -69,7 +69,8 @@ def read_again(
         result: Its result; without landmarks, faces are cut out as their boxes say.
         rows: Rows of its table of frames, N faces.
         classifier: Reads them.
-        on_progress: Called with the number of faces done, at each frame of the video; may raise.
+        on_progress: Called with the number of faces that were cut out, at each frame of the video;
+            may raise.
 
     Returns:
         One row per face.
@@ -85,7 +86,7 @@ def read_again(
     settings = result.settings
 
     def is_wanted(index: int, _: float) -> bool:
-        on_progress(len(order) - len(waiting))
+        on_progress(len(order))
         return index in of_frame
 
     with (
@@ -106,9 +107,9 @@ def read_again(
                 break
     if of_frame or not order:
         raise VideoDecodeError("Not all frames can be decoded again; analyse the video again.")
+    on_progress(len(order))
     if waiting:
         read.append(classifier.classify_crops(np.stack(waiting)))
-    on_progress(len(order))
     return _join(read)[np.argsort(order)]
 
 

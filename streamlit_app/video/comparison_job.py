@@ -37,7 +37,7 @@ class ComparisonJob(BackgroundJob[Predictions]):
     Attributes:
         rows: Those faces in the result's table of frames.
         model: Name of the model, as files cite it.
-        n_done: Faces that were read.
+        n_done: Faces that were cut out to be read.
 
     Raises:
         EmotionError: The system cannot start another thread.
