@@ -145,7 +145,7 @@ def texts(page):
 
 
 def test_an_adapted_model_reads_the_photos_anew_and_goes_back(page, core, monkeypatch):
-    def succeed(task, _):
+    def succeed(task, *_):
         found = Adaptation(None, "balanced", ("emotions",), (), {}, (0, 0), 0, None, None, ())
         task.labels.adaptation, task.labels.adapted = found, make_own()
 
