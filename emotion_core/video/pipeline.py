@@ -190,6 +190,7 @@ def _analyze_frames(
         n_analyzed=n_analyzed,
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
+        landmarks=builder.landmarks(),
     )
     return _FirstPass(result, smoothed, hidden.boxes)
 

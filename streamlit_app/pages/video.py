@@ -1,12 +1,15 @@
 """Video: the sample or an upload, progress, and what the faces did over time."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from emotion_core.errors import EmotionError
+from emotion_core.local_analyzer import LocalAnalyzer
 from streamlit_app.resources import (
     explain_link,
+    get_analyzer,
     job_queue,
     page_analyzer,
     sample_video,
@@ -15,6 +18,7 @@ from streamlit_app.resources import (
 )
 from streamlit_app.settings import load_settings
 from streamlit_app.sidebar import visitor_options
+from streamlit_app.video.comparing import VideoComparing
 from streamlit_app.video.job import JobSpec, VideoJob
 from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.options import choose_embedder, choose_settings
@@ -76,6 +80,17 @@ elif not job.spec.finds_the_same_as(spec):
     offer_analysis(state, "The settings have changed since this analysis.", ":material/tune:")
 if done:
     clip = state.clip.file if done is job else None
-    finished = FinishedVideo(state.clip.name, done.result(), done.video, clip)
+    comparing = None
+    if isinstance(analyzer, LocalAnalyzer):  # a server has one model
+        load = partial(
+            get_analyzer,
+            detector=options.detector,
+            device=settings.device,
+            material=options.material,
+        )
+        comparing = VideoComparing(
+            state.comparisons, load, job_queue(settings.max_video_jobs), settings.model
+        )
+    finished = FinishedVideo(state.clip.name, done.result(), done.video, clip, comparing=comparing)
     show_result(state, finished, smoothing_s, blur=blur)
     explain_link()

@@ -1,12 +1,13 @@
-"""The queue of the jobs that read videos, and a job that makes a file of one in a thread."""
+"""Work beside the page, in threads, and the queue in which it waits for its turn."""
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from emotion_core.errors import EmotionError
 from streamlit_app.shared_file import SharedTempFile
@@ -14,6 +15,7 @@ from streamlit_app.shared_file import SharedTempFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Self
 
     from emotion_core.video.pipeline import OnProgress
     from emotion_core.video.types import VideoProgress
@@ -100,41 +102,14 @@ class JobQueue:
             self._changed.wait_for(lambda: not self._jobs, timeout_s)
 
 
-class FileJob(Generic[_Result]):
-    """Makes a file of a video in a thread, at once or when it is its turn in the queue.
+class BackgroundJob(ABC, Generic[_Result]):
+    """Work in a thread, at once or when it is its turn in the queue."""
 
-    Attributes:
-        progress: The latest progress; ``None`` before the first frame.
-        video: The file; complete once the job is done.
-
-    Args:
-        source: The video.
-        queue: Of the jobs of all visitors.
-        make: Is given the paths of the video and the file, and reports its progress.
-
-    Raises:
-        EmotionError: The system cannot start another thread.
-    """
-
-    def __init__(
-        self,
-        source: SharedTempFile,
-        queue: JobQueue,
-        make: Callable[[Path, Path, OnProgress], _Result],
-    ) -> None:
-        self.progress: VideoProgress | None = None
-        self.video = SharedTempFile()
-        self._source, self._queue, self._make = source, queue, make
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
         self._owners, self._lock = 1, threading.Lock()
         self._cancelled = threading.Event()
         self._ended: Future[_Result] = Future()
-        queue.join(self)
-        try:
-            threading.Thread(target=self._run, name="video-job", daemon=True).start()
-        except RuntimeError as error:  # the system has no more threads
-            queue.leave(self)
-            self.close()
-            raise EmotionError("The server has no room for another video now.") from error
 
     @property
     def state(self) -> JobState:
@@ -155,10 +130,10 @@ class FileJob(Generic[_Result]):
         return self._queue.n_before(self) or 0
 
     def result(self, timeout_s: float | None = None) -> _Result:
-        """What ``make`` has returned; waits for the end of the job.
+        """The result; waits for the end of the job.
 
         Raises:
-            EmotionError: It failed.
+            EmotionError: The work could not be done.
             CancelledError: The job was cancelled.
             TimeoutError: It did not end in time.
         """
@@ -186,10 +161,10 @@ class FileJob(Generic[_Result]):
             is_last = self._owners == 0
         if is_last:
             self.cancel()
-            self.video.close()
+            self._free()
 
     def raise_if_cancelled(self) -> None:
-        """Ends the job from inside.
+        """Ends the work from inside.
 
         Raises:
             CancelledError: The job was cancelled.
@@ -197,19 +172,72 @@ class FileJob(Generic[_Result]):
         if self._cancelled.is_set():
             raise CancelledError
 
+    def _start(self, name: str) -> None:
+        """Starts the thread; the last step of making a job.
+
+        Raises:
+            EmotionError: The system cannot start another thread.
+        """
+        self._queue.join(self)
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError as error:  # the system has no more threads
+            self._queue.leave(self)
+            self.close()
+            raise EmotionError("The server has no room for another video now.") from error
+
     def _run(self) -> None:
         try:
-            with (
-                self._queue.slot(self),
-                self._source.in_use() as source,
-                self.video.in_use() as target,
-            ):
-                result = self._make(source, target, self._on_progress)
+            with self._queue.slot(self):
+                result = self._work()
         except BaseException as error:  # noqa: BLE001 - raised by ``result``
-            self.video.close()
+            self._free()
             self._ended.set_exception(error)
         else:
             self._ended.set_result(result)
+
+    @abstractmethod
+    def _work(self) -> _Result:
+        """Does the work, in the job's thread."""
+
+    def _free(self) -> None:
+        """Frees the files of the result."""
+
+
+class FileJob(BackgroundJob[_Result]):
+    """Makes a file of a video.
+
+    Attributes:
+        progress: The latest progress; ``None`` before the first frame.
+        video: The file; complete once the job is done.
+
+    Args:
+        source: The video.
+        queue: Of the jobs of all visitors.
+        make: Is given the paths of the video and the file, and reports its progress.
+
+    Raises:
+        EmotionError: The system cannot start another thread.
+    """
+
+    def __init__(
+        self,
+        source: SharedTempFile,
+        queue: JobQueue,
+        make: Callable[[Path, Path, OnProgress], _Result],
+    ) -> None:
+        super().__init__(queue)
+        self.progress: VideoProgress | None = None
+        self.video = SharedTempFile()
+        self._source, self._make = source, make
+        self._start("video-job")
+
+    def _work(self) -> _Result:
+        with self._source.in_use() as source, self.video.in_use() as target:
+            return self._make(source, target, self._on_progress)
+
+    def _free(self) -> None:
+        self.video.close()
 
     def _on_progress(self, progress: VideoProgress) -> None:
         self.progress = progress

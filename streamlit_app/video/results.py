@@ -19,6 +19,8 @@ from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_bundle import VideoRun, write_video_bundle
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, people_readings, select_people
+from streamlit_app.video.comparing import show_comparison
+from streamlit_app.video.comparison_job import ComparedVideo
 from streamlit_app.video.labelling import LabelledVideo, find_moments, show_moment_labels
 from streamlit_app.video.people import show_people
 from streamlit_app.video.timeline import choose_people, show_course
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from emotion_core.photos.tables import Decimal
     from emotion_core.video.types import VideoResult
     from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.comparing import VideoComparing
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.state import VideoState
 
@@ -53,6 +56,7 @@ class FinishedVideo:
         video: The annotated video, or a session's recording; ``None`` if there is none to show.
         clip: The video without drawings, for its hash and whose faces can be labelled.
         marks_s: Times that were marked, in seconds.
+        comparing: How to compare with another model; ``None`` if that is not possible.
     """
 
     name: str
@@ -60,6 +64,7 @@ class FinishedVideo:
     video: SharedTempFile | None
     clip: SharedTempFile | None = None
     marks_s: Sequence[float] = ()
+    comparing: VideoComparing | None = None
 
 
 def show_result(
@@ -185,6 +190,9 @@ def _show_tabs(
         span_s = show_course(selection, smoother, finished, frames, tracks, played)
         if labelled:
             show_moment_labels(labelled, result, waiting)
+        if finished.comparing and finished.clip:
+            compared = ComparedVideo(finished.name, finished.clip, result)
+            show_comparison(finished.comparing, compared, tracks, selection)
     with people:
         if people.open:
             show_people(result, frames, tracks, span_s)
