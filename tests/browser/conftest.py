@@ -289,13 +289,15 @@ def detail(pixels: np.ndarray) -> float:
 
 
 def no_overflow(page: Page) -> bool:
-    """Whether nothing is wider than the window."""
-    return bool(
-        page.evaluate(
+    """Whether nothing is wider than the window, at the latest when charts have followed it."""
+    for _ in range(25):
+        if page.evaluate(
             """() => [...document.querySelectorAll('[data-testid="stMain"], body')]
                  .every(e => e.scrollWidth <= e.clientWidth + 1)"""
-        )
-    )
+        ):
+            return True
+        page.wait_for_timeout(200)
+    return False
 
 
 def assert_has_words(page: Page) -> None:
