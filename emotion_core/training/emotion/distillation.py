@@ -1,4 +1,4 @@
-"""A released network as a teacher, whose probabilities are mixed into the training targets."""
+"""Released networks as teachers, whose probabilities are mixed into the training targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from emotion_core.training.emotion.load import load_model
 from emotion_core.training.evaluation.evaluate import predict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.types import FloatArray
@@ -48,18 +50,21 @@ def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
     return EmotionTeacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
 
 
-def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float) -> FaceSet:
-    """Mixes a teacher's probabilities into the targets.
+def blend_teacher_targets(
+    faces: FaceSet, teachers: Sequence[EmotionTeacher], share: float
+) -> FaceSet:
+    """Mixes the teachers' mean probabilities into the targets.
 
     Args:
-        faces: Rows of zeros in their targets become the teacher's probabilities alone.
-        teacher: Sees the images as they are and mirrored.
-        share: Weight of the teacher's probabilities, 0-1.
+        faces: Rows of zeros in their targets become the teachers' probabilities alone.
+        teachers: See the images as they are and mirrored.
+        share: Weight of their probabilities, 0-1.
 
     Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
     1, and mixed into the targets once instead of a separate loss.
     """
-    predicted = predict_both_ways(teacher.classifier, faces)
+    read = [predict_both_ways(teacher.classifier, faces) for teacher in teachers]
+    predicted = np.mean(read, axis=0)
     mixed = (1 - share) * faces.targets + share * predicted
     unlabelled = ~faces.targets.any(axis=1)
     mixed[unlabelled] = predicted[unlabelled]

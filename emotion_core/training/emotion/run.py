@@ -55,7 +55,7 @@ class EmotionTrainJob:
         main: The first data set.
         also: Further ones to learn from.
         valid: For validation, or ``None`` for the main one's own.
-        teacher: Name or file of a teacher, or ``None``.
+        teachers: Names or files of teachers.
         landmarker: File of a landmarker, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
@@ -67,7 +67,7 @@ class EmotionTrainJob:
     main: DatasetSource
     also: tuple[DatasetSource, ...] = ()
     valid: DatasetSource | None = None
-    teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     landmarker: Path | None = None
     device: str = "auto"
     resume: Path | None = None
@@ -89,9 +89,12 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
             stack.enter_context(job.run.unless_refused())
             stack.enter_context(job.run.keep_log())
         config = job.config
-        teacher = _find_teacher(job)
-        if teacher:
-            config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+        teachers = _find_teachers(job)
+        config = replace(
+            config,
+            teacher=",".join(teacher.name for teacher in teachers),
+            teacher_sha256=",".join(teacher.sha256 for teacher in teachers),
+        )
         landmarker = _find_landmarker(job)
         if landmarker:
             config = replace(
@@ -101,8 +104,8 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
             job.main, job.also, job.valid, config, partial(_add_actions, landmarker, context)
         )
         trainer = EmotionTrainer(config, saving, context)
-        if teacher and not trainer.is_done:
-            faces = _teach(faces, teacher, config, context)
+        if teachers and not trainer.is_done:
+            faces = _teach(faces, teachers, config, context)
         if context.is_first:
             job.run.write_config(config)
             _LOG.info("%s", _to_opening(trainer, faces, held_out, context))
@@ -145,20 +148,19 @@ def _train(
                 write_emotion_epoch(summary, report)
 
 
-def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
-    """The teacher that was requested, or that the run had before.
+def _find_teachers(job: EmotionTrainJob) -> list[EmotionTeacher]:
+    """The teachers that were requested, or that the run had before.
 
     Raises:
-        EmotionError: It cannot be found by its name, or is another file.
+        EmotionError: One cannot be found by its name, or is another file.
     """
-    name = job.teacher or job.config.teacher
-    if not name:
-        return None
-    if job.teacher is None and Path(name).suffix in FILES:
-        raise EmotionError(
-            f"The run learns from the teacher {name}; say where it is by --teacher FILE."
-        )
-    return load_emotion_teacher(name, job.device)
+    names = job.teachers or tuple(filter(None, job.config.teacher.split(",")))
+    for name in names:
+        if not job.teachers and Path(name).suffix in FILES:
+            raise EmotionError(
+                f"The run learns from the teacher {name}; say where it is by --teacher FILE."
+            )
+    return [load_emotion_teacher(name, job.device) for name in names]
 
 
 def _find_landmarker(job: EmotionTrainJob) -> FaceLandmarker | None:
@@ -189,14 +191,17 @@ def _add_actions(
 
 
 def _teach(
-    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
+    faces: FaceSet,
+    teachers: list[EmotionTeacher],
+    config: TrainConfig,
+    context: DistributedContext,
 ) -> FaceSet:
-    """Runs the teacher once, in the first process."""
+    """Runs the teachers once, in the first process."""
     targets = torch.zeros(len(faces), faces.targets.shape[1])
     if context.is_first:
-        _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
+        _LOG.info("Asking %s about %d faces.", config.teacher, len(faces))
         targets = torch.from_numpy(
-            blend_teacher_targets(faces, teacher, config.teacher_share).targets
+            blend_teacher_targets(faces, teachers, config.teacher_share).targets
         )
     return replace(faces, targets=share_tensor(targets, context).numpy())
 
