@@ -15,7 +15,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.training.datasets.loading import DatasetSource, read_sources
 from emotion_core.training.emotion.distillation import (
     EmotionTeacher,
-    blend_teacher_targets,
+    learn_from_teachers,
     load_emotion_teacher,
 )
 from emotion_core.training.emotion.history import best_epoch, progress_line
@@ -197,13 +197,14 @@ def _teach(
     context: DistributedContext,
 ) -> FaceSet:
     """Runs the teachers once, in the first process."""
-    targets = torch.zeros(len(faces), faces.targets.shape[1])
     if context.is_first:
         _LOG.info("Asking %s about %d faces.", config.teacher, len(faces))
-        targets = torch.from_numpy(
-            blend_teacher_targets(faces, teachers, config.teacher_share).targets
-        )
-    return replace(faces, targets=share_tensor(targets, context).numpy())
+        faces = learn_from_teachers(faces, teachers, config)
+    targets, va = (
+        share_tensor(torch.from_numpy(values), context).numpy()
+        for values in (faces.targets, faces.va)
+    )
+    return replace(faces, targets=targets, va=va)
 
 
 def _to_opening(

@@ -17,7 +17,7 @@ from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.distillation import (
     EmotionTeacher,
-    blend_teacher_targets,
+    learn_from_teachers,
     load_emotion_teacher,
     predict_both_ways,
 )
@@ -197,7 +197,7 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
         logits = (network(planes)[0] + network(planes.flip(3))[0]) / 2
     teacher = load_emotion_teacher(str(tiny_files[1].path), "cpu")
     assert (teacher.name, teacher.sha256) == ("tiny.onnx", tiny_files[1].sha256)
-    taught = predict_both_ways(teacher.classifier, faces)
+    taught, _ = predict_both_ways(teacher.classifier, faces)
     np.testing.assert_allclose(taught, logits.softmax(1).numpy(), atol=1e-4)
 
 
@@ -205,11 +205,16 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
 def test_teachers_take_their_share_and_all_of_what_is_unlabelled(tiny_files):
     faces = make_faces(6)
     faces.targets[0] = 0
+    faces.va[1:] = 0.5  # those of the first are not known
     one = load_emotion_teacher(str(tiny_files[0].path), "cpu")
     network = make_network("tiny-face-net", 9, has_va=True).eval()
     other = EmotionTeacher("other", "", make_classifier(network, TINY, "cpu"))
-    taught = np.mean([predict_both_ways(each.classifier, faces) for each in (one, other)], axis=0)
-    mixed = blend_teacher_targets(faces, [one, other], 0.25).targets
+    read = [predict_both_ways(each.classifier, faces) for each in (one, other)]
+    taught, va = (np.mean(values, axis=0) for values in zip(*read, strict=True))
+    config = replace(TINY, teacher_share=0.25, teacher_va=True)
+    learned = learn_from_teachers(faces, [one, other], config)
+    mixed = learned.targets
+    np.testing.assert_allclose(learned.va, [va[0], *faces.va[1:]], atol=1e-6)
     np.testing.assert_allclose(mixed[0], taught[0], atol=1e-6)
     np.testing.assert_allclose(mixed[1:], 0.75 * faces.targets[1:] + 0.25 * taught[1:], atol=1e-6)
     np.testing.assert_allclose(mixed.sum(1), 1, atol=1e-5)
