@@ -67,16 +67,22 @@ def release_emotion(
     """
     check_release(path)
     trained = load_trained(checkpoint)
-    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
-    # With temperature 1 these are the logits but for a constant per face, which does not count.
-    temperature = fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
+    temperature = calibrate(trained, faces)
     if recall_weight:
         favour_rare(trained, recall_weight, temperature)
+        temperature = calibrate(trained, faces)  # no word changes by it
     graph = path.with_suffix(".onnx")
     export_safetensors(trained, path, temperature)
     export_emotion_onnx(path, graph)
     check_emotion_onnx(path, graph)
     return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
+
+
+def calibrate(trained: Trained, faces: FaceSet) -> float:
+    """Fits the temperature of a network to faces."""
+    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
+    # With temperature 1 these are the logits but for a constant per face, which does not count.
+    return fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
 
 
 def load_trained(checkpoint: Path) -> Trained:
