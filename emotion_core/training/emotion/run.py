@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,12 +99,13 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
             config = replace(
                 config, landmarker=landmarker.name, landmarker_sha256=landmarker.sha256
             )
-        faces, held_out = read_sources(
-            job.main, job.also, job.valid, config, partial(_add_actions, landmarker, context)
-        )
         trainer = EmotionTrainer(config, saving, context)
-        if teachers and not trainer.is_done:
-            faces = _teach(faces, teachers, config, context)
+        asked = [] if trainer.is_done else teachers
+
+        def label(faces: FaceSet) -> FaceSet:
+            return _teach(_add_actions(faces, landmarker, context), asked, config, context)
+
+        faces, held_out = read_sources(job.main, job.also, job.valid, config, label)
         if context.is_first:
             job.run.write_config(config)
             _LOG.info("%s", _to_opening(trainer, faces, held_out, context))
@@ -179,7 +179,7 @@ def _find_landmarker(job: EmotionTrainJob) -> FaceLandmarker | None:
 
 
 def _add_actions(
-    landmarker: FaceLandmarker | None, context: DistributedContext, faces: FaceSet
+    faces: FaceSet, landmarker: FaceLandmarker | None, context: DistributedContext
 ) -> FaceSet:
     """Asks the landmarker in the first process; the others then read what it has kept."""
     if landmarker is None:
@@ -196,9 +196,11 @@ def _teach(
     config: TrainConfig,
     context: DistributedContext,
 ) -> FaceSet:
-    """Runs the teachers once, in the first process."""
+    """Runs the teachers in the first process."""
+    if not teachers:
+        return faces
     if context.is_first:
-        _LOG.info("Asking %s about %d faces.", config.teacher, len(faces))
+        _LOG.info("Asking %s about the %d faces of %s.", config.teacher, len(faces), faces.name)
         faces = learn_from_teachers(faces, teachers, config)
     targets, va = (
         share_tensor(torch.from_numpy(values), context).numpy()
