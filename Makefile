@@ -1,4 +1,4 @@
-.PHONY: style quality test test-all docs sample
+.PHONY: style quality test test-all docs links sample
 
 style:
 	ruff format .
@@ -19,6 +19,10 @@ test-all:
 # The site from docs/, into build/docs; every warning is an error.
 docs:
 	python -m sphinx -q -W --keep-going docs build/docs
+
+# Whether the links from docs/ to other sites still lead there; needs the internet.
+links:
+	python -m sphinx -q -b linkcheck docs build/links
 
 # The result of the Video page's sample, computed anew.
 sample:

@@ -1,4 +1,7 @@
-"""Adapts the network to a folder's labels.csv, if that helps: FOLDER NAME.safetensors."""
+"""Adapts the network to the labels.csv of a folder of photos, if that helps.
+
+python -m examples.adapt_to_labels photos/ mine.safetensors
+"""
 
 import sys
 from pathlib import Path

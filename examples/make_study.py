@@ -1,4 +1,4 @@
-r"""Makes a small study whose course is known, and measures how well `emoscope study` recovers it.
+r"""Makes a small study whose course is known, and measures how well `study` recovers it.
 
 One public-domain portrait (NASA's photo of Eileen Collins, as in scikit-image) is morphed, from its
 smile to a mouth pressed together and back, and moved about. Six participants differ in size,
@@ -7,7 +7,7 @@ is morphed. What the model reads of each still before it becomes a video is the 
 measured error is that of the whole way from videos to the group curve, not of the model.
 
     python -m examples.make_study made
-    emoscope study made --pattern "{participant}_{stimulus}.mp4" --out results \
+    python -m emotion_core study made --pattern "{participant}_{stimulus}.mp4" --out results \
         --model emoscope-fer-s --detector emoscope-face-s
     python -m examples.make_study made --check results
 """
@@ -148,7 +148,7 @@ def main() -> int:
     """Makes the study, or checks what was recovered of it."""
     parser = argparse.ArgumentParser(description="A made study with a known course.")
     parser.add_argument("folder", type=Path, help="folder for the videos")
-    parser.add_argument("--check", type=Path, metavar="DIR", help="results of `emoscope study`")
+    parser.add_argument("--check", type=Path, metavar="DIR", help="results of the command `study`")
     chosen = parser.parse_args()
     if chosen.check is None:
         make_study(chosen.folder)

@@ -33,12 +33,21 @@ def pages():
     return [path for folder in folders for path in sorted(folder.glob("*.md"))]
 
 
-def test_links_between_pages_lead_to_files():
+def anchors_of(page):
+    """What GitHub and Sphinx call the headings of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_between_pages_lead_to_files_and_headings():
     broken = []
     for page in pages():
         text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-        targets = re.findall(r"\]\((?!http)([^)#\s]+)", text)
-        broken += [(page.name, to) for to in targets if not (page.parent / to).exists()]
+        for name, anchor in re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)", text):
+            target = page.parent / name if name else page
+            if not target.exists() or (anchor and anchor not in anchors_of(target)):
+                broken.append((page.name, name, anchor))
     assert not broken
 
 
@@ -52,7 +61,7 @@ def test_every_page_is_in_the_contents_of_the_site():
 def test_figures_of_the_about_page_are_those_of_the_cards(row):
     card, metrics = ROWS[row]
     (cells,) = [line.split("|")[2] for line in FIGURES.splitlines() if line.startswith(f"| {row}")]
-    told = re.findall(r"(\d+\.\d+)( %)?", re.sub(r"\(.*?\)", "", cells))
+    told = re.findall(r"(\d+\.\d+)(%)?", re.sub(r"\(.*?\)", "", cells))
     assert len(told) == len(metrics)
     for (number, percent), metric in zip(told, metrics, strict=True):
         unit = 100 if percent else 1

@@ -31,6 +31,17 @@ def describe_difference(one: PairedDifference) -> tuple[str, str, str, str]:
     return name, f"{one.first:.3f}", f"{one.second:.3f}", f"{one.difference:+.3f}{span}"
 
 
+def describe_figures(adaptation: Adaptation) -> list[tuple[str, str, str, str]]:
+    """All figures as ``describe_difference`` writes them, and the calibration error."""
+    rows = [describe_difference(one) for one in adaptation.differences]
+    before, after = adaptation.before.ece, adaptation.after.ece
+    if before is not None and after is not None:
+        rows.append(
+            ("calibration error", f"{before:.3f}", f"{after:.3f}", f"{after - before:+.3f}")
+        )
+    return rows
+
+
 def adaptation_table(adaptation: Adaptation, base: str) -> str:
     """Figures before and after as text."""
     lines = [
@@ -42,12 +53,8 @@ def adaptation_table(adaptation: Adaptation, base: str) -> str:
     ]
     lines += [
         f"{name:{_WIDTH}}{before:>8}{after:>8}  {difference}"
-        for name, before, after, difference in map(describe_difference, adaptation.differences)
+        for name, before, after, difference in describe_figures(adaptation)
     ]
-    ece = adaptation.before.ece, adaptation.after.ece
-    if ece[0] is not None and ece[1] is not None:
-        change = f"{ece[1] - ece[0]:+.3f}"
-        lines.append(f"{'calibration error':{_WIDTH}}{ece[0]:>8.3f}{ece[1]:>8.3f}  {change}")
     lines += ["", *_conclusion(adaptation)]
     return "\n".join(lines) + "\n"
 
@@ -79,7 +86,7 @@ def adaptation_notes(adaptation: Adaptation, base: ModelCard) -> dict[str, Any]:
 def adaptation_card(path: Path, adaptation: Adaptation, notes: Mapping[str, Any]) -> str:
     """The description of an adapted network in Markdown, which ``models publish`` puts online."""
     counts = ", ".join(f"{word} {n}" for word, n in adaptation.counts.items())
-    rows = [f"| {' | '.join(describe_difference(one))} |" for one in adaptation.differences]
+    rows = [f"| {' | '.join(row)} |" for row in describe_figures(adaptation)]
     return "\n".join(
         [
             f"# {path.stem}",

@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from emotion_core import __version__
 from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.imaging.codec import MAX_BYTES
 from emotion_core.serving.ingress import BATCH_HEADER
@@ -59,6 +60,7 @@ def make_web_app(service: EmotionService) -> FastAPI:
     app = FastAPI(
         title="Emoscope",
         summary="Reads emotions, valence and arousal from faces.",
+        version=__version__,
         docs_url="/docs",
         redoc_url=None,
         exception_handlers={

@@ -151,8 +151,7 @@ def need_packages(formats: Collection[TableFormat]) -> None:
                 import_module(package)
             except ImportError as error:
                 raise MissingExtraError(
-                    f"{what} need the package {package}: pip install 'emoscope[study]'; or leave "
-                    "them out."
+                    f"{what} need the package {package}: pip install {package}; or leave them out."
                 ) from error
 
 

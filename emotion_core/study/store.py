@@ -155,7 +155,7 @@ def need_parquet() -> None:
     except ImportError as error:
         raise MissingExtraError(
             "Studies keep readings as Parquet, for which the package pyarrow is needed: "
-            "pip install 'emoscope[study]'"
+            "pip install pyarrow"
         ) from error
 
 

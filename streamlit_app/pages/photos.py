@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 
 import streamlit as st
 
@@ -14,10 +13,9 @@ from emotion_core.imaging.codec import ACCEPTED, MAX_BYTES, SUFFIXES
 from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.model_choice import OWN
 from streamlit_app.own_model import OwnModel, show_way_back
-from streamlit_app.photos.comparing import ComparisonTask, show_comparison
+from streamlit_app.photos.comparing import ComparisonTask
 from streamlit_app.photos.face_labels import LabellingTask, list_faces
 from streamlit_app.photos.filters import clear_filters
-from streamlit_app.photos.labelling import show_labelling
 from streamlit_app.photos.state import Photo, PhotosState
 from streamlit_app.photos.views import (
     select_photos,
@@ -136,7 +134,7 @@ if finished:
             show_way_back(own)
     # while the analysis runs, what a visitor does starts the whole page again
     show = show_results if is_working else st.fragment(show_results)
-    compare = None
+    comparison = labelling = None
     if not is_working:
         comparison = ComparisonTask(
             state.second,
@@ -147,12 +145,9 @@ if finished:
             settings.model,
             settings.device,
         )
-        compare = partial(show_comparison, comparison)
-    show(state, selected, options, analyzer, compare)
-    if not is_working:
         is_own = options.emotion == OWN
         chosen = own.base_name if is_own else options.emotion or info.emotion.name
-        task = LabellingTask(
+        labelling = LabellingTask(
             state.labels,
             selected,
             list_faces(selected),
@@ -164,7 +159,7 @@ if finished:
             state.second,
             state.results,
         )
-        st.fragment(show_labelling)(task)
+    show(state, selected, options, analyzer, comparison, labelling)
 
 if is_working:
     now_s = time.monotonic()

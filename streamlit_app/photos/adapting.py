@@ -12,7 +12,7 @@ from emotion_core.adaptation.adapt import adapt
 from emotion_core.adaptation.adapted_model import DEFAULT_NAME, make_adapted
 from emotion_core.adaptation.faces import make_labelled_faces
 from emotion_core.adaptation.network import load_base
-from emotion_core.adaptation.report import describe_difference
+from emotion_core.adaptation.report import describe_figures
 from emotion_core.errors import EmotionError
 from emotion_core.files.archive import pack
 from emotion_core.models.runtime import pick_device
@@ -48,8 +48,8 @@ def show_adapting(task: LabellingTask) -> None:
         return
     if any(one.difference for one in found.differences):  # or else nothing could be tried
         columns = ["", "Before", "After", "Difference (95% interval)"]
-        rows = [describe_difference(one) for one in found.differences]
-        st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, width="content")
+        table = pd.DataFrame(describe_figures(found), columns=columns)
+        st.dataframe(table, hide_index=True, width="content")
     for reason in found.reasons:
         st.warning(escape(reason))
     if labels.adapted is not None:
@@ -88,7 +88,7 @@ def _adapt(task: LabellingTask, model: str) -> None:
     labels, rows = task.labels, task.rows
     base = load_base(model or None)
     labelled = make_labelled_faces(task.labels_of(rows), _read_features(base, task, rows))
-    labels.forget_adaptation()
+    labels.note_change()
     found = adapt(base.head, labelled)
     if not found.refusal:
         labels.adapted = make_adapted(base, found, pick_device(task.device))

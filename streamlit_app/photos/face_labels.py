@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from emotion_core.adaptation.ordering import order_for_labels
 from emotion_core.imaging.codec import decode_image
 from emotion_core.training.datasets.labelled_images import find_labelled_face
-from emotion_core.training.datasets.photo_labels import PhotoLabel
+from emotion_core.training.datasets.photo_labels import PhotoLabel, join_raters
+from streamlit_app.rater_labels import UNRATED, RaterLabels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,35 +30,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class FaceLabels:
-    """Labels of one visitor, in the order in which they were given.
+class FaceLabels(RaterLabels):
+    """Labels of faces in photos, and what was made from them.
 
     Attributes:
-        given: Labels by face.
-        passed: Faces that were labelled or skipped, the last one last.
         adaptation: What adapting to them did; ``None`` if they have changed since.
         adapted: The network that it made; ``None`` if it was refused.
         outside: How that network reads faces that it learned from, without having learned them.
     """
 
-    given: dict[FaceKey, PhotoLabel] = field(default_factory=dict)
-    passed: list[FaceKey] = field(default_factory=list)
     adaptation: Adaptation | None = None
     adapted: AdaptedModel | None = None
     outside: OutsideReadings | None = None
 
-    def fork(self) -> FaceLabels:
-        """The same for another window."""
-        return replace(self, given=dict(self.given), passed=list(self.passed))
-
     def give(
-        self,
-        face: FaceKey,
-        emotion: Emotion,
-        rater: str,
-        va: tuple[float, float] = (math.nan, math.nan),
+        self, face: FaceKey, emotion: Emotion, rater: str, va: tuple[float, float] = UNRATED
     ) -> None:
-        """Labels a face; an earlier label of it is replaced.
+        """Labels a face; the same rater's earlier label of it is replaced.
 
         Args:
             face: Which one.
@@ -66,21 +54,9 @@ class FaceLabels:
             rater: Who says so; may be empty.
             va: Valence and arousal, -1 to 1; NaN if unrated.
         """
-        valence, arousal = va
-        self.given[face] = PhotoLabel(
-            face[0], emotion, valence=valence, arousal=arousal, box=face[2], rater=rater
+        self.put(
+            PhotoLabel(face[0], emotion, valence=va[0], arousal=va[1], box=face[2], rater=rater)
         )
-        self._pass(face)
-
-    def skip(self, face: FaceKey) -> None:
-        """Leaves a face for later."""
-        self._pass(face)
-
-    def undo(self) -> None:
-        """Takes the last label or skip back."""
-        if self.passed:
-            self.given.pop(self.passed.pop(), None)
-            self.forget_adaptation()
 
     def take(self, labels: Sequence[PhotoLabel], selected: SelectedPhotos) -> int:
         """Takes the labels of a file that are about faces on the page.
@@ -92,20 +68,13 @@ class FaceLabels:
         for label in labels:
             face = _find_face(label, selected)
             if face is not None:
-                self.given[face] = replace(label, box=face[2])
-                self._pass(face)
+                self.put(replace(label, time_s=None, box=face[2]))
                 n += 1
         return n
 
-    def forget_adaptation(self) -> None:
+    def note_change(self) -> None:
         """Drops what was made from earlier labels."""
         self.adaptation = self.adapted = self.outside = None
-
-    def _pass(self, face: FaceKey) -> None:
-        if face in self.passed:
-            self.passed.remove(face)
-        self.passed.append(face)
-        self.forget_adaptation()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,11 +108,13 @@ class LabellingTask:
     @property
     def rows(self) -> list[int]:
         """Rows of the labelled faces."""
-        return [row for row, face in enumerate(self.faces) if face in self.labels.given]
+        labelled = {face for face, _ in self.labels.given}
+        return [row for row, face in enumerate(self.faces) if face in labelled]
 
     def labels_of(self, rows: list[int]) -> list[PhotoLabel]:
-        """The labels of labelled rows."""
-        return [self.labels.given[self.faces[row]] for row in rows]
+        """The labels of labelled rows, of several raters joined."""
+        joined = {label.face: label for label in join_raters(list(self.labels.given.values()))}
+        return [joined[self.faces[row]] for row in rows]
 
 
 def list_faces(selected: SelectedPhotos) -> list[FaceKey]:

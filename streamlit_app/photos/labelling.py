@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from emotion_core.face import format_confidence
+from emotion_core.labels import Emotion
 from streamlit_app.label_words import (
     ask_rater,
     current_rater,
@@ -20,20 +20,17 @@ from streamlit_app.label_words import (
 from streamlit_app.photos.adapting import show_adapting
 from streamlit_app.photos.face_labels import next_faces
 from streamlit_app.photos.measuring import show_measures
+from streamlit_app.photos.sheet import SheetLabels, select_face
+from streamlit_app.rater_labels import UNRATED
 from streamlit_app.widgets import media_url, plural
 
 if TYPE_CHECKING:
-    from emotion_core.labels import Emotion
     from emotion_core.training.datasets.photo_labels import FaceKey
     from streamlit_app.photos.face_labels import FaceLabels, LabellingTask
     from streamlit_app.photos.faces import SelectedPhotos
 
 _PART, _TAB = "labelling", "labelling tab"
 """Keys of widgets."""
-
-_ENDS = {"valence": ("unpleasant", "pleasant"), "arousal": ("calm", "excited")}
-_RATINGS = (None, *(round(step / 10, 1) for step in range(-10, 11)))
-_UNRATED = "not rated"
 
 
 def show_labelling(task: LabellingTask) -> None:
@@ -58,7 +55,7 @@ def show_labelling(task: LabellingTask) -> None:
             with correct:
                 _show_next(task)
                 take = partial(task.labels.take, selected=task.selected)
-                show_label_files(task.labels.given.values(), take, "on this page")
+                show_label_files(task.labels, take, "on this page")
         if measure.open:
             with measure:
                 show_measures(task)
@@ -67,27 +64,45 @@ def show_labelling(task: LabellingTask) -> None:
                 show_adapting(task)
 
 
+def to_sheet_labels(task: LabellingTask) -> SheetLabels:
+    """What the contact sheet shows of labels, and how it gives more."""
+    labels = task.labels
+    faces = dict(zip(task.selected.faces["id"].tolist(), task.faces, strict=True))
+    rater, ids = current_rater(), {face: i for i, face in faces.items()}
+    mine: dict[str, str] = {}
+    words: dict[str, list[str]] = {}
+    for (face, who), label in labels.given.items():
+        if face in ids and label.emotion is not None:
+            words.setdefault(ids[face], []).append(str(label.emotion))
+            if who == rater:
+                mine[ids[face]] = str(label.emotion)
+
+    def give(i: str, word: str) -> None:
+        if i in faces:  # or else an option has just left it out
+            before = labels.given.get((faces[i], rater))
+            va = (before.valence, before.arousal) if before else UNRATED
+            labels.give(faces[i], Emotion(word), rater, va)
+
+    def undo() -> None:
+        select_face(ids.get(labels.passed[-1][0], ""))
+        labels.undo()
+
+    return SheetLabels(mine, words, give, undo if labels.passed else None)
+
+
 def _show_next(task: LabellingTask) -> None:
     """The face to label next, with a button and a key for each word."""
     labels, selected, faces = task.labels, task.selected, task.faces
-    waiting = [row for row in next_faces(selected) if faces[row] not in labels.passed]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         ask_rater()
-        is_rated = st.toggle(
-            "Rate valence and arousal",
-            key="rate faces",
-            help="How pleasant and how excited the face looks. With 20 ratings they are measured, "
-            "and adapted.",
-            persist_state="session",
-        )
+    rater = current_rater()
+    waiting = [row for row in next_faces(selected) if labels.is_waiting(faces[row], rater)]
     left, right = st.columns([1, 5], vertical_alignment="center")
     with right:
         if waiting:
             face = faces[waiting[0]]
-            if is_rated:
-                _show_sliders(face)
-            show_words(partial(_give, labels, face))
-        skip = partial(labels.skip, face) if waiting else None
+            show_words(face, None, partial(_give, labels, face))
+        skip = partial(labels.skip, face, rater) if waiting else None
         show_skip_and_undo(skip, labels.undo if labels.passed else None)
     with left:
         if waiting:
@@ -98,27 +113,8 @@ def _show_next(task: LabellingTask) -> None:
     tell_progress(len(labels.given), plural(len(waiting), "face"), order)
 
 
-def _show_sliders(face: FaceKey) -> None:
-    """Ratings of a face, which has none until the visitor moves a slider."""
-    with st.grid(len(_ENDS), min_column_width=220, gap="medium"):
-        for name, (low, high) in _ENDS.items():
-            st.select_slider(
-                f"{name.capitalize()}: {low} (-1) to {high} (1)",
-                _RATINGS,
-                key=_slider_key(name, face),
-                format_func=lambda value: _UNRATED if value is None else f"{value:+.1f}",
-            )
-
-
-def _slider_key(name: str, face: FaceKey) -> str:
-    return f"{name} of {face}"
-
-
-def _give(labels: FaceLabels, face: FaceKey, emotion: Emotion) -> None:
-    """Labels a face with what is chosen when the button is pressed."""
-    given = [st.session_state.get(_slider_key(name, face)) for name in _ENDS]
-    valence, arousal = (math.nan if value is None else float(value) for value in given)
-    labels.give(face, emotion, current_rater(), (valence, arousal))
+def _give(labels: FaceLabels, face: FaceKey, emotion: Emotion, va: tuple[float, float]) -> None:
+    labels.give(face, emotion, current_rater(), va)
 
 
 def _show_face(selected: SelectedPhotos, row: int) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from emotion_core.adaptation.report import describe_difference
 from emotion_core.errors import EmotionError
+from emotion_core.face import format_confidence
 from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.models.card import Task
@@ -19,20 +20,25 @@ from emotion_core.training.evaluation.bootstrap import to_intervals
 from emotion_core.training.evaluation.evaluate import PredictionBuffer
 from emotion_core.training.evaluation.metrics import to_metrics
 from emotion_core.training.evaluation.paired import compare_readings
+from emotion_core.training.evaluation.worst import find_worst
 from streamlit_app import resources
 from streamlit_app.model_choice import OWN
-from streamlit_app.widgets import escape, plural
+from streamlit_app.photos.sheet import select_face
+from streamlit_app.widgets import escape, media_url, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotion_core.training.datasets.face_set import FaceSet
     from emotion_core.training.evaluation.metrics import Metrics
+    from emotion_core.training.evaluation.worst import WrongReading
     from streamlit_app.own_model import OutsideReadings
     from streamlit_app.photos.face_labels import LabellingTask
 
 MIN_MEASURED = 20
 """Labels, or ratings, from which on figures are shown."""
+
+_MAX_WORST = 12
 
 _ADAPTED = "adapted model"
 """The choice of the model that was adapted last, in use or not."""
@@ -66,6 +72,7 @@ def show_measures(task: LabellingTask) -> None:
             models[f"{other} (new)" if other == name else other] = readings
             _show_pair(models, truth, units)
     _show_confusions(models, truth)
+    _show_worst(task, rows, find_worst(truth, models[name], _MAX_WORST))
     if outside is not None or second == _ADAPTED:
         n = len(task.rows) - len(rows)
         more = f" Left out, since it knows their photo or person: {plural(n, 'face')}." if n else ""
@@ -109,11 +116,10 @@ def _leave_out_known(
     """Rows without faces of which a model knows the person or photo, but not the face itself."""
     if outside is None:
         return rows
-    given, faces = task.labels.given, task.faces
     return [
         row
-        for row in rows
-        if faces[row] in outside.rows or given[faces[row]].unit not in outside.units
+        for row, label in zip(rows, task.labels_of(rows), strict=True)
+        if task.faces[row] in outside.rows or label.unit not in outside.units
     ]
 
 
@@ -228,6 +234,28 @@ def _show_pair(models: dict[str, PredictionBuffer], truth: FaceSet, units: Seque
 def _is_rated(metrics: Metrics, name: str) -> bool:
     n: int = getattr(metrics, f"n_{name.removesuffix('_ccc')}")
     return n >= MIN_MEASURED
+
+
+def _show_worst(task: LabellingTask, rows: list[int], worst: Sequence[WrongReading]) -> None:
+    """The labelled faces that the model in use read most wrongly, each with a way to its detail."""
+    if not worst:
+        return
+    st.caption("Read most wrongly; press the words below a face to see it above")
+    crops = [crop for result in task.selected.results for crop in result.crops]
+    with st.grid(min_column_width=130, gap="small"):
+        for one in worst:
+            row = rows[one.row]
+            face = str(task.selected.faces["id"].iloc[row])
+            with st.container(gap="xsmall", horizontal_alignment="center"):
+                src = media_url(crops[row], "image/jpeg", f"worst {face}")
+                st.html(f'<img src="{src}" alt="" width="96" height="96">', width="content")
+                st.button(
+                    f"{one.label}, read as {one.read} {format_confidence(one.probability)}",
+                    key=f"worst {face}",
+                    type="tertiary",
+                    on_click=select_face,
+                    args=(face,),
+                )
 
 
 def _show_confusions(models: dict[str, PredictionBuffer], truth: FaceSet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +15,14 @@ from emotion_core.labels import ALL_EMOTIONS
 from emotion_core.reporting.photo_charts import count_emotions
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     import pandas as pd
 
     from emotion_core.types import Analysis
 
 _FILES = Path(__file__).parent / "component"
-_PICKED = "picked face"
+_SHEET, _PICKED, _HEARD = "faces sheet", "picked face", "heard in the sheet"
 
 
 def _register(name: str, script: str, style: str) -> Any:
@@ -55,14 +56,31 @@ class OpenPhoto:
     explains: bool = False
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class SheetLabels:
+    """What is said of the faces, and what happens when more is said.
+
+    Attributes:
+        mine: The word of the rater who is at work, by id of the face.
+        words: All that was said, the same.
+        give: Takes the id of a face and a word.
+        undo: Takes the last word back; ``None`` if there is none.
+    """
+
+    mine: Mapping[str, str]
+    words: Mapping[str, Sequence[str]]
+    give: Callable[[str, str], None]
+    undo: Callable[[], None] | None
+
+
 def faces_sheet(
     faces: pd.DataFrame,
     images: Mapping[str, str],
     opened: OpenPhoto | None,
+    labels: SheetLabels | None,
     *,
     selected: str | None,
     layout: Literal["sheet", "photo"],
-    key: str,
 ) -> None:
     """All faces as small images; a click opens the detail of one.
 
@@ -72,9 +90,9 @@ def faces_sheet(
         faces: Rows of a ``sheet_table``, in their order on the page.
         images: Addresses of small images by the ids of all faces.
         opened: The photo of the selected face.
+        labels: Of the faces; ``None`` if they cannot be labelled.
         selected: Id of the selected face.
         layout: ``"photo"`` shows the photo above the faces, ``"sheet"`` beside them.
-        key: Of the component.
     """
     detail = None
     if opened is not None:
@@ -92,24 +110,49 @@ def faces_sheet(
         "layout": layout,
         "emotions": [str(emotion) for emotion in ALL_EMOTIONS],
         "selected": selected,
-        "turn": _chosen(key).get("turn", 0),
-        "wish": wished_map(key),
+        "turn": _chosen().get("turn", 0),
+        "wish": wished_map(),
+        "labels": labels
+        and {
+            face: {"mine": labels.mine.get(face), "words": words}
+            for face, words in labels.words.items()
+        },
+        "canUndo": labels is not None and labels.undo is not None,
+        "heard": st.session_state.get(_HEARD, 0),
         "explained": opened and opened.explained,
         "explains": opened is not None and opened.explains,
         "faces": _to_faces(faces, images),
         "detail": detail,
     }
-    _mount_sheet(key=key, data=data, on_selected_change=_forget_pick, default={"selected": None})
+    _mount_sheet(
+        key=_SHEET,
+        data=data,
+        on_selected_change=_forget_pick,
+        on_said_change=partial(_take_said, labels),
+        default={"selected": None, "said": []},
+    )
 
 
-def selected_face(key: str) -> str | None:
-    """Id of the face that was selected last, in the sheet of a key or elsewhere."""
-    return st.session_state.get(_PICKED) or _chosen(key).get("face")
+def _take_said(labels: SheetLabels | None) -> None:
+    """Takes what the visitor said in the sheet since it was last heard."""
+    for one in st.session_state[_SHEET]["said"]:
+        if one["n"] <= st.session_state.get(_HEARD, 0):
+            continue
+        st.session_state[_HEARD] = one["n"]
+        if labels and one["word"]:
+            labels.give(one["face"], one["word"])
+        elif labels and labels.undo:
+            labels.undo()
 
 
-def wished_map(key: str) -> str | None:
+def selected_face() -> str | None:
+    """Id of the face that was selected last, in the sheet or elsewhere."""
+    return st.session_state.get(_PICKED) or _chosen().get("face")
+
+
+def wished_map() -> str | None:
     """The emotion of which a map is wanted, empty for the one that is read; ``None`` for none."""
-    wish: str | None = _chosen(key).get("explain")
+    wish: str | None = _chosen().get("explain")
     return wish
 
 
@@ -193,9 +236,9 @@ def _to_fractions(box: Sequence[float], size_wh: tuple[int, int]) -> list[float]
     return [x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height]
 
 
-def _chosen(key: str) -> Mapping[str, Any]:
-    """The last choice in a sheet: its face and its number."""
-    state: Any = st.session_state.get(key)
+def _chosen() -> Mapping[str, Any]:
+    """The last choice in the sheet: its face and its number."""
+    state: Any = st.session_state.get(_SHEET)
     return (state.get("selected") if state else None) or {}
 
 

@@ -13,6 +13,7 @@ from emotion_core.face import format_confidence, format_signed, format_va
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.reporting.photo_charts import count_emotions
 from emotion_core.types import VaSource
+from streamlit_app.photos.comparing import show_comparison
 from streamlit_app.photos.exports import show_exports
 from streamlit_app.photos.faces import SelectedPhotos, sheet_table, sort_faces
 from streamlit_app.photos.filters import (
@@ -22,6 +23,7 @@ from streamlit_app.photos.filters import (
     show_filters,
     show_plane,
 )
+from streamlit_app.photos.labelling import show_labelling, to_sheet_labels
 from streamlit_app.photos.sheet import (
     OpenPhoto,
     emotion_counts,
@@ -32,17 +34,19 @@ from streamlit_app.photos.sheet import (
 from streamlit_app.widgets import as_code, escape, media_url, plural, shorten, va_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import AnalyzerInfo
+    from streamlit_app.photos.comparing import ComparisonTask
+    from streamlit_app.photos.face_labels import LabellingTask
     from streamlit_app.photos.faces import SheetFilter
+    from streamlit_app.photos.sheet import SheetLabels
     from streamlit_app.photos.state import Photo, PhotosState
     from streamlit_app.visitor_options import VisitorOptions
 
-_SHEET = "faces sheet"
 _MANY = 8
 """Faces of a single photo from which on they can be filtered."""
 
@@ -103,7 +107,8 @@ def show_results(
     selected: SelectedPhotos,
     options: VisitorOptions,
     analyzer: Analyzer,
-    compare: Callable[[str | None], None] | None = None,
+    comparison: ComparisonTask | None = None,
+    labelling: LabellingTask | None = None,
 ) -> None:
     """Plane, counts, filters, and the contact sheet; of one photo the photo first.
 
@@ -112,7 +117,8 @@ def show_results(
         selected: What to show.
         options: Which faces count, and whether they are blurred.
         analyzer: In use; explains readings.
-        compare: Shows what another model reads, below, for the id of the open face.
+        comparison: What another model may read, if that is offered.
+        labelling: What may be labelled, measured and adapted, if that is offered.
     """
     faces = selected.faces
     counted = selected.to_counted(faces)
@@ -123,7 +129,8 @@ def show_results(
     filters = current_filter()
     shown = filters.choose(faces)
     export = partial(show_exports, state, selected, options, analyzer.info, shown)
-    show_sheet = partial(_show_sheet, state, selected, options, analyzer, images)
+    labels = to_sheet_labels(labelling) if labelling else None
+    show_sheet = partial(_show_sheet, state, selected, options, analyzer, images, labels)
     if len(selected.readable) == 1:
         face = show_sheet(shown, layout="photo")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -143,8 +150,10 @@ def show_results(
             show_filters(faces, filters)
             export()
         face = show_sheet(shown, layout="sheet")
-    if compare:
-        compare(face)
+    if comparison:
+        show_comparison(comparison, face)
+    if labelling:
+        show_labelling(labelling)
 
 
 def _show_overview(
@@ -183,6 +192,7 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     options: VisitorOptions,
     analyzer: Analyzer,
     images: Mapping[str, str],
+    labels: SheetLabels | None,
     shown: pd.DataFrame,
     *,
     layout: Literal["sheet", "photo"],
@@ -190,7 +200,7 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     """The contact sheet with the detail of the selected face; returns its id."""
     faces, photos = selected.faces, selected.readable
     ordered = sort_faces(shown, st.session_state.get(ORDER, "Photo"))
-    face = selected_face(_SHEET)
+    face = selected_face()
     if face not in set(faces["id"]):
         face = None
         if layout == "photo" and len(ordered):  # the largest face is what a photo is about
@@ -199,7 +209,7 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     if face is not None:
         photo = next(p for p in photos if p.key == face.rpartition("#")[0])
     opened = _open_photo(state, selected, photo, options) if photo else None
-    wish = wished_map(_SHEET)
+    wish = wished_map()
     if opened and photo and face and isinstance(analyzer, LocalAnalyzer):
         explained = None
         if wish is not None:
@@ -209,7 +219,7 @@ def _show_sheet(  # noqa: PLR0913 - bound one after the other
     with st.container():  # always there, so that what follows is not made anew
         if ordered.empty and len(faces):
             st.caption("No face passes these filters.")
-    faces_sheet(ordered, images, opened, selected=face, layout=layout, key=_SHEET)
+    faces_sheet(ordered, images, opened, labels, selected=face, layout=layout)
     if layout == "photo" and faces.empty:
         st.info("No face was found.", icon=":material/face_retouching_off:")
     return face

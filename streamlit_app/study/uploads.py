@@ -94,7 +94,7 @@ def _take_videos(state: StudyState, uploads: Sequence[UploadedFile]) -> None:
             if len(found) >= room:
                 state.remarks.append(
                     f"A study has up to {MAX_CLIPS} videos on this page; the others were passed "
-                    "over. The command line (emoscope study) takes any number."
+                    "over. The command `study` takes any number."
                 )
                 break
             found.append((name, _store(write)))

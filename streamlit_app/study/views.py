@@ -86,8 +86,8 @@ def explain_study(state: StudyState) -> None:
                 st.markdown(f"**{number}. {title}**")
                 st.markdown(words)
     st.caption(
-        f"A project ({PROJECT_SUFFIX}) that was saved before, here or by `emoscope study`, is "
-        "opened by the same field; its videos are not needed."
+        f"A project ({PROJECT_SUFFIX}) that was saved before, here or by the command "
+        "`study`, is opened by the same field; its videos are not needed."
     )
 
 

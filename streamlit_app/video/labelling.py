@@ -29,7 +29,6 @@ from streamlit_app.video.moment_labels import moments_at, suggest_moments
 from streamlit_app.widgets import escape, media_url, plural
 
 if TYPE_CHECKING:
-    from emotion_core.adaptation.agreement import RaterAgreement
     from emotion_core.labels import Emotion
     from emotion_core.types import Image
     from emotion_core.video.types import VideoResult
@@ -130,7 +129,9 @@ def show_moment_labels(video: LabelledVideo, result: VideoResult, waiting: list[
             _show_face(video, moment)
         with right:
             if moment:
-                show_words(partial(_give, video, moment))
+                face = moment.face(video.name)
+                before = labels.given.get((face, current_rater()))
+                show_words(face, before, partial(_give, video, moment))
             can_skip = not _is_at_cursor()
             skip = partial(_skip, video, moment) if moment and can_skip else None
             show_skip_and_undo(skip, labels.undo if labels.passed else None)
@@ -139,9 +140,7 @@ def show_moment_labels(video: LabelledVideo, result: VideoResult, waiting: list[
         to_go = "" if _is_at_cursor() else plural(len(waiting), "suggested moment")
         tell_progress(len(labels.given), to_go)
         take = partial(labels.take, video=video.name, frames=result.frames)
-        show_label_files(labels.given.values(), take, "in this video")
-        if agreement := labels.agreement():
-            st.caption(escape(_describe_agreement(agreement)))
+        show_label_files(labels, take, "in this video")
 
 
 def _show_face(video: LabelledVideo, moment: Moment | None) -> None:
@@ -163,7 +162,7 @@ def _describe(video: LabelledVideo, moment: Moment) -> None:
     """Who and when, what was said before; why it is asked and what is read only on request."""
     at = f"{person_name(moment.track)} at {format_duration(moment.time_s)}"
     said = video.labels.given.get((moment.face(video.name), current_rater()))
-    words = [at, f"you said {said.emotion}" if said else ""]
+    words = [at, f"you said {said.emotion}" if said and said.emotion else ""]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(escape(", ".join(filter(None, words))), width="content")
         if st.toggle("Show the reading", key="show reading", help="It may sway what you see."):
@@ -172,24 +171,12 @@ def _describe(video: LabelledVideo, moment: Moment) -> None:
             st.caption(escape(f"{told[0].upper()}{told[1:]}."), width="content")
 
 
-def _describe_agreement(found: RaterAgreement) -> str:
-    pairs = [
-        f"{first or 'no name'} and {second or 'no name'} {value:.2f}"
-        for (first, second), value in found.kappa.items()
-        if value is not None
-    ]
-    kappa = f"kappa of {', '.join(pairs)}" if pairs else "kappa is not defined"
-    alpha = "" if found.alpha is None else f"; Krippendorff's alpha {found.alpha:.2f}"
-    faces = plural(found.n_shared, "face")
-    return f"{len(found.raters)} raters, {faces} labelled by several: {kappa}{alpha}."
-
-
-def _give(video: LabelledVideo, moment: Moment, emotion: Emotion) -> None:
-    video.labels.give(video.name, moment, emotion, current_rater())
+def _give(video: LabelledVideo, moment: Moment, emotion: Emotion, va: tuple[float, float]) -> None:
+    video.labels.give(video.name, moment, emotion, current_rater(), va)
 
 
 def _skip(video: LabelledVideo, moment: Moment) -> None:
-    video.labels.skip(video.name, moment, current_rater())
+    video.labels.skip(moment.face(video.name), current_rater())
 
 
 def _is_at_cursor() -> bool:

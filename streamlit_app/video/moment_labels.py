@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_core.adaptation.agreement import to_agreement_of
 from emotion_core.adaptation.ordering import order_for_labels
 from emotion_core.quality import usable_faces
 from emotion_core.training.datasets.labelled_images import find_labelled_face
@@ -16,13 +15,13 @@ from emotion_core.training.datasets.photo_labels import PERSON, PhotoLabel
 from emotion_core.training.datasets.tables import TableRow
 from emotion_core.types import Faces
 from emotion_core.video.tables import analysis_period
+from streamlit_app.rater_labels import UNRATED, RaterLabels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from emotion_core.adaptation.agreement import RaterAgreement
     from emotion_core.labels import Emotion
     from emotion_core.training.datasets.photo_labels import FaceKey
     from emotion_core.video.types import Highlight
@@ -59,54 +58,28 @@ class Moment:
 
 
 @dataclass(slots=True)
-class MomentLabels:
-    """Labels of faces in one video.
+class MomentLabels(RaterLabels):
+    """Labels of faces in one video."""
 
-    Attributes:
-        given: Labels by face and rater.
-        passed: Faces that a rater labelled or skipped, the last one last, each with the rater and
-            the label that it had before.
-    """
+    def give(
+        self,
+        video: str,
+        moment: Moment,
+        emotion: Emotion,
+        rater: str,
+        va: tuple[float, float] = UNRATED,
+    ) -> None:
+        """Labels a face; the same rater's earlier label of it is replaced.
 
-    given: dict[tuple[FaceKey, str], PhotoLabel] = field(default_factory=dict)
-    passed: list[tuple[FaceKey, str, PhotoLabel | None]] = field(default_factory=list)
-
-    def fork(self) -> MomentLabels:
-        """The same for another window."""
-        return MomentLabels(dict(self.given), list(self.passed))
-
-    def give(self, video: str, moment: Moment, emotion: Emotion, rater: str) -> None:
-        """Labels a face; the same rater's earlier label of it is replaced."""
-        face = moment.face(video)
-        self._pass(face, rater)
-        row = TableRow("", {PERSON: f"{video}#{moment.track}"})
-        self.given[face, rater] = PhotoLabel(
-            video, emotion, row=row, time_s=moment.time_s, box=moment.box, rater=rater
-        )
-
-    def skip(self, video: str, moment: Moment, rater: str) -> None:
-        """Leaves a face for later."""
-        self._pass(moment.face(video), rater)
-
-    def undo(self) -> None:
-        """Takes the last label or skip back."""
-        if not self.passed:
-            return
-        face, rater, before = self.passed.pop()
-        if before is None:
-            self.given.pop((face, rater), None)
-        else:
-            self.given[face, rater] = before
-
-    def is_waiting(self, face: FaceKey, rater: str) -> bool:
-        """Whether a rater has neither labelled nor skipped a face."""
-        passed = any(one == face and who == rater for one, who, _ in self.passed)
-        return not passed and (face, rater) not in self.given
-
-    def agreement(self) -> RaterAgreement | None:
-        """How far raters agree; ``None`` if no face was labelled by two."""
-        found = to_agreement_of(list(self.given.values()))
-        return found if found.n_shared else None
+        Args:
+            video: Name of the video.
+            moment: Which face.
+            emotion: What it shows.
+            rater: Who says so; may be empty.
+            va: Valence and arousal, -1 to 1; NaN if unrated.
+        """
+        label = PhotoLabel(video, emotion, valence=va[0], arousal=va[1], rater=rater)
+        self._put_at(moment, label)
 
     def take(self, labels: Sequence[PhotoLabel], video: str, frames: pd.DataFrame) -> int:
         """Takes the labels of a file that are about faces in the video.
@@ -122,19 +95,16 @@ class MomentLabels:
         n = 0
         for label in labels:
             moment = _find_moment(label, frames) if _is_about(label, video) else None
-            if moment is not None and label.emotion is not None:
-                self.give(video, moment, label.emotion, label.rater)
-                key = moment.face(video), label.rater
-                given = self.given[key]
-                row = label.row if label.row.cells.get(PERSON) else given.row
-                self.given[key] = replace(
-                    given, valence=label.valence, arousal=label.arousal, row=row
-                )
+            if moment is not None:
+                self._put_at(moment, replace(label, image=video))
                 n += 1
         return n
 
-    def _pass(self, face: FaceKey, rater: str) -> None:
-        self.passed.append((face, rater, self.given.get((face, rater))))
+    def _put_at(self, moment: Moment, label: PhotoLabel) -> None:
+        """Adds a label of the face at a moment, which says whose face it is."""
+        if not label.row.cells.get(PERSON):
+            label = replace(label, row=TableRow("", {PERSON: f"{label.image}#{moment.track}"}))
+        self.put(replace(label, time_s=moment.time_s, box=moment.box))
 
 
 def moments_at(frames: pd.DataFrame, time_s: float, tracks: Sequence[int]) -> list[Moment]:

@@ -183,6 +183,35 @@ def test_where_in_the_face_a_reading_comes_from_is_shown_beside_its_bars(results
     wait_until(results, lambda: marked_photo(results, "pair.jpg").count() == 0)
 
 
+def test_the_right_word_is_chosen_in_the_detail_and_the_face_is_marked(results: Page) -> None:
+    face(results, "face 1 of pair.jpg").click()
+    results.keyboard.press("7")  # the words are not shown
+    results.get_by_role("button", name="Wrong?").click()
+    assert_no_violations(results)
+    results.keyboard.press("4")
+    face(results, "face 1 of pair.jpg, labelled surprise").wait_for()
+    results.keyboard.press("ArrowRight")
+    results.get_by_role("button", name="happiness", exact=True).click()
+    face(results, "face 2 of pair.jpg, labelled happiness").wait_for()
+    results.get_by_text("Correct, measure, adapt", exact=True).click()
+    expect_text(results, "2 labels; 1 face to go.")
+    results.get_by_role("button", name="happiness", exact=True).focus()
+    results.keyboard.press("9")  # for the face in the detail, not for the one below
+    face(results, "face 2 of pair.jpg, labelled cannot tell").wait_for()
+    expect_text(results, "2 labels; 1 face to go.")
+    face(results, "face 1 of portrait.jpg").click()
+    for n in (2, 1, 0):
+        results.keyboard.press("u")
+        expect_text(results, f"{n or 'no'} label")
+    assert results.get_by_role("option", name="labelled").count() == 0
+    chosen = face(results, "face 1 of pair.jpg")  # undo goes back to it
+    assert chosen.get_attribute("aria-selected") == "true"
+    results.get_by_text("Correct, measure, adapt", exact=True).click()
+    results.get_by_role("button", name="Wrong?").click()
+    results.keyboard.press("Escape")
+    wait_until(results, lambda: marked_photo(results, "pair.jpg").count() == 0)
+
+
 def test_the_tables_of_photos_are_files(results: Page) -> None:
     faces = read_csv(results, "Faces (CSV)")
     assert faces["source"].tolist() == ["portrait.jpg", "pair.jpg", "pair.jpg"]

@@ -258,6 +258,42 @@ def test_a_span_is_chosen_in_the_charts_or_by_keys(page: Page, clip: bytes) -> N
 
 
 @pytest.mark.slow
+def test_faces_of_a_video_are_labelled_by_keys_and_labels_come_as_a_file(page: Page) -> None:
+    page.locator(".bars svg").wait_for()
+    page.get_by_text("Wrong? Choose the right word").click()
+    asked = page.get_by_role("img", name="the face to label")
+    asked.wait_for()
+    first_s = cursor_s(page)
+    page.keyboard.press("3")
+    expect_text(page, "1 label; ")
+    wait_until(page, lambda: cursor_s(page) != first_s)
+    page.keyboard.press("u")
+    expect_text(page, "No label; ")
+    wait_until(page, lambda: cursor_s(page) == pytest.approx(first_s, abs=0.01))
+    page.keyboard.press("3")
+    expect_text(page, "1 label; ")
+    page.get_by_text("At the cursor", exact=True).click()
+    page.get_by_text("Rate valence and arousal").click()
+    page.mouse.click(*at(page, 0.95))
+    page.get_by_role("img", name="Person 1 at 0:09").wait_for()
+    valence = page.get_by_role("slider", name="Valence")
+    valence.focus()
+    for _ in range(13):
+        page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: valence.get_attribute("aria-valuetext") == "+0.2")
+    page.keyboard.press("2")
+    expect_text(page, "you said happiness")
+    name, data = download(page, "Save labels (CSV)")
+    assert name == "labels.csv"
+    labels = pd.read_csv(io.BytesIO(data))
+    assert labels["image"].unique().tolist() == ["sad_to_happy.mp4"]
+    assert labels["emotion"].tolist() == ["sadness", "happiness"]
+    assert labels["time_s"].tolist() == pytest.approx([first_s, cursor_s(page)], abs=0.1)
+    assert labels["valence"].tolist() == pytest.approx([np.nan, 0.2], nan_ok=True)
+    assert labels["arousal"].isna().all()
+
+
+@pytest.mark.slow
 def test_a_run_is_cancelled_at_once_or_ends_with_the_server(
     browser: Browser, tmp_path: Path, long_clip: bytes
 ) -> None:

@@ -2,7 +2,8 @@
 // or where in the face the reading comes from, bars with values, a small plane. Data comes from
 // faces_sheet in sheet.py; what a visitor chooses goes back as the state "selected": the id of a
 // face, or null, the number of this choice, and as "explain" what a map is wanted of: an emotion,
-// "" for the one that is read, or null.
+// "" for the one that is read, or null. What the visitor says of faces goes back as the state
+// "said": all that the page has not heard yet, a word of a face each, or null to undo.
 
 // One view per mounted component; Streamlit calls the function below on every change. It returns no
 // cleanup, since Streamlit also calls that of a change that another one has overtaken.
@@ -35,11 +36,16 @@ class View {
   constructor(parent) {
     this.sheet = make("div", { class: "sheet", role: "listbox", "aria-label": "Faces" });
     this.detail = make("section", { class: "detail", "aria-label": "Selected face" });
-    this.root = make("div", { class: "root" }, this.sheet, this.detail);
+    this.status = make("div", { class: "status", role: "status" });
+    this.root = make("div", { class: "root" }, this.sheet, this.detail, this.status);
+    this.root.addEventListener("keydown", (event) => this.onWordKey(event));
     parent.append(this.root);
     this.selected = null;
     this.turn = 0; // number of the visitor's last choice; answers to earlier ones are out of date
     this.wish = null; // what a map is wanted of
+    this.isCorrecting = false; // whether the words are shown
+    this.said = []; // what the page has not heard yet
+    this.nSaid = 0;
     this.shown = "";
     this.sheet.addEventListener("keydown", (event) => this.onSheetKey(event));
     this.detail.addEventListener("keydown", (event) => this.onDetailKey(event));
@@ -63,6 +69,9 @@ class View {
     if (data.turn >= this.turn) this.wish = data.wish;
     if (data.turn >= this.turn || (this.selected !== null && !this.faces.has(this.selected))) this.selected = data.selected;
     this.turn = Math.max(this.turn, data.turn);
+    this.said = this.said.filter((one) => one.n > data.heard);
+    this.nSaid = Math.max(this.nSaid, data.heard);
+    for (const { face, word } of this.said) if (word && data.labels) data.labels[face] = { mine: word, words: [word] };
     this.root.className = `root ${data.layout}${data.faces.length > 1 ? " many" : ""}`;
     const known = JSON.stringify(data.faces);
     if (known !== this.shown) {
@@ -70,7 +79,7 @@ class View {
       this.drawSheet();
     }
     this.drawDetail();
-    this.markSelected();
+    this.markTiles();
   }
 
   drawSheet() {
@@ -81,10 +90,8 @@ class View {
   }
 
   makeTile(face) {
-    const words = `${face.emotion}, ${percent(face.confidence)}, face ${face.number} of ${face.photo}`;
     return make("div", {
       class: "tile", role: "option", tabindex: "-1", "data-face": face.id, "aria-selected": "false",
-      "aria-label": face.flag ? `${words}, ${face.flag}` : words,
       title: `${face.photo}, face ${face.number}${face.flag ? `\n${face.flag}` : ""}`,
       style: { "--edge": `var(--${face.emotion})` }, onclick: () => this.select(face.id, true),
     },
@@ -98,13 +105,20 @@ class View {
     return id === null ? null : this.sheet.querySelector(`[data-face="${CSS.escape(id)}"]`);
   }
 
-  markSelected() {
+  markTiles() {
     let focusable = null;
     for (const tile of this.sheet.children) {
       const is = tile.dataset.face === this.selected;
       tile.setAttribute("aria-selected", `${is}`);
       tile.tabIndex = -1;
       if (is) focusable = tile;
+      const face = this.faces.get(tile.dataset.face), label = this.data.labels?.[face.id];
+      const said = label && `labelled ${label.words.map(spoken).join(" and ")}`;
+      const words = `${face.emotion}, ${percent(face.confidence)}, face ${face.number} of ${face.photo}`;
+      tile.setAttribute("aria-label", [words, face.flag, said].filter(Boolean).join(", "));
+      tile.querySelector(".said")?.remove();
+      if (label) tile.append(make("span", { class: "said", "aria-hidden": "true", title: said[0].toUpperCase() + said.slice(1) },
+        label.words.every((word) => word === face.emotion) ? "✓" : label.words.includes("uncertain") ? "?" : "≠"));
     }
     (focusable || this.sheet.firstElementChild)?.setAttribute("tabindex", "0");
     this.root.classList.toggle("open", this.selected !== null);
@@ -131,10 +145,25 @@ class View {
     this.tell();
   }
 
+  correct(isCorrecting) {
+    this.isCorrecting = isCorrecting;
+    this.drawDetail();
+  }
+
+  /** Says what the selected face shows; without a word the last one is taken back. */
+  say(word) {
+    this.said.push({ n: this.nSaid += 1, face: this.selected, word });
+    if (word) this.data.labels[this.selected] = { mine: word, words: [word] };
+    this.status.textContent = word ? `Labelled ${spoken(word)}` : "Undone";
+    this.drawDetail();
+    this.markTiles();
+    this.send("said", this.said);
+  }
+
   tell() {
     this.turn += 1;
     this.drawDetail();
-    this.markSelected();
+    this.markTiles();
     clearTimeout(this.timer); // keys that are held down ask for the last face only
     const choice = { face: this.selected, turn: this.turn, explain: this.wish };
     this.timer = setTimeout(() => this.send("selected", choice), 60);
@@ -144,6 +173,17 @@ class View {
     const at = this.order.indexOf(this.selected);
     const id = this.order[Math.min(this.order.length - 1, Math.max(0, at + by))];
     if (id !== undefined && id !== this.selected) this.select(id);
+  }
+
+  onWordKey(event) {
+    if (!this.isCorrecting || !this.data.labels || this.selected === null || event.target.tagName === "SELECT") return;
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const word = this.data.emotions[event.key - 1];
+    if (word) this.say(word);
+    else if (event.key.toLowerCase() === "u" && this.data.canUndo) this.say(null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has the same keys, for another face
   }
 
   onSheetKey(event) {
@@ -195,14 +235,15 @@ class View {
     }
     for (const box of this.figure.querySelectorAll(".box")) box.classList.toggle("chosen", box.dataset.face === this.selected);
     const at = this.order.indexOf(this.selected), n = this.order.length;
-    const shown = JSON.stringify([key, face, at, n, this.data.layout, this.data.explains]);
+    const words = this.data.labels && [this.isCorrecting, this.data.labels[this.selected], this.data.canUndo];
+    const shown = JSON.stringify([key, face, at, n, this.data.layout, this.data.explains, words]);
     if (shown === this.detailed) return; // a button that is made anew while it is pressed gets no click
     this.detailed = shown;
-    const words = face ? `Face ${face.number} of ${face.photo}` : photo.name;
+    const title = face ? `Face ${face.number} of ${face.photo}` : photo.name;
     const button = (part, label, sign, disabled, onclick) =>
       make("button", { type: "button", "data-part": part, "aria-label": label, title: label, disabled, onclick }, sign);
     this.detail.replaceChildren(...[
-      make("header", {}, make("h2", { title: words }, words),
+      make("header", {}, make("h2", { title }, title),
         n > 1 ? button("previous", "Previous face (left arrow)", "‹", at <= 0, () => this.step(-1)) : null,
         n > 1 ? button("next", "Next face (right arrow)", "›", at >= n - 1, () => this.step(1)) : null,
         this.data.layout === "photo" ? null : button("close", "Close (Escape)", "×", false, () => this.close()),
@@ -242,6 +283,17 @@ class View {
       make("figcaption", {}, ...(found?.words || []).map((words) => make("p", {}, words))));
   }
 
+  /** A button for each word and one that undoes; keys do the same. */
+  makeWords(mine) {
+    const button = (part, sign, words, attributes, onclick) => make("button", { type: "button", class: "ask", "data-part": part,
+      "aria-keyshortcuts": sign, ...attributes, onclick }, make("kbd", { "aria-hidden": "true" }, sign), words);
+    return make("div", { class: "words", role: "group", "aria-label": "What does the face show?" },
+      ...this.data.emotions.map((word, i) =>
+        button(`word ${word}`, `${i + 1}`, spoken(word), { "aria-pressed": `${word === mine}` }, () => this.say(word))),
+      button("undo", "U", "undo", { disabled: !this.data.canUndo }, () => this.say(null)),
+      make("p", { class: "note" }, "Labels are saved under “Correct, measure, adapt” below."));
+  }
+
   makeReading(face, found) {
     const spread = found?.spread || {};
     const rows = Object.entries(face.probabilities).map(([emotion, share]) => make("tr", { class: emotion === face.emotion ? "top" : null },
@@ -250,10 +302,14 @@ class View {
         style: { width: `${100 * share}%`, "--edge": `var(--${emotion})` } }), emotion in spread ? makeInterval(...spread[emotion]) : ""),
       make("td", { class: "value" }, emotion in spread ? range(spread[emotion], percent, "–") : percent(share))));
     const number = (name) => (found?.[name] ? range(found[name], signed, " to ") : signed(face[name]));
-    const why = make("button", { type: "button", class: "why", "data-part": "why",
+    const why = make("button", { type: "button", class: "ask", "data-part": "why",
       onclick: () => this.explain(this.wish === null ? "" : null) }, this.wish === null ? "Where in the face?" : "Back to the photo");
+    const wrong = make("button", { type: "button", class: "ask", "data-part": "wrong", "aria-expanded": `${this.isCorrecting}`,
+      title: "Choose the right word", onclick: () => this.correct(!this.isCorrecting) }, "Wrong?");
     return make("div", { class: found?.spread ? "reading spread" : "reading" },
-      make("div", { class: "answer" }, make("p", {}, make("b", {}, face.emotion), ` ${percent(face.confidence)}`), this.data.explains ? why : null),
+      make("div", { class: "answer" }, make("p", {}, make("b", {}, face.emotion), ` ${percent(face.confidence)}`),
+        make("div", { class: "asks" }, this.data.labels ? wrong : null, this.data.explains ? why : null)),
+      this.isCorrecting && this.data.labels ? this.makeWords(this.data.labels[face.id]?.mine) : null,
       face.flag ? make("p", { class: "flag" }, `Read with care: ${face.flag}.`) : null,
       face.movements.length && !found ? make("p", { class: "movements" }, "Movements: " +
         face.movements.map(([name, value]) => `${name} ${value.toFixed(1)}`).join(", ")) : null,
@@ -265,6 +321,11 @@ class View {
         make("div", {}, make("dt", {}, "Found"), make("dd", {}, percent(face.score)))))),
       found?.spread ? make("p", { class: "note" }, found.stability) : null);
   }
+}
+
+/** A word as it is said to people. */
+function spoken(word) {
+  return word === "uncertain" ? "cannot tell" : word;
 }
 
 /** Minimum and maximum as words; one of them if both are the same. */

@@ -57,24 +57,6 @@ def captions(app):
     return " ".join(caption.value for caption in app.caption)
 
 
-def test_undo_takes_the_last_label_or_skip_back():
-    labels = FaceLabels()
-    labels.give(FACE, Emotion.ANGER, "A")
-    labels.skip(OTHER)
-    labels.undo()
-    assert list(labels.given) == [FACE]
-    labels.undo()
-    labels.undo()
-    assert (labels.given, labels.passed) == ({}, [])
-
-
-def test_a_fork_is_of_its_own():
-    labels = FaceLabels()
-    other = labels.fork()
-    other.give(FACE, Emotion.ANGER, "A")
-    assert labels.given == {}
-
-
 def test_faces_are_labelled_one_after_another(page):
     press(page, "label anger")
     press(page, "label uncertain")
@@ -88,14 +70,22 @@ def test_faces_are_labelled_one_after_another(page):
     assert "Every face was labelled or skipped." in captions(page)
 
 
-def test_labels_of_a_file_are_taken_for_faces_on_the_page(page):
-    known = PhotoLabel("1.png", Emotion.SADNESS, box=(1.0, 0.0, 32.0, 47.0), rater="Z")
+def test_what_a_file_brings_counts_beside_the_labels_of_other_raters(page):
+    page.text_input(key="rater").set_value("A").run()
+    for _ in range(6):
+        press(page, "label fear")
+    page.text_input(key="rater").set_value("B").run()
+    press(page, "label anger")
+    press(page, "undo")
+    assert "6 labels; 6 faces to go." in captions(page)
+    known = PhotoLabel("1.png", Emotion.FEAR, valence=0.5, box=(1.0, 0.0, 32.0, 47.0), rater="Z")
     elsewhere = PhotoLabel("x.png", Emotion.SADNESS, box=(1.0, 0.0, 32.0, 47.0))
     page.file_uploader(key="labels file").upload("labels.csv", labels_to_csv([known, elsewhere]))
     page.run()
     press(page, "take labels")
     assert page.success[0].value == "Took 1 label of faces on this page."
-    assert "1 label; 5 faces to go." in captions(page)
+    assert "7 labels; 6 faces to go." in captions(page)
+    assert "2 raters, 1 face labelled by several" in captions(page)
 
 
 def test_a_file_that_holds_no_labels_is_refused(page):
@@ -112,6 +102,9 @@ def test_figures_need_labels(page, monkeypatch):
     press(page, "label fear")
     labels = {metric.label for metric in opened(page, "Measure").metric}
     assert {"Accuracy", "Mean recall"} <= labels
+    worst = next(button for button in page.button if str(button.key).startswith("worst"))
+    worst.click().run()
+    assert worst.key == f"worst {page.session_state['picked face']}"
 
 
 def test_what_adapting_says_is_shown_until_labels_change(page, monkeypatch):

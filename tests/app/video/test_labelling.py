@@ -49,18 +49,23 @@ def test_suggested_moments_are_labelled_one_after_another_and_the_cursor_follows
     assert (state.labels.given, state.selection.sought_s) == ({}, before)
 
 
-def test_at_the_cursor_a_second_word_takes_the_place_of_the_first(page, monkeypatch):
+def test_at_the_cursor_a_second_word_takes_the_place_of_the_first_and_ratings_stay(
+    page, monkeypatch
+):
     page.session_state["moments asked for"] = labelling._AT_CURSOR
     state = page.session_state["VideoState"]
     state.selection.cursor_s = 4.0
     page.run()
     assert state.selection.is_followed
     assert "skip" not in keys(page)
+    page.toggle(key="rate faces").set_value(True).run()
+    page.select_slider[0].set_value(-0.5).run()
     press(page, "label anger")
     assert "you said anger" in captions(page)
+    page.toggle(key="rate faces").set_value(False).run()
     press(page, "label fear")
     (given,) = state.labels.given.values()
-    assert (given.emotion, given.time_s) == ("fear", 3.962292)
+    assert (given.emotion, given.time_s, given.valence) == ("fear", 3.962292, -0.5)
 
     def fail(*_):
         raise VideoDecodeError("The video is damaged.")

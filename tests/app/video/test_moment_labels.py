@@ -1,5 +1,7 @@
 """Labels of faces in a video: which are asked for, what is kept, what a file brings back."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -11,7 +13,6 @@ from streamlit_app.video.moment_labels import Moment, MomentLabels, moments_at, 
 
 NAME = "clip.mp4"
 BOX = (0.0, 0.0, 20.0, 20.0)
-MOMENT = Moment(1, 0.4, BOX, "anger", 0.6)
 
 
 def make_frames(n=40, tracks=(1, 2), hz=10):
@@ -65,25 +66,12 @@ def test_the_faces_at_the_cursor_are_those_of_the_frame_that_is_shown():
     assert moments_at(frames.iloc[:0], 1.0, [1]) == []
 
 
-def test_undo_brings_back_what_was_said_before():
+def test_a_saved_label_tells_the_video_the_time_the_box_the_ratings_the_person_and_the_rater():
     labels = MomentLabels()
-    labels.give(NAME, MOMENT, Emotion.ANGER, "A")
-    labels.give(NAME, MOMENT, Emotion.FEAR, "A")
-    labels.undo()
-    assert [label.emotion for label in labels.given.values()] == [Emotion.ANGER]
-    labels.undo()
-    labels.undo()
-    assert labels.given == {}
-    labels.skip(NAME, MOMENT, "A")
-    assert not labels.is_waiting(MOMENT.face(NAME), "A")
-    assert labels.is_waiting(MOMENT.face(NAME), "B")
-
-
-def test_a_saved_label_tells_the_video_the_time_the_box_the_person_and_the_rater():
-    labels = MomentLabels()
-    labels.give(NAME, Moment(3, 1234.567891, BOX, "anger", 0.6), Emotion.ANGER, "A")
+    moment = Moment(3, 1234.567891, BOX, "anger", 0.6)
+    labels.give(NAME, moment, Emotion.ANGER, "A", (-0.5, math.nan))
     _, row = labels_to_csv(labels.given.values()).decode().split()
-    assert row == "clip.mp4,1234.567891,0.0,0.0,20.0,20.0,anger,,,clip.mp4#3,A"
+    assert row == "clip.mp4,1234.567891,0.0,0.0,20.0,20.0,anger,-0.5,,clip.mp4#3,A"
 
 
 def test_a_file_brings_labels_of_several_raters_back_and_their_agreement():
@@ -93,7 +81,7 @@ def test_a_file_brings_labels_of_several_raters_back_and_their_agreement():
         labels.give(NAME, moment, word, "A")
     others = [
         PhotoLabel(f"sub/{NAME}", Emotion.ANGER, time_s=0.52, box=(41, 1, 70, 30), rater="B"),
-        PhotoLabel(NAME, Emotion.FEAR, time_s=0.5, box=second.box, rater="B"),
+        PhotoLabel(NAME, Emotion.FEAR, valence=-0.5, time_s=0.5, box=second.box, rater="B"),
         PhotoLabel(NAME, Emotion.FEAR, time_s=9.9, box=second.box, rater="B"),
         PhotoLabel("other.mp4", Emotion.FEAR, time_s=0.5, box=second.box, rater="B"),
         PhotoLabel(NAME, Emotion.FEAR, time_s=0.5, box=(200, 200, 220, 220), rater="B"),
@@ -102,9 +90,4 @@ def test_a_file_brings_labels_of_several_raters_back_and_their_agreement():
     assert labels.take(others, NAME, frames) == 2
     found = labels.agreement()
     assert (found.n_shared, found.kappa["A", "B"]) == (2, pytest.approx(1))
-
-
-def test_a_fork_is_of_its_own():
-    labels = MomentLabels()
-    labels.fork().give(NAME, MOMENT, Emotion.ANGER, "A")
-    assert labels.given == {}
+    assert labels.given[second.face(NAME), "B"].valence == -0.5
