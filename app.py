@@ -5,6 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from streamlit_app.resources import update_link
+from streamlit_app.settings import load_settings
+from streamlit_app.sidebar import sidebar
 from streamlit_app.webcam.leaving import ask_before_leaving
 
 ASSETS = Path(__file__).parent / "streamlit_app" / "assets"
@@ -32,5 +34,7 @@ with st.container(horizontal=True, key="phone-pages"):  # for phones, which hide
     for each in PAGES:
         st.page_link(each, icon=None)
 update_link()
+if page.title != "About":
+    sidebar(load_settings())
 ask_before_leaving()
 page.run()

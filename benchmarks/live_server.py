@@ -73,7 +73,7 @@ class Streams:
         return str(peer.localDescription.sdp)
 
     async def stop(self, name: int) -> None:
-        """Ends a stream as STOP does."""
+        """Ends a stream as Stop does."""
         del self.processors[name]
         await self._peers.pop(name).close()
 

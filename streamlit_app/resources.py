@@ -24,7 +24,7 @@ from streamlit_app.model_choice import OWN, accept_models, show_unavailable, sid
 from streamlit_app.own_model import OwnModel
 from streamlit_app.session_cleanup import BACK_S, GRACE_S, Clearable, SessionReaper, StreamlitFiles
 from streamlit_app.settings import load_settings
-from streamlit_app.video.job import JobQueue
+from streamlit_app.video.job_queue import JobQueue
 from streamlit_app.video.sample import load_sample
 from streamlit_app.visits import Visit, VisitReaper, VisitState
 from streamlit_app.widgets import errors_as_messages

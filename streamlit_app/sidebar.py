@@ -1,8 +1,11 @@
-"""The sidebar of all pages: options of the analysis."""
+"""The sidebar of all pages: options of the analysis.
+
+The entry draws it, so that it stays as it is when the visitor goes to another page.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -22,8 +25,16 @@ if TYPE_CHECKING:
     from streamlit_app.settings import AppSettings
 
 
-def sidebar(settings: AppSettings) -> VisitorOptions:
-    """The options for all pages."""
+_CHOSEN = "visitor options"
+
+
+def visitor_options() -> VisitorOptions:
+    """What is chosen in the sidebar."""
+    return cast("VisitorOptions", st.session_state[_CHOSEN])
+
+
+def sidebar(settings: AppSettings) -> None:
+    """Shows the options for all pages, which ``visitor_options`` gives."""
     with st.sidebar:
         st.header("Analysis settings")
         emotion = detector = ""
@@ -80,7 +91,7 @@ def sidebar(settings: AppSettings) -> VisitorOptions:
                 persist_state="session",
             )
             choose_decimal()
-    return VisitorOptions(
+    st.session_state[_CHOSEN] = VisitorOptions(
         emotion, detector, min_score, min_face_px, blur, largest_only, region, actions, material
     )
 

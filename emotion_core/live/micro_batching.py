@@ -177,4 +177,4 @@ class BatchingAnalyzer:
 
 
 def _closed() -> EmotionError:
-    return EmotionError("The models of this stream were released; press START again.")
+    return EmotionError("The models of this stream were released; press Start again.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -154,6 +154,22 @@ def compared_rows(
             values += [str(read.top[i]), confidence, float(read.valence[i]), float(read.arousal[i])]
         rows.append(dict(zip(COMPARED_COLUMNS, values, strict=True)))
     return rows
+
+
+def compare_frames(source: str, frames: pd.DataFrame, second: Predictions) -> pd.DataFrame:
+    """A table with ``COMPARED_COLUMNS`` of faces of a video; faces are numbered in each frame.
+
+    Args:
+        source: Name of the video.
+        frames: N rows of its table of frames.
+        second: By the second model, of the same N faces.
+    """
+    names = ("emotion", "confidence", "valence", "arousal")
+    read: dict[str, Any] = {f"{name}_1": frames[name] for name in names}
+    read |= {f"{name}_2": getattr(second, name) for name in names[1:]}
+    read |= {"emotion_2": [str(word) for word in second.top], "source": source}
+    read["face"] = frames.groupby("frame").cumcount() + 1
+    return frames.assign(**read)[list(COMPARED_COLUMNS)]
 
 
 def to_compared_table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:

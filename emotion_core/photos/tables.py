@@ -27,6 +27,7 @@ Decimal = Literal[".", ","]
 _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20])")
 """Where a formula may start, also in full-width characters: at the start of a cell, or after a
 separator of spreadsheets that use decimal commas, whatever is quoted."""
+_DEFUSED = re.compile(_FORMULA.pattern.replace("(?=", "'(?="))
 
 _JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiners, which Persian and Indic words and composed emoji need."""
@@ -138,6 +139,11 @@ def table_to_csv(table: pd.DataFrame, decimal: Decimal = ".") -> bytes:
         lineterminator="\r\n",
     )
     return text.encode("utf-8-sig")
+
+
+def restore_cell(cell: str) -> str:
+    """The text of which ``table_to_csv`` has made a cell."""
+    return _DEFUSED.sub(r"\1", cell)
 
 
 def readable_name(name: str) -> str:

@@ -15,14 +15,15 @@ from emotion_core.video.frame_table import iter_analyses
 from emotion_core.video.highlights import HighlightCutter
 from emotion_core.video.io.reader import VideoReader
 from emotion_core.video.io.writer import VideoWriter
+from emotion_core.video.pipeline import ProgressMeter
 from emotion_core.video.tables import counted_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from emotion_core.study.tables import Study, StudyRecord
-    from emotion_core.video.types import VideoFrame
+    from emotion_core.video.pipeline import OnProgress
 
 
 def iter_annotated(study: Study, source: Path, folder: Path) -> Iterator[str]:
@@ -58,7 +59,7 @@ def write_annotated(
     record: StudyRecord,
     source: Path,
     target: Path,
-    on_frame: Callable[[VideoFrame], None] = lambda _: None,
+    on_progress: OnProgress | None = None,
 ) -> None:
     """Draws the kept readings of a video on it; nothing is analysed again.
 
@@ -69,7 +70,7 @@ def write_annotated(
         record: Of the video.
         source: The video.
         target: Path of the MP4; after an exception it is incomplete.
-        on_frame: Called after each frame; its exceptions end it and are raised again.
+        on_progress: Called now and then; its exceptions end it and are raised again.
 
     Raises:
         EmotionError: The video has no readings or cannot be read, faces were to be blurred, or the
@@ -99,4 +100,5 @@ def write_annotated(
         analyses = iter_analyses(smoothed, reader.info.size_wh)
         cutter = HighlightCutter(smoothed, {})
         shown = FrameInterpolator(analyses, names)
-        annotate_frames(reader, writer, shown, cutter, {}, on_frame)
+        meter = ProgressMeter(reader.info, part["to_s"], on_progress, is_writing=True)
+        annotate_frames(reader, writer, shown, cutter, {}, meter.report)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from emotion_core.errors import EmotionError
+from emotion_core.photos.tables import restore_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +137,8 @@ def read_csv_text(path: Path, needed: Sequence[str], data: bytes | None = None) 
         data: Content of the file, of which only the name is taken from ``path`` then.
 
     Returns:
-        Cells without spaces around them, a missing one empty; the index is the line in the file.
+        Cells without spaces around them, a missing one empty, and without the apostrophes of
+        ``table_to_csv``; the index is the line in the file.
 
     Raises:
         EmotionError: The file cannot be read, a column is missing or there twice, or a line has
@@ -147,7 +149,9 @@ def read_csv_text(path: Path, needed: Sequence[str], data: bytes | None = None) 
         first_line = text.partition("\n")[0]
         separator = ";" if first_line.count(";") > first_line.count(",") else ","
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        numbered = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+        numbered = [
+            (reader.line_num, [restore_cell(cell.strip()) for cell in cells]) for cells in reader
+        ]
     except OSError as error:
         raise EmotionError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (ValueError, csv.Error) as error:

@@ -34,6 +34,10 @@ TABLES = {
 }
 """What a row of each table is."""
 
+_ROWS = TABLES | {
+    "events": "one row per event; an empty file, participant, stimulus or condition stands for all"
+}
+
 _MEASURE = r"(?P<change>change_)?(?P<name>valence|arousal|p_(?P<label>[a-z]+))"
 _LOG_ODDS = "log-odds"
 _EXACT = {
@@ -41,6 +45,8 @@ _EXACT = {
     "stimulus": ("", "what the participant saw or did"),
     "condition": ("", "group or condition; empty if there is none"),
     "video": ("", "path of the file below the study's folder"),
+    "file": ("", "video of the event"),
+    "label": ("", "what the event is called"),
     "frame": ("count", "index of the frame in the video, from 0"),
     "time_s": ("s", "time after the start of the video; in tables of curves, the middle of a step "
                "of the common clock, after the start of the part that counts"),
@@ -154,15 +160,16 @@ _PATTERNS = (
 _ELSEWHERE = "as the video's analysis gives it; see docs/tables.md"
 
 
-def codebook(tables: StudyTables) -> pd.DataFrame:
-    """The code book of a study's tables.
+def codebook(tables: StudyTables, events: pd.DataFrame) -> pd.DataFrame:
+    """The code book of a study's tables, and of its events if there are any.
 
     Returns:
         Columns table, column, type, unit and meaning; one row for each column of each table.
     """
+    described = dict(tables.items()) | ({"events": events} if len(events) else {})
     rows = [
         {"table": name, "column": column, "type": _type_of(table[column]), **_entry(str(column))}
-        for name, table in tables.items()
+        for name, table in described.items()
         for column in table.columns
     ]
     return pd.DataFrame(rows, columns=["table", "column", "type", "unit", "meaning"])
@@ -172,7 +179,7 @@ def codebook_markdown(book: pd.DataFrame) -> str:
     """The code book with notes as Markdown."""
     lines = ["# Code book", "", *(f"- {note}" for note in NOTES)]
     for table, rows in book.groupby("table", sort=False):
-        lines += ["", f"## {table}", "", f"{TABLES[str(table)]}.".capitalize(), ""]
+        lines += ["", f"## {table}", "", f"{_ROWS[str(table)]}.".capitalize(), ""]
         lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
         lines += [
             f"| `{r.column}` | {r.type} | {r.unit} | {r.meaning} |" for r in rows.itertuples()

@@ -39,12 +39,6 @@ _BIG = "all_frames"
 """The table that is left out of workbooks, JSON and SPSS: it has a row per frame."""
 
 _SETTINGS = "study_settings.json"
-_OTHERS = (
-    *("study.xlsx", "study.json", "codebook.csv", "codebook.md", "methods.md", "references.bib"),
-    *("group_figure.html", "group_figure.py", "group_figure.R", "report.html", _SETTINGS),
-)
-"""Files besides those of each table, in the order in which they are written."""
-
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _LONG_AGO = datetime(1980, 1, 1)  # the time of writing would change the bytes
 _SAV_DATE, _LONG_AGO_IN_SAV = slice(92, 109), b"01 Jan 8000:00:00"
@@ -66,8 +60,9 @@ def study_files(
         decimal: Decimal sign of the CSV files, see ``table_to_csv``.
 
     Yields:
-        Names and contents: a CSV file for each table; the tables in the other formats; code book,
-        methods, references, the group figure, scripts that draw it again, the report, and settings.
+        Names and contents: a CSV file for each table, and of events if there are any; the tables
+        in the other formats; code book, methods, references, the group figure, scripts that draw it
+        again, the report, and settings.
 
     Raises:
         MissingExtraError: A format needs a package that is not installed.
@@ -78,11 +73,10 @@ def study_files(
             yield name, make()
 
 
-def study_file_names(tables: StudyTables) -> list[str]:
+def study_file_names(study: Study, tables: StudyTables) -> list[str]:
     """The names of all files of a study, in all formats whose packages are installed."""
     written = [None, *filter(_is_installed, TABLE_FORMATS)]
-    names = [*_table_makers(tables, "."), *_OTHERS]
-    return [name for name in names if _format_of(name) in written]
+    return [name for name in _makers(study, tables, ".") if _format_of(name) in written]
 
 
 def study_file(study: Study, tables: StudyTables, name: str, decimal: Decimal = ".") -> bytes:
@@ -92,7 +86,7 @@ def study_file(study: Study, tables: StudyTables, name: str, decimal: Decimal = 
 
 def write_study_bundle(study: Study, tables: StudyTables, decimal: Decimal = ".") -> bytes:
     """All files of a study and its project in one ZIP archive; the same study, the same bytes."""
-    names = study_file_names(tables)
+    names = study_file_names(study, tables)
     files = ((name, study_file(study, tables, name, decimal)) for name in names)
     project = ((name, to_project(study, tables)) for name in (f"study{PROJECT_SUFFIX}",))
     return pack(chain(files, project), _ZIP_DATE)
@@ -111,11 +105,15 @@ def _table_makers(tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[
 
 def _makers(study: Study, tables: StudyTables, decimal: Decimal) -> dict[str, Callable[[], bytes]]:
     """What makes each file, in the order in which they are written."""
-    return _table_makers(tables, decimal) | {
-        "study.xlsx": lambda: _to_workbook(tables, codebook(tables)),
+    makers = _table_makers(tables, decimal)
+    if len(study.events):  # in the form that ``read_events`` reads
+        makers["events.csv"] = partial(table_to_csv, study.events, decimal)
+    book = partial(codebook, tables, study.events)
+    return makers | {
+        "study.xlsx": lambda: _to_workbook(tables, book()),
         "study.json": lambda: _to_json(study, tables),
-        "codebook.csv": lambda: table_to_csv(codebook(tables), decimal),
-        "codebook.md": lambda: codebook_markdown(codebook(tables)).encode(),
+        "codebook.csv": lambda: table_to_csv(book(), decimal),
+        "codebook.md": lambda: codebook_markdown(book()).encode(),
         "methods.md": lambda: methods_text(study, tables).encode(),
         "references.bib": lambda: references(study.about.get("version", "")).encode(),
         "group_figure.html": lambda: to_html(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from emotion_core.labels import LabelSet
+    from emotion_core.types import FloatArray
 
 _NO_TRACK = -1
 _PLANE = ("valence", "arousal")
@@ -41,7 +42,7 @@ _FLAG_WORDS = np.array(
 class FrameTableBuilder:
     """Collects analysed frames, whatever the length of the video.
 
-    Takes about 110 bytes per face, 200 more with action features.
+    Takes about 150 bytes per face, 200 more with action features.
     """
 
     def __init__(self) -> None:
@@ -72,9 +73,12 @@ class FrameTableBuilder:
             raise ValueError("Faces of a video need track ids.")
         rows = np.zeros(max(1, len(faces)), self._row_type)
         rows["frame"], rows["time_s"], rows["track"] = frame_index, time_s, _NO_TRACK
+        rows["landmarks"] = np.nan
         if len(faces):
             self._va_source = str(predictions.va_source)
             rows["track"], rows["box"], rows["score"] = faces.track_ids, faces.boxes, faces.scores
+            if faces.landmarks is not None:
+                rows["landmarks"] = faces.landmarks
             rows["p"] = predictions.probabilities
             rows["valence"], rows["arousal"] = predictions.valence, predictions.arousal
             if predictions.actions is not None:
@@ -85,6 +89,11 @@ class FrameTableBuilder:
     @property
     def _row_type(self) -> np.dtype[np.void]:
         return _row_type(len(self._labels or ()), self._n_actions)
+
+    def landmarks(self) -> FloatArray:
+        """``(N, 5, 2)`` landmarks of each row of the table, see ``Faces``; NaN if unknown."""
+        rows = np.frombuffer(bytes(self._packed), self._row_type)
+        return np.array(rows["landmarks"], np.float32)
 
     def table(self, end_s: float | None = None) -> pd.DataFrame:
         """All frames so far, in the order in which they were added.
@@ -180,6 +189,7 @@ def _row_type(n_labels: int, n_actions: int) -> np.dtype[np.void]:
             ("time_s", np.float64),
             ("track", np.int32),
             ("box", np.float32, 4),
+            ("landmarks", np.float32, (5, 2)),
             ("score", np.float32),
             ("p", np.float32, n_labels),
             ("valence", np.float32),

@@ -82,8 +82,8 @@ def analyze_video(
         result = seen.result
         shown = FrameInterpolator(iter_analyses(seen.smoothed, result.info.size_wh))
         cutter = HighlightCutter(seen.smoothed, moments(result.people, MAX_PEOPLE))
-        info = _until(result.info, settings.to_s)
-        progress = _Progress(info, on_progress if writer else None, is_writing=True)
+        report = on_progress if writer else None
+        progress = ProgressMeter(result.info, settings.to_s, report, is_writing=True)
         annotate_frames(reader, writer, shown, cutter, seen.blur_boxes, progress.report)
     remarks = (*result.info.warnings, writer.fault if writer else "")
     return replace(
@@ -165,7 +165,7 @@ def _analyze_frames(
     frame_analyzer = VideoFrameAnalyzer(analyzer, settings, embedder)
     with ExitStack() as stack:
         reader = _read(source, settings, stack)
-        progress = _Progress(_until(reader.info, settings.to_s), on_progress)
+        progress = ProgressMeter(reader.info, settings.to_s, on_progress)
         for item in stack.enter_context(AnalysisStream(reader, frame_analyzer, sampler)):
             frame = item.frame
             if item.mask is not None:
@@ -190,17 +190,31 @@ def _analyze_frames(
         n_analyzed=n_analyzed,
         elapsed_s=time.perf_counter() - start,
         fault=reader.fault,
+        landmarks=builder.landmarks(),
     )
     return _FirstPass(result, smoothed, hidden.boxes)
 
 
-class _Progress:
-    """Reports progress at intervals."""
+class ProgressMeter:
+    """Reports progress at intervals.
+
+    Args:
+        info: Of the video.
+        to_s: Time up to which it is read; ``None`` for its end.
+        on_progress: Is called; ``None`` for nobody.
+        is_writing: Whether an annotated video is being written.
+    """
 
     def __init__(
-        self, info: VideoInfo, on_progress: OnProgress | None, *, is_writing: bool = False
+        self,
+        info: VideoInfo,
+        to_s: float | None,
+        on_progress: OnProgress | None,
+        *,
+        is_writing: bool = False,
     ) -> None:
-        self._info, self._on_progress, self._is_writing = info, on_progress, is_writing
+        self._info = _until(info, to_s)
+        self._on_progress, self._is_writing = on_progress, is_writing
         self._history: deque[tuple[float, int, float]] = deque()
 
     def report(self, frame: VideoFrame) -> None:

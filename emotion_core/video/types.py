@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from emotion_core.types import Image, Region
+    from emotion_core.types import FloatArray, Image, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,7 @@ class VideoResult:
         elapsed_s: Processing time.
         fault: One sentence if the video is truncated or damaged, else empty.
         started_at: When the first frame of a webcam arrived; ``None`` for a video.
+        landmarks: ``(N, 5, 2)`` of the rows of ``frames``, NaN if unknown; ``None`` if not kept.
     """
 
     info: VideoInfo
@@ -221,3 +222,4 @@ class VideoResult:
     elapsed_s: float
     fault: str
     started_at: datetime | None = None
+    landmarks: FloatArray | None = None

@@ -32,7 +32,7 @@ from streamlit_app.resources import (
     visit_state,
 )
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
+from streamlit_app.sidebar import visitor_options
 from streamlit_app.widgets import choose_counted, escape, invitation
 
 UPLOADS = "uploads"
@@ -42,7 +42,7 @@ began_s = time.monotonic()
 st.set_page_config(page_title="Photos · Emoscope")
 settings = load_settings()
 state = visit_state(PhotosState)
-options = sidebar(settings)
+options = visitor_options()
 
 keep_folder_paths()
 is_back = UPLOADS not in st.session_state

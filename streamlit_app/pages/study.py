@@ -9,7 +9,7 @@ from emotion_core.video.types import VideoSettings
 from streamlit_app.folder_paths import keep_folder_paths
 from streamlit_app.resources import explain_link, job_queue, page_analyzer, update_link, visit_state
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
+from streamlit_app.sidebar import visitor_options
 from streamlit_app.study.downloads import show_study_downloads
 from streamlit_app.study.people import show_people_of_videos
 from streamlit_app.study.results import show_study_findings, show_study_results
@@ -31,7 +31,7 @@ TAB = "study tab"
 st.set_page_config(page_title="Study · Emoscope")
 settings = load_settings()
 state = visit_state(StudyState)
-options = sidebar(settings)
+options = visitor_options()
 if state.is_working:
     state.has_shown = False
 elif state.has_rows and not state.has_shown:
@@ -60,8 +60,9 @@ if not state.clips:
 
 update_link()
 state.settings = replace(state.settings, smoothing_s=chosen.smoothing_s)
+queue = job_queue(settings.max_video_jobs)
 with errors_as_messages("The analysis could not be started"):
-    is_current = state.use(job_queue(settings.max_video_jobs), analyzer, video_settings)
+    is_current = state.use(queue, analyzer, video_settings)
 if state.is_synthetic:
     tell_synthetic(state)
 if not is_current and not state.is_project:
@@ -104,7 +105,7 @@ with results:
         show_study_results(state, tables)
 with people:
     if people.open:
-        show_people_of_videos(state, blur=options.blur)
+        show_people_of_videos(state, queue, blur=options.blur)
 with timing:
     if timing.open:
         show_timing(state, blur=options.blur)

@@ -1,12 +1,15 @@
 """Video: the sample or an upload, progress, and what the faces did over time."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from emotion_core.errors import EmotionError
+from emotion_core.local_analyzer import LocalAnalyzer
 from streamlit_app.resources import (
     explain_link,
+    get_analyzer,
     job_queue,
     page_analyzer,
     sample_video,
@@ -14,8 +17,10 @@ from streamlit_app.resources import (
     visit_state,
 )
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
-from streamlit_app.video.job import JobSpec, JobState, VideoJob
+from streamlit_app.sidebar import visitor_options
+from streamlit_app.video.comparing import VideoComparing
+from streamlit_app.video.job import JobSpec, VideoJob
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.options import choose_embedder, choose_settings
 from streamlit_app.video.results import FinishedVideo, show_result
 from streamlit_app.video.sample import FOLDER
@@ -32,7 +37,7 @@ from streamlit_app.widgets import errors_as_messages, escape
 st.set_page_config(page_title="Video · Emoscope")
 settings = load_settings()
 state = visit_state(VideoState)
-options = sidebar(settings)
+options = visitor_options()
 video_settings = replace(choose_settings(options), longest_s=60.0 * settings.max_video_minutes)
 embedder = choose_embedder(state)
 state.settle()
@@ -75,6 +80,17 @@ elif not job.spec.finds_the_same_as(spec):
     offer_analysis(state, "The settings have changed since this analysis.", ":material/tune:")
 if done:
     clip = state.clip.file if done is job else None
-    finished = FinishedVideo(state.clip.name, done.result(), done.video, clip)
+    comparing = None
+    if isinstance(analyzer, LocalAnalyzer):  # a server has one model
+        load = partial(
+            get_analyzer,
+            detector=options.detector,
+            device=settings.device,
+            material=options.material,
+        )
+        comparing = VideoComparing(
+            state.comparisons, load, job_queue(settings.max_video_jobs), settings.model
+        )
+    finished = FinishedVideo(state.clip.name, done.result(), done.video, clip, comparing=comparing)
     show_result(state, finished, smoothing_s, blur=blur)
     explain_link()

@@ -5,7 +5,7 @@ import streamlit as st
 from emotion_core.live.types import LiveSettings
 from streamlit_app.resources import live_analyzer, page_analyzer, stream_limiter, visitor_state
 from streamlit_app.settings import load_settings
-from streamlit_app.sidebar import sidebar
+from streamlit_app.sidebar import visitor_options
 from streamlit_app.webcam.camera import (
     MIRROR,
     show_camera,
@@ -27,7 +27,7 @@ from streamlit_app.widgets import choose_smoothing, errors_as_messages, escape
 st.set_page_config(page_title="Webcam · Emoscope")
 settings = load_settings()
 state = visitor_state(WebcamState)
-options = sidebar(settings)
+options = visitor_options()
 with st.sidebar:
     st.header("Webcam")
     smoothing_s = choose_smoothing(

@@ -22,9 +22,13 @@ from streamlit_app.photos.face_labels import iter_rows_by_photo
 from streamlit_app.widgets import download, escape
 
 if TYPE_CHECKING:
+    from emotion_core.adaptation.adapt import Adaptation
+    from emotion_core.adaptation.fit import ClassPrior
     from emotion_core.adaptation.network import BaseNetwork
     from emotion_core.types import FloatArray
     from streamlit_app.photos.face_labels import LabellingTask
+
+_PRIORS: dict[ClassPrior, str] = {"balanced": "All alike", "labels": "As often as labelled"}
 
 
 def show_adapting(task: LabellingTask) -> None:
@@ -37,23 +41,49 @@ def show_adapting(task: LabellingTask) -> None:
         "Fits the last layer of the model to your labels, within seconds. Nothing is offered "
         "unless faces that were left out are read better."
     )
-    if st.button("Adapt", type="primary", icon=":material/model_training:", key="adapt"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        prior = _choose_prior()
+        is_pressed = st.button(
+            "Adapt", type="primary", icon=":material/model_training:", key="adapt"
+        )
+    if is_pressed:
         try:
             with st.spinner("Adapting and cross-validating…"):
-                _adapt(task, task.base)
+                _adapt(task, task.base, prior)
         except EmotionError as error:
             st.error(escape(str(error)))
-    found = labels.adaptation
-    if found is None:
-        return
+    if labels.adaptation is not None:
+        _show_outcome(task, labels.adaptation, prior)
+
+
+def _show_outcome(task: LabellingTask, found: Adaptation, prior: ClassPrior) -> None:
+    """The figures before and after, and why outputs stay, or what can be done with the model."""
+    if found.prior != prior:
+        st.caption(f"Below, emotions count {_PRIORS[found.prior].lower()}; adapt again for this.")
     if any(one.difference for one in found.differences):  # or else nothing could be tried
         columns = ["", "Before", "After", "Difference (95% interval)"]
         table = pd.DataFrame(describe_figures(found), columns=columns)
         st.dataframe(table, hide_index=True, width="content")
     for reason in found.reasons:
         st.warning(escape(reason))
-    if labels.adapted is not None:
+    if task.labels.adapted is not None:
         _show_adapted(task)
+
+
+def _choose_prior() -> ClassPrior:
+    chosen: ClassPrior = st.segmented_control(
+        "Emotions count",
+        list(_PRIORS),
+        default="balanced",
+        required=True,
+        format_func=_PRIORS.__getitem__,
+        key="class prior",
+        persist_state="session",
+        help="Alike, mean recall decides whether the labels help, which suits faces that were "
+        "suggested for labels; as often as labelled, accuracy does, which suits material that was "
+        "labelled whole.",
+    )
+    return chosen
 
 
 def _show_adapted(task: LabellingTask) -> None:
@@ -84,12 +114,12 @@ def _show_adapted(task: LabellingTask) -> None:
     )
 
 
-def _adapt(task: LabellingTask, model: str) -> None:
+def _adapt(task: LabellingTask, model: str, prior: ClassPrior) -> None:
     labels, rows = task.labels, task.rows
     base = load_base(model or None)
     labelled = make_labelled_faces(task.labels_of(rows), _read_features(base, task, rows))
     labels.note_change()
-    found = adapt(base.head, labelled)
+    found = adapt(base.head, labelled, prior)
     if not found.refusal:
         labels.adapted = make_adapted(base, found, pick_device(task.device))
         known = {task.faces[row]: i for i, row in enumerate(rows)}

@@ -40,6 +40,14 @@ MIN_MEASURED = 20
 
 _MAX_WORST = 12
 
+_HELP = {
+    "ece": "How far confidence and accuracy differ on average, by bins of confidence. Drawing "
+    "faces anew makes it larger, so it has no interval; the overconfidence has one.",
+    "overconfidence": "Mean confidence minus the share of faces that are right: above 0 the model "
+    "is surer than it is right.",
+}
+"""What a figure means, by its field of ``Metrics``."""
+
 _ADAPTED = "adapted model"
 """The choice of the model that was adapted last, in use or not."""
 
@@ -192,6 +200,7 @@ def _show_figures(
     if found.n >= MIN_MEASURED:
         shown += [("accuracy", "Accuracy", "{:.0%}"), ("mean_recall", "Mean recall", "{:.0%}")]
         shown += [("ece", "Calibration error", "{:.2f}")]
+        shown += [("overconfidence", "Overconfidence", "{:+.2f}")]
     for word in ("valence", "arousal"):
         if getattr(found, f"n_{word}") >= MIN_MEASURED:
             shown.append((f"{word}_ccc", f"{word.capitalize()}, CCC", "{:.2f}"))
@@ -201,7 +210,7 @@ def _show_figures(
             if value is None:
                 continue
             with st.container(gap="xsmall"):
-                st.metric(label, form.format(value), border=True)
+                st.metric(label, form.format(value), border=True, help=_HELP.get(field))
                 if span:
                     st.caption(f"95%: {form.format(span[0])} to {form.format(span[1])}")
 

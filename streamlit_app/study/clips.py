@@ -15,7 +15,7 @@ from emotion_core.study.edits import Edits
 from emotion_core.study.store import StoredReadings, from_parquet, hash_file, to_parquet
 from emotion_core.study.tables import StudyRecord
 from emotion_core.video.pipeline import tabulate_video
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from emotion_core.study.edits import Edit
     from emotion_core.video.types import VideoProgress, VideoSettings
     from streamlit_app.shared_file import SharedTempFile
-    from streamlit_app.video.job import JobQueue
+    from streamlit_app.video.job_queue import JobQueue
 
 _log = logging.getLogger(__name__)
 

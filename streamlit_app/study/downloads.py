@@ -36,7 +36,8 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
         tables: Its tables, without all_frames.
     """
     decimal = chosen_decimal()
-    names, made = study_file_names(tables), f"{SYNTHETIC}_" if state.is_synthetic else ""
+    names = study_file_names(state.study(), tables)
+    made = f"{SYNTHETIC}_" if state.is_synthetic else ""
     with st.container(horizontal=True):
         zipped = "application/zip"
         make_all = partial(bundle_of, state, decimal)
@@ -59,9 +60,9 @@ def show_study_downloads(state: StudyState, tables: StudyTables) -> None:
                 download(label, make, f"{made}{name}", _WHAT[name.rpartition(".")[2]])
     st.caption(
         "Everything has all tables as CSV, Parquet, Excel, JSON and SPSS where the packages are "
-        "installed, the code book, the methods paragraph with references (BibTeX), the figure with "
-        "scripts in R and Python that draw it again, the report, and the project. The project has "
-        "no videos; it is opened here or by the command line."
+        "installed, events, the code book, the methods paragraph with references (BibTeX), the "
+        "figure with scripts in R and Python that draw it again, the report, and the project. The "
+        "project has no videos; it is opened here or by the command line."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("One file", names, key="study file", width=300)

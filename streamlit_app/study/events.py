@@ -17,7 +17,7 @@ from emotion_core.study.edited_frames import edit_frames
 from emotion_core.study.events import events_that_fit, with_labels, with_new_event
 from emotion_core.tracking.smoothing import smooth_frames
 from emotion_core.video.tables import analysis_period, longest_seen, people_table, select_people
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.results import MAX_PLAYED_BYTES
 from streamlit_app.video.viewer import PlayedVideo, ViewerCursor, show_viewer
 from streamlit_app.widgets import download, escape, table_height, to_csv

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
-from emotion_core.files.tempfiles import AnonymousTempFile
-from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.timeline import person_name
-from emotion_core.study.annotated import write_annotated
 from emotion_core.study.edited_frames import edit_frames, people_rows
 from emotion_core.study.edits import (
     ChooseParticipant,
@@ -26,8 +22,9 @@ from emotion_core.study.edits import (
 )
 from emotion_core.video.portraits import cut_portraits
 from emotion_core.video.tables import describe_mostly, people_table
-from streamlit_app.video.job import JobState
-from streamlit_app.widgets import TIME_HELP, download, escape, plural, typed_time
+from streamlit_app.study.drawing import offer_annotated
+from streamlit_app.video.job_queue import JobState
+from streamlit_app.widgets import TIME_HELP, escape, plural, typed_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from emotion_core.study.edits import Edit
     from streamlit_app.study.clips import StudyClip
     from streamlit_app.study.state import StudyState
+    from streamlit_app.video.job_queue import JobQueue
 
 _PORTRAITS, _NEUTRAL_TO_S = 8, 3.0
 _COLUMNS = {
@@ -50,11 +48,12 @@ _COLUMNS = {
 }
 
 
-def show_people_of_videos(state: StudyState, *, blur: bool) -> None:
+def show_people_of_videos(state: StudyState, queue: JobQueue, *, blur: bool) -> None:
     """The people of one video at a time, and what is decided about them.
 
     Args:
         state: The study.
+        queue: For the annotated video.
         blur: Whether faces are hidden.
     """
     done = [clip for clip in state.clips if clip.state is JobState.DONE]
@@ -72,7 +71,7 @@ def show_people_of_videos(state: StudyState, *, blur: bool) -> None:
         format_func=lambda name: f"{name} ({_count(by_name[name])})",
         key="study people video",
     )
-    _show_video(state, by_name[name], blur=blur)
+    _show_video(state, by_name[name], queue, blur=blur)
     _show_edits(state)
 
 
@@ -80,7 +79,7 @@ def _count(clip: StudyClip) -> str:
     return {0: "nobody", 1: "1 person"}.get(clip.n_people, f"{clip.n_people} people")
 
 
-def _show_video(state: StudyState, clip: StudyClip, *, blur: bool) -> None:
+def _show_video(state: StudyState, clip: StudyClip, queue: JobQueue, *, blur: bool) -> None:
     frames = clip.frames()
     try:
         edited = edit_frames(frames, state.edits.of(clip.name))
@@ -101,25 +100,7 @@ def _show_video(state: StudyState, clip: StudyClip, *, blur: bool) -> None:
         _decide_on_people(state, clip, people, {} if blur else _portraits(state, clip, frames))
     _decide_on_video(state, clip)
     if clip.file is not None and not blur:
-        stem = safe_stems([clip.name])[0]
-        make, name = partial(annotated_video, state, clip), f"{stem}_annotated.mp4"
-        download("Annotated video (MP4)", make, name, "video/mp4")
-        st.caption("Drawn when it is asked for, with people merged, named and left out as here.")
-
-
-def annotated_video(state: StudyState, clip: StudyClip) -> bytes:
-    """A video of the study with its edits in the labels.
-
-    Raises:
-        EmotionError: See ``write_annotated``; or it is in no table yet.
-    """
-    study = state.study()
-    found = [record for record in study.records if record.video.file == clip.name]
-    if not found or clip.file is None:
-        raise EmotionError(f"It is not known who is in {clip.name}, or it is not here any more.")
-    with AnonymousTempFile() as target, clip.file.in_use() as source:
-        write_annotated(study, found[0], source, target.path)
-        return target.path.read_bytes()
+        offer_annotated(state, clip, queue)
 
 
 def _table(edited: pd.DataFrame) -> pd.DataFrame:

@@ -20,11 +20,11 @@ from emotion_core.study.tables import Study, make_tables
 from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
 from streamlit_app.study.decisions import Decisions
 from streamlit_app.study.names import ClipNames
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.visits import STUDY_RETURN_S
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.reporting.cursor_charts import CursorCharts
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from emotion_core.study.edits import Edit
     from emotion_core.study.tables import StudyTables
     from emotion_core.video.types import VideoSettings
-    from streamlit_app.video.job import JobQueue
+    from streamlit_app.study.drawing import AnnotationJob
+    from streamlit_app.video.job_queue import JobQueue
 
 _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 _QUICK_ROWS = 30_000
@@ -44,7 +45,7 @@ class StudyState(Decisions):
 
     Attributes:
         clips: The videos in order.
-        runner: Analyses them; ``None`` before the first, and in a project that was opened.
+        runner: Analyses them; ``None`` before the first, and in a project.
         about: How the videos are analysed, see ``about_study``.
         names: Who is in which video.
         settings: How tables are made.
@@ -56,6 +57,7 @@ class StudyState(Decisions):
         idle_edits: Edits of videos or people that were not there when tables were made last.
         measure: Of which the page shows curves.
         course: Charts of the video whose events are set, with what they were made of.
+        drawing: Draws the annotated video that was asked for last.
     """
 
     return_s: ClassVar[float] = STUDY_RETURN_S
@@ -73,6 +75,7 @@ class StudyState(Decisions):
     idle_edits: tuple[Edit, ...] = ()
     measure: str = PLANE[0]
     course: tuple[Hashable, CursorCharts] | None = None
+    drawing: AnnotationJob | None = None
     _made: tuple[Hashable, StudyTables] | None = None
     _kept: KeptParts = field(default_factory=KeptParts)
 
@@ -123,8 +126,7 @@ class StudyState(Decisions):
     def analyze_again(self) -> None:
         """Forgets all readings, so that all videos are analysed anew, as is chosen now."""
         clips = [clip.anew() for clip in self.clips if clip.file is not None]
-        for clip in self.clips:
-            clip.close()
+        self._close(self.clips)
         self.clips, self.runner, self._made = clips, None, None
 
     def cancel(self, clips: Iterable[StudyClip]) -> None:
@@ -140,8 +142,7 @@ class StudyState(Decisions):
         """Removes videos, and what was decided about them."""
         gone = list(clips)
         names = {clip.name for clip in gone}
-        for clip in gone:
-            clip.close()
+        self._close(gone)
         self.clips = [clip for clip in self.clips if clip not in gone]
         self.edits = Edits(tuple(edit for edit in self.edits.items if edit.video not in names))
         self.events = self.events[~self.events["file"].isin(list(names))].reset_index(drop=True)
@@ -159,11 +160,11 @@ class StudyState(Decisions):
         """
         seen: dict[str, str] = {}
         named = self._named()
-        records = [clip.record(video) for clip, video in named]
-        records = [with_twin(one, seen) if one.frames is not None else one for one in records]
+        found = (clip.record(video) for clip, video in named)
+        records = tuple(with_twin(one, seen) if one.frames is not None else one for one in found)
         edits = edits_that_hold(self.edits, [clip for clip, _ in named])
         self.idle_edits = tuple(edit for edit in self.edits.items if edit not in edits.items)
-        return Study(tuple(records), self.settings, edits, self.events, self.about)
+        return Study(records, self.settings, edits, self.events, self.about)
 
     def tables(self) -> StudyTables:
         """The tables of ``study`` as far as the page shows them, kept until something changes.
@@ -247,8 +248,8 @@ class StudyState(Decisions):
 
     def _show(self, study: Study) -> None:
         self.clear()
-        self.clips = [StudyClip.of_record(record) for record in study.records]
-        videos = [record.video for record in study.records]
+        self.clips = list(map(StudyClip.of_record, study.records))
+        videos = (record.video for record in study.records)
         self.names = ClipNames({v.file: (v.participant, v.stimulus, v.condition) for v in videos})
         self.settings, self.edits, self.events = study.settings, study.edits, study.events
         self.about, self.is_project = dict(study.about), True
@@ -262,25 +263,38 @@ class StudyState(Decisions):
             has_shown=False,
             remarks=list(self.remarks),
             _undone=list(self._undone),
+            drawing=self.drawing and self.drawing.share(),
             _kept=self._kept.copy(),
         )
 
     @property
     def n_bytes(self) -> int:
-        """Size of the videos and of their readings."""
-        return sum(clip.n_bytes for clip in list(self.clips))
+        """Size of the videos, of their readings, and of the annotated video."""
+        drawn = self.drawing.video.size if self.drawing else 0
+        return drawn + sum(clip.n_bytes for clip in list(self.clips))
 
     def give_way(self) -> None:
-        """Pauses the analysis if others wait for a place."""
+        """Pauses the analysis, and ends a drawing, if others wait for a place."""
         if self.runner:
             self.runner.give_way()
+        if self.drawing:
+            self.drawing.give_way()
+
+    def draw(self, job: AnnotationJob | None) -> None:
+        """Replaces what draws the annotated video; frees the one before."""
+        if self.drawing:
+            self.drawing.close()
+        self.drawing = job
+
+    def _close(self, clips: Collection[StudyClip]) -> None:
+        for clip in clips:
+            clip.close()
+        if self.drawing and self.drawing.clip in clips:
+            self.draw(None)
 
     def clear(self) -> None:
         """Ends the analysis and frees everything."""
-        for clip in self.clips:
-            clip.close()
-        uploads = self.uploads + 1
-        fresh = StudyState()
+        self._close(self.clips)
+        fresh = StudyState(uploads=self.uploads + 1)
         for entry in fields(self):
             setattr(self, entry.name, getattr(fresh, entry.name))
-        self.uploads = uploads

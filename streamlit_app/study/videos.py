@@ -11,7 +11,7 @@ from emotion_core.clock import format_duration
 from emotion_core.errors import EmotionError
 from emotion_core.study.assignment import KEYS
 from streamlit_app.study.uploads import choose_table
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.widgets import as_code, escape, plural, shorten, table_height
 
 if TYPE_CHECKING:

@@ -1,45 +1,34 @@
-"""The analysis of a video in a thread, and the queue of such jobs."""
+"""The analysis of one video as a job."""
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from emotion_core.errors import EmotionError
 from emotion_core.imaging.annotate import annotate
 from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.imaging.resize import shrink
 from emotion_core.live.overlay import scale_analysis
 from emotion_core.types import DEFAULT_OPTIONS, Analysis, AnalyzeOptions
 from emotion_core.video.pipeline import analyze_video
-from streamlit_app.shared_file import SharedTempFile
+from streamlit_app.video.job_queue import FileJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from emotion_core.analyzer import Analyzer
     from emotion_core.models.card import AnalyzerInfo
     from emotion_core.recognition.embedding import FaceEmbedder
     from emotion_core.types import Image
-    from emotion_core.video.types import VideoProgress, VideoResult, VideoSettings
+    from emotion_core.video.pipeline import OnProgress
+    from emotion_core.video.types import VideoResult, VideoSettings
+    from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.job_queue import JobQueue
 
 _PREVIEW_PX = 480
 _PREVIEW_PERIOD_S = 0.4
-
-
-class JobState(StrEnum):
-    """State of a job."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,84 +53,13 @@ class JobSpec:
         return replace(self, settings=unsmoothed) == other
 
 
-class QueuedJob(Protocol):
-    """What waits for its turn."""
-
-    def cancel(self) -> None:
-        """Ends the job soon."""
-
-    def raise_if_cancelled(self) -> None:
-        """Raises a ``CancelledError`` if the job is to end."""
-
-
-class JobQueue:
-    """Runs the first few jobs; the others wait in order of arrival."""
-
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._jobs: list[QueuedJob] = []
-        self._changed = threading.Condition()
-        self._is_over = False
-
-    def join(self, job: QueuedJob) -> None:
-        """Appends a job; at the end of the process it is cancelled at once."""
-        with self._changed:
-            self._jobs.append(job)
-            if self._is_over:
-                job.cancel()
-
-    def leave(self, job: QueuedJob) -> None:
-        """Removes a job."""
-        with self._changed:
-            self._jobs.remove(job)
-            self._changed.notify_all()
-
-    def n_before(self, job: QueuedJob) -> int | None:
-        """The number of jobs that wait before a job; ``None`` if it does not wait."""
-        with self._changed:
-            if job not in self._jobs[self._at_once :]:
-                return None
-            return self._jobs.index(job) - self._at_once
-
-    def is_awaited(self, job: QueuedJob) -> bool:
-        """Whether other jobs wait for a place."""
-        with self._changed:
-            return any(other is not job for other in self._jobs[self._at_once :])
-
-    @contextmanager
-    def slot(self, job: QueuedJob) -> Iterator[None]:
-        """Waits for a job's turn; the job leaves the queue at the end of the with-block.
-
-        Raises:
-            CancelledError: The job was cancelled while it waited.
-        """
-        try:
-            with self._changed:
-                while self._jobs.index(job) >= self._at_once:
-                    job.raise_if_cancelled()
-                    self._changed.wait(0.2)
-            yield
-        finally:
-            self.leave(job)
-
-    def end_all(self, timeout_s: float = 3.0) -> None:
-        """Ends all jobs and waits for them: a process that exits during native code aborts."""
-        with self._changed:
-            self._is_over = True
-            for job in self._jobs:
-                job.cancel()
-            self._changed.wait_for(lambda: not self._jobs, timeout_s)
-
-
-class VideoJob:
-    """Analyses one video in a thread, at once or when it is its turn in the queue.
+class VideoJob(FileJob["VideoResult"]):
+    """Analyses a video in a thread, and draws the result on it.
 
     Attributes:
         spec: Everything that determines the result.
-        progress: The latest progress; ``None`` before the first frame.
         preview: A small JPEG of a frame that was just analysed; empty before the first, and if
             faces are to be blurred.
-        video: The annotated video; complete once the job is done.
 
     Raises:
         EmotionError: The system cannot start another thread.
@@ -156,108 +74,19 @@ class VideoJob:
         embedder: FaceEmbedder | None = None,
     ) -> None:
         self.spec = spec
-        self.progress: VideoProgress | None = None
         self.preview = b""
-        self.video = SharedTempFile()
-        self._source = source
         self._analyzer, self._embedder = _CancellableAnalyzer(analyzer, self), embedder
-        self._queue = queue
-        self._owners, self._lock = 1, threading.Lock()
-        self._cancelled = threading.Event()
-        self._ended: Future[VideoResult] = Future()
-        queue.join(self)
-        try:
-            threading.Thread(target=self._run, name="video-job", daemon=True).start()
-        except RuntimeError as error:  # the system has no more threads
-            queue.leave(self)
-            self.close()
-            raise EmotionError("The server has no room for another video now.") from error
+        super().__init__(source, queue, self._analyze)
 
-    @property
-    def state(self) -> JobState:
-        """The state of the job, which is cancelled as soon as that is requested."""
-        if self._ended.done():
-            error = self._ended.exception()
-            if error is None:
-                return JobState.DONE
-            is_cancelled = isinstance(error, CancelledError)
-            return JobState.CANCELLED if is_cancelled else JobState.FAILED
-        if self._cancelled.is_set():
-            return JobState.CANCELLED
-        return JobState.RUNNING if self._queue.n_before(self) is None else JobState.WAITING
-
-    @property
-    def n_before(self) -> int:
-        """The number of jobs that wait before this one."""
-        return self._queue.n_before(self) or 0
-
-    def result(self, timeout_s: float | None = None) -> VideoResult:
-        """The result; waits for the end of the job.
-
-        Raises:
-            EmotionError: The video could not be analysed.
-            CancelledError: The job was cancelled.
-            TimeoutError: It did not end in time.
-        """
-        return self._ended.result(timeout_s)
-
-    def cancel(self) -> None:
-        """Ends the job soon and frees its files; a finished job stays as it is."""
-        self._cancelled.set()
-
-    def share(self) -> VideoJob:
-        """The same job for one more owner, who closes it, too."""
-        with self._lock:
-            self._owners += 1
-        return self
-
-    def give_way(self) -> None:
-        """Ends the job if others wait for a place; called when its only owner is away."""
-        if self._owners == 1 and self._queue.is_awaited(self):
-            self.cancel()
-
-    def close(self) -> None:
-        """Ends the job and frees its result once all owners have closed it."""
-        with self._lock:
-            self._owners -= 1
-            is_last = self._owners == 0
-        if is_last:
-            self.cancel()
-            self.video.close()
-
-    def raise_if_cancelled(self) -> None:
-        """Ends the analysis from inside.
-
-        Raises:
-            CancelledError: The job was cancelled.
-        """
-        if self._cancelled.is_set():
-            raise CancelledError
-
-    def _run(self) -> None:
-        try:
-            with (
-                self._queue.slot(self),
-                self._source.in_use() as source,
-                self.video.in_use() as target,
-            ):
-                result = analyze_video(
-                    source,
-                    self._analyzer,
-                    self.spec.settings,
-                    target=target,
-                    on_progress=self._on_progress,
-                    embedder=self._embedder,
-                )
-        except BaseException as error:  # noqa: BLE001 - raised by ``result``
-            self.video.close()
-            self._ended.set_exception(error)
-        else:
-            self._ended.set_result(result)
-
-    def _on_progress(self, progress: VideoProgress) -> None:
-        self.progress = progress
-        self.raise_if_cancelled()
+    def _analyze(self, source: Path, target: Path, on_progress: OnProgress) -> VideoResult:
+        return analyze_video(
+            source,
+            self._analyzer,
+            self.spec.settings,
+            target=target,
+            on_progress=on_progress,
+            embedder=self._embedder,
+        )
 
 
 class _CancellableAnalyzer:

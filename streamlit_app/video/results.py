@@ -13,13 +13,14 @@ import streamlit as st
 from emotion_core.clock import format_duration
 from emotion_core.photos.tables import safe_stems
 from emotion_core.reporting.dashboard import dashboard_chart
-from emotion_core.reporting.findings import describe_course
 from emotion_core.reporting.html_report import report_page
 from emotion_core.reporting.photo_charts import to_html, to_png
 from emotion_core.reporting.timeline import person_name
 from emotion_core.reporting.video_bundle import VideoRun, write_video_bundle
 from emotion_core.video.highlights import hide_faces
 from emotion_core.video.tables import longest_seen, people_readings, select_people
+from streamlit_app.video.comparing import show_comparison
+from streamlit_app.video.comparison_job import ComparedVideo
 from streamlit_app.video.labelling import LabelledVideo, find_moments, show_moment_labels
 from streamlit_app.video.people import show_people
 from streamlit_app.video.timeline import choose_people, show_course
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from emotion_core.photos.tables import Decimal
     from emotion_core.video.types import VideoResult
     from streamlit_app.shared_file import SharedTempFile
+    from streamlit_app.video.comparing import VideoComparing
     from streamlit_app.video.selection import ResultSmoother, TimelineSelection
     from streamlit_app.video.state import VideoState
 
@@ -54,6 +56,7 @@ class FinishedVideo:
         video: The annotated video, or a session's recording; ``None`` if there is none to show.
         clip: The video without drawings, for its hash and whose faces can be labelled.
         marks_s: Times that were marked, in seconds.
+        comparing: How to compare with another model; ``None`` if that is not possible.
     """
 
     name: str
@@ -61,6 +64,7 @@ class FinishedVideo:
     video: SharedTempFile | None
     clip: SharedTempFile | None = None
     marks_s: Sequence[float] = ()
+    comparing: VideoComparing | None = None
 
 
 def show_result(
@@ -82,7 +86,7 @@ def show_result(
         st.warning(escape(words), icon=":material/broken_image:")
     is_all = choose_counted(people_readings(result.frames), "reading")
     frames, result = state.smoother.smooth(result, smoothing_s, all_faces=is_all)
-    show_people_findings(result, frames)
+    show_people_findings(state.smoother, result, frames)
     if video is None:
         st.info(
             "The annotated video shows faces that were not blurred. Analyse again to blur them, or "
@@ -98,13 +102,21 @@ def show_result(
     show_analysis(state.selection, state.smoother, shown, frames, played, labelled)
 
 
-def show_people_findings(result: VideoResult, frames: pd.DataFrame) -> None:
-    """A sentence on each of the people seen longest."""
+def show_people_findings(
+    smoother: ResultSmoother, result: VideoResult, frames: pd.DataFrame
+) -> None:
+    """A sentence on each of the people seen longest.
+
+    Args:
+        smoother: Has smoothed the result.
+        result: Smoothed result.
+        frames: Smoothed frame table.
+    """
     if result.people.empty:
         st.info("No face was found in the analysed frames.", icon=":material/face_retouching_off:")
         return
     shown = longest_seen(result.people, _MAX_FINDINGS)
-    words = [describe_course(frames, track) for track in shown]
+    words = [smoother.course(frames, track) for track in shown]
     if len(result.people) == 1:
         st.markdown(f"#### {words[0][0].upper()}{words[0][1:]}", width="content")
         return
@@ -178,6 +190,9 @@ def _show_tabs(
         span_s = show_course(selection, smoother, finished, frames, tracks, played)
         if labelled:
             show_moment_labels(labelled, result, waiting)
+        if finished.comparing and finished.clip:
+            compared = ComparedVideo(finished.name, finished.clip, result)
+            show_comparison(finished.comparing, compared, tracks, selection)
     with people:
         if people.open:
             show_people(result, frames, tracks, span_s)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from emotion_core.reporting.cursor_charts import cursor_charts
+from emotion_core.reporting.findings import describe_course
 from emotion_core.video.tables import people_table, select_people, smooth_result, with_moments
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ class TimelineSelection:
 
 @dataclass(slots=True)
 class ResultSmoother:
-    """Smooths a result and makes its charts, and keeps both for the next run of the page."""
+    """Smooths a result, describes people, makes charts, and keeps all for the page's next run."""
 
     _key: tuple[int, float, bool] | None = None
     _tables: tuple[pd.DataFrame, pd.DataFrame] | None = None
     _charts: tuple[list[int], CursorCharts] | None = None
+    _courses: dict[int, str] = field(default_factory=dict)
 
     def smooth(
         self, result: VideoResult, time_constant_s: float, *, all_faces: bool = False
@@ -88,9 +90,20 @@ class ResultSmoother:
             frames = smooth_result(result)
             people = people_table(result.frames, smoothed=frames)
             self._tables = frames, with_moments(people, result.highlights)
-            self._key, self._charts = key, None
+            self._key, self._charts, self._courses = key, None, {}
         frames, people = self._tables
         return frames, replace(result, people=people)
+
+    def course(self, frames: pd.DataFrame, track: int) -> str:
+        """What ``describe_course`` says of a person.
+
+        Args:
+            frames: What ``smooth`` gave.
+            track: The person.
+        """
+        if track not in self._courses:
+            self._courses[track] = describe_course(frames, track)
+        return self._courses[track]
 
     def charts(
         self, frames: pd.DataFrame, tracks: list[int], marks_s: Sequence[float] = ()

@@ -12,7 +12,7 @@ from emotion_core.files.archive import has_suffix
 from emotion_core.photos.tables import readable_name
 from emotion_core.video.io.demuxer import SUFFIXES
 from streamlit_app.shared_file import SharedTempFile
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.video.moment_labels import MomentLabels
 from streamlit_app.video.selection import ResultSmoother, TimelineSelection
 from streamlit_app.visits import RETURN_S
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from streamlit_app.video.comparison_job import ComparisonJob
     from streamlit_app.video.job import VideoJob
 
 
@@ -51,6 +52,7 @@ class VideoState:
         remark: What was passed over in an uploaded ZIP archive; empty otherwise.
         reidentify_error: Why people cannot be re-identified; empty if that was not tried.
         labels: What the visitor says of faces in the video.
+        comparisons: Readings of the result's faces by other models, by the models' names.
     """
 
     return_s: ClassVar[float] = RETURN_S
@@ -64,6 +66,7 @@ class VideoState:
     remark: str = ""
     reidentify_error: str = ""
     labels: MomentLabels = field(default_factory=MomentLabels)
+    comparisons: dict[str, ComparisonJob] = field(default_factory=dict)
 
     def put(self, name: str, stream: BinaryIO) -> None:
         """Replaces the video; frees the one before. Of a ZIP archive, the first video is taken.
@@ -116,7 +119,15 @@ class VideoState:
         except EmotionError:  # it was freed in this moment
             return VideoState()
         job, kept = (one.share() if one else None for one in (job, kept))
-        return VideoState(clip, job, kept, remark=self.remark, labels=self.labels.fork())
+        comparisons = {name: one.share() for name, one in self.comparisons.items()}
+        return VideoState(
+            clip,
+            job,
+            kept,
+            remark=self.remark,
+            labels=self.labels.fork(),
+            comparisons=comparisons,
+        )
 
     @property
     def n_bytes(self) -> int:
@@ -127,8 +138,9 @@ class VideoState:
 
     def give_way(self) -> None:
         """Ends the job of a visitor who is away if others wait for a place."""
-        if job := self.job:
-            job.give_way()
+        for job in (self.job, *self.comparisons.values()):
+            if job:
+                job.give_way()
 
     def clear(self) -> None:
         """Ends the job and frees everything."""
@@ -146,6 +158,7 @@ class VideoState:
             if job:
                 job.close()
         self.job = self.kept = None
+        self._forget_comparisons()
         self.smoother = ResultSmoother()
         self.selection.clear()
 
@@ -164,10 +177,16 @@ class VideoState:
         if self.job.state is JobState.DONE:
             self.kept.close()
             self.kept = None
+            self._forget_comparisons()
             self.selection.clear()
         elif self.job.state is JobState.CANCELLED:
             self.job.close()
             self.job, self.kept = self.kept, None
+
+    def _forget_comparisons(self) -> None:
+        for one in self.comparisons.values():
+            one.close()
+        self.comparisons.clear()
 
     def forget_error(self) -> None:
         """Tries to load the model that re-identifies people again."""

@@ -16,7 +16,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.face import format_confidence, format_va
 from emotion_core.reporting.timeline import person_name
 from emotion_core.types import VaSource
-from emotion_core.video.tables import analysis_period, longest_seen, select_people
+from emotion_core.video.tables import analysis_period, longest_seen
 from streamlit_app.video.viewer import ViewerCursor, show_viewer
 from streamlit_app.widgets import escape, va_sentence
 
@@ -89,7 +89,7 @@ def show_course(
         The selected span of time in seconds; ``None`` for all of it.
     """
     charts = smoother.charts(frames, tracks, finished.marks_s)
-    chosen, fps = select_people(frames, tracks), finished.result.info.fps
+    chosen, fps = frames[frames["track"].isin(tracks)], finished.result.info.fps
     names = ", ".join(map(person_name, tracks))
     alts = {
         "timeline": f"Valence and arousal of {names} over time, above the probabilities of the "

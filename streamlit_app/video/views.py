@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -12,13 +12,14 @@ from emotion_core.errors import EmotionError
 from emotion_core.files import archive
 from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from streamlit_app.widgets import as_code, escape, shorten, side_by_side, take_upload
 
 if TYPE_CHECKING:
     from emotion_core.video.types import VideoResult
     from streamlit_app.settings import AppSettings
     from streamlit_app.video.job import VideoJob
+    from streamlit_app.video.job_queue import FileJob
     from streamlit_app.video.state import VideoState
 
 
@@ -100,7 +101,7 @@ def show_running(state: VideoState, job: VideoJob, *, blur: bool) -> None:
     with st.container(border=True):
         left, right = side_by_side()
         with left:
-            st.progress(*_describe_progress(job))
+            st.progress(*describe_progress(job))
             st.caption(
                 "You can visit the other pages or reload this one. If you leave, the analysis ends "
                 "after ten minutes, or earlier if others wait."
@@ -138,7 +139,7 @@ def show_failure(state: VideoState, error: EmotionError) -> None:
     st.button("Try again", on_click=state.analyze_again, icon=":material/refresh:")
 
 
-def _describe_progress(job: VideoJob) -> tuple[float, str]:
+def describe_progress(job: FileJob[Any]) -> tuple[float, str]:
     """The progress, 0-1 (0 if it is unknown), and a description of it."""
     if job.state is JobState.WAITING:
         others = {0: "yours is next", 1: "one more is before yours"}

@@ -1,4 +1,4 @@
-"""The camera on the Webcam page: START and STOP, recording, and help with problems."""
+"""The camera on the Webcam page: Start and Stop, recording, and help with problems."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _FAULTS = {
     ),
     CameraFault.REFUSED: (
         "The camera is blocked for this page",
-        "Click the camera or the lock beside the address, allow the camera, and press START. If "
+        "Click the camera or the lock beside the address, allow the camera, and press Start. If "
         "that is not offered, look in the browser's and the system's privacy settings.",
     ),
     CameraFault.ABSENT: (
@@ -64,7 +64,7 @@ _CHECKLIST = """
 - **The browser asks for the camera**: allow it. If it does not ask, the camera is blocked: click
   the camera or the lock beside the address, and allow it.
 - **"Requested device not found" or "Could not start video source"**: no camera is plugged in, or
-  another program is using it. SELECT DEVICE chooses another one.
+  another program is using it. Choose camera takes another one.
 - **There is no video although the camera is on**: a firewall, a VPN or a company network lets
   no UDP through. Try another network, or ask this server's operator to set up a TURN server.
 - **The video is black**: the camera is switched off or covered.
@@ -78,7 +78,7 @@ _NO_RELAY = (
 
 
 def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLimiter) -> bool:
-    """Explains what prevents using the camera; returns whether START may still work."""
+    """Explains what prevents using the camera; returns whether Start may still work."""
     if state.fault:
         title, words = _FAULTS[CameraFault(state.fault)]
         st.warning(words, title=title, icon=":material/videocam_off:")
@@ -116,9 +116,9 @@ def show_steps(limiter: StreamLimiter) -> None:
     """Instructions before the first session."""
     st.header("How it works", anchor=False)
     st.markdown(
-        "1. Press **START** and let the browser use the camera.\n"
+        "1. Press **Start** and let the browser use the camera.\n"
         "2. Faces get their emotion, valence and arousal, in the video and in charts here.\n"
-        "3. After **STOP** the session is charted, and you can download its tables."
+        "3. After **Stop** the session is charted, and you can download its tables."
     )
     st.caption(f"{limiter.running} of {limiter.limit} webcams are in use.")
 
@@ -126,7 +126,7 @@ def show_steps(limiter: StreamLimiter) -> None:
 def show_camera(
     state: WebcamState, session: WebcamSession, servers: list[dict[str, object]]
 ) -> bool:
-    """The video with START and STOP; returns whether the stream is on.
+    """The video with Start and Stop; returns whether the stream is on.
 
     No servers but those given are asked for a connection.
     """
@@ -141,6 +141,7 @@ def show_camera(
             sink_video_track=session.track,
             source_video_track=session.track,
             sendback_audio=False,
+            translations={"start": "Start", "stop": "Stop", "select_device": "Choose camera"},
             video_html_attrs={
                 "autoPlay": True,
                 "controls": False,
@@ -176,7 +177,7 @@ def show_controls(state: WebcamState, session: WebcamSession, *, is_on: bool) ->
             "Record",
             key=f"record {state.sessions}",  # off again in each session
             help="Records the video as shown (blurred, if faces are), without sound. It is kept on "
-            "this server until you start again or leave, and played after STOP.",
+            "this server until you start again or leave, and played after Stop.",
         )
         st.toggle(
             "Mirror",

@@ -1,8 +1,9 @@
-"""Asks the browser why its camera is unavailable, which the server cannot know."""
+"""Asks the browser why its camera is unavailable, and dresses the camera's frame as the page."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
 import streamlit as st
 
@@ -20,18 +21,31 @@ class CameraFault(StrEnum):
     """There is none, or another program is using it."""
 
 
+_STYLE = (Path(__file__).parent / "camera_frame.css").read_text("utf-8")
 _SCRIPT = """
 const passKey = ({ key, code, ctrlKey, altKey, metaKey }) => {
   if (key !== "m" || ctrlKey || altKey || metaKey) return;
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }));
 };
+let style = "";
+const dress = ({ head }) => {
+  if (head.querySelector("#emoscope")) return;
+  for (const { href } of document.querySelectorAll('link[rel="stylesheet"]')) {  // has the fonts
+    head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+  }
+  const words = { id: "emoscope", textContent: style };
+  head.append(Object.assign(document.createElement("style"), words));
+};
 const prepareFrame = () => {
   for (const frame of document.querySelectorAll('iframe[src*="webrtc_streamer"]')) {
     frame.title = "Camera";  // otherwise screen readers say the name of the component
-    frame.contentWindow?.addEventListener("keydown", passKey);  // START has the focus in there
+    frame.addEventListener("load", prepareFrame);
+    frame.contentWindow?.addEventListener("keydown", passKey);  // Start has the focus in there
+    if (frame.contentDocument) dress(frame.contentDocument);
   }
 };
 export default function ({ data, parentElement, setStateValue }) {
+  ({ style } = data);
   if (parentElement.emoscopeCheck) {
     parentElement.emoscopeKnown = data.fault;
     return;
@@ -83,7 +97,7 @@ def camera_fault(known: str) -> str:
     probe = st.components.v2.component("camera_probe", js=_SCRIPT)
     found = probe(
         key="camera probe",
-        data={"fault": known},
+        data={"fault": known, "style": _STYLE},
         default={"fault": known},
         height="content",
         on_fault_change=lambda: None,

@@ -55,7 +55,7 @@ def show_session(
         )
     if result.fault:
         st.warning(escape(result.fault), icon=":material/timer:")
-    show_people_findings(result, frames)
+    show_people_findings(state.smoother, result, frames)
     st.caption(_facts(result))
     _show_marks(session)
     if session.recording_error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streamlit_app.webcam.relay import Route
 
 PATIENCE_S = 10.0
-"""Time without a frame after START after which the connection has failed."""
+"""Time without a frame after Start after which the connection has failed."""
 
 NO_CONNECTION = "No connection could be established between your browser and this server."
 
@@ -35,7 +35,7 @@ _END_S = 15.0  # for the end of a stream; the encoder of its recording may take 
 
 
 class WebcamSession:
-    """A stream from START to STOP, and its results.
+    """A stream from Start to Stop, and its results.
 
     Args:
         analyzer: Analyzer that all streams share.
@@ -74,7 +74,7 @@ class WebcamSession:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the visitor has pressed START."""
+        """Whether the visitor has pressed Start."""
         return self._begun_s is not None
 
     @property
@@ -89,7 +89,7 @@ class WebcamSession:
 
     @property
     def waiting_s(self) -> float:
-        """Seconds without a frame since START; 0 once there was one."""
+        """Seconds without a frame since Start; 0 once there was one."""
         if self._begun_s is None or self.processor.frames:
             return 0.0
         return time.monotonic() - self._begun_s
@@ -101,7 +101,7 @@ class WebcamSession:
             self.stream.settings = settings
 
     def begin(self) -> None:
-        """Records that START was pressed."""
+        """Records that Start was pressed."""
         if self._begun_s is None:
             self._begun_s = time.monotonic()
 
@@ -198,17 +198,17 @@ class WebcamSession:
 
 @dataclass(slots=True)
 class WebcamState:
-    """One session at a time; the results of the last one stay until the next START.
+    """One session at a time; the results of the last one stay until the next Start.
 
     Attributes:
-        current: The session that runs, or will start with the next START.
+        current: The session that runs, or will start with the next Start.
         last: The one before, if it had frames.
         selection: Selection in the charts of the results.
         smoother: Smooths the results.
         stills: Photos taken instead.
         sessions: Counts the sessions.
         mounts: Counts how often the camera's widget was replaced.
-        failure: Why the last START failed; empty otherwise.
+        failure: Why the last Start failed; empty otherwise.
         wants_still: Whether the visitor takes a photo instead.
         fault: The browser's report about the camera, see ``camera_probe``.
         passwords_s: Unix time of the passwords for relays of the current session.
@@ -235,7 +235,7 @@ class WebcamState:
     def session(
         self, analyzer: Analyzer, limiter: StreamLimiter, settings: LiveSettings
     ) -> WebcamSession:
-        """The running session, which keeps its analyzer, or a new one that waits for START."""
+        """The running session, which keeps its analyzer, or a new one that waits for Start."""
         session = self.current
         if session and not session.is_live:
             self._finish(session)
@@ -260,7 +260,7 @@ class WebcamState:
         self._forget_last()
 
     def remount(self) -> None:
-        """Replaces the camera's widget by a new one, which shows START."""
+        """Replaces the camera's widget by a new one, which shows Start."""
         if self.current:
             self.current.clear()
         self.mounts += 1

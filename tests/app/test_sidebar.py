@@ -12,9 +12,10 @@ def page():
     import streamlit as st
 
     from streamlit_app.settings import AppSettings
-    from streamlit_app.sidebar import sidebar
+    from streamlit_app.sidebar import sidebar, visitor_options
 
-    options = sidebar(AppSettings(model="/srv/networks/mine.onnx"))
+    sidebar(AppSettings(model="/srv/networks/mine.onnx"))
+    options = visitor_options()
     st.write(options.emotion or "automatic")
     st.write(options.material)
 

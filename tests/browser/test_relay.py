@@ -88,7 +88,7 @@ def visit(relay_url: str, browser: Browser, folder: Path, **settings: str) -> It
 
 
 def expect_failure(page: Page) -> None:
-    camera(page).get_by_role("button", name="START").click()
+    camera(page).get_by_role("button", name="Start").click()
     expect_text(page, "Its relay (TURN server) did not help")
     expect_text(page, "Take a photo")
 

@@ -175,6 +175,23 @@ def test_a_click_or_drag_moves_player_and_dot_and_keys_step_frames(sample: Page)
         assert playing_s(sample) == pytest.approx(shown_s, abs=0.01)
 
 
+def test_whoever_comes_back_finds_the_same_charts_and_they_follow(page: Page) -> None:
+    page.locator(".bars svg").wait_for()
+    page.locator(".plane svg").evaluate("svg => { svg.wasThere = true; }")
+    page.get_by_role("link", name="About").click()
+    expect_text(page, "What the numbers mean")
+    page.get_by_role("link", name="Video").click()
+    page.locator(".bars svg").wait_for()
+    assert page.locator(".plane svg").evaluate("svg => svg.wasThere")
+    before = dot(page)
+    page.mouse.click(*at(page, 0.75))
+    wait_until(page, lambda: dot(page) != before)
+    with seen_otherwise(page, 700, "light"):
+        wait_until(page, lambda: no_overflow(page))
+        width = "place => [place.clientWidth, place.querySelector('svg').clientWidth]"
+        wait_until(page, lambda: len(set(page.locator(".timeline").evaluate(width))) == 1)
+
+
 def test_playing_moves_the_cursor(sample: Page) -> None:
     sample.mouse.click(*at(sample, 0.1))
     sample.locator("video").evaluate("video => { video.muted = true; }")

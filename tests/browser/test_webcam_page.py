@@ -51,7 +51,7 @@ def page(camera_browser: Browser, app_url: str) -> Iterator[Page]:
 
 
 def camera(page: Page) -> Frame:
-    """The part of the page with START and STOP."""
+    """The part of the page with Start and Stop."""
     page.locator("iframe[src*=webrtc_streamer]").wait_for()
     for frame in page.frames:
         if "webrtc_streamer" in frame.url:
@@ -60,10 +60,10 @@ def camera(page: Page) -> Frame:
 
 
 def start(page: Page) -> Frame:
-    """Press START and wait for frames; a start that fails is tried once more, as people do."""
+    """Press Start and wait for frames; a start that fails is tried once more, as people do."""
     for is_last in (False, True):
         frame = camera(page)
-        frame.get_by_role("button", name="START").click()
+        frame.get_by_role("button", name="Start").click()
         try:
             wait_for_frames(frame, 5, timeout_ms=40_000)
         except PlaywrightError:
@@ -130,7 +130,7 @@ def analysed(page: Page) -> int:
 
 
 def stop(page: Page) -> None:
-    camera(page).get_by_role("button", name="STOP").click()
+    camera(page).get_by_role("button", name="Stop").click()
     page.get_by_role("tab", name="Timeline").wait_for()
 
 
@@ -206,7 +206,7 @@ def test_two_streams_run_side_by_side_and_end_with_their_tabs(
         places(third, 0)
     page.get_by_role("link", name="Webcam").click()
     page.get_by_role("tab", name="Timeline").wait_for()
-    camera(page).get_by_role("button", name="START").wait_for()
+    camera(page).get_by_role("button", name="Start").wait_for()
     assert_no_violations(page)
 
 
@@ -216,7 +216,7 @@ def test_without_a_connection_a_photo_is_offered_and_analysed(
 ) -> None:
     script = "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
     with opened(camera_browser, f"{app_url}/webcam", script) as page:
-        camera(page).get_by_role("button", name="START").click()
+        camera(page).get_by_role("button", name="Start").click()
         expect_text(page, "No connection could be established")
         expect_text(page, "lets no UDP through")
         page.wait_for_function(
@@ -232,11 +232,22 @@ def test_without_a_connection_a_photo_is_offered_and_analysed(
         assert "happiness" in str(photo.get_attribute("alt"))
 
 
+def test_the_buttons_of_the_camera_look_like_those_of_the_page(page: Page) -> None:
+    style = """button => {
+        const { fontFamily, borderRadius, textTransform, minHeight } = getComputedStyle(button);
+        return [fontFamily, borderRadius, textTransform, minHeight];
+    }"""
+    ours = page.get_by_role("button", name="Mark").evaluate(style)
+    start = camera(page).get_by_role("button", name="Start")
+    wait_until(page, lambda: start.evaluate(style) == ours)
+    assert not camera(page).get_by_test_id("VideoLabelIcon").is_visible()
+
+
 @pytest.mark.slow
 def test_a_browser_without_a_camera_is_told_so(browser: Browser, app_url: str) -> None:
     with opened(browser, f"{app_url}/webcam") as page:
         expect_text(page, "No camera was found")
-        camera(page).get_by_role("button", name="START").wait_for()
+        camera(page).get_by_role("button", name="Start").wait_for()
         for width, scheme in ((400, "dark"), (1600, "light")):
             with seen_otherwise(page, width, scheme):
                 assert no_overflow(page)
@@ -257,7 +268,7 @@ def test_a_camera_that_is_blocked_is_told_and_the_message_goes_when_it_is_allowe
         expect_text(page, "The camera is blocked for this page")
         page.evaluate("window.allowCamera()")
         page.get_by_text("The camera is blocked for this page").wait_for(state="detached")
-        camera(page).get_by_role("button", name="START").wait_for()
+        camera(page).get_by_role("button", name="Start").wait_for()
 
 
 @pytest.mark.slow

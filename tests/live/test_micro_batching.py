@@ -128,7 +128,7 @@ def test_a_core_that_hangs_is_given_up_with_a_sentence():
 def test_closing_ends_who_waits_and_who_comes_later(crowd):
     first, second = crowd.ask(1), crowd.ask(2)
     crowd.core.close()
-    with pytest.raises(EmotionError, match="were released; press START again"):
+    with pytest.raises(EmotionError, match="were released; press Start again"):
         second.result(WAIT_S)
     crowd.inner.open()
     assert len(first.result(WAIT_S)) == 1
@@ -146,7 +146,7 @@ def test_a_retired_core_serves_streams_until_they_have_ended(crowd, monkeypatch)
     monkeypatch.setattr(micro_batching, "_UNUSED_S", 0.0)
     crowd.core.retire()
     wait_until(lambda: not crowd.core._thread.is_alive())
-    with pytest.raises(EmotionError, match="were released; press START again"):
+    with pytest.raises(EmotionError, match="were released; press Start again"):
         crowd.core.analyze([grey(3)])
 
 

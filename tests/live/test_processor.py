@@ -174,7 +174,7 @@ def test_what_is_shown_is_recorded_when_asked_for(make_bench):
         bench.clock.now_s += 0.1
         bench.show(grey(90, *SIZE))
         wait_until(lambda n=i: bench.processor.recorder.written > n)
-    bench.processor.close()  # STOP comes before the file is asked for
+    bench.processor.close()  # Stop comes before the file is asked for
     with (
         bench.processor.stop_recording() as file,
         file.open() as handle,

@@ -1,13 +1,16 @@
 """Two models on the same faces, with fakes for one of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emotion_core.labels import Emotion
 from emotion_core.local_analyzer import LocalAnalyzer
 from emotion_core.photos.comparison import (
+    COMPARED_COLUMNS,
     agreement_counts,
     classify_photos,
+    compare_frames,
     compare_images,
     compared_rows,
     find_disputed,
@@ -54,6 +57,20 @@ def test_both_models_read_the_faces_that_the_first_one_finds():
     rows = compared_rows("a.jpg", analysis, read)
     assert [row["face"] for row in rows] == [1, 2]
     assert rows[0]["confidence_2"] == pytest.approx(float(read.confidence[0]))
+
+
+def test_faces_of_a_video_stand_beside_their_second_readings():
+    names = ("emotion", "confidence", "valence", "arousal")
+    frames = pd.DataFrame({name: ["fear", "anger", "fear"] for name in names})
+    frames = frames.assign(frame=[4, 4, 9], time_s=[0.1, 0.1, 0.3], x1=1.0, y1=2.0, x2=3.0, y2=4.0)
+    second = make_predictions(3, top=Emotion.HAPPINESS)
+    table = compare_frames("a.mp4", frames.set_axis([5, 6, 9]), second)
+    assert list(table.columns) == list(COMPARED_COLUMNS)
+    assert table.index.tolist() == [5, 6, 9]
+    assert table["face"].tolist() == [1, 2, 1]
+    assert table["emotion_1"].tolist() == ["fear", "anger", "fear"]
+    assert table["emotion_2"].tolist() == ["happiness"] * 3
+    assert table["confidence_2"].tolist() == pytest.approx([0.8] * 3)
 
 
 def test_agreement_is_corrected_for_chance():

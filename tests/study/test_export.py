@@ -23,6 +23,7 @@ from emotion_core.study.edits import (
     NeutralSpan,
     TrimVideo,
 )
+from emotion_core.study.events import no_events, read_events
 from emotion_core.study.export import (
     other_names,
     study_file_names,
@@ -111,15 +112,28 @@ def test_spss_file_has_labels_and_missing_values(made, tables, tmp_path):
     assert read["note"].tolist() == tables.participants["note"].tolist()
 
 
-def test_code_book_explains_every_column(made, tables):
+def test_code_book_explains_every_column(study, made, tables):
     book = pd.read_csv(
         io.BytesIO(made["codebook.csv"]), encoding="utf-8-sig", keep_default_na=False
     )
-    assert len(book) == sum(len(table.columns) for _, table in tables.items())
+    described = (*dict(tables.items()).values(), study.events)
+    assert len(book) == sum(len(table.columns) for table in described)
     assert not book[book["meaning"].str.contains("see docs/tables.md")]["column"].tolist()
     page = made["codebook.md"].decode()
     assert "| `mean_change_p_happiness` | number | log-odds |" in page
     assert "no independent samples" in page
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_events_are_written_as_they_are_read(study, tables, decimal):
+    events = pd.concat([study.events, study.events.assign(time_s=7200.125, file="-P1.mp4")])
+    files = dict(study_files(replace(study, events=events), tables, (), decimal))
+    read = read_events(Path("events.csv"), files["events.csv"])
+    pd.testing.assert_frame_equal(read, events.reset_index(drop=True), check_dtype=False)
+
+
+def test_study_without_events_has_no_file_of_them(study, tables):
+    assert "events.csv" not in study_file_names(replace(study, events=no_events()), tables)
 
 
 def test_methods_name_versions_hashes_exclusions_and_references(made):
@@ -204,7 +218,7 @@ def test_bundle_has_every_file_and_the_project(study, tables, made):
         names = archive.namelist()
         assert {name: archive.read(name) for name in names[:-1]} == made
         project = archive.read(names[-1])
-    assert names == [*study_file_names(tables), "study.emoscope"]
+    assert names == [*study_file_names(study, tables), "study.emoscope"]
     again = make_tables(read_project(Path("study.emoscope"), project))
     pd.testing.assert_frame_equal(again.participants, tables.participants)
 

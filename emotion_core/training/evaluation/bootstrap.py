@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_core.training.datasets.face_set import LABELS
-from emotion_core.training.evaluation.metrics import TINY, to_predicted
+from emotion_core.training.evaluation.calibration import confidence_gaps
+from emotion_core.training.evaluation.metrics import TINY, nine_class_truth, to_predicted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,7 @@ class Intervals:
         arousal_ccc: The same.
         valence_rmse: Root of the mean squared difference.
         arousal_rmse: The same.
+        overconfidence: Mean confidence minus the share that is right.
     """
 
     drawn: Drawn
@@ -65,6 +67,7 @@ class Intervals:
     arousal_ccc: Range | None
     valence_rmse: Range | None
     arousal_rmse: Range | None
+    overconfidence: Range | None
 
     @property
     def words(self) -> str:
@@ -92,6 +95,7 @@ class MetricDraws:
         arousal_ccc: Of each draw.
         valence_rmse: Of each draw.
         arousal_rmse: Of each draw.
+        overconfidence: Of each draw.
     """
 
     drawn: Drawn
@@ -104,6 +108,7 @@ class MetricDraws:
     arousal_ccc: _Sums
     valence_rmse: _Sums
     arousal_rmse: _Sums
+    overconfidence: _Sums
 
 
 def draw_metrics(
@@ -119,8 +124,10 @@ def draw_metrics(
         units = np.unique(np.array(people, str), return_inverse=True)[1]
     n = int(units.max(initial=-1)) + 1
     cells, counts = _count_cells(probabilities, faces, found, units, n)
-    columns = np.hstack([counts, *(_to_moments(va, faces, found, units, n, k) for k in (0, 1))])
-    sums = _draw(columns)
+    moments = [_to_moments(va, faces, found, units, n, k) for k in (0, 1)]
+    gaps = _sum_gaps(probabilities, faces, found, units, n)
+    sums = _draw(np.hstack([counts, *moments, gaps]))
+    sums, gaps = sums[:, :-2], sums[:, -2:]
     flat = np.zeros((len(sums), len(LABELS) * (len(LABELS) + 1)))
     flat[:, cells] = sums[:, : len(cells)]
     confusion = flat.reshape(-1, len(LABELS), len(LABELS) + 1)
@@ -137,6 +144,7 @@ def draw_metrics(
         _concordances(arousal),
         _differences(valence),
         _differences(arousal),
+        _divide(gaps[:, 0], gaps[:, 1]),
     )
 
 
@@ -202,6 +210,16 @@ def _to_moments(
     x, y = (values[rated, column].astype(np.float64) for values in (va, faces.va))
     terms = (np.ones_like(x), x, y, x * x, y * y, x * y)
     return np.stack([np.bincount(units[rated], term, n) for term in terms], axis=1)
+
+
+def _sum_gaps(
+    probabilities: FloatArray, faces: FaceSet, found: Mask, units: npt.NDArray[np.intp], n: int
+) -> _Sums:
+    """``(U, 2)`` sum of the gaps of confidence of each unit, and the number of its faces."""
+    nine, truth = nine_class_truth(faces)
+    clear = nine & found
+    gaps = confidence_gaps(probabilities[clear], truth[found[nine]])
+    return np.stack([np.bincount(units[clear], gaps, n), np.bincount(units[clear], None, n)], 1)
 
 
 def _accuracies(confusion: _Sums) -> _Sums:

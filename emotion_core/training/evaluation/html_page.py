@@ -98,6 +98,7 @@ def _summary(report: EmotionReport) -> str:
             ("accuracy", metrics.accuracy, report.intervals.accuracy),
             ("macro-F1", metrics.macro_f1, report.intervals.macro_f1),
             ("mean recall", metrics.mean_recall, report.intervals.mean_recall),
+            ("overconfidence", metrics.overconfidence, report.intervals.overconfidence),
         )
         if value is not None
     ]

@@ -11,7 +11,11 @@ from scipy.special import softmax
 
 from emotion_core.errors import DatasetError
 from emotion_core.training.datasets.face_set import LABELS, NO_CLASS
-from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
+from emotion_core.training.evaluation.calibration import (
+    confidence_gaps,
+    expected_calibration_error,
+    to_calibration,
+)
 
 if TYPE_CHECKING:
     from emotion_core.training.datasets.face_set import FaceSet, Indices
@@ -47,6 +51,7 @@ class Metrics:
         n_nine: Faces of which one of nine classes, including uncertain, has more than half.
         accuracy_nine: Share of those whose best of nine classes is that one.
         ece: Expected calibration error over those, nine classes, 15 bins.
+        overconfidence: Mean confidence minus the share that is right, of the faces of ``ece``.
         calibration: The bins of ``ece``, by rising confidence.
         cross_entropy: Mean with the shares of the votes, over the faces that have any.
         n_valence: Faces with a rating of valence.
@@ -71,6 +76,7 @@ class Metrics:
     n_nine: int
     accuracy_nine: float | None
     ece: float | None
+    overconfidence: float | None
     calibration: tuple[CalibrationBin, ...]
     cross_entropy: float | None
     n_valence: int
@@ -106,7 +112,8 @@ def to_metrics(
     recalls = to_recalls(confusion, totals)
     nine, nine_truth = nine_class_truth(faces)
     right = (probabilities[nine].argmax(axis=1) == nine_truth) & found[nine]
-    bins = to_calibration(probabilities[nine & found], nine_truth[found[nine]])
+    clear = probabilities[nine & found], nine_truth[found[nine]]
+    bins = to_calibration(*clear)
     rated = ~np.isnan(faces.va) & found[:, None]
     agreement: dict[str, Any] = {}
     for i, name in enumerate(("valence", "arousal")):
@@ -124,6 +131,7 @@ def to_metrics(
         n_nine=len(nine_truth),
         accuracy_nine=_mean(right),
         ece=expected_calibration_error(bins),
+        overconfidence=_mean(confidence_gaps(*clear)),
         calibration=bins,
         cross_entropy=_cross_entropy(probabilities[found], faces.targets[found]),
         **agreement,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emotion_core.training.evaluation.bootstrap import Range
     from emotion_core.training.evaluation.evaluate import PredictionBuffer
 
-PAIRED = ("accuracy", "mean_recall", "macro_f1", "valence_ccc", "arousal_ccc")
+PAIRED = ("accuracy", "mean_recall", "macro_f1", "overconfidence", "valence_ccc", "arousal_ccc")
 """Fields of ``Metrics`` that are compared."""
 
 

@@ -142,6 +142,8 @@ def _class_lines(report: EmotionReport, unit: str) -> Iterator[str]:
         f"{found} {unit}, 9 classes, temperature {report.card.temperature:g}",
     )
     yield _line("  with temperature 1", report.ece_raw, f"{found} {unit}")
+    note = f"confidence minus accuracy, {found} {unit}, 9 classes"
+    yield _line("overconfidence", metrics.overconfidence, note, interval.overconfidence)
     yield _line("cross-entropy", metrics.cross_entropy, "against the labels")
 
 

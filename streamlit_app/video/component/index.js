@@ -9,6 +9,7 @@ const AFTER_S = 0.001; // after the start of a frame, so that rounding does not 
 
 const viewers = new WeakMap();
 let embedding; // the promise of vegaEmbed
+let left = {}; // the charts of the viewer that was closed last
 
 function loadEmbed(url) {
   embedding ??= import(new URL(url, document.baseURI).href).then(
@@ -28,12 +29,16 @@ function clock(timeS, decimals) {
   return `${start}:${pad(seconds % 60)}` + (decimals ? `.${whole % units}` : "");
 }
 
+function finalize(charts = {}) {
+  for (const { view } of Object.values(charts)) view.finalize();
+}
+
 class Viewer {
   constructor(root) {
     this.root = root;
     this.video = this.find("video");
     this.course = this.find(".course");
-    this.views = {};
+    this.charts = {}; // by name: where it is, its view and its width
     this.signals = { cursor: 0, from_s: 0, until_s: 0 };
     this.shown = ""; // what is drawn, to draw it again only if it changes
     this.listen();
@@ -84,28 +89,44 @@ class Viewer {
   async draw() {
     const round = (this.round = (this.round ?? 0) + 1);
     const { charts, rows, vega } = this.data;
+    if (this.goOn()) return;
     try {
       const embed = await loadEmbed(vega);
       for (const name of NAMES) {
         const place = this.find(`.${name}`);
         const { spec, alt } = charts[name];
         const options = { actions: false, defaultStyle: false, renderer: "svg" };
+        const width = place.clientWidth;
         const whole = {
           ...spec,
-          width: place.clientWidth,
+          width,
           background: "transparent",
           datasets: { ...spec.datasets, course: rows },
         };
         const { view, finalize } = await embed(place, whole, { ...options, config: this.config });
         if (round !== this.round) return finalize();
-        this.views[name]?.finalize();
-        this.views[name] = view;
+        this.charts[name]?.view.finalize();
+        this.charts[name] = { place, view, width };
         this.describe(name, place, alt);
       }
     } catch (error) {
       console.error(error);
     }
-    this.find(".fault").hidden = NAMES.every((name) => this.views[name]);
+    this.find(".fault").hidden = NAMES.every((name) => this.charts[name]);
+  }
+
+  // Whoever comes back to a page finds the same charts: drawing takes longer than all else
+  goOn() {
+    const { shown, charts } = left;
+    left = {};
+    const places = NAMES.map((name) => this.find(`.${name}`));
+    const fits = ({ clientWidth }, i) => clientWidth === charts[NAMES[i]]?.width;
+    if (shown !== this.shown || !places.every(fits)) return finalize(charts);
+    finalize(this.charts);
+    places.forEach((place, i) => place.replaceWith(charts[NAMES[i]].place));
+    this.charts = charts;
+    this.find("#about").textContent = this.data.charts.timeline.alt;
+    return true;
   }
 
   // For screen readers, in place of what Vega says; the charts over time are one slider
@@ -120,9 +141,11 @@ class Viewer {
   }
 
   resize() {
-    for (const [name, view] of Object.entries(this.views)) {
-      const width = this.find(`.${name}`).clientWidth;
-      if (width && width !== view.width()) view.width(width).runAsync();
+    for (const chart of Object.values(this.charts)) {
+      const width = chart.place.clientWidth;
+      if (!width || width === chart.width) continue;
+      chart.width = width;
+      chart.view.width(width).runAsync();
     }
   }
 
@@ -167,7 +190,7 @@ class Viewer {
   render() {
     this.asked = undefined;
     const { cursor } = this.signals;
-    for (const view of Object.values(this.views)) {
+    for (const { view } of Object.values(this.charts)) {
       for (const [name, value] of Object.entries(this.signals)) view.signal(name, value);
       view.runAsync();
     }
@@ -196,7 +219,7 @@ class Viewer {
   // Mouse, finger and keys
 
   timeAt(event) {
-    const view = this.views.timeline;
+    const { view } = this.charts.timeline;
     const left = this.find(".timeline svg").getBoundingClientRect().left + view.origin()[0];
     return view.scale("x").invert(event.clientX - left);
   }
@@ -217,7 +240,7 @@ class Viewer {
     this.find(".mark").addEventListener("click", () => this.mark());
     // What is dragged: a span with its start, or the cursor.
     course.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || !this.views.timeline) return;
+      if (event.button !== 0 || !this.charts.timeline) return;
       course.setPointerCapture(event.pointerId);
       const timeS = this.timeAt(event);
       this.dragged = event.shiftKey ? { startS: timeS } : {};
@@ -268,7 +291,8 @@ class Viewer {
     clearTimeout(this.resting);
     this.observer.disconnect();
     this.round += 1;
-    for (const view of Object.values(this.views)) view.finalize();
+    finalize(left.charts);
+    left = { shown: this.shown, charts: this.charts };
   }
 }
 

@@ -142,8 +142,13 @@ def test_people_are_chosen_edits_undone_and_all_analysed_again_with_other_settin
     press(done_app, "Undo")
     assert done_app.dataframe[0].value["role"].equals(before["role"])
     done_app.pills[0].set_value([first, last.track]).run()
+    press(done_app, "Draw annotated video")
+    state_of(done_app).drawing.result(60)
+    done_app.run()
+    assert "Annotated video (MP4)" in downloads(done_app)
     press(done_app, "Merge")
     assert len(done_app.dataframe[0].value) == len(before) - 1
+    assert "Annotated video (MP4)" not in downloads(done_app)
     press(done_app, "Exclude video")
     assert state_of(done_app).tables().participants.loc[3, "note"] == "excluded"
     done_app.slider(key="min_score").set_value(0.7).run()

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from emotion_core.errors import VideoDecodeError, WeightsUnavailableError
-from streamlit_app.video.job import JobState
+from streamlit_app.video.job_queue import JobState
 from tests.app.video.test_job import Steps, until
 from tests.factories import make_faces, make_fake_analyzer
 from tests.video.clips import make_clip

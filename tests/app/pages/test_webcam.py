@@ -528,7 +528,7 @@ def test_a_stream_that_the_server_has_lost_is_put_up_anew(page, streamer):
     def forget(**options):
         context = real(**options)
         context.sink_video_track = None
-        streamer.is_playing = False  # what is put up anew shows START
+        streamer.is_playing = False  # what is put up anew shows Start
         return context
 
     streamer.is_playing = True

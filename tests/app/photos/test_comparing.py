@@ -11,7 +11,7 @@ from emotion_core.photos.comparison import compared_rows, measure_agreement, to_
 from emotion_core.photos.cropped import iter_cropped_photos
 from emotion_core.recognition.classifier import EmotionClassifier
 from emotion_core.types import DEFAULT_OPTIONS
-from streamlit_app.photos.comparing import _to_finding
+from streamlit_app.compared_faces import to_finding
 from streamlit_app.photos.second_readings import SecondReadings
 from streamlit_app.photos.state import Photo
 from tests.factories import (
@@ -71,7 +71,7 @@ def test_the_finding_names_agreement_and_the_words_most_often_apart():
         analysis = make_analysis([(0, 0, 9, 9)], top=first)
         rows += compared_rows("a.png", analysis, make_predictions(1, top=second))
     table = to_compared_table(rows)
-    said = _to_finding(measure_agreement(table), table, ("one", "two"))
+    said = to_finding(measure_agreement(table), table, ("one", "two"))
     assert said.startswith("**The same word for 50%** of 4 faces, kappa 0.20; two reads valence")
     assert said.endswith("Most often apart: sadness becomes happiness (2).")
 

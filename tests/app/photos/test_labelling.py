@@ -108,14 +108,19 @@ def test_figures_need_labels(page, monkeypatch):
 
 
 def test_what_adapting_says_is_shown_until_labels_change(page, monkeypatch):
-    def refuse(task, _):
+    def refuse(task, _, prior):
         task.labels.adaptation = Adaptation(
-            None, "balanced", (), ("Too few.",), {}, (0, 0), 0, None, None, ()
+            None, prior, (), ("Too few.",), {}, (0, 0), 0, None, None, ()
         )
 
     monkeypatch.setattr(adapting, "_adapt", refuse)
     press(opened(page, "Adapt"), "adapt")
     assert [warning.value for warning in page.warning] == ["Too few\\."]
+    page.segmented_control(key="class prior").set_value("labels").run()
+    assert "Below, emotions count all alike; adapt again for this." in captions(page)
+    press(page, "adapt")
+    assert page.session_state["PhotosState"].labels.adaptation.prior == "labels"
+    assert "adapt again" not in captions(page)
     press(opened(page, "Correct"), "label anger")
     assert list(opened(page, "Adapt").warning) == []
 
@@ -140,7 +145,7 @@ def texts(page):
 
 
 def test_an_adapted_model_reads_the_photos_anew_and_goes_back(page, core, monkeypatch):
-    def succeed(task, _):
+    def succeed(task, *_):
         found = Adaptation(None, "balanced", ("emotions",), (), {}, (0, 0), 0, None, None, ())
         task.labels.adaptation, task.labels.adapted = found, make_own()
 

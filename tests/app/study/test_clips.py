@@ -11,7 +11,7 @@ from emotion_core.video.types import VideoInfo, VideoProgress, VideoSettings
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.study import clips as study_clips
 from streamlit_app.study.clips import StudyClip, StudyRunner
-from streamlit_app.video.job import JobQueue, JobState
+from streamlit_app.video.job_queue import JobQueue, JobState
 from tests.app.video.test_job import until
 from tests.study.studies import make_frames
 

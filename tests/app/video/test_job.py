@@ -16,7 +16,8 @@ from emotion_core.video.types import VideoProgress, VideoSettings
 from streamlit_app.session_cleanup import SessionReaper
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.video import job as video_job
-from streamlit_app.video.job import JobQueue, JobSpec, JobState, VideoJob
+from streamlit_app.video.job import JobSpec, VideoJob
+from streamlit_app.video.job_queue import JobQueue, JobState
 from streamlit_app.video.selection import TimelineSelection
 from streamlit_app.video.state import VideoState
 from tests.factories import make_fake_analyzer, make_image

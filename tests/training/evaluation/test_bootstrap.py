@@ -111,6 +111,6 @@ def test_ten_thousand_faces_take_no_long_wait():
 
 
 def test_intervals_have_words():
-    likely = Intervals("people", 1669, (0.86884, 0.90787), *[None] * 6)
+    likely = Intervals("people", 1669, (0.86884, 0.90787), *[None] * 7)
     assert to_words(likely.accuracy) == "95%: 0.869 to 0.908"
     assert likely.words == "95% intervals: from drawing the 1,669 people anew 2,000 times."

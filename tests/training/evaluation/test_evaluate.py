@@ -120,6 +120,7 @@ def test_the_table_gives_every_figure_with_its_faces(model):
         f"accuracy, 8 classes       {report.metrics.accuracy:.4f}  (30 faces; {accuracy})" in table
     )
     assert f"(30 faces; {f1})" in table
+    assert f"9 classes; {to_words(report.intervals.overconfidence)})" in table
     for likely in (report.intervals.valence_ccc, report.intervals.arousal_ccc):
         assert f"(30 faces; CCC {to_words(likely)})" in table
     assert report.intervals.words in table

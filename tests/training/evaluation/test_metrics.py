@@ -10,7 +10,11 @@ from scipy.special import softmax
 from emotion_core.errors import DatasetError
 from emotion_core.labels import Emotion, to_label_set
 from emotion_core.training.datasets.face_set import EIGHT_EMOTIONS, LABELS, NO_CLASS, FaceSet
-from emotion_core.training.evaluation.calibration import expected_calibration_error, to_calibration
+from emotion_core.training.evaluation.calibration import (
+    confidence_gaps,
+    expected_calibration_error,
+    to_calibration,
+)
 from emotion_core.training.evaluation.metrics import (
     fit_temperature,
     to_agreement,
@@ -159,6 +163,13 @@ def test_calibration_error_is_the_gap():
     (full,) = [b for b in bins if b.n]
     assert (full.n, full.accuracy) == (10, 0.6)
     assert full.low <= 0.8 <= full.high
+
+
+def test_overconfidence_is_signed_where_errors_of_bins_add_up():
+    pairs = np.tile(np.array([[0.8, 0.2], [0.6, 0.4]], np.float32), (10, 1))
+    truth = np.array([0, 0] * 6 + [1, 0] * 4)  # right: 6 of 10 that are 0.8 sure, all 0.6 sure
+    assert confidence_gaps(pairs, truth).mean() == pytest.approx((0.2 - 0.4) / 2, abs=1e-6)
+    assert expected_calibration_error(to_calibration(pairs, truth)) == pytest.approx(0.3, abs=1e-6)
 
 
 def test_full_confidence_falls_into_the_last_bin():
