@@ -258,7 +258,8 @@ def _nose(face: Face) -> Any:
 
 def plot(rows: pd.DataFrame) -> str:
     """Shares against levels, a chart for each change, as SVG."""
-    data = rows.melt(["detector", "change", "level"], list(_BARS), "what", "share")
+    rows = rows.assign(**{"as before": rows["as before"].where(rows["found"] > 0)})
+    data = rows.melt(["detector", "change", "level"], list(_BARS), "what", "share").dropna()
     turns = data["change"].str.startswith("turned")
     charts: list[Any] = [_chart(data[turns], 620, is_turned=True)]
     others = [_chart(part, 270) for _, part in data[~turns].groupby("change", sort=False)]

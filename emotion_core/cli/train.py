@@ -93,7 +93,12 @@ def add_train(parser: argparse.ArgumentParser) -> None:
             help=f"{flag.help} (default {default})",
         )
     parser.add_argument(
-        "--teacher", metavar="T", help="also learn from this network: a name or a released file"
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="T",
+        help="also learn from this network: a name or a released file; given several times, from "
+        "the mean of all",
     )
     parser.add_argument(
         "--landmarker",
@@ -120,11 +125,11 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", default="valid", help="of that data set (default valid)")
     parser.add_argument(
-        "--logit-adjustment",
+        "--recall-weight",
         type=float,
         default=0.0,
-        metavar="TAU",
-        help="make rare classes likelier: subtract TAU times the log of their training share",
+        metavar="W",
+        help="make rare emotions likelier: choose words for (1 - W) accuracy + W mean recall",
     )
     add_threads(parser)
     parser.set_defaults(run=_run_export)
@@ -143,7 +148,7 @@ def _run_train(chosen: argparse.Namespace) -> int:
         also=tuple(DatasetSource(dataset, Path(root)) for dataset, root in chosen.also),
         valid=chosen.valid
         and DatasetSource(chosen.valid[0], Path(chosen.valid[1]), chosen.valid[2]),
-        teacher=chosen.teacher,
+        teachers=tuple(chosen.teacher),
         landmarker=chosen.landmarker,
         device=chosen.device,
         resume=chosen.resume,
@@ -188,7 +193,7 @@ def _run_export(chosen: argparse.Namespace) -> int:
     dataset, root = chosen.calibrate
     faces = read_faces(dataset, Path(root), chosen.split)
     files = release_emotion(
-        chosen.checkpoint, chosen.out, faces, logit_adjustment=chosen.logit_adjustment
+        chosen.checkpoint, chosen.out, faces, recall_weight=chosen.recall_weight
     )
     for file in files:
         sys.stdout.write(f"{file}\n")

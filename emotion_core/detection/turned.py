@@ -71,7 +71,7 @@ _CROP_SCORE = 0.5
 _UPRIGHT_CROP, _UPRIGHT_PX = 3.0, 480
 """The same of the square in which a turned face is found precisely."""
 
-_UPRIGHT_DEG, _UPRIGHT_TRIES = 12.0, 3
+_UPRIGHT_DEG, _UPRIGHT_TRIES = 6.0, 4
 """A face that is still turned further in its view is searched again at its new angle. YuNet draws
 landmarks half as much turned as faces are."""
 

@@ -235,15 +235,15 @@ def test_teacher_is_noted_and_asked_for_again(data, tmp_path):
 def test_export_calibrates_on_the_split_and_prints_a_line_for_each_file(data, monkeypatch, capsys):
     asked = []
 
-    def release(checkpoint, path, faces, *, logit_adjustment):
-        asked.append((checkpoint.name, path.name, len(faces), logit_adjustment))
+    def release(checkpoint, path, faces, *, recall_weight):
+        asked.append((checkpoint.name, path.name, len(faces), recall_weight))
         return "the weights", "the graph"
 
     monkeypatch.setattr(export, "release_emotion", release)
     words = ("best.pt", "net.safetensors", "--calibrate", "folders", data)
     assert _run("export", *words) == 0
     assert capsys.readouterr().out == "the weights\nthe graph\n"
-    assert _run("export", *words, "--split", "test", "--logit-adjustment", 0.5) == 0
+    assert _run("export", *words, "--split", "test", "--recall-weight", 0.5) == 0
     assert asked == [("best.pt", "net.safetensors", 8, 0), ("best.pt", "net.safetensors", 6, 0.5)]
 
 

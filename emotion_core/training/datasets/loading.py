@@ -59,7 +59,7 @@ def read_sources(
         valid: For validation; by default the "valid" split of ``main``, else its "test" split, else
             a tenth of it, drawn by the seed.
         config: Has the seed, and whether ratings of valence and arousal are used.
-        label: Adds a landmarker's labels to the faces of each data set to learn from.
+        label: Adds what teachers say of the faces of each data set to learn from.
 
     Returns:
         Training faces, without those that teach nothing, and held-out faces.

@@ -48,9 +48,10 @@ class TrainConfig(BaseConfig):
         label_smoothing: Share of every target that is spread evenly over all classes.
         mixup: Alpha of the Beta distribution of mixup; 0 is off.
         cutmix: Alpha of the Beta distribution of CutMix; 0 is off.
-        teacher: Name of a teacher network, or empty.
-        teacher_sha256: Of the teacher's file, or empty.
-        teacher_share: Weight of a teacher's probabilities in the targets.
+        teacher: Names of teacher networks, with commas between, or empty.
+        teacher_sha256: Of their files, or empty.
+        teacher_share: Weight of the teachers' mean probabilities in the targets.
+        teacher_va: Whether faces without ratings of valence and arousal learn the teachers'.
         va_weight: Of the concordance loss of valence and arousal beside the cross-entropy.
         va_square_weight: Of their mean squared difference.
         landmarker: Name of the file of the landmarker that teaches action features and the pose of
@@ -104,6 +105,7 @@ class TrainConfig(BaseConfig):
     teacher: str = ""
     teacher_sha256: str = ""
     teacher_share: float = limited(0.5, 0, 1)
+    teacher_va: bool = False
     va_weight: float = limited(0.5, 0)
     va_square_weight: float = limited(0.0, 0)
     va_words: bool = True

@@ -1,4 +1,4 @@
-"""A released network as a teacher, whose probabilities are mixed into the training targets."""
+"""Released networks as teachers, whose probabilities are mixed into the training targets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from emotion_core.training.emotion.load import load_model
 from emotion_core.training.evaluation.evaluate import predict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emotion_core.recognition.classifier import EmotionClassifier
     from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.config import TrainConfig
     from emotion_core.types import FloatArray
 
 
@@ -48,38 +51,44 @@ def load_emotion_teacher(name: str, device: str) -> EmotionTeacher:
     return EmotionTeacher(known_as, describe_file(loaded.path).sha256, loaded.classifier)
 
 
-def blend_teacher_targets(faces: FaceSet, teacher: EmotionTeacher, share: float) -> FaceSet:
-    """Mixes a teacher's probabilities into the targets.
+def learn_from_teachers(
+    faces: FaceSet, teachers: Sequence[EmotionTeacher], config: TrainConfig
+) -> FaceSet:
+    """Mixes the teachers' mean probabilities into the targets, and fills missing ratings.
 
     Args:
-        faces: Rows of zeros in their targets become the teacher's probabilities alone.
-        teacher: Sees the images as they are and mirrored.
-        share: Weight of the teacher's probabilities, 0-1.
+        faces: Rows of zeros in their targets become the teachers' probabilities alone. Valence and
+            arousal that are NaN become the teachers' mean if ``config.teacher_va`` says so.
+        teachers: See the images as they are and mirrored.
+        config: Has the weight of their probabilities.
 
     Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; with temperature
     1, and mixed into the targets once instead of a separate loss.
     """
-    predicted = predict_both_ways(teacher.classifier, faces)
+    read = [predict_both_ways(teacher.classifier, faces) for teacher in teachers]
+    predicted, seen_va = (np.mean(values, axis=0) for values in zip(*read, strict=True))
+    share = config.teacher_share
     mixed = (1 - share) * faces.targets + share * predicted
     unlabelled = ~faces.targets.any(axis=1)
     mixed[unlabelled] = predicted[unlabelled]
-    return replace(faces, targets=mixed.astype(np.float32))
+    va = np.where(np.isnan(faces.va), seen_va, faces.va) if config.teacher_va else faces.va
+    return replace(faces, targets=mixed.astype(np.float32), va=va.astype(np.float32))
 
 
-def predict_both_ways(classifier: EmotionClassifier, faces: FaceSet) -> FloatArray:
-    """Softmax of the logits averaged over each image and its mirror image, temperature 1.
+def predict_both_ways(
+    classifier: EmotionClassifier, faces: FaceSet
+) -> tuple[FloatArray, FloatArray]:
+    """What a network reads in images and their mirror images, temperature 1.
 
     Returns:
-        ``(N, 9)`` in the order of ``LABELS``; classes that the network lacks are 0.
+        ``(N, 9)`` softmax of the logits' mean in the order of ``LABELS``, 0 for classes that the
+        network lacks; ``(N, 2)`` mean valence and arousal.
     """
+    read = [predict(classifier, faces, mirrored=mirrored) for mirrored in (False, True)]
     # Log-probabilities times the card's temperature are the logits but for a constant per row.
-    logits = [
-        np.log(np.maximum(predict(classifier, faces, mirrored=mirrored)[0], 1e-30))
-        * np.float32(classifier.card.temperature)
-        for mirrored in (False, True)
-    ]
-    mean = (logits[0] + logits[1]) / np.float32(2)
+    temperature = np.float32(classifier.card.temperature)
+    logits = [np.log(np.maximum(seen, 1e-30)) * temperature for seen, _ in read]
     columns = [LABELS.index(label) for label in classifier.card.labels]
     probabilities = np.zeros((len(faces), len(LABELS)), np.float32)
-    probabilities[:, columns] = softmax(mean, axis=1)
-    return probabilities
+    probabilities[:, columns] = softmax((logits[0] + logits[1]) / np.float32(2), axis=1)
+    return probabilities, (read[0][1] + read[1][1]) / np.float32(2)

@@ -41,15 +41,17 @@ class Trained:
         network: On the CPU, ready to predict.
         config: Of its training.
         metadata: Of its files, except for the temperature.
+        class_shares: Of each emotion in training; empty if the checkpoint is too old to have them.
     """
 
     network: EmotionNet
     config: TrainConfig
     metadata: dict[str, str]
+    class_shares: tuple[float, ...] = ()
 
 
 def release_emotion(
-    checkpoint: Path, path: Path, faces: FaceSet, *, logit_adjustment: float = 0.0
+    checkpoint: Path, path: Path, faces: FaceSet, *, recall_weight: float = 0.0
 ) -> tuple[ReleasedFile, ReleasedFile]:
     """Calibrates the averaged weights of a checkpoint, writes both files, and compares them.
 
@@ -57,17 +59,18 @@ def release_emotion(
         checkpoint: Saved by an ``EmotionTrainer``.
         path: The safetensors file; the ONNX goes beside it.
         faces: To fit the temperature on; not the training faces.
-        logit_adjustment: See ``adjust_logits``.
+        recall_weight: See ``favour_rare``.
 
     Raises:
-        EmotionError: The checkpoint, the file name or the adjustment is invalid, or a file cannot
-            be written.
+        EmotionError: The checkpoint, the file name or the weight is invalid, or a file cannot be
+            written.
     """
     check_release(path)
-    trained = load_trained(checkpoint, logit_adjustment=logit_adjustment)
-    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
-    # With temperature 1 these are the logits but for a constant per face, which does not count.
-    temperature = fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
+    trained = load_trained(checkpoint)
+    temperature = calibrate(trained, faces)
+    if recall_weight:
+        favour_rare(trained, recall_weight, temperature)
+        temperature = calibrate(trained, faces)  # no word changes by it
     graph = path.with_suffix(".onnx")
     export_safetensors(trained, path, temperature)
     export_emotion_onnx(path, graph)
@@ -75,13 +78,19 @@ def release_emotion(
     return ReleasedFile.of(path, temperature), ReleasedFile.of(graph, temperature)
 
 
-def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
-    """Loads the averaged network of a checkpoint, with adjusted logits.
+def calibrate(trained: Trained, faces: FaceSet) -> float:
+    """Fits the temperature of a network to faces."""
+    probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
+    # With temperature 1 these are the logits but for a constant per face, which does not count.
+    return fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
+
+
+def load_trained(checkpoint: Path) -> Trained:
+    """Loads the averaged network of a checkpoint.
 
     Raises:
         WeightsUnavailableError: There is no such file.
         WeightsMismatchError: It is no checkpoint of an emotion network.
-        EmotionError: The logits cannot be adjusted.
     """
     network, config, saved = load_averaged(checkpoint)
     metadata = {
@@ -96,33 +105,46 @@ def load_trained(checkpoint: Path, *, logit_adjustment: float = 0.0) -> Trained:
     for key in ("data", "pretrained"):
         if saved.get(key):
             metadata[key] = saved[key]
-    if logit_adjustment:
-        if config.balance != "none":
-            raise EmotionError(
-                f"The network was trained with balance {config.balance}, which already makes rare "
-                "classes likelier; leave out --logit-adjustment."
-            )
-        if "class_shares" not in saved:
-            raise EmotionError(
-                f"{checkpoint} lacks the training share of each class; leave out "
-                "--logit-adjustment, or train with this version."
-            )
-        adjust_logits(network, saved["class_shares"], logit_adjustment)
-        metadata["logit_adjustment"] = str(logit_adjustment)
-    return Trained(network, config, metadata)
+    return Trained(network, config, metadata, tuple(saved.get("class_shares", ())))
 
 
 @torch.no_grad()
-def adjust_logits(network: EmotionNet, shares: list[float], tau: float) -> None:
-    """Makes rare classes likelier: subtracts ``tau`` times the log of their training share.
+def favour_rare(trained: Trained, weight: float, temperature: float) -> None:
+    """Makes rare emotions likelier, so that more of them are recalled at the least cost.
 
-    Folded into the last layer's bias. A class that did not occur in training is left as it is.
+    The word of the highest probability maximises the expected accuracy. The word of the highest
+    probability times ``1 - weight + weight / (C * share)``, of C emotions with these shares,
+    maximises ``1 - weight`` times the expected accuracy plus ``weight`` times the expected mean
+    recall: a face counts 1 for the one and ``1 / (C * share)`` for the other if its word is right.
+    The logarithms of these factors are folded into the last layer's bias; an emotion that did not
+    occur in training is left as it is.
 
-    Source: A. Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021, equation 9.
+    Args:
+        trained: Changed in place, and noted in its metadata.
+        weight: Of the mean recall, 0-1.
+        temperature: At which the probabilities are calibrated.
+
+    Raises:
+        EmotionError: The weight is out of range, or the training already favoured rare emotions or
+            did not note their shares.
     """
-    prior = torch.tensor(shares, dtype=torch.float32)
-    prior[prior <= 0] = 1.0
-    network.state_dict()["head.1.bias"].sub_(tau * prior.log())
+    if not 0 <= weight <= 1:
+        raise EmotionError(f"The weight of the mean recall must lie in 0 to 1, not be {weight}.")
+    if trained.config.balance != "none":
+        raise EmotionError(
+            f"The network was trained with balance {trained.config.balance}, which already makes "
+            "rare emotions likelier; leave out --recall-weight."
+        )
+    if not trained.class_shares:
+        raise EmotionError(
+            "The checkpoint lacks the training share of each emotion; leave out --recall-weight, "
+            "or train with this version."
+        )
+    shares = torch.tensor(trained.class_shares, dtype=torch.float32)
+    factors = 1 - weight + weight / (len(shares) * shares)
+    factors[shares <= 0] = 1.0
+    trained.network.state_dict()["head.1.bias"].add_(temperature * factors.log())
+    trained.metadata["recall_weight"] = str(weight)
 
 
 def export_safetensors(trained: Trained, path: Path, temperature: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.training.datasets.loading import DatasetSource, read_sources
 from emotion_core.training.emotion.distillation import (
     EmotionTeacher,
-    blend_teacher_targets,
+    learn_from_teachers,
     load_emotion_teacher,
 )
 from emotion_core.training.emotion.history import best_epoch, progress_line
@@ -55,7 +54,7 @@ class EmotionTrainJob:
         main: The first data set.
         also: Further ones to learn from.
         valid: For validation, or ``None`` for the main one's own.
-        teacher: Name or file of a teacher, or ``None``.
+        teachers: Names or files of teachers.
         landmarker: File of a landmarker, or ``None``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         resume: A checkpoint to start from, or ``None``.
@@ -67,7 +66,7 @@ class EmotionTrainJob:
     main: DatasetSource
     also: tuple[DatasetSource, ...] = ()
     valid: DatasetSource | None = None
-    teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     landmarker: Path | None = None
     device: str = "auto"
     resume: Path | None = None
@@ -89,20 +88,24 @@ def run_emotion_training(job: EmotionTrainJob) -> int:
             stack.enter_context(job.run.unless_refused())
             stack.enter_context(job.run.keep_log())
         config = job.config
-        teacher = _find_teacher(job)
-        if teacher:
-            config = replace(config, teacher=teacher.name, teacher_sha256=teacher.sha256)
+        teachers = _find_teachers(job)
+        config = replace(
+            config,
+            teacher=",".join(teacher.name for teacher in teachers),
+            teacher_sha256=",".join(teacher.sha256 for teacher in teachers),
+        )
         landmarker = _find_landmarker(job)
         if landmarker:
             config = replace(
                 config, landmarker=landmarker.name, landmarker_sha256=landmarker.sha256
             )
-        faces, held_out = read_sources(
-            job.main, job.also, job.valid, config, partial(_add_actions, landmarker, context)
-        )
         trainer = EmotionTrainer(config, saving, context)
-        if teacher and not trainer.is_done:
-            faces = _teach(faces, teacher, config, context)
+        asked = [] if trainer.is_done else teachers
+
+        def label(faces: FaceSet) -> FaceSet:
+            return _teach(_add_actions(faces, landmarker, context), asked, config, context)
+
+        faces, held_out = read_sources(job.main, job.also, job.valid, config, label)
         if context.is_first:
             job.run.write_config(config)
             _LOG.info("%s", _to_opening(trainer, faces, held_out, context))
@@ -145,20 +148,19 @@ def _train(
                 write_emotion_epoch(summary, report)
 
 
-def _find_teacher(job: EmotionTrainJob) -> EmotionTeacher | None:
-    """The teacher that was requested, or that the run had before.
+def _find_teachers(job: EmotionTrainJob) -> list[EmotionTeacher]:
+    """The teachers that were requested, or that the run had before.
 
     Raises:
-        EmotionError: It cannot be found by its name, or is another file.
+        EmotionError: One cannot be found by its name, or is another file.
     """
-    name = job.teacher or job.config.teacher
-    if not name:
-        return None
-    if job.teacher is None and Path(name).suffix in FILES:
-        raise EmotionError(
-            f"The run learns from the teacher {name}; say where it is by --teacher FILE."
-        )
-    return load_emotion_teacher(name, job.device)
+    names = job.teachers or tuple(filter(None, job.config.teacher.split(",")))
+    for name in names:
+        if not job.teachers and Path(name).suffix in FILES:
+            raise EmotionError(
+                f"The run learns from the teacher {name}; say where it is by --teacher FILE."
+            )
+    return [load_emotion_teacher(name, job.device) for name in names]
 
 
 def _find_landmarker(job: EmotionTrainJob) -> FaceLandmarker | None:
@@ -177,7 +179,7 @@ def _find_landmarker(job: EmotionTrainJob) -> FaceLandmarker | None:
 
 
 def _add_actions(
-    landmarker: FaceLandmarker | None, context: DistributedContext, faces: FaceSet
+    faces: FaceSet, landmarker: FaceLandmarker | None, context: DistributedContext
 ) -> FaceSet:
     """Asks the landmarker in the first process; the others then read what it has kept."""
     if landmarker is None:
@@ -189,16 +191,22 @@ def _add_actions(
 
 
 def _teach(
-    faces: FaceSet, teacher: EmotionTeacher, config: TrainConfig, context: DistributedContext
+    faces: FaceSet,
+    teachers: list[EmotionTeacher],
+    config: TrainConfig,
+    context: DistributedContext,
 ) -> FaceSet:
-    """Runs the teacher once, in the first process."""
-    targets = torch.zeros(len(faces), faces.targets.shape[1])
+    """Runs the teachers in the first process."""
+    if not teachers:
+        return faces
     if context.is_first:
-        _LOG.info("Asking the teacher %s about %d faces.", teacher.name, len(faces))
-        targets = torch.from_numpy(
-            blend_teacher_targets(faces, teacher, config.teacher_share).targets
-        )
-    return replace(faces, targets=share_tensor(targets, context).numpy())
+        _LOG.info("Asking %s about the %d faces of %s.", config.teacher, len(faces), faces.name)
+        faces = learn_from_teachers(faces, teachers, config)
+    targets, va = (
+        share_tensor(torch.from_numpy(values), context).numpy()
+        for values in (faces.targets, faces.va)
+    )
+    return replace(faces, targets=targets, va=va)
 
 
 def _to_opening(

@@ -16,17 +16,18 @@ from emotion_core.networks.emotion_net import load_network, make_network
 from emotion_core.training.datasets.face_set import LABELS
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.distillation import (
-    blend_teacher_targets,
+    EmotionTeacher,
+    learn_from_teachers,
     load_emotion_teacher,
     predict_both_ways,
 )
 from emotion_core.training.emotion.export import (
-    adjust_logits,
     check_emotion_onnx,
+    favour_rare,
     load_trained,
     release_emotion,
 )
-from emotion_core.training.emotion.load import load_model
+from emotion_core.training.emotion.load import load_model, make_classifier
 from emotion_core.training.emotion.trainer import EmotionTrainer
 from emotion_core.training.engine.checkpoint import CheckpointPolicy, load_checkpoint
 from tests.paths import WEIGHTS
@@ -126,36 +127,33 @@ def test_classifier_reads_a_checkpoint_and_its_released_files_alike(tiny_checkpo
     np.testing.assert_allclose(expected.probabilities, softmax, atol=1e-4)
 
 
-def test_logit_adjustment_makes_rare_classes_likelier_and_is_noted(tiny_checkpoint):
-    plain = load_trained(tiny_checkpoint)
-    adjusted = load_trained(tiny_checkpoint, logit_adjustment=0.5)
-    gain = adjusted.network.head[1].bias - plain.network.head[1].bias
-    expected = torch.tensor([*[-0.5 * np.log(0.5)] * 2, *[0.0] * 7])  # no face is of the others
-    torch.testing.assert_close(gain.detach(), expected.float())
-    assert adjusted.metadata["logit_adjustment"] == "0.5"
-    assert "logit_adjustment" not in plain.metadata
+def test_rare_emotions_are_favoured_by_the_gain_in_accuracy_and_mean_recall(tiny_checkpoint):
+    plain, trained = load_trained(tiny_checkpoint), load_trained(tiny_checkpoint)
+    trained = replace(trained, class_shares=(0.9, 0.1, *[0.0] * 7))  # no face is of the others
+    favour_rare(trained, 0.5, 2.0)
+    gain = trained.network.head[1].bias - plain.network.head[1].bias
+    factors = torch.tensor([0.5 + 0.5 / (9 * 0.9), 0.5 + 0.5 / (9 * 0.1), *[1.0] * 7])
+    torch.testing.assert_close(gain.detach(), 2 * factors.log())
+    assert trained.metadata["recall_weight"] == "0.5"
+    assert "recall_weight" not in plain.metadata
 
 
-def test_adjusted_logits_are_those_minus_the_log_prior():
-    network = make_network("tiny-face-net", 3).eval()
-    faces = torch.randn(2, 1, SIDE, SIDE)
-    before = network(faces)[0].detach()
-    adjust_logits(network, [0.8, 0.15, 0.05], 1.0)
-    prior = torch.tensor([0.8, 0.15, 0.05])
-    torch.testing.assert_close(network(faces)[0], before - prior.log())
-
-
-def test_logit_adjustment_is_refused_where_it_does_not_fit(tiny_checkpoint, tmp_path):
-    saved = load_checkpoint(tiny_checkpoint)
-    config = replace(TrainConfig.from_json(saved["config"]), balance="sampler")
-    torch.save(saved | {"config": config.to_json()}, tmp_path / "balanced.pt")
+def test_rare_emotions_are_favoured_once_and_only_if_their_shares_are_known(tiny_checkpoint):
+    trained = load_trained(tiny_checkpoint)
+    balanced = replace(trained, config=replace(trained.config, balance="sampler"))
     with pytest.raises(EmotionError, match="trained with balance sampler, which already makes"):
-        load_trained(tmp_path / "balanced.pt", logit_adjustment=1.0)
-    del saved["class_shares"]
+        favour_rare(balanced, 0.5, 1.0)
+    with pytest.raises(EmotionError, match="lacks the training share of each emotion"):
+        favour_rare(replace(trained, class_shares=()), 0.5, 1.0)
+    with pytest.raises(EmotionError, match=r"must lie in 0 to 1, not be 1\.5"):
+        favour_rare(trained, 1.5, 1.0)
+
+
+def test_a_checkpoint_without_shares_is_read(tiny_checkpoint, tmp_path):
+    saved = load_checkpoint(tiny_checkpoint)
+    assert load_trained(tiny_checkpoint).class_shares == tuple(saved.pop("class_shares"))
     torch.save(saved, tmp_path / "old.pt")
-    with pytest.raises(EmotionError, match="lacks the training share of each class"):
-        load_trained(tmp_path / "old.pt", logit_adjustment=1.0)
-    assert load_trained(tmp_path / "old.pt").metadata["epoch"] == "6"
+    assert load_trained(tmp_path / "old.pt").class_shares == ()
 
 
 def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):
@@ -199,17 +197,24 @@ def test_teacher_is_averaged_over_mirror_images_at_temperature_one(tiny_checkpoi
         logits = (network(planes)[0] + network(planes.flip(3))[0]) / 2
     teacher = load_emotion_teacher(str(tiny_files[1].path), "cpu")
     assert (teacher.name, teacher.sha256) == ("tiny.onnx", tiny_files[1].sha256)
-    taught = predict_both_ways(teacher.classifier, faces)
+    taught, _ = predict_both_ways(teacher.classifier, faces)
     np.testing.assert_allclose(taught, logits.softmax(1).numpy(), atol=1e-4)
 
 
 @pytest.mark.slow
-def test_teacher_takes_its_share_and_all_of_what_is_unlabelled(tiny_files):
+def test_teachers_take_their_share_and_all_of_what_is_unlabelled(tiny_files):
     faces = make_faces(6)
     faces.targets[0] = 0
-    teacher = load_emotion_teacher(str(tiny_files[0].path), "cpu")
-    taught = predict_both_ways(teacher.classifier, faces)
-    mixed = blend_teacher_targets(faces, teacher, 0.25).targets
+    faces.va[1:] = 0.5  # those of the first are not known
+    one = load_emotion_teacher(str(tiny_files[0].path), "cpu")
+    network = make_network("tiny-face-net", 9, has_va=True).eval()
+    other = EmotionTeacher("other", "", make_classifier(network, TINY, "cpu"))
+    read = [predict_both_ways(each.classifier, faces) for each in (one, other)]
+    taught, va = (np.mean(values, axis=0) for values in zip(*read, strict=True))
+    config = replace(TINY, teacher_share=0.25, teacher_va=True)
+    learned = learn_from_teachers(faces, [one, other], config)
+    mixed = learned.targets
+    np.testing.assert_allclose(learned.va, [va[0], *faces.va[1:]], atol=1e-6)
     np.testing.assert_allclose(mixed[0], taught[0], atol=1e-6)
     np.testing.assert_allclose(mixed[1:], 0.75 * faces.targets[1:] + 0.25 * taught[1:], atol=1e-6)
     np.testing.assert_allclose(mixed.sum(1), 1, atol=1e-5)
