@@ -73,7 +73,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "analysed twice. docs/study.md of the project explains it."
     )
     parser.add_argument(
-        "source", type=Path, metavar="FOLDER", help="the videos; or a project, NAME.emoscope"
+        "source", type=Path, metavar="FOLDER", help="videos and photos; or a project, NAME.emoscope"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results")
     who = parser.add_mutually_exclusive_group()
@@ -183,14 +183,18 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _find(chosen: argparse.Namespace) -> tuple[StudyVideo, ...]:
-    from emotion_core.reporting.photo_folder import readable_path
+    from emotion_core.imaging.codec import SUFFIXES
+    from emotion_core.reporting.photo_folder import iter_files, readable_path
     from emotion_core.reporting.video_folder import find_videos
     from emotion_core.study.assignment import assign_by_pattern, assign_by_table
+    from emotion_core.video.io.still import is_photo
 
     if not chosen.source.is_dir():
         raise EmotionError(f"There is no folder {chosen.source}.")
     drawn = chosen.out / _ANNOTATED
-    found = [path for path in find_videos([chosen.source]) if drawn not in path.parents]
+    photos = [path for path in iter_files(chosen.source, SUFFIXES) if is_photo(path)]
+    found = find_videos([chosen.source])
+    found = [path for path in [*found, *photos] if drawn not in path.parents]
     names = [path.relative_to(chosen.source).as_posix() for path in found]
     if chosen.assign:
         videos, others = assign_by_table(names, chosen.assign)

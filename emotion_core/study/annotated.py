@@ -14,6 +14,7 @@ from emotion_core.video.annotation import FrameInterpolator, annotate_frames
 from emotion_core.video.frame_table import iter_analyses
 from emotion_core.video.highlights import HighlightCutter
 from emotion_core.video.io.reader import VideoReader
+from emotion_core.video.io.still import as_video
 from emotion_core.video.io.writer import VideoWriter
 from emotion_core.video.pipeline import ProgressMeter
 from emotion_core.video.tables import counted_frames
@@ -48,8 +49,8 @@ def iter_annotated(study: Study, source: Path, folder: Path) -> Iterator[str]:
     except OSError as error:
         raise EmotionError(f"{folder} cannot be made ({error.strerror or error}).") from error
     for record, stem in zip(drawn, stems, strict=True):
-        with AnonymousTempFile(folder) as file:
-            write_annotated(study, record, source / record.video.file, file.path)
+        with AnonymousTempFile(folder) as file, as_video(source / record.video.file) as video:
+            write_annotated(study, record, video, file.path)
             file.publish(folder / f"{stem}.mp4")
         yield f"{stem}.mp4"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from emotion_core.errors import EmotionError
 from emotion_core.study.store import ReadingsStore, StoredReadings, hash_file, need_parquet
 from emotion_core.study.tables import StudyRecord
+from emotion_core.video.io.still import as_video, is_photo, settings_for_still
 from emotion_core.video.pipeline import tabulate_video
 
 if TYPE_CHECKING:
@@ -77,13 +78,19 @@ class StudyRun:
             if self.on_progress is not None:
                 self.on_progress(video, progress)
 
-        path = self.folder / video.file
-        result = tabulate_video(path, self.analyzer, self.settings, on_progress=report)
+        settings = self._settings_of(video)
+        with as_video(self.folder / video.file) as path:
+            result = tabulate_video(path, self.analyzer, settings, on_progress=report)
         return StoredReadings.of_result(result)
 
     def _record(self, video: StudyVideo, sha256: str, found: StoredReadings) -> StudyRecord:
-        record = StudyRecord(video, sha256, found.frames, found.facts, self.settings.from_s)
+        start_s = self._settings_of(video).from_s
+        record = StudyRecord(video, sha256, found.frames, found.facts, start_s)
         return with_twin(record, self._seen)
+
+    def _settings_of(self, video: StudyVideo) -> VideoSettings:
+        is_still = is_photo(self.folder / video.file)
+        return settings_for_still(self.settings) if is_still else self.settings
 
 
 def with_twin(record: StudyRecord, seen: dict[str, str]) -> StudyRecord:

@@ -14,6 +14,7 @@ from emotion_core.study.edited_frames import check_people, tracks_of
 from emotion_core.study.edits import Edits
 from emotion_core.study.store import StoredReadings, from_parquet, hash_file, to_parquet
 from emotion_core.study.tables import StudyRecord
+from emotion_core.video.io.still import settings_for_still
 from emotion_core.video.pipeline import tabulate_video
 from streamlit_app.video.job_queue import JobState
 
@@ -45,9 +46,16 @@ class StudyClip:
         n_rows: Rows of its table of frames, once it is done.
         tracks: Numbers of all people and brief tracks, once it is done.
         facts: See ``StudyRecord``, once it is done.
+
+    Args:
+        name: As above.
+        file: As above.
+        photo_sha256: Hash of the photo that the file was made of; empty for a video.
     """
 
-    def __init__(self, name: str, file: SharedTempFile | None = None) -> None:
+    def __init__(
+        self, name: str, file: SharedTempFile | None = None, photo_sha256: str = ""
+    ) -> None:
         self.name, self.file = name, file
         self.progress: VideoProgress | None = None
         self.error = ""
@@ -55,6 +63,7 @@ class StudyClip:
         self.n_people, self.n_rows, self.tracks = 0, 0, frozenset[int]()
         self._state = JobState.WAITING
         self._sha256, self._start_s, self._readings = "", 0.0, b""
+        self._photo_sha256 = photo_sha256
         self.facts: dict[str, Any] = {}
         self._owners, self._lock = 1, threading.Lock()
         self._is_active = self._is_cancelled = self._is_put_back = False
@@ -137,7 +146,7 @@ class StudyClip:
         """
         if self.file is None:
             raise EmotionError(f"{self.name} is not here; a project has no videos.")
-        return StudyClip(self.name, self.file.share())
+        return StudyClip(self.name, self.file.share(), self._photo_sha256)
 
     def close(self) -> None:
         """Ends the analysis and frees everything once all owners have closed it."""
@@ -170,7 +179,10 @@ class StudyClip:
             with queue.slot(self), self.file.in_use() as path:
                 self.raise_if_cancelled()
                 self._state, began_s = JobState.RUNNING, time.monotonic()
-                self._sha256, self._start_s = hash_file(path), settings.from_s
+                if self._photo_sha256:
+                    settings = settings_for_still(settings)
+                self._sha256 = self._photo_sha256 or hash_file(path)
+                self._start_s = settings.from_s
                 result = tabulate_video(path, analyzer, settings, on_progress=self._on_progress)
             self.elapsed_s = time.monotonic() - began_s
             self._keep(StoredReadings.of_result(result))

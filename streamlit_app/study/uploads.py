@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from emotion_core.errors import EmotionError
+from emotion_core.errors import EmotionError, ImageDecodeError
 from emotion_core.files import archive
 from emotion_core.files.archive import MediaArchive, has_suffix
+from emotion_core.imaging import codec
 from emotion_core.photos.tables import unique_names
 from emotion_core.study.project import PROJECT_SUFFIX
+from emotion_core.study.store import hash_file
 from emotion_core.video.io import animation
 from emotion_core.video.io.demuxer import ACCEPTED, SUFFIXES
+from emotion_core.video.io.still import is_photo, photo_to_video
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.study.clips import StudyClip
 from streamlit_app.widgets import plural, take_upload, take_uploads
@@ -38,13 +41,18 @@ def choose_files(settings: AppSettings, state: StudyState) -> None:
     """The upload field; takes what is uploaded, and starts the page again."""
     key = f"study files {state.uploads}"
     uploads = st.file_uploader(
-        "Videos, or a project",
-        type=[*SUFFIXES, *animation.SUFFIXES, archive.SUFFIX, _PROJECT],
+        "Videos, photos, or a project",
+        type=[
+            *dict.fromkeys([*SUFFIXES, *codec.SUFFIXES, *animation.SUFFIXES]),
+            archive.SUFFIX,
+            _PROJECT,
+        ],
         accept_multiple_files=True,
         max_upload_size=min(settings.max_video_mb, int(st.get_option("server.maxUploadSize"))),
         key=key,
-        help=f"{ACCEPTED} and what camcorders write, a folder or ZIP archives of them; or a "
-        f"project ({PROJECT_SUFFIX}) that was saved here or by the command line.",
+        help=f"{ACCEPTED} and what camcorders write; photos ({codec.ACCEPTED}), each a still of "
+        f"one second; a folder or ZIP archives of them; or a project ({PROJECT_SUFFIX}) that was "
+        "saved here or by the command line.",
     )
     if uploads:
         state.uploads += 1
@@ -87,7 +95,7 @@ def take_files(state: StudyState, uploads: Sequence[UploadedFile]) -> None:
 
 
 def _take_videos(state: StudyState, uploads: Sequence[UploadedFile]) -> None:
-    found: list[tuple[str, SharedTempFile]] = []
+    found: list[tuple[str, SharedTempFile, str]] = []
     room = MAX_CLIPS - len(state.clips)
     try:
         for name, write in _iter_videos(state, uploads):
@@ -97,13 +105,31 @@ def _take_videos(state: StudyState, uploads: Sequence[UploadedFile]) -> None:
                     "over. The command `study` takes any number."
                 )
                 break
-            found.append((name, _store(write)))
+            file = _store(write)
+            try:
+                found.append((name, file, _make_still(file, name)))
+            except ImageDecodeError as error:
+                file.close()
+                state.remarks.append(f"{name}: {error}")
     except (EmotionError, OSError) as error:
         reason = error.strerror or error if isinstance(error, OSError) else error
         state.remarks.append(f"Not all videos could be stored on the server: {reason}")
-    names = unique_names([*(clip.name for clip in state.clips), *(name for name, _ in found)])
+    names = unique_names([*(clip.name for clip in state.clips), *(name for name, *_ in found)])
     new = names[len(state.clips) :]
-    state.add(StudyClip(name, file) for name, (_, file) in zip(new, found, strict=True))
+    state.add(
+        StudyClip(name, file, photo_sha256)
+        for name, (_, file, photo_sha256) in zip(new, found, strict=True)
+    )
+
+
+def _make_still(file: SharedTempFile, name: str) -> str:
+    """Makes a video of a photo in its place, and gives the photo's hash; empty for a video."""
+    with file.in_use() as path:
+        if not is_photo(path, name):
+            return ""
+        sha256 = hash_file(path)
+        path.write_bytes(photo_to_video(path.read_bytes()))
+    return sha256
 
 
 def _iter_videos(
@@ -114,7 +140,7 @@ def _iter_videos(
         if not has_suffix(upload.name, (archive.SUFFIX,)):
             yield upload.name, lambda path, source=upload: _copy(source, path)  # type: ignore[misc]
             continue
-        with MediaArchive(upload, SUFFIXES) as opened:
+        with MediaArchive(upload, SUFFIXES + codec.SUFFIXES) as opened:
             for name in opened.names:
                 yield name, lambda path, name=name: opened.unpack(name, path)  # type: ignore[misc]
             if n_other := len(opened.passed_over):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _STEPS = (
     (
-        "Drop videos",
+        "Drop videos or photos",
         "Name them like `P01_joy.mp4`: participant and stimulus are read from the names, by a "
         "pattern that you choose, or from a table.",
     ),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from emotion_core.cli.main import main
+from emotion_core.imaging.codec import encode_jpeg
 from emotion_core.study import run
 from emotion_core.study.edits import Edits, ExcludePerson, ExcludeVideo, RenamePerson
 from emotion_core.video.io.reader import VideoReader
@@ -72,6 +73,23 @@ def test_folder_becomes_tables_and_failures_stop_nothing(study, clips, tmp_path,
     videos = pd.read_csv(tmp_path / "out" / "all_videos.csv", encoding="utf-8-sig")
     assert videos["error"].notna().tolist() == [False, False, False, True]
     assert json.loads((tmp_path / "out" / "study_settings.json").read_text())["about"]["networks"]
+
+
+def test_a_photo_is_a_still_of_one_second_whatever_part_of_videos_is_analysed(
+    study, tmp_path, capsys
+):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    encoded = encode_jpeg(numbered_images(1, *SIZE_WH)[0])
+    for name in ("P1_joy.jpg", "P2_joy.jpg", "holiday.jpg"):
+        (folder / name).write_bytes(encoded)
+    part = ("--every", 3, "--from", 5, "--annotated")
+    assert study(folder, "--pattern", "{participant}_{stimulus}", *part) == 0
+    assert "note: holiday.jpg is left out" in capsys.readouterr().err
+    frames = pd.read_csv(tmp_path / "out" / "all_frames.csv", encoding="utf-8-sig")
+    assert frames.groupby("participant")["weight_s"].sum().tolist() == [1, 1]
+    drawn = sorted(path.name for path in (tmp_path / "out" / "annotated").iterdir())
+    assert drawn == ["P1_joy.mp4", "P2_joy.mp4"]
 
 
 def test_stopped_and_resumed_run_gives_the_same_bytes_and_analyses_nothing_twice(

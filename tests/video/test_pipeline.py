@@ -443,7 +443,8 @@ def make_frame(index):
 def test_progress_is_told_ten_times_a_second(monkeypatch):
     now, told = 100.0, []
     monkeypatch.setattr(pipeline.time, "monotonic", lambda: now)
-    progress = pipeline._Progress(VideoInfo(SIZE_WH, 10, None, None, "h264", ""), told.append)
+    info = VideoInfo(SIZE_WH, 10, None, None, "h264", "")
+    progress = pipeline.ProgressMeter(info, None, told.append)
     for i in range(100):
         now = 100 + i / 64
         progress.report(make_frame(i))
@@ -466,7 +467,7 @@ def test_time_left(n_frames, duration_s, expected, monkeypatch):
     monkeypatch.setattr(pipeline.time, "monotonic", lambda: now)
     told = []
     info = VideoInfo(SIZE_WH, 10, duration_s, n_frames, "h264", "")
-    progress = pipeline._Progress(info, told.append)
+    progress = pipeline.ProgressMeter(info, None, told.append)
     now += 7  # until the first frame, which says nothing of the others
     progress.report(make_frame(0))
     now += 1

@@ -1,5 +1,6 @@
 """A study on the page: who is in which video, edits and undo, its tables, projects, windows."""
 
+import hashlib
 import io
 import zipfile
 from dataclasses import replace
@@ -8,14 +9,21 @@ import pandas as pd
 import pytest
 
 from emotion_core.errors import EmotionError
+from emotion_core.imaging.codec import decode_image
+from emotion_core.study.assignment import StudyVideo
 from emotion_core.study.edits import ChooseParticipant, ExcludeVideo, RenamePerson
 from emotion_core.study.events import with_new_event
 from emotion_core.study.project import to_project
 from emotion_core.study.tables import make_tables
+from emotion_core.video.io.reader import frame_at
+from emotion_core.video.types import VideoSettings
 from streamlit_app.study.clips import StudyClip
 from streamlit_app.study.names import ClipNames
 from streamlit_app.study.state import StudyState
 from streamlit_app.study.uploads import take_files
+from streamlit_app.video.job_queue import JobQueue
+from tests.factories import make_fake_analyzer
+from tests.paths import PORTRAIT
 from tests.study.studies import make_failed, make_record, make_study
 
 
@@ -138,6 +146,20 @@ def test_videos_of_archives_and_files_of_one_name_are_taken_apart():
     assert "cannot be read" in state.remarks[-1]
     state.clear()
     assert not state.n_bytes
+
+
+def test_photos_become_stills_that_keep_the_hash_of_the_photo_and_damaged_ones_are_named():
+    state, photo = StudyState(), PORTRAIT.read_bytes()
+    archive = packed({"P1_x.jpg": photo, "P2_x.jpg": b"no photo"})
+    take_files(state, [Upload("photos.zip", archive)])
+    (clip,) = state.clips
+    with clip.file.in_use() as path:
+        assert frame_at(path, 0.5).image.shape == decode_image(photo).pixels.shape
+    assert state.remarks[0].startswith("P2_x.jpg: ")
+    clip.run(JobQueue(1), make_fake_analyzer(), VideoSettings(every=3, from_s=5))
+    record = clip.record(StudyVideo(clip.name, "P1", "x"))
+    assert record.sha256 == hashlib.sha256(photo).hexdigest()
+    assert record.load()["time_s"].tolist() == [0, 0.5]
 
 
 def test_project_is_opened_in_place_of_the_study_and_takes_no_videos(study, state):
