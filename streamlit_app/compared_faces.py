@@ -62,26 +62,46 @@ class ComparedFaces:
     find_shares: Callable[[str], tuple[Mapping[str, float], Mapping[str, float]]]
 
 
-def choose_second(in_use: Collection[str], preset: str, key: str) -> str | None:
-    """The other model, of those that the sidebar has; ``None`` if none is chosen.
+def open_comparison(
+    in_use: Collection[str], preset: str, key: str
+) -> tuple[DeltaGenerator, DeltaGenerator, str] | None:
+    """A part of the page with the choice of the other model, of those that the sidebar has.
 
     Args:
         in_use: Names of the model to compare with.
         preset: The app's own choice of a model; may be empty.
-        key: Of the widget.
+        key: Of the choice, and the start of that of the part.
+
+    Returns:
+        The part, a place in its first row, and the model's name; ``None`` if the part is closed or
+        no model is chosen.
     """
+    part = st.expander(
+        "Compare with a second model",
+        icon=":material/compare:",
+        key=f"{key} part",
+        on_change="rerun",
+    )
+    if not part.open:
+        return None
     names = [preset] if preset else []
     names += [card.name for card in cards_for(Task.EMOTION) if card.name not in names]
-    return st.selectbox(
-        "Second model",
-        [name for name in names if name not in in_use and Path(name).stem not in in_use],
-        index=None,
-        placeholder="Choose a model",
-        format_func=lambda name: Path(name).name,
-        key=key,
-        persist_state="session",
-        width=280,
-    )
+    with part, st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        name = st.selectbox(
+            "Second model",
+            [name for name in names if name not in in_use and Path(name).stem not in in_use],
+            index=None,
+            placeholder="Choose a model",
+            format_func=lambda name: Path(name).name,
+            key=key,
+            persist_state="session",
+            width=280,
+        )
+        place = st.empty()
+    if name is None:
+        place.caption("It reads the faces that are found already; labels are not needed.")
+        return None
+    return part, place, name
 
 
 def is_chosen_model(analyzer: Analyzer, name: str) -> bool:

@@ -97,24 +97,20 @@ def face_tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
     Args:
         more: What stands first.
     """
-    return [
-        *more,
-        alt.Tooltip("source:N", title="Photo"),
-        alt.Tooltip("face:Q", title="Face"),
-        alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("words:N", title="Confidence"),
-        alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
-        alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
-    ]
+    place = alt.Tooltip("source:N", title="Photo"), alt.Tooltip("face:Q", title="Face")
+    return [*more, *place, *_prediction("Confidence")]
 
 
 def reading_tooltip() -> list[alt.Tooltip]:
     """A tooltip with the prediction for one face at one time, from ``with_words`` of its row."""
+    place = alt.Tooltip("person:N", title="Person"), alt.Tooltip("clock:N", title="Time")
+    return [*place, *_prediction("Probability")]
+
+
+def _prediction(confidence: str) -> list[alt.Tooltip]:
     return [
-        alt.Tooltip("person:N", title="Person"),
-        alt.Tooltip("clock:N", title="Time"),
         alt.Tooltip("emotion:N", title="Emotion"),
-        alt.Tooltip("words:N", title="Probability"),
+        alt.Tooltip("words:N", title=confidence),
         alt.Tooltip("valence:Q", title="Valence", format="+.2f"),
         alt.Tooltip("arousal:Q", title="Arousal", format="+.2f"),
     ]

@@ -1,4 +1,4 @@
-"""Compare with another model: two readings of the same faces on the Photos page."""
+"""Compare with a second model: two readings of the same faces on the Photos page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from emotion_core.photos.comparison import COMPARED_COLUMNS, compared_rows, to_c
 from streamlit_app import resources
 from streamlit_app.compared_faces import (
     ComparedFaces,
-    choose_second,
     is_chosen_model,
+    open_comparison,
     show_compared,
 )
 from streamlit_app.photos.sheet import select_face
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from streamlit_app.photos.second_readings import SecondReadings
     from streamlit_app.visitor_options import VisitorOptions
 
-_PART, _SECOND = "comparing", "compared model"
-"""Keys of widgets."""
+_SECOND = "compared model"
+"""Key of the choice of the other model."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,19 +68,12 @@ def show_comparison(task: ComparisonTask, face: str | None) -> None:
     """
     if task.selected.faces.empty or not isinstance(task.analyzer, LocalAnalyzer):
         return
-    part = st.expander(
-        "Compare with another model", icon=":material/compare:", key=_PART, on_change="rerun"
-    )
-    if not part.open:
+    in_use = {task.analyzer.info.emotion.name, task.options.emotion}
+    opened = open_comparison(in_use, task.preset, _SECOND)
+    if opened is None:
         return
+    part, said, name = opened
     with part:
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            in_use = {task.analyzer.info.emotion.name, task.options.emotion}
-            name = choose_second(in_use, task.preset, _SECOND)
-            said = st.empty()
-        if name is None:
-            said.caption("It reads the faces that are found already; labels are not needed.")
-            return
         try:
             found = _compare(task, name)
         except EmotionError as error:

@@ -17,9 +17,10 @@ from emotion_core.study.run import with_twin
 from emotion_core.study.settings import StudySettings
 from emotion_core.study.synthetic import is_synthetic, synthetic_study
 from emotion_core.study.tables import Study, make_tables
-from streamlit_app.study.clips import StudyClip, StudyRunner, edits_that_hold
+from streamlit_app.study.clips import StudyClip, edits_that_hold
 from streamlit_app.study.decisions import Decisions
 from streamlit_app.study.names import ClipNames
+from streamlit_app.study.runner import StudyRunner
 from streamlit_app.video.job_queue import JobState
 from streamlit_app.visits import STUDY_RETURN_S
 

@@ -16,8 +16,8 @@ from emotion_core.quality import usable_faces
 from emotion_core.reporting.timeline import person_name
 from streamlit_app.compared_faces import (
     ComparedFaces,
-    choose_second,
     is_chosen_model,
+    open_comparison,
     show_compared,
 )
 from streamlit_app.video.comparison_job import ComparisonJob
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from streamlit_app.video.job_queue import JobQueue
     from streamlit_app.video.selection import TimelineSelection
 
-_PART, _KEY = "comparing video", "compared moment"
-"""Key of the part, and the start of those of its widgets."""
+_KEY = "compared moment"
+"""Start of the keys of widgets."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,19 +81,12 @@ def show_comparison(
         tracks: The people to show.
         selection: Its cursor goes to a face that is selected.
     """
-    part = st.expander(
-        "Compare with a second model", icon=":material/compare:", key=_PART, on_change="rerun"
-    )
-    if not part.open:
+    in_use = {video.result.model, video.result.model.split(" ", 1)[0]}
+    opened = open_comparison(in_use, comparing.preset, f"{_KEY} model")
+    if opened is None:
         return
+    part, place, name = opened
     with part:
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            in_use = {video.result.model, video.result.model.split(" ", 1)[0]}
-            name = choose_second(in_use, comparing.preset, f"{_KEY} model")
-            place = st.empty()
-        if name is None:
-            place.caption("It reads the faces that are found already; labels are not needed.")
-            return
         job = _begin(comparing, video, name, place)
         if job is None:
             return

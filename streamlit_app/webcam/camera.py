@@ -17,7 +17,7 @@ from emotion_core.photos.cropped import iter_cropped_photos
 from streamlit_app.photos.state import Photo
 from streamlit_app.photos.views import select_photos, show_findings, show_results
 from streamlit_app.video.sample import ANNOTATED, FOLDER
-from streamlit_app.webcam.camera_probe import CameraFault
+from streamlit_app.webcam.camera_probe import ADVICE, CameraFault
 from streamlit_app.webcam.relay import find_route, has_relay
 from streamlit_app.webcam.state import NO_CONNECTION, PATIENCE_S
 from streamlit_app.widgets import choose_counted, errors_as_messages, escape, plural
@@ -42,24 +42,6 @@ _STYLE = {"width": "100%", "aspectRatio": "16 / 9", "objectFit": "contain", "bac
 MIRROR = "mirror"
 """Key of the switch that mirrors the video."""
 
-_FAULTS = {
-    CameraFault.INSECURE: (
-        "The camera needs a secure page",
-        "Browsers only allow the camera on HTTPS and localhost, and this address is neither. Open "
-        "the page by its https address, or ask its operator to set one up.",
-    ),
-    CameraFault.REFUSED: (
-        "The camera is blocked for this page",
-        "Click the camera or the lock beside the address, allow the camera, and press Start. If "
-        "that is not offered, look in the browser's and the system's privacy settings.",
-    ),
-    CameraFault.ABSENT: (
-        "No camera was found",
-        "Plug one in, or switch it on; this message goes away by itself. If there is one, another "
-        "program may be using it.",
-    ),
-}
-
 _CHECKLIST = """
 - **The browser asks for the camera**: allow it. If it does not ask, the camera is blocked: click
   the camera or the lock beside the address, and allow it.
@@ -70,7 +52,6 @@ _CHECKLIST = """
 - **The video is black**: the camera is switched off or covered.
 """
 
-
 _NO_RELAY = (
     "Its relay (TURN server) did not help: it may be down, or refuse this server's password; tell "
     "the operator. "
@@ -80,7 +61,7 @@ _NO_RELAY = (
 def show_obstacles(state: WebcamState, session: WebcamSession, limiter: StreamLimiter) -> bool:
     """Explains what prevents using the camera; returns whether Start may still work."""
     if state.fault:
-        title, words = _FAULTS[CameraFault(state.fault)]
+        title, words = ADVICE[CameraFault(state.fault)]
         st.warning(words, title=title, icon=":material/videocam_off:")
         st.page_link(
             "streamlit_app/pages/photos.py",

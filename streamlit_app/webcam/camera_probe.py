@@ -21,6 +21,25 @@ class CameraFault(StrEnum):
     """There is none, or another program is using it."""
 
 
+ADVICE = {
+    CameraFault.INSECURE: (
+        "The camera needs a secure page",
+        "Browsers only allow the camera on HTTPS and localhost, and this address is neither. Open "
+        "the page by its https address, or ask its operator to set one up.",
+    ),
+    CameraFault.REFUSED: (
+        "The camera is blocked for this page",
+        "Click the camera or the lock beside the address, allow the camera, and press Start. If "
+        "that is not offered, look in the browser's and the system's privacy settings.",
+    ),
+    CameraFault.ABSENT: (
+        "No camera was found",
+        "Plug one in, or switch it on; this message goes away by itself. If there is one, another "
+        "program may be using it.",
+    ),
+}
+"""A heading for each fault, and what to do."""
+
 _STYLE = (Path(__file__).parent / "camera_frame.css").read_text("utf-8")
 _SCRIPT = """
 const passKey = ({ key, code, ctrlKey, altKey, metaKey }) => {

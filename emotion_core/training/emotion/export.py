@@ -79,7 +79,11 @@ def release_emotion(
 
 
 def calibrate(trained: Trained, faces: FaceSet) -> float:
-    """Fits the temperature of a network to faces."""
+    """Fits the temperature of a network to faces that it did not learn from.
+
+    Raises:
+        DatasetError: There is no face on whose class more than half agree.
+    """
     probabilities, _ = predict(make_classifier(trained.network, trained.config, "cpu"), faces)
     # With temperature 1 these are the logits but for a constant per face, which does not count.
     return fit_temperature(np.log(np.maximum(probabilities, 1e-30)), faces)
@@ -127,6 +131,8 @@ def favour_rare(trained: Trained, weight: float, temperature: float) -> None:
     Raises:
         EmotionError: The weight is out of range, or the training already favoured rare emotions or
             did not note their shares.
+
+    Source: the Bayes decision for that sum, as derived above.
     """
     if not 0 <= weight <= 1:
         raise EmotionError(f"The weight of the mean recall must lie in 0 to 1, not be {weight}.")

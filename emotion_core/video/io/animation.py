@@ -16,7 +16,9 @@ from emotion_core.errors import VideoDecodeError
 from emotion_core.imaging.codec import MAX_PIXELS, load_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from emotion_core.types import Image
 
 SUFFIXES = ("gif", "webp", "png", "apng")
 """File name extensions of images that may be animated."""
@@ -61,25 +63,41 @@ def webp_to_video(source: BinaryIO) -> BinaryIO:
     Raises:
         VideoDecodeError: It is damaged from the start, or too long.
     """
-    target = io.BytesIO()
     try:
-        with _open(source) as image, av.open(target, "w", format="mp4") as container:
+        with _open(source) as image:
             n_frames = getattr(image, "n_frames", 1)
             if n_frames > _MAX_FRAMES:
                 raise VideoDecodeError(
                     f"The animation has {n_frames} frames; at most {_MAX_FRAMES} are read."
                 )
-            options = {"crf": "8", "preset": "ultrafast"}
-            stream = container.add_stream("libx264", rate=25, options=options)
-            stream.width, stream.height = image.size
-            stream.pix_fmt = "yuv444p"
-            stream.codec_context.time_base = Fraction(1, 1000)
-            for time_ms, frame in _frames(image):
-                frame.time_base, frame.pts = Fraction(1, 1000), time_ms
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+            return encode_frames(image.size, _frames(image))
     except _DAMAGE as error:
         raise VideoDecodeError(f"The animation is damaged and cannot be read ({error}).") from error
+
+
+def encode_frames(
+    size_wh: tuple[int, int], frames: Iterable[tuple[int, Image]], fps: int = 25
+) -> BinaryIO:
+    """Encodes frames as an MP4, without visible loss.
+
+    Args:
+        size_wh: Width and height in pixels.
+        frames: Time in milliseconds and RGB ``(H, W, 3)``, 0-255, of each.
+        fps: Frames a second, by which the last one lasts.
+    """
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as container:
+        options = {"crf": "8", "preset": "ultrafast"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height = size_wh
+        stream.pix_fmt = "yuv444p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time_ms, pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.time_base, frame.pts = Fraction(1, 1000), time_ms
+            frame.duration = 1000 // fps
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     target.seek(0)
     return target
 
@@ -93,7 +111,7 @@ def _open(source: Path | BinaryIO) -> PIL.Image.Image:
     return image
 
 
-def _frames(image: PIL.Image.Image) -> Iterator[tuple[int, av.VideoFrame]]:
+def _frames(image: PIL.Image.Image) -> Iterator[tuple[int, Image]]:
     """Each frame with its time in milliseconds; a damaged one ends them."""
     time_ms = 0
     for index in range(getattr(image, "n_frames", 1)):
@@ -104,7 +122,7 @@ def _frames(image: PIL.Image.Image) -> Iterator[tuple[int, av.VideoFrame]]:
             if index == 0:
                 raise
             return
-        yield time_ms, av.VideoFrame.from_ndarray(pixels, "rgb24")
+        yield time_ms, pixels
         time_ms += _duration_ms(image)
 
 

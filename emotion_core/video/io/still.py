@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import av
-
 from emotion_core.errors import VideoDecodeError
 from emotion_core.files.archive import has_suffix
 from emotion_core.imaging.codec import SUFFIXES, decode_image
-from emotion_core.video.io.animation import is_animation
+from emotion_core.video.io.animation import encode_frames, is_animation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emotion_core.video.types import VideoSettings
 
-_RATE, _FRAMES = 2, 2
-"""Two frames, so that each counts for half a second, as between frames of any video."""
+_FPS = 2
+"""So there are two frames, each of which counts until the next one, as in any video."""
 
 
 def is_photo(path: Path, name: str = "") -> bool:
@@ -71,15 +67,6 @@ def photo_to_video(data: bytes) -> bytes:
         ImageDecodeError: It is damaged, or beyond the limits.
     """
     pixels = decode_image(data).pixels
-    target = io.BytesIO()
-    with av.open(target, "w", format="mp4") as container:
-        options = {"crf": "8", "preset": "ultrafast"}
-        stream = container.add_stream("libx264", rate=_RATE, options=options)
-        stream.height, stream.width = pixels.shape[:2]
-        stream.pix_fmt = "yuv444p"
-        frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
-        for index in range(_FRAMES):
-            frame.time_base, frame.pts = Fraction(1, _RATE), index
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return target.getvalue()
+    height, width = pixels.shape[:2]
+    times_ms = range(0, 1000, 1000 // _FPS)
+    return encode_frames((width, height), ((at, pixels) for at in times_ms), _FPS).read()

@@ -88,7 +88,7 @@ def page(app, monkeypatch):
     for i in (1, 2):
         app.file_uploader[0].upload(f"{i}.png", make_counting_photo(i, seed=i))
     app.run()
-    app.session_state["comparing"] = True
+    app.session_state["compared model part"] = True
     app.run()
     app.second = second
     return app

@@ -187,7 +187,7 @@ def test_two_models_stand_side_by_side(page, monkeypatch):
     own = make_own()
     reads = EmotionClassifier(FakeNetwork(gain=0.5), own.card)
     page.session_state["PhotosState"].labels.adapted = replace(own, classifier=reads)
-    page.session_state["comparing"] = True  # both parts of the page may be open
+    page.session_state["compared model part"] = True  # both parts of the page may be open
     opened(page, "Measure").selectbox(key="second model").set_value("adapted model").run()
     assert not page.exception
     table = next(t.value for t in page.dataframe if "Difference (95% interval)" in t.value)

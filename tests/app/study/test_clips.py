@@ -10,7 +10,8 @@ from emotion_core.study.assignment import StudyVideo
 from emotion_core.video.types import VideoInfo, VideoProgress, VideoSettings
 from streamlit_app.shared_file import SharedTempFile
 from streamlit_app.study import clips as study_clips
-from streamlit_app.study.clips import StudyClip, StudyRunner
+from streamlit_app.study.clips import StudyClip
+from streamlit_app.study.runner import StudyRunner
 from streamlit_app.video.job_queue import JobQueue, JobState
 from tests.app.video.test_job import until
 from tests.study.studies import make_frames

@@ -26,7 +26,7 @@ def page(app, monkeypatch, tmp_path):
     app.switch_page("streamlit_app/pages/video.py").run()
     upload(app, "two.mp4", clip.read_bytes())
     next(toggle for toggle in app.toggle if toggle.label == "Count all").set_value(True)
-    app.session_state["comparing video"] = True
+    app.session_state["compared moment model part"] = True
     app.run()
     app.selectbox(key="compared moment model").select(SECOND).run()
     assert not app.exception
