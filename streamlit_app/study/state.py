@@ -80,8 +80,6 @@ class StudyState(Decisions):
     _made: tuple[Hashable, StudyTables] | None = None
     _kept: KeptParts = field(default_factory=KeptParts)
 
-    # the videos
-
     @property
     def is_working(self) -> bool:
         """Whether a video waits or is analysed."""
@@ -271,8 +269,8 @@ class StudyState(Decisions):
     @property
     def n_bytes(self) -> int:
         """Size of the videos, of their readings, and of the annotated video."""
-        drawn = self.drawing.video.size if self.drawing else 0
-        return drawn + sum(clip.n_bytes for clip in list(self.clips))
+        readings = sum(clip.n_bytes for clip in list(self.clips))
+        return readings + (self.drawing.video.size if self.drawing else 0)
 
     def give_way(self) -> None:
         """Pauses the analysis, and ends a drawing, if others wait for a place."""
