@@ -42,6 +42,16 @@ _MAX_ASPECT = 2.5
 more: shrunk to 1280 pixels as a whole, a chat of 1080 by 14000 has 99 pixels left across, and its
 43 faces of 60 pixels were all missed."""
 
+_FILLING_PX = 160
+"""Longest side at which an image without a face is searched for one that fills it. Of 250 close
+photographs in which none was found before, this finds 184; at 128 pixels 149, at 256 pixels 183."""
+
+_FILLING_SHARE = 0.6  # minimum longer side of such a face, in shorter sides of the image
+
+_FILLING_GAIN = 0.1
+"""What its score gains: where most of a photo would be a face, it more often is one. Of 137 scenes
+without a face none scored 0.5, of 822 squares cut from them four, of those 250 photographs 184."""
+
 _MIN_LONG_PX = 32  # a line across a page is no long image
 _PIECES = 8  # of a long image at a time, which bounds memory
 
@@ -186,11 +196,12 @@ class FaceDetector:
             return found
         result = list(found)
         views = [_add_border(images[i]) for i in empty]
-        again = self._network.find([view for view, _, _ in views], min_score)
+        again = self._network.find([view for view, _, _ in views], min_score - _FILLING_GAIN)
         for i, faces, (_, scale, border) in zip(empty, again, views, strict=True):
             faces = rescale(faces, scale, (-border / scale, -border / scale))
             longest = sides(faces).max(axis=1, initial=0)
-            result[i] = faces[longest >= 0.6 * min(images[i].shape[:2])]
+            filling = faces[longest >= _FILLING_SHARE * min(images[i].shape[:2])]
+            result[i] = replace(filling, scores=np.minimum(filling.scores + _FILLING_GAIN, 1))
         return result
 
 
@@ -209,10 +220,10 @@ def _working_scale(image: Image) -> float:
 
 
 def _add_border(image: Image) -> tuple[Image, float, int]:
-    """Shrinks to 320 pixels and adds a border of half as much; returns view, scale and border."""
-    scale = min(1.0, 320 / max(image.shape[:2]))
+    """Shrinks to 160 pixels and adds a border of a quarter; returns view, scale and border."""
+    scale = min(1.0, _FILLING_PX / max(image.shape[:2]))
     small = scale_image(image, scale)
-    border = max(small.shape[:2]) // 2
+    border = max(small.shape[:2]) // 4
     view = cv2.copyMakeBorder(
         small, border, border, border, border, cv2.BORDER_CONSTANT, value=(127, 127, 127)
     )

@@ -1,6 +1,7 @@
 """Scales, the second look, suppression: faces come out inside the image, from left to right."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -30,10 +31,11 @@ class Scripted:
         self._answer = answer
         self.sizes = []
 
-    def find(self, images, _min_score, *, quick=False):
+    def find(self, images, min_score, *, quick=False):
         self.was_quick = quick
         self.sizes.append([image.shape[1::-1] for image in images])
-        return [self._answer(image) for image in images]
+        found = map(self._answer, images)
+        return [faces[faces.scores >= np.float32(min_score)] for faces in found]
 
 
 class Counted:
@@ -154,7 +156,21 @@ def test_only_images_without_a_face_get_a_second_look():
     with_face[100:200, 100:200, 0] = 255
     found, sizes = detect(make_square_finder(), with_face, without, with_face)
     assert [len(faces) for faces in found] == [1, 0, 1]
-    assert sizes == [[(640, 640)] * 3, [(640, 640)]]  # 320, and a border of 160 on each side
+    assert sizes == [[(640, 640)] * 3, [(240, 240)]]  # 160, and a border of 40 on each side
+
+
+@pytest.mark.parametrize(("score", "kept"), [(0.49, []), (0.5, [0.6]), (0.95, [1.0])])
+def test_a_face_that_fills_the_image_may_be_less_sure(score, kept):
+    image = np.zeros((100, 100, 3), np.uint8)
+
+    def answer(view):
+        if not (view[0, 0] == 127).all():
+            return Faces.empty()
+        faces = make_faces([(30, 30, 210, 210)])
+        return replace(faces, scores=np.array([score], np.float32))
+
+    (faces,), _ = detect(answer, image)
+    assert faces.scores.tolist() == pytest.approx(kept)
 
 
 @pytest.mark.parametrize("size_wh", [(640, 640), (90, 120), (2000, 1000)], ids=str)
