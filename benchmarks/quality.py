@@ -27,10 +27,11 @@ import vl_convert
 from benchmarks.degrade import DEGRADATIONS
 from benchmarks.harness import describe_machine, make_parser, print_table, write_json
 from emotion_core.imaging.codec import decode_image
+from emotion_core.imaging.warp import fit_similarity
 from emotion_core.local_analyzer import load_analyzer
 from emotion_core.quality import FACE_FLAGS, MIN_QUALITY
 from emotion_core.recognition import cover, face_quality
-from emotion_core.recognition.alignment import crop_faces, fit_similarity
+from emotion_core.recognition.alignment import crop_faces
 from emotion_core.recognition.pose import estimate_pose
 from emotion_core.reporting.photo_charts import vegalite_release
 from emotion_core.training.datasets.fairface import RATINGS
@@ -182,7 +183,7 @@ def _match(boxes: FloatArray, known: pd.DataFrame) -> Iterator[tuple[int, str]]:
 
 def _row(image: Image, found: Analysis, i: int, word: str) -> dict[str, Any]:
     one = found[i : i + 1]
-    measures = face_quality.measure_faces(image, one.faces)
+    measures = face_quality.measure_faces([image], [one.faces])
     names = ("size_px", "score", "sharpness", "brightness", "outside")
     row = {name: float(getattr(measures, name)[0]) for name in names}
     yaw, pitch, roll = measures.pose_deg[0].tolist()

@@ -79,10 +79,7 @@ class LocalAnalyzer(ReadsOneImage):
             return []
         start = time.perf_counter()
         readings = self.classifier.read(images, faces)
-        qualities = [
-            measure_quality(image, found, pitch_deg)
-            for image, found, (_, pitch_deg) in zip(images, faces, readings, strict=True)
-        ]
+        qualities = measure_quality(images, faces, [pitch_deg for _, pitch_deg in readings])
         predictions = [
             read if options.actions else replace(read, actions=None) for read, _ in readings
         ]

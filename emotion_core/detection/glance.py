@@ -1,86 +1,140 @@
-"""Glances: how sure a network is of a face in small views of it at several angles."""
+"""Looks at places of images: small views of them at several angles, all in one search."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from emotion_core.detection.roll_hints import overlaps, to_hints
 from emotion_core.detection.turned_view import cut_square, turn
+from emotion_core.detection.upside_down import may_be_inverted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from emotion_core.detection.detector import FaceDetector
-    from emotion_core.types import AnalyzeOptions, Faces, FloatArray, Image
-
-CROP = 2.2
-"""Side of the square around a face in which it is looked at again, in its sides."""
+    from emotion_core.detection.roll_hints import RollHint
+    from emotion_core.detection.turned_view import TurnedView
+    from emotion_core.types import AnalyzeOptions, Faces, Image
 
 MIN_GAIN = 0.05
 """Of the score: a face that is not turned scores about the same in several views."""
 
-_MIN_SCORE = 0.4
-_PLACE_PX = 64  # of a view
+_CROP = 2.2
+"""Side of the square around a face in which it is looked at again, in its sides."""
+
+_CLOSE_PX = 96  # of a view, at most
+_CLOSE_SCORE = 0.5  # minimum of a face in it
+_GLANCE_SCORE = 0.4
+_PLACE_PX = 64  # of a view of a place at which there may be no face
 
 
-def seems_turned(
+class Place(NamedTuple):
+    """A place at which a face is, or may be.
+
+    Attributes:
+        image: RGB ``(H, W, 3)``, 0-255.
+        face: One face, in its pixels.
+    """
+
+    image: Image
+    face: Faces
+
+
+class _View(NamedTuple):
+    turned: TurnedView
+    scale: float  # pixels of the square per pixel of the image
+    corner: tuple[float, float]  # of the square in the image
+
+
+def look(
     detector: FaceDetector,
-    image: Image,
-    place: Faces,
+    places: Sequence[Place],
+    rolls: Sequence[Sequence[float]],
     options: AnalyzeOptions,
+) -> list[list[list[RollHint]]]:
+    """What is seen of the face at each place, at each of its angles.
+
+    Args:
+        detector: Searches the views.
+        places: Any number.
+        rolls: Angles for each place, in degrees.
+        options: Those of the search.
+    """
+    quick = replace(options, min_score=_CLOSE_SCORE, min_face_px=1, search_px=_CLOSE_PX)
+    views = list(_to_views(places, rolls, _CLOSE_PX))
+    found = detector.detect([view.turned.pixels for view in views], quick) if views else []
+    seen = iter(zip(views, found, strict=True))
+    return [
+        [
+            [
+                hint
+                for hint in to_hints(view.turned, faces, view.scale, view.corner)
+                if overlaps(place.face, hint.face).any()
+            ]
+            for _, (view, faces) in zip(angles, seen, strict=False)
+        ]
+        for place, angles in zip(places, rolls, strict=True)
+    ]
+
+
+def seem_turned(
+    detector: FaceDetector,
+    places: Sequence[Place],
     rolls: Sequence[float],
-) -> bool:
-    """Whether a glance at a place shows a face surer at one of some angles than upright."""
-    upright, *turned = _glance(detector, image, place, options, (0.0, *rolls), _PLACE_PX)[0]
-    return bool(max(turned) > upright + MIN_GAIN)
-
-
-def find_inverted(  # noqa: PLR0913 - a search and what it looks at
-    detector: FaceDetector,
-    image: Image,
-    faces: Faces,
-    asked: list[int],
     options: AnalyzeOptions,
-    *,
-    roll: float,
+) -> list[bool]:
+    """Whether a glance at each place shows a face surer at one of some angles than upright."""
+    angles = [(0.0, *rolls)] * len(places)
+    scores = _glance(detector, places, angles, options, _PLACE_PX)
+    return [max(turned) > upright + MIN_GAIN for upright, *turned in scores]
+
+
+def find_inverted(
+    detector: FaceDetector,
+    places: Sequence[Place],
+    rolls: Sequence[float],
+    options: AnalyzeOptions,
     px: int,
 ) -> list[int]:
     """Which of some faces seem surer upside down.
 
     Args:
         detector: Searches the views.
-        image: RGB ``(H, W, 3)``, 0-255.
-        faces: Found in a view for a certain roll.
-        asked: Indices of those to look at.
+        places: Where the faces were found.
+        rolls: Angles of the views in which they were, in degrees.
         options: Those of the search.
-        roll: That one, in degrees.
         px: Pixels of a view.
+
+    Returns:
+        Their indices.
     """
-
-    def glance(chosen: list[int], at: float) -> FloatArray:
-        places = faces[np.array(chosen, np.intp)]
-        return _glance(detector, image, places, options, (at,), px)[:, 0]
-
-    inverted = dict(zip(asked, glance(asked, roll + 180), strict=True))
-    seen = [i for i in asked if inverted[i] > 0]  # few upright faces are
-    upright = dict(zip(seen, glance(seen, roll), strict=True))
-    return [i for i in seen if inverted[i] > upright[i]]
+    asked = np.flatnonzero(may_be_inverted(places)).tolist()
+    angles = [(rolls[i], rolls[i] + 180) for i in asked]
+    scores = _glance(detector, [places[i] for i in asked], angles, options, px)
+    return [i for i, (upright, inverted) in zip(asked, scores, strict=True) if inverted > upright]
 
 
 def _glance(
     detector: FaceDetector,
-    image: Image,
-    faces: Faces,
+    places: Sequence[Place],
+    rolls: Sequence[Sequence[float]],
     options: AnalyzeOptions,
-    rolls: Sequence[float],
     px: int,
-) -> FloatArray:
-    """``(N, len(rolls))`` the highest score around each face at each angle; 0 if none is seen."""
-    quick = replace(options, min_score=_MIN_SCORE, min_face_px=1, search_px=px)
-    parts = [cut_square(image, faces[i : i + 1], CROP, px)[0] for i in range(len(faces))]
-    views = [turn(part, roll, whole=False).pixels for part in parts for roll in rolls]
-    found = detector.detect(views, quick) if views else []
-    scores = [float(seen.scores.max(initial=0)) for seen in found]
-    return np.array(scores, np.float32).reshape(len(faces), len(rolls))
+) -> list[list[float]]:
+    """The highest score at each place, at each of its angles; 0 if no face is seen."""
+    quick = replace(options, min_score=_GLANCE_SCORE, min_face_px=1, search_px=px)
+    views = [view.turned.pixels for view in _to_views(places, rolls, px)]
+    found = iter(detector.detect(views, quick) if views else [])
+    return [[float(next(found).scores.max(initial=0)) for _ in angles] for angles in rolls]
+
+
+def _to_views(
+    places: Sequence[Place], rolls: Sequence[Sequence[float]], px: int
+) -> Iterator[_View]:
+    for place, angles in zip(places, rolls, strict=True):
+        part, scale, corner = cut_square(place.image, place.face, _CROP, px)
+        for roll in angles:
+            yield _View(turn(part, roll, whole=False), scale, corner)

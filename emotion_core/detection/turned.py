@@ -9,7 +9,7 @@ sure face that is done only where the upright search saw something like a face.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain, repeat
+from itertools import chain, compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from emotion_core.detection.boxes import rescale, sides
 from emotion_core.detection.detector import LONGEST_SIDE_PX, merge_faces
 from emotion_core.detection.doubt import find_doubt
-from emotion_core.detection.glance import CROP, MIN_GAIN, find_inverted, seems_turned
+from emotion_core.detection.glance import MIN_GAIN, Place, find_inverted, look, seem_turned
 from emotion_core.detection.roll_hints import (
     RollHint,
     distinct_hints,
@@ -55,22 +55,15 @@ alarms at lower scores. With no face above it in the upright view all turned one
 _FAINT_SCORE = 0.45
 """The same of a first look, where no view has a surer one: a second look turns it upright."""
 
-_ASKEW_DEG = 10.0
-"""Beyond this roll the only likely face of an image may be one upside down, seen from its chin."""
-
 _SCAN_PX = {90.0: 640, 180.0: 640, 270.0: 640, 45.0: 320, 135.0: 320, 225.0: 320, 315.0: 320}
 """Longest side at which an image is searched for faces with each roll. Whole images are turned by
-right angles; single faces by others, and they are large where they matter."""
-
-_CROP_PX = 96
-"""Pixels to which the square around a doubtful face is shrunk."""
-
-_CROP_SCORE = 0.5
-"""Minimum score of a face in a turned view of that square; it must also be surer than upright."""
+right angles; single faces by others, and they are large where they matter. Where a large face is
+seen that may be one turned otherwise, the smaller size will do."""
 
 _UPRIGHT_CROP, _UPRIGHT_PX = 3.0, 480
-"""The same of the square in which a turned face is found precisely."""
+"""Square in which a turned face is found precisely: in its sides, and pixels at most."""
 
+_UPRIGHT_QUICK_PX = 192  # of searches for its angle
 _UPRIGHT_DEG, _UPRIGHT_TRIES = 6.0, 4
 """A face that is still turned further in its view is searched again at its new angle. YuNet draws
 landmarks half as much turned as faces are."""
@@ -115,23 +108,25 @@ class TurnedFaceDetector:
                     found[i] = merge_faces(images[i], options, found[i], turned)
         if options.search_px is not None:
             return found
+        found = self._turn_doubtful(images, found, options)
+        is_sure = [bool(faces.scores.max(initial=0) >= _SCAN_SCORE) for faces in found]
+        apart = [
+            hints if sure else Faces.empty() for (_, hints), sure in zip(seen, is_sure, strict=True)
+        ]
+        found = self._turn_candidates(images, found, apart, options)
         return [
-            self._recheck(image, faces, hints, options)
-            for image, faces, (_, hints) in zip(images, found, seen, strict=True)
+            faces if sure else self._search_turned(image, faces, options)
+            for image, faces, sure in zip(images, found, is_sure, strict=True)
         ]
 
-    def _recheck(
-        self, image: Image, faces: Faces, candidates: Faces, options: AnalyzeOptions
-    ) -> Faces:
-        """Looks at doubtful faces again, and at the whole image if no face is likely.
-
-        Candidates were not sure enough to be faces.
-        """
-        faces = self._turn_doubtful(image, faces, options)
-        if faces.scores.max(initial=0) >= _SCAN_SCORE and not self._is_askew(faces):
-            return self._turn_candidates(image, faces, candidates, options)
-        seen = self._scan(image, options)
-        hints = [hint for hint in seen if hint.face.scores[0] >= _SCAN_SCORE]
+    def _search_turned(self, image: Image, faces: Faces, options: AnalyzeOptions) -> Faces:
+        """Searches a whole image at all angles, in which no face is likely as it stands."""
+        has_large = (sides(faces) >= _HINT_SHARE * max(image.shape[:2])).all(axis=1).any()
+        seen = self._scan(image, options, coarse=bool(has_large))
+        likely = [hint for hint in seen if _score(hint) >= _SCAN_SCORE]
+        hints = [hint for hint in likely if not is_explained(hint, faces, MIN_GAIN)]
+        if not hints and has_large:
+            return faces
         if not hints:
             faint = [self._find_upright(image, hint, options) for hint in seen[:_MAX_HINTS]]
             return merge_faces(image, options, faces, *faint) if any(map(len, faint)) else faces
@@ -142,17 +137,12 @@ class TurnedFaceDetector:
         else:  # shrunk, because turned pixels take memory, and whole photos are seldom askew
             searched = shrink(image, LONGEST_SIDE_PX[1])
         found = rescale(self._find_at(searched, roll, options), scale_between(searched, image))
-        found = self._turn_doubtful(image, merge_faces(image, options, faces, found), options, roll)
+        found = merge_faces(image, options, faces, found)
+        (found,) = self._turn_doubtful([image], [found], options, roll)
         for hint in hints:
             if not is_explained(hint, found):
                 found = merge_faces(image, options, found, self._find_upright(image, hint, options))
         return found
-
-    def _is_askew(self, faces: Faces) -> bool:
-        """Whether the surest face of an image is turned, and may stand on its head."""
-        best = int(faces.scores.argmax())
-        is_turned = abs(estimate_rolls(faces)[best]) > _ASKEW_DEG
-        return bool(faces.scores[best] < self._doubt.sure_score and is_turned)
 
     def _find_at(self, image: Image, roll: float, options: AnalyzeOptions) -> Faces:
         """Searches a whole image for faces with a certain roll."""
@@ -161,112 +151,139 @@ class TurnedFaceDetector:
         return view.to_image(_likely(faces, options, _SCAN_SCORE))
 
     def _turn_doubtful(
-        self, image: Image, faces: Faces, options: AnalyzeOptions, roll: float = 0.0
-    ) -> Faces:
+        self,
+        images: Sequence[Image],
+        found: Sequence[Faces],
+        options: AnalyzeOptions,
+        roll: float = 0.0,
+    ) -> list[Faces]:
         """Replaces faces by what is seen of them in a turned view, where that is better.
 
         Args:
-            image: RGB ``(H, W, 3)``, 0-255.
-            faces: Found in a view for a certain roll.
+            images: RGB ``(H, W, 3)`` each, 0-255.
+            found: The faces of each, found in a view for a certain roll.
             options: Which faces count.
             roll: That one, in degrees.
         """
-        doubtful = _doubtful(faces, roll, self._doubt.sure_score)
-        better = {i: self._find_better(image, faces[i : i + 1], options) for i in doubtful}
-        open_to_doubt = _largest(faces, faces.scores < self._doubt.certain_score)
-        asked = [i for i in open_to_doubt if faces.scores[i] >= self._doubt.sure_score]
-        px = self._doubt.glance_px
-        for i in find_inverted(self._upright, image, faces, asked, options, roll=roll, px=px):
-            hint = RollHint(faces[i : i + 1], float(estimate_rolls(faces)[i]) + 180)
-            found = self._find_upright(image, hint, options)
-            surer = found[found.scores > faces.scores[i]]
-            better[i] = surer if len(surer) else better.get(i, surer)
-        if not any(map(len, better.values())):
-            return faces
-        kept = np.array([not len(better.get(i, ())) for i in range(len(faces))])
-        return merge_faces(image, options, faces[kept], *better.values())
+        sure, certain, px = self._doubt
+        doubtful = [(i, k) for i, faces in enumerate(found) for k in _doubtful(faces, roll, sure)]
+        places = [Place(images[i], found[i][k : k + 1]) for i, k in doubtful]
+        better = dict(zip(doubtful, self._find_better(places, options), strict=True))
+        asked = [
+            (i, k)
+            for i, faces in enumerate(found)
+            for k in _largest(faces, faces.scores < certain)
+            if faces.scores[k] >= sure
+        ]
+        places = [Place(images[i], found[i][k : k + 1]) for i, k in asked]
+        for n in find_inverted(self._upright, places, [roll] * len(places), options, px):
+            image, face = places[n]
+            hint = RollHint(face, float(estimate_rolls(face)[0]) + 180)
+            upright = self._find_upright(image, hint, options)
+            surer = upright[upright.scores > face.scores[0]]
+            better[asked[n]] = surer if len(surer) else better.get(asked[n], surer)
+        result = list(found)
+        for i in {i for (i, _), faces in better.items() if len(faces)}:
+            new = {k: faces for (owner, k), faces in better.items() if owner == i and len(faces)}
+            kept = np.array([k not in new for k in range(len(found[i]))])
+            result[i] = merge_faces(images[i], options, found[i][kept], *new.values())
+        return result
 
     def _turn_candidates(
-        self, image: Image, faces: Faces, candidates: Faces, options: AnalyzeOptions
-    ) -> Faces:
+        self,
+        images: Sequence[Image],
+        found: list[Faces],
+        candidates: Sequence[Faces],
+        options: AnalyzeOptions,
+    ) -> list[Faces]:
         """Adds turned faces that an upright search saw, if not surely."""
-        is_large = (sides(candidates) >= _HINT_SHARE * max(image.shape[:2])).all(axis=1)
-        apart = candidates[is_large & ~touches(candidates, faces)]
-        for i in _doubtful(apart, 0.0, self._doubt.sure_score)[:_MAX_HINTS]:
-            place = apart[i : i + 1]
-            if not touches(place, faces).any() and seems_turned(
-                self._upright, image, place, options, tuple(_SCAN_PX)
-            ):
-                found = self._find_better(image, place, options)
-                faces = merge_faces(image, options, faces, found) if len(found) else faces
-        return faces
+        owners, places = [], []
+        for i, (image, faces, seen) in enumerate(zip(images, found, candidates, strict=True)):
+            if not len(seen):
+                continue
+            is_large = (sides(seen) >= _HINT_SHARE * max(image.shape[:2])).all(axis=1)
+            apart = seen[is_large & ~touches(seen, faces)]
+            for k in _doubtful(apart, 0.0, self._doubt.sure_score)[:_MAX_HINTS]:
+                owners.append(i)
+                places.append(Place(image, apart[k : k + 1]))
+        result = list(found)
+        is_turned = seem_turned(self._upright, places, tuple(_SCAN_PX), options)
+        for i, place in compress(zip(owners, places, strict=True), is_turned):
+            if not touches(place.face, result[i]).any():
+                (better,) = self._find_better([place], options)
+                if len(better):
+                    result[i] = merge_faces(place.image, options, result[i], better)
+        return result
 
-    def _find_better(self, image: Image, face: Faces, options: AnalyzeOptions) -> Faces:
-        """Looks for a doubtful face in turned views; none if it is upright after all."""
-        roll = float(estimate_rolls(face)[0])
-        if face.scores[0] >= self._doubt.sure_score:
-            return self._find_upright(image, RollHint(face, roll), options)
-        cut = cut_square(image, face, CROP, _CROP_PX)
-        quick = replace(options, min_score=_CROP_SCORE, min_face_px=1, search_px=_CROP_PX)
-        hints = self._look(face, cut, (*_SCAN_PX, roll + 180), quick)  # landmarks on their heads
-        if hints:
-            upright = self._look(face, cut, (0.0,), quick)
-            best_score = max((float(hint.face.scores[0]) for hint in upright), default=0.0)
-            hints = [found for found in hints if found.face.scores[0] >= best_score + MIN_GAIN]
+    def _find_better(self, places: Sequence[Place], options: AnalyzeOptions) -> list[Faces]:
+        """Looks for doubtful faces in turned views; none where one is upright after all."""
+        hints = [[RollHint(face, float(estimate_rolls(face)[0]))] for _, face in places]
+        # Landmarks may stand on their heads.
+        unsure = [
+            i for i, (_, face) in enumerate(places) if face.scores[0] < self._doubt.sure_score
+        ]
+        angles = [(0.0, *_SCAN_PX, hints[i][0].roll_deg + 180) for i in unsure]
+        seen = look(self._upright, [places[i] for i in unsure], angles, options)
+        for i, (upright, *turned) in zip(unsure, seen, strict=True):
+            least = max((_score(hint) for hint in upright), default=0.0) + MIN_GAIN
+            hints[i] = [hint for hint in chain(*turned) if _score(hint) >= least]
+        return [
+            self._find_all(place.image, distinct_hints(some), options)
+            for place, some in zip(places, hints, strict=True)
+        ]
+
+    def _find_all(self, image: Image, hints: list[RollHint], options: AnalyzeOptions) -> Faces:
+        """Finds precisely what hints tell of, best first."""
         best = Faces.empty()
-        for hint in distinct_hints(hints):
+        for hint in hints:
             if not is_explained(hint, best):
                 best = merge_faces(image, options, best, self._find_upright(image, hint, options))
         return best
 
-    def _look(
-        self,
-        face: Faces,
-        cut: tuple[Image, float, tuple[float, float]],
-        rolls: tuple[float, ...],
-        options: AnalyzeOptions,
-    ) -> list[RollHint]:
-        """What is seen of a face in turned views of the square around it."""
-        part, scale, corner = cut
-        views = [turn(part, roll, whole=False) for roll in rolls]
-        found = self._upright.detect([view.pixels for view in views], options)
-        placed = map(to_hints, views, found, repeat(scale), repeat(corner))
-        return [hint for hint in chain(*placed) if overlaps(face, hint.face).any()]
-
     def _find_upright(self, image: Image, hint: RollHint, options: AnalyzeOptions) -> Faces:
         """Finds a face precisely, turned so that it stands upright; none if it is not there."""
         part, scale, corner = cut_square(image, hint.face, _UPRIGHT_CROP, _UPRIGHT_PX)
-        options = replace(options, min_face_px=1)
-        best, roll = Faces.empty(), hint.roll_deg
-        for _ in range(_UPRIGHT_TRIES):
+        precise = replace(options, min_face_px=1)
+        quick = replace(precise, search_px=_UPRIGHT_QUICK_PX)
+
+        def see(roll: float, how: AnalyzeOptions) -> RollHint | None:
             view = turn(part, roll, whole=False)
-            (faces,) = self._upright.detect([view.pixels], options)
-            likely = _likely(faces, options, _SCAN_SCORE)
-            hints = to_hints(view, likely, scale, corner)
+            (faces,) = self._upright.detect([view.pixels], how)
+            hints = to_hints(view, _likely(faces, options, _SCAN_SCORE), scale, corner)
             hints = [found for found in hints if overlaps(hint.face, found.face).any()]
-            if not hints:
+            return max(hints, key=_score, default=None)
+
+        roll = hint.roll_deg
+        for _ in range(_UPRIGHT_TRIES - 1):
+            seen = see(roll, quick)
+            if seen is None:
                 break
-            best, turned = max(hints, key=lambda found: float(found.face.scores[0]))
-            is_upright = abs(roll_difference(turned, roll)) <= _UPRIGHT_DEG
-            roll = turned
+            is_upright = abs(roll_difference(seen.roll_deg, roll)) <= _UPRIGHT_DEG
+            roll = seen.roll_deg
             if is_upright:
                 break
-        return best
+        found = see(roll, precise)
+        return Faces.empty() if found is None else found.face
 
-    def _scan(self, image: Image, options: AnalyzeOptions) -> list[RollHint]:
+    def _scan(self, image: Image, options: AnalyzeOptions, *, coarse: bool) -> list[RollHint]:
         """Searches the shrunk image at all angles; the best hint of each face, best first."""
         hints: list[RollHint] = []
-        for px in sorted(set(_SCAN_PX.values())):
+        sizes_px = dict.fromkeys(_SCAN_PX, min(_SCAN_PX.values())) if coarse else _SCAN_PX
+        for px in sorted(set(sizes_px.values())):
             small = shrink(image, px)
             scale = scale_between(small, image)
             quick = replace(options, min_score=min(options.min_score, _FAINT_SCORE))
             quick = replace(quick, min_face_px=options.min_face_px * scale, search_px=2 * px)
-            views = [turn(small, roll) for roll, size_px in _SCAN_PX.items() if size_px == px]
+            views = [turn(small, roll) for roll, size_px in sizes_px.items() if size_px == px]
             found = self._upright.detect([view.pixels for view in views], quick)
             for view, faces in zip(views, found, strict=True):
                 faint = faces[faces.scores >= _FAINT_SCORE]
                 hints += to_hints(view, faint, scale, (0, 0))
         return distinct_hints(hints)
+
+
+def _score(hint: RollHint) -> float:
+    return float(hint.face.scores[0])
 
 
 def _doubtful(faces: Faces, roll: float, sure_score: float) -> list[int]:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from emotion_core.imaging.resize import resize
+
 if TYPE_CHECKING:
     from emotion_core.types import FloatArray, Image
 
@@ -29,6 +31,31 @@ def square_matrix(box: FloatArray, margin: float, size_px: int) -> Matrix:
     scale = size_px / side
     left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
     return np.array([[scale, 0.0, -left * scale], [0.0, scale, -top * scale]])
+
+
+def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
+    """Finds the rotation, scale and shift that map points onto others with least squares.
+
+    Args:
+        source: ``(N, 2)`` points, N at least 2.
+        target: ``(N, 2)`` where they should be mapped to.
+
+    Returns:
+        ``(2, 3)`` matrix; only a shift if all points coincide.
+
+    Source: S. Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
+    Patterns", IEEE TPAMI 13(4), 1991; in the plane, without reflection, it has this closed form.
+    """
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    s, t = source - source_mean, target - target_mean
+    norm = float((s**2).sum())
+    if norm < 1e-6:
+        a, b = 1.0, 0.0
+    else:
+        a = float((s * t).sum()) / norm
+        b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / norm
+    linear = np.array([[a, -b], [b, a]])
+    return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
 
 
 def warp_square(image: Image, matrix: Matrix, size_px: int) -> Image:
@@ -63,7 +90,7 @@ def _shrink(image: Image, matrix: Matrix, scale: float, size_px: int) -> tuple[I
     x2, y2 = np.clip(np.ceil(points.max(axis=0)) + 2, [x1 + 1, y1 + 1], [width, height]).astype(int)
     part = image[y1:y2, x1:x2]
     new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
-    small = np.asarray(cv2.resize(part, (new_w, new_h), interpolation=cv2.INTER_AREA), np.uint8)
+    small = resize(part, (new_w, new_h))
     back = np.array([(x2 - x1) / new_w, (y2 - y1) / new_h])
     linear = matrix[:, :2] * back
     shift = matrix[:, 2] + matrix[:, :2] @ np.array([x1, y1], np.float64)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.imaging.grey import to_grey
-from emotion_core.imaging.warp import square_matrix, warp_square
+from emotion_core.imaging.warp import fit_similarity, square_matrix, warp_square
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from emotion_core.imaging.warp import Matrix
     from emotion_core.models.card import Preprocessing
     from emotion_core.types import Faces, FloatArray, Image
 
@@ -58,28 +57,3 @@ def to_input(crops: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Floa
     else:
         planes = crops.transpose(0, 3, 1, 2).astype(np.float32)  # (N, 3, S, S)
     return np.ascontiguousarray((planes - mean[:, None, None]) / std[:, None, None])
-
-
-def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
-    """Finds the rotation, scale and shift that map points onto others with least squares.
-
-    Args:
-        source: ``(N, 2)`` points, N at least 2.
-        target: ``(N, 2)`` where they should be mapped to.
-
-    Returns:
-        ``(2, 3)`` matrix; only a shift if all points coincide.
-
-    Source: S. Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
-    Patterns", IEEE TPAMI 13(4), 1991; in the plane, without reflection, it has this closed form.
-    """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    s, t = source - source_mean, target - target_mean
-    norm = float((s**2).sum())
-    if norm < 1e-6:
-        a, b = 1.0, 0.0
-    else:
-        a = float((s * t).sum()) / norm
-        b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / norm
-    linear = np.array([[a, -b], [b, a]])
-    return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])

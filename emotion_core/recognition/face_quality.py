@@ -7,6 +7,7 @@ measured on, and the error of readings against quality, stand in ``docs/quality.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +24,8 @@ from emotion_core.recognition.cover import estimate_cover
 from emotion_core.recognition.pose import estimate_pose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from emotion_core.types import Faces, FloatArray, Image
@@ -101,29 +104,37 @@ class FaceMeasures:
         return np.stack(columns, axis=1)
 
 
-def measure_quality(image: Image, faces: Faces, pitch_deg: FloatArray | None = None) -> FaceQuality:
-    """Measures the quality of the faces of an image.
+def measure_quality(
+    images: Sequence[Image],
+    faces: Sequence[Faces],
+    pitch_deg: Sequence[FloatArray | None] | None = None,
+) -> list[FaceQuality]:
+    """Measures the quality of the faces of images.
 
     Args:
-        image: RGB ``(H, W, 3)``, 0-255.
-        faces: In its pixels; of faces without landmarks pose, and what is cut or covered, are
-            unknown.
-        pitch_deg: ``(N,)`` of the heads, as a network sees them: five landmarks tell it only
-            roughly.
+        images: RGB ``(H, W, 3)`` each, 0-255.
+        faces: Of each image, in its pixels; of faces without landmarks pose, and what is cut or
+            covered, are unknown.
+        pitch_deg: ``(N,)`` of the heads in each, as a network sees them: five landmarks tell it
+            only roughly.
+
+    Returns:
+        One for each image.
     """
-    if not len(faces):
-        return FaceQuality.empty()
-    measures = measure_faces(image, faces)
-    pose_deg = measures.pose_deg.copy()
-    if pitch_deg is not None:
-        pose_deg[:, POSE.index("pitch")] = pitch_deg
-    return FaceQuality(
-        pose_deg,
-        measures.sharpness,
-        measures.brightness,
-        to_quality(measures.penalties),
-        measures.flags,
-    )
+    counts = [len(found) for found in faces]
+    if not any(counts):
+        return [FaceQuality.empty()] * len(counts)
+    measures = measure_faces(images, faces)
+    quality, flags = to_quality(measures.penalties), measures.flags
+    ends = np.cumsum(counts)
+    result = []
+    for low, high, pitch in zip(ends - counts, ends, pitch_deg or repeat(None), strict=False):
+        pose_deg = measures.pose_deg[low:high].copy()
+        if pitch is not None:
+            pose_deg[:, POSE.index("pitch")] = pitch
+        one = measures.sharpness[low:high], measures.brightness[low:high]
+        result.append(FaceQuality(pose_deg, *one, quality[low:high], flags[low:high]))
+    return result
 
 
 def to_quality(penalties: npt.NDArray[np.float64]) -> FloatArray:
@@ -132,21 +143,36 @@ def to_quality(penalties: npt.NDArray[np.float64]) -> FloatArray:
     return np.asarray(right / expit(_INTERCEPT), np.float32).clip(0, 1)
 
 
-def measure_faces(image: Image, faces: Faces) -> FaceMeasures:
-    """Measures faces; arguments as for ``measure_quality``."""
-    n = len(faces)
-    size_px = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=np.inf)
-    crops = crop_faces(image, faces, ALIGNED)
+def measure_faces(images: Sequence[Image], faces: Sequence[Faces]) -> FaceMeasures:
+    """Measures all faces of images at once; arguments as for ``measure_quality``."""
+    boxes = np.concatenate([found.boxes for found in faces])
+    crops = np.concatenate(list(map(crop_faces, images, faces, repeat(ALIGNED))))
     grey = to_grey(crops)
-    pose_deg = np.full((n, 3), np.nan, np.float32)
-    outside, cover = np.zeros((2, n), np.float32)
-    if faces.landmarks is not None and n:
-        pose_deg = estimate_pose(faces.landmarks)
-        outside = _share_outside(faces.landmarks, image.shape[1::-1])
-        cover = estimate_cover(crops, grey)
-    sharpness = np.array([_sharpness(one) for one in grey], np.float32)
-    brightness = grey[:, 8:60, 8:56].mean(axis=(1, 2)) / np.float32(255)
-    return FaceMeasures(size_px, faces.scores, pose_deg, sharpness, brightness, outside, cover)
+    points = np.concatenate([_landmarks(found) for found in faces])
+    is_known = ~np.isnan(points[:, 0, 0])
+    outside, cover = np.zeros((2, len(boxes)), np.float32)
+    if is_known.any():
+        sizes_wh = np.repeat(
+            [image.shape[1::-1] for image in images], list(map(len, faces)), axis=0
+        )
+        outside[is_known] = _share_outside(points[is_known], sizes_wh[is_known])
+        cover[is_known] = estimate_cover(crops[is_known], grey[is_known])
+    return FaceMeasures(
+        size_px=(boxes[:, 2:] - boxes[:, :2]).min(axis=1),
+        score=np.concatenate([found.scores for found in faces]),
+        pose_deg=estimate_pose(points),
+        sharpness=np.array([_sharpness(one) for one in grey], np.float32),
+        brightness=grey[:, 8:60, 8:56].mean(axis=(1, 2)) / np.float32(255),
+        outside=outside,
+        cover=cover,
+    )
+
+
+def _landmarks(faces: Faces) -> FloatArray:
+    """``(N, 5, 2)``; NaN if they are unknown."""
+    if faces.landmarks is None:
+        return np.full((len(faces), 5, 2), np.nan, np.float32)
+    return faces.landmarks
 
 
 def _sharpness(grey: FloatArray) -> float:
@@ -183,10 +209,10 @@ _TO_GRID = np.outer(_GRID - _UNIT.mean(), _CENTRED.conj()) / (abs(_CENTRED) ** 2
 )
 
 
-def _share_outside(landmarks: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
-    """``(N,)`` share of each face that lies beyond the borders of its image."""
+def _share_outside(landmarks: FloatArray, sizes_wh: npt.NDArray[np.int64]) -> FloatArray:
+    """``(N,)`` share of each face that lies beyond the borders of its image, of ``(N, 2)`` size."""
     points = landmarks[..., 0] + 1j * landmarks[..., 1]
     places = points @ _TO_GRID.T  # (N, 49)
     x, y = places.real, places.imag
-    is_out = (x < 0) | (y < 0) | (x > size_wh[0]) | (y > size_wh[1])
+    is_out = (x < 0) | (y < 0) | (x > sizes_wh[:, :1]) | (y > sizes_wh[:, 1:])
     return np.asarray(is_out.mean(axis=1), np.float32)

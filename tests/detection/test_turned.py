@@ -42,11 +42,10 @@ def draw_mark(size_px, side_px, roll):
 class UprightOnly:
     """A network that sees marks whose red half is above the blue one, give or take some degrees."""
 
-    def __init__(self, upside_down_score=0.0, lying_score=0.0, sure_deg=25, blind_px=0):
+    def __init__(self, upside_down_score=0.0, lying_score=0.0, sure_deg=25):
         self._upside_down_score = upside_down_score
         self._lying_score = lying_score
         self._sure_deg = sure_deg
-        self._blind_px = blind_px
         self.n_images = 0
 
     def find(self, images, min_score, **_):
@@ -54,8 +53,6 @@ class UprightOnly:
         return [self._find(image, min_score) for image in images]
 
     def _find(self, image, min_score):
-        if len(image) <= self._blind_px:
-            return Faces.empty()
         marks = image[..., 1] < 60
         n, parts = cv2.connectedComponents(marks.astype(np.uint8))
         found = [self._read(image, parts == i) for i in range(1, n)]
@@ -195,14 +192,6 @@ def test_a_doubtful_face_is_looked_at_with_its_own_landmarks_turned_round():
     detector, _ = make_fake(sure_deg=10, upside_down_score=0.68)
     (faces,) = detector.detect([make_scene([160])])
     np.testing.assert_allclose(estimate_rolls(faces), [160], atol=4)
-
-
-@pytest.mark.parametrize(("roll", "wanted"), [(200, 200), (180, 0)])
-def test_the_only_face_is_looked_for_everywhere_if_it_seems_askew(roll, wanted):
-    """Its box is about another part of the face, so that a look at it alone may show nothing."""
-    detector, _ = make_fake(upside_down_score=0.68, blind_px=96)
-    (faces,) = detector.detect([make_scene([roll])])
-    np.testing.assert_allclose(estimate_rolls(faces) % 360, [wanted], atol=4)
 
 
 def test_people_at_several_angles_are_found_in_an_image_without_an_upright_one():

@@ -5,9 +5,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from emotion_core.imaging.warp import fit_similarity
 from emotion_core.models.card import Preprocessing
 from emotion_core.models.registry import ARCFACE_TEMPLATE
-from emotion_core.recognition.alignment import crop_faces, fit_similarity, to_input
+from emotion_core.recognition.alignment import crop_faces, to_input
 from emotion_core.types import Faces
 from tests.factories import difference, make_faces, make_image, make_smooth_image
 
