@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from emotion_core.cli.arguments import add_run_options, add_threads, set_threads, to_settings
+from emotion_core.errors import EmotionError
 from emotion_core.networks.architectures import ARCHITECTURES
 from emotion_core.training.emotion.config import Balance, Pretrained, TrainConfig
 
@@ -125,6 +126,12 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", default="valid", help="of that data set (default valid)")
     parser.add_argument(
+        "--mix",
+        nargs=2,
+        metavar=("CHECKPOINT", "SHARE"),
+        help="average the weights with another run's, of which SHARE (0 to 1) counts",
+    )
+    parser.add_argument(
         "--recall-weight",
         type=float,
         default=0.0,
@@ -192,9 +199,23 @@ def _run_export(chosen: argparse.Namespace) -> int:
     set_threads(chosen.threads)
     dataset, root = chosen.calibrate
     faces = read_faces(dataset, Path(root), chosen.split)
+    mixed_in = (Path(chosen.mix[0]), _to_share(chosen.mix[1])) if chosen.mix else None
     files = release_emotion(
-        chosen.checkpoint, chosen.out, faces, recall_weight=chosen.recall_weight
+        chosen.checkpoint,
+        chosen.out,
+        faces,
+        recall_weight=chosen.recall_weight,
+        mixed_in=mixed_in,
     )
     for file in files:
         sys.stdout.write(f"{file}\n")
     return 0
+
+
+def _to_share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise EmotionError(
+            f"The share of --mix must be a number from 0 to 1, not {text!r}."
+        ) from None

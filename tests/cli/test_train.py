@@ -235,16 +235,22 @@ def test_teacher_is_noted_and_asked_for_again(data, tmp_path):
 def test_export_calibrates_on_the_split_and_prints_a_line_for_each_file(data, monkeypatch, capsys):
     asked = []
 
-    def release(checkpoint, path, faces, *, recall_weight):
-        asked.append((checkpoint.name, path.name, len(faces), recall_weight))
+    def release(checkpoint, path, faces, *, recall_weight, mixed_in):
+        asked.append((checkpoint.name, path.name, len(faces), recall_weight, mixed_in))
         return "the weights", "the graph"
 
     monkeypatch.setattr(export, "release_emotion", release)
     words = ("best.pt", "net.safetensors", "--calibrate", "folders", data)
     assert _run("export", *words) == 0
     assert capsys.readouterr().out == "the weights\nthe graph\n"
-    assert _run("export", *words, "--split", "test", "--recall-weight", 0.5) == 0
-    assert asked == [("best.pt", "net.safetensors", 8, 0), ("best.pt", "net.safetensors", 6, 0.5)]
+    options = ("--split", "test", "--recall-weight", 0.5, "--mix", "other.pt", 0.3)
+    assert _run("export", *words, *options) == 0
+    assert asked == [
+        ("best.pt", "net.safetensors", 8, 0, None),
+        ("best.pt", "net.safetensors", 6, 0.5, (Path("other.pt"), 0.3)),
+    ]
+    with pytest.raises(EmotionError, match="must be a number from 0 to 1, not 'half'"):
+        _run("export", *words, "--mix", "other.pt", "half")
 
 
 def test_export_needs_a_split_that_is_there(tmp_path):

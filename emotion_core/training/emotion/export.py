@@ -23,13 +23,14 @@ from emotion_core.training.engine.release import (
     to_onnx,
 )
 from emotion_core.training.evaluation.evaluate import predict
-from emotion_core.training.evaluation.metrics import fit_temperature
+from emotion_core.training.evaluation.metrics import fit_temperature, nine_class_truth
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from emotion_core.networks.emotion_net import EmotionNet
     from emotion_core.training.datasets.face_set import FaceSet
+    from emotion_core.training.emotion.class_balance import Weights
     from emotion_core.training.emotion.config import TrainConfig
 
 
@@ -41,35 +42,42 @@ class Trained:
         network: On the CPU, ready to predict.
         config: Of its training.
         metadata: Of its files, except for the temperature.
-        class_shares: Of each emotion in training; empty if the checkpoint is too old to have them.
     """
 
     network: EmotionNet
     config: TrainConfig
     metadata: dict[str, str]
-    class_shares: tuple[float, ...] = ()
 
 
 def release_emotion(
-    checkpoint: Path, path: Path, faces: FaceSet, *, recall_weight: float = 0.0
+    checkpoint: Path,
+    path: Path,
+    faces: FaceSet,
+    *,
+    recall_weight: float = 0.0,
+    mixed_in: tuple[Path, float] | None = None,
 ) -> tuple[ReleasedFile, ReleasedFile]:
     """Calibrates the averaged weights of a checkpoint, writes both files, and compares them.
 
     Args:
         checkpoint: Saved by an ``EmotionTrainer``.
         path: The safetensors file; the ONNX goes beside it.
-        faces: To fit the temperature on; not the training faces.
+        faces: To fit the temperature on, with the shares of emotions that are to be expected; not
+            the training faces.
         recall_weight: See ``favour_rare``.
+        mixed_in: Another checkpoint and its share of all weights; see ``mix_in``.
 
     Raises:
-        EmotionError: The checkpoint, the file name or the weight is invalid, or a file cannot be
-            written.
+        EmotionError: A checkpoint, the file name, the weight or the share is invalid, or a file
+            cannot be written.
     """
     check_release(path)
     trained = load_trained(checkpoint)
+    if mixed_in:
+        mix_in(trained, load_trained(mixed_in[0]), mixed_in[1])
     temperature = calibrate(trained, faces)
     if recall_weight:
-        favour_rare(trained, recall_weight, temperature)
+        favour_rare(trained, recall_weight, temperature, to_word_shares(faces))
         temperature = calibrate(trained, faces)  # no word changes by it
     graph = path.with_suffix(".onnx")
     export_safetensors(trained, path, temperature)
@@ -109,28 +117,62 @@ def load_trained(checkpoint: Path) -> Trained:
     for key in ("data", "pretrained"):
         if saved.get(key):
             metadata[key] = saved[key]
-    return Trained(network, config, metadata, tuple(saved.get("class_shares", ())))
+    return Trained(network, config, metadata)
 
 
 @torch.no_grad()
-def favour_rare(trained: Trained, weight: float, temperature: float) -> None:
+def mix_in(trained: Trained, other: Trained, share: float) -> None:
+    """Averages the weights of two networks of which one started from the other, or both from one.
+
+    Args:
+        trained: Changed in place, and noted in its metadata.
+        other: Of the same architecture and outputs.
+        share: Of the other's weights, 0-1.
+
+    Raises:
+        EmotionError: The share is out of range, or the networks differ.
+
+    Source: M. Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models
+    improves accuracy without increasing inference time", ICML 2022.
+    """
+    if not 0 <= share <= 1:
+        raise EmotionError(f"The share of the other weights must lie in 0 to 1, not be {share}.")
+    own, others = trained.network.state_dict(), other.network.state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in others.items()}:
+        raise EmotionError("Only networks of the same architecture and outputs can be averaged.")
+    for name, weights in own.items():
+        if weights.is_floating_point():
+            weights.lerp_(others[name], share)
+    trained.metadata["mixed_in"] = json.dumps(
+        {"config": other.metadata["train_config"], "share": share}
+    )
+
+
+def to_word_shares(faces: FaceSet) -> Weights:
+    """``(9,)`` share of each emotion among the faces on whose emotion more than half agree."""
+    _, truth = nine_class_truth(faces)
+    return np.bincount(truth, minlength=len(LABELS)) / max(1, len(truth))
+
+
+@torch.no_grad()
+def favour_rare(trained: Trained, weight: float, temperature: float, shares: Weights) -> None:
     """Makes rare emotions likelier, so that more of them are recalled at the least cost.
 
     The word of the highest probability maximises the expected accuracy. The word of the highest
     probability times ``1 - weight + weight / (C * share)``, of C emotions with these shares,
     maximises ``1 - weight`` times the expected accuracy plus ``weight`` times the expected mean
     recall: a face counts 1 for the one and ``1 / (C * share)`` for the other if its word is right.
-    The logarithms of these factors are folded into the last layer's bias; an emotion that did not
-    occur in training is left as it is.
+    The logarithms of these factors are folded into the last layer's bias; an emotion that does not
+    occur is left as it is.
 
     Args:
         trained: Changed in place, and noted in its metadata.
         weight: Of the mean recall, 0-1.
         temperature: At which the probabilities are calibrated.
+        shares: ``(9,)`` of the emotions among the faces that are to be read.
 
     Raises:
-        EmotionError: The weight is out of range, or the training already favoured rare emotions or
-            did not note their shares.
+        EmotionError: The weight is out of range, or the training already favoured rare emotions.
 
     Source: the Bayes decision for that sum, as derived above.
     """
@@ -141,14 +183,9 @@ def favour_rare(trained: Trained, weight: float, temperature: float) -> None:
             f"The network was trained with balance {trained.config.balance}, which already makes "
             "rare emotions likelier; leave out --recall-weight."
         )
-    if not trained.class_shares:
-        raise EmotionError(
-            "The checkpoint lacks the training share of each emotion; leave out --recall-weight, "
-            "or train with this version."
-        )
-    shares = torch.tensor(trained.class_shares, dtype=torch.float32)
-    factors = 1 - weight + weight / (len(shares) * shares)
-    factors[shares <= 0] = 1.0
+    factors = torch.ones(len(shares))
+    occurs = torch.from_numpy(shares > 0)
+    factors[occurs] = 1 - weight + weight / torch.from_numpy(len(shares) * shares).float()[occurs]
     trained.network.state_dict()["head.1.bias"].add_(temperature * factors.log())
     trained.metadata["recall_weight"] = str(weight)
 

@@ -13,7 +13,7 @@ import torch
 from emotion_core.errors import DatasetError, EmotionError, WeightsMismatchError
 from emotion_core.networks.architectures import find_architecture
 from emotion_core.training.emotion.augment import augment, draw_moves, move_actions
-from emotion_core.training.emotion.class_balance import to_class_shares, to_class_weights
+from emotion_core.training.emotion.class_balance import to_class_weights
 from emotion_core.training.emotion.config import TrainConfig
 from emotion_core.training.emotion.history import (
     EmotionEpochReport,
@@ -239,7 +239,6 @@ class EmotionTrainer:
             "history": history,
             "n_faces": len(faces),
             "data": faces.name,
-            "class_shares": to_class_shares(faces.targets).tolist(),
             "pretrained": self.pretrained,
         }
         self.saving.save(state, is_best=best_epoch(history) == self.epoch)

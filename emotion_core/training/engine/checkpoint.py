@@ -115,8 +115,7 @@ def load_checkpoint(
 
     Returns:
         For an emotion network ``config`` (JSON), ``epoch``, ``network``, ``averaged`` and
-        ``optimiser``; from newer runs also ``history``, ``n_faces``, ``data``, ``class_shares`` and
-        ``pretrained``.
+        ``optimiser``; from newer runs also ``history``, ``n_faces``, ``data`` and ``pretrained``.
 
     Raises:
         WeightsUnavailableError: The file is missing.

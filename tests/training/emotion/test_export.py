@@ -25,7 +25,9 @@ from emotion_core.training.emotion.export import (
     check_emotion_onnx,
     favour_rare,
     load_trained,
+    mix_in,
     release_emotion,
+    to_word_shares,
 )
 from emotion_core.training.emotion.load import load_model, make_classifier
 from emotion_core.training.emotion.trainer import EmotionTrainer
@@ -129,8 +131,7 @@ def test_classifier_reads_a_checkpoint_and_its_released_files_alike(tiny_checkpo
 
 def test_rare_emotions_are_favoured_by_the_gain_in_accuracy_and_mean_recall(tiny_checkpoint):
     plain, trained = load_trained(tiny_checkpoint), load_trained(tiny_checkpoint)
-    trained = replace(trained, class_shares=(0.9, 0.1, *[0.0] * 7))  # no face is of the others
-    favour_rare(trained, 0.5, 2.0)
+    favour_rare(trained, 0.5, 2.0, np.array([0.9, 0.1, *[0.0] * 7]))  # no face is of the others
     gain = trained.network.head[1].bias - plain.network.head[1].bias
     factors = torch.tensor([0.5 + 0.5 / (9 * 0.9), 0.5 + 0.5 / (9 * 0.1), *[1.0] * 7])
     torch.testing.assert_close(gain.detach(), 2 * factors.log())
@@ -138,22 +139,41 @@ def test_rare_emotions_are_favoured_by_the_gain_in_accuracy_and_mean_recall(tiny
     assert "recall_weight" not in plain.metadata
 
 
-def test_rare_emotions_are_favoured_once_and_only_if_their_shares_are_known(tiny_checkpoint):
-    trained = load_trained(tiny_checkpoint)
+def test_shares_of_words_are_those_of_clear_faces():
+    faces = make_faces(6)
+    faces.targets[:] = 0
+    faces.targets[:4, 1], faces.targets[4, 3] = 0.8, 0.9
+    faces.targets[5, :2] = 0.5
+    assert to_word_shares(faces).tolist() == [0, 0.8, 0, 0.2, 0, 0, 0, 0, 0]
+
+
+def test_weights_of_two_networks_are_averaged(tiny_checkpoint):
+    trained, plain, other = (load_trained(tiny_checkpoint) for _ in range(3))
+    with torch.no_grad():
+        for weights in other.network.parameters():
+            weights.add_(1)
+    mix_in(trained, other, 0.25)
+    for mixed, own in zip(trained.network.parameters(), plain.network.parameters(), strict=True):
+        torch.testing.assert_close(mixed, own + 0.25)
+    assert json.loads(trained.metadata["mixed_in"])["share"] == 0.25
+
+
+def test_only_like_networks_are_averaged(tiny_checkpoint):
+    trained, other = load_trained(tiny_checkpoint), load_trained(tiny_checkpoint)
+    with pytest.raises(EmotionError, match=r"must lie in 0 to 1, not be 1\.5"):
+        mix_in(trained, other, 1.5)
+    other.network.head = torch.nn.Identity()
+    with pytest.raises(EmotionError, match="Only networks of the same architecture"):
+        mix_in(trained, other, 0.5)
+
+
+def test_rare_emotions_are_favoured_only_once(tiny_checkpoint):
+    trained, shares = load_trained(tiny_checkpoint), np.full(9, 1 / 9)
     balanced = replace(trained, config=replace(trained.config, balance="sampler"))
     with pytest.raises(EmotionError, match="trained with balance sampler, which already makes"):
-        favour_rare(balanced, 0.5, 1.0)
-    with pytest.raises(EmotionError, match="lacks the training share of each emotion"):
-        favour_rare(replace(trained, class_shares=()), 0.5, 1.0)
+        favour_rare(balanced, 0.5, 1.0, shares)
     with pytest.raises(EmotionError, match=r"must lie in 0 to 1, not be 1\.5"):
-        favour_rare(trained, 1.5, 1.0)
-
-
-def test_a_checkpoint_without_shares_is_read(tiny_checkpoint, tmp_path):
-    saved = load_checkpoint(tiny_checkpoint)
-    assert load_trained(tiny_checkpoint).class_shares == tuple(saved.pop("class_shares"))
-    torch.save(saved, tmp_path / "old.pt")
-    assert load_trained(tmp_path / "old.pt").class_shares == ()
+        favour_rare(trained, 1.5, 1.0, shares)
 
 
 def test_name_of_another_kind_of_file_is_refused(tiny_checkpoint, tmp_path):

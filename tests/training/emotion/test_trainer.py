@@ -241,7 +241,6 @@ def test_best_and_kept_checkpoints_are_those_of_their_epochs(faces, held_out, tm
     assert names == ["best.pt", "epoch-0002.pt", "last.pt"]
     assert load_checkpoint(tmp_path / "best.pt")["epoch"] == best_epoch(trainer.history)
     assert load_checkpoint(tmp_path / "epoch-0002.pt")["epoch"] == 2
-    assert load_checkpoint(tmp_path / "last.pt")["class_shares"][:3] == [0.5, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(
