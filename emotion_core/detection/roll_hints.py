@@ -61,10 +61,10 @@ def distinct_hints(hints: list[RollHint]) -> list[RollHint]:
     return kept
 
 
-def is_explained(hint: RollHint, faces: Faces, gain: float = 0.0) -> bool:
-    """Whether one of the faces lies there and, with a gain of its score, is as sure."""
+def is_explained(hint: RollHint, faces: Faces) -> bool:
+    """Whether one of the faces lies there and is surer."""
     ious = iou_matrix(faces.boxes, hint.face.boxes)[:, 0]
-    return bool(((ious > _TOUCHING_IOU) & (faces.scores + gain >= hint.face.scores)).any())
+    return bool(((ious > _TOUCHING_IOU) & (faces.scores >= hint.face.scores)).any())
 
 
 def main_roll(hints: list[RollHint]) -> float:

@@ -124,7 +124,7 @@ class TurnedFaceDetector:
         has_large = (sides(faces) >= _HINT_SHARE * max(image.shape[:2])).all(axis=1).any()
         seen = self._scan(image, options, coarse=bool(has_large))
         likely = [hint for hint in seen if _score(hint) >= _SCAN_SCORE]
-        hints = [hint for hint in likely if not is_explained(hint, faces, MIN_GAIN)]
+        hints = [hint for hint in likely if not is_explained(hint, faces)]
         if not hints and has_large:
             return faces
         if not hints:
