@@ -16,7 +16,7 @@ import numpy as np
 
 from emotion_core.detection.boxes import rescale, sides
 from emotion_core.detection.detector import LONGEST_SIDE_PX, merge_faces
-from emotion_core.detection.doubt import find_doubt
+from emotion_core.detection.doubt import choose_largest, find_doubt, find_doubtful
 from emotion_core.detection.glance import MIN_GAIN, Place, find_inverted, look, seem_turned
 from emotion_core.detection.roll_hints import (
     RollHint,
@@ -40,8 +40,6 @@ from emotion_core.types import DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy.typing as npt
 
     from emotion_core.detection.detector import FaceDetector
     from emotion_core.models.card import ModelCard
@@ -68,8 +66,6 @@ _UPRIGHT_DEG, _UPRIGHT_TRIES = 6.0, 4
 """A face that is still turned further in its view is searched again at its new angle. YuNet draws
 landmarks half as much turned as faces are."""
 
-_MIN_SIDE_PX = 32.0  # smaller faces are never sure, and tell little
-_MAX_DOUBTS = 8  # faces of an image that are looked at again, the largest
 _MAX_HINTS = 2  # places of an image, besides, at which there may be a turned face
 _HINT_SHARE = 1 / 6
 """Minimum side of such a place, as a share of the longer side of the image: of 61 group photos
@@ -166,13 +162,15 @@ class TurnedFaceDetector:
             roll: That one, in degrees.
         """
         sure, certain, px = self._doubt
-        doubtful = [(i, k) for i, faces in enumerate(found) for k in _doubtful(faces, roll, sure)]
+        doubtful = [
+            (i, k) for i, faces in enumerate(found) for k in find_doubtful(faces, roll, sure)
+        ]
         places = [Place(images[i], found[i][k : k + 1]) for i, k in doubtful]
         better = dict(zip(doubtful, self._find_better(places, options), strict=True))
         asked = [
             (i, k)
             for i, faces in enumerate(found)
-            for k in _largest(faces, faces.scores < certain)
+            for k in choose_largest(faces, faces.scores < certain)
             if faces.scores[k] >= sure
         ]
         places = [Place(images[i], found[i][k : k + 1]) for i, k in asked]
@@ -203,7 +201,7 @@ class TurnedFaceDetector:
                 continue
             is_large = (sides(seen) >= _HINT_SHARE * max(image.shape[:2])).all(axis=1)
             apart = seen[is_large & ~touches(seen, faces)]
-            for k in _doubtful(apart, 0.0, self._doubt.sure_score)[:_MAX_HINTS]:
+            for k in find_doubtful(apart, 0.0, self._doubt.sure_score)[:_MAX_HINTS]:
                 owners.append(i)
                 places.append(Place(image, apart[k : k + 1]))
         result = list(found)
@@ -284,20 +282,6 @@ class TurnedFaceDetector:
 
 def _score(hint: RollHint) -> float:
     return float(hint.face.scores[0])
-
-
-def _doubtful(faces: Faces, roll: float, sure_score: float) -> list[int]:
-    """Indices of the faces that may be seen better at another roll, the largest first."""
-    is_turned = abs(roll_difference(estimate_rolls(faces), roll)) > MIN_ROLL_DEG
-    return _largest(faces, (faces.scores < sure_score) | is_turned)
-
-
-def _largest(faces: Faces, is_chosen: npt.NDArray[np.bool_]) -> list[int]:
-    """Indices of the largest of some faces that are not small."""
-    side = sides(faces).min(axis=1, initial=np.inf)
-    found = np.flatnonzero(is_chosen & (side >= _MIN_SIDE_PX))
-    chosen: list[int] = found[np.argsort(-side[found], kind="stable")][:_MAX_DOUBTS].tolist()
-    return chosen
 
 
 def _likely(faces: Faces, options: AnalyzeOptions, min_score: float) -> Faces:
