@@ -1,4 +1,4 @@
-"""How far an upright search is to be trusted by a network that does not see turned faces, and where it is not."""
+"""Which faces of an upright search are to be trusted: its network does not see turned ones."""
 
 from __future__ import annotations
 
