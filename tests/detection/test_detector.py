@@ -160,15 +160,24 @@ def test_only_images_without_a_face_get_a_second_look():
 
 
 @pytest.mark.parametrize(
-    ("score", "kept"), [(0.49, []), (0.5, [0.6]), (0.58, [0.64]), (0.95, [0.95])]
+    ("side_px", "score", "kept"),
+    [
+        (100, 0.49, []),
+        (100, 0.5, [0.6]),
+        (100, 0.58, [0.64]),
+        (100, 0.95, [0.95]),
+        (40, 0.58, []),  # too small to tell
+        (40, 0.61, [0.61]),
+    ],
 )
-def test_a_face_that_fills_the_image_may_be_less_sure(score, kept):
-    image = np.zeros((100, 100, 3), np.uint8)
+def test_a_face_that_fills_the_image_may_be_less_sure(side_px, score, kept):
+    image = np.zeros((side_px, side_px, 3), np.uint8)
 
     def answer(view):
         if not (view[0, 0] == 127).all():
             return Faces.empty()
-        faces = make_faces([(30, 30, 210, 210)])
+        side = len(view)
+        faces = make_faces([(side / 8, side / 8, 7 * side / 8, 7 * side / 8)])
         return replace(faces, scores=np.array([score], np.float32))
 
     (faces,), _ = detect(answer, image)
