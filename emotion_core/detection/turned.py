@@ -216,10 +216,10 @@ class TurnedFaceDetector:
     def _find_better(self, places: Sequence[Place], options: AnalyzeOptions) -> list[Faces]:
         """Looks for doubtful faces in turned views; none where one is upright after all."""
         hints = [[RollHint(face, float(estimate_rolls(face)[0]))] for _, face in places]
-        # Landmarks may stand on their heads.
         unsure = [
             i for i, (_, face) in enumerate(places) if face.scores[0] < self._doubt.sure_score
         ]
+        # The last angle: landmarks may stand on their heads.
         angles = [(0.0, *_SCAN_PX, hints[i][0].roll_deg + 180) for i in unsure]
         seen = look(self._upright, [places[i] for i in unsure], angles, options)
         for i, (upright, *turned) in zip(unsure, seen, strict=True):
