@@ -1,7 +1,8 @@
 """Fits the look that tells which faces may be upside down (``detection.upside_down``).
 
 Portraits are searched by both detectors as they are and upside down, where they see many faces
-with landmarks that stand on their heads. Fits on four fifths of them and measures on the others.
+with landmarks that stand on their heads. Fits on four fifths of the portraits and measures on the
+others.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=1200, help="portraits")
     chosen = parser.parse_args()
     weights = {"emoscope-face-s": WEIGHTS_DIR / "emoscope-face-s.onnx", "yunet": chosen.yunet}
-    seen = {name: list(_look(name, path, chosen)) for name, path in weights.items()}
+    seen = {name: list(_iter_cells(name, path, chosen)) for name, path in weights.items()}
     rows = [row for some in seen.values() for row in some]
     known = [row for row in rows if row[0] % _EVERY]
     x = np.concatenate([cells for _, _, cells in known])
@@ -59,7 +60,7 @@ def main() -> None:
     print_table("may be upside down", ["detector", "faces", "count", "share"], table)
 
 
-def _look(
+def _iter_cells(
     name: str, path: Path, chosen: argparse.Namespace
 ) -> Iterator[tuple[int, bool, FloatArray]]:
     """Number of the portrait, whether it was upside down, and the cells of its surest face."""

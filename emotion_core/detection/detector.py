@@ -51,8 +51,8 @@ _FILLING_SHARE = 0.6  # minimum longer side of such a face, in shorter sides of 
 _FILLING_GAIN, _FILLING_SURE, _FILLING_MIN_PX = 0.1, 0.64, 64.0
 """What its score gains, up to which score, as the face may still be a turned one, and from which
 longer side on: where most of a photo would be a face, it more often is one. Of 137 scenes without a
-face none scored 0.5, of 822 squares cut from them four, of those 250 photographs 184. In squares of
-40 pixels the gain would have made 17 of 548 a face instead of five."""
+face none scored 0.5, of 822 squares cut from them four, of those 250 photographs 184. In 548
+squares of 40 pixels the gain would have made 17 false faces instead of eight."""
 
 _MIN_LONG_PX = 32  # a line across a page is no long image
 _PIECES = 8  # of a long image at a time, which bounds memory
@@ -213,11 +213,11 @@ class FaceDetector:
         for i, faces, (_, scale, border) in zip(empty, again, views, strict=True):
             faces = rescale(faces, scale, (-border / scale, -border / scale))
             longest = sides(faces).max(axis=1, initial=0)
-            filling = faces[longest >= _FILLING_SHARE * min(images[i].shape[:2])]
-            is_clear = sides(filling).max(axis=1, initial=0) >= _FILLING_MIN_PX * scales[i]
-            raised = np.minimum(filling.scores + _FILLING_GAIN * is_clear, _FILLING_SURE)
-            filling = replace(filling, scores=np.maximum(filling.scores, raised).astype(np.float32))
-            result[i] = filling[filling.scores >= np.float32(min_score)]
+            gain = np.float32(_FILLING_GAIN) * (longest >= _FILLING_MIN_PX * scales[i])
+            raised = np.minimum(faces.scores + gain, np.float32(_FILLING_SURE))
+            faces = replace(faces, scores=np.maximum(faces.scores, raised))
+            is_filling = longest >= _FILLING_SHARE * min(images[i].shape[:2])
+            result[i] = faces[is_filling & (faces.scores >= np.float32(min_score))]
         return result
 
 

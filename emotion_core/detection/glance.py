@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ def look(
                 for hint in to_hints(view.turned, faces, view.scale, view.corner)
                 if overlaps(place.face, hint.face).any()
             ]
-            for _, (view, faces) in zip(angles, seen, strict=False)
+            for view, faces in islice(seen, len(angles))
         ]
         for place, angles in zip(places, rolls, strict=True)
     ]
@@ -95,7 +96,7 @@ def seem_turned(
 def find_inverted(
     detector: FaceDetector,
     places: Sequence[Place],
-    rolls: Sequence[float],
+    roll: float,
     options: AnalyzeOptions,
     px: int,
 ) -> list[int]:
@@ -104,7 +105,7 @@ def find_inverted(
     Args:
         detector: Searches the views.
         places: Where the faces were found.
-        rolls: Angles of the views in which they were, in degrees.
+        roll: Angle of the view in which they were, in degrees.
         options: Those of the search.
         px: Pixels of a view.
 
@@ -112,7 +113,7 @@ def find_inverted(
         Their indices.
     """
     asked = np.flatnonzero(may_be_inverted(places)).tolist()
-    angles = [(rolls[i], rolls[i] + 180) for i in asked]
+    angles = [(roll, roll + 180)] * len(asked)
     scores = _glance(detector, [places[i] for i in asked], angles, options, px)
     return [i for i, (upright, inverted) in zip(asked, scores, strict=True) if inverted > upright]
 

@@ -42,8 +42,7 @@ six: what stays in its caches is faster."""
 _COARSE_PX = 192
 _LANDMARKS_PX = 128
 """An extra scale for landmarks only, whose errors differ from scale to scale: 5.0% of the eye
-distance instead of 5.5 on portraits. Two more, 160 and 96, gave 4.8% for a tenth of all time, and
-readings that were no better."""
+distance instead of 5.5 on portraits. Two, 160 and 96, gave 4.8%, and readings no better."""
 _MEAN_SCORE = 0.6
 """Minimum score of candidates whose landmarks are averaged; fixed, so that predictions do not
 change with the minimum score of the caller."""

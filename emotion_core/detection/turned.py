@@ -174,7 +174,7 @@ class TurnedFaceDetector:
             if faces.scores[k] >= sure
         ]
         places = [Place(images[i], found[i][k : k + 1]) for i, k in asked]
-        for n in find_inverted(self._upright, places, [roll] * len(places), options, px):
+        for n in find_inverted(self._upright, places, roll, options, px):
             image, face = places[n]
             hint = RollHint(face, float(estimate_rolls(face)[0]) + 180)
             upright = self._find_upright(image, hint, options)

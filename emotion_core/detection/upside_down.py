@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from emotion_core.imaging.grey import to_grey
-from emotion_core.imaging.warp import fit_similarity, warp_square
+from emotion_core.imaging.warp import warp_to_template
 from emotion_core.models.registry import FERPLUS_TEMPLATE
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from emotion_core.detection.glance import Place
-    from emotion_core.types import Faces, FloatArray, Image
+    from emotion_core.types import FloatArray
 
 _CELLS, _CROP_PX = 12, 24
-_TEMPLATE = np.array(FERPLUS_TEMPLATE) * _CROP_PX
+_TEMPLATE = np.array(FERPLUS_TEMPLATE)
+_NOWHERE = np.zeros((1, 5, 2), np.float32)  # landmarks, where a network tells none
 _INTERCEPT = 3.95
 # fmt: off
 _WEIGHTS = np.array([
@@ -52,15 +53,13 @@ def may_be_inverted(places: Sequence[Place]) -> npt.NDArray[np.bool_]:
 
 def to_cells(places: Sequence[Place]) -> FloatArray:
     """``(N, 72)`` brightness of 12 rows of 6 cells, left and right averaged, by its deviation."""
-    grey = to_grey(np.stack([_crop(*place) for place in places]))
+    points = [_NOWHERE if face.landmarks is None else face.landmarks for _, face in places]
+    crops = [
+        warp_to_template(place.image, some[0], _TEMPLATE, _CROP_PX)
+        for place, some in zip(places, points, strict=True)
+    ]
+    grey = to_grey(np.stack(crops))
     cells = np.stack([cv2.resize(one, (_CELLS,) * 2, interpolation=cv2.INTER_AREA) for one in grey])
     halves = (cells + cells[:, :, ::-1])[:, :, : _CELLS // 2].reshape(len(cells), -1) / 2
     centred = halves - halves.mean(axis=1, keepdims=True)
     return np.asarray(centred / (centred.std(axis=1, keepdims=True) + 8), np.float32)
-
-
-def _crop(image: Image, face: Faces) -> Image:
-    """``(24, 24, 3)`` RGB, 0-255."""
-    points = np.zeros((1, 5, 2)) if face.landmarks is None else face.landmarks
-    matrix = fit_similarity(points[0].astype(np.float64), _TEMPLATE)
-    return warp_square(image, matrix, _CROP_PX)

@@ -58,6 +58,22 @@ def fit_similarity(source: Matrix, target: Matrix) -> Matrix:
     return np.hstack([linear, (target_mean - linear @ source_mean)[:, None]])
 
 
+def warp_to_template(image: Image, points: FloatArray, template: Matrix, size_px: int) -> Image:
+    """Crops a face so that its landmarks lie, by least squares, where a template has them.
+
+    Args:
+        image: RGB ``(H, W, 3)``, 0-255.
+        points: ``(5, 2)`` landmarks in its pixels.
+        template: ``(5, 2)`` fractions of the crop's side.
+        size_px: That side.
+
+    Returns:
+        ``(S, S, 3)`` RGB, 0-255.
+    """
+    matrix = fit_similarity(points.astype(np.float64), template * size_px)
+    return warp_square(image, matrix, size_px)
+
+
 def warp_square(image: Image, matrix: Matrix, size_px: int) -> Image:
     """Applies an affine map; averages if it shrinks (anti-aliasing).
 

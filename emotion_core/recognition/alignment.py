@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_core.imaging.grey import to_grey
-from emotion_core.imaging.warp import fit_similarity, square_matrix, warp_square
+from emotion_core.imaging.warp import square_matrix, warp_square, warp_to_template
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,11 +31,11 @@ def crop_faces(image: Image, faces: Faces, preprocessing: Preprocessing) -> npt.
     crops = np.empty((len(faces), size_px, size_px, 3), np.uint8)
     for i, box in enumerate(faces.boxes):
         if preprocessing.template is not None and faces.landmarks is not None:
-            target = np.asarray(preprocessing.template, np.float64) * size_px
-            matrix = fit_similarity(faces.landmarks[i].astype(np.float64), target)
+            template = np.asarray(preprocessing.template, np.float64)
+            crops[i] = warp_to_template(image, faces.landmarks[i], template, size_px)
         else:
             matrix = square_matrix(box, preprocessing.margin, size_px)
-        crops[i] = warp_square(image, matrix, size_px)
+            crops[i] = warp_square(image, matrix, size_px)
     return crops
 
 

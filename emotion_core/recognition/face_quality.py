@@ -107,7 +107,7 @@ class FaceMeasures:
 def measure_quality(
     images: Sequence[Image],
     faces: Sequence[Faces],
-    pitch_deg: Sequence[FloatArray | None] | None = None,
+    pitch_deg: Sequence[FloatArray | None],
 ) -> list[FaceQuality]:
     """Measures the quality of the faces of images.
 
@@ -115,8 +115,8 @@ def measure_quality(
         images: RGB ``(H, W, 3)`` each, 0-255.
         faces: Of each image, in its pixels; of faces without landmarks pose, and what is cut or
             covered, are unknown.
-        pitch_deg: ``(N,)`` of the heads in each, as a network sees them: five landmarks tell it
-            only roughly.
+        pitch_deg: ``(N,)`` of the heads in each, as a network sees them, or ``None``: five
+            landmarks tell it only roughly.
 
     Returns:
         One for each image.
@@ -128,7 +128,7 @@ def measure_quality(
     quality, flags = to_quality(measures.penalties), measures.flags
     ends = np.cumsum(counts)
     result = []
-    for low, high, pitch in zip(ends - counts, ends, pitch_deg or repeat(None), strict=False):
+    for low, high, pitch in zip(ends - counts, ends, pitch_deg, strict=True):
         pose_deg = measures.pose_deg[low:high].copy()
         if pitch is not None:
             pose_deg[:, POSE.index("pitch")] = pitch

@@ -14,6 +14,7 @@ from emotion_core.errors import EmotionError
 from emotion_core.files.save import save_file
 from emotion_core.networks.emotion_net import load_network
 from emotion_core.training.datasets.face_set import LABELS
+from emotion_core.training.emotion.class_balance import to_class_shares
 from emotion_core.training.emotion.load import load_averaged, make_classifier
 from emotion_core.training.engine.release import (
     ReleasedFile,
@@ -151,7 +152,7 @@ def mix_in(trained: Trained, other: Trained, share: float) -> None:
 def to_word_shares(faces: FaceSet) -> Weights:
     """``(9,)`` share of each emotion among the faces on whose emotion more than half agree."""
     _, truth = nine_class_truth(faces)
-    return np.bincount(truth, minlength=len(LABELS)) / max(1, len(truth))
+    return to_class_shares(np.eye(len(LABELS), dtype=np.float32)[truth])
 
 
 @torch.no_grad()
