@@ -23,7 +23,7 @@ from emotion_core.detection.tiling import (
     refine_in_tiles,
 )
 from emotion_core.imaging.resize import scale_image
-from emotion_core.types import DEFAULT_OPTIONS, Faces
+from emotion_core.types import DEFAULT_MIN_SCORE, DEFAULT_OPTIONS, Faces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,10 +193,11 @@ class FaceDetector:
         found: list[Faces],
         min_score: float,
     ) -> list[Faces]:
-        """Searches images without a face once more with a border, for a face that fills them.
+        """Searches images without a likely face again with a border, for one that fills them.
 
         Only a face that takes up most of the image counts, so that the second pass adds no false
-        alarms elsewhere.
+        alarms elsewhere. Which images are searched does not depend on the minimum score, so that
+        a lower one gives the same faces and more.
 
         Args:
             images: RGB ``(H, W, 3)`` each, 0-255.
@@ -204,20 +205,22 @@ class FaceDetector:
             found: The faces of each that were found before.
             min_score: Minimum score.
         """
-        empty = [i for i, faces in enumerate(found) if not len(faces)]
-        if not empty:
+        unsure = [i for i, f in enumerate(found) if f.scores.max(initial=0) < DEFAULT_MIN_SCORE]
+        if not unsure:
             return found
         result = list(found)
-        views = [_add_border(images[i]) for i in empty]
-        again = self._network.find([view for view, _, _ in views], min_score - _FILLING_GAIN)
-        for i, faces, (_, scale, border) in zip(empty, again, views, strict=True):
+        views = [_add_border(images[i]) for i in unsure]
+        least = max(min_score - _FILLING_GAIN, min(min_score, HINT_SCORE))
+        again = self._network.find([view for view, _, _ in views], least)
+        for i, faces, (_, scale, border) in zip(unsure, again, views, strict=True):
             faces = rescale(faces, scale, (-border / scale, -border / scale))
             longest = sides(faces).max(axis=1, initial=0)
             gain = np.float32(_FILLING_GAIN) * (longest >= _FILLING_MIN_PX * scales[i])
             raised = np.minimum(faces.scores + gain, np.float32(_FILLING_SURE))
             faces = replace(faces, scores=np.maximum(faces.scores, raised))
             is_filling = longest >= _FILLING_SHARE * min(images[i].shape[:2])
-            result[i] = faces[is_filling & (faces.scores >= np.float32(min_score))]
+            filling = faces[is_filling & (faces.scores >= np.float32(min_score))]
+            result[i] = nms_faces(sort_by_score(concat(result[i], filling)), ACROSS_PASSES)
         return result
 
 

@@ -184,6 +184,20 @@ def test_a_face_that_fills_the_image_may_be_less_sure(side_px, score, kept):
     assert faces.scores.tolist() == pytest.approx(kept)
 
 
+@pytest.mark.parametrize("min_score", [0.01, 0.3, 0.6])
+def test_a_lower_minimum_score_hides_no_face_that_fills_the_image(min_score):
+    """The Photos page searches once, with a low one, and filters."""
+
+    def answer(view):
+        side = len(view)
+        faces = make_faces([(side / 8, side / 8, 7 * side / 8, 7 * side / 8)])
+        has_border = (view[0, 0] == 127).all()
+        return replace(faces, scores=np.array([0.55 if has_border else 0.4], np.float32))
+
+    (faces,), _ = detect(answer, np.zeros((100, 100, 3), np.uint8), min_score=min_score)
+    assert faces.scores.tolist() == pytest.approx([0.64])
+
+
 @pytest.mark.parametrize("size_wh", [(640, 640), (90, 120), (2000, 1000)], ids=str)
 @pytest.mark.parametrize(("share", "found"), [(0.9, 1), (0.65, 1), (0.5, 0)])
 def test_second_look_finds_only_what_fills_the_image(size_wh, share, found):
